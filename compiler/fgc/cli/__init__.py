@@ -1,0 +1,1 @@
+"""Talks to people: one module per command, loaded when it is chosen."""

@@ -1,0 +1,93 @@
+"""Findings to the text and the JSON that a user or a tool reads."""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from fgc.diagnostics.model import Diagnostic, Severity
+from fgc.text import Span
+
+_MAX_LINE_WIDTH = 160  # a minified line must not flood the terminal
+_RED, _YELLOW, _BLUE, _BOLD, _RESET = "\033[1;31m", "\033[1;33m", "\033[1;34m", "\033[1m", "\033[0m"
+
+
+def render_text(diagnostics: Iterable[Diagnostic], *, use_color: bool = False) -> str:
+    """Each finding with its line and a caret under what is wrong."""
+    return "\n".join(_finding(diagnostic, use_color) for diagnostic in diagnostics)
+
+
+def summary(diagnostics: Sequence[Diagnostic]) -> str:
+    """`2 errors, 1 warning`; empty if there is nothing to say."""
+    counts = [(sum(d.severity is severity for d in diagnostics), severity.value) for severity in Severity]
+    return ", ".join(f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count)
+
+
+def render_json(diagnostics: Iterable[Diagnostic], configurations: Sequence[str] = ()) -> str:
+    """The documented machine form, version 1: lines and columns from 1, columns in code points."""
+    findings = [
+        {
+            "code": diagnostic.code,
+            "severity": diagnostic.severity.value,
+            "message": diagnostic.message,
+            **_place(diagnostic.span, with_end=True),
+            "help": diagnostic.help,
+            "related": [{**_place(item.span), "message": item.message} for item in diagnostic.related],
+            "configurations": list(configurations),
+        }
+        for diagnostic in diagnostics
+    ]
+    return json.dumps({"version": 1, "findings": findings}, indent=2, ensure_ascii=False)
+
+
+def _place(span: Span, with_end: bool = False) -> dict[str, str | int]:
+    first, last = span.first, span.last
+    place: dict[str, str | int] = {"file": span.source.display_name, "line": first.line, "column": first.column}
+    if with_end:
+        place |= {"end_line": last.line, "end_column": last.column}
+    return place
+
+
+def _finding(diagnostic: Diagnostic, use_color: bool) -> str:
+    paint = _Paint(use_color)
+    tint = _RED if diagnostic.severity is Severity.ERROR else _YELLOW
+    title = paint(f"{diagnostic.severity.value}[{diagnostic.code}]", tint) + paint(f": {diagnostic.message}", _BOLD)
+    width = len(str(max(_line_numbers(diagnostic))))
+    lines = [title, *_snippet(diagnostic.span, "-->", width, use_color, tint)]
+    gutter = paint(" " * width + " = ", _BLUE)
+    for related in diagnostic.related:
+        lines.append(f"{gutter}note: {related.message}")
+        lines += _snippet(related.span, ":::", width, use_color, _BLUE)
+    if diagnostic.help:
+        indent = " " * (width + 9)
+        lines.append(f"{gutter}help: " + diagnostic.help.replace("\n", f"\n{indent}"))
+    return "\n".join(lines) + "\n"
+
+
+def _line_numbers(diagnostic: Diagnostic) -> list[int]:
+    return [diagnostic.span.first.line, *(related.span.first.line for related in diagnostic.related)]
+
+
+def _snippet(span: Span, arrow: str, width: int, use_color: bool, tint: str) -> list[str]:
+    paint = _Paint(use_color)
+    first, last = span.first, span.last
+    text = span.source.line(first.line)
+    end = last.column if last.line == first.line else len(text) + 1
+    caret_count = max(end - first.column, 1)
+    start = max(first.column - _MAX_LINE_WIDTH // 2, 0) if len(text) > _MAX_LINE_WIDTH else 0
+    shown = text[start : start + _MAX_LINE_WIDTH]
+    lead = "".join("\t" if character == "\t" else " " for character in shown[: first.column - 1 - start])
+    carets = paint("^" * min(caret_count, _MAX_LINE_WIDTH), tint)
+    bar = paint("|", _BLUE)
+    return [
+        f"{' ' * width}{paint(arrow, _BLUE)} {span}",
+        f"{' ' * width} {bar}",
+        f"{paint(str(first.line).rjust(width), _BLUE)} {bar} {shown}",
+        f"{' ' * width} {bar} {lead}{carets}",
+    ]
+
+
+class _Paint:
+    def __init__(self, use_color: bool) -> None:
+        self._use_color = use_color
+
+    def __call__(self, text: str, tint: str) -> str:
+        return f"{tint}{text}{_RESET}" if self._use_color else text

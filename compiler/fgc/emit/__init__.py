@@ -1,0 +1,1 @@
+"""Graph to Python files that a person would be glad to inherit."""

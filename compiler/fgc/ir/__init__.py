@@ -1,0 +1,45 @@
+"""The graph of what a configuration constructs: typed nodes that know where they were written.
+
+Knows nothing of YAML or of templates; sharing is by node id.
+"""
+
+from fgc.ir.graph import Graph, GraphBuilder, children, reachable
+from fgc.ir.nodes import (
+    Call,
+    CallKind,
+    Deferred,
+    DictNode,
+    Entry,
+    Keyword,
+    ListNode,
+    Literal,
+    Node,
+    NodeId,
+    Scalar,
+    Symbol,
+    SymbolKind,
+    Var,
+)
+from fgc.ir.verify import verify
+
+__all__ = [
+    "Call",
+    "CallKind",
+    "Deferred",
+    "DictNode",
+    "Entry",
+    "Graph",
+    "GraphBuilder",
+    "Keyword",
+    "ListNode",
+    "Literal",
+    "Node",
+    "NodeId",
+    "Scalar",
+    "Symbol",
+    "SymbolKind",
+    "Var",
+    "children",
+    "reachable",
+    "verify",
+]

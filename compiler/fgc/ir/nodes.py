@@ -1,0 +1,132 @@
+"""The closed union of graph nodes. A node refers to others by id; two mentions of one id are one object."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NewType, TypeAlias
+
+from fgc.text import DeferredExpression, Origin
+
+NodeId = NewType("NodeId", int)
+Scalar: TypeAlias = None | bool | int | float | str
+
+
+class SymbolKind(Enum):
+    """How a callable is found."""
+
+    MODULE = "module"  # torch.optim:AdamW
+    FILE = "file"  # models/custom.py:Head
+    COMPONENT = "component"  # .attention:Attention, on the search path of the model being generated
+    BUILTIN = "builtin"  # range, operator-like items keys values getitem getattr call, named_list ...
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A callable by name: `container` is the module or file (empty for builtins), `attribute` may be dotted."""
+
+    text: str
+    kind: SymbolKind
+    container: str
+    attribute: str
+    origin: Origin
+
+    @property
+    def attribute_origin(self) -> Origin:
+        """The place of the attribute within the tag, where the tag's text is literal."""
+        span = self.origin.span
+        if span.text != self.text or not self.container:
+            return self.origin
+        return Origin(span.at(len(self.container) + 1), self.origin.via, self.origin.block)
+
+
+class CallKind(Enum):
+    """When and how often a call happens (language.md, section 8)."""
+
+    SINGLETON = "singleton"
+    FACTORY = "factory"
+    PARTIAL = "partial"
+    META = "meta"
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """None, a boolean, a number or a string."""
+
+    value: Scalar
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A string with parts that are known only where the program runs.
+
+    `text` is its value now, as `pp` shows it; `parts` are literal strings and run-time expressions, joined in order.
+    """
+
+    text: str
+    parts: tuple[str | DeferredExpression, ...]
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class ListNode:
+    """A list."""
+
+    items: tuple[NodeId, ...]
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One pair of a mapping; `origin` is the key's."""
+
+    key: Scalar | tuple[Scalar, ...]
+    value: NodeId
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class DictNode:
+    """A mapping, in order; keys are unique and keep their YAML type."""
+
+    entries: tuple[Entry, ...]
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    """A keyword argument; `origin` is the place of its name."""
+
+    name: str
+    value: NodeId
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A callable and its arguments.
+
+    `!list`, `!tuple`, `!dict` and `!dlist` are singletons of the builtins named_list, named_tuple (one positional
+    ListNode) and named_dict (keywords). `origin` is the place of the tag. `searchpath`: a ListNode of folders.
+    `latent`: a node whose value, a mapping, is merged in when the call happens.
+    """
+
+    callee: Symbol
+    kind: CallKind
+    positional: tuple[NodeId, ...]
+    keywords: tuple[Keyword, ...]
+    origin: Origin
+    name: str | None = None
+    searchpath: NodeId | None = None
+    latent: NodeId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Var:
+    """A run-time parameter of the program; without `default` it must be given when it is needed."""
+
+    name: str
+    default: NodeId | None
+    origin: Origin
+
+
+Node: TypeAlias = Literal | Deferred | ListNode | DictNode | Call | Var

@@ -1,0 +1,1 @@
+"""Findings that forbid nothing: what looks like a mistake."""

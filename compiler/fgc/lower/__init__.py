@@ -1,0 +1,1 @@
+"""YAML nodes to the typed graph: tags become calls."""

@@ -1,0 +1,1 @@
+"""The stages strung together, from a name to a graph or a program."""

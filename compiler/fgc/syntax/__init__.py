@@ -1,0 +1,1 @@
+"""Template text to AST, with the place of everything."""

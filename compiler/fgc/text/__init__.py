@@ -1,0 +1,21 @@
+"""Texts that people wrote, places in them, and documents whose every character knows its place.
+
+Knows nothing of the language: sources, spans and segments only.
+"""
+
+from fgc.text.deferred import DeferredCall, DeferredExpression, DeferredName
+from fgc.text.document import Document, Origin, Piece, Segment
+from fgc.text.source import Position, Source, Span
+
+__all__ = [
+    "DeferredCall",
+    "DeferredExpression",
+    "DeferredName",
+    "Document",
+    "Origin",
+    "Piece",
+    "Position",
+    "Segment",
+    "Source",
+    "Span",
+]

@@ -1,0 +1,115 @@
+"""One YAML text in which every character knows where it came from.
+
+The constructor proves the map: segments are contiguous, cover the text, and literal ones equal their source. A map
+that does not hold is a bug of this compiler and fails at once.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from fgc.text.deferred import DeferredExpression
+from fgc.text.source import Source, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where something was written, how the document got there (innermost first), and in which named block."""
+
+    span: Span
+    via: tuple[Span, ...] = ()
+    block: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of text from one place.
+
+    `is_literal`: the text equals its source, character by character. Otherwise all of it comes from all of the span
+    (a printed expression). `deferred` is the expression that gives this text where the program runs.
+    """
+
+    text: str
+    origin: Origin
+    is_literal: bool
+    deferred: DeferredExpression | None = None
+
+    def part(self, start: int, end: int) -> "Piece":
+        """The characters from `start` to `end`, with their own origin."""
+        if start == 0 and end == len(self.text):
+            return self
+        if not self.is_literal:
+            return Piece(self.text[start:end], self.origin, False)
+        span = self.origin.span.at(start, end)
+        return Piece(self.text[start:end], Origin(span, self.origin.via, self.origin.block), True)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The piece that covers the document's characters from `start` to `end`."""
+
+    start: int
+    end: int
+    piece: Piece
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text made of pieces, and `locate` to find where any of it was written."""
+
+    text: str
+    segments: tuple[Segment, ...]
+    entry: Source
+    _starts: list[int] = field(repr=False)
+
+    @staticmethod
+    def of(pieces: Iterable[Piece], entry: Source) -> "Document":
+        """Join pieces; `entry` is the template to blame for an empty document."""
+        segments: list[Segment] = []
+        offset = 0
+        for piece in pieces:
+            if piece.text:
+                segments.append(Segment(offset, offset + len(piece.text), piece))
+                offset += len(piece.text)
+        text = "".join(segment.piece.text for segment in segments)
+        return Document(text, tuple(segments), entry, [segment.start for segment in segments])
+
+    def __post_init__(self) -> None:
+        end = 0
+        for segment in self.segments:
+            assert segment.start == end, f"source map has a hole at {end}"
+            end = segment.end
+            piece = segment.piece
+            assert not piece.is_literal or piece.text == piece.origin.span.text, f"source map lies at {segment.start}"
+        assert end == len(self.text), "source map does not cover the document"
+
+    def segment_at(self, offset: int) -> Segment:
+        """The segment of the character at `offset`; for the end of the text, the last one."""
+        return self.segments[max(bisect_right(self._starts, offset) - 1, 0)]
+
+    def locate(self, start: int, end: int | None = None) -> Origin:
+        """Where the characters from `start` to `end` were written.
+
+        If they come from several places, the origin is that of the first, up to where it stops.
+        """
+        if not self.segments:
+            return Origin(Span(self.entry, 0, 0))
+        segment = self.segment_at(start)
+        piece = segment.piece
+        if not piece.is_literal:
+            return piece.origin
+        stop = segment.end if end is None else max(min(end, segment.end), start)
+        span = piece.origin.span.at(min(start, segment.end) - segment.start, stop - segment.start)
+        return Origin(span, piece.origin.via, piece.origin.block)
+
+    def pieces(self, start: int, end: int) -> list[Piece]:
+        """The pieces of a range of the text, cut to it."""
+        found: list[Piece] = []
+        index = max(bisect_right(self._starts, start) - 1, 0)
+        for segment in self.segments[index:]:
+            if segment.start >= end:
+                break
+            piece = segment.piece.part(max(start, segment.start) - segment.start, min(end, segment.end) - segment.start)
+            if piece.text:
+                found.append(piece)
+        return found

@@ -1,0 +1,1 @@
+"""Disk: search paths, projects, caches, and writing builds."""

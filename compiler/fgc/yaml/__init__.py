@@ -1,0 +1,1 @@
+"""YAML text to nodes that remember where they were written."""

@@ -1,0 +1,3 @@
+"""What generated programs import: training, data, checkpoints and serving."""
+
+__version__ = "0.1.0"
