@@ -7,7 +7,7 @@ from typing import NewType, TypeAlias
 from fgc.text import DeferredExpression, Origin
 
 NodeId = NewType("NodeId", int)
-Scalar: TypeAlias = None | bool | int | float | str
+Scalar: TypeAlias = bool | int | float | str | None
 
 
 class SymbolKind(Enum):
