@@ -1,1 +1,9 @@
-"""Template text to AST, with the place of everything."""
+"""Template text to AST, with the place of everything.
+
+The grammar is in `grammar/`; this package runs its tables. Knows nothing of other templates, values or YAML.
+"""
+
+from fgc.syntax import ast
+from fgc.syntax.parser import parse
+
+__all__ = ["ast", "parse"]

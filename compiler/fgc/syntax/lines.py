@@ -1,0 +1,228 @@
+"""Lines of a template to the text that its delimiters cut: sigils, comments and block headers become delimiters.
+
+The result is a `Shadow`: the text as a template engine with delimiters would want it, with a map from every one of
+its characters to the author's. Line rules know no strings, no YAML and no open expressions.
+"""
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass, field
+
+from fgc.diagnostics import Diagnostic, Related, Severity
+from fgc.syntax.tables import line_pattern
+from fgc.text import Source, Span
+
+_COMMENT_LINE = line_pattern("COMMENT_LINE")
+_TRAILING_COMMENT = line_pattern("TRAILING_COMMENT")
+_LINE_STATEMENT = line_pattern("LINE_STATEMENT")
+_BLOCK_HEADER = line_pattern("BLOCK_HEADER")
+_DELIMITERS = {
+    "--": ("{% ", " %}"),
+    "<<": ("{%- ", " %}"),
+    ">>": ("{% ", " -%}"),
+    "==": ("{{ ", " }}"),
+    "=>": ("{{ ", " |trim('\\n') }}"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A block header that is open: its indentation, its name, and whether the block is trimmed."""
+
+    indent: int
+    name: Span
+    is_trimmed: bool
+
+
+@dataclass(slots=True)
+class Shadow:
+    """A text made from a source, and where each of its characters comes from.
+
+    `headers` and `closings` tell which delimiters in the text stand for block headers, by offset.
+    """
+
+    source: Source
+    text: str = ""
+    headers: dict[int, Header] = field(default_factory=dict)
+    closings: dict[int, Header] = field(default_factory=dict)
+    _starts: list[int] = field(default_factory=list)
+    _chunks: list[tuple[int, int, bool]] = field(default_factory=list)
+
+    def literal_runs(self, start: int, end: int) -> list[tuple[int, int, bool, Span]]:
+        """The range cut into runs of one origin: start, end, whether literal, and the span."""
+        runs = []
+        index = bisect_right(self._starts, start) - 1
+        while start < end:
+            chunk_start = self._starts[index]
+            chunk_end = self._starts[index + 1] if index + 1 < len(self._starts) else len(self.text)
+            source_start, source_end, is_literal = self._chunks[index]
+            stop = min(end, chunk_end)
+            if stop > start:
+                span = (
+                    Span(self.source, source_start + start - chunk_start, source_start + stop - chunk_start)
+                    if is_literal
+                    else Span(self.source, source_start, source_end)
+                )
+                runs.append((start, stop, is_literal, span))
+            start = max(stop, start)
+            index += 1
+        return runs
+
+    def offset(self, position: int) -> int:
+        """The source offset of the character at `position`; for the end of the text, the end of the last one."""
+        if not self._starts:
+            return 0
+        index = max(bisect_right(self._starts, position) - 1, 0)
+        source_start, source_end, is_literal = self._chunks[index]
+        if is_literal:
+            return min(source_start + position - self._starts[index], source_end)
+        return source_start
+
+    def span(self, start: int, end: int) -> Span:
+        """The author's characters behind a range."""
+        first = self.offset(start)
+        last = self.offset(end - 1) + 1 if end > start else first
+        return Span(self.source, first, max(first, last))
+
+
+class _Builder:
+    """Writes lines to a shadow; delimiters that it makes up point at the sigil or header they stand for."""
+
+    def __init__(self, source: Source) -> None:
+        self.shadow = Shadow(source)
+        self._texts: list[str] = []
+        self.length = 0
+
+    def literal(self, start: int, end: int) -> None:
+        self._add(self.shadow.source.text[start:end], start, end, True)
+
+    def made_up(self, text: str, start: int, end: int) -> None:
+        self._add(text, start, end, False)
+
+    def _add(self, text: str, start: int, end: int, is_literal: bool) -> None:
+        if not text:
+            return
+        self.shadow._starts.append(self.length)
+        self.shadow._chunks.append((start, end, is_literal))
+        self._texts.append(text)
+        self.length += len(text)
+
+    def finish(self) -> Shadow:
+        self.shadow.text = "".join(self._texts)
+        return self.shadow
+
+
+class _LineReader:
+    """Reads the lines of one part of a source. State: open headers, and whether the last output line is empty."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._out = _Builder(source)
+        self._open: list[Header] = []
+        self._seen: dict[str, Span] = {}
+        self._last_is_empty = True
+        self._is_first = True
+        self.diagnostics: list[Diagnostic] = []
+
+    def read(self, start: int, end: int) -> Shadow:
+        """The shadow of a range. Its last line end is dropped, as template engines do."""
+        text = self._source.text
+        position = start
+        while position < end:
+            stop = text.find("\n", position, end)
+            stop = end if stop < 0 else stop
+            self._line(position, stop)
+            position = stop + 1
+        self._close(0, end)
+        return self._out.finish()
+
+    def _line(self, start: int, end: int) -> None:
+        line = self._source.text[start:end]
+        if _COMMENT_LINE.fullmatch(line):
+            return
+        if comment := _TRAILING_COMMENT.fullmatch(line):
+            self._warn_cut_quote(start, comment)
+            end = start + comment.end("kept")
+            line = line[: comment.end("kept")]
+        if statement := _LINE_STATEMENT.fullmatch(line):
+            self._statement(start, statement)
+        elif header := _BLOCK_HEADER.fullmatch(line):
+            self._header(start, end, header)
+        else:
+            self._begin_line(start)
+            self._out.literal(start, end)
+            self._last_is_empty = start == end
+
+    def _begin_line(self, start: int) -> None:
+        if not self._is_first:
+            self._out.literal(start - 1, start)
+        self._is_first = False
+
+    def _statement(self, start: int, match: re.Match[str]) -> None:
+        sigil, rest = match.span("sigil"), match.span("rest")
+        opening, closing = _DELIMITERS[match["sigil"]]
+        span = start + sigil[0], start + sigil[1]
+        if not match["rest"].strip():
+            message = f"`{match['sigil']}` opens a statement, and nothing follows"
+            self.diagnostics.append(Diagnostic("FGC108", message, Span(self._source, *span)))
+            return
+        self._begin_line(start)
+        self._out.made_up(opening, *span)
+        self._out.literal(start + rest[0], start + rest[1])
+        self._out.made_up(closing, *span)
+        self._last_is_empty = False
+
+    def _header(self, start: int, end: int, match: re.Match[str]) -> None:
+        name = Span(self._source, start + match.start("name"), start + match.end("name"))
+        header = Header(len(match["indent"]), name, bool(match["trim"]))
+        if not match["name"].isidentifier():
+            self._refuse(name, match["name"])
+            return
+        self._close(header.indent, start)
+        self._begin_line(start)
+        if earlier := self._seen.get(name.text):
+            related = (Related(earlier, "the first one is here"),)
+            message = f"block `{name.text}` is defined twice in this template"
+            self.diagnostics.append(Diagnostic("FGC106", message, name, related=related))
+        self._seen.setdefault(name.text, name)
+        self._out.shadow.headers[self._out.length] = header
+        self._out.made_up("{% block ", name.start - 1, name.start)
+        self._out.literal(name.start, name.end)
+        self._out.made_up(" %}", name.end, name.end + 1)
+        self._open.append(header)
+        self._last_is_empty = False
+
+    def _refuse(self, name: Span, text: str) -> None:
+        message = f"`[{text}]` alone on a line is read as a block header, and `{text}` is no name"
+        help = f"to write a YAML list, put it behind a key or write `- {text}` on a line of its own"
+        self.diagnostics.append(Diagnostic("FGC107", message, name, help=help))
+
+    def _close(self, indent: int, at: int) -> None:
+        """Close open headers indented as much or more. The first ends the last line; others have their own."""
+        is_first_closing = True
+        while self._open and self._open[-1].indent >= indent:
+            header = self._open.pop()
+            if not is_first_closing:
+                self._out.made_up("\n", at, at)
+            elif not self._last_is_empty:
+                self._out.made_up("{{'\\n'}}", at, at)
+            is_first_closing = False
+            self._out.shadow.closings[self._out.length] = header
+            self._out.made_up("{% endblock %}" if header.is_trimmed else "{% endblock +%}", at, at)
+            self._last_is_empty = False
+
+    def _warn_cut_quote(self, start: int, match: re.Match[str]) -> None:
+        kept = match["kept"]
+        if kept.count('"') % 2 == 0 or match.string.count('"') % 2:
+            return
+        place = Span(self._source, start + match.end("kept") + 1, start + match.end())
+        help = 'comments are cut before quotes are read: write the `#` as "\\x23", or drop the white space before it'
+        message = "this comment is cut inside a quoted text"
+        self.diagnostics.append(Diagnostic("FGC110", message, place, Severity.WARNING, help))
+
+
+def read_lines(source: Source, start: int, end: int) -> tuple[Shadow, list[Diagnostic]]:
+    """Apply the line rules to `source.text[start:end]`."""
+    reader = _LineReader(source)
+    shadow = reader.read(start, end)
+    return shadow, reader.diagnostics

@@ -1,0 +1,84 @@
+"""Runs LALR tables over tokens; builders turn reduced symbols into nodes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from fgc.syntax.tables import Tables
+from fgc.syntax.tokens import Token
+
+Builder: TypeAlias = Callable[[int, int, list[Any]], Any]
+
+
+class Unexpected(Exception):
+    """The tokens do not fit the grammar: the token (None for the end), and the terminals that would have fitted."""
+
+    def __init__(self, token: Token | None, expected: tuple[str, ...]) -> None:
+        super().__init__(token, expected)
+        self.token = token
+        self.expected = expected
+
+
+@dataclass(slots=True)
+class _Symbol:
+    value: Any
+    start: int
+    end: int
+
+
+def run(tables: Tables, start: str, tokens: Sequence[Token], builders: dict[str, Builder], at: int) -> Any:
+    """Parse tokens from the start symbol. `at`: the offset to blame for what is empty. Raises Unexpected."""
+    states = [tables.starts[start]]
+    symbols: list[_Symbol] = []
+    index = 0
+    while True:
+        actions = tables.states[states[-1]]
+        token = tokens[index] if index < len(tokens) else None
+        terminal = _choose(actions, token)
+        if terminal is None:
+            raise Unexpected(token, tuple(name for name in actions if name.isupper() or name.startswith("$")))
+        action = actions[terminal]
+        if action < 0:
+            _reduce(tables, -1 - action, states, symbols, builders, at)
+            if token is None and states[-1] == tables.ends[start]:
+                return symbols[-1].value
+            continue
+        assert token is not None, "the end of the tokens is never shifted"
+        symbols.append(_Symbol(token, token.start, token.end))
+        states.append(action)
+        index += 1
+
+
+def _choose(actions: dict[str, int], token: Token | None) -> str | None:
+    if token is None:
+        return "$END" if "$END" in actions else None
+    for terminal in token.terminals:
+        if terminal in actions:
+            return terminal
+    return None
+
+
+def _reduce(
+    tables: Tables, number: int, states: list[int], symbols: list[_Symbol], builders: dict[str, Builder], at: int
+) -> None:
+    rule = tables.rules[number]
+    size = len(rule.keep)
+    taken = symbols[-size:] if size else []
+    if size:
+        del symbols[-size:]
+        del states[-size:]
+    children: list[Any] = []
+    for symbol, is_kept in zip(taken, rule.keep, strict=True):
+        if isinstance(symbol.value, list):
+            children += symbol.value
+        elif is_kept:
+            children.append(symbol.value)
+    start, end = (taken[0].start, taken[-1].end) if taken else (at, at)
+    if rule.is_inline:
+        value: Any = children
+    elif rule.passes_single and len(children) == 1:
+        value = children[0]
+    else:
+        value = builders[rule.builder](start, end, children)
+    symbols.append(_Symbol(value, start, end))
+    states.append(tables.states[states[-1]][rule.origin])

@@ -1,0 +1,251 @@
+"""Statements and data, one after another, to nested statements; a mistake in the nesting names both places."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from fgc.diagnostics import Diagnostic, Related
+from fgc.syntax import ast
+from fgc.syntax.lines import Header
+from fgc.syntax.nodes import Head
+from fgc.syntax.tokens import Token
+from fgc.text import Span
+
+_ENDS = {
+    "endif": "if",
+    "endfor": "for",
+    "endblock": "block",
+    "endmacro": "macro",
+    "endcall": "call_block",
+    "endfilter": "filter_block",
+    "endset": "set_block",
+    "endwith": "with",
+    "endautoescape": "autoescape",
+}
+_NAMES = {"call_block": "call", "filter_block": "filter", "set_block": "set"}
+
+
+@dataclass(slots=True)
+class Item:
+    """One unnested thing: text, a print, or a statement's head. Headers are marked as in `delimit.Code`."""
+
+    value: ast.Text | ast.Print | Head
+    header: Header | None = None
+    closes: Header | None = None
+
+
+@dataclass(slots=True)
+class _Open:
+    """A statement that waits for its end: finished sections, and the statements of the section being read."""
+
+    head: Head
+    header: Header | None
+    sections: list[tuple[Head, list[ast.Statement]]] = field(default_factory=list)
+
+
+class Nester:
+    """Nests items. `blocks` holds every block that was closed, by name."""
+
+    def __init__(self) -> None:
+        self._stack: list[_Open] = []
+        self._root: list[ast.Statement] = []
+        self.blocks: dict[str, ast.Block] = {}
+        self.diagnostics: list[Diagnostic] = []
+
+    def nest(self, items: Iterable[Item]) -> tuple[ast.Statement, ...]:
+        for item in items:
+            if isinstance(item.value, Head):
+                self._head(item.value, item)
+            else:
+                self._body.append(item.value)
+        while self._stack:
+            self._never_closed(self._stack[-1])
+            self._finish()
+        return tuple(self._root)
+
+    @property
+    def _body(self) -> list[ast.Statement]:
+        return self._stack[-1].sections[-1][1] if self._stack else self._root
+
+    def _error(self, code: str, message: str, span: Span, *related: Related, help: str | None = None) -> None:
+        self.diagnostics.append(Diagnostic(code, message, span, help=help, related=related))
+
+    def _head(self, head: Head, item: Item) -> None:
+        keyword = head.keyword
+        if keyword in _ENDS:
+            self._end(head, item.closes)
+        elif keyword in ("elif", "else"):
+            self._section(head)
+        elif keyword in _OPENERS:
+            self._stack.append(_Open(head, item.header, [(head, [])]))
+        else:
+            self._body.append(_SIMPLE[keyword](head))
+
+    def _section(self, head: Head) -> None:
+        allowed = ("if",) if head.keyword == "elif" else ("if", "for")
+        if not self._stack or self._stack[-1].head.keyword not in allowed:
+            self._stray(head)
+            return
+        self._stack[-1].sections.append((head, []))
+
+    def _end(self, head: Head, closes: Header | None) -> None:
+        wanted = _ENDS[head.keyword]
+        if closes is not None:
+            self._close_header(closes)
+            return
+        matching = [o for o in self._stack if o.head.keyword == wanted and o.header is None]
+        if not matching:
+            self._stray(head)
+            return
+        while self._stack[-1] is not matching[-1]:
+            self._overlap(self._stack[-1], head)
+            self._finish()
+        self._check_end_name(head)
+        self._finish()
+
+    def _close_header(self, header: Header) -> None:
+        if not any(open_.header is header for open_ in self._stack):
+            return  # an overlap was reported where the statement around it ended
+        while self._stack[-1].header is not header:
+            self._overlap_header(self._stack[-1], header)
+            self._finish()
+        self._finish()
+
+    def _check_end_name(self, head: Head) -> None:
+        names = [part for part in head.parts if isinstance(part, Token)]
+        opened = self._stack[-1].head
+        if names and opened.keyword in ("block", "macro") and names[0].text != opened.parts[0].text:
+            message = f"`{head.keyword} {names[0].text}` ends the {opened.keyword} `{opened.parts[0].text}`"
+            self._error("FGC104", message, head.span, Related(opened.span, "opened here"))
+
+    def _stray(self, head: Head) -> None:
+        related = (Related(self._stack[-1].head.span, "the innermost open statement is this"),) if self._stack else ()
+        self._error("FGC104", f"`{head.keyword}` belongs to no open statement", head.span, *related)
+
+    def _never_closed(self, open_: _Open) -> None:
+        keyword = _NAMES.get(open_.head.keyword, open_.head.keyword)
+        self._error("FGC103", f"`{keyword}` is never closed by `end{keyword}`", open_.head.span)
+
+    def _overlap(self, open_: _Open, head: Head) -> None:
+        if open_.header is None:
+            self._never_closed(open_)
+            return
+        message = (
+            f"block header `[{open_.header.name.text}]` is still open where `{head.keyword}` ends what is around it"
+        )
+        help = "a header is closed by the next header indented as much or less; inside statements, use `-- block`"
+        self._error("FGC105", message, open_.header.name, Related(head.span, "the statement ends here"), help=help)
+
+    def _overlap_header(self, open_: _Open, header: Header) -> None:
+        keyword = _NAMES.get(open_.head.keyword, open_.head.keyword)
+        message = f"`{keyword}` is still open where the block `[{header.name.text}]` around it ends"
+        self._error("FGC105", message, open_.head.span, Related(header.name, "the block begins here"))
+
+    def _finish(self) -> None:
+        open_ = self._stack.pop()
+        statement = _OPENERS[open_.head.keyword](open_)
+        if isinstance(statement, ast.Block):
+            self._define(statement, open_.header)
+        self._body.append(statement)
+
+    def _define(self, block: ast.Block, header: Header | None) -> None:
+        if (earlier := self.blocks.get(block.name)) is not None and header is None:
+            related = Related(earlier.name_span, "the first one is here")
+            self._error("FGC106", f"block `{block.name}` is defined twice in this template", block.name_span, related)
+        self.blocks.setdefault(block.name, block)
+
+
+def _bodies(open_: _Open) -> list[tuple[ast.Statement, ...]]:
+    return [tuple(body) for _, body in open_.sections]
+
+
+def _if(open_: _Open) -> ast.If:
+    branches = [(head.parts[0], tuple(body)) for head, body in open_.sections if head.keyword != "else"]
+    otherwise = [tuple(body) for head, body in open_.sections if head.keyword == "else"]
+    return ast.If(open_.head.span, tuple(branches), otherwise[0] if otherwise else ())
+
+
+def _for(open_: _Open) -> ast.For:
+    target, iterable, *rest = open_.head.parts
+    condition = next((part[1] for part in rest if isinstance(part, tuple)), None)
+    is_recursive = any(isinstance(part, Token) for part in rest)
+    bodies = _bodies(open_)
+    otherwise = bodies[1] if len(bodies) > 1 else ()
+    return ast.For(open_.head.span, target, iterable, condition, is_recursive, bodies[0], otherwise)
+
+
+def _block(open_: _Open) -> ast.Block:
+    name, *flags = open_.head.parts
+    words = {flag.text for flag in flags}
+    is_trimmed = open_.header is not None and open_.header.is_trimmed
+    name_span = open_.header.name if open_.header else _token_span(open_.head, name)
+    body = _bodies(open_)[0]
+    return ast.Block(open_.head.span, name.text, name_span, body, "scoped" in words, "required" in words, is_trimmed)
+
+
+def _token_span(head: Head, token: Token) -> Span:
+    """A name in a statement stands literally in the source: find it behind the keyword."""
+    at = head.span.text.find(token.text, len("block"))
+    return head.span if at < 0 else head.span.at(at, at + len(token.text))
+
+
+def _macro(open_: _Open) -> ast.Macro:
+    name, parameters = open_.head.parts
+    return ast.Macro(open_.head.span, name.text, parameters, _bodies(open_)[0])
+
+
+def _call_block(open_: _Open) -> ast.CallBlock:
+    *parameters, call = open_.head.parts
+    return ast.CallBlock(open_.head.span, call, parameters[0] if parameters else (), _bodies(open_)[0])
+
+
+def _filter_block(open_: _Open) -> ast.FilterBlock:
+    return ast.FilterBlock(open_.head.span, open_.head.parts[0], _bodies(open_)[0])
+
+
+def _set_block(open_: _Open) -> ast.SetBlock:
+    target, *filters = open_.head.parts
+    return ast.SetBlock(open_.head.span, target, filters[0] if filters else (), _bodies(open_)[0])
+
+
+def _with(open_: _Open) -> ast.With:
+    return ast.With(open_.head.span, tuple(open_.head.parts), _bodies(open_)[0])
+
+
+def _autoescape(open_: _Open) -> ast.Autoescape:
+    return ast.Autoescape(open_.head.span, _bodies(open_)[0])
+
+
+def _include(head: Head) -> ast.Include:
+    flags = head.parts[1:]
+    return ast.Include(head.span, head.parts[0], "ignore missing" in flags, False not in flags)
+
+
+def _import(head: Head) -> ast.Import:
+    template, name, *context = head.parts
+    return ast.Import(head.span, template, name.text, bool(context and context[0]))
+
+
+def _from_import(head: Head) -> ast.FromImport:
+    names = tuple(part for part in head.parts[1:] if isinstance(part, ast.ImportedName))
+    return ast.FromImport(head.span, head.parts[0], names, True in head.parts[1:])
+
+
+_OPENERS: dict[str, Callable[[_Open], Any]] = {
+    "if": _if,
+    "for": _for,
+    "block": _block,
+    "macro": _macro,
+    "call_block": _call_block,
+    "filter_block": _filter_block,
+    "set_block": _set_block,
+    "with": _with,
+    "autoescape": _autoescape,
+}
+_SIMPLE: dict[str, Callable[[Head], ast.Statement]] = {
+    "extends": lambda head: ast.Extends(head.span, head.parts[0]),
+    "include": _include,
+    "import": _import,
+    "from_import": _from_import,
+    "set": lambda head: ast.Set(head.span, head.parts[0], head.parts[1]),
+}

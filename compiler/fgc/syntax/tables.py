@@ -1,0 +1,56 @@
+"""The grammar's tables, loaded once: LALR states and rules, terminals, and the patterns of the line rules."""
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_FILE = Path(__file__).with_name("tables.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A grammar rule: how many symbols it takes, which of them are kept, and what is built of them."""
+
+    origin: str
+    builder: str
+    is_inline: bool
+    passes_single: bool
+    keep: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """One LALR grammar. An action is a state to go to, or -1 - number of the rule to reduce by."""
+
+    literals: dict[str, str]
+    patterns: dict[str, str]
+    rules: tuple[Rule, ...]
+    states: tuple[dict[str, int], ...]
+    starts: dict[str, int]
+    ends: dict[str, int]
+
+
+@cache
+def _raw() -> dict[str, Any]:
+    raw: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))
+    return raw
+
+
+@cache
+def load(grammar: str) -> Tables:
+    """The tables of `template` or `tag`."""
+    raw = _raw()[grammar]
+    rules = tuple(
+        Rule(rule["origin"], rule["builder"], rule["inline"], rule["pass_single"], tuple(rule["keep"]))
+        for rule in raw["rules"]
+    )
+    return Tables(raw["literals"], raw["patterns"], rules, tuple(raw["states"]), raw["starts"], raw["ends"])
+
+
+@cache
+def line_pattern(name: str) -> re.Pattern[str]:
+    """A terminal of lines.lark."""
+    return re.compile(_raw()["lines"][name])
