@@ -1,0 +1,115 @@
+"""Self-attention over the positions so far, by whichever implementation the configuration names."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedConfig
+from transformers.cache_utils import Cache
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from fgc_models.rotary import apply_rotary
+
+
+def eager_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float,
+    dropout: float = 0.0,
+    **kwargs: Any,
+) -> tuple[Tensor, Tensor]:
+    """softmax(q k^T * scaling + mask) v, one step at a time; also returns the attention weights.
+
+    Shapes: query (batch, heads, time, head_dim), key and value (batch, kv_heads, time, head_dim), result
+    (batch, time, heads, head_dim).
+    """
+    group_size = query.shape[1] // key.shape[1]
+    key = key.repeat_interleave(group_size, dim=1)
+    value = value.repeat_interleave(group_size, dim=1)
+    scores = query @ key.transpose(2, 3) * scaling
+    if attention_mask is not None:
+        scores = scores + attention_mask
+    weights = nn.functional.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
+    weights = nn.functional.dropout(weights, p=dropout, training=module.training)
+    return (weights @ value).transpose(1, 2).contiguous(), weights
+
+
+class Attention(nn.Module):
+    """Multi-head attention: softmax(q k^T / sqrt(head_dim)) v, then the output projection.
+
+    Vaswani et al. 2017 (arXiv:1706.03762, section 3.2). With fewer key and value heads than query heads,
+    groups of query heads share them: GQA (Ainslie et al. 2023, arXiv:2305.13245); with one, MQA (Shazeer
+    2019, arXiv:1911.02150). `qk_norm` normalises each head's queries and keys before they are compared
+    (Dehghani et al. 2023, arXiv:2302.05442).
+    """
+
+    def __init__(
+        self,
+        layer_idx: int,
+        *,
+        config: PreTrainedConfig,
+        hidden_size: int,
+        num_heads: int,
+        num_kv_heads: int,
+        head_dim: int,
+        bias: bool = False,
+        dropout: float = 0.0,
+        rotary: bool = True,
+        qk_norm: Callable[[], nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        if num_heads % num_kv_heads:
+            raise ValueError(f"{num_kv_heads} kv heads do not divide {num_heads} heads")
+        self.config = config
+        self.layer_idx = layer_idx
+        self.head_dim = head_dim
+        self.num_key_value_groups = num_heads // num_kv_heads
+        self.scaling = head_dim**-0.5
+        self.attention_dropout = dropout
+        self.is_causal = True
+        self.rotary = rotary
+        self.q_proj = nn.Linear(hidden_size, num_heads * head_dim, bias=bias)
+        self.k_proj = nn.Linear(hidden_size, num_kv_heads * head_dim, bias=bias)
+        self.v_proj = nn.Linear(hidden_size, num_kv_heads * head_dim, bias=bias)
+        self.o_proj = nn.Linear(num_heads * head_dim, hidden_size, bias=bias)
+        self.q_norm = qk_norm() if qk_norm is not None else None
+        self.k_norm = qk_norm() if qk_norm is not None else None
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        attention_mask: Tensor | None = None,
+        position_embeddings: tuple[Tensor, Tensor] | None = None,
+        past_key_values: Cache | None = None,
+        **kwargs: Any,
+    ) -> tuple[Tensor, Tensor | None]:
+        batch_and_time = hidden_states.shape[:-1]
+        by_head = (*batch_and_time, -1, self.head_dim)
+        query = self.q_proj(hidden_states).view(by_head).transpose(1, 2)
+        key = self.k_proj(hidden_states).view(by_head).transpose(1, 2)
+        value = self.v_proj(hidden_states).view(by_head).transpose(1, 2)
+        if self.q_norm is not None and self.k_norm is not None:
+            query, key = self.q_norm(query), self.k_norm(key)
+        if self.rotary:
+            assert position_embeddings is not None, "the angles are missing"
+            query = apply_rotary(query, *position_embeddings)
+            key = apply_rotary(key, *position_embeddings)
+        if past_key_values is not None:
+            key, value = past_key_values.update(key, value, self.layer_idx)
+
+        attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention)
+        attended, weights = attend(
+            self,
+            query,
+            key,
+            value,
+            attention_mask,
+            dropout=self.attention_dropout if self.training else 0.0,
+            scaling=self.scaling,
+            **kwargs,
+        )
+        return self.o_proj(attended.reshape(*batch_and_time, -1)), weights

@@ -1,0 +1,179 @@
+"""A decoder-only language model: tokens so far to scores of the next token.
+
+The classes take the names that transformers, its tensor and pipeline plans, and vLLM know: `model.embed_tokens`,
+`model.layers`, `model.norm`, `lm_head`. The compiler replaces `Decoder` in the class names by the model's own name.
+"""
+
+# transformers is typed in parts only, and its classes want plain lists as attributes
+# mypy: disable-error-code="no-untyped-call, untyped-decorator, dict-item"
+# ruff: noqa: RUF012
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import GenerationMixin, PreTrainedConfig, PreTrainedModel
+from transformers.cache_utils import Cache, DynamicCache
+from transformers.masking_utils import create_causal_mask
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
+from transformers.modeling_utils import slice_logits_to_keep
+from transformers.utils.generic import can_return_tuple
+from transformers.utils.output_capturing import capture_outputs
+
+
+class DecoderPreTrainedModel(PreTrainedModel):
+    """What transformers wants to know of the model, and how its weights begin."""
+
+    config: PreTrainedConfig
+    base_model_prefix = "model"
+    supports_gradient_checkpointing = True
+    _no_split_modules = []  # the compiler fills in the layer classes
+    _skip_keys_device_placement = ["past_key_values"]
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+    _can_compile_fullgraph = True
+    _can_record_outputs = {
+        "hidden_states": GradientCheckpointingLayer,
+        "attentions": "self_attn",
+    }
+
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        init_buffers = getattr(module, "init_buffers", None)
+        if init_buffers is not None:
+            init_buffers()  # from_pretrained leaves buffers that are not saved empty
+
+
+class DecoderModel(DecoderPreTrainedModel):
+    """Token embeddings, a stack of layers, a final norm."""
+
+    def __init__(
+        self,
+        config: PreTrainedConfig,
+        *,
+        embedding: Callable[[], nn.Embedding],
+        positional_encoding: Callable[[], nn.Module] | None,
+        layer: Callable[[int], nn.Module],
+        num_layers: int,
+        norm: Callable[[], nn.Module],
+    ) -> None:
+        super().__init__(config)
+        self.embed_tokens = embedding()
+        self.layers = nn.ModuleList([layer(layer_idx) for layer_idx in range(num_layers)])
+        self.norm = norm()
+        self.rotary_emb = positional_encoding() if positional_encoding is not None else None
+        self.gradient_checkpointing = False
+        self.post_init()
+
+    @capture_outputs
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: Tensor | None = None,
+        use_cache: bool | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutputWithPast:
+        if inputs_embeds is None:
+            if input_ids is None:
+                raise ValueError("give either input_ids or inputs_embeds")
+            inputs_embeds = self.embed_tokens(input_ids)
+        elif input_ids is not None:
+            raise ValueError("give input_ids or inputs_embeds, not both")
+
+        if use_cache is None:
+            use_cache = self.config.use_cache and not self.training
+        if use_cache and past_key_values is None:
+            past_key_values = DynamicCache(config=self.config)
+        if position_ids is None:
+            seen = 0 if past_key_values is None else past_key_values.get_seq_length()
+            new = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device)
+            position_ids = new.unsqueeze(0) + seen
+
+        mask = create_causal_mask(
+            config=self.config,
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            past_key_values=past_key_values,
+            position_ids=position_ids,
+        )
+        position_embeddings = self.rotary_emb(inputs_embeds, position_ids) if self.rotary_emb is not None else None
+
+        hidden_states = inputs_embeds
+        for layer in self.layers:
+            hidden_states = layer(
+                hidden_states,
+                attention_mask=mask,
+                position_ids=position_ids,
+                position_embeddings=position_embeddings,
+                past_key_values=past_key_values,
+                use_cache=use_cache,
+                **kwargs,
+            )
+        return BaseModelOutputWithPast(
+            last_hidden_state=self.norm(hidden_states),
+            past_key_values=past_key_values,
+        )
+
+
+class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
+    """The decoder with a head that scores every token of the vocabulary."""
+
+    _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
+    _tp_plan = {"lm_head": "colwise_gather_output"}
+    _pp_plan = {"lm_head": (["hidden_states"], ["logits"])}
+    _fsdp_plan = {"lm_head": "keep_full_weight"}
+
+    def __init__(
+        self,
+        config: PreTrainedConfig,
+        *,
+        decoder: Callable[[PreTrainedConfig], nn.Module],
+        lm_head: Callable[[], nn.Module],
+    ) -> None:
+        super().__init__(config)
+        self.model = decoder(config)
+        self.lm_head = lm_head()
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | Tensor = 0,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithPast:
+        if labels is not None:
+            use_cache = False  # with a cache, transformers would not separate packed sequences
+        outputs = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            use_cache=use_cache,
+            **kwargs,
+        )
+        logits = self.lm_head(slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep))
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(logits, labels, vocab_size=self.config.vocab_size, **kwargs)
+        return CausalLMOutputWithPast(
+            loss=loss,
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
