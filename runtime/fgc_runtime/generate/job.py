@@ -1,0 +1,70 @@
+"""What is asked of the engine, and what it answers: plain data that crosses threads."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fgc_runtime.generate.sampling import Sampling
+from fgc_runtime.generate.scores import ScoredToken
+
+Finish = Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One prompt, continued `num_choices` times by at most `max_tokens` tokens each."""
+
+    prompt: tuple[int, ...]
+    max_tokens: int
+    sampling: Sampling = field(default_factory=Sampling)
+    num_choices: int = 1
+    seed: int | None = None
+    stops: tuple[str, ...] = ()
+    ignores_end: bool = False  # go on after an end-of-text token
+    num_top: int | None = None  # alternatives to score beside each token; None scores nothing
+    scores_prompt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedToken:
+    """A scored token and where its text begins in its choice's text, in characters."""
+
+    token: ScoredToken
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What one choice gained; the last one has a finish."""
+
+    choice: int
+    text: str
+    tokens: tuple[PlacedToken, ...]
+    num_tokens: int  # generated so far, also those that show no text
+    finish: Finish | None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptScores:
+    tokens: tuple[ScoredToken, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The job ended without a result; nothing follows."""
+
+    message: str
+    is_shutdown: bool = False
+
+
+Event = Delta | PromptScores | Failure
+Sink = Callable[[Event], None]
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """A submitted job; setting `is_cancelled`, from any thread, ends it at the next step without an event."""
+
+    job: Job
+    sink: Sink
+    is_cancelled: bool = False

@@ -1,0 +1,155 @@
+"""Keys and values of many sequences in one batch that rows join and leave between steps.
+
+Rows end at the same column (left padding), so distances between columns are distances between positions: sliding
+windows and relative biases hold. Letters: B rows, H heads, T time, D channels per head, K columns.
+"""
+
+from torch import Tensor
+from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer
+
+_GRAIN = 64  # columns are allocated in multiples: growing by one copies the whole cache each step
+
+
+class PackedCache(Cache):
+    """A transformers cache of which row r holds `lengths[r]` tokens in the last columns before `end`."""
+
+    def __init__(self) -> None:
+        super().__init__(layers=[])
+        self._packed: list[PackedLayer] = []  # what `layers` holds, known by its type
+        self.lengths: list[int] = []
+        self.start = 0
+        self.end = 0
+
+    @property
+    def width(self) -> int:
+        return self.end - self.start
+
+    @property
+    def is_padded(self) -> bool:
+        return any(length != self.width for length in self.lengths)
+
+    def join(self, prefix: Cache, length: int) -> None:
+        """Add a row that holds the `length` tokens of `prefix`, a cache of batch size one."""
+        sources = [layer for layer in prefix.layers if isinstance(layer, DynamicLayer)]
+        if not self._packed:
+            self._packed = [PackedLayer(self, *_key_values(source)) for source in sources]
+            self.layers = list(self._packed)
+        row = len(self.lengths)
+        if row == 0:
+            self.start, self.end = 0, length
+        self._make_room(num_rows=row + 1, left=length, right=0)
+        start = min(self.start, self.end - length)
+        for layer, source in zip(self._packed, sources, strict=True):
+            layer.write_row(row, *_key_values(source), first=start, old_first=self.start)
+        self.start = start
+        self.lengths.append(length)
+
+    def leave(self, row: int) -> None:
+        """Drop a row; the last row takes its place."""
+        last = len(self.lengths) - 1
+        if row != last:
+            for layer in self._packed:
+                layer.move_row(last, row)
+        self.lengths[row] = self.lengths[last]
+        self.lengths.pop()
+        self.start = self.end - max(self.lengths, default=0)
+
+    def open_column(self) -> None:
+        """Make sure that each row can take one more token."""
+        self._make_room(num_rows=len(self.lengths), left=self.width, right=1)
+
+    def close_column(self) -> None:
+        """Count the token that each row has just taken."""
+        self.end += 1
+        self.lengths = [length + 1 for length in self.lengths]
+
+    def _make_room(self, *, num_rows: int, left: int, right: int) -> None:
+        layer = self._packed[0]
+        if layer.fits(num_rows, self.end + right) and left <= self.end:
+            return
+        end = max(left, self.width)
+        num_columns = -(-(end + right + max(_GRAIN, end // 2)) // _GRAIN) * _GRAIN
+        num_rows = max(num_rows, layer.num_rows if num_rows <= layer.num_rows else 2 * layer.num_rows)
+        for each in self._packed:
+            each.reallocate(num_rows, num_columns, end)
+        self.start, self.end = end - self.width, end
+
+
+class PackedLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # its __init_subclass__ has no annotations
+    """One layer of a `PackedCache`: its buffers, larger than what is in use."""
+
+    is_sliding = False
+
+    def __init__(self, cache: PackedCache, k_1HTD: Tensor, v_1HTD: Tensor) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._cache = cache
+        self.keys: Tensor = _empty_like(k_1HTD)
+        self.values: Tensor = _empty_like(v_1HTD)
+        self.is_initialized = True
+
+    @property
+    def num_rows(self) -> int:
+        return self.keys.shape[0]
+
+    def fits(self, num_rows: int, num_columns: int) -> bool:
+        return num_rows <= self.keys.shape[0] and num_columns <= self.keys.shape[2]
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
+    ) -> tuple[Tensor, Tensor]:
+        """Write one token per row (B, H, 1, D) into the open column; the views that come back include it."""
+        assert key_states.shape[2] == 1, "a packed cache takes one token per row and step"
+        num_rows, start, end = key_states.shape[0], self._cache.start, self._cache.end
+        self.keys[:num_rows, :, end : end + 1] = key_states
+        self.values[:num_rows, :, end : end + 1] = value_states
+        return self.keys[:num_rows, :, start : end + 1], self.values[:num_rows, :, start : end + 1]
+
+    def write_row(self, row: int, k_1HTD: Tensor, v_1HTD: Tensor, *, first: int, old_first: int) -> None:
+        """Copy a prefix into `row`, ending at `end`; columns that become padding are zeroed.
+
+        Padding is masked, but a masked NaN would still spread: 0 * nan is nan.
+        """
+        end, length = self._cache.end, k_1HTD.shape[2]
+        for buffer, x_1HTD in ((self.keys, k_1HTD), (self.values, v_1HTD)):
+            buffer[:row, :, first:old_first] = 0
+            buffer[row, :, first : end - length] = 0
+            buffer[row, :, end - length : end] = x_1HTD[0]
+
+    def move_row(self, source: int, target: int) -> None:
+        columns = slice(self._cache.start, self._cache.end)
+        for buffer in (self.keys, self.values):
+            buffer[target, :, columns] = buffer[source, :, columns]
+
+    def reallocate(self, num_rows: int, num_columns: int, end: int) -> None:
+        """Move what is in use to a new buffer, so that it ends at column `end`."""
+        used = slice(self._cache.start, self._cache.end)
+        self.keys = _moved(self.keys, num_rows, num_columns, used=used, end=end)
+        self.values = _moved(self.values, num_rows, num_columns, used=used, end=end)
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        """Nothing to do: a row's prefix brings shapes, dtype and device."""
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self._cache.width + query_length, 0
+
+    def get_seq_length(self) -> int:
+        return self._cache.width
+
+    def get_max_length(self) -> int:
+        return -1
+
+
+def _key_values(layer: DynamicLayer) -> tuple[Tensor, Tensor]:
+    assert layer.keys is not None and layer.values is not None, "a prompt that is read has keys and values"
+    return layer.keys, layer.values
+
+
+def _empty_like(x_1HTD: Tensor) -> Tensor:
+    return x_1HTD.new_zeros((0, x_1HTD.shape[1], 0, x_1HTD.shape[3]))
+
+
+def _moved(old_BHKD: Tensor, num_rows: int, num_columns: int, *, used: slice, end: int) -> Tensor:
+    new_BHKD = old_BHKD.new_zeros((num_rows, old_BHKD.shape[1], num_columns, old_BHKD.shape[3]))
+    width = used.stop - used.start
+    new_BHKD[: old_BHKD.shape[0], :, end - width : end] = old_BHKD[:, :, used]
+    return new_BHKD

@@ -1,0 +1,151 @@
+"""What the engine tells in, the OpenAI API's JSON out: whole answers and stream chunks of both endpoints.
+
+Knows no HTTP; time and identifiers come from the caller.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fgc_runtime.generate.job import Delta, Finish, PlacedToken
+from fgc_runtime.serve.tokens import TokenNames
+
+Answer = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What all parts of one answer share."""
+
+    id: str
+    created: int  # seconds since 1970
+    model: str
+    names: TokenNames
+    is_scored: bool
+
+
+@dataclass(slots=True)
+class Choice:
+    """One choice as it grows, or what it gained since the last chunk."""
+
+    text: str = ""
+    tokens: list[PlacedToken] = field(default_factory=list)
+    finish: Finish | None = None
+
+    def add(self, delta: Delta) -> None:
+        self.text += delta.text
+        self.tokens += delta.tokens
+        self.finish = delta.finish
+
+    def grow(self, gained: "Choice") -> None:
+        self.text += gained.text
+        self.tokens += gained.tokens
+        self.finish = gained.finish
+
+
+class Answers(Protocol):
+    """The shapes of one endpoint."""
+
+    def whole(self, choices: Sequence[Choice], used: Answer) -> Answer: ...
+
+    def chunk(self, choices: Sequence[Answer], used: Answer | None) -> Answer:
+        """One stream event; `used` is the usage, which only the last event has."""
+
+    def opening(self, index: int) -> Sequence[Answer]:
+        """What a stream says of a choice before its text."""
+
+    def growth(self, index: int, gained: Choice) -> Sequence[Answer]:
+        """What a stream says of new text and of the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionAnswers:
+    head: Head
+
+    def whole(self, choices: Sequence[Choice], used: Answer) -> Answer:
+        listed = [self._choice(index, choice) for index, choice in enumerate(choices)]
+        return _envelope(self.head, "text_completion", listed, used)
+
+    def chunk(self, choices: Sequence[Answer], used: Answer | None) -> Answer:
+        return _envelope(self.head, "text_completion", choices, used)
+
+    def opening(self, index: int) -> Sequence[Answer]:
+        return ()
+
+    def growth(self, index: int, gained: Choice) -> Sequence[Answer]:
+        return (self._choice(index, gained),)
+
+    def _choice(self, index: int, choice: Choice) -> Answer:
+        logprobs = self._logprobs(choice.tokens) if self.head.is_scored else None
+        return {"index": index, "text": choice.text, "logprobs": logprobs, "finish_reason": choice.finish}
+
+    def _logprobs(self, tokens: Sequence[PlacedToken]) -> Answer:
+        name = self.head.names.legacy
+        scores = [placed.token for placed in tokens]
+        return {
+            "tokens": [name(score.id) for score in scores],
+            "token_logprobs": [score.logprob for score in scores],
+            "top_logprobs": [None if s.logprob is None else {name(i): value for i, value in s.top} for s in scores],
+            "text_offset": [placed.offset for placed in tokens],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ChatAnswers:
+    head: Head
+
+    def whole(self, choices: Sequence[Choice], used: Answer) -> Answer:
+        listed = []
+        for index, choice in enumerate(choices):
+            message = {"role": "assistant", "content": choice.text, "refusal": None}
+            listed.append(self._choice(index, {"message": message}, choice.tokens, choice.finish))
+        return _envelope(self.head, "chat.completion", listed, used)
+
+    def chunk(self, choices: Sequence[Answer], used: Answer | None) -> Answer:
+        return _envelope(self.head, "chat.completion.chunk", choices, used)
+
+    def opening(self, index: int) -> Sequence[Answer]:
+        delta = {"role": "assistant", "content": "", "refusal": None}
+        return (self._choice(index, {"delta": delta}),)
+
+    def growth(self, index: int, gained: Choice) -> Sequence[Answer]:
+        parts = []
+        if gained.text or gained.tokens:
+            parts.append(self._choice(index, {"delta": {"content": gained.text}}, gained.tokens))
+        if gained.finish is not None:
+            parts.append(self._choice(index, {"delta": {}}, finish=gained.finish))
+        return parts
+
+    def _choice(
+        self, index: int, said: Answer, tokens: Sequence[PlacedToken] = (), finish: Finish | None = None
+    ) -> Answer:
+        logprobs = self._logprobs(tokens) if self.head.is_scored and ("message" in said or tokens) else None
+        return {"index": index, **said, "logprobs": logprobs, "finish_reason": finish}
+
+    def _logprobs(self, tokens: Sequence[PlacedToken]) -> Answer:
+        content = []
+        for placed in tokens:
+            top = [self._token(token, value) for token, value in placed.token.top]
+            content.append(self._token(placed.token.id, placed.token.logprob) | {"top_logprobs": top})
+        return {"content": content, "refusal": None}
+
+    def _token(self, token: int, logprob: float | None) -> dict[str, object]:
+        raw = self.head.names.raw(token)
+        return {"token": raw.decode(errors="replace"), "logprob": logprob, "bytes": list(raw)}
+
+
+def usage(num_prompt: int, num_generated: int) -> Answer:
+    return {
+        "prompt_tokens": num_prompt,
+        "completion_tokens": num_generated,
+        "total_tokens": num_prompt + num_generated,
+    }
+
+
+def model_card(name: str, created: int) -> Answer:
+    return {"id": name, "object": "model", "created": created, "owned_by": "fgc"}
+
+
+def _envelope(head: Head, kind: str, choices: Sequence[Answer], used: Answer | None) -> Answer:
+    answer = {"id": head.id, "object": kind, "created": head.created, "model": head.model, "choices": choices}
+    return answer if used is None else answer | {"usage": used}

@@ -1,0 +1,99 @@
+"""The command line of `python -m fgc_runtime.serve`; loads nothing heavy, so that --help comes at once."""
+
+import argparse
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_EXAMPLES = """\
+examples:
+  python -m fgc_runtime.serve output_models/tiny_llama
+  python -m fgc_runtime.serve output_models/tiny_llama/checkpoints/checkpoint-500 --port 8001
+  python -m fgc_runtime.serve my_model --device cuda --dtype bfloat16 --max-batch-size 64
+  FGC_API_KEY=secret python -m fgc_runtime.serve my_model --host 0.0.0.0
+
+exit codes: 0 after --help, 2 if it cannot start (the message says why), 130 after Ctrl-C, 143 after SIGTERM
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    folder: Path
+    host: str
+    port: int
+    model_name: str | None
+    tokenizer: Path | None
+    device: str | None
+    dtype: str
+    attn_implementation: str | None
+    chat_template: Path | None
+    context_length: int | None
+    max_batch_size: int
+    max_body_bytes: int
+    api_key: str | None
+    trust_remote_code: bool
+    log_level: str
+
+
+def parse(arguments: list[str] | None = None) -> Options:
+    """Read the command line; exits with 2 if it is wrong."""
+    given = vars(_parser().parse_args(arguments))
+    given["max_body_bytes"] = given.pop("max_body_mib") * 2**20
+    given["api_key"] = given["api_key"] or os.environ.get("FGC_API_KEY") or None
+    return Options(**given)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fgc serve",
+        description="Serve a language model over the OpenAI HTTP API.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("folder", metavar="DIR", type=Path, help="model folder, or a training run's: its newest checkpoint is served")
+    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
+    add("--port", type=_port, default=8000, help="port to listen on, 0 for a free one (default: %(default)s)")
+    add("--model-name", metavar="NAME", help="what requests call the model (default: the folder's name)")
+    add("--tokenizer", metavar="DIR", type=Path, help="folder of the tokenizer (default: beside the weights)")
+    _add_model_options(parser)
+    _add_server_options(parser)
+    return parser
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--device", help="cpu, cuda, cuda:1, mps, ... (default: cuda if there is one, else cpu)")
+    add("--dtype", default="auto", help="float32, bfloat16, float16 or auto: float32 on cpu, else as the weights")
+    add("--attn-implementation", metavar="NAME", help="eager, sdpa, ... (default: the model's choice)")
+    add("--chat-template", metavar="FILE", type=Path, help="Jinja chat template (default: the tokenizer's)")
+    add("--context-length", metavar="TOKENS", type=_positive, help="longest prompt and text (default: the model's)")
+    add(
+        "--trust-remote-code",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="run model code that lies in DIR; generated model packages need it (default: yes, the folder is yours)",
+    )
+
+
+def _add_server_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--max-batch-size", metavar="N", type=_positive, default=32, help="sequences that step together (%(default)s)")
+    add("--max-body-mib", metavar="MIB", type=_positive, default=16, help="largest request body (default: %(default)s)")
+    add("--api-key", metavar="KEY", help="key that requests must bring (default: $FGC_API_KEY, or none)")
+    levels = ("critical", "error", "warning", "info", "debug")
+    add("--log-level", choices=levels, default="warning", help="info lists requests; texts are never logged")
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and int(text) < 65536:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text} is not a port: 0 to 65535")
+
+
+def _positive(text: str) -> int:
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")

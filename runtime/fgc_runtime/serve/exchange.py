@@ -1,0 +1,74 @@
+"""The jobs of one HTTP request and what the engine tells of them, on the event loop.
+
+Whatever ends it (the last choice, a failure, a client that has gone), no job of it goes on generating.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from functools import partial
+
+from starlette.requests import Request
+
+from fgc_runtime.generate.engine import Engine
+from fgc_runtime.generate.job import Delta, Event, Failure, Job, PromptScores
+
+Told = tuple[int, Delta | PromptScores]  # which job, and what
+
+
+class JobFailed(Exception):
+    """The engine gave a job up."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class ClientGone(Exception):
+    """Nobody waits for the answer any more."""
+
+
+class Exchange:
+    """Submits jobs; `told` is read once."""
+
+    def __init__(self, engine: Engine, jobs: Sequence[Job]) -> None:
+        self._queue: asyncio.Queue[tuple[int, Event] | None] = asyncio.Queue()
+        self._num_open = sum(job.num_choices for job in jobs)
+        self._tickets = [engine.submit(job, partial(self._receive, number)) for number, job in enumerate(jobs)]
+
+    def cancel(self) -> None:
+        for ticket in self._tickets:
+            ticket.is_cancelled = True
+
+    async def told(self, request: Request) -> AsyncGenerator[list[Told], None]:
+        """All events that are there, again and again until each choice has finished.
+
+        Raises JobFailed or ClientGone.
+        """
+        watcher = asyncio.create_task(self._watch(request))
+        try:
+            while self._num_open:
+                told = [_checked(await self._queue.get())]
+                while not self._queue.empty():
+                    told.append(_checked(self._queue.get_nowait()))
+                self._num_open -= sum(isinstance(event, Delta) and event.finish is not None for _, event in told)
+                yield told
+        finally:
+            self.cancel()
+            watcher.cancel()
+
+    def _receive(self, number: int, event: Event) -> None:
+        self._queue.put_nowait((number, event))
+
+    async def _watch(self, request: Request) -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        self._queue.put_nowait(None)
+
+
+def _checked(item: tuple[int, Event] | None) -> Told:
+    if item is None:
+        raise ClientGone
+    number, event = item
+    if isinstance(event, Failure):
+        raise JobFailed(event)
+    return number, event

@@ -1,0 +1,77 @@
+"""The folder that a person names in, the folders that hold weights and tokenizer out.
+
+Looks at file names only; nothing is loaded.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_CHECKPOINT = re.compile(r"checkpoint-(\d+)")
+_WEIGHTS = (
+    "model*.safetensors",
+    "model*.safetensors.index.json",
+    "pytorch_model*.bin",
+    "pytorch_model*.bin.index.json",
+)
+_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+
+
+class FolderError(Exception):
+    """The folder cannot be served; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """Where the parts of a model are; three times the same folder for an ordinary one."""
+
+    name: str
+    config: Path
+    weights: Path
+    tokenizer: Path
+
+
+def find_model(folder: Path) -> ModelFolder:
+    """The model of a folder, or of its newest checkpoint if only that has weights. Raises FolderError."""
+    if not folder.is_dir():
+        raise FolderError(f"{folder} is not a folder. Give the folder of a model or of a training run.")
+    weights = folder if _has_any(folder, _WEIGHTS) else newest_checkpoint(folder)
+    homes = [weights, folder] if weights is not None else [folder]
+    config = _first_with(homes, ("config.json",))
+    if config is None:
+        raise FolderError(
+            f"{folder} is not a model folder: it has no config.json and no checkpoints/checkpoint-N.\n"
+            "Give a folder that AutoModelForCausalLM.from_pretrained loads, or the output folder of a training run."
+        )
+    if weights is None:
+        raise FolderError(
+            f"{folder} has a config.json but no weights: no model.safetensors and no checkpoints/checkpoint-N.\n"
+            "Train the model first, or give the output folder of the run that trained it."
+        )
+    tokenizer = _first_with([*homes, folder.parent], _TOKENIZER)
+    if tokenizer is None:
+        raise FolderError(
+            f"{weights} has no tokenizer: none of {', '.join(_TOKENIZER)}.\n"
+            "Save the tokenizer beside the model with tokenizer.save_pretrained, or name its folder with --tokenizer."
+        )
+    return ModelFolder(folder.resolve().name, config, weights, tokenizer)
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The checkpoint with the highest step that has weights; below `checkpoints/` or the folder itself."""
+    steps = {
+        int(match[1]): path
+        for parent in (folder, folder / "checkpoints")
+        if parent.is_dir()
+        for path in parent.iterdir()
+        if (match := _CHECKPOINT.fullmatch(path.name)) and _has_any(path, _WEIGHTS)
+    }
+    return steps[max(steps)] if steps else None
+
+
+def _first_with(folders: list[Path], patterns: tuple[str, ...]) -> Path | None:
+    return next((folder for folder in folders if _has_any(folder, patterns)), None)
+
+
+def _has_any(folder: Path, patterns: tuple[str, ...]) -> bool:
+    return any(next(folder.glob(pattern), None) is not None for pattern in patterns)

@@ -1,0 +1,119 @@
+"""A model folder and options in, a service out: weights on their device, tokenizer, chat template, engine."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jinja2 import TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from fgc_runtime.generate.engine import Deliver, Engine
+from fgc_runtime.generate.forward import Forward
+from fgc_runtime.generate.vocabulary import vocabulary_of
+from fgc_runtime.serve.arguments import Options
+from fgc_runtime.serve.folder import FolderError, ModelFolder
+from fgc_runtime.serve.prompts import PromptReader
+from fgc_runtime.serve.service import Service
+from fgc_runtime.serve.tokens import TokenNames
+
+_NO_LIMIT = 10**9  # tokenizers without a length say 10**30
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model on its device with its tokenizer."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+
+def load(folder: ModelFolder, options: Options) -> Loaded:
+    """Load weights and tokenizer. Raises FolderError with the reason that transformers gives."""
+    trust = options.trust_remote_code
+    device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    try:
+        config = AutoConfig.from_pretrained(folder.config, trust_remote_code=trust)
+        model = AutoModelForCausalLM.from_pretrained(
+            folder.weights,
+            config=config,
+            dtype=_dtype(options.dtype, device),
+            trust_remote_code=trust,
+            attn_implementation=options.attn_implementation,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder.tokenizer, trust_remote_code=trust)
+        torch.nn.Module.to(model, device)
+        return Loaded(model, tokenizer)
+    except (OSError, ValueError, ImportError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+        raise FolderError(f"{folder.weights} cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def _dtype(name: str, device: torch.device) -> torch.dtype | str:
+    if name == "auto":
+        return torch.float32 if device.type == "cpu" else "auto"  # 16 bits on a CPU without AMX: 20 times slower
+    dtype = getattr(torch, name, None)
+    if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise FolderError(f"--dtype {name}: give auto, float32, bfloat16 or float16.")
+    return dtype
+
+
+def make_service(folder: ModelFolder, loaded: Loaded, options: Options, deliver: Deliver) -> Service:
+    """The service with its engine, not yet started. Raises FolderError."""
+    model, tokenizer = loaded.model, loaded.tokenizer
+    vocabulary = vocabulary_of(tokenizer)
+    forward = Forward(model)
+    engine = Engine(
+        forward,
+        vocabulary,
+        end_ids=end_ids(model, tokenizer),
+        max_batch_size=options.max_batch_size,
+        deliver=deliver,
+    )
+    template = _chat_template(options.chat_template) or tokenizer.chat_template
+    prompts = PromptReader(
+        tokenizer,
+        context_length=options.context_length or context_length(model, tokenizer),
+        vocab_size=forward.vocab_size,
+        chat_template=template,
+    )
+    return Service(
+        model_name=options.model_name or folder.name,
+        created=int(time.time()),
+        engine=engine,
+        vocabulary=vocabulary,
+        names=TokenNames(tokenizer),
+        prompts=prompts,
+        max_body_bytes=options.max_body_bytes,
+        api_key=options.api_key,
+    )
+
+
+def end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Tokens that end a text, by the generation config and by the tokenizer."""
+    configured = model.generation_config.eos_token_id if model.generation_config is not None else None
+    several: Iterable[int | None] = configured if isinstance(configured, list) else [configured]
+    return frozenset(token for token in (*several, tokenizer.eos_token_id) if token is not None)
+
+
+def context_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The longest text in tokens, as the model's config or else the tokenizer says."""
+    configured = getattr(model.config, "max_position_embeddings", None)
+    if isinstance(configured, int) and configured > 0:
+        return configured
+    length = tokenizer.model_max_length
+    return length if 0 < length < _NO_LIMIT else None
+
+
+def _chat_template(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        text = path.read_text(encoding="utf-8")
+        ImmutableSandboxedEnvironment(extensions=["jinja2.ext.loopcontrols"]).parse(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise FolderError(f"--chat-template {path} cannot be read: {error}") from error
+    except TemplateSyntaxError as error:
+        raise FolderError(f"--chat-template {path}:{error.lineno}: {error.message}") from error
+    return text

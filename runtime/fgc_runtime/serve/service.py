@@ -1,0 +1,94 @@
+"""What one server process serves: the model with its name, limits and engine. Turns checked requests into jobs."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from fgc_runtime.generate.detokenizer import Vocabulary
+from fgc_runtime.generate.engine import Engine
+from fgc_runtime.generate.job import Job
+from fgc_runtime.serve.faults import invalid, model_not_found, too_busy, too_long
+from fgc_runtime.serve.metrics import Counters
+from fgc_runtime.serve.prompts import PromptReader
+from fgc_runtime.serve.requests import ChatRequest, CompletionRequest, Wishes
+from fgc_runtime.serve.tokens import TokenNames
+
+_COMPLETION_TOKENS = 16  # the completions API's default; chat goes on to the end of the context
+_UNBOUNDED_TOKENS = 4096  # for a model that does not say how long its context is
+_MAX_WAITING = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Read by all request handlers; prompts are encoded on one other thread, so that long ones block nobody."""
+
+    model_name: str
+    created: int  # seconds since 1970
+    engine: Engine
+    vocabulary: Vocabulary
+    names: TokenNames
+    prompts: PromptReader
+    max_body_bytes: int
+    api_key: str | None = None
+    counters: Counters = field(default_factory=Counters)
+    encoder: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "encode"))
+
+    async def completion_jobs(self, request: CompletionRequest) -> list[Job]:
+        """One job for each prompt. Raises RequestError."""
+        self._check(request.wishes, len(request.prompts))
+        loop = asyncio.get_running_loop()
+        encoded = [await loop.run_in_executor(self.encoder, self.prompts.completion, p) for p in request.prompts]
+        is_scored = request.is_echo and request.wishes.num_top is not None
+        return [
+            self._job(request.wishes, ids, _COMPLETION_TOKENS, param="prompt", scores_prompt=is_scored)
+            for ids in encoded
+        ]
+
+    async def chat_jobs(self, request: ChatRequest) -> list[Job]:
+        """One job. Raises RequestError."""
+        self._check(request.wishes, 1)
+        loop = asyncio.get_running_loop()
+        ids = await loop.run_in_executor(self.encoder, self.prompts.chat, request.messages)
+        return [self._job(request.wishes, ids, None, param="messages")]
+
+    def echoes(self, request: CompletionRequest, jobs: Sequence[Job]) -> list[str]:
+        """The prompts as text, as they were sent if they were sent as text."""
+        pairs = zip(request.prompts, jobs, strict=True)
+        return [prompt if isinstance(prompt, str) else self.vocabulary.decode(job.prompt) for prompt, job in pairs]
+
+    def _check(self, wishes: Wishes, num_prompts: int) -> None:
+        if wishes.model != self.model_name:
+            raise model_not_found(wishes.model)
+        for token in wishes.sampling.logit_bias:
+            if token >= self.prompts.vocab_size:
+                message = f"Invalid key in 'logit_bias': {token} is not in the vocabulary of {self.prompts.vocab_size}."
+                raise invalid(message, param="logit_bias", code="invalid_token_id")
+        if self.engine.load.num_waiting + num_prompts > _MAX_WAITING:
+            raise too_busy()
+
+    def _job(
+        self, wishes: Wishes, ids: Sequence[int], default: int | None, *, param: str, scores_prompt: bool = False
+    ) -> Job:
+        return Job(
+            prompt=tuple(ids),
+            max_tokens=self._max_tokens(wishes.max_tokens, len(ids), default, param=param),
+            sampling=wishes.sampling,
+            num_choices=wishes.num_choices,
+            seed=wishes.seed,
+            stops=wishes.stops,
+            ignores_end=wishes.ignores_end,
+            num_top=wishes.num_top,
+            scores_prompt=scores_prompt,
+        )
+
+    def _max_tokens(self, asked: int | None, num_prompt: int, default: int | None, *, param: str) -> int:
+        """What is asked for, cut to what the context has room for: a limit is no promise."""
+        wanted = asked if asked is not None else default
+        context_length = self.prompts.context_length
+        if context_length is None:
+            return _UNBOUNDED_TOKENS if wanted is None else wanted
+        room = context_length - num_prompt
+        if room == 0 and wanted != 0:
+            raise too_long(context_length, num_prompt + 1, param=param)
+        return room if wanted is None else min(wanted, room)
