@@ -1,0 +1,89 @@
+"""The events of a training run and what a callback sees of it.
+
+Callbacks run on every process, in the order they were given; what prints or writes asks `run.is_main` first. A callback
+that fails ends the run: nothing is swallowed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Logs = Mapping[str, float]
+
+
+@dataclass(slots=True)
+class TrainerState:
+    """Where a run stands. Saved with each checkpoint; every number counts all processes."""
+
+    global_step: int = 0  # optimizer steps
+    num_micro_batches: int = 0
+    num_examples: int = 0
+    num_tokens: int = 0  # label tokens: those that the loss counted
+    epoch: int = 0
+    examples_in_epoch: int = 0
+    num_train_examples: int | None = None  # of one epoch; None where the data set does not say
+    unlogged_loss: float = 0.0  # summed since the last log, so that a resumed run logs the same mean
+    unlogged_tokens: int = 0
+    seed: int = 0
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, object]) -> "TrainerState":
+        """The state that a checkpoint's JSON holds."""
+        return cls(**record)  # type: ignore[arg-type]  # asdict wrote it
+
+    @property
+    def epochs_done(self) -> float:
+        """Passes over the data, with the part of the current one; whole passes only where there is no length."""
+        return self.epoch + (self.examples_in_epoch / self.num_train_examples if self.num_train_examples else 0.0)
+
+
+@dataclass(slots=True)
+class TrainerControl:
+    """What callbacks ask of the loop. It answers before its next step, on all processes if one of them asked."""
+
+    should_stop: bool = False
+    should_save: bool = False
+    should_evaluate: bool = False
+
+
+@dataclass(slots=True)
+class TrainingRun:
+    """A run as callbacks see it."""
+
+    state: TrainerState
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase | None
+    max_steps: int
+    output_dir: Path
+    logging_dir: Path
+    is_main: bool
+    world_size: int
+    arguments: Mapping[str, object]
+    control: TrainerControl = field(default_factory=TrainerControl)
+
+
+class TrainerCallback:
+    """Does nothing at every event; override what you need."""
+
+    def on_train_begin(self, run: TrainingRun) -> None:
+        """The model is in place and a checkpoint, if any, is loaded; no step has run."""
+
+    def on_pre_optimizer_step(self, run: TrainingRun) -> None:
+        """Gradients are complete and clipped; the weights are still the old ones."""
+
+    def on_step_end(self, run: TrainingRun) -> None:
+        """The optimizer has stepped and the counters are up to date."""
+
+    def on_log(self, run: TrainingRun, logs: Logs) -> None:
+        """Means since the last log, or the metrics of an evaluation, or the totals at the end."""
+
+    def on_evaluate(self, run: TrainingRun, metrics: Logs) -> None:
+        """An evaluation inside training is done; its metrics have been logged."""
+
+    def on_save(self, run: TrainingRun, folder: Path) -> None:
+        """A checkpoint lies complete in `folder`."""
+
+    def on_train_end(self, run: TrainingRun) -> None:
+        """The last event of a run, however it ended."""

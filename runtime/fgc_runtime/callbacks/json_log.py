@@ -1,0 +1,68 @@
+"""Log records to `trainer_logs.json`: one JSON object per line, written at once, so that a killed run loses none."""
+
+import json
+import math
+import platform
+import time
+from datetime import UTC, datetime
+from typing import TextIO
+
+import torch
+import transformers
+
+from fgc_runtime.callbacks.base import Logs, TrainerCallback, TrainingRun
+
+
+class JsonLogCallback(TrainerCallback):
+    """The first line describes the run, the others are records with `timestamp` (Unix seconds), step and epoch."""
+
+    def __init__(self, file_name: str = "trainer_logs.json") -> None:
+        self.file_name = file_name
+        self._file: TextIO | None = None
+
+    def on_train_begin(self, run: TrainingRun) -> None:
+        """Open the file; an existing one is continued."""
+        if not run.is_main:
+            return
+        run.logging_dir.mkdir(parents=True, exist_ok=True)
+        self._file = (run.logging_dir / self.file_name).open("a", encoding="utf-8")
+        self._write(_description(run))
+
+    def on_log(self, run: TrainingRun, logs: Logs) -> None:
+        """Append one record."""
+        state = run.state
+        self._write({"timestamp": time.time(), "global_step": state.global_step, "epoch": state.epochs_done, **logs})
+
+    def on_train_end(self, run: TrainingRun) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _write(self, record: dict[str, object]) -> None:
+        if self._file is None:
+            return
+        finite = {key: None if _is_not_json(value) else value for key, value in record.items()}
+        self._file.write(json.dumps(finite, default=str, allow_nan=False) + "\n")
+        self._file.flush()
+
+
+def _is_not_json(value: object) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _description(run: TrainingRun) -> dict[str, object]:
+    return {
+        "event": "train_begin",
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "global_step": run.state.global_step,
+        "max_steps": run.max_steps,
+        "world_size": run.world_size,
+        "num_parameters": run.model.num_parameters(),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        },
+        "arguments": dict(run.arguments),
+    }

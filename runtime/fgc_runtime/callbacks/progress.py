@@ -1,0 +1,115 @@
+"""Progress for people: a bar on a terminal, a line per log record elsewhere."""
+
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fgc_runtime.callbacks.base import Logs, TrainerCallback, TrainingRun
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_REFRESHES_PER_S = 4  # a bar that is drawn more often costs a visible part of a small model's step
+
+
+class ProgressCallback(TrainerCallback):
+    """Loss, learning rate, tokens per second and the time left.
+
+    `use_bar` None means: where standard output is a terminal.
+    """
+
+    def __init__(self, *, use_bar: bool | None = None) -> None:
+        self.use_bar = use_bar
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._begin_s = 0.0
+        self._begin_step = 0
+
+    def on_train_begin(self, run: TrainingRun) -> None:
+        """Say what will be trained, and start the bar."""
+        if not run.is_main:
+            return
+        self._begin_s, self._begin_step = time.monotonic(), run.state.global_step
+        self._print(_headline(run))
+        if self.use_bar if self.use_bar is not None else sys.stdout.isatty():
+            self._progress = _bar()
+            self._progress.start()
+            self._task = self._progress.add_task("", total=run.max_steps, completed=run.state.global_step)
+
+    def on_step_end(self, run: TrainingRun) -> None:
+        """Move the bar."""
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, completed=run.state.global_step)
+
+    def on_log(self, run: TrainingRun, logs: Logs) -> None:
+        """Show the record: beside the bar if it comes from training, as a line otherwise."""
+        if not run.is_main:
+            return
+        if self._progress is not None and self._task is not None and "learning_rate" in logs:
+            self._progress.update(self._task, description=_summary(logs))
+            return
+        self._print(f"{_position(run)}  {_summary(logs)}{self._time_left(run)}")
+
+    def on_save(self, run: TrainingRun, folder: Path) -> None:
+        """Say where the checkpoint is."""
+        if run.is_main:
+            self._print(f"{_position(run)}  saved {folder}")
+
+    def on_train_end(self, run: TrainingRun) -> None:
+        """Leave the bar as it stands."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def _print(self, text: str) -> None:
+        if self._progress is not None:
+            self._progress.console.print(text, highlight=False, markup=False)
+            return
+        print(text, flush=True)
+
+    def _time_left(self, run: TrainingRun) -> str:
+        steps = run.state.global_step - self._begin_step
+        if steps <= 0 or run.state.global_step >= run.max_steps:
+            return ""
+        seconds = (time.monotonic() - self._begin_s) / steps * (run.max_steps - run.state.global_step)
+        return f"  {timedelta(seconds=round(seconds))} left"
+
+
+def _bar() -> "Progress":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(),
+        refresh_per_second=_REFRESHES_PER_S,
+    )
+
+
+def _headline(run: TrainingRun) -> str:
+    processes = f" on {run.world_size} processes" if run.world_size > 1 else ""
+    goal = f"steps {run.state.global_step} to {run.max_steps}" if run.state.global_step else f"{run.max_steps} steps"
+    return f"Training {run.model.num_parameters():,} parameters for {goal}{processes}, logs in {run.logging_dir}"
+
+
+def _position(run: TrainingRun) -> str:
+    return f"step {run.state.global_step}/{run.max_steps}  epoch {run.state.epochs_done:.2f}"
+
+
+def _summary(logs: Logs) -> str:
+    return "  ".join(_FORMATS.get(key, key + " {:.4g}").format(value) for key, value in logs.items())
+
+
+_FORMATS = {
+    "loss": "loss {:.4f}",
+    "learning_rate": "lr {:.2e}",
+    "grad_norm": "grad norm {:.3f}",
+    "tokens_per_second": "{:,.0f} tokens/s",
+    "num_tokens": "{:,.0f} tokens",
+    "eval_loss": "eval loss {:.4f}",
+    "perplexity": "perplexity {:.2f}",
+    "eval_tokens": "over {:,.0f} tokens",
+}

@@ -1,0 +1,84 @@
+"""Checkpoint folders: `checkpoint-<step>` under one root, complete or absent, found and ordered by their step.
+
+A folder is written under another name, flushed to the disk, and renamed. What is interrupted leaves a folder ending in
+`.unfinished`, which nothing reads and the next save removes.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_NAME = re.compile(r"checkpoint-(\d+)")
+_UNFINISHED = ".unfinished"
+
+
+def checkpoint_folder(root: Path, step: int) -> Path:
+    """Where the checkpoint of an optimizer step lies."""
+    return root / f"checkpoint-{step}"
+
+
+def find_checkpoints(root: Path) -> list[Path]:
+    """Complete checkpoints, the lowest step first."""
+    if not root.is_dir():
+        return []
+    steps = {int(match[1]): path for path in root.iterdir() if (match := _NAME.fullmatch(path.name)) and path.is_dir()}
+    return [steps[step] for step in sorted(steps)]
+
+
+def latest_checkpoint(root: Path) -> Path | None:
+    """The checkpoint with the highest step; times of files do not count, they change when a tree is copied."""
+    checkpoints = find_checkpoints(root)
+    return checkpoints[-1] if checkpoints else None
+
+
+@contextmanager
+def written_whole(folder: Path) -> Iterator[Path]:
+    """An empty folder to write to, which becomes `folder` when the body has succeeded; it replaces an older one."""
+    unfinished = folder.with_name(folder.name + _UNFINISHED)
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    yield unfinished
+    for path in [*unfinished.rglob("*"), unfinished]:
+        flush(path)
+    if folder.exists():
+        folder.rename(replaced := folder.with_name(folder.name + ".replaced" + _UNFINISHED))
+        unfinished.rename(folder)
+        shutil.rmtree(replaced)
+    else:
+        unfinished.rename(folder)
+    flush(folder.parent)
+
+
+def remove_old_checkpoints(root: Path, *, limit: int | None) -> None:
+    """Remove what was interrupted, and of the complete checkpoints all but the `limit` with the highest steps.
+
+    A checkpoint is renamed before its files go, so that it too is complete or absent.
+    """
+    excess = find_checkpoints(root)[:-limit] if limit is not None else []
+    for folder in excess:
+        folder.rename(folder.with_name(folder.name + _UNFINISHED))
+    for leftover in root.glob(f"checkpoint-*{_UNFINISHED}"):
+        shutil.rmtree(leftover)
+
+
+def set_aside(root: Path) -> Path | None:
+    """Rename a folder that holds an earlier run's checkpoints; returns its new name, None if there are none."""
+    if not find_checkpoints(root):
+        return None
+    number = 1
+    while (aside := root.with_name(f"{root.name}-{number}")).exists():
+        number += 1
+    root.rename(aside)
+    return aside
+
+
+def flush(path: Path) -> None:
+    """Wait until a file or a folder's list of names is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,160 @@
+"""A data set to windows: all that one process computes for one optimizer step, already cut into micro-batches.
+
+A window of the whole world is the next `window_size` examples in the epoch's order; this process takes every
+`world_size`-th of them. Which examples make up a step therefore depends on the product of batch size, accumulation and
+world size alone, and a position in the data is a count of examples, which stays true when any of the three changes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset
+
+from fgc_runtime.data.collator import IGNORED_LABEL, Batch
+
+E = TypeVar("E")
+Collator = Callable[[list[E]], Batch]
+
+
+class Window(NamedTuple):
+    """One optimizer step's work for one process. A named tuple, because DataLoader pins the memory of these."""
+
+    micro_batches: list[Batch]
+    num_label_tokens: int  # of this process
+    num_examples: int  # of all processes
+    ends_epoch: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How windows are cut, and which part of each is ours."""
+
+    micro_batch_size: int
+    accumulation_steps: int = 1
+    rank: int = 0
+    world_size: int = 1
+
+    @property
+    def window_size(self) -> int:
+        """Examples of one window, over all processes."""
+        return self.micro_batch_size * self.accumulation_steps * self.world_size
+
+    def own(self, window: Sequence[E]) -> Sequence[E]:
+        """This process's part of a window; empty where a short window does not reach it."""
+        return window[self.rank :: self.world_size]
+
+
+def count_label_tokens(labels: Tensor) -> int:
+    """Labels that a next-token loss counts: the first of each row has nothing before it that could predict it."""
+    return int((labels[:, 1:] != IGNORED_LABEL).sum())
+
+
+def shuffled_order(length: int, *, seed: int, epoch: int) -> Tensor:
+    """A permutation of 0 .. length - 1, the same for the same seed and epoch on every machine."""
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)  # a prime: no two nearby pairs meet
+    return torch.randperm(length, generator=generator)
+
+
+class MapWindows(Dataset[Window]):
+    """An epoch of a data set with a length, from example `start` of `order` on."""
+
+    def __init__(
+        self, dataset: Dataset[E], order: Tensor, collate: Collator[E], share: Share, *, start: int = 0
+    ) -> None:
+        self._dataset = dataset
+        self._order = order[start:]
+        self._collate = collate
+        self._share = share
+
+    def __len__(self) -> int:
+        return -(-len(self._order) // self._share.window_size)
+
+    def __getitem__(self, number: int) -> Window:
+        size = self._share.window_size
+        rows: list[int] = self._order[number * size : (number + 1) * size].tolist()
+        own = [self._dataset[row] for row in self._share.own(rows)]
+        spare = [] if own else [self._dataset[rows[0]]]
+        return _cut(own, spare, self._collate, self._share, len(rows), ends_epoch=number == len(self) - 1)
+
+
+class StreamWindows(IterableDataset[Window]):
+    """An epoch of a data set that can only be read in order: every process reads all of it and keeps its part.
+
+    Starting at example `start` reads and drops what comes before, so the data set must repeat itself exactly.
+    """
+
+    def __init__(self, dataset: Iterable[E], collate: Collator[E], share: Share, *, start: int = 0) -> None:
+        self._dataset = dataset
+        self._collate = collate
+        self._share = share
+        self._start = start
+
+    def __iter__(self) -> Iterator[Window]:
+        examples = islice(iter(self._dataset), self._start, None)
+        ahead = list(islice(examples, self._share.window_size))
+        while ahead:
+            rows, ahead = ahead, list(islice(examples, self._share.window_size))
+            own = list(self._share.own(rows))
+            spare = [] if own else rows[:1]
+            yield _cut(own, spare, self._collate, self._share, len(rows), ends_epoch=not ahead)
+
+
+def window_loader(
+    windows: MapWindows | StreamWindows,
+    *,
+    num_workers: int = 0,
+    pin_memory: bool = False,
+    prefetch_factor: int | None = None,
+) -> DataLoader[Window]:
+    """A DataLoader that hands on whole windows; it draws nothing from the global random state."""
+    if isinstance(windows, StreamWindows) and num_workers > 1:
+        raise ValueError(
+            f"dataloader_num_workers ({num_workers}) must be 0 or 1 for a data set that can only be read in order"
+        )
+    return DataLoader(
+        windows,
+        batch_size=None,
+        collate_fn=_as_it_is,  # type: ignore[arg-type]  # without a batch size it gets what the data set gives
+        num_workers=num_workers,
+        pin_memory=pin_memory,
+        prefetch_factor=prefetch_factor,
+        generator=torch.Generator(),
+    )
+
+
+def _cut(
+    own: list[E], spare: list[E], collate: Collator[E], share: Share, num_examples: int, *, ends_epoch: bool
+) -> Window:
+    """Micro-batches of `own`; of `spare`, with nothing to learn from it, for a process that a short window left out.
+
+    Every process has to take part in every step, because the gradients of all are summed.
+    """
+    size = share.micro_batch_size
+    micro_batches = [collate(own[first : first + size]) for first in range(0, len(own), size)]
+    num_label_tokens = sum(count_label_tokens(batch["labels"]) for batch in micro_batches)
+    if spare:
+        batch = collate(spare)
+        micro_batches = [{**batch, "labels": torch.full_like(batch["labels"], IGNORED_LABEL)}]
+    return Window(micro_batches, num_label_tokens, num_examples, ends_epoch)
+
+
+def _as_it_is(window: Window) -> Window:
+    return window
+
+
+def is_stream(dataset: object) -> bool:
+    """Whether a data set can only be read in order, having no rows to ask for by number."""
+    is_iterable = isinstance(dataset, IterableDataset)
+    return is_iterable or not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"))
+
+
+def length_of(dataset: object) -> int | None:
+    """The number of examples, where the data set says it."""
+    try:
+        return len(dataset)  # type: ignore[arg-type]  # what has no length says so
+    except (TypeError, NotImplementedError):
+        return None

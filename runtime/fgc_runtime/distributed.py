@@ -1,0 +1,120 @@
+"""torchrun's environment to a `World`: which process this is, and what all of them agree on.
+
+Alone or with others, the same calls work: a world of one returns at once what it was given. Numbers that steer the
+loop travel as CPU tensors (gloo), so that agreeing never waits for an accelerator.
+"""
+
+import os
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The processes that train together, seen from one of them."""
+
+    rank: int
+    local_rank: int
+    size: int
+    device: torch.device
+
+    @classmethod
+    def connect(cls, *, device: str | None = None, use_cpu: bool = False) -> "World":
+        """Join the processes that torchrun started; without torchrun, a world of one. May be called again."""
+        rank, local_rank, size = (_environment_int(name) for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
+        world = cls(rank or 0, local_rank or 0, size or 1, _choose_device(device, use_cpu, local_rank or 0))
+        if world.device.type == "cuda":
+            torch.cuda.set_device(world.device)
+        if world.size > 1 and not dist.is_initialized():
+            dist.init_process_group("cpu:gloo,cuda:nccl" if world.device.type == "cuda" else "gloo")
+        return world
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process prints, logs and saves."""
+        return self.rank == 0
+
+    def sum(self, values: Sequence[int]) -> list[int]:
+        """Each position added up over all processes."""
+        return [int(value) for value in self._sum(torch.tensor(values, dtype=torch.int64)).tolist()]
+
+    def sum_floats(self, values: Sequence[float]) -> list[float]:
+        """Each position added up over all processes, in float64."""
+        return [float(value) for value in self._sum(torch.tensor(values, dtype=torch.float64)).tolist()]
+
+    def gather(self, value: T) -> list[T]:
+        """The value of every process, by rank."""
+        if self.size == 1:
+            return [value]
+        values = [value] * self.size
+        dist.all_gather_object(values, value)
+        return values
+
+    def from_main(self, value: T) -> T:
+        """The main process's value, on every process."""
+        return self.gather(value)[0]
+
+    def wait(self) -> None:
+        """Go on when every process has come this far."""
+        if self.size > 1:
+            self.sum([0])  # a gloo reduction: dist.barrier() would wait for the accelerator
+
+    @contextmanager
+    def main_first(self) -> Iterator[None]:
+        """The main process runs the body, then the others do: what it downloads or caches is there for them."""
+        if not self.is_main:
+            self.wait()
+        yield
+        if self.is_main:
+            self.wait()
+
+    def _sum(self, tensor: torch.Tensor) -> torch.Tensor:
+        if self.size > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+
+@contextmanager
+def main_process_first() -> Iterator[None]:
+    """`World.main_first` for programs that prepare data before they have a trainer."""
+    with World.connect().main_first():
+        yield
+
+
+def disconnect() -> None:
+    """Leave the process group; without one, nothing happens."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def seed_everything(seed: int) -> int:
+    """Seed python, numpy and torch; returns the seed, so that it can stand where a seed is wanted."""
+    import numpy
+
+    random.seed(seed)
+    numpy.random.seed(seed % 2**32)  # numpy takes 32 bits
+    torch.manual_seed(seed)
+    return seed
+
+
+def _environment_int(name: str) -> int | None:
+    text = os.environ.get(name)
+    return int(text) if text else None
+
+
+def _choose_device(device: str | None, use_cpu: bool, local_rank: int) -> torch.device:
+    if use_cpu:
+        return torch.device("cpu")
+    if device is not None:
+        return torch.device(device)
+    if torch.cuda.is_available():
+        return torch.device("cuda", local_rank)
+    return torch.device("cpu")

@@ -1,0 +1,7 @@
+"""The training loop and its arguments."""
+
+from fgc_runtime.trainers.arguments import TrainingArguments
+from fgc_runtime.trainers.interrupts import TrainingInterrupted
+from fgc_runtime.trainers.trainer import Trainer
+
+__all__ = ["Trainer", "TrainingArguments", "TrainingInterrupted"]

@@ -1,0 +1,103 @@
+"""What can be set about a training run, under the names that transformers uses, checked when it is set."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Strategy = Literal["no", "steps", "epoch"]
+
+_STRATEGIES = ("no", "steps", "epoch")
+_SCHEDULES = ("constant", "cosine", "linear")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingArguments:
+    """A step is an optimizer step: `gradient_accumulation_steps` batches on each process.
+
+    `learning_rate`, `weight_decay`, `adam_*`, `lr_scheduler_type`, `warmup_steps` and `min_lr_ratio` are used where the
+    trainer gets no factory. Raises ValueError, naming parameter, value and rule.
+    """
+
+    output_dir: str | Path = "output_models/default_model"  # the final model; checkpoints/ and runs/ below it
+    logging_dir: str | Path | None = None  # None: <output_dir>/runs/<run_name>_<time>
+    run_name: str = "train"
+
+    per_device_train_batch_size: int = 16
+    per_device_eval_batch_size: int = 16
+    gradient_accumulation_steps: int = 1
+    num_train_epochs: float = 1.0
+    max_steps: int = -1  # above 0: steps in place of epochs
+    shuffle: bool = True
+
+    learning_rate: float = 3e-4
+    weight_decay: float = 0.0
+    adam_beta1: float = 0.9
+    adam_beta2: float = 0.999
+    adam_epsilon: float = 1e-8
+    lr_scheduler_type: Literal["constant", "cosine", "linear"] = "cosine"
+    warmup_steps: int = 0
+    min_lr_ratio: float = 0.0
+    max_grad_norm: float | None = 1.0  # None: gradients are not clipped
+
+    eval_strategy: Strategy = "no"
+    eval_steps: int = 100
+    max_eval_steps: int = -1  # above 0: batches per process of one evaluation
+    logging_strategy: Literal["no", "steps"] = "steps"
+    logging_steps: int = 10
+    logging_first_step: bool = False
+    save_strategy: Strategy = "steps"
+    save_steps: int = 1000
+    save_total_limit: int | None = 2  # checkpoints of this run that are kept; None: all
+    resume_from_checkpoint: bool | str | Path = False  # True: the latest in output_dir, if there is one
+
+    seed: int = 42
+    device: str | None = None
+    use_cpu: bool = False
+    bf16: bool = False
+    gradient_checkpointing: bool = False
+    dataloader_num_workers: int = 0
+    dataloader_prefetch_factor: int | None = None
+    dataloader_pin_memory: bool = True  # where the device is a GPU
+
+    def __post_init__(self) -> None:
+        """Check every rule that needs the arguments alone."""
+        for name in _AT_LEAST_ONE:
+            self._require(name, getattr(self, name) >= 1, "must be at least 1")
+        for name in _NOT_NEGATIVE:
+            self._require(name, getattr(self, name) >= 0, "must not be negative")
+        for name in ("eval_strategy", "save_strategy"):
+            self._require(name, getattr(self, name) in _STRATEGIES, f"must be one of {', '.join(_STRATEGIES)}")
+        self._require("logging_strategy", self.logging_strategy in ("no", "steps"), "must be one of no, steps")
+        self._require(
+            "lr_scheduler_type", self.lr_scheduler_type in _SCHEDULES, f"must be one of {', '.join(_SCHEDULES)}"
+        )
+        self._require("num_train_epochs", self.num_train_epochs > 0, "must be above 0")
+        self._require("max_steps", self.max_steps == -1 or self.max_steps > 0, "must be -1 (no limit) or above 0")
+        self._require("max_eval_steps", self.max_eval_steps == -1 or self.max_eval_steps > 0, "must be -1 or above 0")
+        self._require("max_grad_norm", self.max_grad_norm is None or self.max_grad_norm > 0, "must be above 0, or None")
+        self._require("save_total_limit", self.save_total_limit is None or self.save_total_limit > 0, "must be above 0")
+        self._require("min_lr_ratio", 0 <= self.min_lr_ratio <= 1, "must lie between 0 and 1")
+
+    def _require(self, name: str, holds: bool, rule: str) -> None:
+        if not holds:
+            raise ValueError(f"{name} ({getattr(self, name)!r}) {rule}")
+
+
+_AT_LEAST_ONE = (
+    "per_device_train_batch_size",
+    "per_device_eval_batch_size",
+    "gradient_accumulation_steps",
+    "eval_steps",
+    "logging_steps",
+    "save_steps",
+)
+_NOT_NEGATIVE = (
+    "learning_rate",
+    "weight_decay",
+    "adam_beta1",
+    "adam_beta2",
+    "adam_epsilon",
+    "warmup_steps",
+    "seed",
+    "dataloader_num_workers",
+)

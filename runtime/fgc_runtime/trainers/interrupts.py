@@ -1,0 +1,65 @@
+"""Ctrl-C and SIGTERM to a request that the loop answers between two steps."""
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType, TracebackType
+
+_HANDLED = (signal.SIGINT, signal.SIGTERM)
+_ONE_REQUEST_S = 0.5  # torchrun passes on the Ctrl-C that its processes have also received from the terminal
+_NOTICE = b"\nStopping after this step, with a checkpoint. Interrupt again to stop at once.\n"
+
+
+class TrainingInterrupted(SystemExit):
+    """Training stopped on a signal, with a checkpoint. Ends the program as the shell expects it: 130 for Ctrl-C."""
+
+    def __init__(self, received: signal.Signals, checkpoint: Path) -> None:
+        super().__init__(128 + received)
+        self.received = received
+        self.checkpoint = checkpoint
+
+
+class Interrupts:
+    """While entered, the first signal is remembered and the second ends the program.
+
+    Outside the main thread Python delivers no signals, so nothing is handled there.
+    """
+
+    def __init__(self, *, is_announced: bool) -> None:
+        self._is_announced = is_announced
+        self._received: signal.Signals | None = None
+        self._received_s = 0.0
+        self._previous: list[object] = []
+
+    def __enter__(self) -> "Interrupts":
+        try:
+            self._previous = [signal.signal(number, self._receive) for number in _HANDLED]
+        except ValueError:  # not the main thread
+            self._previous = []
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for number, handler in zip(_HANDLED, self._previous, strict=False):
+            signal.signal(number, handler)  # type: ignore[arg-type]  # signal.signal takes back what it gave
+
+    @property
+    def flags(self) -> list[int]:
+        """One number per handled signal: 1 where it was received. Processes add these up to agree."""
+        return [int(self._received == number) for number in _HANDLED]
+
+    @staticmethod
+    def agreed(flags: Sequence[int]) -> signal.Signals | None:
+        """The signal that any process received."""
+        return next((number for number, count in zip(_HANDLED, flags, strict=True) if count), None)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self._received is None:
+            self._received, self._received_s = signal.Signals(number), time.monotonic()
+            if self._is_announced:
+                os.write(2, _NOTICE)  # print is not safe in a handler: it may interrupt another print
+        elif time.monotonic() - self._received_s > _ONE_REQUEST_S:
+            raise SystemExit(128 + number)

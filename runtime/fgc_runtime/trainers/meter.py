@@ -1,0 +1,86 @@
+"""Losses and time of the steps since the last log to one record, without making the accelerator wait in between."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from fgc_runtime.callbacks import TrainerState
+from fgc_runtime.distributed import World
+
+_MOST_PENDING = 64  # steps; a loss that is not a number is noticed after at most as many
+
+
+class Meter:
+    """Steps record their loss as a tensor; `settle` reads them all at once and adds them up over all processes."""
+
+    def __init__(self, world: World, state: TrainerState) -> None:
+        self._world = world
+        self._state = state
+        self._pending: list[Tensor] = []
+        self._begin_s = self._lap_begin_s = time.perf_counter()
+        self._lap_tokens = 0
+        self._earlier_laps_s = 0.0
+        self.num_tokens = 0
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the first step could begin."""
+        return time.perf_counter() - self._begin_s
+
+    @property
+    def running_s(self) -> float:
+        """Seconds spent in steps, without evaluations and saves; never 0."""
+        return self._earlier_laps_s + self._lap_s
+
+    @property
+    def _lap_s(self) -> float:
+        return max(1e-9, time.perf_counter() - self._lap_begin_s)
+
+    def record(self, loss_sum: Tensor, num_label_tokens: int) -> None:
+        """Take note of the step that just ended; the sum is this process's, the tokens are all processes'."""
+        self._pending.append(loss_sum)
+        self._state.unlogged_tokens += num_label_tokens
+        self._lap_tokens += num_label_tokens
+        self.num_tokens += num_label_tokens
+        if len(self._pending) >= _MOST_PENDING:
+            self.settle()
+
+    def settle(self) -> None:
+        """Move pending losses to the state. Raises FloatingPointError, naming the step, if one is not finite."""
+        if not self._pending:
+            return
+        first_step = self._state.global_step - len(self._pending) + 1
+        losses = self._world.sum_floats(torch.stack(self._pending).tolist())
+        self._pending.clear()
+        for step, loss in enumerate(losses, first_step):
+            if not math.isfinite(loss):
+                raise FloatingPointError(
+                    f"the loss is {loss} at step {step}: lower the learning rate, warm it up for longer, or clip "
+                    "gradients (max_grad_norm); the newest checkpoint is from before this step"
+                )
+            self._state.unlogged_loss += loss
+
+    def take(self) -> dict[str, float]:
+        """Mean loss per label token and throughput since the last call; begins anew."""
+        self.settle()
+        lap_s = self._lap_s
+        record = {
+            "loss": self._state.unlogged_loss / max(1, self._state.unlogged_tokens),
+            "tokens_per_second": self._lap_tokens / lap_s,
+        }
+        self._state.unlogged_loss, self._state.unlogged_tokens = 0.0, 0
+        self._lap_tokens, self._lap_begin_s = 0, time.perf_counter()
+        self._earlier_laps_s += lap_s
+        return record
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Time spent in the body counts nowhere. Settles first, so that steps still running count as steps."""
+        self.settle()
+        begin_s = time.perf_counter()
+        yield
+        self._lap_begin_s += time.perf_counter() - begin_s

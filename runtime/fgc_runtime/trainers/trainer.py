@@ -1,0 +1,426 @@
+"""The training loop: data, model and arguments to a trained model, logs and checkpoints.
+
+One loop for one process and for many. Every loss is a sum over label tokens divided by the number of label tokens of
+the whole step, on all processes: how a step is cut into micro-batches, accumulation and processes does not change it.
+"""
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from itertools import islice
+from pathlib import Path
+from signal import Signals
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from fgc_runtime import checkpoint
+from fgc_runtime.callbacks import JsonLogCallback, ProgressCallback, TrainerCallback, TrainerState, TrainingRun
+from fgc_runtime.data.collator import Batch, DataCollatorForCausalLM
+from fgc_runtime.data.windows import (
+    MapWindows,
+    Share,
+    StreamWindows,
+    Window,
+    is_stream,
+    length_of,
+    shuffled_order,
+    window_loader,
+)
+from fgc_runtime.distributed import World, seed_everything
+from fgc_runtime.trainers.arguments import Strategy, TrainingArguments
+from fgc_runtime.trainers.factories import LRSchedulerFactory, OptimizerFactory, make_lr_scheduler, make_optimizer
+from fgc_runtime.trainers.interrupts import Interrupts, TrainingInterrupted
+from fgc_runtime.trainers.meter import Meter
+from fgc_runtime.trainers.stepper import LossOfBatch, Stepper
+
+_MAX_EXPONENT = 700  # e to the 710 exceeds a float
+
+ExampleDataset = Any  # of torch, of `datasets`, a list: what has rows by number, or can be read in order
+
+
+class Trainer:
+    """Trains a causal language model.
+
+    `model` is a model or a function that makes one; the function is called when random numbers have been seeded.
+    Examples are what `data_collator` takes (by default a mapping with `input_ids`); a batch is a mapping with `labels`,
+    the rest of it are the model's arguments. Data sets with a length are shuffled anew for each epoch; others are read
+    in order and need `max_steps`. `optimizer_factory` is called with parameter groups, `lr_scheduler_factory` with the
+    optimizer and, if it has such a parameter, `num_training_steps`. `callbacks` None: progress and a JSON log.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel | Callable[[], PreTrainedModel],
+        args: TrainingArguments,
+        *,
+        train_dataset: ExampleDataset | None = None,
+        eval_dataset: ExampleDataset | None = None,
+        data_collator: Callable[[Any], Batch] | None = None,
+        processing_class: PreTrainedTokenizerBase | None = None,
+        callbacks: Sequence[TrainerCallback] | None = None,
+        optimizer_factory: OptimizerFactory | None = None,
+        lr_scheduler_factory: LRSchedulerFactory | None = None,
+    ) -> None:
+        self.args = args
+        self.world = World.connect(device=args.device, use_cpu=args.use_cpu)
+        seed_everything(args.seed)
+        self.model = model if isinstance(model, PreTrainedModel) else model()
+        nn.Module.to(self.model, self.world.device)
+        self.train_dataset: Any = _checked("train_dataset", train_dataset)
+        self.eval_dataset: Any = _checked("eval_dataset", eval_dataset)
+        if args.eval_strategy != "no" and eval_dataset is None:
+            raise ValueError(f"eval_strategy ({args.eval_strategy!r}) must be 'no' where there is no eval_dataset")
+        self.data_collator = data_collator or DataCollatorForCausalLM(processing_class)
+        self.processing_class = processing_class
+        self.callbacks = [ProgressCallback(), JsonLogCallback()] if callbacks is None else list(callbacks)
+        self.optimizer_factory = optimizer_factory
+        self.lr_scheduler_factory = lr_scheduler_factory
+        self.output_dir = Path(args.output_dir)
+        self.logging_dir = self.world.from_main(_logging_dir(args))
+        self.state = TrainerState(seed=args.seed, num_train_examples=length_of(train_dataset))
+        self._loss_of_batch = LossOfBatch(self.model, self.world.device, bf16=args.bf16)
+        self._saved_step: int | None = None  # of the newest checkpoint of this run
+
+    @property
+    def max_steps(self) -> int:
+        """Optimizer steps of the whole run. Raises ValueError where neither arguments nor data say."""
+        if self.args.max_steps > 0:
+            return self.args.max_steps
+        length = self.state.num_train_examples
+        if length is None:
+            raise ValueError("max_steps (-1) must be above 0: train_dataset has no length to count epochs by")
+        return math.ceil(self.args.num_train_epochs * math.ceil(length / self._train_share.window_size))
+
+    def train(self) -> dict[str, float]:
+        """Run all steps that are left; returns the totals, which are also logged.
+
+        On Ctrl-C or SIGTERM, raises TrainingInterrupted after the current step and a checkpoint. Raises
+        FloatingPointError if the loss is not a number.
+        """
+        if self.train_dataset is None:
+            raise ValueError("train_dataset (None) must be given to train")
+        session = self._begin()
+        try:
+            self._dispatch(lambda callback: callback.on_train_begin(session.run))
+            with Interrupts(is_announced=self.world.is_main) as interrupts:
+                self._loop(session, interrupts)
+            return self._end(session)
+        finally:
+            self._dispatch(lambda callback: callback.on_train_end(session.run))
+
+    def evaluate(self) -> dict[str, float]:
+        """`eval_loss`, the mean over all label tokens of the evaluation data, its `perplexity`, and `eval_tokens`.
+
+        Neither batch size nor number of processes changes the result; weights and random states stay as they are.
+        """
+        if self.eval_dataset is None:
+            raise ValueError("eval_dataset (None) must be given to evaluate")
+        loss_sum = torch.zeros((), dtype=torch.float64, device=self.world.device)
+        num_tokens = 0
+        was_training = self.model.training
+        self.model.train(False)
+        with torch.no_grad():
+            for window in self._eval_windows():
+                num_tokens += window.num_label_tokens
+                for batch in window.micro_batches:
+                    loss_sum += self._loss_of_batch(self.model, batch)
+        self.model.train(was_training)
+        total_loss, total_tokens = self.world.sum_floats([loss_sum.item(), num_tokens])
+        if not total_tokens:
+            raise ValueError("eval_dataset holds no label tokens: it is empty, or all of its labels are -100")
+        loss = total_loss / total_tokens
+        perplexity = math.exp(loss) if loss < _MAX_EXPONENT else math.inf
+        return {"eval_loss": loss, "perplexity": perplexity, "eval_tokens": total_tokens}
+
+    def save_model(self, folder: str | Path | None = None) -> Path:
+        """Write the model, loadable with `from_pretrained`, into `folder`, by default `args.output_dir`."""
+        target = Path(folder) if folder is not None else self.output_dir
+        if self.world.is_main:
+            checkpoint.publish_model(self.model, self.processing_class, target)
+        self.world.wait()
+        return target
+
+    def _begin(self) -> "_Session":
+        if self.args.gradient_checkpointing:
+            self.model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
+        self.model.train()
+        optimizer = make_optimizer(self.model, self.optimizer_factory, self.args)
+        scheduler = make_lr_scheduler(
+            optimizer, self.lr_scheduler_factory, self.args, num_training_steps=self.max_steps
+        )
+        seed_everything(self.args.seed + self.world.rank)  # dropout differs between processes
+        self._resume(optimizer, scheduler)
+        stepper = Stepper(
+            self.model, optimizer, scheduler, self._loss_of_batch, self.world, max_grad_norm=self.args.max_grad_norm
+        )
+        return _Session(self._as_callbacks_see_it(), stepper, Meter(self.world, self.state), replace(self.state))
+
+    def _as_callbacks_see_it(self) -> TrainingRun:
+        return TrainingRun(
+            state=self.state,
+            model=self.model,
+            tokenizer=self.processing_class,
+            max_steps=self.max_steps,
+            output_dir=self.output_dir,
+            logging_dir=self.logging_dir,
+            is_main=self.world.is_main,
+            world_size=self.world.size,
+            arguments=asdict(self.args),
+        )
+
+    def _resume(self, optimizer: Optimizer, scheduler: LRScheduler) -> None:
+        folder = self.world.from_main(self._checkpoint_to_resume())
+        if folder is None:
+            return
+        saved = TrainerState.from_record(checkpoint.read_trainer_state(folder))
+        _warn_of_changes(saved, self.state)
+        self.state = replace(saved, seed=self.state.seed, num_train_examples=self.state.num_train_examples)
+        self._saved_step = saved.global_step
+        checkpoint.load_weights(self.model, folder)
+        random_state = checkpoint.load_training_state(
+            folder, optimizer=optimizer, scheduler=scheduler, rank=self.world.rank
+        )
+        if random_state is not None:
+            random_state.restore()
+        self._say(f"Resuming at step {self.state.global_step} from {folder}")
+
+    def _checkpoint_to_resume(self) -> Path | None:
+        wanted = self.args.resume_from_checkpoint
+        if isinstance(wanted, bool):
+            return checkpoint.latest_checkpoint(self._checkpoints) if wanted else None
+        return Path(wanted)
+
+    def _loop(self, session: "_Session", interrupts: Interrupts) -> None:
+        windows = self._train_windows()
+        while self.state.global_step < session.run.max_steps:
+            window = next(windows)
+            agreed = self._agree(session, window, interrupts)
+            if agreed.received is not None:
+                self._stop_on_signal(session, agreed.received)
+            if agreed.should_evaluate:
+                self._evaluate_in_training(session)
+            if agreed.should_save:
+                self._save_checkpoint(session)
+            if agreed.should_stop:
+                return
+            self._step(session, window, agreed)
+
+    def _agree(self, session: "_Session", window: Window, interrupts: Interrupts) -> "_Agreement":
+        """One exchange per step tells every process the label tokens of all, and what any of them was asked for."""
+        control = session.run.control
+        counts = [window.num_label_tokens, len(window.micro_batches)]
+        asked = [int(control.should_stop), int(control.should_save), int(control.should_evaluate)]
+        control.should_save = control.should_evaluate = False
+        tokens, micro_batches, stop, save, evaluate, *flags = self.world.sum([*counts, *asked, *interrupts.flags])
+        return _Agreement(tokens, micro_batches, bool(stop), bool(save), bool(evaluate), interrupts.agreed(flags))
+
+    def _step(self, session: "_Session", window: Window, agreed: "_Agreement") -> None:
+        loss_sum = session.stepper.step(
+            window,
+            agreed.num_label_tokens,
+            lambda: self._dispatch(lambda callback: callback.on_pre_optimizer_step(session.run)),
+        )
+        state = self.state
+        state.global_step += 1
+        state.num_micro_batches += agreed.num_micro_batches
+        state.num_examples += window.num_examples
+        state.examples_in_epoch += window.num_examples
+        state.num_tokens += agreed.num_label_tokens
+        session.meter.record(loss_sum, agreed.num_label_tokens)
+        self._dispatch(lambda callback: callback.on_step_end(session.run))
+        is_first = state.global_step == 1 and self.args.logging_first_step
+        if is_first or self._is_due(self.args.logging_strategy, self.args.logging_steps, window):
+            self._log_training(session)
+        if self._is_due(self.args.eval_strategy, self.args.eval_steps, window):
+            self._evaluate_in_training(session)
+        if self._is_due(self.args.save_strategy, self.args.save_steps, window):
+            self._save_checkpoint(session)
+
+    def _is_due(self, strategy: Strategy, every_steps: int, window: Window) -> bool:
+        if strategy == "steps":
+            return self.state.global_step % every_steps == 0
+        return strategy == "epoch" and window.ends_epoch
+
+    def _end(self, session: "_Session") -> dict[str, float]:
+        """Log what is left and the totals of this session; a last checkpoint, unless the last step has one."""
+        if self.state.unlogged_tokens and self.args.logging_strategy != "no":
+            self._log_training(session)
+        session.meter.settle()
+        if self.args.save_strategy != "no" and self._saved_step != self.state.global_step:
+            self._save_checkpoint(session)
+        totals = session.totals(self.state)
+        self._log(session.run, totals)
+        return totals
+
+    def _stop_on_signal(self, session: "_Session", received: Signals) -> None:
+        folder = self._save_checkpoint(session)
+        self._say(
+            f"Stopped at step {self.state.global_step} of {session.run.max_steps}. The checkpoint is {folder}; "
+            "go on from it with --resume (resume_from_checkpoint: true)"
+        )
+        raise TrainingInterrupted(received, folder)
+
+    def _log_training(self, session: "_Session") -> None:
+        record = session.meter.take()
+        if session.stepper.grad_norm is not None:
+            record["grad_norm"] = session.stepper.grad_norm.item()
+        record["learning_rate"] = session.stepper.learning_rate
+        self._log(session.run, record)
+
+    def _log(self, run: TrainingRun, record: Mapping[str, float]) -> None:
+        self._dispatch(lambda callback: callback.on_log(run, record))
+
+    def _evaluate_in_training(self, session: "_Session") -> None:
+        with session.meter.paused():
+            metrics = self.evaluate()
+            self._log(session.run, metrics)
+            self._dispatch(lambda callback: callback.on_evaluate(session.run, metrics))
+
+    def _save_checkpoint(self, session: "_Session") -> Path:
+        folder = checkpoint.checkpoint_folder(self._checkpoints, self.state.global_step)
+        with session.meter.paused():
+            random_states = self.world.gather(checkpoint.RandomState.capture())
+            if self.world.is_main:
+                self._write_checkpoint(session.stepper, folder, random_states)
+            self.world.wait()
+            self._saved_step = self.state.global_step
+            self._dispatch(lambda callback: callback.on_save(session.run, folder))
+        return folder
+
+    def _write_checkpoint(
+        self, stepper: Stepper, folder: Path, random_states: Sequence[checkpoint.RandomState]
+    ) -> None:
+        if self._saved_step is None and (aside := checkpoint.set_aside(self._checkpoints)):
+            self._say(f"Moved the checkpoints of an earlier run to {aside}")
+        with checkpoint.written_whole(folder) as unfinished:
+            checkpoint.save_model(self.model, self.processing_class, unfinished)
+            checkpoint.save_training_state(
+                unfinished,
+                trainer_state=asdict(self.state),
+                optimizer=stepper.optimizer,
+                scheduler=stepper.scheduler,
+                random_states=random_states,
+            )
+        checkpoint.remove_old_checkpoints(self._checkpoints, limit=self.args.save_total_limit)
+
+    def _train_windows(self) -> Iterator[Window]:
+        """Epoch after epoch, from where the counters stand. Raises ValueError if an epoch is empty."""
+        while True:
+            start = self.state.examples_in_epoch
+            yield from self._loader(self._epoch(self.state.epoch, start))
+            if self.state.examples_in_epoch == 0:
+                raise ValueError("train_dataset is empty: it has yielded no example in a whole epoch")
+            self.state.epoch += 1
+            self.state.examples_in_epoch = 0
+
+    def _epoch(self, epoch: int, start: int) -> MapWindows | StreamWindows:
+        if is_stream(self.train_dataset):
+            if hasattr(self.train_dataset, "set_epoch"):
+                self.train_dataset.set_epoch(epoch)
+            return StreamWindows(self.train_dataset, self.data_collator, self._train_share, start=start)
+        length = len(self.train_dataset)
+        order = shuffled_order(length, seed=self.args.seed, epoch=epoch) if self.args.shuffle else torch.arange(length)
+        return MapWindows(self.train_dataset, order, self.data_collator, self._train_share, start=start)
+
+    def _eval_windows(self) -> Iterator[Window]:
+        share = Share(self.args.per_device_eval_batch_size, rank=self.world.rank, world_size=self.world.size)
+        windows = (
+            StreamWindows(self.eval_dataset, self.data_collator, share)
+            if is_stream(self.eval_dataset)
+            else MapWindows(self.eval_dataset, torch.arange(len(self.eval_dataset)), self.data_collator, share)
+        )
+        return islice(self._loader(windows), self.args.max_eval_steps if self.args.max_eval_steps > 0 else None)
+
+    def _loader(self, windows: MapWindows | StreamWindows) -> Iterator[Window]:
+        return iter(
+            window_loader(
+                windows,
+                num_workers=self.args.dataloader_num_workers,
+                pin_memory=self.args.dataloader_pin_memory and self.world.device.type == "cuda",
+                prefetch_factor=self.args.dataloader_prefetch_factor,
+            )
+        )
+
+    @property
+    def _train_share(self) -> Share:
+        return Share(
+            self.args.per_device_train_batch_size,
+            self.args.gradient_accumulation_steps,
+            self.world.rank,
+            self.world.size,
+        )
+
+    @property
+    def _checkpoints(self) -> Path:
+        return self.output_dir / "checkpoints"
+
+    def _dispatch(self, event: Callable[[TrainerCallback], None]) -> None:
+        for callback in self.callbacks:
+            event(callback)
+
+    def _say(self, text: str) -> None:
+        if self.world.is_main:
+            print(text, flush=True)
+
+
+class _Agreement(NamedTuple):
+    """What all processes know before a step."""
+
+    num_label_tokens: int
+    num_micro_batches: int
+    should_stop: bool
+    should_save: bool
+    should_evaluate: bool
+    received: Signals | None
+
+
+class _Session(NamedTuple):
+    """One call of `train`."""
+
+    run: TrainingRun
+    stepper: Stepper
+    meter: Meter
+    begin: TrainerState
+
+    def totals(self, end: TrainerState) -> dict[str, float]:
+        """What this call did, and how fast; evaluations and saves count for the runtime, not for the speeds."""
+        running_s = self.meter.running_s
+        num_steps = end.global_step - self.begin.global_step
+        return {
+            "train_runtime": self.meter.age_s,
+            "train_steps": num_steps,
+            "train_examples": end.num_examples - self.begin.num_examples,
+            "train_tokens": self.meter.num_tokens,
+            "train_steps_per_second": num_steps / running_s if num_steps else 0.0,
+            "train_tokens_per_second": self.meter.num_tokens / running_s if num_steps else 0.0,
+        }
+
+
+def _checked(name: str, dataset: ExampleDataset | None) -> ExampleDataset | None:
+    if dataset is not None and length_of(dataset) == 0:
+        raise ValueError(f"{name} ({type(dataset).__name__}) must not be empty")
+    return dataset
+
+
+def _logging_dir(args: TrainingArguments) -> Path:
+    if args.logging_dir is not None:
+        return Path(args.logging_dir)
+    return Path(args.output_dir) / "runs" / f"{args.run_name}_{time.strftime('%Y-%m-%dT%H-%M-%S')}"
+
+
+def _warn_of_changes(saved: TrainerState, now: TrainerState) -> None:
+    """The data position is a count in an order that seed and length determine."""
+    for name in ("seed", "num_train_examples"):
+        if getattr(saved, name) != getattr(now, name):
+            warnings.warn(
+                f"{name} was {getattr(saved, name)} when the checkpoint was written and is {getattr(now, name)} now: "
+                "the order of the data is another one, so some examples of this epoch are repeated and others left out",
+                stacklevel=2,
+            )
