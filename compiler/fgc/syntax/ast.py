@@ -140,8 +140,16 @@ class Conditional:
     otherwise: "Expr | None"
 
 
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """Stands where an expression has a syntax error, so that what is around it still means something."""
+
+    span: Span
+
+
 Expr: TypeAlias = (
-    Name
+    Invalid
+    | Name
     | Const
     | TupleExpr
     | ListExpr

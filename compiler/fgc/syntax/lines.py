@@ -108,7 +108,7 @@ class _Builder:
         self.length += len(text)
 
     def finish(self) -> Shadow:
-        self.shadow.text = "".join(self._texts)
+        self.shadow.text = "".join(self._texts).removesuffix("\n")  # a template loses its last line end
         return self.shadow
 
 
@@ -125,10 +125,10 @@ class _LineReader:
         self.diagnostics: list[Diagnostic] = []
 
     def read(self, start: int, end: int) -> Shadow:
-        """The shadow of a range. Its last line end is dropped, as template engines do."""
+        """The shadow of a range. What follows its last line end is a line too, and may be empty."""
         text = self._source.text
         position = start
-        while position < end:
+        while position <= end:
             stop = text.find("\n", position, end)
             stop = end if stop < 0 else stop
             self._line(position, stop)

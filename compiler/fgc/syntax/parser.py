@@ -8,6 +8,7 @@ from fgc.syntax.delimit import Code, Data, Part, delimit, span_of
 from fgc.syntax.lines import Shadow, read_lines
 from fgc.syntax.lr import Unexpected, run
 from fgc.syntax.nodes import NodeBuilder
+from fgc.syntax.recover import placeholder
 from fgc.syntax.structure import Item, Nester
 from fgc.syntax.tables import line_pattern, load
 from fgc.syntax.tokens import Token
@@ -54,8 +55,9 @@ def _items(shadow: Shadow, parts: list[Part], diagnostics: list[Diagnostic]) -> 
             value = run(tables, start, part.tokens, builder.table, part.end)
         except Unexpected as unexpected:
             diagnostics.append(_syntax_error(shadow, part, unexpected))
-            continue
-        yield Item(ast.Print(span, value) if part.is_print else value, part.header, part.closes)
+            value = ast.Invalid(span) if part.is_print else placeholder(part.tokens, span)
+        if value is not None:
+            yield Item(ast.Print(span, value) if part.is_print else value, part.header, part.closes)
 
 
 def _syntax_error(shadow: Shadow, code: Code, unexpected: Unexpected) -> Diagnostic:
@@ -73,8 +75,8 @@ def _syntax_error(shadow: Shadow, code: Code, unexpected: Unexpected) -> Diagnos
     help = None
     if token.text == "=" and "__ANON_0" in unexpected.expected:
         help = "to compare, write `==`"
-    message = f"unexpected `{token.text}`"
-    return Diagnostic("FGC101", message, shadow.span(token.start, token.end), help=help)
+    span = shadow.span(token.start, token.end)
+    return Diagnostic("FGC101", f"unexpected `{span.text or token.text}`", span, help=help)
 
 
 def _unknown_statement(shadow: Shadow, token: Token) -> Diagnostic:
@@ -84,6 +86,8 @@ def _unknown_statement(shadow: Shadow, token: Token) -> Diagnostic:
     help = did_you_mean(token.text, keywords)
     if token.text in ("do", "break", "continue"):
         help = f"the language has no `{token.text}`; to set a value use `set`"
+    if token.text == ":" and shadow.source.text[: shadow.offset(token.start)].rstrip().endswith("<<"):
+        help = "`<< ` begins a statement; a YAML merge key is written without the space: `<<: *name`"
     message = f"unknown statement `{token.text}`"
     return Diagnostic("FGC102", message, shadow.span(token.start, token.end), help=help)
 

@@ -1,0 +1,155 @@
+"""Jinja2's filters, tests and sandbox with the language's own globals: what a name means in a template."""
+
+import os.path
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import PurePath
+from typing import Any
+
+import yaml
+from jinja2.exceptions import TemplateRuntimeError
+from jinja2.runtime import StrictUndefined, Undefined
+from jinja2.sandbox import SandboxedEnvironment
+from jinja2.utils import missing
+
+from fgc.resolve.facts import Facts
+from fgc.resolve.mapped import NOWHERE, deferred_text, deferring
+from fgc.text import DeferredCall, DeferredName, Span
+
+_TIMES = {
+    "isotime": ("now", "%Y-%m-%dT%H:%M:%S"),
+    "utcisotime": ("utcnow", "%Y-%m-%dT%H:%M:%S"),
+    "filetime": ("now", "%Y-%m-%dT%H-%M-%S"),
+    "utcfiletime": ("utcnow", "%Y-%m-%dT%H-%M-%S"),
+}
+_PATH_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "joinpath": os.path.join,
+    "normpath": os.path.normpath,
+    "abspath": os.path.abspath,
+    "relpath": os.path.relpath,
+    "dirname": os.path.dirname,
+    "basename": os.path.basename,
+    "splitext": os.path.splitext,
+}
+_DEFERRED_NAMES = ("project_dir", "workspace_root", "hostname")
+
+
+class PlacedUndefined(StrictUndefined):
+    """An undefined value that knows which expression it is the value of."""
+
+    __slots__ = ("place", "visible_names")
+
+    def __init__(
+        self,
+        hint: str | None = None,
+        obj: Any = missing,
+        name: str | None = None,
+        exc: type[TemplateRuntimeError] | None = None,
+        **placed: Any,
+    ) -> None:
+        super().__init__(hint, obj, name, exc) if exc else super().__init__(hint, obj, name)
+        self.place: Span | None = placed.get("place")
+        self.visible_names: tuple[str, ...] = tuple(placed.get("visible_names", ()))
+
+    @property
+    def missing_name(self) -> str:
+        return str(self._undefined_name)
+
+    @property
+    def owner(self) -> Any:
+        """The object that lacks the attribute; jinja's `missing` for a plain name."""
+        return self._undefined_obj
+
+    @property
+    def hint(self) -> str | None:
+        return self._undefined_hint
+
+
+@lru_cache(maxsize=1)
+def jinja_environment() -> SandboxedEnvironment:
+    """The sandbox whose filters and tests templates use. It compiles nothing."""
+    environment = SandboxedEnvironment(undefined=PlacedUndefined, autoescape=False)
+    environment.filters["toyaml"] = to_yaml
+    return environment
+
+
+def to_yaml(value: Any, default: Any = missing) -> str:
+    """A value as YAML flow text: what to print where a value and not a text is meant."""
+    if isinstance(value, Undefined):
+        if default is missing:
+            value._fail_with_undefined_error()
+        value = default
+    if value is None:
+        return "null"
+    if isinstance(value, (bool, int)):
+        return str(value)
+    if isinstance(value, str):
+        value = str(value)
+    text: str = yaml.dump(_plain(value), default_flow_style=True, width=float("inf"), allow_unicode=True)
+    return text.removesuffix("\n").removesuffix("...").removesuffix("\n")
+
+
+def _plain(value: Any) -> Any:
+    """Containers and strings as YAML's own types, so that no Python type leaks into the text."""
+    if isinstance(value, str):
+        return str.__str__(value) if type(value) is str else "".join(value)
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def make_globals(facts: Facts) -> dict[str, Any]:
+    """The names that every template sees. Clock, host, folders and versions are deferred."""
+    names: dict[str, Any] = dict(jinja_environment().globals)
+    for name, (clock, layout) in _TIMES.items():
+        names[name] = _time(name, getattr(facts, clock).strftime(layout))
+    for name, function in _PATH_FUNCTIONS.items():
+        names[name] = deferring(_checked(function, name), name)
+    names |= {
+        "now": lambda: facts.now,
+        "utcnow": lambda: facts.utcnow,
+        "repr": repr,
+        "modname_from_path": lambda path: PurePath(path).stem,
+        "hostname": _deferred("hostname", facts.hostname),
+        "uname": facts.uname,
+        "versions": {
+            name: deferred_text(version, DeferredCall("version", (name,)), NOWHERE)
+            for name, version in facts.versions.items()
+        },
+    }
+    for name, folder in facts.folders.items():
+        names[name] = _deferred(name, folder)
+    for name, folder_function in facts.folder_functions.items():
+        names[name] = _folder(name, folder_function)
+    return names
+
+
+def _deferred(name: str, text: str) -> Any:
+    return deferred_text(text, DeferredName(name), NOWHERE) if name in _DEFERRED_NAMES else text
+
+
+def _time(name: str, text: str) -> Callable[[], str]:
+    return lambda: deferred_text(text, DeferredCall(name, ()), NOWHERE)
+
+
+def _folder(name: str, function: Callable[..., str]) -> Callable[..., str]:
+    def call(*args: str) -> str:
+        return deferred_text(function(*args), DeferredCall(name, tuple(map(str, args))), NOWHERE)
+
+    return call
+
+
+def _checked(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """A path function that names the argument that is undefined or no text."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        for number, arg in enumerate(args, start=1):
+            if isinstance(arg, Undefined):
+                arg._fail_with_undefined_error()
+            if not isinstance(arg, str):
+                raise TypeError(f"argument {number} of {name} must be a text, not {type(arg).__name__} ({arg!r})")
+        return function(*args, **kwargs)
+
+    return call

@@ -1,0 +1,20 @@
+"""What templates may ask about the world: given to the resolver, never read by it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+_EPOCH = datetime(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Clock, host, folders and versions. `version` answers for a package, and None if it is not installed."""
+
+    now: datetime = _EPOCH
+    utcnow: datetime = _EPOCH
+    hostname: str = "localhost"
+    uname: tuple[str, ...] = ("Linux", "localhost", "", "", "")
+    versions: Mapping[str, str] = field(default_factory=dict)
+    folders: Mapping[str, str] = field(default_factory=dict)
+    folder_functions: Mapping[str, Callable[..., str]] = field(default_factory=dict)

@@ -1,0 +1,121 @@
+"""Text values that know where each of their characters was written, and what they become when filtered or joined."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from fgc.text import DeferredCall, DeferredExpression, Origin, Piece, Source, Span
+
+NOWHERE = Origin(Span(Source("<environment>", ""), 0, 0))  # of globals: replaced by the place that prints them
+
+
+class MappedText(str):
+    """A string made of pieces. It is an ordinary string to every filter, test and function."""
+
+    __slots__ = ("pieces",)
+    pieces: tuple[Piece, ...]
+
+    def __new__(cls, pieces: Iterable[Piece]) -> "MappedText":
+        kept = tuple(piece for piece in pieces if piece.text)
+        text = super().__new__(cls, "".join(piece.text for piece in kept))
+        text.pieces = kept
+        return text
+
+    def __html__(self) -> str:
+        return self
+
+    def slice(self, start: int, end: int) -> "MappedText":
+        """The characters from `start` to `end`, with their origins."""
+        taken: list[Piece] = []
+        offset = 0
+        for piece in self.pieces:
+            first, last = max(start - offset, 0), min(end - offset, len(piece.text))
+            if first < last:
+                taken.append(piece.part(first, last))
+            offset += len(piece.text)
+        return MappedText(taken)
+
+    @property
+    def is_deferred(self) -> bool:
+        return any(piece.deferred is not None for piece in self.pieces)
+
+
+def pieces_of(value: Any, origin: Origin) -> tuple[Piece, ...]:
+    """What printing a value adds to the document: its own pieces, or its text, which comes from `origin`."""
+    if isinstance(value, MappedText):
+        return tuple(
+            Piece(piece.text, origin, False, piece.deferred) if piece.origin is NOWHERE else piece
+            for piece in value.pieces
+        )
+    return (Piece(str(value), origin, False),)
+
+
+def join(values: Iterable[Any], origin: Origin) -> str:
+    """Concatenate values; the result is mapped if one of them is."""
+    parts = list(values)
+    if any(isinstance(part, MappedText) for part in parts):
+        return MappedText(piece for part in parts for piece in pieces_of(part, origin))
+    return "".join(str(part) for part in parts)
+
+
+def deferred_text(text: str, expression: DeferredExpression, origin: Origin) -> MappedText:
+    """A text that is computed anew where the program runs."""
+    return MappedText([Piece(text, origin, False, expression)])
+
+
+def expression_of(value: Any) -> DeferredExpression | str:
+    """The run-time expression of an argument: itself if nothing in it is deferred."""
+    if not isinstance(value, MappedText) or not value.is_deferred:
+        return str(value)
+    parts = tuple(piece.deferred or piece.text for piece in value.pieces)
+    return parts[0] if len(parts) == 1 else DeferredCall("concat", parts)
+
+
+def filtered(name: str, value: MappedText, result: str, origin: Origin) -> str:
+    """The origins of a filter's result.
+
+    A filter that cuts, indents or changes single lines leaves each line where it was written; what any other filter
+    makes comes from the whole filter expression.
+    """
+    if result == value:
+        return value
+    if name == "trim":
+        start = str(value).find(result)
+        return value.slice(start, start + len(result))
+    lines, old_lines = result.split("\n"), str(value).split("\n")
+    if len(lines) != len(old_lines):
+        return MappedText([Piece(result, origin, False)])
+    pieces: list[Piece] = []
+    offset = 0
+    for number, (line, old) in enumerate(zip(lines, old_lines, strict=True)):
+        pieces += _line(line, old, value.slice(offset, offset + len(old)), origin)
+        offset += len(old) + 1
+        if number < len(lines) - 1:
+            pieces += value.slice(offset - 1, offset).pieces
+    return MappedText(pieces)
+
+
+def _line(line: str, old: str, mapped: MappedText, origin: Origin) -> list[Piece]:
+    core = old.strip()
+    at = line.find(core) if core else -1
+    if at < 0:
+        place = mapped.pieces[0].origin if mapped.pieces else origin
+        return [Piece(line, place, False)] if line else []
+    start = old.find(core)
+    middle = mapped.slice(start, start + len(core)).pieces
+    edge = middle[0].origin
+    return [Piece(line[:at], edge, False), *middle, Piece(line[at + len(core) :], edge, False)]
+
+
+def deferring(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """A function over texts that defers itself when an argument is deferred."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        deferred = [arg for arg in args if isinstance(arg, MappedText) and arg.is_deferred]
+        if not deferred or kwargs or not isinstance(result, str):
+            return result
+        expression = DeferredCall(name, tuple(expression_of(arg) for arg in args))
+        return deferred_text(result, expression, deferred[0].pieces[0].origin)
+
+    call.__name__ = name
+    return call

@@ -1,0 +1,87 @@
+"""Names and their values while a template runs: Jinja2's scoping.
+
+A template has a context that its blocks share. Everything else (loops, blocks, macros, `with`) has scopes of its own,
+and what is set there stays there.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from fgc.syntax import ast
+
+_ABSENT = object()
+
+
+@dataclass(slots=True, eq=False)
+class BlockDefinition:
+    """A block and the template that defines it."""
+
+    block: ast.Block
+    template: ast.Template
+
+
+@dataclass(slots=True, eq=False)
+class Context:
+    """One run of a template and of all it extends: shared variables, and who defines each block, child first."""
+
+    outside: dict[str, Any]
+    names: dict[str, Any] = field(default_factory=dict)
+    blocks: dict[str, list[BlockDefinition]] = field(default_factory=dict)
+    chain: list[ast.Template] = field(default_factory=list)
+
+    def get(self, name: str) -> Any:
+        if name in self.names:
+            return self.names[name]
+        return self.outside.get(name, _ABSENT)
+
+    def add_blocks(self, template: ast.Template) -> None:
+        self.chain.append(template)
+        for name, block in template.blocks.items():
+            self.blocks.setdefault(name, []).append(BlockDefinition(block, template))
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """A place where names are set. `is_top`: a template's own level, where setting a name also exports it."""
+
+    context: Context
+    parent: "Scope | None" = None
+    is_top: bool = False
+    names: dict[str, Any] = field(default_factory=dict)
+
+    def get(self, name: str) -> Any:
+        """The value of a name, or `absent`."""
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope.names:
+                return scope.names[name]
+            scope = scope.parent
+        return self.context.get(name)
+
+    def set(self, name: str, value: Any) -> None:
+        self.names[name] = value
+        if self.is_top:
+            self.context.names[name] = value
+
+    def inner(self) -> "Scope":
+        return Scope(self.context, self)
+
+    def local_names(self) -> dict[str, Any]:
+        """What an include or a scoped block sees besides the context."""
+        merged: dict[str, Any] = {}
+        for scope in reversed(list(self._up())):
+            merged |= scope.names
+        return merged
+
+    def visible(self) -> dict[str, Any]:
+        return {**self.context.outside, **self.context.names, **self.local_names()}
+
+    def _up(self) -> Iterator["Scope"]:
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.parent
+
+
+absent = _ABSENT
