@@ -22,10 +22,10 @@ def eager_attention(
     dropout: float = 0.0,
     **kwargs: Any,
 ) -> tuple[Tensor, Tensor]:
-    """softmax(q k^T * scaling + mask) v, one step at a time; also returns the attention weights.
+    """softmax(q k^T * scaling + mask) v, one step at a time; also the attention weights.
 
-    Shapes: query (batch, heads, time, head_dim), key and value (batch, kv_heads, time, head_dim), result
-    (batch, time, heads, head_dim).
+    Shapes: query (batch, heads, time, head_dim), key and value (batch, kv_heads, time,
+    head_dim), result (batch, time, heads, head_dim).
     """
     group_size = query.shape[1] // key.shape[1]
     key = key.repeat_interleave(group_size, dim=1)
@@ -41,10 +41,9 @@ def eager_attention(
 class Attention(nn.Module):
     """Multi-head attention: softmax(q k^T / sqrt(head_dim)) v, then the output projection.
 
-    Vaswani et al. 2017 (arXiv:1706.03762, section 3.2). With fewer key and value heads than query heads,
-    groups of query heads share them: GQA (Ainslie et al. 2023, arXiv:2305.13245); with one, MQA (Shazeer
-    2019, arXiv:1911.02150). `qk_norm` normalises each head's queries and keys before they are compared
-    (Dehghani et al. 2023, arXiv:2302.05442).
+    Vaswani et al. 2017 (arXiv:1706.03762, section 3.2). With fewer key and value heads
+    than query heads, groups of query heads share them: GQA (Ainslie et al. 2023,
+    arXiv:2305.13245); with one, MQA (Shazeer 2019, arXiv:1911.02150).
     """
 
     def __init__(
@@ -76,6 +75,7 @@ class Attention(nn.Module):
         self.k_proj = nn.Linear(hidden_size, num_kv_heads * head_dim, bias=bias)
         self.v_proj = nn.Linear(hidden_size, num_kv_heads * head_dim, bias=bias)
         self.o_proj = nn.Linear(num_heads * head_dim, hidden_size, bias=bias)
+        # each head by itself, before they are compared (Dehghani et al. 2023, arXiv:2302.05442)
         self.q_norm = qk_norm() if qk_norm is not None else None
         self.k_norm = qk_norm() if qk_norm is not None else None
 

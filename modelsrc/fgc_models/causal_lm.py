@@ -45,7 +45,8 @@ class DecoderPreTrainedModel(PreTrainedModel):
         super()._init_weights(module)
         init_buffers = getattr(module, "init_buffers", None)
         if init_buffers is not None:
-            init_buffers()  # from_pretrained leaves buffers that are not saved empty
+            # from_pretrained leaves buffers that are not saved uninitialised
+            init_buffers()
 
 
 class DecoderModel(DecoderPreTrainedModel):
@@ -63,9 +64,9 @@ class DecoderModel(DecoderPreTrainedModel):
     ) -> None:
         super().__init__(config)
         self.embed_tokens = embedding()
+        self.rotary_emb = positional_encoding() if positional_encoding is not None else None
         self.layers = nn.ModuleList([layer(layer_idx) for layer_idx in range(num_layers)])
         self.norm = norm()
-        self.rotary_emb = positional_encoding() if positional_encoding is not None else None
         self.gradient_checkpointing = False
         self.post_init()
 
@@ -156,7 +157,8 @@ class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
         if labels is not None:
-            use_cache = False  # with a cache, transformers would not separate packed sequences
+            # given a cache, transformers would not keep packed sequences apart
+            use_cache = False
         outputs = self.model(
             input_ids=input_ids,
             attention_mask=attention_mask,

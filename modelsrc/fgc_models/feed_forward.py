@@ -10,8 +10,8 @@ from transformers.activations import ACT2FN
 class GatedMLP(nn.Module):
     """y = down(act(gate(x)) * up(x)), a gated linear unit.
 
-    Shazeer 2020 (arXiv:2002.05202, eq. 6): SwiGLU with the activation `silu`, GEGLU with `gelu`, ReGLU with
-    `relu`.
+    Shazeer 2020 (arXiv:2002.05202, eq. 6): SwiGLU with the activation `silu`, GEGLU with
+    `gelu`, ReGLU with `relu`.
     """
 
     def __init__(self, *, hidden_size: int, intermediate_size: int, activation: str, bias: bool = False) -> None:
@@ -22,4 +22,5 @@ class GatedMLP(nn.Module):
         self.act_fn = ACT2FN[activation]
 
     def forward(self, hidden_states: Tensor) -> Tensor:
-        return self.down_proj(self.act_fn(self.gate_proj(hidden_states)) * self.up_proj(hidden_states))
+        gate = self.act_fn(self.gate_proj(hidden_states))
+        return self.down_proj(gate * self.up_proj(hidden_states))

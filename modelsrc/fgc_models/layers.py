@@ -13,7 +13,8 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 class PreNormLayer(GradientCheckpointingLayer):
     """h = x + attention(norm(x)); y = h + feed_forward(norm(h)).
 
-    The residual stream itself is never normalised (Xiong et al. 2020, arXiv:2002.04745, figure 1b).
+    The residual stream itself is never normalised (Xiong et al. 2020, arXiv:2002.04745,
+    figure 1b).
     """
 
     def __init__(

@@ -10,10 +10,10 @@ from transformers import initialization as init
 
 
 class RotaryEmbedding(nn.Module):
-    """Cosine and sine of the angles position * theta^(-2i / head_dim), i = 0 ... head_dim / 2 - 1.
+    """Cosine and sine of the angles position * theta^(-2i / head_dim), 0 <= i < head_dim / 2.
 
-    RoPE (Su et al. 2021, arXiv:2104.09864, eq. 15). Computed in float32: in half precision, neighbouring
-    positions beyond a few hundred would share their angles.
+    RoPE (Su et al. 2021, arXiv:2104.09864, eq. 15). Computed in float32: in half
+    precision, neighbouring positions beyond a few hundred would share their angles.
     """
 
     inv_freq: Tensor
@@ -27,10 +27,10 @@ class RotaryEmbedding(nn.Module):
         self.register_buffer("inv_freq", self.compute_inv_freq(), persistent=False)
 
     def compute_inv_freq(self) -> Tensor:
-        """Angle per position of each pair of channels, in radians; shape (head_dim / 2,)."""
-        exponents = torch.arange(0, self.head_dim, 2, dtype=torch.float32) / self.head_dim
+        """Radians per position, for each pair of channels: (head_dim / 2,)."""
         theta: float = self.rope_parameters["rope_theta"]
-        return 1.0 / torch.pow(theta, exponents)
+        channels = torch.arange(0, self.head_dim, 2, dtype=torch.float32)
+        return 1.0 / torch.pow(theta, channels / self.head_dim)
 
     def init_buffers(self) -> None:
         """Fill the buffers that checkpoints do not hold."""
@@ -38,31 +38,34 @@ class RotaryEmbedding(nn.Module):
 
     @torch.no_grad()
     def forward(self, hidden_states: Tensor, position_ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosine and sine, each of shape (batch, 1, time, head_dim / 2), in the dtype of `hidden_states`."""
+        """Cosine and sine in the dtype of `hidden_states`: (batch, 1, time, head_dim / 2)."""
         angles = position_ids[:, None, :, None].float() * self.inv_freq.float()
-        return angles.cos().to(hidden_states.dtype), angles.sin().to(hidden_states.dtype)
+        cos, sin = angles.cos(), angles.sin()
+        return cos.to(hidden_states.dtype), sin.to(hidden_states.dtype)
 
 
 class Llama3RotaryEmbedding(RotaryEmbedding):
     """RoPE stretched to longer contexts: slow rotations are slowed by `factor`, fast ones kept.
 
-    Llama 3.1 (Grattafiori et al. 2024, arXiv:2407.21783, section 3.2). A rotation of wavelength w is slow
-    if w > L / low_freq_factor and fast if w < L / high_freq_factor, with L the original context; between
-    the two, the frequency is interpolated.
+    Llama 3.1 (Grattafiori et al. 2024, arXiv:2407.21783, section 3.2). A rotation of
+    wavelength w is slow if w > L / low_freq_factor and fast if w < L / high_freq_factor,
+    with L the original context; between the two, the frequency is interpolated.
     """
 
     def compute_inv_freq(self) -> Tensor:
         inv_freq = super().compute_inv_freq()
         factor: float = self.rope_parameters["factor"]
-        low, high = self.rope_parameters["low_freq_factor"], self.rope_parameters["high_freq_factor"]
-        turns = self.rope_parameters["original_max_position_embeddings"] * inv_freq / (2 * math.pi)
+        low = self.rope_parameters["low_freq_factor"]
+        high = self.rope_parameters["high_freq_factor"]
+        original_length = self.rope_parameters["original_max_position_embeddings"]
+        turns = original_length * inv_freq / (2 * math.pi)
         kept_share = ((turns - low) / (high - low)).clamp(0.0, 1.0)
         stretched: Tensor = inv_freq * (kept_share + (1.0 - kept_share) / factor)
         return stretched
 
 
 def apply_rotary(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn channel i and channel i + head_dim / 2 of each head by the angle of its position.
+    """Turn channels i and i + head_dim / 2 of each head by the angle of their position.
 
     `states` has shape (batch, heads, time, head_dim).
     """

@@ -1,0 +1,253 @@
+"""Component files to what they define: classes and functions, their signatures, imports and places.
+
+Files are parsed, never imported. Knows nothing of graphs or of what a model uses.
+"""
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import PurePosixPath
+
+from fgc.text import Source, Span
+
+Reader = Callable[[str], Source | None]
+Defining = ast.ClassDef | ast.FunctionDef | ast.Assign | ast.AnnAssign
+
+
+class ParameterKind(Enum):
+    """How a parameter takes its argument."""
+
+    POSITIONAL = "positional"
+    KEYWORD = "keyword"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A named parameter; `default` and `annotation` are expressions."""
+
+    name: str
+    kind: ParameterKind
+    default: ast.expr | None
+    annotation: str | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The parameters of a callable, without `self`; `takes_any_keyword` if it has `**kwargs`."""
+
+    parameters: tuple[Parameter, ...]
+    takes_any_keyword: bool
+    is_own: bool  # the class defines it itself, it is not inherited
+
+    @property
+    def by_name(self) -> dict[str, Parameter]:
+        return {parameter.name: parameter for parameter in self.parameters}
+
+    @property
+    def positional(self) -> list[Parameter]:
+        return [p for p in self.parameters if p.kind is ParameterKind.POSITIONAL and p.name != "config"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedName:
+    """`from module import name`, or `import module` if `name` is None."""
+
+    module: str
+    name: str | None
+    alias: str
+
+
+@dataclass(frozen=True, eq=False)
+class ComponentModule:
+    """A component file: the folder it was found in, its dotted name there, and what it defines and imports."""
+
+    folder: str
+    name: str
+    source: Source
+    definitions: Mapping[str, Defining] = field(repr=False)
+    imports: Mapping[str, ImportedName] = field(repr=False)
+
+    def span(self, node: ast.expr | ast.stmt | ast.arg) -> Span:
+        """The place of a node; of a class or function, its name's line."""
+        start = self._offset(node.lineno, node.col_offset)
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            start = self.source.text.index(node.name, start)
+            return Span(self.source, start, start + len(node.name))
+        if isinstance(node, ast.arg):
+            return Span(self.source, start, start + len(node.arg))
+        return Span(self.source, start, self._offset(node.end_lineno or node.lineno, node.end_col_offset or 0))
+
+    def _offset(self, line: int, column_bytes: int) -> int:
+        text = self.source.line(line)
+        return self.source.line_starts[line - 1] + len(text.encode()[:column_bytes].decode(errors="ignore"))
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A name that a component file defines."""
+
+    module: ComponentModule
+    name: str
+
+    @property
+    def node(self) -> Defining:
+        return self.module.definitions[self.name]
+
+    @property
+    def span(self) -> Span:
+        return self.module.span(self.node)
+
+    @property
+    def is_class(self) -> bool:
+        return isinstance(self.node, ast.ClassDef)
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenModule:
+    """A component file that Python cannot parse."""
+
+    span: Span
+    message: str
+
+
+class ComponentLibrary:
+    """Finds component modules in folders; every file is read and parsed once."""
+
+    def __init__(self, read: Reader, folders: Sequence[str]) -> None:
+        self._read = read
+        self._folders = tuple(folders)
+        self._modules: dict[str, ComponentModule | BrokenModule | None] = {}
+
+    def find(self, name: str, searchpath: Sequence[str] = ()) -> ComponentModule | BrokenModule | None:
+        """The module of a dotted name, from the first folder that has it."""
+        for folder in (*searchpath, *self._folders):
+            module = self._load(folder, name)
+            if module is not None:
+                return module
+        return None
+
+    def file(self, path: str, searchpath: Sequence[str] = ()) -> ComponentModule | BrokenModule | None:
+        """The module in the file `path`; a relative path starts in one of the folders."""
+        pure = PurePosixPath(path)
+        if pure.is_absolute():
+            return self._load(str(pure.parent), pure.stem)
+        return self.find(".".join(pure.with_suffix("").parts), searchpath)
+
+    def module_names(self, searchpath: Sequence[str] = ()) -> list[str]:
+        """The modules that the folders' `__init__.py` announce in `__all__`."""
+        names: list[str] = []
+        for folder in (*searchpath, *self._folders):
+            module = self._load(folder, "__init__")
+            node = module.definitions.get("__all__") if isinstance(module, ComponentModule) else None
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.List | ast.Tuple):
+                names += [str(item.value) for item in node.value.elts if isinstance(item, ast.Constant)]
+        return names
+
+    def definition(self, module: ComponentModule, name: str) -> Definition | None:
+        """What `name` means in a module, if a component file defines it."""
+        if name in module.definitions:
+            return Definition(module, name)
+        imported = module.imports.get(name)
+        if imported is None or imported.name is None:
+            return None
+        target = self._imported(module, imported.module)
+        return self.definition(target, imported.name) if target is not None else None
+
+    def signature(self, definition: Definition) -> Signature:
+        """The parameters of a function, or of a class's constructor, looked up along its component bases."""
+        node = definition.node
+        if isinstance(node, ast.FunctionDef):
+            return _signature(definition.module, node, skip_self=False)
+        for base in (definition, *self.bases(definition)):
+            assert isinstance(base.node, ast.ClassDef), f"base {base.name} is not a class"
+            init = constructor(base.node)
+            if init is not None:
+                return _signature(base.module, init, skip_self=True, is_own=base == definition)
+        return Signature((), takes_any_keyword=not isinstance(node, ast.ClassDef), is_own=False)
+
+    def bases(self, definition: Definition) -> list[Definition]:
+        """The base classes that are components, nearest first."""
+        found: list[Definition] = []
+        node = definition.node
+        for expression in node.bases if isinstance(node, ast.ClassDef) else ():
+            if isinstance(expression, ast.Name):
+                base = self.definition(definition.module, expression.id)
+                if base is not None and base.is_class:
+                    found += [base, *self.bases(base)]
+        return found
+
+    def _load(self, folder: str, name: str) -> ComponentModule | BrokenModule | None:
+        path = f"{folder.rstrip('/')}/{name.replace('.', '/')}.py"
+        if path not in self._modules:
+            source = self._read(path)
+            self._modules[path] = None if source is None else _parse(folder, name, source)
+        return self._modules[path]
+
+    def _imported(self, module: ComponentModule, imported: str) -> ComponentModule | None:
+        if imported.startswith("."):
+            level = len(imported) - len(imported.lstrip("."))
+            package = module.name.split(".")[:-level]
+            found = self._load(module.folder, ".".join((*package, imported.lstrip("."))))
+            return found if isinstance(found, ComponentModule) else None
+        package_name, _, rest = imported.partition(".")
+        for folder in (module.folder, *self._folders):
+            if rest and PurePosixPath(folder).name == package_name:
+                found = self._load(folder, rest)
+                return found if isinstance(found, ComponentModule) else None
+        return None
+
+
+def constructor(node: ast.ClassDef) -> ast.FunctionDef | None:
+    """The class's own `__init__`."""
+    return next((item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
+
+
+def _parse(folder: str, name: str, source: Source) -> ComponentModule | BrokenModule:
+    try:
+        tree = ast.parse(source.text)
+    except SyntaxError as error:
+        line = min(error.lineno or 1, len(source.line_starts))
+        start = source.line_starts[line - 1] + max((error.offset or 1) - 1, 0)
+        return BrokenModule(Span(source, start, start), error.msg)
+    definitions: dict[str, Defining] = {}
+    imports: dict[str, ImportedName] = {}
+    for node in tree.body:
+        match node:
+            case ast.ClassDef() | ast.FunctionDef():
+                definitions[node.name] = node
+            case ast.Assign(targets=[ast.Name(id=target)]) | ast.AnnAssign(target=ast.Name(id=target)):
+                definitions[target] = node
+            case ast.Import():
+                imports |= {a.asname or a.name.split(".")[0]: _plain_import(a) for a in node.names}
+            case ast.ImportFrom():
+                origin = "." * node.level + (node.module or "")
+                imports |= {a.asname or a.name: ImportedName(origin, a.name, a.asname or a.name) for a in node.names}
+            case _:
+                pass  # the docstring, and statements that no component needs
+    return ComponentModule(folder, name, source, definitions, imports)
+
+
+def _plain_import(alias: ast.alias) -> ImportedName:
+    return ImportedName(alias.name, None, alias.asname or alias.name)
+
+
+def _signature(module: ComponentModule, node: ast.FunctionDef, *, skip_self: bool, is_own: bool = True) -> Signature:
+    arguments = node.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    missing: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
+    pairs = [
+        (arg, default, ParameterKind.POSITIONAL)
+        for arg, default in zip(positional, [*missing, *arguments.defaults], strict=True)
+    ]
+    pairs = pairs[1:] if skip_self else pairs
+    pairs += [
+        (arg, default, ParameterKind.KEYWORD)
+        for arg, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    ]
+    parameters = tuple(
+        Parameter(arg.arg, kind, default, ast.unparse(arg.annotation) if arg.annotation else None, module.span(arg))
+        for arg, default, kind in pairs
+    )
+    return Signature(parameters, takes_any_keyword=arguments.kwarg is not None, is_own=is_own)

@@ -1,0 +1,106 @@
+"""The fields of a model's configuration to its configuration file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fgc.emit.model.modeling import ModelNames
+from fgc.emit.model.values import Constant, Items, Table, Value, fields_of, static_text
+
+# what transformers may set to None, or to several, whatever the template says
+_KNOWN_TYPES = {
+    "pad_token_id": "int | None",
+    "bos_token_id": "int | None",
+    "eos_token_id": "int | list[int] | None",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPlan:
+    """A field: its class default; or `derived` from other fields when it is not given.
+
+    `annotation` is the type of the component parameter that reads it, if one does.
+    """
+
+    name: str
+    default: Value
+    derived: Value | None
+    annotation: str | None
+
+
+def configuration_text(fields: Sequence[FieldPlan], names: ModelNames, plans: Mapping[str, str], header: str) -> str:
+    """The file's text, before formatting."""
+    lines = [f"class {names.config_class}(PreTrainedConfig):"]
+    lines += [f'    """The shape of a {names.title}; the defaults are those of the template."""', ""]
+    lines += [f'    model_type = "{names.package}"', '    keys_to_ignore_at_inference = ["past_key_values"]']
+    lines += [f"    base_model_{name} = {text}" for name, text in plans.items() if text]
+    lines += ["", *(_field_line(item) for item in fields), *_auto_map(names)]
+    derived = [item for item in fields if item.derived is not None]
+    if derived:
+        lines += ["", "    def __post_init__(self, **kwargs: Any) -> None:"]
+        for item in derived:
+            assert item.derived is not None
+            lines += [f"        if self.{item.name} is None:"]
+            lines += [f"            self.{item.name} = {static_text(item.derived, 'self')}"]
+        lines += ["        super().__post_init__(**kwargs)"]
+    body = "\n".join(lines)
+    header += f'"""The configuration of {names.title}."""'
+    return "\n\n\n".join([header, _imports(body), "@strict\n" + body, f'__all__ = ["{names.config_class}"]\n'])
+
+
+def in_order(fields: Sequence[FieldPlan]) -> list[FieldPlan] | str:
+    """The fields with derived ones after what they are derived from; or the name of one that needs itself."""
+    waiting = {item.name: item for item in fields if item.derived is not None}
+    ordered: list[FieldPlan] = []
+    while waiting:
+        ready = [i for i in waiting.values() if i.derived is not None and not set(fields_of(i.derived)) & set(waiting)]
+        if not ready:
+            return next(iter(waiting))
+        ordered += ready
+        waiting = {name: item for name, item in waiting.items() if item not in ready}
+    return [*(item for item in fields if item.derived is None), *ordered]
+
+
+def annotation_of(item: FieldPlan) -> str:
+    """The type of a field, from what reads it and from its default."""
+    default = item.default
+    if item.name in _KNOWN_TYPES:
+        return _KNOWN_TYPES[item.name]
+    if isinstance(default, Items):
+        return "list[Any]"
+    if isinstance(default, Table):
+        return "dict[str, Any]"
+    if isinstance(default, Constant) and default.value is not None:
+        return item.annotation or type(default.value).__name__
+    known = item.annotation or ("int" if item.name.endswith("_size") else "Any")
+    return known if known == "Any" or known.endswith("None") else f"{known} | None"
+
+
+def _field_line(item: FieldPlan) -> str:
+    text = static_text(item.default, "self")
+    if isinstance(item.default, Items | Table):
+        text = f"field(default_factory=lambda: {text})"
+    elif annotation_of(item).startswith("float") and isinstance(item.default, Constant):
+        value = item.default.value
+        text = text if isinstance(value, bool) or not isinstance(value, int) else f"{value}.0"
+    return f"    {item.name}: {annotation_of(item)} = {text}"
+
+
+def _auto_map(names: ModelNames) -> list[str]:
+    """AutoModel must be named here: save_pretrained writes only the class that it saves."""
+    return [
+        "    auto_map: dict[str, str] = field(",
+        "        default_factory=lambda: {",
+        f'            "AutoConfig": "{names.config_module}.{names.config_class}",',
+        f'            "AutoModel": "{names.modeling_module}.{names.base_class}",',
+        f'            "AutoModelForCausalLM": "{names.modeling_module}.{names.causal_lm_class}",',
+        "        }",
+        "    )",
+    ]
+
+
+def _imports(body: str) -> str:
+    lines = ["from dataclasses import field"]
+    if "Any" in body:
+        lines.append("from typing import Any")
+    lines += ["", "from huggingface_hub.dataclasses import strict", "from transformers import PreTrainedConfig"]
+    return "\n".join(lines)

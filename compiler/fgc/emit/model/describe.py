@@ -1,0 +1,263 @@
+"""Graph nodes to the values that a model is made of, checked against the signatures of its components.
+
+Every mistake becomes a diagnostic at its place in the template; what is wrong comes back as None, and its siblings
+are still checked.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from fgc.diagnostics import Diagnostic, Related, did_you_mean
+from fgc.emit.model.components import BrokenModule, ComponentLibrary, ComponentModule, Definition, Signature
+from fgc.emit.model.handover import CallShape, call_shapes
+from fgc.emit.model.values import OPERATORS, Constant, Construction, Field, Items, Library, Operation, Table, Value
+from fgc.ir import (
+    Call,
+    CallKind,
+    Deferred,
+    DictNode,
+    Graph,
+    Keyword,
+    ListNode,
+    Literal,
+    NodeId,
+    Symbol,
+    SymbolKind,
+    Var,
+)
+from fgc.text import Origin
+
+
+class Describer:
+    """Reads nodes of one model package's graph; `diagnostics` collects what is wrong."""
+
+    def __init__(
+        self, graph: Graph, library: ComponentLibrary, fields: Mapping[str, object], searchpath: Sequence[str]
+    ) -> None:
+        self.diagnostics: list[Diagnostic] = []
+        self._graph = graph
+        self._library = library
+        self._fields = fields
+        self._searchpath = tuple(searchpath)
+        self._known: dict[NodeId, Value | None] = {}
+        self._checked: set[NodeId] = set()
+
+    def value(self, node_id: NodeId) -> Value | None:
+        """The value of a node."""
+        if node_id not in self._known:
+            self._known[node_id] = self._read(node_id)
+        return self._known[node_id]
+
+    def model(self, node_id: NodeId) -> Construction | None:
+        """The value of the node that describes the whole model: it is constructed with the configuration alone."""
+        value = self.value(node_id)
+        if isinstance(value, Construction) and isinstance(value.target, Definition) and value.is_partial:
+            self._check_complete(node_id, value, [CallShape(0, frozenset(("config",)))])
+            return value
+        if value is not None:
+            origin = self._graph[node_id].origin
+            message = "the model must be a component: `!partial:.module:Class`"
+            self.diagnostics.append(Diagnostic.at(origin, "FGC413", message))
+        return None
+
+    def _read(self, node_id: NodeId) -> Value | None:
+        node = self._graph[node_id]
+        match node:
+            case Literal():
+                return Constant.of(node.value)
+            case Deferred():
+                return self._reject(node.origin, "this value is known only where the program runs")
+            case ListNode():
+                items = [self.value(item) for item in node.items]
+                return None if None in items else Items(tuple(item for item in items if item is not None))
+            case DictNode():
+                return self._table(node)
+            case Var():
+                return self._field(node)
+            case Call():
+                return self._call(node)
+
+    def _table(self, node: DictNode) -> Value | None:
+        entries = [(entry.key, self.value(entry.value)) for entry in node.entries]
+        pairs = [(Constant.of(k), v) for k, v in entries if v is not None and not isinstance(k, tuple)]
+        return Table(tuple(pairs)) if len(pairs) == len(entries) else None
+
+    def _field(self, node: Var) -> Value | None:
+        if node.name in self._fields:
+            return Field(node.name)
+        if node.default is not None:
+            return self.value(node.default)
+        message = f"`!var {node.name}` names no field of the model's configuration"
+        help_text = did_you_mean(node.name, self._fields) or "its fields: " + ", ".join(self._fields)
+        self.diagnostics.append(Diagnostic.at(node.origin, "FGC412", message, help=help_text))
+        return None
+
+    def _call(self, node: Call) -> Value | None:
+        symbol = node.callee
+        if symbol.container == "operator" and symbol.attribute in OPERATORS and len(node.positional) == 2:
+            left, right = (self.value(operand) for operand in node.positional)
+            return None if left is None or right is None else Operation(OPERATORS[symbol.attribute], left, right)
+        if symbol.kind is SymbolKind.BUILTIN and symbol.attribute in ("named_list", "named_tuple", "named_dict"):
+            return self._named_container(node)
+        if node.kind is CallKind.SINGLETON:
+            help_text = (
+                "write `!partial`, so that every place in the model gets its own; a value that the program computes "
+                "belongs in the configuration: read it with `!var`"
+            )
+            return self._reject(node.origin, f"`{symbol.text}` would be one object, shared by all layers", help_text)
+        if node.kind is CallKind.META or node.latent is not None:
+            return self._reject(node.origin, "a part of a model cannot be computed while building")
+        return self._construction(node)
+
+    def _named_container(self, node: Call) -> Value | None:
+        if node.callee.attribute != "named_dict":
+            return self.value(node.positional[0]) if node.positional else Items(())
+        pairs = [(Constant.of(keyword.name), self.value(keyword.value)) for keyword in node.keywords]
+        found = tuple((key, value) for key, value in pairs if value is not None)
+        return Table(found) if len(found) == len(pairs) else None
+
+    def _construction(self, node: Call) -> Value | None:
+        positional = [self.value(argument) for argument in node.positional]
+        keywords = [(keyword, self.value(keyword.value)) for keyword in node.keywords]
+        target = self._target(node.callee, self._folders_of(node))
+        if target is None:
+            return None
+        if isinstance(target, Definition):
+            return self._component(node, target, positional, keywords)
+        if None in positional or any(value is None for _, value in keywords):
+            return None
+        return Construction(
+            target,
+            node.kind is CallKind.PARTIAL,
+            tuple(value for value in positional if value is not None),
+            tuple((keyword.name, value) for keyword, value in keywords if value is not None),
+            node.callee,
+        )
+
+    def _component(
+        self,
+        node: Call,
+        target: Definition,
+        positional: list[Value | None],
+        keywords: list[tuple[Keyword, Value | None]],
+    ) -> Value | None:
+        signature = self._library.signature(target)
+        slots = signature.positional
+        if len(positional) > len(slots):
+            message = f"`{target.name}` takes {len(slots)} positional arguments, not {len(positional)}"
+            self._report(node.origin, "FGC413", message, target)
+            return None
+        bound = [(slot.name, value) for slot, value in zip(slots, positional, strict=False)]
+        origins = [(slot.name, node.origin) for slot, _ in zip(slots, positional, strict=False)]
+        misfits = [keyword for keyword, _ in keywords if not self._fits(target, signature, keyword)]
+        bound += [(keyword.name, value) for keyword, value in keywords]
+        origins += [(keyword.name, keyword.origin) for keyword, _ in keywords]
+        self._check_parts(node, target)
+        if misfits or any(value is None for _, value in bound):
+            return None
+        values = tuple(sorted(((name, value) for name, value in bound if value is not None), key=lambda pair: pair[0]))
+        return Construction(target, node.kind is CallKind.PARTIAL, (), values, node.callee, tuple(origins))
+
+    def _fits(self, target: Definition, signature: Signature, keyword: Keyword) -> bool:
+        if keyword.name == "config":
+            self._report(keyword.origin, "FGC413", "`config` is given by the generated model itself", target)
+            return False
+        if keyword.name in signature.by_name or signature.takes_any_keyword:
+            return True
+        names = [name for name in signature.by_name if name != "config"]
+        help_text = did_you_mean(keyword.name, names) or "its parameters: " + ", ".join(names)
+        message = f"`{target.name}` has no parameter `{keyword.name}`"
+        self._report(keyword.origin, "FGC501", message, target, help_text)
+        return False
+
+    def _check_parts(self, node: Call, target: Definition) -> None:
+        """The parts that `target` constructs get all they need from the template and from `target`."""
+        shapes = call_shapes(target, self._library)
+        slots = self._library.signature(target).positional
+        given = [(slot.name, value) for slot, value in zip(slots, node.positional, strict=False)]
+        given += [(keyword.name, keyword.value) for keyword in node.keywords]
+        for name, child in given:
+            part = self.value(child)
+            if isinstance(part, Construction) and part.is_partial and shapes.get(name):
+                self._check_complete(child, part, shapes[name])
+            elif isinstance(part, Construction) and not part.is_partial:
+                self._check_complete(child, part, [CallShape(0, frozenset())])
+
+    def _check_complete(self, node_id: NodeId, part: Construction, shapes: list[CallShape]) -> None:
+        if not isinstance(part.target, Definition) or node_id in self._checked:
+            return
+        self._checked.add(node_id)
+        signature = self._library.signature(part.target)
+        for shape in shapes:
+            handed = shape.bind(signature, part.arguments)
+            missing = [
+                parameter
+                for parameter in signature.parameters
+                if parameter.default is None and parameter.name not in {*part.arguments, *handed, "config"}
+            ]
+            for parameter in missing:
+                message = f"`{part.target.name}` needs the argument `{parameter.name}`"
+                related = Related(parameter.span, f"`{parameter.name}` has no default")
+                origin = part.symbol.attribute_origin
+                self.diagnostics.append(Diagnostic.at(origin, "FGC503", message, related=[related]))
+            if missing:
+                return
+
+    def _target(self, symbol: Symbol, searchpath: Sequence[str]) -> Definition | Library | None:
+        match symbol.kind:
+            case SymbolKind.COMPONENT:
+                module = self._library.find(symbol.container.lstrip("."), searchpath)
+            case SymbolKind.FILE:
+                module = self._library.file(symbol.container, searchpath)
+            case SymbolKind.MODULE:
+                return Library(symbol.container, symbol.attribute)
+            case SymbolKind.BUILTIN:
+                return Library("builtins", symbol.attribute)
+        if isinstance(module, ComponentModule):
+            return self._attribute(symbol, module)
+        if isinstance(module, BrokenModule):
+            related = Related(module.span, module.message)
+            message = f"the component file of `{symbol.text}` is not valid Python"
+            self.diagnostics.append(Diagnostic.at(symbol.origin, "FGC502", message, related=[related]))
+            return None
+        names = self._library.module_names(searchpath)
+        help_text = did_you_mean(symbol.container.lstrip("."), names) or "known: " + ", ".join(names)
+        message = f"there is no component file `{symbol.container.lstrip('.')}`"
+        self.diagnostics.append(Diagnostic.at(symbol.origin, "FGC502", message, help=help_text))
+        return None
+
+    def _attribute(self, symbol: Symbol, module: ComponentModule) -> Definition | None:
+        definition = self._library.definition(module, symbol.attribute)
+        if definition is not None:
+            return definition
+        names = [name for name in module.definitions if not name.startswith("_")]
+        help_text = did_you_mean(symbol.attribute, names) or "it defines " + ", ".join(names)
+        message = f"`{module.source.display_name}` defines no component `{symbol.attribute}`"
+        self.diagnostics.append(Diagnostic.at(symbol.attribute_origin, "FGC502", message, help=help_text))
+        return None
+
+    def _folders_of(self, node: Call) -> tuple[str, ...]:
+        return (*folders(self._graph, node.searchpath), *self._searchpath)
+
+    def _reject(self, origin: Origin, message: str, help_text: str | None = None) -> Value | None:
+        self.diagnostics.append(Diagnostic.at(origin, "FGC413", message, help=help_text))
+        return None
+
+    def _report(
+        self, origin: Origin, code: str, message: str, target: Definition, help_text: str | None = None
+    ) -> None:
+        related = Related(target.span, f"`{target.name}` is defined here")
+        self.diagnostics.append(Diagnostic.at(origin, code, message, help=help_text, related=[related]))
+
+
+def folders(graph: Graph, node_id: NodeId | None) -> tuple[str, ...]:
+    """The folders of a search path node: its strings, as they are now."""
+    node = None if node_id is None else graph[node_id]
+    match node:
+        case ListNode():
+            return tuple(folder for item in node.items for folder in folders(graph, item))
+        case Literal(value=str(folder)):
+            return (folder,)
+        case Deferred():
+            return (node.text,)
+        case _:
+            return ()

@@ -1,0 +1,127 @@
+"""Tests whose outcome is known are decided: the branch that is taken stays, without its test.
+
+What is known are names and attributes of `self`: a constant, or only that it is not None.
+"""
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import libcst as cst
+
+from fgc.ir import Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The value of an expression; `NOT_NONE` knows only that there is one."""
+
+    value: Scalar = None
+    is_object: bool = False
+
+    @property
+    def truth(self) -> bool | None:
+        return None if self.is_object else bool(self.value)
+
+
+NOT_NONE = Known(is_object=True)
+Facts = Mapping[str, Known]  # by name, or by `self.name`
+
+
+def fold(node: cst.CSTNode, facts: Facts) -> cst.CSTNode:
+    """The node with every test that the facts decide taken out."""
+    return cast(cst.CSTNode, node.visit(_Folder(facts)))
+
+
+def evaluate(node: cst.BaseExpression, facts: Facts) -> Known | None:
+    """What is known of an expression."""
+    match node:
+        case cst.Name(value="None"):
+            return Known(None)
+        case cst.Name(value="True" | "False" as text):
+            return Known(text == "True")
+        case cst.Name(value=name):
+            return facts.get(name)
+        case cst.Attribute(value=cst.Name(value="self"), attr=cst.Name(value=name)):
+            return facts.get(f"self.{name}")
+        case cst.Integer() | cst.Float() | cst.SimpleString():
+            return Known(ast.literal_eval(node.value))
+        case cst.UnaryOperation(operator=cst.Not(), expression=inner):
+            known = evaluate(inner, facts)
+            return None if known is None or known.truth is None else Known(not known.truth)
+        case cst.Comparison(left=left, comparisons=[cst.ComparisonTarget(operator=operator, comparator=right)]):
+            return _compare(evaluate(left, facts), operator, evaluate(right, facts))
+        case cst.BooleanOperation(left=left, operator=operator, right=right):
+            return _join(evaluate(left, facts), isinstance(operator, cst.And), evaluate(right, facts))
+        case _:
+            return None
+
+
+def _compare(left: Known | None, operator: cst.BaseCompOp, right: Known | None) -> Known | None:
+    if left is None or right is None:
+        return None
+    if isinstance(operator, cst.Is | cst.IsNot) and right == Known(None):
+        is_none = not left.is_object and left.value is None
+        return Known(is_none is isinstance(operator, cst.Is))
+    if isinstance(operator, cst.Equal | cst.NotEqual) and not left.is_object and not right.is_object:
+        return Known((left.value == right.value) is isinstance(operator, cst.Equal))
+    return None
+
+
+def _join(left: Known | None, is_and: bool, right: Known | None) -> Known | None:
+    truths = [None if known is None else known.truth for known in (left, right)]
+    decisive = not is_and
+    if decisive in truths:
+        return Known(decisive)
+    return Known(is_and) if None not in truths else None
+
+
+class _Folder(cst.CSTTransformer):
+    def __init__(self, facts: Facts) -> None:
+        super().__init__()
+        self._facts = facts
+        self._elifs: set[cst.CSTNode] = set()
+
+    def visit_If(self, node: cst.If) -> None:
+        if isinstance(node.orelse, cst.If):
+            self._elifs.add(node.orelse)
+
+    def leave_If(
+        self, original_node: cst.If, updated_node: cst.If
+    ) -> cst.If | cst.FlattenSentinel[cst.BaseStatement] | cst.RemovalSentinel:
+        chain = updated_node.with_changes(orelse=self._decided(updated_node.orelse))
+        if original_node in self._elifs:
+            return chain
+        rest = self._decided(chain)
+        if rest is None:
+            return cst.RemoveFromParent()
+        if isinstance(rest, cst.If):
+            return rest.with_changes(leading_lines=updated_node.leading_lines)
+        return cst.FlattenSentinel(_statements(rest.body, updated_node.leading_lines))
+
+    def leave_IfExp(self, original_node: cst.IfExp, updated_node: cst.IfExp) -> cst.BaseExpression:
+        known = evaluate(updated_node.test, self._facts)
+        if known is None or known.truth is None:
+            return updated_node
+        return updated_node.body if known.truth else updated_node.orelse
+
+    def leave_Assert(self, original_node: cst.Assert, updated_node: cst.Assert) -> cst.Assert | cst.RemovalSentinel:
+        known = evaluate(updated_node.test, self._facts)
+        return cst.RemoveFromParent() if known is not None and known.truth else updated_node
+
+    def _decided(self, branch: cst.If | cst.Else | None) -> cst.If | cst.Else | None:
+        """The first branch that can still be taken."""
+        while isinstance(branch, cst.If):
+            known = evaluate(branch.test, self._facts)
+            if known is None or known.truth is None:
+                return branch
+            branch = cst.Else(branch.body) if known.truth else branch.orelse
+        return branch
+
+
+def _statements(body: cst.BaseSuite, leading_lines: Sequence[cst.EmptyLine]) -> list[cst.BaseStatement]:
+    if isinstance(body, cst.SimpleStatementSuite):
+        return [cst.SimpleStatementLine(body.body, leading_lines=leading_lines)]
+    first, *rest = cast(Sequence[cst.BaseStatement], body.body)
+    return [first.with_changes(leading_lines=leading_lines or first.leading_lines), *rest]  # type: ignore[attr-defined]

@@ -1,0 +1,48 @@
+"""What a component hands to the parts inside it: the calls of its factory parameters in its constructor."""
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fgc.emit.model.components import ComponentLibrary, Definition, Signature, constructor
+
+
+@dataclass(frozen=True, slots=True)
+class CallShape:
+    """How a part is called: so many positional arguments, and these keywords."""
+
+    num_positional: int
+    keywords: frozenset[str]
+
+    def bind(self, signature: Signature, given: Mapping[str, object]) -> list[str]:
+        """The parameters that the call fills, apart from those that the template gave already."""
+        free = [parameter.name for parameter in signature.positional if parameter.name not in given]
+        return [*free[: self.num_positional], *self.keywords]
+
+
+def call_shapes(definition: Definition, library: ComponentLibrary) -> dict[str, list[CallShape]]:
+    """For each parameter that the constructor calls: the shapes of these calls."""
+    shapes: dict[str, list[CallShape]] = {}
+    names = library.signature(definition).by_name
+    init = next(
+        (
+            found
+            for base in (definition, *library.bases(definition))
+            if isinstance(base.node, ast.ClassDef) and (found := constructor(base.node)) is not None
+        ),
+        None,
+    )
+    for node in ast.walk(init) if init is not None else ():
+        match node:
+            case ast.Call(func=ast.Name(id=name), args=positional, keywords=keywords) if name in names:
+                handed = [argument for argument in positional if not _is_config(argument)]
+                shape = CallShape(len(handed), frozenset(k.arg for k in keywords if k.arg is not None))
+                shapes.setdefault(name, []).append(shape)
+            case _:
+                pass
+    return shapes
+
+
+def _is_config(argument: ast.expr) -> bool:
+    """The configuration is threaded through by the generator, wherever the source hands it over."""
+    return isinstance(argument, ast.Name) and argument.id == "config"

@@ -1,0 +1,90 @@
+"""Values and calls of parts to Python expressions, with the names that they bring along."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from fgc.emit.model.components import Definition, ImportedName, ParameterKind
+from fgc.emit.model.plan import ClassPlan, Plans, is_class
+from fgc.emit.model.values import Construction, Library, Value, has_construction, static_text
+from fgc.emit.model.values import Items as ItemsValue
+from fgc.emit.model.values import Table as TableValue
+
+_SHORT_MODULES = {"torch.nn": ("torch", "nn"), "torch.nn.functional": ("torch.nn", "functional")}
+
+
+@dataclass(slots=True)
+class Renderer:
+    """Writes the expressions of one class; `parts` and `imports` are what they mention."""
+
+    plans: Plans
+    parts: list[ClassPlan | Definition] = field(default_factory=list)
+    imports: list[ImportedName] = field(default_factory=list)
+
+    def value(self, value: Value) -> str:
+        """The expression of a value; a partial is handed over as a callable."""
+        if isinstance(value, Construction):
+            return self._partial(value) if value.is_partial else self.call(value, (), {})
+        if not has_construction(value):
+            return static_text(value, "config")
+        if isinstance(value, ItemsValue):
+            return "[" + ", ".join(self.value(item) for item in value.items) + "]"
+        assert isinstance(value, TableValue), "operators join fields and constants only"
+        return "{" + ", ".join(f"{key.text}: {self.value(item)}" for key, item in value.entries) + "}"
+
+    def call(self, part: Construction, positional: Sequence[str], keywords: Mapping[str, str]) -> str:
+        """The call that constructs a part, with the arguments of the class around it added."""
+        if is_class(part):
+            return self._component_call(self.plans[part], part, positional, keywords)
+        arguments = [*(self.value(item) for item in part.positional), *positional]
+        named = {**{name: self.value(item) for name, item in part.keywords}, **keywords}
+        return self._named(part) + _arguments(arguments, named)
+
+    def _component_call(
+        self, plan: ClassPlan, part: Construction, positional: Sequence[str], keywords: Mapping[str, str]
+    ) -> str:
+        self.parts.append(plan)
+        given = {name: self.value(item) for name, item in part.keywords if name not in plan.written}
+        free = [p.name for p in plan.signature.positional if p.name not in part.arguments]
+        given |= dict(zip(free, positional, strict=False)) | dict(keywords)
+        leading: list[str] = ["config"] if plan.takes_config else []
+        named: dict[str, str] = {}
+        for index, parameter in enumerate(plan.parameters):
+            text = given.pop(parameter.name, None)
+            if text is None:
+                continue
+            is_first = index == 0 and parameter.kind is ParameterKind.POSITIONAL
+            if is_first or (text in positional and not named):
+                leading.append(text)
+            else:
+                named[parameter.name] = text
+        return plan.name + _arguments(leading, {**named, **given})
+
+    def _partial(self, part: Construction) -> str:
+        call = self.call(part, (), {})
+        name = call.partition("(")[0]
+        if call == f"{name}()":
+            return name
+        self.imports.append(ImportedName("functools", "partial", "partial"))
+        return f"partial({name}, {call[len(name) + 1 :]}"
+
+    def _named(self, part: Construction) -> str:
+        target = part.target
+        if isinstance(target, Definition):
+            self.parts.append(target)
+            return target.name
+        return self._library_name(target)
+
+    def _library_name(self, target: Library) -> str:
+        if target.module == "builtins":
+            return target.attribute
+        if target.module in _SHORT_MODULES:
+            module, name = _SHORT_MODULES[target.module]
+            self.imports.append(ImportedName(module, name, name))
+            return f"{name}.{target.attribute}"
+        name = target.attribute.split(".")[0]
+        self.imports.append(ImportedName(target.module, name, name))
+        return target.attribute
+
+
+def _arguments(positional: Sequence[str], keywords: Mapping[str, str]) -> str:
+    return "(" + ", ".join([*positional, *(f"{name}={text}" for name, text in keywords.items())]) + ")"

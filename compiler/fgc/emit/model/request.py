@@ -1,0 +1,149 @@
+"""The call `!meta:fgc:model_package` to what it asks for: a name, a configuration, a model and its plans."""
+
+import keyword
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fgc.diagnostics import Diagnostic, did_you_mean
+from fgc.ir import Call, CallKind, DictNode, Graph, ListNode, Literal, NodeId, SymbolKind
+from fgc.text import Origin
+
+_KEYWORDS = ("name", "config", "model", "defaults", "tp_plan", "pp_plan")
+_FOREIGN_PACKAGES = frozenset(("torch", "transformers", "accelerate", "datasets", "fgc", "fgc_runtime", "fgc_models"))
+_PACKAGE_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigEntry:
+    """A field of the configuration as written."""
+
+    name: str
+    value: NodeId
+    origin: Origin
+
+
+@dataclass(slots=True)
+class PackageRequest:
+    """What the call asks for; None where it is missing or wrong, which `diagnostics` tells."""
+
+    name: str | None = None
+    config: list[ConfigEntry] = field(default_factory=list)
+    defaults: dict[str, ConfigEntry] = field(default_factory=dict)
+    model: NodeId | None = None
+    plans: dict[str, str] = field(default_factory=dict)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    def reject(self, origin: Origin, message: str, help_text: str | None = None) -> None:
+        self.diagnostics.append(Diagnostic.at(origin, "FGC413", message, help=help_text))
+
+
+def read_request(graph: Graph, call: Call) -> PackageRequest:
+    """The parts of the call, each checked for its form."""
+    request = PackageRequest()
+    if call.positional:
+        request.reject(call.origin, "`fgc:model_package` takes keywords only: " + ", ".join(_KEYWORDS))
+    given = {item.name: item for item in call.keywords}
+    for name, item in given.items():
+        if name not in _KEYWORDS:
+            message = f"`fgc:model_package` has no parameter `{name}`"
+            help_text = did_you_mean(name, _KEYWORDS) or "its parameters: " + ", ".join(_KEYWORDS)
+            request.diagnostics.append(Diagnostic.at(item.origin, "FGC501", message, help=help_text))
+    for name in ("name", "config", "model"):
+        if name not in given:
+            message = f"`fgc:model_package` needs the argument `{name}`"
+            request.diagnostics.append(Diagnostic.at(call.origin, "FGC503", message))
+    if "name" in given:
+        request.name = _package_name(request, graph, given["name"].value)
+    if "config" in given:
+        request.config = _mapping(request, graph, given["config"].value, "config")
+        _check_field_names(request)
+    if "defaults" in given:
+        entries = _mapping(request, graph, given["defaults"].value, "defaults")
+        request.defaults = {entry.name: entry for entry in entries}
+    if "model" in given:
+        request.model = given["model"].value
+    for name, read in (("tp_plan", _tp_plan), ("pp_plan", _pp_plan)):
+        if name in given:
+            request.plans[name] = read(request, graph, given[name].value)
+    return request
+
+
+def _package_name(request: PackageRequest, graph: Graph, node_id: NodeId) -> str | None:
+    node = graph[node_id]
+    name = node.value if isinstance(node, Literal) else None
+    if not isinstance(name, str) or not _PACKAGE_NAME.fullmatch(name) or keyword.iskeyword(name):
+        help_text = "the name becomes a Python package: lower-case letters, digits and `_`, such as `tiny_llama`"
+        request.reject(node.origin, "a model's `name` must be a package name known at build time", help_text)
+        return None
+    if name in sys.stdlib_module_names or name in _FOREIGN_PACKAGES:
+        request.reject(node.origin, f"a model package named `{name}` would hide the package of that name")
+        return None
+    return name
+
+
+def _mapping(request: PackageRequest, graph: Graph, node_id: NodeId, keyword_name: str) -> list[ConfigEntry]:
+    """The entries of a plain mapping or of `!dict`."""
+    node = graph[node_id]
+    if isinstance(node, DictNode):
+        strange = [entry for entry in node.entries if not isinstance(entry.key, str)]
+        for entry in strange:
+            request.reject(entry.origin, f"the keys of `{keyword_name}` must be strings")
+        return [ConfigEntry(e.key, e.value, e.origin) for e in node.entries if isinstance(e.key, str)]
+    is_dict = isinstance(node, Call) and node.callee.kind is SymbolKind.BUILTIN
+    if isinstance(node, Call) and is_dict and node.callee.attribute == "named_dict" and node.kind is CallKind.SINGLETON:
+        return [ConfigEntry(item.name, item.value, item.origin) for item in node.keywords]
+    if not (isinstance(node, Literal) and node.value is None):
+        request.reject(node.origin, f"`{keyword_name}` must be a mapping")
+    return []
+
+
+def _check_field_names(request: PackageRequest) -> None:
+    good: list[ConfigEntry] = []
+    for entry in request.config:
+        if entry.name.isidentifier() and not keyword.iskeyword(entry.name):
+            good.append(entry)
+        else:
+            request.reject(entry.origin, f"`{entry.name}` cannot be the name of a configuration field")
+    request.config = good
+
+
+def _tp_plan(request: PackageRequest, graph: Graph, node_id: NodeId) -> str:
+    """Module pattern to style: `layers.*.mlp.up_proj: colwise`."""
+    plan: dict[str, str] = {}
+    for entry in _mapping(request, graph, node_id, "tp_plan"):
+        node = graph[entry.value]
+        if isinstance(node, Literal) and isinstance(node.value, str):
+            plan[entry.name] = node.value
+        else:
+            request.reject(entry.origin, f"`tp_plan` gives `{entry.name}` no style, such as `colwise` or `rowwise`")
+    return repr(plan) if plan else ""
+
+
+def _pp_plan(request: PackageRequest, graph: Graph, node_id: NodeId) -> str:
+    """Module name to the names that go in and come out: `norm: [[hidden_states], [hidden_states]]`."""
+    plan: Mapping[str, tuple[list[str], ...]] = {}
+    for entry in _mapping(request, graph, node_id, "pp_plan"):
+        sides = [_names(graph, side) for side in _items(graph, entry.value)]
+        found = tuple(side for side in sides if side is not None)
+        if len(found) == 2 and len(sides) == 2:
+            plan = {**plan, entry.name: found}
+        else:
+            help_text = "for example `norm: [[hidden_states], [hidden_states]]`"
+            message = f"`pp_plan` must give `{entry.name}` two lists: the names that go in and those that come out"
+            request.reject(entry.origin, message, help_text)
+    return repr(plan) if plan else ""
+
+
+def _items(graph: Graph, node_id: NodeId) -> tuple[NodeId, ...]:
+    node = graph[node_id]
+    if isinstance(node, Call) and node.callee.attribute in ("named_list", "named_tuple") and node.positional:
+        node = graph[node.positional[0]]
+    return node.items if isinstance(node, ListNode) else ()
+
+
+def _names(graph: Graph, node_id: NodeId) -> list[str] | None:
+    nodes = [graph[item] for item in _items(graph, node_id)]
+    names = [node.value for node in nodes if isinstance(node, Literal) and isinstance(node.value, str)]
+    return names if names and len(names) == len(nodes) else None

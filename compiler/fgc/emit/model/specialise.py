@@ -1,0 +1,231 @@
+"""One component class and its plan to the class of the generated model.
+
+Parameters that the plan writes are replaced by their values, tests that this decides are taken out, and attributes
+that only such tests read disappear.
+"""
+
+import ast
+from collections.abc import Mapping
+from typing import cast
+
+import libcst as cst
+
+from fgc.emit.model.fold import NOT_NONE, Facts, Known, evaluate, fold
+from fgc.emit.model.plan import ClassPlan
+from fgc.emit.model.render import Renderer
+from fgc.emit.model.values import Constant, Construction, Value
+
+
+def specialise(node: cst.ClassDef, plan: ClassPlan, render: Renderer, config_class: str) -> cst.ClassDef:
+    """The class with the plan's values written into it."""
+    init = _constructor(node)
+    if init is None or not plan.signature.is_own:
+        return node
+    facts = {name: known for name, value in plan.written.items() if (known := _fact(value)) is not None}
+    decided = cast(cst.FunctionDef, fold(init, facts))
+    known_attributes = _attribute_facts(init, decided, plan.written, facts)
+    node = _replace_method(node, init, decided)
+    before = _reads(node)
+    node = cast(cst.ClassDef, fold(node, known_attributes))
+    unread = {name for name, known in known_attributes.items() if not known.is_object and before[name] > 0}
+    unread = {name.removeprefix("self.") for name in unread if _reads(node)[name] == 0}
+    folded = _constructor(node)
+    assert folded is not None, f"{plan.name} lost its constructor"
+    return _replace_method(node, folded, _rewrite_constructor(folded, plan, render, unread, config_class))
+
+
+def _fact(value: Value) -> Known | None:
+    if isinstance(value, Constant):
+        return Known(value.value)
+    return NOT_NONE if isinstance(value, Construction) else None
+
+
+def _attribute_facts(
+    init: cst.FunctionDef, decided: cst.FunctionDef, written: Mapping[str, Value], facts: Facts
+) -> dict[str, Known]:
+    """What is known of the attributes that the constructor sets once, from values that the plan writes."""
+    before, after = _assignments(init), _assignments(decided)
+    found: dict[str, Known] = {}
+    for name, values in after.items():
+        first = before[name][0]
+        if len(values) != 1 or not _names(first) & set(written):
+            continue
+        known = evaluate(values[0], facts)
+        match values[0]:
+            case cst.Call(func=cst.Name(value=function)) if facts.get(function) == NOT_NONE:
+                known = NOT_NONE
+            case _:
+                pass
+        if known is not None and (known.is_object or known.value is None or isinstance(known.value, bool)):
+            found[f"self.{name}"] = known
+    return found
+
+
+def _assignments(node: cst.CSTNode) -> dict[str, list[cst.BaseExpression]]:
+    """The values assigned to each attribute of `self`."""
+
+    class Collector(cst.CSTVisitor):
+        def __init__(self) -> None:
+            super().__init__()
+            self.found: dict[str, list[cst.BaseExpression]] = {}
+
+        def visit_Assign(self, node: cst.Assign) -> None:
+            for target in node.targets:
+                match target.target:
+                    case cst.Attribute(value=cst.Name(value="self"), attr=cst.Name(value=name)):
+                        self.found.setdefault(name, []).append(node.value)
+                    case _:
+                        pass
+
+    collector = Collector()
+    node.visit(collector)
+    return collector.found
+
+
+def _reads(node: cst.ClassDef) -> "_Counter":
+    """How often each attribute of `self` is read."""
+    counter = _Counter()
+    for item in ast.walk(ast.parse(cst.Module([node]).code)):
+        match item:
+            case ast.Attribute(value=ast.Name(id="self"), attr=name, ctx=ast.Load()):
+                counter[f"self.{name}"] += 1
+            case _:
+                pass
+    return counter
+
+
+class _Counter(dict[str, int]):
+    def __missing__(self, key: str) -> int:
+        return 0
+
+
+def _names(node: cst.BaseExpression) -> set[str]:
+    tree = ast.parse(cst.Module([]).code_for_node(node).strip(), mode="eval")
+    return {item.id for item in ast.walk(tree) if isinstance(item, ast.Name)}
+
+
+def _constructor(node: cst.ClassDef) -> cst.FunctionDef | None:
+    return next((i for i in node.body.body if isinstance(i, cst.FunctionDef) and i.name.value == "__init__"), None)
+
+
+def _replace_method(node: cst.ClassDef, old: cst.FunctionDef, new: cst.FunctionDef) -> cst.ClassDef:
+    body = [new if item is old else item for item in node.body.body]
+    return node.with_changes(body=node.body.with_changes(body=body))
+
+
+def _rewrite_constructor(
+    init: cst.FunctionDef, plan: ClassPlan, render: Renderer, unread: set[str], config_class: str
+) -> cst.FunctionDef:
+    rebound = _rebound(init) & set(plan.written)
+    inlined = {name: value for name, value in plan.written.items() if name not in rebound}
+    body = cast(cst.BaseSuite, init.body.visit(_Writer(inlined, render, unread)))
+    assert isinstance(body, cst.IndentedBlock), "constructors are written on lines of their own"
+    used = [name for name in plan.written if name in rebound]
+    locals_ = [cst.parse_statement(f"{name} = {render.value(plan.written[name])}\n") for name in used]
+    body = body.with_changes(body=[*locals_, *body.body])
+    return init.with_changes(
+        params=_parameters(init.params, plan, config_class),
+        whitespace_before_params=cst.SimpleWhitespace(""),
+        body=body,
+    )
+
+
+def _rebound(init: cst.FunctionDef) -> set[str]:
+    """Names that the constructor's body binds itself: these cannot be replaced by an expression."""
+    tree = ast.parse(cst.Module([init]).code)
+    outer = cast(ast.FunctionDef, tree.body[0])
+    names: set[str] = set()
+    for statement in outer.body:
+        for item in ast.walk(statement):
+            if isinstance(item, ast.Name) and not isinstance(item.ctx, ast.Load):
+                names.add(item.id)
+            elif isinstance(item, ast.arg):
+                names.add(item.arg)
+    return names
+
+
+def _parameters(parameters: cst.Parameters, plan: ClassPlan, config_class: str) -> cst.Parameters:
+    kept = {parameter.name for parameter in plan.parameters}
+    positional = [_bare(p) for p in parameters.params[1:] if p.name.value in kept]
+    keyword = [_bare(p) for p in parameters.kwonly_params if p.name.value in kept]
+    config = cst.Param(cst.Name("config"), annotation=cst.Annotation(cst.Name(config_class)))
+    star = parameters.star_arg
+    if isinstance(star, cst.ParamStar):
+        star = cst.ParamStar() if keyword else cst.MaybeSentinel.DEFAULT
+    return parameters.with_changes(
+        params=[_bare(parameters.params[0]), *([config] if plan.takes_config else []), *positional],
+        star_arg=star,
+        kwonly_params=keyword,
+    )
+
+
+def _bare(parameter: cst.Param) -> cst.Param:
+    """Without the comma and line break of the longer list it stood in."""
+    blank = cst.SimpleWhitespace("")
+    return parameter.with_changes(comma=cst.MaybeSentinel.DEFAULT, whitespace_after_param=blank)
+
+
+class _Writer(cst.CSTTransformer):
+    """Replaces names by the expressions of their values, and calls of parts by their construction."""
+
+    def __init__(self, written: Mapping[str, Value], render: Renderer, unread: set[str]) -> None:
+        super().__init__()
+        self._written = written
+        self._render = render
+        self._unread = unread
+        self._called: set[cst.CSTNode] = set()
+        self._labels: set[cst.CSTNode | None] = set()  # names of attributes and keywords: no variables
+
+    def visit_Call(self, node: cst.Call) -> None:
+        self._called.add(node.func)
+
+    def visit_Attribute(self, node: cst.Attribute) -> None:
+        self._labels.add(node.attr)
+
+    def visit_Arg(self, node: cst.Arg) -> None:
+        self._labels.add(node.keyword)
+
+    def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.BaseExpression:
+        value = self._written.get(original_node.value)
+        is_constructed = original_node in self._called and isinstance(value, Construction)
+        if value is None or is_constructed or original_node in self._labels:
+            return updated_node
+        return self._expression(value)
+
+    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
+        part = self._written.get(original_node.func.value) if isinstance(original_node.func, cst.Name) else None
+        if not isinstance(part, Construction):
+            return updated_node
+        code = cst.Module([]).code_for_node
+        handed = [argument for argument in updated_node.args if code(argument.value) != "config"]
+        positional = [code(argument.value) for argument in handed if argument.keyword is None]
+        keywords = {a.keyword.value: code(a.value) for a in handed if a.keyword is not None}
+        return cst.parse_expression(self._render.call(part, positional, keywords))
+
+    def leave_Arg(self, original_node: cst.Arg, updated_node: cst.Arg) -> cst.Arg:
+        return updated_node.with_changes(value=_unwrapped(updated_node.value))
+
+    def leave_Assign(self, original_node: cst.Assign, updated_node: cst.Assign) -> cst.Assign | cst.RemovalSentinel:
+        match original_node.targets[0].target:
+            case cst.Attribute(value=cst.Name(value="self"), attr=cst.Name(value=name)) if name in self._unread:
+                return cst.RemoveFromParent()
+            case _:
+                return updated_node.with_changes(value=_unwrapped(updated_node.value))
+
+    def leave_SimpleStatementLine(
+        self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
+    ) -> cst.SimpleStatementLine | cst.RemovalSentinel:
+        return updated_node if updated_node.body else cst.RemoveFromParent()
+
+    def _expression(self, value: Value) -> cst.BaseExpression:
+        text = self._render.value(value)
+        expression = cst.parse_expression(text)
+        is_atom = isinstance(expression, cst.Attribute | cst.Name | cst.Call | cst.List | cst.Dict)
+        is_literal = isinstance(expression, cst.Integer | cst.Float | cst.SimpleString)
+        return expression if is_atom or is_literal else cst.parse_expression(f"({text})")
+
+
+def _unwrapped(expression: cst.BaseExpression) -> cst.BaseExpression:
+    """Without the parentheses of an expression that stands alone."""
+    is_wrapped = isinstance(expression, cst.BinaryOperation | cst.UnaryOperation) and len(expression.lpar) == 1
+    return expression.with_changes(lpar=[], rpar=[]) if is_wrapped else expression

@@ -1,0 +1,146 @@
+"""What a model's parts are made of: constants, configuration fields, and constructions of other parts.
+
+Values compare by what they mean, not by where they were written: parts that are described alike become one class.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias, assert_never
+
+from fgc.emit.model.components import Definition
+from fgc.ir import Scalar, Symbol
+from fgc.text import Origin
+
+OPERATORS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**"}
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A scalar, as Python writes it: `1` and `True` differ."""
+
+    text: str
+    value: Scalar = field(compare=False)
+
+    @staticmethod
+    def of(value: Scalar) -> "Constant":
+        if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+            return Constant(f'float("{value}")', value)
+        text = repr(value)
+        return Constant(text.replace("e-0", "e-") if isinstance(value, float) else text, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of the model's configuration: `!var name`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list."""
+
+    items: "tuple[Value, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A mapping with constant keys."""
+
+    entries: "tuple[tuple[Constant, Value], ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Two values joined by an operator of Python."""
+
+    operator: str
+    left: "Value"
+    right: "Value"
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A callable of an installed package: `torch.nn:Linear`."""
+
+    module: str
+    attribute: str
+
+
+@dataclass(frozen=True, slots=True)
+class Construction:
+    """A part to construct. `is_partial`: whoever receives it constructs it, and may give more arguments.
+
+    Arguments of a component carry the names of its parameters; those of a library callable are as written.
+    """
+
+    target: Definition | Library
+    is_partial: bool
+    positional: "tuple[Value, ...]"
+    keywords: "tuple[tuple[str, Value], ...]"
+    symbol: Symbol = field(compare=False)
+    origins: tuple[tuple[str, Origin], ...] = field(compare=False, default=())
+
+    @property
+    def arguments(self) -> "dict[str, Value]":
+        return dict(self.keywords)
+
+
+Value: TypeAlias = Constant | Field | Items | Table | Operation | Construction
+
+
+def parts(value: Value) -> "tuple[Value, ...]":
+    """The values directly inside a value."""
+    match value:
+        case Constant() | Field():
+            return ()
+        case Items():
+            return value.items
+        case Table():
+            return tuple(item for _, item in value.entries)
+        case Operation():
+            return (value.left, value.right)
+        case Construction():
+            return (*value.positional, *(item for _, item in value.keywords))
+        case _:
+            assert_never(value)
+
+
+def walk(value: Value) -> Iterator[Value]:
+    """The value and everything inside it, in written order."""
+    yield value
+    for part in parts(value):
+        yield from walk(part)
+
+
+def fields_of(value: Value) -> list[str]:
+    """The configuration fields that a value mentions."""
+    return [item.name for item in walk(value) if isinstance(item, Field)]
+
+
+def has_construction(value: Value) -> bool:
+    return any(isinstance(item, Construction) for item in walk(value))
+
+
+def static_text(value: Value, owner: str) -> str:
+    """The Python expression of a value without constructions; fields are read from `owner`."""
+    match value:
+        case Constant():
+            return value.text
+        case Field():
+            return f"{owner}.{value.name}"
+        case Items():
+            return "[" + ", ".join(static_text(item, owner) for item in value.items) + "]"
+        case Table():
+            return "{" + ", ".join(f"{key.text}: {static_text(item, owner)}" for key, item in value.entries) + "}"
+        case Operation():
+            return f"{_operand(value.left, owner)} {value.operator} {_operand(value.right, owner)}"
+        case Construction():
+            raise ValueError(f"{value.symbol.text} is a construction; it has no static text")
+        case _:
+            assert_never(value)
+
+
+def _operand(value: Value, owner: str) -> str:
+    text = static_text(value, owner)
+    return f"({text})" if isinstance(value, Operation) or text.startswith("-") else text
