@@ -21,13 +21,17 @@ class Vocabulary:
 
 
 class Detokenizer:
-    """Decodes a window of recent tokens: the last one shown gives the context (spaces) for the next."""
+    """Decodes a window of recent tokens: the last ones shown give the context (spaces) for the next.
+
+    `context` are tokens before the text; it is left out if it ends within a character, which is not ours to show.
+    """
 
     def __init__(self, vocabulary: Vocabulary, context: Sequence[int] = ()) -> None:
         self._vocabulary = vocabulary
-        self._window = list(context)
+        is_whole = not vocabulary.decode(context).endswith(_REPLACEMENT)
+        self._window = list(context) if is_whole else []
         self._num_context = len(self._window)
-        self._num_shown = self._settled(self._decode())
+        self._num_shown = len(self._decode())
 
     def push(self, token: int) -> str:
         """Take a token; the text that is certain now."""

@@ -36,7 +36,7 @@ class PackedCache(Cache):
             self.layers = list(self._packed)
         row = len(self.lengths)
         if row == 0:
-            self.start, self.end = 0, length
+            self.start = self.end = min(length, self._packed[0].num_columns)
         self._make_room(num_rows=row + 1, left=length, right=0)
         start = min(self.start, self.end - length)
         for layer, source in zip(self._packed, sources, strict=True):
@@ -91,8 +91,12 @@ class PackedLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # its __in
     def num_rows(self) -> int:
         return self.keys.shape[0]
 
+    @property
+    def num_columns(self) -> int:
+        return self.keys.shape[2]
+
     def fits(self, num_rows: int, num_columns: int) -> bool:
-        return num_rows <= self.keys.shape[0] and num_columns <= self.keys.shape[2]
+        return num_rows <= self.num_rows and num_columns <= self.num_columns
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object

@@ -3,6 +3,8 @@
 Model code comes from anywhere; a model that ignores padding or positions would answer plausible nonsense in a batch.
 """
 
+import logging
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,8 @@ from fgc_runtime.generate.prefill import Prefill
 from fgc_runtime.generate.rows import PackedRows, RecomputedRows, Rows, SeparateRows
 
 RowsKind = type[PackedRows] | type[SeparateRows] | type[RecomputedRows]
+
+_log = logging.getLogger(__name__)
 
 _PROMPT_LENGTHS = (2, 5)  # the second one is longer and joins later: the first must be padded afterwards
 _NUM_STEPS = 2
@@ -30,7 +34,8 @@ def fitting_rows(forward: Forward) -> RowsKind:
 def _agrees(forward: Forward, rows: Rows) -> bool:
     try:
         seen, logits_BV = _decode(forward, rows)
-    except Exception:  # whatever foreign model code raises here, it says that these rows do not fit
+    except Exception as error:  # whatever foreign model code raises here, it says that these rows do not fit
+        _log.info("%s do not fit this model: %s: %s", type(rows).__name__, type(error).__name__, error)
         return False
     expected_BV = torch.cat([forward([text]) for text in seen])
     tolerance = _TOLERANCE.get(forward.model.dtype, _TOLERANCE_16_BIT)

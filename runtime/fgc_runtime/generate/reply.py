@@ -55,7 +55,7 @@ class Reply:
         special = self._special.get(token)
         if special is None:
             return self._push(self._detokenizer.push(token))
-        return self._push(self._detokenizer.flush()) + self._filter.push(special, is_shown=False)
+        return self._filter.push(special, is_shown=False)
 
     def _push(self, text: str) -> str:
         self._num_chars += len(text)

@@ -1,0 +1,250 @@
+"""The engine: each job's tokens are those the model gives it alone, whoever joins and leaves the batch."""
+
+import queue
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+import torch
+from fgc_runtime.generate.engine import Engine
+from fgc_runtime.generate.forward import Forward
+from fgc_runtime.generate.job import Delta, Event, Failure, Job, PromptScores
+from fgc_runtime.generate.probe import fitting_rows
+from fgc_runtime.generate.rows import PackedRows, RecomputedRows, SeparateRows
+from fgc_runtime.generate.sampling import Sampling
+from fgc_runtime.generate.vocabulary import vocabulary_of
+from transformers import LlamaForCausalLM, MistralConfig, MistralForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
+from transformers.models.gpt2 import GPT2Config, GPT2LMHeadModel
+
+_WAIT_S = 30
+GREEDY = Sampling(temperature=0.0)
+MakeEngine = Callable[..., Engine]
+
+
+@pytest.fixture
+def make_engine(tokenizer: PreTrainedTokenizerFast) -> Iterator[MakeEngine]:
+    made = []
+
+    def make(model: PreTrainedModel, **options: int) -> Engine:
+        made.append(Engine(Forward(model), vocabulary_of(tokenizer), **options))  # type: ignore[arg-type]
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for engine in made:
+        engine.stop()
+        engine.join(_WAIT_S)
+
+
+class Caller:
+    """Submits jobs and waits for their ends."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._events: list[queue.SimpleQueue[Event]] = []
+
+    def submit(self, job: Job) -> None:
+        events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._events.append(events)
+        self._engine.submit(job, events.put)
+
+    def outcomes(self) -> list[list[Event]]:
+        return [self._until_end(events) for events in self._events]
+
+    def texts(self) -> list[str]:
+        return ["".join(event.text for event in told if isinstance(event, Delta)) for told in self.outcomes()]
+
+    @staticmethod
+    def _until_end(events: "queue.SimpleQueue[Event]") -> list[Event]:
+        told = []
+        for _ in range(10_000):
+            told.append(events.get(timeout=_WAIT_S))
+            if isinstance(told[-1], Failure) or (isinstance(told[-1], Delta) and told[-1].finish):
+                return told
+        raise AssertionError("no end in 10,000 events")
+
+
+def prompts(count: int, vocab_size: int = 380) -> list[tuple[int, ...]]:
+    generator = torch.Generator().manual_seed(7)
+    return [tuple(torch.randint(4, vocab_size, (3 + 11 * i % 37,), generator=generator).tolist()) for i in range(count)]
+
+
+def generated(model: PreTrainedModel, prompt: Sequence[int], num_tokens: int) -> list[int]:
+    """What transformers' own generate gives the prompt alone; without an end token."""
+    ids = torch.tensor([prompt])
+    options = {"max_new_tokens": num_tokens, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+    output = model.generate(ids, attention_mask=torch.ones_like(ids), **options)
+    return [int(token) for token in output[0, len(prompt) :]]
+
+
+def assert_greedy_as_generate(engine: Engine, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
+    caller = Caller(engine)
+    asked = [(prompt, 5 + 17 * i % 60) for i, prompt in enumerate(prompts(12))]
+    for prompt, num_tokens in asked:
+        caller.submit(Job(prompt, num_tokens, GREEDY))
+    assert caller.texts() == [tokenizer.decode(generated(model, *each), skip_special_tokens=True) for each in asked]
+
+
+def test_greedy_text_is_that_of_generate_alone(
+    make_engine: MakeEngine, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    engine = make_engine(model, max_batch_size=5, chunk_size=16)  # jobs wait, join late, and prompts come in chunks
+    assert engine.rows_kind is PackedRows
+    assert_greedy_as_generate(engine, model, tokenizer)
+
+
+def test_a_sliding_window_counts_positions_not_columns(
+    make_engine: MakeEngine, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = MistralConfig(
+        vocab_size=380, num_key_value_heads=2, sliding_window=8, initializer_range=0.15, pad_token_id=None, **sizes
+    )
+    model = MistralForCausalLM(config).eval()
+    engine = make_engine(model, max_batch_size=5)
+    assert engine.rows_kind is PackedRows
+    assert_greedy_as_generate(engine, model, tokenizer)
+
+
+def test_learned_positions_count_tokens_not_columns(
+    make_engine: MakeEngine, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=380, n_embd=64, n_layer=2, n_head=4, n_positions=128, initializer_range=0.15)
+    model = GPT2LMHeadModel(config).eval()
+    engine = make_engine(model, max_batch_size=5)
+    assert engine.rows_kind is PackedRows
+    assert_greedy_as_generate(engine, model, tokenizer)
+
+
+class PaddingBlind(LlamaForCausalLM):
+    """Takes a mask and positions, and ignores them."""
+
+    def forward(self, input_ids, attention_mask=None, position_ids=None, past_key_values=None, **rest):  # type: ignore[no-untyped-def]
+        return super().forward(input_ids=input_ids, past_key_values=past_key_values, **rest)
+
+
+class Cacheless(LlamaForCausalLM):
+    """Knows no cache: what it is given first is all that it sees."""
+
+    def forward(self, input_ids, **rest):  # type: ignore[no-untyped-def]
+        return super().forward(input_ids=input_ids, use_cache=False)
+
+
+@pytest.mark.parametrize(("kind", "rows"), [(PaddingBlind, SeparateRows), (Cacheless, RecomputedRows)])
+def test_a_model_that_no_batch_fits_still_gets_its_own_text(
+    kind: type[LlamaForCausalLM],
+    rows: type,
+    make_engine: MakeEngine,
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    odd = kind(model.config).eval()
+    odd.load_state_dict(model.state_dict())
+    assert fitting_rows(Forward(odd)) is rows
+    assert_greedy_as_generate(make_engine(odd, max_batch_size=4), model, tokenizer)
+
+
+def test_a_seed_gives_the_same_text_in_any_company(make_engine: MakeEngine, model: LlamaForCausalLM) -> None:
+    job = Job(prompts(1)[0], 30, Sampling(temperature=0.9, top_p=0.95), seed=11)
+    engine = make_engine(model, max_batch_size=8)
+    alone, among = Caller(engine), Caller(engine)
+    alone.submit(job)
+    expected = alone.texts()[0]
+    for prompt in prompts(5):
+        among.submit(Job(prompt, 40, Sampling(), seed=None))
+    among.submit(job)
+    assert among.texts()[-1] == expected
+
+
+def test_choices_differ_and_come_in_any_number(make_engine: MakeEngine, model: LlamaForCausalLM) -> None:
+    engine = make_engine(model, max_batch_size=2)  # five choices of one prompt take three waves
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    engine.submit(Job(prompts(1)[0], 8, Sampling(), num_choices=5, seed=1), events.put)
+    texts = dict.fromkeys(range(5), "")
+    open_choices = set(texts)
+    for _ in range(200):
+        event = events.get(timeout=_WAIT_S)
+        assert isinstance(event, Delta)
+        texts[event.choice] += event.text
+        if event.finish:
+            open_choices.remove(event.choice)
+        if not open_choices:
+            break
+    assert not open_choices
+    assert len(set(texts.values())) == 5
+
+
+def test_prompt_scores_are_the_models_log_probabilities(make_engine: MakeEngine, model: LlamaForCausalLM) -> None:
+    prompt = prompts(4)[3]
+    caller = Caller(make_engine(model, chunk_size=8))
+    caller.submit(Job(prompt, 0, GREEDY, num_top=2, scores_prompt=True))
+    scores, end = caller.outcomes()[0]
+    assert isinstance(scores, PromptScores) and isinstance(end, Delta)
+    with torch.no_grad():
+        expected_TV = model(torch.tensor([prompt])).logits[0].log_softmax(-1)
+    assert [score.id for score in scores.tokens] == list(prompt)
+    assert scores.tokens[0].logprob is None
+    for position, score in enumerate(scores.tokens[1:]):
+        assert score.logprob == pytest.approx(expected_TV[position, score.id].item(), abs=1e-4)
+        assert score.top[0][1] == pytest.approx(expected_TV[position].max().item(), abs=1e-4)
+
+
+def test_a_cancelled_job_frees_its_row_without_an_event(make_engine: MakeEngine, model: LlamaForCausalLM) -> None:
+    engine = make_engine(model, max_batch_size=1)
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    ticket = engine.submit(Job(prompts(1)[0], 10**6, GREEDY, ignores_end=True), events.put)
+    events.get(timeout=_WAIT_S)
+    ticket.is_cancelled = True
+    caller = Caller(engine)
+    caller.submit(Job(prompts(1)[0], 3, GREEDY))
+    assert len(caller.texts()) == 1
+
+
+class Fragile(LlamaForCausalLM):
+    """Fails where it sees token 5."""
+
+    def forward(self, input_ids, **rest):  # type: ignore[no-untyped-def]
+        if (input_ids == 5).any():
+            raise RuntimeError("out of luck")
+        return super().forward(input_ids=input_ids, **rest)
+
+
+def test_a_prompt_that_fails_fails_alone(
+    make_engine: MakeEngine, model: LlamaForCausalLM, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = make_engine(Fragile(model.config).eval())
+    caller = Caller(engine)
+    for prompt in ((9, 5, 9), (9, 8)):
+        caller.submit(Job(prompt, 4, Sampling(logit_bias={5: -100.0})))
+    failed, fine = caller.outcomes()
+    assert failed == [Failure("RuntimeError: out of luck")]
+    assert isinstance(fine[-1], Delta)
+    assert "out of luck" in caplog.text
+
+
+def test_a_failed_step_ends_the_batch_but_not_the_engine(make_engine: MakeEngine, model: LlamaForCausalLM) -> None:
+    engine = make_engine(Fragile(model.config).eval())
+    caller = Caller(engine)
+    caller.submit(Job((9, 8), 4, Sampling(logit_bias={5: 100.0})))
+    assert isinstance(caller.outcomes()[0][-1], Failure)
+    after = Caller(engine)
+    after.submit(Job((9, 8), 4, Sampling(logit_bias={5: -100.0})))
+    assert isinstance(after.outcomes()[0][-1], Delta)
+    assert engine.is_alive
+
+
+def test_stopping_gives_every_job_an_end(make_engine: MakeEngine, model: LlamaForCausalLM) -> None:
+    engine = make_engine(model, max_batch_size=1)
+    caller = Caller(engine)
+    for _ in range(3):
+        caller.submit(Job(prompts(1)[0], 10**6, GREEDY, ignores_end=True))
+    engine.stop()
+    ends = [told[-1] for told in caller.outcomes()]
+    assert ends == [Failure("the server is shutting down", is_shutdown=True)] * 3
+    assert not engine.is_alive
+
+
+def test_an_empty_prompt_is_a_caller_mistake(make_engine: MakeEngine, model: LlamaForCausalLM) -> None:
+    with pytest.raises(ValueError, match="at least one token"):
+        make_engine(model).submit(Job((), 1), lambda _: None)
