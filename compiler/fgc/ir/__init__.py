@@ -3,6 +3,7 @@
 Knows nothing of YAML or of templates; sharing is by node id.
 """
 
+from fgc.ir.export import graph_to_json
 from fgc.ir.graph import Graph, GraphBuilder, children, reachable
 from fgc.ir.nodes import (
     Call,
@@ -40,6 +41,7 @@ __all__ = [
     "SymbolKind",
     "Var",
     "children",
+    "graph_to_json",
     "reachable",
     "verify",
 ]

@@ -5,5 +5,6 @@ The grammar is in `grammar/`; this package runs its tables. Knows nothing of oth
 
 from fgc.syntax import ast
 from fgc.syntax.parser import parse
+from fgc.syntax.tags import Tag, parse_tag
 
-__all__ = ["ast", "parse"]
+__all__ = ["Tag", "ast", "parse", "parse_tag"]

@@ -1,0 +1,45 @@
+"""The text of a callable to a symbol."""
+
+from fgc.diagnostics import Diagnostic
+from fgc.ir import Symbol, SymbolKind
+from fgc.text import Origin
+
+
+def read_symbol(text: str, origin: Origin) -> tuple[Symbol, Diagnostic | None]:
+    """The symbol that a tag names, and what is wrong with it. A wrong one is kept as it is written."""
+    container, colon, attribute = text.partition(":")
+    if not colon:
+        container, attribute = "", text
+    symbol = Symbol(text, _kind(container), container, attribute, origin)
+    return symbol, _finding(symbol, bool(colon))
+
+
+def _kind(container: str) -> SymbolKind:
+    if not container:
+        return SymbolKind.BUILTIN
+    if container.endswith(".py") or "/" in container:
+        return SymbolKind.FILE
+    return SymbolKind.COMPONENT if container.startswith(".") else SymbolKind.MODULE
+
+
+def _finding(symbol: Symbol, has_colon: bool) -> Diagnostic | None:
+    text = symbol.text
+    help = "write `module:name`, `path/file.py:name`, `.component:name`, or the name of a builtin"
+    if ":" in symbol.attribute:
+        message = f"`{text}` has more than one `:`"
+    elif has_colon and (not symbol.container or not symbol.attribute):
+        message = f"`{text}` lacks {'a name behind' if symbol.container else 'a module before'} the `:`"
+    elif not all(part.isidentifier() for part in symbol.attribute.split(".")):
+        message = f"`{symbol.attribute}` is no Python name"
+        if not has_colon and "." in text:
+            help = "a module is divided from the name in it by `:`"
+    elif symbol.kind in (SymbolKind.MODULE, SymbolKind.COMPONENT) and not _is_module(symbol.container):
+        message = f"`{symbol.container}` is no Python module name"
+    else:
+        return None
+    return Diagnostic.at(symbol.origin, "FGC403", message, help=help)
+
+
+def _is_module(container: str) -> bool:
+    names = container.lstrip(".").split(".")
+    return all(name.isidentifier() for name in names)

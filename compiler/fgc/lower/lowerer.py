@@ -1,0 +1,316 @@
+"""Lowers one composition: targets, plain values, and a call for every construction tag."""
+
+from dataclasses import replace
+
+from fgc.diagnostics import Diagnostic, Outcome, Related, Severity, did_you_mean
+from fgc.ir import (
+    Call,
+    CallKind,
+    Deferred,
+    DictNode,
+    Entry,
+    Graph,
+    GraphBuilder,
+    Keyword,
+    ListNode,
+    Literal,
+    NodeId,
+    Scalar,
+    Symbol,
+    SymbolKind,
+    Var,
+    verify,
+)
+from fgc.lower.arguments import ArgumentReader, Arguments
+from fgc.lower.callables import read_symbol
+from fgc.lower.pairs import Pair, read_pairs
+from fgc.syntax import Tag, parse_tag
+from fgc.text import Origin
+from fgc.yaml import (
+    AliasNode,
+    Composition,
+    Label,
+    MappingNode,
+    Node,
+    ScalarNode,
+    SequenceNode,
+    UnsupportedScalar,
+    scalar_type,
+    scalar_value,
+    standard_type,
+)
+
+_CALLS = {
+    "call": CallKind.SINGLETON,
+    "singleton": CallKind.SINGLETON,
+    "factory": CallKind.FACTORY,
+    "partial": CallKind.PARTIAL,
+    "lambda": CallKind.PARTIAL,
+    "meta": CallKind.META,
+}
+_COLLECTIONS = {"list": "named_list", "tuple": "named_tuple", "dict": "named_dict", "dlist": "named_list"}
+_KINDS = (*_CALLS, *_COLLECTIONS, "var")
+
+
+def lower(composition: Composition, at: Origin) -> Outcome[Graph]:
+    """The graph of a composed document; `at` is the place to blame for an empty one."""
+    lowerer = _Lowerer()
+    graph = lowerer.root(composition, at)
+    verify(graph)
+    return Outcome(graph, tuple(lowerer.diagnostics))
+
+
+class _Lowerer:
+    def __init__(self) -> None:
+        self._builder = GraphBuilder()
+        self._done: dict[int, NodeId] = {}
+        self._names: dict[str, Label] = {}
+        self._arguments = ArgumentReader(self)
+        self.diagnostics: list[Diagnostic] = []
+
+    def report(self, diagnostic: Diagnostic) -> None:
+        self.diagnostics.append(diagnostic)
+
+    def error(self, origin: Origin, code: str, message: str, help: str | None = None) -> None:
+        self.report(Diagnostic.at(origin, code, message, help=help))
+
+    # ---- the root
+
+    def root(self, composition: Composition, at: Origin) -> Graph:
+        node = composition.root
+        targets: dict[str, NodeId] = {}
+        origins: dict[str, Origin] = {}
+        if isinstance(node, MappingNode) and node.tag is None:
+            for pair in self.pairs(node):
+                value = self.lower(pair.value, str(pair.key))
+                if not isinstance(pair.key, str):
+                    self.error(pair.origin, "FGC306", f"the name of a target must be a text, not `{pair.key}`")
+                elif not pair.key.startswith("."):
+                    targets[pair.key], origins[pair.key] = value, pair.origin
+        elif node is None:
+            if not composition.has_syntax_error:
+                self.error(at, "FGC306", "the configuration is empty: a mapping of targets is expected")
+        else:
+            origin = node.tag.origin if not isinstance(node, AliasNode) and node.tag else node.origin
+            self.error(origin, "FGC306", "the root must be a mapping of targets", "write `name:` before this value")
+        return self._builder.finish(targets, origins)
+
+    # ---- values
+
+    def lower(self, node: Node, hint: str | None = None) -> NodeId:
+        """The graph node of a YAML node; all mentions of an anchored node are one."""
+        target = node.target if isinstance(node, AliasNode) else node
+        if target is None:
+            return self.null(node.origin)
+        done = self._done.get(id(target))
+        if done is not None:
+            return done
+        place = self._builder.reserve()
+        self._done[id(target)] = place
+        self._fill(place, target)
+        name = target.anchor.text if target.anchor else hint
+        if name is not None:
+            self._builder.hints.setdefault(place, name)
+        return place
+
+    def null(self, origin: Origin) -> NodeId:
+        return self._builder.add(Literal(None, origin))
+
+    def put(self, place: NodeId, node: Literal | Deferred | ListNode | DictNode | Call | Var) -> None:
+        self._builder.put(place, node)
+
+    def _fill(self, place: NodeId, node: ScalarNode | SequenceNode | MappingNode) -> None:
+        if node.tag is not None and node.tag.text != "!":
+            kind = standard_type(node.tag.text)
+            if kind is not None:
+                self._standard(place, node, kind, node.tag)
+            else:
+                self._construction(place, node, node.tag)
+            return
+        match node:
+            case ScalarNode():
+                self._scalar(place, node)
+            case SequenceNode():
+                self.put(place, ListNode(self.items(node), node.origin))
+            case MappingNode():
+                self._mapping(place, node)
+
+    def _scalar(self, place: NodeId, node: ScalarNode) -> None:
+        value = self.scalar(node)
+        if isinstance(value, str) and node.parts is not None:
+            self.put(place, Deferred(value, node.parts, node.origin))
+        else:
+            self.put(place, Literal(value, node.origin))
+
+    def scalar(self, node: ScalarNode) -> Scalar:
+        """The value of an untagged or standard-tagged scalar."""
+        is_untagged = node.tag is None
+        kind = scalar_type(node.value, node.is_plain) if is_untagged else None
+        if node.tag is not None:
+            kind = "str" if node.tag.text == "!" else standard_type(node.tag.text)
+        try:
+            return scalar_value(node.value, kind or "str")
+        except UnsupportedScalar:
+            help = "put it in quotes to make it a text" if is_untagged else None
+            message = f"`{node.value}` is a YAML {_TYPE_NAMES.get(kind or '', kind)}, which configurations do not have"
+            self.error(node.origin, "FGC307", message, help)
+        except (ValueError, OverflowError, IndexError):
+            self.error(node.origin, "FGC307", f"`{node.value[:60]}` is no {kind}")
+        return node.value
+
+    def _standard(self, place: NodeId, node: ScalarNode | SequenceNode | MappingNode, kind: str, tag: Label) -> None:
+        if isinstance(node, ScalarNode) and kind in ("null", "bool", "int", "float", "str"):
+            self._scalar(place, node)
+        elif isinstance(node, SequenceNode) and kind == "seq":
+            self.put(place, ListNode(self.items(node), node.origin))
+        elif isinstance(node, MappingNode) and kind == "map":
+            self._mapping(place, node)
+        else:
+            self.put(place, Literal(None, node.origin))
+            self.error(tag.origin, "FGC307", f"`!!{kind}` is a YAML type that configurations do not have")
+
+    def items(self, node: SequenceNode) -> tuple[NodeId, ...]:
+        return tuple(self.lower(item) for item in node.items)
+
+    def _mapping(self, place: NodeId, node: MappingNode) -> None:
+        entries = tuple(
+            Entry(pair.key, self.lower(pair.value, pair.key if isinstance(pair.key, str) else None), pair.origin)
+            for pair in self.pairs(node)
+        )
+        self.put(place, DictNode(entries, node.origin))
+
+    def pairs(self, node: MappingNode) -> list[Pair]:
+        """The pairs of a mapping, merged and overridden."""
+        return read_pairs(node, self.scalar, self.report)
+
+    # ---- construction tags
+
+    def _construction(self, place: NodeId, node: ScalarNode | SequenceNode | MappingNode, label: Label) -> None:
+        tag = parse_tag(label.text)
+        if tag is None or tag.kind not in _KINDS:
+            self._unknown_tag(place, node, label, tag)
+            return
+        if tag.kind == "var":
+            self._var(place, node, label, tag)
+            return
+        self._name(tag, label, place)
+        if tag.kind in _COLLECTIONS:
+            self._collection(place, node, label, tag)
+            return
+        if tag.kind == "lambda":
+            message = "`!lambda` is the old name of `!partial`"
+            self.report(Diagnostic.at(label.origin, "FGC409", message, severity=Severity.WARNING))
+        self._call(place, node, label, tag)
+
+    def _unknown_tag(self, place: NodeId, node: Node, label: Label, tag: Tag | None) -> None:
+        self.put(place, Literal(None, node.origin))
+        word = tag.kind if tag else label.text.lstrip("!").split(":")[0]
+        suggestion = did_you_mean(word, _KINDS)
+        help = suggestion.replace("`", "`!", 1) if suggestion else "tags are " + ", ".join(f"`!{k}`" for k in _KINDS)
+        if "[" in label.origin.span.text or "," in label.text:
+            help = "leave a space between a tag and `,`, `]` or `}`"
+        self.error(label.origin, "FGC401", f"unknown tag `{label.text}`", help)
+
+    def _name(self, tag: Tag, label: Label, place: NodeId) -> None:
+        if tag.name is None:
+            return
+        self._builder.hints[place] = tag.name
+        origin = _within(label, tag.name_start, len(tag.name))
+        earlier = self._names.setdefault(tag.name, Label(tag.name, origin))
+        if earlier.origin is not origin:
+            related = (Related(earlier.origin.span, "the first one is here"),)
+            message = f"name `@{tag.name}` is given twice"
+            self.report(Diagnostic.at(origin, "FGC404", message, related=related))
+
+    def _call(self, place: NodeId, node: ScalarNode | SequenceNode | MappingNode, label: Label, tag: Tag) -> None:
+        if not tag.callable:
+            self.put(place, Literal(None, node.origin))
+            help = f"write `!{tag.kind}:module:name`"
+            self.error(label.origin, "FGC402", f"`{label.text}` names no callable", help)
+            return
+        symbol, finding = read_symbol(tag.callable, _within(label, tag.callable_start, len(tag.callable)))
+        if finding is not None:
+            self.report(finding)
+        arguments = self._arguments.read(node)
+        self.put(place, _make_call(symbol, _CALLS[tag.kind], arguments, label.origin, tag.name))
+
+    def _collection(self, place: NodeId, node: ScalarNode | SequenceNode | MappingNode, label: Label, tag: Tag) -> None:
+        builtin = _COLLECTIONS[tag.kind]
+        symbol = Symbol(builtin, SymbolKind.BUILTIN, "", builtin, label.origin)
+        if tag.callable:
+            origin = _within(label, tag.callable_start, len(tag.callable))
+            message = f"`!{tag.kind}` takes no callable: `{tag.callable}` is ignored"
+            self.report(Diagnostic.at(origin, "FGC403", message, severity=Severity.WARNING))
+        arguments = Arguments()
+        is_empty = isinstance(node, ScalarNode) and node.value == ""
+        if tag.kind == "dict" and (isinstance(node, MappingNode) or is_empty):
+            arguments.keywords = self._keywords(node) if isinstance(node, MappingNode) else []
+        elif tag.kind == "dlist" and (isinstance(node, MappingNode) or is_empty):
+            values = self._dlist(node) if isinstance(node, MappingNode) else ()
+            arguments.positional = [self._builder.add(ListNode(values, node.origin))]
+        elif tag.kind in ("list", "tuple") and (isinstance(node, SequenceNode) or is_empty):
+            items = self.items(node) if isinstance(node, SequenceNode) else ()
+            arguments.positional = [self._builder.add(ListNode(items, node.origin))]
+        else:
+            wanted = "mapping" if tag.kind in ("dict", "dlist") else "sequence"
+            self.error(node.origin, "FGC405", f"`!{tag.kind}` takes a {wanted} or nothing")
+            arguments.positional = [] if tag.kind == "dict" else [self._builder.add(ListNode((), node.origin))]
+        self.put(place, _make_call(symbol, CallKind.SINGLETON, arguments, label.origin, tag.name))
+
+    def _keywords(self, node: MappingNode) -> list[Keyword]:
+        return self._arguments.keywords(self.pairs(node))
+
+    def _dlist(self, node: MappingNode) -> tuple[NodeId, ...]:
+        values = []
+        for pair in self.pairs(node):
+            target = pair.value.target if isinstance(pair.value, AliasNode) else pair.value
+            is_null = isinstance(target, ScalarNode) and target.tag is None and self.scalar(target) is None
+            if not is_null:
+                values.append(self.lower(pair.value, pair.key if isinstance(pair.key, str) else None))
+        return tuple(values)
+
+    # ---- variables
+
+    def _var(self, place: NodeId, node: ScalarNode | SequenceNode | MappingNode, label: Label, tag: Tag) -> None:
+        self.put(place, Literal(None, node.origin))
+        if tag.has_colon or tag.name is not None:
+            self.error(label.origin, "FGC401", f"unknown tag `{label.text}`", "a variable is written `!var name`")
+        elif isinstance(node, ScalarNode) and node.value:
+            self.put(place, Var(node.value, None, label.origin))
+        elif isinstance(node, MappingNode):
+            self._var_mapping(place, node, label)
+        else:
+            help = "write `!var name` or `!var {name: name, default: value}`"
+            self.error(label.origin, "FGC408", "`!var` takes a name, or a mapping with `name` and `default`", help)
+
+    def _var_mapping(self, place: NodeId, node: MappingNode, label: Label) -> None:
+        pairs = {pair.key: pair for pair in self.pairs(node)}
+        for key, pair in pairs.items():
+            if key not in ("name", "default"):
+                help = did_you_mean(str(key), ("name", "default"))
+                self.error(pair.origin, "FGC408", f"`!var` has no key `{key}`", help)
+        name = pairs.get("name")
+        target = name.value.target if name and isinstance(name.value, AliasNode) else name.value if name else None
+        value = self.scalar(target) if isinstance(target, ScalarNode) else None
+        if not isinstance(value, str):
+            origin = name.value.origin if name else label.origin
+            self.error(origin, "FGC408", "the `name` of a `!var` must be a text" if name else "`!var` lacks a `name`")
+            return
+        default = pairs.get("default")
+        self.put(place, Var(value, self.lower(default.value, value) if default else None, label.origin))
+
+
+_TYPE_NAMES = {"timestamp": "date", "value": "value key", "merge": "merge key"}
+
+
+def _make_call(symbol: Symbol, kind: CallKind, arguments: Arguments, origin: Origin, name: str | None) -> Call:
+    call = Call(symbol, kind, tuple(arguments.positional), tuple(arguments.keywords), origin, name)
+    return replace(call, searchpath=arguments.searchpath, latent=arguments.latent)
+
+
+def _within(label: Label, start: int, length: int) -> Origin:
+    """A part of a tag, where the author wrote the tag as it stands; else the whole tag."""
+    origin = label.origin
+    if origin.span.text != label.text:
+        return origin
+    return Origin(origin.span.at(start, start + length), origin.via, origin.block)

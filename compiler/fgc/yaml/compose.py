@@ -1,0 +1,282 @@
+"""A document's text to YAML nodes with origins, from libyaml's events.
+
+Events keep what composers lose: the place of an alias, duplicate keys, merge keys. After a syntax error composing
+goes on at the next key of the root, so that one mistake hides no other.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from fgc.diagnostics import Diagnostic, Outcome, Related, did_you_mean
+from fgc.text import DeferredExpression, Document, Origin
+from fgc.yaml.messages import syntax_error
+from fgc.yaml.nodes import AliasNode, Composition, Label, MappingNode, Node, ScalarNode, SequenceNode
+
+_PARSER: Any = getattr(yaml, "CParser", None) or yaml.Loader
+_TAG = re.compile(r"(?:&[^\s,\[\]{}]+\s+)?(![^\s]*)")
+_ANCHOR = re.compile(r"(?:![^\s]*\s+)?&([^\s,\[\]{}]+)")
+_ROOT_KEY = re.compile(r"^[^\s#\-\]}].*:(?:\s|$)", re.MULTILINE)
+_MAX_DEPTH = 400  # deeper flow nesting is no configuration, and would exhaust later stages
+_MAX_RESTARTS = 20  # each syntax error costs a pass over the rest of the text
+
+
+def compose(document: Document) -> Outcome[Composition]:
+    """Compose the one document of a text. What can be read is kept beside what cannot."""
+    composer = _Composer(document)
+    composer.run()
+    return Outcome(composer.composition, tuple(composer.diagnostics))
+
+
+@dataclass(slots=True)
+class _Open:
+    """A collection whose end has not come; `key` waits for its value."""
+
+    node: SequenceNode | MappingNode
+    key: Node | None = None
+
+
+class _Composer:
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._base = 0
+        self._open: list[_Open] = []
+        self._anchored: dict[str, ScalarNode | SequenceNode | MappingNode] = {}
+        self._is_too_deep = False
+        self.composition = Composition(None)
+        self.diagnostics: list[Diagnostic] = []
+
+    def run(self) -> None:
+        for _ in range(_MAX_RESTARTS):
+            try:
+                self._document_events()
+                return
+            except yaml.MarkedYAMLError as error:
+                at = self._syntax_error(error)
+            except yaml.reader.ReaderError as error:
+                at = self._bad_character(error)
+            following = _ROOT_KEY.search(self._document.text, self._line_end(at))
+            self._finish_open()
+            if following is None:
+                return
+            self._base = following.start()
+
+    def _line_end(self, offset: int) -> int:
+        end = self._document.text.find("\n", offset)
+        return len(self._document.text) if end < 0 else end + 1
+
+    # ---- events
+
+    def _document_events(self) -> None:
+        documents = 0
+        for event in self._events():
+            match event:
+                case yaml.DocumentStartEvent():
+                    documents += 1
+                    if documents > 1:
+                        self._second_document(event)
+                        return
+                case yaml.AliasEvent():
+                    self._alias(event)
+                case yaml.ScalarEvent():
+                    self._scalar(event)
+                case yaml.SequenceStartEvent():
+                    self._begin(SequenceNode([], self._node_origin(event), self._tag(event)), event)
+                case yaml.MappingStartEvent():
+                    self._begin(MappingNode([], self._node_origin(event), self._tag(event)), event)
+                case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
+                    self._end()
+                case _:
+                    pass
+
+    def _events(self) -> Iterator[Any]:
+        parser = _PARSER(self._document.text[self._base :])
+        try:
+            while parser.check_event():
+                yield parser.get_event()
+        finally:
+            parser.dispose()
+
+    def _offset(self, mark: Any) -> int:
+        return int(mark.index) + self._base
+
+    def _origin(self, start: int, end: int) -> Origin:
+        return self._document.locate(start, max(end, start))
+
+    def _alias(self, event: Any) -> None:
+        start, end = self._offset(event.start_mark), self._offset(event.end_mark)
+        origin = self._origin(start, end)
+        name = event.anchor
+        self.composition.aliases.setdefault(name, []).append(origin)
+        target = self._anchored.get(name)
+        if target is not None and any(open_.node is target for open_ in self._open):
+            anchor = target.anchor
+            related = (Related(anchor.origin.span, "the anchor is here"),) if anchor else ()
+            message = f"alias `*{name}` stands inside its own anchor"
+            self.diagnostics.append(Diagnostic.at(origin, "FGC304", message, related=related))
+            target = None
+        elif target is None and not self._may_be_lost(name):
+            self._undefined_alias(name, origin, start)
+        self._add(AliasNode(name, target, origin))
+
+    def _may_be_lost(self, name: str) -> bool:
+        """Whether the anchor may stand where a syntax error hid it."""
+        return self.composition.has_syntax_error and f"&{name}" in self._document.text
+
+    def _undefined_alias(self, name: str, origin: Origin, start: int) -> None:
+        related: tuple[Related, ...] = ()
+        help = did_you_mean(name, self._anchored)
+        later = re.search(rf"&{re.escape(name)}(?![^\s,\[\]{{}}])", self._document.text[start:])
+        if later:
+            place = self._origin(start + later.start() + 1, start + later.end())
+            related = (Related(place.span, "the anchor comes later"),)
+            help = "an anchor must come before its aliases"
+        elif help:
+            match = self.composition.anchors[help.split("`")[1]]
+            related = (Related(match.origin.span, f"`&{match.text}` is defined here"),)
+        message = f"alias `*{name}` has no anchor"
+        self.diagnostics.append(Diagnostic.at(origin, "FGC302", message, help=help, related=related))
+
+    def _scalar(self, event: Any) -> None:
+        start, end = self._offset(event.start_mark), self._offset(event.end_mark)
+        tag, anchor = self._tag(event), self._anchor(event)
+        content = self._content_start(start, end, event)
+        node = ScalarNode(event.value, not event.style, self._origin(content, end), tag, anchor)
+        node.parts = _parts(event.value, self._document, start, end)
+        self._register(node, event)
+        self._add(node)
+
+    def _node_origin(self, event: Any) -> Origin:
+        start, end = self._offset(event.start_mark), self._offset(event.end_mark)
+        return self._origin(start, max(end, start + 1))
+
+    def _content_start(self, start: int, end: int, event: Any) -> int:
+        """Where the scalar itself begins, behind its tag and anchor."""
+        if event.tag is None and event.anchor is None:
+            return start
+        text = self._document.text
+        for _ in range(2):
+            if start < end and text[start] in "!&":
+                while start < end and not text[start].isspace():
+                    start += 1
+                while start < end and text[start].isspace():
+                    start += 1
+        return start
+
+    def _tag(self, event: Any) -> Label | None:
+        if event.tag is None:
+            return None
+        start = self._offset(event.start_mark)
+        match = _TAG.match(self._document.text, start)
+        origin = self._origin(*match.span(1)) if match else self._origin(start, start + 1)
+        return Label(event.tag, origin)
+
+    def _anchor(self, event: Any) -> Label | None:
+        if event.anchor is None:
+            return None
+        start = self._offset(event.start_mark)
+        match = _ANCHOR.match(self._document.text, start)
+        origin = self._origin(*match.span(1)) if match else self._origin(start, start + 1)
+        return Label(event.anchor, origin)
+
+    def _register(self, node: ScalarNode | SequenceNode | MappingNode, event: Any) -> None:
+        node.anchor = anchor = self._anchor(event)
+        if anchor is None:
+            return
+        earlier = self.composition.anchors.get(anchor.text)
+        if earlier is not None:
+            related = (Related(earlier.origin.span, "the first one is here"),)
+            message = f"anchor `&{anchor.text}` is defined twice"
+            self.diagnostics.append(Diagnostic.at(anchor.origin, "FGC303", message, related=related))
+        self.composition.anchors[anchor.text] = anchor
+        self._anchored[anchor.text] = node
+
+    # ---- building
+
+    def _begin(self, node: SequenceNode | MappingNode, event: Any) -> None:
+        self._register(node, event)
+        self._open.append(_Open(node))
+        if len(self._open) > _MAX_DEPTH and not self._is_too_deep:
+            self._is_too_deep = True
+            message = f"collections are nested more than {_MAX_DEPTH} deep"
+            self.diagnostics.append(Diagnostic.at(node.origin, "FGC301", message))
+
+    def _end(self) -> None:
+        is_kept = len(self._open) <= _MAX_DEPTH
+        node = self._open.pop().node
+        if is_kept:
+            self._add(node)
+
+    def _add(self, node: Node) -> None:
+        if not self._open:
+            self._set_root(node)
+            return
+        open_ = self._open[-1]
+        if isinstance(open_.node, SequenceNode):
+            open_.node.items.append(node)
+        elif open_.key is None:
+            open_.key = node
+        else:
+            open_.node.pairs.append((open_.key, node))
+            open_.key = None
+
+    def _set_root(self, node: Node) -> None:
+        """The root, or what follows a syntax error: further pairs of the root."""
+        root = self.composition.root
+        if isinstance(root, MappingNode) and isinstance(node, MappingNode):
+            root.pairs += node.pairs
+        elif root is None:
+            self.composition.root = node
+
+    def _finish_open(self) -> None:
+        while self._open:
+            self._open[-1].key = None
+            self._end()
+
+    # ---- findings
+
+    def _syntax_error(self, error: yaml.MarkedYAMLError) -> int:
+        self.composition.has_syntax_error = True
+        mark = error.problem_mark or error.context_mark
+        at = min(self._offset(mark), len(self._document.text)) if mark else len(self._document.text)
+        context_at = self._offset(error.context_mark) if error.context_mark else None
+        self.diagnostics.append(syntax_error(self._document, error, at, context_at))
+        return at
+
+    def _bad_character(self, error: Any) -> int:
+        self.composition.has_syntax_error = True
+        text = self._document.text[self._base :]
+        bad = re.search("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", text)
+        at = self._base + (bad.start() if bad else 0)
+        message = f"character {self._document.text[at : at + 1]!r} is not allowed in YAML"
+        self.diagnostics.append(Diagnostic.at(self._origin(at, at + 1), "FGC301", message))
+        return at
+
+    def _second_document(self, event: Any) -> None:
+        start = self._offset(event.start_mark)
+        origin = self._origin(start, start + 3)
+        message = "a configuration is one YAML document, and a second one begins here"
+        self.diagnostics.append(Diagnostic.at(origin, "FGC305", message, help="remove the `---` line"))
+
+
+def _parts(value: str, document: Document, start: int, end: int) -> tuple[str | DeferredExpression, ...] | None:
+    """The scalar cut at its deferred pieces; None if it has none."""
+    deferred = [piece for piece in document.pieces(start, end) if piece.deferred is not None]
+    if not deferred:
+        return None
+    parts: list[str | DeferredExpression] = []
+    position = 0
+    for piece in deferred:
+        at = value.find(piece.text, position)
+        if at < 0 or piece.deferred is None:
+            return None
+        if at > position:
+            parts.append(value[position:at])
+        parts.append(piece.deferred)
+        position = at + len(piece.text)
+    if position < len(value):
+        parts.append(value[position:])
+    return tuple(parts)

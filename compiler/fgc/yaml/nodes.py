@@ -1,0 +1,68 @@
+"""YAML nodes: a closed union. Keys, tags and anchors have places of their own; aliases keep theirs."""
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from fgc.text import DeferredExpression, Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A tag or an anchor: its text and its place."""
+
+    text: str
+    origin: Origin
+
+
+@dataclass(slots=True, eq=False)
+class ScalarNode:
+    """A scalar. `parts` is set where some of its text is known only where the program runs."""
+
+    value: str
+    is_plain: bool
+    origin: Origin
+    tag: Label | None = None
+    anchor: Label | None = None
+    parts: tuple[str | DeferredExpression, ...] | None = None
+
+
+@dataclass(slots=True, eq=False)
+class SequenceNode:
+    """A sequence; `origin` is where it begins."""
+
+    items: "list[Node]"
+    origin: Origin
+    tag: Label | None = None
+    anchor: Label | None = None
+
+
+@dataclass(slots=True, eq=False)
+class MappingNode:
+    """A mapping: pairs as written, duplicates and merge keys included."""
+
+    pairs: "list[tuple[Node, Node]]"
+    origin: Origin
+    tag: Label | None = None
+    anchor: Label | None = None
+
+
+@dataclass(slots=True, eq=False)
+class AliasNode:
+    """A mention of an anchored node; `target` is None if there is no such anchor (a finding says so)."""
+
+    name: str
+    target: "ScalarNode | SequenceNode | MappingNode | None"
+    origin: Origin
+
+
+Node: TypeAlias = ScalarNode | SequenceNode | MappingNode | AliasNode
+
+
+@dataclass(slots=True, eq=False)
+class Composition:
+    """A document's root, every anchor in it, and the names that aliases mention."""
+
+    root: Node | None
+    anchors: dict[str, Label] = field(default_factory=dict)
+    aliases: dict[str, list[Origin]] = field(default_factory=dict)
+    has_syntax_error: bool = False
