@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -92,9 +93,12 @@ class Stepper:
 
 
 def _parallel(model: PreTrainedModel, world: World) -> DistributedDataParallel:
+    # exchanging buffers would make every forward wait, and processes may differ in how many they run
+    is_new = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
+    no_buffers: dict[str, Any] = {"forward_sync_buffers" if is_new else "broadcast_buffers": False}  # renamed by torch
     return DistributedDataParallel(
         model,
         device_ids=[world.device.index] if world.device.type == "cuda" else None,
-        broadcast_buffers=False,  # would make every forward wait, and processes may differ in how many they run
         gradient_as_bucket_view=True,
+        **no_buffers,
     )

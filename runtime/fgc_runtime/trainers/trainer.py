@@ -108,7 +108,8 @@ class Trainer:
             raise ValueError("train_dataset (None) must be given to train")
         session = self._begin()
         try:
-            self._dispatch(lambda callback: callback.on_train_begin(session.run))
+            with session.meter.paused():
+                self._dispatch(lambda callback: callback.on_train_begin(session.run))
             with Interrupts(is_announced=self.world.is_main) as interrupts:
                 self._loop(session, interrupts)
             return self._end(session)
@@ -249,12 +250,12 @@ class Trainer:
         return strategy == "epoch" and window.ends_epoch
 
     def _end(self, session: "_Session") -> dict[str, float]:
-        """Log what is left and the totals of this session; a last checkpoint, unless the last step has one."""
-        if self.state.unlogged_tokens and self.args.logging_strategy != "no":
-            self._log_training(session)
+        """A last checkpoint, unless the last step has one; what is not logged yet; the totals of this session."""
         session.meter.settle()
         if self.args.save_strategy != "no" and self._saved_step != self.state.global_step:
-            self._save_checkpoint(session)
+            self._save_checkpoint(session)  # before the log, which a longer run would not write here
+        if self.state.unlogged_tokens and self.args.logging_strategy != "no":
+            self._log_training(session)
         totals = session.totals(self.state)
         self._log(session.run, totals)
         return totals

@@ -1,0 +1,99 @@
+"""Signals to a real process: the step ends, a checkpoint is written, the exit code is the shell's."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from fgc_runtime.checkpoint import find_checkpoints, read_trainer_state
+
+PROGRAM = Path(__file__).parent / "programs/train.py"
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def training(folder: Path, *, launcher: tuple[str, ...] = (), step_s: float = 0.05) -> Iterator[subprocess.Popen[str]]:
+    """A program that has done its second step of very many, in a process group of its own."""
+    arguments = '{"max_steps": 10000, "save_strategy": "steps", "save_steps": 100000}'
+    process = subprocess.Popen(
+        [sys.executable, *launcher, PROGRAM, folder, "--arguments", arguments, "--step-s", str(step_s)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line == "step 2\n":
+                break
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_with_a_checkpoint(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    with training(tmp_path) as process:
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == code, output
+    [folder] = find_checkpoints(tmp_path / "checkpoints")
+    steps_done = int(re.findall(r"^step (\d+)$", output, re.MULTILINE)[-1]) if "\nstep" in output else 2
+    assert read_trainer_state(folder)["global_step"] == steps_done
+    assert f"Stopped at step {steps_done} of 10000. The checkpoint is {folder}" in output
+    assert "--resume (resume_from_checkpoint: true)" in output
+    assert not (tmp_path / "model.safetensors").exists()  # the final model is that of a run that ended
+
+
+def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
+    with training(tmp_path, step_s=20) as process:
+        process.send_signal(signal.SIGINT)
+        time.sleep(1)
+        sent_s = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert time.monotonic() - sent_s < 10
+    assert not find_checkpoints(tmp_path / "checkpoints")
+
+
+def test_two_processes_stop_at_the_same_step(tmp_path: Path) -> None:
+    with training(tmp_path, launcher=tuple(TORCHRUN)) as process:
+        os.killpg(process.pid, signal.SIGINT)  # what a terminal does: torchrun and its processes all get it
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    [folder] = find_checkpoints(tmp_path / "checkpoints")
+    assert f"The checkpoint is {folder}" in output
+    assert "Traceback (most recent call last):\n  File \"" + str(PROGRAM) not in output
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
+    with training(tmp_path) as process:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    [before] = find_checkpoints(tmp_path / "checkpoints")
+    with training(tmp_path / "other") as process:
+        process.kill()
+    assert not find_checkpoints(tmp_path / "other/checkpoints")
+    step = int(before.name.removeprefix("checkpoint-"))
+    done = subprocess.run(
+        [sys.executable, PROGRAM, tmp_path, "--arguments", f'{{"max_steps": {step + 2}, "resume_from_checkpoint": true}}'],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert f"Resuming at step {step} from {before}" in done.stdout
+    assert re.findall(r"^step (\d+)$", done.stdout, re.MULTILINE) == [str(step + 1), str(step + 2)]

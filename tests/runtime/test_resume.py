@@ -1,0 +1,144 @@
+"""A run that stops and goes on computes the very numbers of one that never stopped."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.data import IterableDataset
+
+from fgc_runtime.callbacks import TrainerCallback, TrainingRun
+from fgc_runtime.trainers import Trainer
+
+MakeTrainer = Callable[..., Trainer]
+
+
+class StopAt(TrainerCallback):
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_end(self, run: TrainingRun) -> None:
+        run.control.should_stop = run.state.global_step == self.step
+
+
+def run_of_10(make_trainer: MakeTrainer, model: Any, recorder: Any, *, stop_at: int = 99, **more: Any) -> Trainer:
+    """Three epochs of six steps, of which ten are run; dropout, so that random states matter."""
+    settings = {"max_steps": 10, "save_strategy": "steps", "save_steps": 1000, "save_total_limit": None, **more}
+    trainer = make_trainer(model=partial(model, dropout=0.3), callbacks=[recorder, StopAt(stop_at)], **settings)
+    trainer.train()
+    return trainer
+
+
+# inside the first epoch, at its end, inside the second
+@pytest.mark.parametrize("stop_at", [2, 6, 8])
+def test_resumed_losses_and_weights_are_bit_equal(
+    make_trainer: MakeTrainer, tiny_model: Any, recorder_class: Any, tmp_path: Any, stop_at: int
+) -> None:
+    straight, before, after = recorder_class(), recorder_class(), recorder_class()
+    reference = run_of_10(make_trainer, tiny_model, straight, output_dir=tmp_path / "straight")
+    run_of_10(make_trainer, tiny_model, before, stop_at=stop_at)
+    resumed = run_of_10(make_trainer, tiny_model, after, resume_from_checkpoint=True)
+    assert before.losses + after.losses == straight.losses
+    assert len(after.losses) == 10 - stop_at
+    for ours, theirs in zip(resumed.model.parameters(), reference.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    assert resumed.state == reference.state
+
+
+def test_a_mean_over_steps_before_and_after_the_break_is_the_same(
+    make_trainer: MakeTrainer, tiny_model: Any, recorder_class: Any, tmp_path: Any
+) -> None:
+    straight, after = recorder_class(), recorder_class()
+    run_of_10(make_trainer, tiny_model, straight, logging_steps=5, output_dir=tmp_path / "straight")
+    run_of_10(make_trainer, tiny_model, recorder_class(), stop_at=7, logging_steps=5)
+    run_of_10(make_trainer, tiny_model, after, logging_steps=5, resume_from_checkpoint=True)
+    assert after.losses == straight.losses[1:]
+
+
+def test_a_stream_goes_on_at_the_next_example(
+    make_trainer: MakeTrainer, tiny_model: Any, recorder_class: Any, examples: Any, tmp_path: Any
+) -> None:
+    class Stream(IterableDataset[Any]):
+        def __iter__(self) -> Any:
+            return iter(examples(9))
+
+    straight, before, after = recorder_class(), recorder_class(), recorder_class()
+    settings = {"train_dataset": Stream()}
+    run_of_10(make_trainer, tiny_model, straight, output_dir=tmp_path / "straight", **settings)
+    run_of_10(make_trainer, tiny_model, before, stop_at=4, **settings)
+    run_of_10(make_trainer, tiny_model, after, resume_from_checkpoint=True, **settings)
+    assert before.losses + after.losses == straight.losses
+
+
+def test_another_batch_size_goes_on_with_the_examples_that_are_left(
+    make_trainer: MakeTrainer, tiny_model: Any, recorder_class: Any, examples: Any
+) -> None:
+    seen: list[int] = []
+
+    class Watched(list[Any]):
+        def __getitem__(self, index: Any) -> Any:
+            seen.append(index)
+            return super().__getitem__(index)
+
+    data = Watched(examples(24))
+    run_of_10(make_trainer, tiny_model, recorder_class(), stop_at=3, train_dataset=data)
+    seen = seen[:12]  # what is fetched after the stop is fetched again
+    run_of_10(
+        make_trainer,
+        tiny_model,
+        recorder_class(),
+        train_dataset=data,
+        resume_from_checkpoint=True,
+        per_device_train_batch_size=3,
+        max_steps=7,
+    )
+    assert sorted(seen) == list(range(24))
+
+
+def test_resuming_a_finished_run_does_nothing(
+    make_trainer: MakeTrainer, tiny_model: Any, recorder_class: Any
+) -> None:
+    first = run_of_10(make_trainer, tiny_model, recorder_class())
+    again = run_of_10(make_trainer, tiny_model, recorder_class(), resume_from_checkpoint=True)
+    assert again.state.global_step == 10
+    for ours, theirs in zip(again.model.parameters(), first.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_true_without_a_checkpoint_starts_anew(
+    make_trainer: MakeTrainer, tiny_model: Any, recorder_class: Any
+) -> None:
+    assert run_of_10(make_trainer, tiny_model, recorder_class(), resume_from_checkpoint=True).state.global_step == 10
+
+
+def test_a_path_that_holds_no_checkpoint_is_an_error(make_trainer: MakeTrainer, tmp_path: Any) -> None:
+    with pytest.raises(FileNotFoundError, match=r"is no checkpoint to resume from: it has no trainer_state\.json"):
+        make_trainer(resume_from_checkpoint=tmp_path / "nowhere").train()
+
+
+def test_an_earlier_checkpoint_can_be_named(
+    make_trainer: MakeTrainer, tiny_model: Any, recorder_class: Any, tmp_path: Any
+) -> None:
+    straight, after = recorder_class(), recorder_class()
+    run_of_10(make_trainer, tiny_model, straight, save_steps=2)
+    path = tmp_path / "out/checkpoints/checkpoint-4"
+    run_of_10(make_trainer, tiny_model, after, resume_from_checkpoint=str(path))
+    assert after.losses == straight.losses[4:]
+
+
+def test_damaged_state_is_an_error_and_not_a_fresh_start(
+    make_trainer: MakeTrainer, tiny_model: Any, recorder_class: Any, tmp_path: Any
+) -> None:
+    run_of_10(make_trainer, tiny_model, recorder_class(), stop_at=3)
+    (tmp_path / "out/checkpoints/checkpoint-3/optimizer.pt").unlink()
+    with pytest.raises(FileNotFoundError, match="optimizer"):
+        run_of_10(make_trainer, tiny_model, recorder_class(), resume_from_checkpoint=True)
+
+
+def test_other_data_than_before_is_said(
+    make_trainer: MakeTrainer, tiny_model: Any, recorder_class: Any, examples: Any
+) -> None:
+    run_of_10(make_trainer, tiny_model, recorder_class(), stop_at=3)
+    with pytest.warns(UserWarning, match="num_train_examples was 24 when the checkpoint was written and is 30 now"):
+        run_of_10(make_trainer, tiny_model, recorder_class(), resume_from_checkpoint=True, train_dataset=examples(30))
