@@ -59,6 +59,16 @@ class Outcome(Generic[T]):
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
+def unique(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Each finding once: a statement in a loop, or a file read twice, finds the same thing many times."""
+    seen: dict[tuple[str, str, str, int, int], Diagnostic] = {}
+    for diagnostic in diagnostics:
+        span = diagnostic.span
+        key = (diagnostic.code, diagnostic.message, span.source.display_name, span.start, span.end)
+        seen.setdefault(key, diagnostic)
+    return tuple(seen.values())
+
+
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
     """Whether any finding forbids a build."""
     return any(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics)

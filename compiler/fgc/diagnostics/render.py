@@ -68,6 +68,8 @@ def _line_numbers(diagnostic: Diagnostic) -> list[int]:
 
 def _snippet(span: Span, arrow: str, width: int, use_color: bool, tint: str) -> list[str]:
     paint = _Paint(use_color)
+    if not span.source.text:
+        return [f"{' ' * width}{paint(arrow, _BLUE)} {span.source.display_name}"]
     first, last = span.first, span.last
     text = span.source.line(first.line)
     end = last.column if last.line == first.line else len(text) + 1

@@ -21,6 +21,7 @@ from fgc.ir.nodes import (
     SymbolKind,
     Var,
 )
+from fgc.ir.show import graph_to_text
 from fgc.ir.verify import verify
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Var",
     "children",
     "graph_to_json",
+    "graph_to_text",
     "reachable",
     "verify",
 ]

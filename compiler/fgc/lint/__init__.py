@@ -1,1 +1,16 @@
-"""Findings that forbid nothing: what looks like a mistake."""
+"""What looks like a mistake, though it has a meaning: one function for each rule, found by its decorator."""
+
+from fgc.diagnostics import Diagnostic
+from fgc.ir import Graph
+from fgc.lint import anchors, builtins, scalars
+from fgc.lint.rules import RULES
+from fgc.yaml import Composition
+
+__all__ = ["check"]
+
+_RULE_MODULES = (anchors, builtins, scalars)
+
+
+def check(composition: Composition, graph: Graph) -> list[Diagnostic]:
+    """All findings of all rules."""
+    return [diagnostic for rule in RULES for diagnostic in rule(composition, graph)]

@@ -6,7 +6,7 @@ Knows nothing of YAML: a document is a text with a source map.
 from collections.abc import Mapping
 from typing import Any
 
-from fgc.diagnostics import Diagnostic, Outcome
+from fgc.diagnostics import Outcome, unique
 from fgc.resolve.environment import make_globals
 from fgc.resolve.facts import Facts
 from fgc.resolve.library import Library, Loader
@@ -23,15 +23,5 @@ def resolve(entry: ast.ParsedFile, loader: Loader, variables: Mapping[str, Any],
     library.add(entry)
     renderer = Renderer(library, make_globals(facts))
     pieces = renderer.render(entry.main, variables)
-    diagnostics = _once([*library.diagnostics, *renderer.diagnostics])
+    diagnostics = unique([*library.diagnostics, *renderer.diagnostics])
     return Outcome(Document.of(pieces, entry.main.source), diagnostics)
-
-
-def _once(diagnostics: list[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """A statement in a loop or a macro fails many times and is said once."""
-    seen: dict[tuple[str, str, int, int], Diagnostic] = {}
-    for diagnostic in diagnostics:
-        span = diagnostic.span
-        key = (diagnostic.code + diagnostic.message, span.source.name, span.start, span.end)
-        seen.setdefault(key, diagnostic)
-    return tuple(seen.values())

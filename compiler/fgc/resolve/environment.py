@@ -1,7 +1,7 @@
 """Jinja2's filters, tests and sandbox with the language's own globals: what a name means in a template."""
 
 import os.path
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import PurePath
 from typing import Any
@@ -114,16 +114,32 @@ def make_globals(facts: Facts) -> dict[str, Any]:
         "modname_from_path": lambda path: PurePath(path).stem,
         "hostname": _deferred("hostname", facts.hostname),
         "uname": facts.uname,
-        "versions": {
-            name: deferred_text(version, DeferredCall("version", (name,)), NOWHERE)
-            for name, version in facts.versions.items()
-        },
+        "versions": _Versions(facts.versions),
     }
     for name, folder in facts.folders.items():
         names[name] = _deferred(name, folder)
     for name, folder_function in facts.folder_functions.items():
         names[name] = _folder(name, folder_function)
     return names
+
+
+class _Versions(Mapping[str, str]):
+    """Versions of packages, each looked up when a template asks for it, and deferred."""
+
+    def __init__(self, versions: Mapping[str, str]) -> None:
+        self._versions = versions
+
+    def __getitem__(self, name: str) -> str:
+        return deferred_text(self._versions[name], DeferredCall("version", (name,)), NOWHERE)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._versions)
+
+    def __len__(self) -> int:
+        return len(self._versions)
+
+    def __repr__(self) -> str:
+        return repr(dict(self._versions))
 
 
 def _deferred(name: str, text: str) -> Any:

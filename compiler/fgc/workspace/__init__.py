@@ -1,1 +1,20 @@
-"""Disk: search paths, projects, caches, and writing builds."""
+"""Disk: search paths, projects, facts about the machine, and writing builds."""
+
+from fgc.workspace.facts import collect_facts
+from fgc.workspace.files import display_path, read_source
+from fgc.workspace.library import component_folder, template_library
+from fgc.workspace.project import Project, ProjectError, find_project, open_project
+from fgc.workspace.session import Session
+
+__all__ = [
+    "Project",
+    "ProjectError",
+    "Session",
+    "collect_facts",
+    "component_folder",
+    "display_path",
+    "find_project",
+    "open_project",
+    "read_source",
+    "template_library",
+]

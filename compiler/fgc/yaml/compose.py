@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
+import yaml.cyaml
 
 from fgc.diagnostics import Diagnostic, Outcome, Related, did_you_mean
 from fgc.text import DeferredExpression, Document, Origin
 from fgc.yaml.messages import syntax_error
 from fgc.yaml.nodes import AliasNode, Composition, Label, MappingNode, Node, ScalarNode, SequenceNode
 
-_PARSER: Any = getattr(yaml, "CParser", None) or yaml.Loader
+_PARSER: Any = yaml.cyaml.CParser if yaml.__with_libyaml__ else yaml.Loader
 _TAG = re.compile(r"(?:&[^\s,\[\]{}]+\s+)?(![^\s]*)")
 _ANCHOR = re.compile(r"(?:![^\s]*\s+)?&([^\s,\[\]{}]+)")
 _ROOT_KEY = re.compile(r"^[^\s#\-\]}].*:(?:\s|$)", re.MULTILINE)

@@ -43,10 +43,21 @@ def syntax_error(document: Document, error: Any, at: int, context_at: int | None
     if at >= len(text) or text[at] == "\n":
         at = _last_visible(text, at)
     related = []
+    if context_at is not None and _is_unclosed(document, problem, context_at, at):
+        context_at, at = at, context_at
+        message = f"`{text[at]}` is never closed"
+        help = None
+        error.context = "this is read as part of it"
     if context_at is not None and context_at != at and context_at < len(text):
         origin = document.locate(context_at, context_at + 1)
         related.append(Related(origin.span, error.context or "it begins here"))
     return Diagnostic.at(document.locate(at, at + 1), "FGC301", message, help=help, related=related)
+
+
+def _is_unclosed(document: Document, problem: str, opening: int, at: int) -> bool:
+    """Whether a flow collection runs into a later line, which shows that its end is missing."""
+    is_flow = problem.startswith(("did not find expected ',' or", "expected ',' or"))
+    return is_flow and "\n" in document.text[opening:at]
 
 
 def _last_visible(text: str, at: int) -> int:

@@ -1,0 +1,5 @@
+"""`python -m fgc` is `fgc`."""
+
+from fgc.cli.main import run
+
+run()

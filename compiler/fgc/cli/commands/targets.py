@@ -1,0 +1,49 @@
+"""List what a configuration can construct.
+
+Every target with the callable that makes it and the place where it is written.
+"""
+
+import json
+from argparse import ArgumentParser, Namespace
+
+from fgc.cli.guard import with_selection
+from fgc.cli.select import Selected, add_selection, report
+from fgc.ir import Call, Node, Var
+
+EXAMPLES = ("fgc targets config.yaml", "fgc targets config.yaml --format json")
+
+
+def configure(parser: ArgumentParser) -> None:
+    """The arguments of `fgc targets`."""
+    add_selection(parser)
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
+
+
+def run(arguments: Namespace) -> int:
+    """List the targets; 1 if a finding is an error."""
+
+    def show(selected: Selected) -> int:
+        graph = selected.compilation.graph
+        rows = [
+            {"target": name, "kind": _kind(graph[node]), "place": str(graph.target_origins[name].span)}
+            for name, node in graph.targets.items()
+        ]
+        if arguments.format == "json":
+            print(json.dumps(rows, indent=2, ensure_ascii=False))
+        else:
+            width = max((len(row["target"]) for row in rows), default=0)
+            kind_width = max((len(row["kind"]) for row in rows), default=0)
+            for row in rows:
+                print(f"{row['target']:<{width}}  {row['kind']:<{kind_width}}  {row['place']}")
+        report(selected.diagnostics)
+        return int(selected.has_errors)
+
+    return with_selection(arguments, show)
+
+
+def _kind(node: Node) -> str:
+    if isinstance(node, Call):
+        return f"{node.kind.value} {node.callee.text}"
+    if isinstance(node, Var):
+        return f"variable {node.name}"
+    return {"Literal": "value", "Deferred": "value", "ListNode": "list", "DictNode": "mapping"}[type(node).__name__]

@@ -1,0 +1,117 @@
+"""The `fgc` command: finds the command's module, loads only that, and runs it."""
+
+import os
+import sys
+from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from fgc import __version__
+
+EXIT_CLEAN, EXIT_FINDINGS, EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED = 0, 1, 2, 130
+_COMMANDS_FOLDER = Path(__file__).with_name("commands")
+_EXAMPLES = """\
+examples:
+  fgc build config.yaml -o out     compile a configuration; then: python out/train.py
+  fgc check config.yaml            find mistakes without running anything
+  fgc -p PROJECT -t CONFIG pp      print the text that a project's configuration becomes
+  fgc COMMAND --help               options and examples of one command
+"""
+
+
+def run() -> None:
+    """The entry point of the installed command."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a command line; returns the exit code: 0 clean, 1 findings, 2 could not run, 130 interrupted."""
+    try:
+        code = _dispatch(argv)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_CLEAN
+
+
+def _dispatch(argv: Sequence[str]) -> int:
+    before, command, rest = _split(argv)
+    parser = _global_parser()
+    options = parser.parse_args(before)
+    if command is None:
+        parser.print_help(sys.stderr)
+        return EXIT_COULD_NOT_RUN
+    if command not in command_names():
+        return _unknown(command)
+    module = import_module(f"fgc.cli.commands.{command}")
+    arguments = _command_parser(module, command).parse_args(rest, options)
+    code: int = module.run(arguments)
+    return code
+
+
+def command_names() -> list[str]:
+    """All commands: one module each."""
+    return sorted(path.stem for path in _COMMANDS_FOLDER.glob("*.py") if not path.stem.startswith("_"))
+
+
+def _split(argv: Sequence[str]) -> tuple[list[str], str | None, list[str]]:
+    """Global options, the command, and what belongs to the command."""
+    position = 0
+    while position < len(argv):
+        word = argv[position]
+        if not word.startswith("-"):
+            return list(argv[:position]), word, list(argv[position + 1 :])
+        position += 2 if word in ("-p", "--project", "-t", "--config") else 1
+    return list(argv), None, []
+
+
+def _global_parser() -> ArgumentParser:
+    lines = [f"  {name:<10}{_summary(name)}" for name in command_names()]
+    parser = ArgumentParser(
+        prog="fgc",
+        usage="fgc [-p PROJECT] [-t CONFIG] COMMAND ...",
+        description="Compiles machine-learning experiment configurations into standalone, readable Python programs.",
+        epilog="commands:\n" + "\n".join(lines) + "\n\n" + _EXAMPLES,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"fgc {__version__}")
+    _add_project_options(parser, None)
+    return parser
+
+
+def _summary(command: str) -> str:
+    """The first line of a command's docstring, read from its file: help must not load every command."""
+    with (_COMMANDS_FOLDER / f"{command}.py").open(encoding="utf-8") as file:
+        return file.readline().strip().strip('"').rstrip(".")
+
+
+def _add_project_options(parser: ArgumentParser, default: Any) -> None:
+    parser.add_argument("-p", "--project", metavar="PROJECT", default=default, help="project folder")
+    parser.add_argument("-t", "--config", metavar="CONFIG", default=default, help="configuration of the project")
+
+
+def _command_parser(module: Any, command: str) -> ArgumentParser:
+    summary, _, details = (module.__doc__ or "").partition("\n")
+    parser = ArgumentParser(
+        prog=f"fgc {command}",
+        description=summary + "\n" + details.rstrip(),
+        epilog="examples:\n" + "\n".join(f"  {example}" for example in module.EXAMPLES),
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    _add_project_options(parser, SUPPRESS)
+    module.configure(parser)
+    return parser
+
+
+def _unknown(command: str) -> int:
+    from fgc.diagnostics import did_you_mean
+
+    help = did_you_mean(command, command_names()) or "see `fgc --help`"
+    print(f"fgc: unknown command `{command}`; {help}", file=sys.stderr)
+    return EXIT_COULD_NOT_RUN

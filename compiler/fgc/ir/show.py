@@ -1,0 +1,56 @@
+"""The graph as indented text for people: what is constructed of what, shared nodes by name."""
+
+from fgc.ir.graph import Graph
+from fgc.ir.nodes import Call, CallKind, Deferred, DictNode, ListNode, Literal, NodeId, Var
+
+
+def graph_to_text(graph: Graph) -> str:
+    """Targets and what they are made of; a node met before is only named."""
+    shower = _Shower(graph)
+    for name, node in graph.targets.items():
+        shower.show(f"{name}: ", node, 0)
+    return "\n".join(shower.lines)
+
+
+class _Shower:
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._shown: dict[NodeId, str] = {}
+        self.lines: list[str] = []
+
+    def show(self, label: str, node_id: NodeId, depth: int) -> None:
+        node = self._graph[node_id]
+        if node_id in self._shown and not isinstance(node, (Literal, Deferred)):
+            self._line(depth, f"{label}*{self._shown[node_id]}")
+            return
+        self._shown[node_id] = self._graph.hints.get(node_id, str(node_id))
+        match node:
+            case Literal():
+                self._line(depth, f"{label}{node.value!r}")
+            case Deferred():
+                self._line(depth, f"{label}{node.text!r} (at run time)")
+            case Var():
+                self._line(depth, f"{label}!var {node.name}")
+                if node.default is not None:
+                    self.show("default: ", node.default, depth + 1)
+            case ListNode():
+                self._line(depth, f"{label}list")
+                for item in node.items:
+                    self.show("- ", item, depth + 1)
+            case DictNode():
+                self._line(depth, f"{label}mapping")
+                for entry in node.entries:
+                    self.show(f"{entry.key}: ", entry.value, depth + 1)
+            case Call():
+                self._call(label, node, depth)
+
+    def _call(self, label: str, node: Call, depth: int) -> None:
+        kind = "" if node.kind is CallKind.SINGLETON else f"{node.kind.value} "
+        self._line(depth, f"{label}{kind}{node.callee.text}")
+        for item in node.positional:
+            self.show("- ", item, depth + 1)
+        for keyword in node.keywords:
+            self.show(f"{keyword.name}= ", keyword.value, depth + 1)
+
+    def _line(self, depth: int, text: str) -> None:
+        self.lines.append("  " * depth + text)

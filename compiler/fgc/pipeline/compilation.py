@@ -1,0 +1,46 @@
+"""One configuration, compiled as far as it goes: every stage's result and all that was found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fgc.diagnostics import Diagnostic, Outcome, has_errors, unique
+from fgc.ir import Graph
+from fgc.lint import check
+from fgc.lower import lower
+from fgc.resolve import Facts, Loader, resolve
+from fgc.syntax import ast
+from fgc.text import Document, Source
+from fgc.yaml import Composition, compose
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """What the stages made of a configuration. A stage's result may be partial; then a diagnostic says why."""
+
+    entry: Source
+    document: Document
+    composition: Composition
+    graph: Graph
+    sources: tuple[Source, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def has_errors(self) -> bool:
+        return has_errors(self.diagnostics)
+
+
+def compile_template(
+    entry: Outcome[ast.ParsedFile], loader: Loader, variables: Mapping[str, Any], facts: Facts
+) -> Compilation:
+    """Run every stage on a parsed file. Errors of one stage do not stop the next."""
+    resolved = resolve(entry.value, loader, variables, facts)
+    document = resolved.value
+    composed = compose(document)
+    lowered = lower(composed.value, document.locate(0))
+    found = [*entry.diagnostics, *resolved.diagnostics, *composed.diagnostics, *lowered.diagnostics]
+    if not has_errors(resolved.diagnostics):
+        found += check(composed.value, lowered.value)
+    used = {segment.piece.origin.span.source: None for segment in document.segments}
+    sources = dict.fromkeys([entry.value.main.source, *used])
+    return Compilation(entry.value.main.source, document, composed.value, lowered.value, tuple(sources), unique(found))

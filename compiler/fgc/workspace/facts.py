@@ -1,0 +1,92 @@
+"""The world's answers to what templates may ask.
+
+`SOURCE_DATE_EPOCH` (seconds) and `TZ` fix the clock, `FGC_HOSTNAME` the host, `FGC_VERSIONS`
+(`python=3.11.0,torch=2.9`) the versions: with them, `pp` prints the same text everywhere.
+"""
+
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fgc.resolve import Facts
+
+_PACKAGES = ("torch", "transformers", "accelerate")
+
+
+class _Versions(Mapping[str, str]):
+    """Versions of Python and of packages, looked up when asked for: each look-up reads the disk."""
+
+    def __iter__(self) -> Iterator[str]:
+        yield "python"
+        yield from (name for name in _PACKAGES if _version(name) is not None)
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __getitem__(self, name: str) -> str:
+        version = platform.python_version() if name == "python" else _version(name)
+        if version is None:
+            raise KeyError(name)
+        return version
+
+
+def collect_facts(project: Path, workspace: Path | None) -> Facts:
+    """Facts for a project's templates, from this machine and the documented environment variables."""
+    seconds = float(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
+    hostname = os.environ.get("FGC_HOSTNAME") or platform.node()
+    folders = {"project_dir": str(project)}
+    if workspace is not None:
+        folders["workspace_root"] = str(workspace)
+    uname = platform.uname()
+    return Facts(
+        now=datetime(*time.localtime(seconds)[:6]),
+        utcnow=datetime.fromtimestamp(int(seconds), UTC).replace(tzinfo=None),
+        hostname=hostname,
+        uname=(uname.system, hostname, uname.release, uname.version, uname.machine),
+        versions=_fixed_versions() or _Versions(),
+        folders=folders,
+        folder_functions=_folder_functions(),
+    )
+
+
+def _fixed_versions() -> dict[str, str]:
+    pairs = (item.split("=", 1) for item in os.environ.get("FGC_VERSIONS", "").split(",") if "=" in item)
+    return {name.strip(): version.strip() for name, version in pairs}
+
+
+def _version(name: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version  # 30 ms
+
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _folder_functions() -> dict[str, Callable[..., str]]:
+    home = Path.home()
+    data, config, cache = _base("DATA", ".local/share"), _base("CONFIG", ".config"), _base("CACHE", ".cache")
+
+    def below(base: Path) -> Callable[..., str]:
+        return lambda name="", author="", *rest: str(base / name) if name else str(base)
+
+    return {
+        "user_home_dir": lambda: str(home),
+        "getcwd": os.getcwd,
+        "forgather_config_dir": lambda: str(config / "forgather"),
+        "user_data_dir": below(data),
+        "user_cache_dir": below(cache),
+        "user_config_dir": below(config),
+        "site_data_dir": below(Path("/usr/local/share")),
+        "site_config_dir": below(Path("/etc/xdg")),
+    }
+
+
+def _base(kind: str, default: str) -> Path:
+    if sys.platform == "darwin" and kind != "CACHE":
+        default = "Library/Application Support"
+    return Path(os.environ.get(f"XDG_{kind}_HOME") or Path.home() / default)

@@ -1,0 +1,46 @@
+"""Files to sources: the only place where templates are read from disk."""
+
+from pathlib import Path
+
+from fgc.diagnostics import Diagnostic
+from fgc.text import Source, Span
+
+_MAX_SIZE_BYTES = 4_000_000  # the longest real template has 60 kB; a data file named by mistake has more
+
+
+def read_source(path: Path, name: str) -> tuple[Source, Diagnostic | None]:
+    """The text of a file with its line ends normalised, and what is wrong with it; then the text is empty."""
+    shown = display_path(path)
+    try:
+        size = path.stat().st_size
+        if path.is_dir():
+            return _unreadable(name, shown, "FGC001", f"`{shown}` is a folder, not a file")
+        if size > _MAX_SIZE_BYTES:
+            message = f"`{shown}` has {size:,} bytes; a template has at most {_MAX_SIZE_BYTES:,}"
+            return _unreadable(name, shown, "FGC001", message)
+        raw = path.read_bytes()
+    except OSError as error:
+        return _unreadable(name, shown, "FGC001", f"`{shown}` cannot be read: {error.strerror or error}")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        message = f"`{shown}` is not UTF-8 text: byte 0x{raw[error.start]:02x} in line {line}"
+        return _unreadable(name, shown, "FGC003", message)
+    if "\0" in text:
+        return _unreadable(name, shown, "FGC003", f"`{shown}` is a binary file")
+    return Source(name, text.replace("\r\n", "\n").replace("\r", "\n"), shown), None
+
+
+def display_path(path: Path) -> str:
+    """A path as the user would type it here: relative if that is shorter."""
+    try:
+        relative = str(path.resolve().relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)
+    return relative
+
+
+def _unreadable(name: str, shown: str, code: str, message: str) -> tuple[Source, Diagnostic]:
+    source = Source(name, "", shown)
+    return source, Diagnostic(code, message, Span(source, 0, 0))

@@ -1,0 +1,166 @@
+"""Projects on disk: a folder with `meta.yaml`, its workspace, its search path and its configurations."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fgc.diagnostics import Diagnostic, Severity, did_you_mean, has_errors
+from fgc.ir import DictNode, Graph, ListNode, Literal, NodeId
+from fgc.pipeline import Compilation
+from fgc.text import Source, Span
+from fgc.workspace.facts import collect_facts
+from fgc.workspace.files import display_path
+from fgc.workspace.library import template_library
+from fgc.workspace.session import Session
+
+WORKSPACE_FOLDER = "forgather_workspace"
+META_FILE = "meta.yaml"
+_KEYS = ("searchdir", "config_prefix", "default_config", "name", "description", "system_path")
+
+
+class ProjectError(Exception):
+    """A project that cannot be read; carries the findings that say why."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("; ".join(diagnostic.message for diagnostic in self.diagnostics))
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project as its `meta.yaml` describes it. `configurations` maps names to files, in order."""
+
+    folder: Path
+    workspace: Path
+    name: str
+    description: str | None
+    searchpath: tuple[Path, ...]
+    config_prefix: str
+    default_config: str | None
+    system_path: str | None
+    configurations: Mapping[str, Path]
+    diagnostics: tuple[Diagnostic, ...]
+
+    def session(self) -> Session:
+        """Templates of this project: its own folders, then the template library."""
+        library = template_library()
+        return Session([*self.searchpath, *([library] if library else [])])
+
+    def compile(self, config: str | None, variables: Mapping[str, Any]) -> Compilation:
+        """Compile a configuration by name, or the default one. Raises ProjectError for an unknown name."""
+        name = config or self.default_config
+        if name is None:
+            raise ProjectError([self._finding("FGC002", f"project `{self.name}` has no configuration")])
+        path = self.configurations.get(name) or self.configurations.get(f"{name}.yaml")
+        if path is None:
+            help = did_you_mean(name, self.configurations)
+            help = help or f"it has: {', '.join(self.configurations) or 'none'}"
+            raise ProjectError([self._finding("FGC002", f"project `{self.name}` has no configuration `{name}`", help)])
+        template = f"{self.config_prefix}/{name if name in self.configurations else name + '.yaml'}"
+        facts = collect_facts(self.folder, self.workspace)
+        return self.session().compile(path, template, variables, facts)
+
+    def _finding(self, code: str, message: str, help: str | None = None) -> Diagnostic:
+        return _at_file(self.folder / META_FILE, code, message, help)
+
+
+def find_project(start: Path) -> Path | None:
+    """The nearest folder with a `meta.yaml`, from a folder upwards."""
+    for folder in (start, *start.parents):
+        if (folder / META_FILE).is_file():
+            return folder
+    return None
+
+
+def open_project(folder: Path) -> Project:
+    """Read a project. Raises ProjectError where there is none, or where its `meta.yaml` has errors."""
+    folder = folder.resolve()
+    meta_file = folder / META_FILE
+    if not meta_file.is_file():
+        help = "a project is a folder with a `meta.yaml`; `-p FOLDER` names another folder"
+        raise ProjectError([_at_file(meta_file, "FGC005", f"`{display_path(folder)}` holds no `{META_FILE}`", help)])
+    workspace = next((f for f in (folder, *folder.parents) if (f / WORKSPACE_FOLDER).is_dir()), None)
+    if workspace is None:
+        message = f"neither `{display_path(folder)}` nor a folder above it holds a folder `{WORKSPACE_FOLDER}`"
+        raise ProjectError([_at_file(meta_file, "FGC005", message, f"make one: `mkdir {WORKSPACE_FOLDER}`")])
+    return _read_meta(folder, workspace, meta_file)
+
+
+def _read_meta(folder: Path, workspace: Path, meta_file: Path) -> Project:
+    library = template_library()
+    session = Session([folder, workspace / WORKSPACE_FOLDER, *([library] if library else [])])
+    facts = collect_facts(folder, workspace)
+    compilation = session.compile(meta_file, META_FILE, {}, facts)
+    if has_errors(compilation.diagnostics):
+        raise ProjectError(compilation.diagnostics)
+    found = list(compilation.diagnostics)
+    found += _unknown_keys(compilation.graph)
+    meta = {name: _plain(compilation.graph, node) for name, node in compilation.graph.targets.items()}
+    searchdir = meta.get("searchdir", "templates")
+    folders = [searchdir] if isinstance(searchdir, str) else list(searchdir or [])
+    searchpath = tuple(folder / str(item) for item in folders)
+    prefix = str(meta.get("config_prefix", "configs"))
+    configurations, shadowed = _configurations(searchpath, prefix)
+    found += shadowed
+    system_path = meta.get("system_path")
+    return Project(
+        folder=folder,
+        workspace=workspace,
+        name=str(meta.get("name", folder.name)),
+        description=meta.get("description"),
+        searchpath=searchpath,
+        config_prefix=prefix,
+        default_config=meta.get("default_config") or next(iter(configurations), None),
+        system_path=str(folder / system_path) if system_path else None,
+        configurations=configurations,
+        diagnostics=tuple(found),
+    )
+
+
+def _unknown_keys(graph: Graph) -> Iterable[Diagnostic]:
+    for name, origin in graph.target_origins.items():
+        if name not in _KEYS:
+            help = did_you_mean(name, _KEYS)
+            message = f"`{META_FILE}` has no key `{name}`"
+            yield Diagnostic.at(origin, "FGC005", message, severity=Severity.WARNING, help=help)
+
+
+def _configurations(searchpath: Iterable[Path], prefix: str) -> tuple[dict[str, Path], list[Diagnostic]]:
+    """Every configuration by name, sorted; a later one of a name is shadowed."""
+    found: dict[str, Path] = {}
+    shadowed: list[Diagnostic] = []
+    for folder in searchpath:
+        root = folder / prefix
+        for path in sorted(root.rglob("*.yaml")):
+            relative = path.relative_to(root)
+            if any(part.startswith(".") for part in relative.parts[:-1]):
+                continue
+            name = str(relative)
+            if name in found:
+                message = f"configuration `{name}` is shadowed by `{display_path(found[name])}`"
+                shadowed.append(_at_file(path, "FGC002", message, None, Severity.WARNING))
+            else:
+                found[name] = path
+    return dict(sorted(found.items())), shadowed
+
+
+def _plain(graph: Graph, node_id: NodeId) -> Any:
+    """A node of a `meta.yaml` as a plain value."""
+    node = graph[node_id]
+    match node:
+        case Literal():
+            return node.value
+        case ListNode():
+            return [_plain(graph, item) for item in node.items]
+        case DictNode():
+            return {entry.key: _plain(graph, entry.value) for entry in node.entries}
+        case _:
+            return getattr(node, "text", None)
+
+
+def _at_file(
+    path: Path, code: str, message: str, help: str | None = None, severity: Severity = Severity.ERROR
+) -> Diagnostic:
+    source = Source(path.name, "", display_path(path))
+    return Diagnostic(code, message, Span(source, 0, 0), severity, help)

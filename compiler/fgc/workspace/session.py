@@ -1,0 +1,81 @@
+"""Templates on a search path, each read and parsed once: what the compiler's stages see of the disk."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fgc.diagnostics import Diagnostic, Outcome, Severity
+from fgc.pipeline import Compilation, compile_template
+from fgc.resolve import Facts
+from fgc.syntax import ast, parse
+from fgc.text import Source, Span
+from fgc.workspace.files import display_path, read_source
+
+_MAX_LISTED_FILES = 5_000  # a search path that holds a data set must not stall a suggestion
+
+
+class Session:
+    """A search path and the files read from it."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = [folder for folder in folders if folder.is_dir()]
+        self._parsed: dict[Path, Outcome[ast.ParsedFile]] = {}
+        self.read_files: dict[str, Path] = {}
+        self.diagnostics: list[Diagnostic] = []
+        for folder in folders:
+            if not folder.is_dir():
+                self._warn_missing(folder)
+
+    @property
+    def searchpath(self) -> list[str]:
+        return [display_path(folder) for folder in self._folders]
+
+    def load(self, name: str) -> Outcome[ast.ParsedFile | None]:
+        """The first file of a name on the search path."""
+        path = self.find(name)
+        if path is None:
+            return Outcome(None)
+        outcome = self.parse(path, name)
+        return Outcome(outcome.value, outcome.diagnostics)
+
+    def find(self, name: str) -> Path | None:
+        """The path of a template, or None."""
+        if not name or ".." in name.split("/") or Path(name).is_absolute():
+            return None
+        for folder in self._folders:
+            path = folder / name
+            if path.is_file():
+                return path
+        return None
+
+    def parse(self, path: Path, name: str) -> Outcome[ast.ParsedFile]:
+        """A file's templates; one that cannot be read is empty and says why."""
+        if path not in self._parsed:
+            source, problem = read_source(path, name)
+            self.read_files[name] = path
+            outcome = parse(source)
+            found = (problem,) if problem else outcome.diagnostics
+            self._parsed[path] = Outcome(outcome.value, found)
+        return self._parsed[path]
+
+    def names(self) -> Iterable[str]:
+        """Names of the files on the search path, for suggestions."""
+        count = 0
+        for folder in self._folders:
+            for root, folders, files in os.walk(folder):
+                folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
+                for file in sorted(files):
+                    count += 1
+                    if count > _MAX_LISTED_FILES:
+                        return
+                    yield str((Path(root) / file).relative_to(folder))
+
+    def compile(self, path: Path, name: str, variables: Mapping[str, Any], facts: Facts) -> Compilation:
+        """Compile a file of this search path."""
+        return compile_template(self.parse(path, name), self, variables, facts)
+
+    def _warn_missing(self, folder: Path) -> None:
+        source = Source(str(folder), "", display_path(folder))
+        message = f"search path folder `{display_path(folder)}` does not exist"
+        self.diagnostics.append(Diagnostic("FGC004", message, Span(source, 0, 0), Severity.WARNING))
