@@ -54,7 +54,7 @@ def _listen(options: Options) -> socket.socket:
 
 def _serve(folder: ModelFolder, options: Options, listener: socket.socket) -> None:
     if folder.weights != options.folder:
-        _say(f"Weights from the newest checkpoint, {folder.weights}")
+        _say(f"Weights are from the newest checkpoint, {folder.weights}")
     _say(f"Loading {folder.name} ...")
     from fgc_runtime.serve.loading import load, make_service  # torch and transformers: seconds
     from fgc_runtime.serve.server import LoopDelivery, run

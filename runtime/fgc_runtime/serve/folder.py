@@ -36,7 +36,7 @@ def find_model(folder: Path) -> ModelFolder:
     if not folder.is_dir():
         raise FolderError(f"{folder} is not a folder. Give the folder of a model or of a training run.")
     weights = folder if _has_any(folder, _WEIGHTS) else newest_checkpoint(folder)
-    homes = [weights, folder] if weights is not None else [folder]
+    homes = [folder] if weights is None else [weights, folder, *_run_of(weights)]
     config = _first_with(homes, ("config.json",))
     if config is None:
         raise FolderError(
@@ -48,7 +48,7 @@ def find_model(folder: Path) -> ModelFolder:
             f"{folder} has a config.json but no weights: no model.safetensors and no checkpoints/checkpoint-N.\n"
             "Train the model first, or give the output folder of the run that trained it."
         )
-    tokenizer = _first_with([*homes, folder.parent], _TOKENIZER)
+    tokenizer = _first_with(homes, _TOKENIZER)
     if tokenizer is None:
         raise FolderError(
             f"{weights} has no tokenizer: none of {', '.join(_TOKENIZER)}.\n"
@@ -67,6 +67,15 @@ def newest_checkpoint(folder: Path) -> Path | None:
         if (match := _CHECKPOINT.fullmatch(path.name)) and _has_any(path, _WEIGHTS)
     }
     return steps[max(steps)] if steps else None
+
+
+def _run_of(checkpoint: Path) -> list[Path]:
+    """The folder of the run that wrote a checkpoint; it may hold config, model code and tokenizer once for all."""
+    checkpoint = checkpoint.resolve()
+    if not _CHECKPOINT.fullmatch(checkpoint.name):
+        return []
+    parent = checkpoint.parent
+    return [parent.parent if parent.name == "checkpoints" else parent]
 
 
 def _first_with(folders: list[Path], patterns: tuple[str, ...]) -> Path | None:

@@ -1,14 +1,17 @@
 """A model folder and options in, a service out: weights on their device, tokenizer, chat template, engine."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
 
 import torch
 from jinja2 import TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from fgc_runtime.generate.engine import Deliver, Engine
 from fgc_runtime.generate.forward import Forward
@@ -32,22 +35,49 @@ class Loaded:
 
 def load(folder: ModelFolder, options: Options) -> Loaded:
     """Load weights and tokenizer. Raises FolderError with the reason that transformers gives."""
-    trust = options.trust_remote_code
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     try:
-        config = AutoConfig.from_pretrained(folder.config, trust_remote_code=trust)
-        model = AutoModelForCausalLM.from_pretrained(
-            folder.weights,
-            config=config,
-            dtype=_dtype(options.dtype, device),
-            trust_remote_code=trust,
-            attn_implementation=options.attn_implementation,
+        with _joined(folder) as whole:
+            model = _load_model(whole, options, device)
+        tokenizer = AutoTokenizer.from_pretrained(
+            options.tokenizer or folder.tokenizer, trust_remote_code=options.trust_remote_code
         )
-        tokenizer = AutoTokenizer.from_pretrained(folder.tokenizer, trust_remote_code=trust)
-        torch.nn.Module.to(model, device)
-        return Loaded(model, tokenizer)
-    except (OSError, ValueError, ImportError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+    except FolderError:
+        raise
+    except Exception as error:  # anything: model code is foreign code
         raise FolderError(f"{folder.weights} cannot be loaded: {type(error).__name__}: {error}") from error
+    return Loaded(model, tokenizer)
+
+
+@contextmanager
+def _joined(folder: ModelFolder) -> Iterator[Path]:
+    """One folder that has it all: links, if a checkpoint holds the weights and its run the config and model code."""
+    if folder.config == folder.weights:
+        yield folder.weights
+        return
+    with TemporaryDirectory(prefix="fgc-serve-") as parent:
+        whole = Path(parent) / folder.name
+        whole.mkdir()
+        for path in (*folder.config.iterdir(), *folder.weights.iterdir()):
+            if path.is_file():
+                (whole / path.name).unlink(missing_ok=True)
+                (whole / path.name).symlink_to(path.resolve())
+        yield whole
+
+
+def _load_model(folder: Path, options: Options, device: torch.device) -> PreTrainedModel:
+    loaded = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=_dtype(options.dtype, device),
+        attn_implementation=options.attn_implementation,
+        output_loading_info=True,
+        trust_remote_code=options.trust_remote_code,
+    )
+    model, report = cast(tuple[PreTrainedModel, dict[str, set[str]]], loaded)
+    if missing := sorted(report["missing_keys"]):
+        raise FolderError(f"{folder} lacks {len(missing)} of the model's weights: {', '.join(missing[:5])} ...")
+    torch.nn.Module.to(model, device)
+    return model
 
 
 def _dtype(name: str, device: torch.device) -> torch.dtype | str:

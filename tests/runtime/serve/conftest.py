@@ -100,6 +100,7 @@ class RunningServer:
 
     process: subprocess.Popen[str]
     lines: list[str]
+    reader: threading.Thread
     url: str
 
     @property
@@ -110,36 +111,44 @@ class RunningServer:
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key=api_key, max_retries=0, timeout=30)
 
 
-def environment() -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+def environment(folder: Path) -> dict[str, str]:
+    """Of a server process; the copy that transformers makes of a folder's model code stays beside the folder."""
+    modules = str(folder.parent / "modules")
+    return os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": modules}
 
 
 def start_server(folder: Path, *options: str) -> RunningServer:
     """Start on a free port and wait until the URL is printed."""
     command = [sys.executable, "-m", "fgc_runtime.serve", str(folder), "--port", "0", *options]
     pipe = subprocess.PIPE
-    process = subprocess.Popen(command, stdout=pipe, stderr=subprocess.STDOUT, text=True, env=environment())
+    process = subprocess.Popen(command, stdout=pipe, stderr=subprocess.STDOUT, text=True, env=environment(folder))
     lines: list[str] = []
     is_ready = threading.Event()
-    threading.Thread(target=_read, args=(process, lines, is_ready), daemon=True).start()
-    assert is_ready.wait(60), "the server printed no URL: " + "".join(lines)
+    reader = threading.Thread(target=_read, args=(process, lines, is_ready), daemon=True)
+    reader.start()
+    is_ready.wait(60)
     url = re.search(r"OpenAI API at (http://\S+)/v1", "".join(lines))
-    assert url is not None, "the server did not start: " + "".join(lines)
-    return RunningServer(process, lines, url[1])
+    if url is None:
+        process.kill()
+        process.wait()
+        raise AssertionError("the server did not start: " + "".join(lines))
+    return RunningServer(process, lines, reader, url[1])
 
 
 def _read(process: subprocess.Popen[str], lines: list[str], is_ready: threading.Event) -> None:
     assert process.stdout is not None
-    for line in process.stdout:
-        lines.append(line)
-        if line.startswith("OpenAI API at "):
-            is_ready.set()
+    with process.stdout as printed:
+        for line in printed:
+            lines.append(line)
+            if line.startswith("OpenAI API at "):
+                is_ready.set()
     is_ready.set()
 
 
 def stop_server(server: RunningServer) -> None:
     server.process.terminate()
     server.process.wait(15)
+    server.reader.join(15)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,130 @@
+"""What requests may say: everything else is a 400 that names the parameter."""
+
+import pytest
+from fgc_runtime.serve.faults import RequestError
+from fgc_runtime.serve.fields import Json
+from fgc_runtime.serve.requests import ChatRequest, CompletionRequest, Message, chat_request, completion_request
+
+
+def completion(**values: Json) -> CompletionRequest:
+    return completion_request({"model": "m", "prompt": "p", **values})
+
+
+def chat(**values: Json) -> ChatRequest:
+    return chat_request({"model": "m", "messages": [{"role": "user", "content": "hi"}], **values})
+
+
+@pytest.mark.parametrize(
+    ("values", "param", "code"),
+    [
+        ({"temperature": "hot"}, "temperature", "invalid_type"),
+        ({"temperature": True}, "temperature", "invalid_type"),
+        ({"temperature": 2.5}, "temperature", "number_above_max_value"),
+        ({"temperature": float("inf")}, "temperature", "invalid_type"),
+        ({"temperature": 10**400}, "temperature", "integer_above_max_value"),
+        ({"top_p": -0.1}, "top_p", "number_below_min_value"),
+        ({"max_tokens": -1}, "max_tokens", "integer_below_min_value"),
+        ({"max_tokens": 1.5}, "max_tokens", "invalid_type"),
+        ({"n": 0}, "n", "integer_below_min_value"),
+        ({"n": 1000}, "n", "integer_above_max_value"),
+        ({"stop": 5}, "stop", "invalid_type"),
+        ({"stop": ["a", 5]}, "stop", "invalid_type"),
+        ({"stop": ""}, "stop", "empty_string"),
+        ({"stop": ["x"] * 17}, "stop", "array_above_max_length"),
+        ({"seed": "1"}, "seed", "invalid_type"),
+        ({"stream": "yes"}, "stream", "invalid_type"),
+        ({"stream_options": {"include_usage": True}}, "stream_options", None),
+        ({"stream": True, "stream_options": {"include_usage": 1}}, "stream_options.include_usage", "invalid_type"),
+        ({"logit_bias": {"x": 1}}, "logit_bias", "invalid_key"),
+        ({"logit_bias": {"5": 101}}, "logit_bias.5", "integer_above_max_value"),
+        ({"logit_bias": []}, "logit_bias", "invalid_type"),
+        ({"frequency_penalty": 3}, "frequency_penalty", "integer_above_max_value"),
+        ({"model": None}, "model", "missing_required_parameter"),
+        ({"model": 3}, "model", "invalid_type"),
+        ({"temprature": 1}, "temprature", "unknown_parameter"),
+        ({"response_format": {"type": "json_object"}}, "response_format", "unsupported_parameter"),
+        ({"tools": [{"type": "function"}]}, "tools", "unsupported_parameter"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_both_endpoints(values: dict[str, Json], param: str, code: str | None) -> None:
+    for ask in (completion, chat):
+        with pytest.raises(RequestError) as caught:
+            ask(**values)
+        fault = caught.value.fault
+        assert (fault.status, fault.param, fault.code) == (400, param, code)
+
+
+@pytest.mark.parametrize(
+    ("values", "param"),
+    [
+        ({"prompt": None}, "prompt"),
+        ({"prompt": []}, "prompt"),
+        ({"prompt": {}}, "prompt"),
+        ({"prompt": [1, "a"]}, "prompt[1]"),
+        ({"prompt": [[1], []]}, "prompt"),
+        ({"prompt": "half \ud800"}, "prompt"),
+        ({"logprobs": 21}, "logprobs"),
+        ({"best_of": 3}, "best_of"),
+        ({"suffix": "end"}, "suffix"),
+        ({"messages": []}, "messages"),
+    ],
+)
+def test_a_wrong_completion_request_is_refused(values: dict[str, Json], param: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        completion(**values)
+    assert (caught.value.fault.status, caught.value.fault.param) == (400, param)
+
+
+@pytest.mark.parametrize(
+    ("values", "param"),
+    [
+        ({"messages": []}, "messages"),
+        ({"messages": "hi"}, "messages"),
+        ({"messages": ["hi"]}, "messages[0]"),
+        ({"messages": [{"content": "hi"}]}, "messages[0].role"),
+        ({"messages": [{"role": "tool", "content": "hi"}]}, "messages[0].role"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content[0].type"),
+        ({"messages": [{"role": "assistant", "content": "", "tool_calls": [{}]}]}, "messages[0].tool_calls"),
+        ({"top_logprobs": 3}, "top_logprobs"),
+        ({"logprobs": 3}, "logprobs"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"prompt": "p"}, "prompt"),
+    ],
+)
+def test_a_wrong_chat_request_is_refused(values: dict[str, Json], param: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        chat(**values)
+    assert (caught.value.fault.status, caught.value.fault.param) == (400, param)
+
+
+@pytest.mark.parametrize("body", [None, 3, "x", [], True])
+def test_a_body_that_is_no_object_is_refused(body: Json) -> None:
+    with pytest.raises(RequestError, match="expected an object"):
+        completion_request(body)
+
+
+def test_null_counts_as_left_out() -> None:
+    names = ("temperature", "max_tokens", "stop", "n", "seed", "stream", "stream_options", "logit_bias", "logprobs")
+    assert completion(**dict.fromkeys(names)) == completion()
+
+
+def test_parameters_without_effect_here_are_accepted() -> None:
+    quiet: dict[str, Json] = {"user": "u", "metadata": {}, "store": False, "tools": [], "tool_choice": "none"}
+    assert chat(**quiet, response_format={"type": "text"}) == chat()
+
+
+def test_prompts_come_in_four_forms() -> None:
+    assert completion(prompt="a").prompts == ("a",)
+    assert completion(prompt=["a", "b"]).prompts == ("a", "b")
+    assert completion(prompt=[1, 2]).prompts == ((1, 2),)
+    assert completion(prompt=[[1], [2, 3]]).prompts == ((1,), (2, 3))
+
+
+def test_max_completion_tokens_wins_over_max_tokens() -> None:
+    assert chat(max_tokens=3, max_completion_tokens=5).wishes.max_tokens == 5
+
+
+def test_text_parts_are_joined() -> None:
+    parts: Json = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    assert chat(messages=[{"role": "user", "content": parts}]).messages == (Message("user", "ab", None),)

@@ -1,0 +1,350 @@
+"""A real server process, asked by the official client."""
+
+import concurrent.futures
+import json
+import time
+
+import httpx
+import openai
+import pytest
+import torch
+from openai.types import Completion, Model
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+from tests.runtime.serve.conftest import CONTEXT_LENGTH, RunningServer
+
+pytestmark = pytest.mark.slow
+
+MODEL = "tiny"
+PROMPTS = [
+    "Once upon a time",
+    "The dog",
+    "One day the cat said",
+    "A",
+    "They went home and had",
+    "Käse",
+    "你好",
+    "🙂 tea",
+]
+HELLO = [{"role": "user", "content": "Hello"}]
+
+
+def complete(client: openai.OpenAI, prompt: object = PROMPTS[0], **options: object) -> Completion:
+    settings = {"max_tokens": 24, "temperature": 0} | options
+    return client.completions.create(model=MODEL, prompt=prompt, **settings)  # type: ignore[call-overload,no-any-return]
+
+
+def chat(client: openai.OpenAI, messages: object = HELLO, **options: object) -> ChatCompletion:
+    settings = {"max_tokens": 24, "temperature": 0} | options
+    return client.chat.completions.create(model=MODEL, messages=messages, **settings)  # type: ignore[call-overload,no-any-return]
+
+
+def post(server: RunningServer, path: str = "/v1/completions", **options: object) -> httpx.Response:
+    return httpx.post(server.url + path, timeout=30, **options)  # type: ignore[arg-type]
+
+
+def body(**values: object) -> dict[str, object]:
+    return {"model": MODEL, "prompt": "The dog", "max_tokens": 8, "temperature": 0} | values
+
+
+def expected_text(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, text: str, *, is_chat: bool) -> str:
+    """What transformers' generate answers to the text alone."""
+    if is_chat:
+        text = f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
+    ids = torch.tensor([tokenizer.encode(text)])
+    mask = torch.ones_like(ids)
+    output = model.generate(ids, attention_mask=mask, max_new_tokens=24, do_sample=False, pad_token_id=1)
+    return str(tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True))
+
+
+def test_models_are_listed_and_found(client: openai.OpenAI) -> None:
+    assert [each.id for each in client.models.list()] == [MODEL]
+    found = client.models.retrieve(MODEL)
+    Model.model_validate(found.model_dump(), strict=True)
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.models.retrieve("other/one")
+    assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+
+
+def test_greedy_texts_are_those_of_generate(
+    client: openai.OpenAI, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    for prompt in PROMPTS[:3]:
+        assert complete(client, prompt).choices[0].text == expected_text(model, tokenizer, prompt, is_chat=False)
+        messages = [{"role": "user", "content": prompt}]
+        expected = expected_text(model, tokenizer, prompt, is_chat=True)
+        assert chat(client, messages).choices[0].message.content == expected
+
+
+def test_eight_at_once_get_the_texts_they_get_alone(client: openai.OpenAI) -> None:
+    asked = list(zip(PROMPTS, range(10, 90, 10), strict=True))
+    alone = [complete(client, prompt, max_tokens=number).choices[0].text for prompt, number in asked]
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        futures = [threads.submit(complete, client, prompt, max_tokens=number) for prompt, number in asked]
+        together = [future.result(30).choices[0].text for future in futures]
+    assert together == alone
+
+
+def test_whole_answers_have_the_official_shapes(server: RunningServer) -> None:
+    answer = post(server, json=body(logprobs=2, n=2)).json()  # with echo the first score is null, which the type denies
+    completion = Completion.model_validate_json(json.dumps(answer), strict=True)
+    assert [choice.index for choice in completion.choices] == [0, 1]
+    asked = {"model": MODEL, "messages": HELLO, "logprobs": True, "top_logprobs": 3, "max_tokens": 4}
+    answer = post(server, "/v1/chat/completions", json=asked).json()
+    message = ChatCompletion.model_validate_json(json.dumps(answer), strict=True).choices[0]
+    assert message.logprobs is not None and message.logprobs.content is not None
+    assert [len(token.top_logprobs) for token in message.logprobs.content] == [3] * 4
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "kind"),
+    [
+        ("/v1/completions", {"prompt": "The dog", "logprobs": 1}, Completion),
+        ("/v1/chat/completions", {"messages": HELLO, "logprobs": True}, ChatCompletionChunk),
+    ],
+)
+def test_streams_are_events_of_the_official_shape_and_end_in_done(
+    server: RunningServer, path: str, asked: dict[str, object], kind: type[Completion | ChatCompletionChunk]
+) -> None:
+    response = post(server, path, json={"model": MODEL, "stream": True, "max_tokens": 8, "seed": 1} | asked)
+    assert response.headers["content-type"].startswith("text/event-stream")
+    events = response.text.split("\n\n")
+    assert events[-2:] == ["data: [DONE]", ""]
+    chunks = [json.loads(event.removeprefix("data: ")) for event in events[:-2]]
+    assert len({chunk["id"] for chunk in chunks}) == 1
+    finishes = [chunk["choices"][0]["finish_reason"] for chunk in chunks]
+    assert finishes == [None] * (len(chunks) - 1) + ["length"]
+    for chunk in chunks:
+        if kind is Completion:  # the type is that of whole answers: in a stream the API says null until the end
+            chunk["choices"][0]["finish_reason"] = "length"
+        kind.model_validate_json(json.dumps(chunk), strict=True)
+
+
+def test_a_streamed_completion_is_the_whole_one(client: openai.OpenAI) -> None:
+    stream = complete(client, stream=True, stream_options={"include_usage": True})
+    chunks = list(stream)  # type: ignore[call-overload]
+    whole = complete(client)
+    assert "".join(chunk.choices[0].text for chunk in chunks[:-1]) == whole.choices[0].text
+    assert chunks[-1].choices == []
+    assert chunks[-1].usage == whole.usage
+    assert all(chunk.usage is None for chunk in chunks[:-1])
+
+
+def test_a_streamed_chat_is_the_whole_one(client: openai.OpenAI) -> None:
+    chunks = list(chat(client, stream=True, n=2, seed=3, temperature=1))  # type: ignore[call-overload]
+    whole = chat(client, n=2, seed=3, temperature=1)
+    for index in (0, 1):
+        parts = [chunk.choices[0] for chunk in chunks if chunk.choices[0].index == index]
+        assert parts[0].delta.role == "assistant"
+        assert "".join(part.delta.content or "" for part in parts) == whole.choices[index].message.content
+        assert parts[-1].finish_reason == whole.choices[index].finish_reason
+
+
+def test_usage_counts_prompt_and_text(client: openai.OpenAI, tokenizer: PreTrainedTokenizerFast) -> None:
+    used = complete(client, PROMPTS[:2], n=2, max_tokens=3, extra_body={"ignore_eos": True}).usage
+    assert used is not None
+    num_prompt = sum(len(tokenizer.encode(prompt)) for prompt in PROMPTS[:2])
+    assert (used.prompt_tokens, used.completion_tokens, used.total_tokens) == (num_prompt, 12, num_prompt + 12)
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_a_stop_across_token_boundaries_is_cut_out(client: openai.OpenAI, is_stream: bool) -> None:
+    text = complete(client).choices[0].text
+    for start in range(1, len(text) - 3, 3):
+        stop = text[start : start + 3]
+        answer = complete(client, stop=[stop, "never there"], stream=is_stream)
+        parts = list(answer) if is_stream else [answer]  # type: ignore[call-overload]
+        assert "".join(part.choices[0].text for part in parts) == text[: text.index(stop)]
+        assert parts[-1].choices[0].finish_reason == "stop"
+
+
+def test_a_special_token_stops_although_it_is_never_shown(
+    client: openai.OpenAI, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    forced = {str(end): 100}
+    choice = complete(client, stop="<|im_end|>", logit_bias=forced).choices[0]
+    assert (choice.text, choice.finish_reason) == ("", "stop")
+    choice = complete(client, logit_bias=forced, max_tokens=5).choices[0]
+    assert (choice.text, choice.finish_reason) == ("", "length")
+
+
+def test_the_end_token_stops_unless_ignored(client: openai.OpenAI, tokenizer: PreTrainedTokenizerFast) -> None:
+    forced = {str(tokenizer.eos_token_id): 100}
+    answer = complete(client, logit_bias=forced)
+    assert (answer.choices[0].text, answer.choices[0].finish_reason) == ("", "stop")
+    assert answer.usage is not None and answer.usage.completion_tokens == 1
+    answer = complete(client, logit_bias=forced, max_tokens=3, extra_body={"ignore_eos": True})
+    assert answer.choices[0].finish_reason == "length"
+
+
+def test_a_seed_repeats_a_text_and_choices_differ(client: openai.OpenAI) -> None:
+    first, again = (complete(client, seed=5, temperature=1, n=3, top_p=0.9) for _ in range(2))
+    assert [choice.text for choice in first.choices] == [choice.text for choice in again.choices]
+    assert len({choice.text for choice in first.choices}) == 3
+    other = complete(client, seed=6, temperature=1, n=3, top_p=0.9)
+    assert [choice.text for choice in other.choices] != [choice.text for choice in first.choices]
+
+
+def test_top_k_of_one_is_greedy(client: openai.OpenAI) -> None:
+    greedy = complete(client).choices[0].text
+    assert complete(client, temperature=1, extra_body={"top_k": 1}).choices[0].text == greedy
+
+
+def test_prompts_as_text_and_as_tokens_give_the_same(client: openai.OpenAI, tokenizer: PreTrainedTokenizerFast) -> None:
+    expected = [complete(client, prompt).choices[0].text for prompt in PROMPTS[:2]]
+    ids = [tokenizer.encode(prompt) for prompt in PROMPTS[:2]]
+    assert [choice.text for choice in complete(client, PROMPTS[:2]).choices] == expected
+    assert [choice.text for choice in complete(client, ids).choices] == expected
+    assert [choice.text for choice in complete(client, ids[0]).choices] == expected[:1]
+
+
+def test_a_text_has_one_bos(client: openai.OpenAI, tokenizer: PreTrainedTokenizerFast) -> None:
+    plain, marked = complete(client, "The dog"), complete(client, "<s>The dog")
+    assert plain.choices[0].text == marked.choices[0].text
+    assert plain.usage == marked.usage
+    used = chat(client).usage
+    rendered = "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n"
+    assert used is not None and used.prompt_tokens == len(tokenizer.encode(rendered))
+
+
+def test_echo_repeats_the_prompt_with_its_log_probabilities(
+    client: openai.OpenAI, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    choice = complete(client, echo=True, logprobs=1, max_tokens=4).choices[0]
+    scores = choice.logprobs
+    assert scores is not None and scores.token_logprobs is not None
+    assert scores.text_offset is not None and scores.tokens is not None
+    assert choice.text.startswith(PROMPTS[0])
+    ids = tokenizer.encode(PROMPTS[0])
+    with torch.no_grad():
+        expected_TV = model(torch.tensor([ids])).logits[0].log_softmax(-1)
+    assert scores.token_logprobs[0] is None
+    expected = [expected_TV[at, token].item() for at, token in enumerate(ids[1:])]
+    assert scores.token_logprobs[1 : len(ids)] == pytest.approx(expected, abs=1e-4)
+    for token, offset in zip(scores.tokens[1:], scores.text_offset[1:], strict=True):
+        assert token.startswith("bytes:") or choice.text[offset:].lstrip("\ufffd").startswith(token)
+
+
+def test_scoring_alone_generates_nothing(client: openai.OpenAI) -> None:
+    answer = complete(client, echo=True, logprobs=0, max_tokens=0)
+    assert answer.choices[0].text == PROMPTS[0]
+    assert answer.choices[0].finish_reason == "length"
+    assert answer.usage is not None and answer.usage.completion_tokens == 0
+
+
+def test_chat_log_probabilities_spell_the_text(client: openai.OpenAI) -> None:
+    choice = chat(client, logprobs=True, top_logprobs=2, max_tokens=40).choices[0]
+    assert choice.logprobs is not None and choice.logprobs.content is not None
+    shown = [token for token in choice.logprobs.content if not token.token.startswith("<|im_")]
+    spelt = b"".join(bytes(token.bytes or []) for token in shown)
+    assert spelt.decode(errors="replace") == choice.message.content
+    assert all(token.logprob == token.top_logprobs[0].logprob for token in choice.logprobs.content)
+
+
+def test_log_probabilities_end_where_a_stop_cuts(client: openai.OpenAI) -> None:
+    text = complete(client, max_tokens=40).choices[0].text
+    choice = complete(client, max_tokens=40, logprobs=0, stop=text[12:15]).choices[0]
+    assert choice.logprobs is not None and choice.logprobs.text_offset is not None
+    assert all(offset < len(choice.text) for offset in choice.logprobs.text_offset)
+
+
+def test_health_answers_while_a_long_text_is_generated(server: RunningServer) -> None:
+    asked = body(n=8, max_tokens=CONTEXT_LENGTH, ignore_eos=True)
+    with concurrent.futures.ThreadPoolExecutor(1) as threads:
+        long = threads.submit(post, server, json=asked)
+        times_s = []
+        while not long.done() and len(times_s) < 1000:
+            began = time.monotonic()
+            assert httpx.get(f"{server.url}/health", timeout=10).json() == {"status": "ok"}
+            times_s.append(time.monotonic() - began)
+        assert long.result(30).status_code == 200
+    assert len(times_s) > 3
+    assert max(times_s) < 2  # the text takes longer; a blocked loop would answer at its end
+
+
+def gauge(server: RunningServer, name: str) -> int:
+    page = httpx.get(f"{server.url}/metrics").text
+    return int(next(line.split()[1] for line in page.splitlines() if line.startswith(name + " ")))
+
+
+def wait_until_idle(server: RunningServer) -> None:
+    for _ in range(100):
+        if gauge(server, "fgc_requests_running") == 0:
+            return
+        time.sleep(0.05)
+    raise AssertionError("something still runs after 5 s")
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_a_client_that_goes_away_ends_its_generation(server: RunningServer, is_stream: bool) -> None:
+    wait_until_idle(server)
+    before = gauge(server, "fgc_generated_tokens_total")
+    asked = body(n=8, max_tokens=CONTEXT_LENGTH, ignore_eos=True, stream=is_stream)
+    if is_stream:
+        with httpx.stream("POST", f"{server.url}/v1/completions", json=asked, timeout=30) as response:
+            next(response.iter_lines())
+    else:
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"{server.url}/v1/completions", json=asked, timeout=0.05)
+    wait_until_idle(server)
+    assert gauge(server, "fgc_generated_tokens_total") - before < 8 * (CONTEXT_LENGTH - 20)
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"{", "invalid_json"),
+        (b"\xff", "invalid_json"),
+        (b'{"n": NaN}', "invalid_json"),
+        (b"[" * 100_000, "invalid_json"),
+    ],
+)
+def test_a_body_that_is_no_json_is_refused(server: RunningServer, content: bytes, code: str) -> None:
+    response = post(server, content=content)
+    assert response.status_code == 400
+    assert response.json()["error"]["code"] == "invalid_json"
+
+
+@pytest.mark.parametrize(
+    ("values", "status", "param", "code"),
+    [
+        ({"model": "gpt-9"}, 404, "model", "model_not_found"),
+        ({"temperature": 3}, 400, "temperature", "integer_above_max_value"),
+        ({"prompt": "dog " * 300}, 400, "prompt", "context_length_exceeded"),
+        ({"prompt": [1] * CONTEXT_LENGTH}, 400, "prompt", "context_length_exceeded"),
+        ({"prompt": [9999]}, 400, "prompt", "invalid_token_id"),
+        ({"logit_bias": {"9999": 1}}, 400, "logit_bias", "invalid_token_id"),
+        ({"tools": [{}]}, 400, "tools", "unsupported_parameter"),
+    ],
+)
+def test_errors_have_openais_form(
+    server: RunningServer, values: dict[str, object], status: int, param: str, code: str
+) -> None:
+    for is_stream in (False, True):
+        response = post(server, json=body(stream=is_stream, **values))
+        error = response.json()["error"]
+        assert (response.status_code, error["param"], error["code"]) == (status, param, code)
+        assert error["type"] == "invalid_request_error" and error["message"]
+
+
+def test_unknown_paths_and_methods_are_told_in_the_same_form(server: RunningServer) -> None:
+    response = httpx.get(f"{server.url}/v2/models")
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "unknown_url")
+    response = httpx.get(f"{server.url}/v1/completions")
+    assert (response.status_code, response.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert response.headers["allow"] == "POST"
+
+
+def test_a_limit_is_cut_to_the_room_in_the_context(client: openai.OpenAI) -> None:
+    answer = complete(client, max_tokens=100_000, extra_body={"ignore_eos": True})
+    assert answer.usage is not None and answer.usage.total_tokens == CONTEXT_LENGTH
+    assert answer.choices[0].finish_reason == "length"
+
+
+def test_a_chat_template_may_refuse_messages(client: openai.OpenAI) -> None:
+    developer = [{"role": "developer", "content": "x"}]
+    assert chat(client, developer, max_tokens=1).choices  # given to templates as `system`
+    with pytest.raises(openai.BadRequestError):
+        chat(client, [{"role": "tool", "content": "x"}])
