@@ -1,8 +1,11 @@
 """Rotary position embeddings: angles for positions, and the rotation of queries and keys by them."""
 
+# torch is typed in parts only
+# mypy: disable-error-code="no-untyped-call"
+
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -36,10 +39,16 @@ class RotaryEmbedding(nn.Module):
         """Fill the buffers that checkpoints do not hold."""
         init.copy_(self.inv_freq, self.compute_inv_freq())
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)
+        # bfloat16() and half() must not round the frequencies
+        self.inv_freq = self.compute_inv_freq().to(self.inv_freq.device)
+        return self
+
     @torch.no_grad()
     def forward(self, hidden_states: Tensor, position_ids: Tensor) -> tuple[Tensor, Tensor]:
         """Cosine and sine in the dtype of `hidden_states`: (batch, 1, time, head_dim / 2)."""
-        angles = position_ids[:, None, :, None].float() * self.inv_freq.float()
+        angles = position_ids[:, None, :, None].float() * self.inv_freq
         cos, sin = angles.cos(), angles.sin()
         return cos.to(hidden_states.dtype), sin.to(hidden_states.dtype)
 

@@ -154,7 +154,9 @@ class Describer:
         self._check_parts(node, target)
         if misfits or any(value is None for _, value in bound):
             return None
-        values = tuple(sorted(((name, value) for name, value in bound if value is not None), key=lambda pair: pair[0]))
+        order = {name: index for index, name in enumerate(signature.by_name)}
+        bound.sort(key=lambda pair: (order.get(pair[0], len(order)), pair[0]))
+        values = tuple((name, value) for name, value in bound if value is not None)
         return Construction(target, node.kind is CallKind.PARTIAL, (), values, node.callee, tuple(origins))
 
     def _fits(self, target: Definition, signature: Signature, keyword: Keyword) -> bool:

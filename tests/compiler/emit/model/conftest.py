@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from fgc.emit.model import Expansion, expand_model_package
 from fgc.diagnostics import Outcome
+from fgc.emit.model import Expansion, expand_model_package
 from fgc.ir import (
     Call,
     CallKind,
@@ -79,7 +78,7 @@ class GraphReader:
             positional = tuple(self.lower(v) for k, v in pairs if k.value.startswith("arg"))
             named = [(k, v) for k, v in pairs if not k.value.startswith("arg")]
             keywords = tuple(Keyword(k.value, self.lower(v), self.at(k, k.value)) for k, v in named)
-        return Call(symbol, _KINDS[kind], positional, keywords, self.at(node, f"!{kind}"))
+        return Call(symbol, _KINDS[kind], positional, keywords, Origin(Span(self.source, start - len(kind) - 2, start)))
 
     def last(self, node: yaml.MappingNode) -> list[tuple[yaml.Node, yaml.Node]]:
         """Of duplicate keys the last value, at the place of the first."""

@@ -1,0 +1,145 @@
+"""Every mistake in a model's description is a finding at its place in the template."""
+
+from collections.abc import Callable
+
+import pytest
+from fgc.diagnostics import Diagnostic, Outcome
+from fgc.emit.model import Expansion
+
+Expand = Callable[..., Outcome[Expansion | None]]
+
+
+@pytest.fixture
+def findings(expand: Expand, llama: str) -> Callable[..., list[Diagnostic]]:
+    """What is wrong after texts of the Llama's description were replaced."""
+
+    def run(*replacements: tuple[str, str]) -> list[Diagnostic]:
+        text = llama
+        for old, new in replacements:
+            assert old in text, f"{old} is not in the description"
+            text = text.replace(old, new, 1)
+        outcome = expand(text)
+        assert (outcome.value is None) == bool(outcome.diagnostics)
+        return list(outcome.diagnostics)
+
+    return run
+
+
+def brief(finding: Diagnostic) -> tuple[str, str, str | None]:
+    first = finding.span.first
+    return f"{first.line}:{first.column} {finding.code}", finding.message, finding.help
+
+
+Findings = Callable[..., list[Diagnostic]]
+
+
+def test_the_description_itself_has_no_findings(findings: Findings) -> None:
+    assert findings() == []
+
+
+def test_an_unknown_keyword_names_the_nearest_parameter_and_the_python_class(findings: Findings) -> None:
+    [found] = findings(("num_kv_heads:", "num_kw_heads:"))
+    assert brief(found) == (
+        "28:5 FGC501",
+        "`Attention` has no parameter `num_kw_heads`",
+        "did you mean `num_kv_heads`?",
+    )
+    [related] = found.related
+    assert related.span.text == "Attention"
+    assert related.span.source.name.endswith("modelsrc/fgc_models/attention.py")
+
+
+def test_a_missing_argument_is_told_at_the_component_with_the_parameter_as_second_place(findings: Findings) -> None:
+    [found] = findings(("    num_kv_heads: !var num_key_value_heads\n", ""))
+    assert brief(found) == ("25:41 FGC503", "`Attention` needs the argument `num_kv_heads`", None)
+    assert found.related[0].span.text == "num_kv_heads"
+
+
+def test_an_unknown_component_names_the_nearest_one(findings: Findings) -> None:
+    [found] = findings((".attention:Attention", ".attention:Atention"))
+    assert brief(found)[0] == "25:41 FGC502"
+    assert found.help == "did you mean `Attention`?"
+
+
+def test_an_unknown_component_file_names_the_nearest_one(findings: Findings) -> None:
+    [found] = findings((".feed_forward:", ".feedforward:"))
+    assert brief(found) == (
+        "32:33 FGC502",
+        "there is no component file `feedforward`",
+        "did you mean `feed_forward`?",
+    )
+
+
+def test_a_variable_that_is_no_field_names_the_nearest_field(findings: Findings) -> None:
+    [found] = findings(("hidden_size: !var hidden_size\n    eps", "hidden_size: !var hiden_size\n    eps"))
+    assert brief(found)[0] == "23:18 FGC412"
+    assert found.help == "did you mean `hidden_size`?"
+
+
+def test_several_mistakes_are_all_reported(findings: Findings) -> None:
+    found = findings(
+        ("    eps: !var rms", "    epsilon: !var rms"), ("num_heads:", "heads:"), ("bias: false", "bais: 0")
+    )
+    assert [item.code for item in found] == ["FGC501", "FGC501", "FGC501"]
+
+
+def test_a_shared_object_is_refused(findings: Findings) -> None:
+    [found] = findings(("&norm !partial:", "&norm !call:"))
+    assert brief(found)[:2] == ("22:16 FGC413", "`.norms:RMSNorm` would be one object, shared by all layers")
+
+
+def test_the_configuration_is_not_handed_over_by_hand(findings: Findings) -> None:
+    [found] = findings(("    bias: false\n.define: &feed", "    config: 1\n.define: &feed"))
+    assert found.message == "`config` is given by the generated model itself"
+
+
+def test_a_number_that_yaml_reads_as_text_is_told(findings: Findings) -> None:
+    [found] = findings(("rms_norm_eps: 1.0e-6", "rms_norm_eps: 1e-6"))
+    assert brief(found) == (
+        "11:19 FGC413",
+        "`rms_norm_eps` is '1e-6', but `RMSNorm` wants float",
+        "YAML reads `1e-5` as text: write `1.0e-5`",
+    )
+
+
+def test_a_field_that_needs_itself_is_told(findings: Findings) -> None:
+    [found] = findings(("hidden_size: 64", "hidden_size: !var head_dim"))
+    assert (found.code, found.span.text) == ("FGC413", "hidden_size")
+
+
+@pytest.mark.parametrize("name", ["Tiny", "9lives", "class", "torch", "json", "7"])
+def test_a_name_that_cannot_be_a_package_is_refused(findings: Findings, name: str) -> None:
+    [found] = findings(("name: tiny_llama", f"name: {name}"))
+    assert (found.code, found.span.text) == ("FGC413", name)
+
+
+def test_an_unknown_argument_of_the_package_is_told(findings: Findings) -> None:
+    [found] = findings(("    tp_plan:", "    tp_plans:"))
+    assert (found.code, found.help) == ("FGC501", "did you mean `tp_plan`?")
+
+
+def test_a_missing_argument_of_the_package_is_told(findings: Findings) -> None:
+    [found] = findings(("    name: tiny_llama\n", ""))
+    assert (found.code, found.message) == ("FGC503", "`fgc:model_package` needs the argument `name`")
+
+
+def test_a_malformed_plan_is_told(findings: Findings) -> None:
+    found = findings(("down_proj: rowwise", "down_proj: 3"), ("norm: [[hidden_states], [hidden_states]]", "norm: no"))
+    assert [item.span.text for item in found] == ["layers.*.mlp.down_proj", "norm"]
+
+
+def test_a_component_file_that_python_cannot_parse_is_told(expand: Expand, llama: str) -> None:
+    outcome = expand(llama, {"/own/norms.py": "class RMSNorm(:\n"}, ("/own",))
+    [found] = outcome.diagnostics
+    assert found.code == "FGC502"
+    assert str(found.related[0].span).startswith("/own/norms.py:1:")
+
+
+def test_two_helpers_of_one_name_are_told(expand: Expand, llama: str) -> None:
+    own = "def apply_rotary(x):\n    return x\n\n\nclass Angles:\n    turn = apply_rotary\n"
+    text = llama.replace("&positional_encoding !partial:.rotary", "&unused !partial:.rotary")
+    text = text.replace(
+        ".define: &embedding", ".define: &positional_encoding !partial:.mine:Angles\n.define: &embedding"
+    )
+    outcome = expand(text, {"/own/mine.py": own}, ("/own",))
+    assert [item.message for item in outcome.diagnostics] == ["two different components are called `apply_rotary`"]
