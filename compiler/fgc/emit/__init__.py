@@ -1,1 +1,5 @@
-"""Graph to Python files that a person would be glad to inherit."""
+"""Graphs to Python programs that read as if a careful person had written them."""
+
+from fgc.emit.program import EmitOptions, Place, Program, emit_program, emit_script
+
+__all__ = ["EmitOptions", "Place", "Program", "emit_program", "emit_script"]

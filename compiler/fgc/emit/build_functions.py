@@ -1,0 +1,95 @@
+"""Build-time calls (`!meta`) to parts of the graph and files of the build: an open table of functions by name."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fgc.diagnostics import Diagnostic, Outcome, did_you_mean
+from fgc.ir import Call, CallKind, Graph, NodeId, reachable
+from fgc.text import Source
+
+
+class Expansion(Protocol):
+    """What a build-time function gives: the graph without its call, and files to write beside the program."""
+
+    @property
+    def graph(self) -> Graph: ...
+
+    @property
+    def files(self) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BuildContext:
+    """What a build-time function may know of the world: `read` gives a file's text by absolute path, or None."""
+
+    read: Callable[[str], Source | None]
+    component_folders: Sequence[str]
+    generated_from: str
+
+
+BuildFunction = Callable[[Graph, NodeId, BuildContext], Outcome[Expansion | None]]
+BUILD_FUNCTIONS: dict[str, BuildFunction] = {}
+
+
+def build_function(name: str) -> Callable[[BuildFunction], BuildFunction]:
+    """Register a function that `!meta:name` runs when a program is built."""
+
+    def register(function: BuildFunction) -> BuildFunction:
+        BUILD_FUNCTIONS[name] = function
+        return function
+
+    return register
+
+
+@build_function("fgc:model_package")
+def model_package(graph: Graph, node: NodeId, context: BuildContext) -> Outcome[Expansion | None]:
+    """A Hugging Face model package from a model description."""
+    from fgc.emit.model import expand_model_package  # reads component sources; few configurations need it
+
+    return expand_model_package(graph, node, context.read, context.component_folders, context.generated_from)
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """A graph without build-time calls, and the files that they made."""
+
+    graph: Graph
+    files: Mapping[str, str]
+
+
+def expand(graph: Graph, targets: Sequence[str], context: BuildContext) -> Outcome[Expanded]:
+    """Run every build-time call that the targets need."""
+    files: dict[str, str] = {}
+    diagnostics: list[Diagnostic] = []
+    failed: set[NodeId] = set()
+    while (node := _next_call(graph, targets, failed)) is not None:
+        call = graph[node]
+        assert isinstance(call, Call)
+        function = BUILD_FUNCTIONS.get(call.callee.text)
+        if function is None:
+            diagnostics.append(_unknown(call))
+            failed.add(node)
+            continue
+        outcome = function(graph, node, context)
+        diagnostics += outcome.diagnostics
+        if outcome.value is None:
+            failed.add(node)
+            continue
+        graph = outcome.value.graph
+        files |= outcome.value.files
+    return Outcome(Expanded(graph, files), tuple(diagnostics))
+
+
+def _next_call(graph: Graph, targets: Sequence[str], failed: set[NodeId]) -> NodeId | None:
+    for node_id in reachable(graph, [graph.targets[name] for name in targets]):
+        node = graph[node_id]
+        if isinstance(node, Call) and node.kind is CallKind.META and node_id not in failed:
+            return node_id
+    return None
+
+
+def _unknown(call: Call) -> Diagnostic:
+    name = call.callee.text
+    help = did_you_mean(name, BUILD_FUNCTIONS) or f"known are {', '.join(f'`{known}`' for known in BUILD_FUNCTIONS)}"
+    return Diagnostic.at(call.callee.origin, "FGC411", f"unknown build-time function `{name}`", help=help)

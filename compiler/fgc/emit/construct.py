@@ -1,0 +1,180 @@
+"""A graph to statements that build its objects in the order of the language (language.md, section 8).
+
+Invariant: when a statement is added while an expression is half built, the parts of the expression that run code and
+come earlier have become statements too. So the program's order is the graph's order, whatever is written inline.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from fgc.emit import latent, makers, operators, partials, variables
+from fgc.emit.deferred import DeferredTexts
+from fgc.emit.expression import (
+    Assign,
+    Define,
+    DictDisplay,
+    Expression,
+    Invoke,
+    Lambda,
+    ListDisplay,
+    Name,
+    Parameter,
+    Return,
+    TupleDisplay,
+)
+from fgc.emit.imports import Imports
+from fgc.emit.inline import reads_better_named
+from fgc.emit.literal import literal, non_finite
+from fgc.emit.measure import has_effect
+from fgc.emit.names import Names, name_of_result
+from fgc.emit.operators import Arguments
+from fgc.emit.parameters import Parameters
+from fgc.emit.scope import Scope
+from fgc.emit.sharing import Sharing, arguments
+from fgc.emit.steps import Steps
+from fgc.ir import Call, CallKind, Deferred, DictNode, Graph, ListNode, Literal, NodeId, Scalar, Var
+
+_FREE = (Parameter("*args", "Any"), Parameter("**kwargs", "Any"))
+
+
+class Construction:
+    """Builds the statements of one function."""
+
+    def __init__(
+        self, sharing: Sharing, *, names: Names, imports: Imports, texts: DeferredTexts, parameters: Parameters
+    ) -> None:
+        self.graph: Graph = sharing.graph
+        self.sharing = sharing
+        self.names = names
+        self.imports = imports
+        self.texts = texts
+        self.parameters = parameters
+
+    def value(self, node: NodeId, scope: Scope) -> Steps[Expression]:
+        """The expression of a node, after adding the statements it needs."""
+        known = scope.find(node)
+        if known is not None:
+            return known
+        made = yield self._made(node, scope)
+        if not self.sharing.is_once(node) or not self.sharing.is_repeated(node):
+            return made
+        if isinstance(made, Name):
+            return scope.bind(node, made)
+        return scope.bind(node, self.assign(made, node, scope))
+
+    def ordered(
+        self,
+        nodes: Sequence[NodeId],
+        scope: Scope,
+        *,
+        wishes: Sequence[str | None] = (),
+        given: Mapping[int, Expression] | None = None,
+    ) -> Steps[list[Expression]]:
+        """The expressions of several nodes, evaluated one after the other; `given` holds those that are known."""
+        values: list[Expression] = []
+        for position, node in enumerate(nodes):
+            mark = scope.mark()
+            known = None if given is None else given.get(position)
+            value: Expression = known if known is not None else (yield self.value(node, scope))
+            if reads_better_named(value):
+                value = self.assign(value, node, scope, wishes[position] if wishes else None)
+            if scope.acted_since(mark):
+                self._settle(values, nodes, wishes, mark, scope)
+            values.append(value)
+        return values
+
+    def assign(self, value: Expression, node: NodeId, scope: Scope, wish: str | None = None) -> Name:
+        """Give an expression a name; a lambda becomes a function."""
+        name = self.names.fresh(self.wish(node, wish))
+        scope.statements.append(_statement(name, value, node))
+        return Name(name)
+
+    def wish(self, node: NodeId, keyword: str | None = None) -> str:
+        """What an author would call the value of a node."""
+        value = self.graph[node]
+        given = value.name if isinstance(value, Call) else None
+        wish = given or self.graph.hints.get(node) or keyword
+        if wish:
+            return wish
+        return name_of_result(value.callee.attribute.rpartition(".")[2]) if isinstance(value, Call) else "value"
+
+    def scalar(self, value: Scalar, node: NodeId | None = None) -> Expression:
+        """A literal, non-finite floats included."""
+        if isinstance(value, float) and (value != value or abs(value) == float("inf")):
+            return non_finite(value, self.imports.module("math"), node)
+        return literal(value, node)
+
+    def call(self, call: Call, node: NodeId, scope: Scope) -> Steps[Expression]:
+        """A call that happens now."""
+        given, late = yield self.arguments(call, scope)
+        if late is None:
+            return operators.call(call.callee, given, self.imports, node)
+        function = operators.callee(call.callee, self.imports)
+        return Invoke(function, latent.merged(given, late), node)
+
+    def arguments(
+        self, call: Call, scope: Scope, given: Mapping[int, Expression] | None = None
+    ) -> Steps[tuple[Arguments, Expression | None]]:
+        """The evaluated arguments of a call, and its latent mapping."""
+        wishes = [*(None for _ in call.positional), *(keyword.name for keyword in call.keywords), "latent_args"]
+        nodes = arguments(call) if call.latent is None else (*arguments(call), call.latent)
+        values = yield self.ordered(nodes, scope, wishes=wishes, given=given)
+        split = len(call.positional)
+        names = (keyword.name for keyword in call.keywords)
+        late = None if call.latent is None else values.pop()
+        return Arguments(tuple(values[:split]), tuple(zip(names, values[split:], strict=True))), late
+
+    def _made(self, node: NodeId, scope: Scope) -> Steps[Expression]:
+        value = self.graph[node]
+        match value:
+            case Literal():
+                return self.scalar(value.value, node)
+            case Deferred():
+                return self.texts.text(value, node)
+            case ListNode():
+                return ListDisplay(tuple((yield self.ordered(value.items, scope))), node)
+            case DictNode():
+                return (yield self._mapping(value, node, scope))
+            case Var():
+                return (yield variables.value(self, value, node, scope))
+            case Call():
+                return (yield self._called(value, node, scope))
+
+    def _called(self, call: Call, node: NodeId, scope: Scope) -> Steps[Expression]:
+        match call.kind:
+            case CallKind.SINGLETON:
+                return self.call(call, node, scope)
+            case CallKind.FACTORY:
+                return makers.repeated(self, node, scope, lambda inner: self.call(call, node, inner))
+            case CallKind.PARTIAL:
+                return makers.repeated(self, node, scope, lambda inner: partials.handed_over(self, call, node, inner))
+            case CallKind.META:
+                raise AssertionError("build-time calls are expanded before the program is planned")
+
+    def _mapping(self, value: DictNode, node: NodeId, scope: Scope) -> Steps[Expression]:
+        wishes = [entry.key if isinstance(entry.key, str) else None for entry in value.entries]
+        values = yield self.ordered([entry.value for entry in value.entries], scope, wishes=wishes)
+        keys = [self._key(entry.key) for entry in value.entries]
+        return DictDisplay(tuple(zip(keys, values, strict=True)), node)
+
+    def _key(self, key: Scalar | tuple[Scalar, ...]) -> Expression:
+        if isinstance(key, tuple):
+            return TupleDisplay(tuple(self.scalar(part) for part in key))
+        return self.scalar(key)
+
+    def _settle(
+        self, values: list[Expression], nodes: Sequence[NodeId], wishes: Sequence[str | None], mark: int, scope: Scope
+    ) -> None:
+        """Make statements, before a mark, of the expressions that run code and come earlier."""
+        settled = []
+        for position, value in enumerate(values):
+            if has_effect(value):
+                name = self.names.fresh(self.wish(nodes[position], wishes[position] if wishes else None))
+                settled.append(_statement(name, value, nodes[position]))
+                values[position] = Name(name)
+        scope.statements[mark:mark] = settled
+
+
+def _statement(name: str, value: Expression, node: NodeId) -> Assign | Define:
+    if isinstance(value, Lambda):
+        return Define(name, _FREE, "Any", (Return(value.body),), node)
+    return Assign(name, value, node)

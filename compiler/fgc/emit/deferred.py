@@ -1,0 +1,144 @@
+"""Deferred texts to run-time expressions: folders, the clock, the host, versions.
+
+What has one value for the whole run (the clock, the project's folder) becomes a constant of the module.
+"""
+
+from collections.abc import Callable, Mapping
+
+from fgc.emit.expression import Argument, Binary, Constant, Expression, Formatted, Invoke, Name, parts
+from fgc.emit.imports import Imports
+from fgc.emit.literal import string
+from fgc.ir import Deferred, NodeId
+from fgc.text import DeferredCall, DeferredExpression, DeferredName
+
+_PATHS = {
+    "joinpath": "os.path.join",
+    "normpath": "os.path.normpath",
+    "abspath": "os.path.abspath",
+    "relpath": "os.path.relpath",
+    "dirname": "os.path.dirname",
+    "basename": "os.path.basename",
+}
+_CLOCKS = {
+    "filetime": ("STARTED", "%Y-%m-%dT%H-%M-%S", False),
+    "isotime": ("STARTED_ISO", "%Y-%m-%dT%H:%M:%S", False),
+    "utcfiletime": ("STARTED_UTC", "%Y-%m-%dT%H-%M-%S", True),
+    "utcisotime": ("STARTED_UTC_ISO", "%Y-%m-%dT%H:%M:%S", True),
+}
+_HOME_FOLDERS = {
+    "forgather_config_dir": "~/.config/forgather",
+    "user_data_dir": "~/.local/share",
+    "user_cache_dir": "~/.cache",
+    "user_config_dir": "~/.config",
+    "site_data_dir": "/usr/local/share",
+    "site_config_dir": "/etc/xdg",
+}
+CONSTANTS = ("PROJECT_DIR", "WORKSPACE_ROOT", *(name for name, _, _ in _CLOCKS.values()))
+
+
+class DeferredTexts:
+    """Turns deferred texts into expressions, and collects the constants they need."""
+
+    def __init__(self, imports: Imports, workspace_root: str, pinned: Mapping[str, str]) -> None:
+        self._imports = imports
+        self._workspace_root = workspace_root
+        self._pinned = pinned
+        self._constants: dict[str, Expression] = {}
+
+    @property
+    def constants(self) -> list[tuple[str, Expression]]:
+        """The module's constants, each after those it mentions."""
+        return [(name, self._constants[name]) for name in CONSTANTS if name in self._constants]
+
+    def text(self, node: Deferred, node_id: NodeId) -> Expression:
+        """The expression of a text with deferred parts."""
+        return self._joined(node.parts, node_id)
+
+    def _joined(self, pieces: tuple[str | DeferredExpression, ...], node: NodeId | None) -> Expression:
+        values = [piece if isinstance(piece, str) else self._value(piece) for piece in pieces if piece != ""]
+        if not values:
+            return string("", node)
+        if len(values) == 1:
+            return string(values[0], node) if isinstance(values[0], str) else values[0]
+        if all(isinstance(value, str) or _fits_in_braces(value) for value in values):
+            return Formatted(tuple(values), node)
+        total: Expression | None = None
+        for value in values:
+            term = string(value) if isinstance(value, str) else value
+            total = term if total is None else Binary(total, "+", term, node)
+        assert total is not None, "a text has at least one part"
+        return total
+
+    def _value(self, expression: DeferredExpression) -> Expression:
+        match expression:
+            case DeferredName(name):
+                return self._name(name)
+            case DeferredCall("concat", arguments):
+                return self._joined(arguments, None)
+            case DeferredCall(function, ()) if function in _CLOCKS:
+                return self._clock(function)
+            case DeferredCall(function, arguments) if function in _PATHS:
+                return self._invoke("os", _PATHS[function], *map(self._argument, arguments))
+            case DeferredCall("version", (str() as package,)):
+                return self._version(package)
+            case DeferredCall(function, arguments):
+                return self._folder(function, arguments)
+
+    def _argument(self, argument: DeferredExpression | str) -> Expression:
+        return string(argument) if isinstance(argument, str) else self._value(argument)
+
+    def _name(self, name: str) -> Expression:
+        if name == "project_dir":
+            return self._constant("PROJECT_DIR", name, lambda: self._invoke("os", "os.getcwd"))
+        if name == "workspace_root":
+            return self._constant("WORKSPACE_ROOT", name, self._workspace)
+        if name == "hostname":
+            return self._invoke("socket", "socket.gethostname")
+        raise ValueError(f"deferred name {name!r} has no run-time expression")
+
+    def _workspace(self) -> Expression:
+        joined = self._invoke("os", "os.path.join", self._name("project_dir"), string(self._workspace_root))
+        return self._invoke("os", "os.path.normpath", joined)
+
+    def _clock(self, function: str) -> Expression:
+        constant, layout, is_utc = _CLOCKS[function]
+        utc = (self._invoke("time", "time.gmtime"),) if is_utc else ()
+        return self._constant(constant, function, lambda: self._invoke("time", "time.strftime", string(layout), *utc))
+
+    def _version(self, package: str) -> Expression:
+        if package == "python":
+            return self._invoke("platform", "platform.python_version")
+        return Invoke(
+            self._imports.function("importlib.metadata", "version"), (Argument(string(package)),), is_pure=True
+        )
+
+    def _folder(self, function: str, arguments: tuple[DeferredExpression | str, ...]) -> Expression:
+        if function == "getcwd":
+            return self._invoke("os", "os.getcwd")
+        if function == "user_home_dir":
+            return self._invoke("os", "os.path.expanduser", string("~"))
+        if function not in _HOME_FOLDERS:
+            raise ValueError(f"deferred function {function!r} has no run-time expression")
+        folder = _HOME_FOLDERS[function]
+        path = self._invoke("os", "os.path.expanduser", string(folder)) if folder[0] == "~" else string(folder)
+        if not arguments:
+            return path
+        return self._invoke("os", "os.path.join", path, self._argument(arguments[0]))
+
+    def _invoke(self, module: str, function: str, *values: Expression) -> Expression:
+        bound = self._imports.module(module)
+        name = Name(bound + function.removeprefix(module))
+        return Invoke(name, tuple(Argument(value) for value in values), is_pure=True)
+
+    def _constant(self, constant: str, name: str, make: Callable[[], Expression]) -> Name:
+        if constant not in self._constants:
+            pinned = self._pinned.get(name)
+            self._constants[constant] = make() if pinned is None else string(pinned)
+        return Name(constant)
+
+
+def _fits_in_braces(expression: Expression) -> bool:
+    """Whether it can stand in an f-string of Python 3.11: no double quote, no backslash once printed."""
+    if isinstance(expression, Constant):
+        return expression.text.isalnum() or not set("\\\"'") & set(expression.text[1:-1])
+    return not isinstance(expression, Formatted) and all(_fits_in_braces(part) for part in parts(expression))

@@ -1,0 +1,189 @@
+"""Symbols to imports and the expressions that name them; two things of one name get two names."""
+
+import re
+import sys
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
+from fgc.emit.expression import Argument, Attribute, Expression, Invoke, Name
+from fgc.emit.literal import string
+from fgc.emit.names import Names, identifier, is_identifier
+from fgc.ir import Symbol, SymbolKind
+
+# modules whose functions say little without them: `torch.randn`, `json.loads`
+_SPOKEN = frozenset({"datetime", "json", "math", "operator", "os", "platform", "random", "socket", "sys", "time"})
+_SPOKEN_FUNCTIONS = frozenset({"numpy", "torch"})
+SOURCES = "sources"
+# what generated code may need itself: these names are never given to anything else
+_OWN = {
+    ("typing", "Any"): "Any",
+    ("functools", "partial"): "partial",
+    ("importlib", "import_module"): "import_module",
+    ("importlib.metadata", "version"): "version",
+    **{(module, None): module for module in ("math", "operator", "os", "platform", "socket", "time")},
+}
+OWN_NAMES = frozenset(_OWN.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """`import module as alias`, or `from module import name as alias`."""
+
+    module: str
+    name: str | None
+    alias: str | None
+    section: int  # standard library, installed packages, what lies beside the program
+
+
+class Imports:
+    """Collects the imports of one module."""
+
+    def __init__(
+        self, names: Names, file_module: Callable[[Symbol], str], packages_beside: Collection[str] = ()
+    ) -> None:
+        self._names = names
+        self._beside = {SOURCES, *packages_beside}
+        self._file_module = file_module
+        self._bound: dict[tuple[str, str | None], str] = {}
+        self.constants: dict[str, Expression] = {}
+
+    def callable(self, symbol: Symbol) -> Expression:
+        """The expression that names a callable of a module or file."""
+        module = self._file_module(symbol) if symbol.kind is SymbolKind.FILE else symbol.container
+        head, *rest = symbol.attribute.split(".")
+        return _attributes(self._head(module, head), rest)
+
+    def builtin(self, attribute: str) -> Expression:
+        """A builtin, perhaps dotted: `dict.fromkeys`."""
+        head, *rest = attribute.split(".")
+        if is_identifier(head):
+            return _attributes(Name(head), rest)
+        return _attributes(Name(self.module("builtins")), [head, *rest])
+
+    def function(self, module: str, name: str) -> Name:
+        """`name` of a module, for use under its own name."""
+        return Name(self._bind(module, name))
+
+    def module(self, module: str) -> str:
+        """A whole module, by the name under which the program knows it."""
+        return self._bind(module, None)
+
+    def all(self) -> list[Import]:
+        """Every import, in the order that isort gives them."""
+        found = [
+            Import(module, name, None if bound == (name or module) else bound, self._section(module))
+            for (module, name), bound in self._bound.items()
+        ]
+        return sorted(found, key=_isort_key)
+
+    def register(self, symbols: Iterable[Symbol]) -> None:
+        """Give the callables of a program their names before anything else gets one."""
+        listed = list(symbols)
+        for symbol in listed:
+            if symbol.kind is SymbolKind.BUILTIN:
+                self._names.reserve(symbol.attribute.partition(".")[0])
+        for symbol in listed:
+            if symbol.kind is not SymbolKind.BUILTIN and not is_operator(symbol):
+                self.callable(symbol)
+
+    def _section(self, module: str) -> int:
+        top = module.partition(".")[0]
+        if top in sys.stdlib_module_names:
+            return 0
+        return 2 if top in self._beside else 1
+
+    def _head(self, module: str, name: str) -> Expression:
+        if not all(is_identifier(part) for part in module.split(".")):
+            return (
+                Attribute(self._loaded(module), name, is_pure=True)
+                if is_identifier(name)
+                else _attributes(self._loaded(module), [name])
+            )
+        is_spoken = module in _SPOKEN or (module in _SPOKEN_FUNCTIONS and name.islower())
+        if is_spoken or not is_identifier(name) or (name.islower() and not self._can_bind(module, name)):
+            return _attributes(Name(self.module(module)), [name])
+        return self.function(module, name)
+
+    def _can_bind(self, module: str, name: str) -> bool:
+        return (module, name) in self._bound or self._names.is_free(name)
+
+    def _bind(self, module: str, name: str | None) -> str:
+        key = (module, name)
+        if key in _OWN:
+            return self._bound.setdefault(key, _OWN[key])
+        if key not in self._bound:
+            wish = name or module
+            is_free = self._names.is_free(wish.partition(".")[0] if name is None else wish)
+            is_known_package = name is None and "." in module and self._is_package_bound(module)
+            if is_free or is_known_package:
+                self._bound[key] = wish
+                self._names.reserve(wish.partition(".")[0])
+            else:
+                self._bound[key] = self._alias(module, name)
+        return self._bound[key]
+
+    def _is_package_bound(self, module: str) -> bool:
+        top = module.partition(".")[0]
+        return any(
+            name is None and bound.partition(".")[0] == top == known.partition(".")[0]
+            for (known, name), bound in self._bound.items()
+        )
+
+    def _alias(self, module: str, name: str | None) -> str:
+        """`OptimAdamW` for a second AdamW, from torch.optim; `os_path` for a module."""
+        if name is None:
+            return self._names.fresh(module.replace(".", "_"))
+        package = module.rpartition(".")[2]
+        if name[:1].isupper():
+            wish = "".join(part[:1].upper() + part[1:] for part in package.split("_")) + name
+            if self._names.is_free(wish):
+                return self._names.reserve(wish)
+            number = 2
+            while not self._names.is_free(f"{name}{number}"):
+                number += 1
+            return self._names.reserve(f"{name}{number}")
+        return self._names.fresh(f"{package}_{name}")
+
+    def _loaded(self, module: str) -> Expression:
+        """A module whose name is no Python name, loaded into a constant."""
+        for name, value in self.constants.items():
+            if isinstance(value, Invoke) and value.arguments[0].value == string(module):
+                return Name(name)
+        load = self.function("importlib", "import_module")
+        name = self._names.fresh(identifier(module))
+        self.constants[name] = Invoke(load, (Argument(string(module)),), is_pure=True)
+        return Name(name)
+
+
+def _attributes(value: Expression, names: list[str]) -> Expression:
+    for name in names:
+        if is_identifier(name):
+            value = Attribute(value, name, is_pure=True)
+        else:
+            value = Invoke(Name("getattr"), (Argument(value), Argument(string(name))), is_pure=True)
+    return value
+
+
+def _isort_key(item: Import) -> tuple[object, ...]:
+    name = item.name or ""
+    kind = 0 if len(name) > 1 and name.isupper() else 1 if name[:1].isupper() else 2
+    return (
+        item.section,
+        item.name is not None,
+        _natural(item.module.lower()),
+        _natural(item.module),
+        item.name is not None and item.alias is not None,
+        kind,
+        _natural(name.lower()),
+        _natural(name),
+    )
+
+
+def _natural(text: str) -> list[tuple[int, int, str]]:
+    parts = re.split(r"(\d+)", text)
+    return [(1, int(part), "") if part.isdigit() else (2, 0, part) for part in parts if part]
+
+
+def is_operator(symbol: Symbol) -> bool:
+    """Whether calls of it may become operators, so that nothing is imported."""
+    return symbol.kind is SymbolKind.MODULE and symbol.container == "operator"

@@ -1,0 +1,85 @@
+"""Scalars to the text of Python literals, exactly."""
+
+import math
+
+from fgc.emit.expression import Constant, Expression, Lines, Name, Unary
+from fgc.ir import NodeId, Scalar
+
+_MAX_DIGITS = 4000  # Python refuses to read or print decimal integers of more than 4300 digits
+_LINE = 88  # a string that cannot fit on a line of its own is split
+_PIECE = 64
+_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def literal(value: Scalar, node: NodeId | None = None) -> Expression:
+    """A literal for a scalar; infinities and nan are the caller's, who knows what is imported."""
+    match value:
+        case None | bool():
+            return Constant(repr(value), node)
+        case int():
+            return Constant(_integer(value), node, value < 0)
+        case float():
+            assert math.isfinite(value), "a non-finite float is no literal"
+            return Constant(_float(value), node, math.copysign(1.0, value) < 0)
+        case str():
+            return string(value, node)
+
+
+def non_finite(value: float, math_module: str, node: NodeId | None = None) -> Expression:
+    """`math.inf`, `-math.inf` or `math.nan`."""
+    if math.isnan(value):
+        return Name(f"{math_module}.nan")
+    infinity = Name(f"{math_module}.inf")
+    return infinity if value > 0 else Unary("-", infinity, node)
+
+
+def string(value: str, node: NodeId | None = None) -> Expression:
+    """A string; one that fits on no line becomes adjacent pieces that break where its own lines and words do."""
+    quoted = quote(value)
+    if len(quoted) <= _LINE:
+        return Constant(quoted, node)
+    pieces = tuple(quote(piece) for piece in _pieces(value))
+    return Lines(pieces, node) if len(pieces) > 1 else Constant(quoted, node)
+
+
+def quote(value: str) -> str:
+    """A string literal, with double quotes unless single ones save backslashes."""
+    mark = "'" if '"' in value and "'" not in value else '"'
+    return mark + escape(value).replace(mark, "\\" + mark) + mark
+
+
+def escape(value: str) -> str:
+    """Text as it stands inside a literal, its quotes untouched."""
+    return "".join(_escaped(character) for character in value)
+
+
+def _escaped(character: str) -> str:
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+
+
+def _integer(value: int) -> str:
+    if value.bit_length() <= 3 * _MAX_DIGITS:
+        return str(value)
+    digits = f"{abs(value):X}"
+    return ("-" if value < 0 else "") + "0x" + digits
+
+
+def _float(value: float) -> str:
+    mantissa, exponent_mark, exponent = repr(value).partition("e")
+    return mantissa + exponent_mark + str(int(exponent)) if exponent else mantissa
+
+
+def _pieces(value: str) -> list[str]:
+    found: list[str] = []
+    for line in value.splitlines(keepends=True):
+        rest = line
+        while len(rest) > _PIECE:
+            cut = rest.rfind(" ", 0, _PIECE) + 1
+            if cut == 0:
+                break
+            found.append(rest[:cut])
+            rest = rest[cut:]
+        found.append(rest)
+    return found

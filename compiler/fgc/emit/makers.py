@@ -1,0 +1,69 @@
+"""Factories and partials that are mentioned more than once: written twice if short, else made by a function."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fgc.emit.expression import Argument, Define, Expression, Invoke, Name, Return
+from fgc.emit.inline import reads_better_shared
+from fgc.emit.measure import is_atom
+from fgc.emit.scope import Scope
+from fgc.emit.sharing import evaluated
+from fgc.emit.steps import Steps
+from fgc.ir import Call, CallKind, NodeId
+
+if TYPE_CHECKING:
+    from fgc.emit.construct import Construction
+
+
+def repeated(
+    construction: "Construction", node: NodeId, scope: Scope, make: Callable[[Scope], Steps[Expression]]
+) -> Steps[Expression]:
+    """A new value of a node; `make` builds its expression in a scope."""
+    known = scope.find_maker(node)
+    if known is not None:
+        return Invoke(known, (), node)
+    home = scope.home
+    if not construction.sharing.is_mentioned_again(node) or not _can_be_function(construction, node, home):
+        return (yield make(scope))
+    for part in construction.sharing.once_parts(node):
+        yield construction.value(part, home)
+    body = Scope(home, is_per_call=True)
+    made = yield make(body)
+    if not body.statements and not reads_better_shared(made):
+        return made
+    if not body.statements and _is_same_each_time(made):
+        return home.bind(node, construction.assign(made, node, home))
+    name = Name(construction.names.fresh(f"new_{construction.wish(node)}"))
+    home.statements.append(Define(name.text, (), "Any", (*body.statements, Return(made)), node))
+    return Invoke(home.bind_maker(node, name), (), node)
+
+
+def _is_same_each_time(made: Expression) -> bool:
+    """Whether nobody can tell two of it apart: a `functools.partial` of names and constants."""
+    match made:
+        case Invoke(arguments=(_, *given), is_pure=True):
+            return all(_is_fixed(argument) for argument in given)
+        case _:
+            return False
+
+
+def _is_fixed(argument: Argument) -> bool:
+    return is_atom(argument.value) and not argument.star
+
+
+def _can_be_function(construction: "Construction", node: NodeId, home: Scope) -> bool:
+    """Whether what is built once inside comes before anything that runs code, so that it can be built first."""
+    has_run = False
+    stack: list[tuple[NodeId, bool]] = [(node, False)]
+    while stack:
+        current, is_finished = stack.pop()
+        value = construction.graph[current]
+        if is_finished:
+            has_run |= isinstance(value, Call) and value.kind is CallKind.FACTORY
+        elif construction.sharing.is_once(current):
+            if has_run and home.find(current) is None:
+                return False
+        else:
+            stack.append((current, True))
+            stack.extend((child, False) for child in reversed(evaluated(construction.graph, current)))
+    return True

@@ -1,0 +1,63 @@
+"""Names of templates to names of Python: identifiers that clash with nothing."""
+
+import builtins
+import keyword
+import re
+import unicodedata
+
+_BUILTINS = frozenset(dir(builtins))
+_VERBS = ("load_", "get_", "make_", "create_", "build_", "construct_")
+
+
+class Names:
+    """The names taken in one generated module; nothing is shadowed, so every name means one thing."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def reserve(self, name: str) -> str:
+        self._taken.add(name)
+        return name
+
+    def is_free(self, name: str) -> bool:
+        return name not in self._taken and name not in _BUILTINS and not keyword.iskeyword(name)
+
+    def fresh(self, wish: str) -> str:
+        """The wished name, or the nearest free one."""
+        name = identifier(wish)
+        if self.is_free(name):
+            return self.reserve(name)
+        if self.is_free(f"{name}_") and (name in _BUILTINS or keyword.iskeyword(name)):
+            return self.reserve(f"{name}_")
+        number = 2
+        while not self.is_free(f"{name}_{number}"):
+            number += 1
+        return self.reserve(f"{name}_{number}")
+
+
+def identifier(text: str) -> str:
+    """An identifier in lower case that resembles the text; keywords are left to `Names`."""
+    name = snake_case(re.sub(r"\W+", "_", unicodedata.normalize("NFKC", text)).strip("_"))
+    if name.isidentifier():
+        return name
+    return f"n{name}" if name and f"n{name}".isidentifier() else "value"
+
+
+def is_identifier(text: str) -> bool:
+    """Whether the text can be written as a name: an identifier in normal form, and no keyword."""
+    return text.isidentifier() and not keyword.iskeyword(text) and unicodedata.normalize("NFKC", text) == text
+
+
+def snake_case(text: str) -> str:
+    """`TrainingScript` to `training_script`, `AdamW` to `adamw`, `HTTPServer` to `http_server`."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", text)
+    return spaced.lower()
+
+
+def name_of_result(function: str) -> str:
+    """What to call the result of a function or class: `load_dataset` gives a `dataset`."""
+    name = snake_case(function)
+    for verb in _VERBS:
+        if name.startswith(verb) and len(name) > len(verb):
+            return name.removeprefix(verb)
+    return name

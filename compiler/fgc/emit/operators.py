@@ -1,0 +1,139 @@
+"""Calls of builtin helpers and of `operator` to the operators and expressions they are.
+
+A call that has not the plain form of its operator stays a call, so that it fails, or works, as the function does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fgc.emit.expression import (
+    Argument,
+    Attribute,
+    Binary,
+    Constant,
+    DictDisplay,
+    Expression,
+    Invoke,
+    Item,
+    ListDisplay,
+    Name,
+    TupleDisplay,
+    Unary,
+)
+from fgc.emit.imports import Imports
+from fgc.emit.literal import string
+from fgc.emit.measure import has_effect
+from fgc.emit.names import is_identifier
+from fgc.ir import NodeId, Symbol, SymbolKind
+
+_BINARY = {
+    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**", "matmul": "@",
+    "and_": "&", "or_": "|", "xor": "^", "lshift": "<<", "rshift": ">>",
+    "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "is_": "is", "is_not": "is not",
+}  # fmt: skip
+_UNARY = {"neg": "-", "pos": "+", "invert": "~", "inv": "~", "not_": "not"}
+_METHODS = ("items", "keys", "values")
+_CONTAINERS = {"named_list": "list", "named_tuple": "tuple", "named_dict": "dict"}
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The evaluated arguments of a call; keywords are strings, not always identifiers."""
+
+    positional: tuple[Expression, ...]
+    keywords: tuple[tuple[str, Expression], ...]
+
+    def written(self) -> tuple[Argument, ...]:
+        """As they stand between brackets; keywords that are no names are spread from mappings."""
+        written = [Argument(value) for value in self.positional]
+        odd: list[tuple[Expression | None, Expression]] = []
+        for name, value in self.keywords:
+            if is_identifier(name):
+                if odd:
+                    written.append(Argument(DictDisplay(tuple(odd)), star="**"))
+                    odd = []
+                written.append(Argument(value, keyword=name))
+            else:
+                odd.append((string(name), value))
+        if odd:
+            written.append(Argument(DictDisplay(tuple(odd)), star="**"))
+        return tuple(written)
+
+
+def callee(symbol: Symbol, imports: Imports) -> Expression:
+    """A callable as a value, for `functools.partial` and for calls that are no operators."""
+    if symbol.kind is not SymbolKind.BUILTIN:
+        return imports.callable(symbol)
+    name = symbol.attribute
+    if name in _CONTAINERS:
+        return Name(_CONTAINERS[name])
+    if name in _METHODS:
+        maker = Attribute(Name(imports.module("operator")), "methodcaller", is_pure=True)
+        return Invoke(maker, (Argument(string(name)),), is_pure=True)
+    if name in ("getitem", "call"):
+        return Attribute(Name(imports.module("operator")), name, is_pure=True)
+    return imports.builtin(name)
+
+
+def call(symbol: Symbol, given: Arguments, imports: Imports, node: NodeId) -> Expression:
+    """The expression for a call."""
+    special: Expression | None = None
+    if symbol.kind is SymbolKind.BUILTIN:
+        special = _builtin(symbol.attribute, given, node)
+    elif symbol.container == "operator" and symbol.kind is SymbolKind.MODULE:
+        special = _operator(symbol.attribute, given, node)
+    return special or Invoke(callee(symbol, imports), given.written(), node)
+
+
+def _builtin(name: str, given: Arguments, node: NodeId) -> Expression | None:
+    match name, given.positional:
+        case "call", (function, *rest):
+            return Invoke(function, Arguments(tuple(rest), given.keywords).written(), node)
+        case "named_dict", ():
+            return DictDisplay(tuple((string(key), value) for key, value in given.keywords), node)
+        case _ if given.keywords:
+            return None
+        case "items" | "keys" | "values", (value,):
+            return Invoke(Attribute(value, name), (), node)
+        case "getitem", (value, index):
+            return Item(value, index, node)
+        case "getattr", (value, Constant() as attribute):
+            return _attribute(value, attribute, node)
+        case ("named_list", ()):
+            return ListDisplay((), node)
+        case ("named_tuple", ()):
+            return TupleDisplay((), node)
+        case ("named_list", (ListDisplay() as display,)):
+            return ListDisplay(display.items, node)
+        case ("named_tuple", (ListDisplay() as display,)):
+            return TupleDisplay(display.items, node)
+    return None
+
+
+def _attribute(value: Expression, attribute: Constant, node: NodeId) -> Expression | None:
+    name = attribute.text.strip("\"'")
+    return Attribute(value, name, node) if is_identifier(name) and attribute.text[0] in "\"'" else None
+
+
+def _operator(name: str, given: Arguments, node: NodeId) -> Expression | None:
+    match name, given.positional:
+        case "call", (function, *rest):
+            return Invoke(function, Arguments(tuple(rest), given.keywords).written(), node)
+        case _ if given.keywords:
+            return None
+        case "getitem", (value, index):
+            return Item(value, index, node)
+        case "truth", (value,):
+            return Invoke(Name("bool"), (Argument(value),), node)
+        case "contains", (container, item) if not (has_effect(container) and has_effect(item)):
+            return Binary(item, "in", container, node)
+        case _, (left, right) if name in _BINARY and not _is_literal_identity(name, given.positional):
+            return Binary(left, _BINARY[name], right, node)
+        case _, (operand,) if name in _UNARY:
+            return Unary(_UNARY[name], operand, node)
+    return None
+
+
+def _is_literal_identity(name: str, operands: Sequence[Expression]) -> bool:
+    """`is` with a literal is a syntax warning of Python: only singletons of the language may stand there."""
+    return name in ("is_", "is_not") and any(not isinstance(operand, Name) for operand in operands)

@@ -1,0 +1,68 @@
+"""`!var` nodes to the parameters of the generated function."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fgc.emit.names import Names
+from fgc.ir import Deferred, Graph, Literal, NodeId, Var
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A parameter: its Python name, the annotation, and how it gets a value that is not given.
+
+    `default` is a literal's node; `is_optional` without one means that a statement finds the value at its first need.
+    """
+
+    name: str
+    annotation: str
+    default: NodeId | None
+    is_optional: bool
+    is_single: bool
+
+
+class Parameters:
+    """The variables that some targets need, by their names in the configuration."""
+
+    def __init__(self, graph: Graph, order: Sequence[NodeId], names: Names) -> None:
+        nodes: dict[str, list[Var]] = {}
+        for node_id in order:
+            node = graph[node_id]
+            if isinstance(node, Var):
+                nodes.setdefault(node.name, []).append(node)
+        self.by_name = {name: _variable(graph, names.fresh(name), found) for name, found in nodes.items()}
+
+    def __getitem__(self, name: str) -> Variable:
+        return self.by_name[name]
+
+    @property
+    def in_order(self) -> list[Variable]:
+        """Those that must be given first."""
+        return sorted(self.by_name.values(), key=lambda variable: variable.is_optional)
+
+    @property
+    def needs_missing(self) -> bool:
+        """Whether the program must tell a parameter that is not given from one that is None."""
+        return any(variable.is_optional and variable.default is None for variable in self.by_name.values())
+
+
+def _variable(graph: Graph, name: str, nodes: Sequence[Var]) -> Variable:
+    defaults = [node.default for node in nodes if node.default is not None]
+    if len(defaults) < len(nodes):
+        return Variable(name, "Any", None, False, False)
+    first = graph[defaults[0]]
+    if isinstance(first, Literal | Deferred) and all(_same(first, graph[default]) for default in defaults):
+        return Variable(name, _annotation(first), defaults[0], True, True)
+    return Variable(name, "Any", None, True, len(nodes) == 1)
+
+
+def _same(first: object, other: object) -> bool:
+    if isinstance(first, Literal) and isinstance(other, Literal):
+        return type(first.value) is type(other.value) and repr(first.value) == repr(other.value)
+    return isinstance(first, Deferred) and isinstance(other, Deferred) and first.parts == other.parts
+
+
+def _annotation(default: Literal | Deferred) -> str:
+    if isinstance(default, Deferred):
+        return "str"
+    return "Any" if default.value is None else type(default.value).__name__

@@ -1,0 +1,66 @@
+"""Partials to callables: `functools.partial` where that is exact, else a function.
+
+A function is needed when something is evaluated at every call: an argument that contains a factory, or a latent
+mapping. All else is evaluated once, at hand-over, in written order.
+"""
+
+from typing import TYPE_CHECKING
+
+from fgc.emit import latent, operators
+from fgc.emit.expression import Argument, Define, DictDisplay, Expression, Invoke, Lambda, Name, Parameter, Return
+from fgc.emit.measure import is_atom
+from fgc.emit.scope import Scope
+from fgc.emit.sharing import arguments
+from fgc.emit.steps import Steps
+from fgc.ir import Call, NodeId
+
+if TYPE_CHECKING:
+    from fgc.emit.construct import Construction
+
+_PARAMETERS = (Parameter("*args", "Any"), Parameter("**kwargs", "Any"))
+
+
+def handed_over(construction: "Construction", call: Call, node: NodeId, scope: Scope) -> Steps[Expression]:
+    """The callable that a partial is."""
+    if construction.sharing.is_late(call):
+        return (yield _late(construction, call, node, scope))
+    given, _ = yield construction.arguments(call, scope)
+    function = operators.callee(call.callee, construction.imports)
+    if not given.positional and not given.keywords and isinstance(function, Name):
+        return function
+    partial = construction.imports.function("functools", "partial")
+    return Invoke(partial, (Argument(function), *given.written()), node, is_pure=True)
+
+
+def _late(construction: "Construction", call: Call, node: NodeId, scope: Scope) -> Steps[Expression]:
+    fixed = yield _evaluate_once(construction, call, scope)
+    body = Scope(scope, is_per_call=True)
+    given, late = yield construction.arguments(call, body, fixed)
+    pairs = latent.keyword_pairs(given, late)
+    keywords = DictDisplay((*pairs, (None, Name("kwargs")))) if pairs else Name("kwargs")
+    written = [Argument(value) for value in given.positional]
+    function = operators.callee(call.callee, construction.imports)
+    invoke = Invoke(function, (*written, Argument(Name("args"), star="*"), Argument(keywords, star="**")), node)
+    if not body.statements:
+        return Lambda(("*args", "**kwargs"), invoke, node)
+    name = construction.names.fresh(construction.wish(node))
+    scope.statements.append(Define(name, _PARAMETERS, "Any", (*body.statements, Return(invoke)), node))
+    return Name(name)
+
+
+def _evaluate_once(construction: "Construction", call: Call, scope: Scope) -> Steps[dict[int, Expression]]:
+    """What is not evaluated per call, now and in order; the arguments among it by position."""
+    sharing = construction.sharing
+    fixed: dict[int, Expression] = {}
+    names = [*(None for _ in call.positional), *(keyword.name for keyword in call.keywords)]
+    for position, child in enumerate(arguments(call)):
+        if sharing.is_per_call(child):
+            for part in sharing.once_parts(child):
+                yield construction.value(part, scope)
+            continue
+        value = yield construction.value(child, scope)
+        fixed[position] = value if is_atom(value) else construction.assign(value, child, scope, names[position])
+    if call.latent is not None:
+        for part in sharing.once_parts(call.latent):
+            yield construction.value(part, scope)
+    return fixed

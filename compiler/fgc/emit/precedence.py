@@ -1,0 +1,45 @@
+"""How tightly expressions bind: where parentheses are needed."""
+
+from fgc.emit.expression import Attribute, Binary, Conditional, Constant, Expression, Invoke, Item, Lambda, Unary
+
+LAMBDA, CONDITIONAL, NOT, COMPARISON, OR, XOR, AND, SHIFT, SUM, PRODUCT, SIGN, POWER, NUMBER, PRIMARY, ATOM = range(15)
+ARGUMENT = LAMBDA  # anything may stand as an argument or an item
+
+_LEVELS = {
+    "|": OR, "^": XOR, "&": AND, "<<": SHIFT, ">>": SHIFT, "+": SUM, "-": SUM,
+    "*": PRODUCT, "/": PRODUCT, "//": PRODUCT, "%": PRODUCT, "@": PRODUCT, "**": POWER,
+}  # fmt: skip
+
+
+def level(value: Expression) -> int:
+    """The binding strength of an expression's outermost part."""
+    match value:
+        case Lambda():
+            return LAMBDA
+        case Conditional():
+            return CONDITIONAL
+        case Unary(operator):
+            return NOT if operator == "not" else SIGN
+        case Binary(_, operator, _):
+            return _LEVELS.get(operator, COMPARISON)
+        case Constant(text, _, is_signed):
+            # `5.real` is no Python: a number takes parentheses before a dot
+            return SIGN if is_signed else NUMBER if text[0].isdigit() else ATOM
+        case Attribute() | Item() | Invoke():
+            return PRIMARY
+        case _:
+            return ATOM
+
+
+def operand_levels(value: Unary | Binary) -> tuple[int, ...]:
+    """The lowest levels of the operands that need no parentheses."""
+    own = level(value)
+    match value:
+        case Unary():
+            return (own,)
+        case Binary(_, "**", _):
+            return (NUMBER, SIGN)
+        case _ if own == COMPARISON:
+            return (own + 1, own + 1)
+        case _:
+            return (own, own + 1)

@@ -1,0 +1,245 @@
+"""A graph to a Python program: plan, build, lay out, check (language.md, section 8).
+
+Nothing here runs what it generates, and nothing reads the disk except through the given functions.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from fgc.diagnostics import Diagnostic, Outcome, did_you_mean
+from fgc.emit.build_functions import BuildContext, expand
+from fgc.emit.construct import Construction
+from fgc.emit.deferred import CONSTANTS, DeferredTexts
+from fgc.emit.expression import (
+    Attribute,
+    Define,
+    DictDisplay,
+    Evaluate,
+    Expression,
+    Invoke,
+    Name,
+    Parameter,
+    Return,
+    Statement,
+)
+from fgc.emit.imports import OWN_NAMES, Imports
+from fgc.emit.linemap import line_nodes
+from fgc.emit.literal import string
+from fgc.emit.measure import is_atom, width
+from fgc.emit.module import LINE_WIDTH, ModuleParts, render, section_comments
+from fgc.emit.names import Names
+from fgc.emit.parameters import Parameters
+from fgc.emit.paths import TargetPaths
+from fgc.emit.scope import Scope
+from fgc.emit.sharing import Sharing
+from fgc.emit.source_files import LocalFile, SourceFiles
+from fgc.emit.steps import Steps, finish
+from fgc.emit.variables import MISSING
+from fgc.ir import Call, Deferred, Graph, NodeId
+from fgc.text import Origin, Source
+
+_RESERVED = (*OWN_NAMES, *CONSTANTS, MISSING, "args", "kwargs", "main", "construct")
+
+
+@dataclass(frozen=True, slots=True)
+class EmitOptions:
+    """How a program is written.
+
+    `summary` and `template` make the docstring. `read` gives the text of a file that the configuration names, by its
+    path there; without it local files are listed and not copied. `pinned` replaces deferred names by values.
+    `workspace_root` is relative to the project's folder.
+    """
+
+    summary: str = "Construct the objects of a configuration."
+    template: str = "a configuration"
+    run_method: str | None = None
+    is_formatted: bool = True
+    read: Callable[[str], Source | None] | None = None
+    component_folders: Sequence[str] = ()
+    pinned: Mapping[str, str] = field(default_factory=dict)
+    workspace_root: str = "."
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a generated line comes from, and the path of its object from a target."""
+
+    origin: Origin
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A generated module.
+
+    `function` is what to call, with `parameters` by their names in the configuration. `files` are to be written
+    beside the program; `local_files` lists the files of the configuration that it imports.
+    """
+
+    text: str
+    function: str
+    targets: tuple[str, ...]
+    lines: Mapping[int, Place]
+    imports: tuple[str, ...]
+    parameters: Mapping[str, str]
+    files: Mapping[str, str]
+    local_files: tuple[LocalFile, ...]
+
+
+def emit_script(graph: Graph, target: str = "main", *, options: EmitOptions | None = None) -> Outcome[Program | None]:
+    """A program that constructs one target when it is started, and calls `options.run_method` on it if there is one."""
+    return _emit(graph, [target], options or EmitOptions(), is_script=True)
+
+
+def emit_program(
+    graph: Graph, targets: Sequence[str], *, options: EmitOptions | None = None
+) -> Outcome[Program | None]:
+    """A module whose function `construct` returns one target, or a mapping of several, in document order."""
+    return _emit(graph, targets, options or EmitOptions(), is_script=False)
+
+
+def _emit(graph: Graph, targets: Sequence[str], options: EmitOptions, *, is_script: bool) -> Outcome[Program | None]:
+    unknown = [_unknown_target(graph, name) for name in targets if name not in graph.targets]
+    if unknown:
+        return Outcome(None, tuple(unknown))
+    ordered = [name for name in graph.targets if name in set(targets)]
+    read = options.read or (lambda path: None)
+    expanded = expand(graph, ordered, BuildContext(read, options.component_folders, options.template))
+    if expanded.diagnostics:
+        return Outcome(None, expanded.diagnostics)
+    return _Emitter(expanded.value.graph, ordered, options, expanded.value.files).emit(is_script)
+
+
+class _Emitter:
+    """The state of one emission."""
+
+    def __init__(self, graph: Graph, targets: Sequence[str], options: EmitOptions, files: Mapping[str, str]) -> None:
+        self.graph = graph
+        self.targets = targets
+        self.options = options
+        self.files = files
+        self.names = Names()
+        self.sharing = Sharing(graph, targets)
+        self.sources = SourceFiles(_text_reader(options.read))
+        packages = frozenset(path.partition("/")[0] for path in files)
+        self.imports = Imports(self.names, self.sources.module, packages)
+        self.texts = DeferredTexts(self.imports, options.workspace_root, options.pinned)
+
+    def emit(self, is_script: bool) -> Outcome[Program | None]:
+        self._reserve()
+        parameters = Parameters(self.graph, self.sharing.order, self.names)
+        construction = Construction(
+            self.sharing, names=self.names, imports=self.imports, texts=self.texts, parameters=parameters
+        )
+        scope = Scope()
+        last = finish(self._script(construction, scope) if is_script else self._module(construction, scope))
+        signature = [self._parameter(construction, name) for name in parameters.by_name]
+        signature.sort(key=lambda parameter: parameter.default is not None)
+        body: list[Statement] = [*scope.statements, last]
+        returns = "None" if is_script else "Any" if len(self.targets) == 1 else "dict[str, Any]"
+        function = Define("main" if is_script else "construct", tuple(signature), returns, tuple(body))
+        return self._program(function, parameters, is_script)
+
+    def _reserve(self) -> None:
+        """Take the names of imports and of builtins that the program calls before any variable can."""
+        for name in _RESERVED:
+            self.names.reserve(name)
+        self.sources.add_all(self.graph, self.sharing.order)
+        self.imports.register(
+            node.callee for node_id in self.sharing.document_order if isinstance(node := self.graph[node_id], Call)
+        )
+
+    def _script(self, construction: Construction, scope: Scope) -> Steps[Statement]:
+        root = self.sharing.roots[0]
+        value = yield construction.value(root, scope)
+        method = self.options.run_method
+        if method is None:
+            return Evaluate(value)
+        if width(value) > LINE_WIDTH - len(method) - 8 and not is_atom(value):
+            value = construction.assign(value, root, scope)
+        return Evaluate(Invoke(Attribute(value, method), (), root))
+
+    def _module(self, construction: Construction, scope: Scope) -> Steps[Statement]:
+        if len(self.sharing.roots) == 1:
+            return Return((yield construction.value(self.sharing.roots[0], scope)))
+        values = yield construction.ordered(self.sharing.roots, scope, wishes=self.targets)
+        return Return(DictDisplay(tuple(zip(map(string, self.targets), values, strict=True))))
+
+    def _parameter(self, construction: Construction, name: str) -> Parameter:
+        variable = construction.parameters[name]
+        if not variable.is_optional:
+            return Parameter(variable.name, variable.annotation)
+        if variable.default is None:
+            return Parameter(variable.name, variable.annotation, Name(MISSING))
+        node = self.graph[variable.default]
+        default = (
+            self.texts.text(node, variable.default)
+            if isinstance(node, Deferred)
+            else construction.scalar(getattr(node, "value", None), variable.default)
+        )
+        return Parameter(variable.name, variable.annotation, default)
+
+    def _program(self, function: Define, parameters: Parameters, is_script: bool) -> Outcome[Program | None]:
+        if self._needs_any(function):
+            self.imports.function("typing", "Any")
+        constants: list[tuple[str, Expression]] = [*self.texts.constants, *self.imports.constants.items()]
+        if parameters.needs_missing:
+            constants.append((MISSING, Invoke(Name("object"), ())))
+        blocks = {node: self.graph[node].origin.block for node in self.sharing.order}
+        imports = self.imports.all()
+        module = ModuleParts(
+            docstring=f"{self.options.summary}\n\nGenerated by fgc from {self.options.template}: edit that, then run"
+            " `fgc build`.\n",
+            imports=imports,
+            constants=constants,
+            functions=[function],
+            sections=section_comments(function, blocks),
+            entry=function.name if is_script else None,
+        )
+        text, tree = render(module, is_formatted=self.options.is_formatted)
+        program = Program(
+            text=text,
+            function=function.name,
+            targets=tuple(self.targets),
+            lines=self._places(line_nodes(tree, [function])),
+            imports=tuple(dict.fromkeys(item.module for item in imports)),
+            parameters={name: variable.name for name, variable in parameters.by_name.items()},
+            files={**self.files, **self.sources.files},
+            local_files=tuple(self.sources.local.values()),
+        )
+        return Outcome(program, tuple(self.sources.diagnostics))
+
+    def _needs_any(self, function: Define) -> bool:
+        annotations = [function.returns, *(parameter.annotation for parameter in function.parameters)]
+        return any("Any" in (annotation or "") for annotation in annotations) or any(map(_is_function, function.body))
+
+    def _places(self, nodes: Mapping[int, NodeId]) -> dict[int, Place]:
+        paths = TargetPaths(self.graph, self.targets)
+        return {line: Place(self.graph[node].origin, paths.path(node)) for line, node in sorted(nodes.items())}
+
+
+def _is_function(statement: Statement) -> bool:
+    return isinstance(statement, Define) or any(map(_is_function, getattr(statement, "body", ())))
+
+
+def _unknown_target(graph: Graph, name: str) -> Diagnostic:
+    help = did_you_mean(name, graph.targets) or f"the targets are {', '.join(f'`{known}`' for known in graph.targets)}"
+    return Diagnostic.at(_whole(graph), "FGC410", f"unknown target `{name}`", help=help)
+
+
+def _whole(graph: Graph) -> Origin:
+    """Some place in the configuration: its first target."""
+    for name, node in graph.targets.items():
+        return graph.target_origins.get(name, graph[node].origin)
+    return next(iter(graph.nodes.values())).origin
+
+
+def _text_reader(read: Callable[[str], Source | None] | None) -> Callable[[str], str | None] | None:
+    if read is None:
+        return None
+
+    def text(path: str) -> str | None:
+        source = read(path)
+        return None if source is None else source.text
+
+    return text

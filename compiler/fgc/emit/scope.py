@@ -1,0 +1,61 @@
+"""Where generated statements go, and which nodes have a variable there."""
+
+from fgc.emit.expression import Assign, Branch, Define, Evaluate, Expression, Name, Return, Statement
+from fgc.emit.measure import has_effect
+from fgc.ir import NodeId
+
+
+class Scope:
+    """A function's body, or the body of an `if`; it sees the variables of the scopes around it."""
+
+    def __init__(self, around: "Scope | None" = None, *, is_per_call: bool = False) -> None:
+        self.statements: list[Statement] = []
+        self._around = around
+        self._is_per_call = is_per_call
+        self._values: dict[NodeId, Expression] = {}
+        self._makers: dict[NodeId, Name] = {}
+
+    @property
+    def home(self) -> "Scope":
+        """The scope whose statements run once: where what is built once belongs."""
+        return self._around.home if self._is_per_call and self._around is not None else self
+
+    def bind(self, node: NodeId, value: Expression) -> Expression:
+        """Remember the value of a node: a variable or a constant."""
+        self._values[node] = value
+        return value
+
+    def find(self, node: NodeId) -> Expression | None:
+        """The value of a node that was built before."""
+        if node in self._values:
+            return self._values[node]
+        return None if self._around is None else self._around.find(node)
+
+    def bind_maker(self, node: NodeId, function: Name) -> Name:
+        """Remember the function that makes a new value of a node."""
+        self._makers[node] = function
+        return function
+
+    def find_maker(self, node: NodeId) -> Name | None:
+        """The function that makes a new value of a node."""
+        if node in self._makers:
+            return self._makers[node]
+        return None if self._around is None else self._around.find_maker(node)
+
+    def mark(self) -> int:
+        """The place of the next statement."""
+        return len(self.statements)
+
+    def acted_since(self, mark: int) -> bool:
+        """Whether statements that run code of others came after a mark."""
+        return any(_acts(statement) for statement in self.statements[mark:])
+
+
+def _acts(statement: Statement) -> bool:
+    match statement:
+        case Define():
+            return False
+        case Assign() | Return() | Evaluate():
+            return has_effect(statement.value)
+        case Branch():
+            return any(_acts(inner) for inner in statement.body)

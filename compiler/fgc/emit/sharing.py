@@ -1,0 +1,144 @@
+"""How often and when each node of a graph is evaluated (language.md, section 8).
+
+*Once* nodes have one value per call of the program: singletons, variables, and plain lists and mappings that are
+mentioned more than once. All others are part of the expression around them and evaluated with it.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from fgc.ir import Call, CallKind, Deferred, DictNode, Graph, ListNode, Literal, NodeId, Var, reachable
+
+_UNNAMED = (None, True, False, "")  # nobody reads these better under a name
+
+
+class Sharing:
+    """Facts about the nodes that some targets need."""
+
+    def __init__(self, graph: Graph, targets: Sequence[str]) -> None:
+        self.graph = graph
+        self.roots = tuple(graph.targets[name] for name in targets)
+        self.order = _topological(graph, self.roots)
+        self._mentions = _mentions(graph)
+        self._per_call: dict[NodeId, bool] = {}
+        for node in reversed(self.order):
+            self._per_call[node] = self._contains_factory(node)
+        self._weights = self._weigh()
+
+    @property
+    def document_order(self) -> Iterator[NodeId]:
+        """The nodes in written order."""
+        return reachable(self.graph, self.roots)
+
+    def is_once(self, node: NodeId) -> bool:
+        """Whether all mentions give the same object."""
+        value = self.graph[node]
+        match value:
+            case Call():
+                return value.kind is CallKind.SINGLETON
+            case Var():
+                return True
+            case ListNode() | DictNode():
+                return self._mentions[node] > 1
+            case Literal():
+                return self._mentions[node] > 1 and node in self.graph.hints and value.value not in _UNNAMED
+            case Deferred():
+                return self._mentions[node] > 1
+
+    def is_repeated(self, node: NodeId) -> bool:
+        """Whether the program needs its value in more than one place, or more than one time."""
+        return self._weights[node] > 1
+
+    def is_mentioned_again(self, node: NodeId) -> bool:
+        """Whether the configuration mentions it more than once."""
+        return self._mentions[node] > 1
+
+    def is_per_call(self, node: NodeId) -> bool:
+        """Whether, as an argument of a partial, it is evaluated at every call: a factory is part of it."""
+        return self._per_call[node]
+
+    def is_late(self, call: Call) -> bool:
+        """Whether a partial has to evaluate something when it is called."""
+        return call.latent is not None or any(self.is_per_call(child) for child in arguments(call))
+
+    def once_parts(self, node: NodeId) -> Iterator[NodeId]:
+        """The once nodes that evaluating a node meets first, in order; what is inside them is their own."""
+        stack = [node]
+        while stack:
+            current = stack.pop()
+            if self.is_once(current):
+                yield current
+            else:
+                stack.extend(reversed(evaluated(self.graph, current)))
+
+    def _contains_factory(self, node: NodeId) -> bool:
+        value = self.graph[node]
+        if isinstance(value, Call):
+            return value.kind is CallKind.FACTORY
+        if self.is_once(node):
+            return False
+        return any(self._per_call[child] for child in evaluated(self.graph, node))
+
+    def _weigh(self) -> dict[NodeId, int]:
+        """How often each node is evaluated in the text of the program, counted as 1 or many."""
+        weights = dict.fromkeys(self.order, 0)
+        for root in self.roots:
+            weights[root] += 1
+        for node in self.order:
+            value = self.graph[node]
+            weight = 1 if self.is_once(node) else min(weights[node], 2)
+            for child in evaluated(self.graph, node):
+                weights[child] += weight
+            if isinstance(value, Call) and value.kind is CallKind.PARTIAL:
+                late = (child for child in arguments(value) if self.is_per_call(child))
+                for child in chain(late, () if value.latent is None else (value.latent,)):
+                    weights[child] += 1  # at hand-over or at the first call, and again at the next
+        return weights
+
+
+def arguments(call: Call) -> tuple[NodeId, ...]:
+    """What stands between the brackets of a call, in order of evaluation."""
+    return (*call.positional, *(keyword.value for keyword in call.keywords))
+
+
+def evaluated(graph: Graph, node: NodeId) -> tuple[NodeId, ...]:
+    """The nodes whose values a node is made from, in order of evaluation."""
+    value = graph[node]
+    match value:
+        case ListNode():
+            return value.items
+        case DictNode():
+            return tuple(entry.value for entry in value.entries)
+        case Call():
+            return arguments(value) if value.latent is None else (*arguments(value), value.latent)
+        case Var():
+            return () if value.default is None else (value.default,)
+        case _:
+            return ()
+
+
+def _mentions(graph: Graph) -> dict[NodeId, int]:
+    """Mentions in the whole configuration: what is shared does not depend on which targets are wanted."""
+    counts: dict[NodeId, int] = dict.fromkeys(graph.nodes, 0)
+    for target in graph.targets.values():
+        counts[target] += 1
+    for node in reachable(graph, graph.targets.values()):
+        for child in evaluated(graph, node):
+            counts[child] += 1
+    return counts
+
+
+def _topological(graph: Graph, roots: Sequence[NodeId]) -> list[NodeId]:
+    """Every node before those it mentions."""
+    done: set[NodeId] = set()
+    finished: list[NodeId] = []
+    stack: list[tuple[NodeId, bool]] = [(root, False) for root in roots]
+    while stack:
+        node, is_finished = stack.pop()
+        if is_finished:
+            finished.append(node)
+        elif node not in done:
+            done.add(node)
+            stack.append((node, True))
+            stack.extend((child, False) for child in evaluated(graph, node))
+    return finished[::-1]
