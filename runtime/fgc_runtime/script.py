@@ -24,12 +24,15 @@ class TrainingScript:
 
     def run(self) -> None:
         """Do what was asked for. An interrupted training exits with 130 or 143 and leaves the final model alone."""
+        exit_code = 0
         try:
             self._run()
-        except TrainingInterrupted:
-            disconnect()
-            raise
+        except TrainingInterrupted as interrupted:
+            exit_code = interrupted.exit_code
+        # out of the except block: its traceback keeps the model's parallel wrapper, which outlives no process group
         disconnect()
+        if exit_code:
+            sys.exit(exit_code)
 
     def _run(self) -> None:
         trainer = self.trainer

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
 from fgc_runtime.checkpoint import find_checkpoints, read_trainer_state
 
 PROGRAM = Path(__file__).parent / "programs/train.py"
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 @contextmanager
 def training(folder: Path, *, launcher: tuple[str, ...] = (), step_s: float = 0.05) -> Iterator[subprocess.Popen[str]]:
-    """A program that has done its second step of very many, in a process group of its own."""
+    """A program that has done its first step of very many, in a process group of its own."""
     arguments = '{"max_steps": 10000, "save_strategy": "steps", "save_steps": 100000}'
     process = subprocess.Popen(
         [sys.executable, *launcher, PROGRAM, folder, "--arguments", arguments, "--step-s", str(step_s)],
@@ -34,7 +33,7 @@ def training(folder: Path, *, launcher: tuple[str, ...] = (), step_s: float = 0.
     try:
         assert process.stdout is not None
         for line in process.stdout:
-            if line == "step 2\n":
+            if line == "step 1\n":
                 break
         yield process
     finally:
@@ -50,7 +49,7 @@ def test_a_signal_ends_with_a_checkpoint(tmp_path: Path, number: signal.Signals,
         output, _ = process.communicate(timeout=60)
     assert process.returncode == code, output
     [folder] = find_checkpoints(tmp_path / "checkpoints")
-    steps_done = int(re.findall(r"^step (\d+)$", output, re.MULTILINE)[-1]) if "\nstep" in output else 2
+    steps_done = int(re.findall(r"^step (\d+)$", output, re.MULTILINE)[-1]) if "\nstep" in output else 1
     assert read_trainer_state(folder)["global_step"] == steps_done
     assert f"Stopped at step {steps_done} of 10000. The checkpoint is {folder}" in output
     assert "--resume (resume_from_checkpoint: true)" in output
@@ -76,7 +75,7 @@ def test_two_processes_stop_at_the_same_step(tmp_path: Path) -> None:
     assert process.returncode != 0
     [folder] = find_checkpoints(tmp_path / "checkpoints")
     assert f"The checkpoint is {folder}" in output
-    assert "Traceback (most recent call last):\n  File \"" + str(PROGRAM) not in output
+    assert 'Traceback (most recent call last):\n  File "' + str(PROGRAM) not in output
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
@@ -89,7 +88,13 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
     assert not find_checkpoints(tmp_path / "other/checkpoints")
     step = int(before.name.removeprefix("checkpoint-"))
     done = subprocess.run(
-        [sys.executable, PROGRAM, tmp_path, "--arguments", f'{{"max_steps": {step + 2}, "resume_from_checkpoint": true}}'],
+        [
+            sys.executable,
+            PROGRAM,
+            tmp_path,
+            "--arguments",
+            f'{{"max_steps": {step + 2}, "resume_from_checkpoint": true}}',
+        ],
         capture_output=True,
         text=True,
         timeout=60,

@@ -11,12 +11,11 @@ from typing import Any
 import numpy
 import pytest
 import torch
+from fgc_runtime.callbacks import TrainerCallback, TrainingRun
+from fgc_runtime.trainers import Trainer, TrainingArguments
 from torch.optim import SGD
 from torch.optim.lr_scheduler import ConstantLR
 from torch.utils.data import IterableDataset
-
-from fgc_runtime.callbacks import TrainerCallback, TrainingRun
-from fgc_runtime.trainers import Trainer, TrainingArguments
 
 MakeTrainer = Callable[..., Trainer]
 
@@ -155,9 +154,7 @@ def test_python_and_numpy_are_seeded_too(make_trainer: MakeTrainer) -> None:
 
 
 @pytest.mark.parametrize("bad_step", [1, 4])
-def test_a_loss_that_is_not_a_number_ends_training_and_names_its_step(
-    make_trainer: MakeTrainer, bad_step: int
-) -> None:
+def test_a_loss_that_is_not_a_number_ends_training_and_names_its_step(make_trainer: MakeTrainer, bad_step: int) -> None:
     class Poison(TrainerCallback):
         def on_step_end(self, run: TrainingRun) -> None:
             if run.state.global_step == bad_step - 1:
@@ -180,14 +177,14 @@ def test_a_model_of_nans_is_never_saved(make_trainer: MakeTrainer, tmp_path: Any
 
 
 def test_callbacks_see_gradients_before_the_optimizer_uses_them(make_trainer: MakeTrainer) -> None:
-    class Gradients(TrainerCallback):
-        complete: list[bool] = []
+    are_complete = []
 
+    class Gradients(TrainerCallback):
         def on_pre_optimizer_step(self, run: TrainingRun) -> None:
-            self.complete.append(all(parameter.grad is not None for parameter in run.model.parameters()))
+            are_complete.append(all(parameter.grad is not None for parameter in run.model.parameters()))
 
     make_trainer(callbacks=[Gradients()]).train()
-    assert Gradients.complete == [True] * 6
+    assert are_complete == [True] * 6
 
 
 def test_a_callback_can_stop_the_run(make_trainer: MakeTrainer) -> None:

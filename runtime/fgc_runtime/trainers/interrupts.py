@@ -16,7 +16,8 @@ class TrainingInterrupted(SystemExit):
     """Training stopped on a signal, with a checkpoint. Ends the program as the shell expects it: 130 for Ctrl-C."""
 
     def __init__(self, received: signal.Signals, checkpoint: Path) -> None:
-        super().__init__(128 + received)
+        self.exit_code = 128 + received
+        super().__init__(self.exit_code)
         self.received = received
         self.checkpoint = checkpoint
 

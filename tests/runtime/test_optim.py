@@ -1,0 +1,112 @@
+"""Schedules against formulas; which parameters decay."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import SGD
+
+from fgc_runtime.optim import (
+    constant_with_warmup,
+    cosine_multiplier,
+    cosine_with_warmup,
+    linear_multiplier,
+    linear_with_warmup,
+    warmup_stable_decay,
+    weight_decay_groups,
+    wsd_multiplier,
+)
+
+
+def rates(factory: Callable[..., Any], steps: int) -> list[float]:
+    """What a scheduler makes of the rate 2.0 in each step."""
+    optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=2.0)
+    scheduler = factory(optimizer)
+    used = []
+    for _ in range(steps):
+        used.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return used
+
+
+def test_cosine_is_half_a_wave_of_the_part_after_warm_up() -> None:
+    for step in range(10, 110):
+        phase = (step - 10) / 100 * math.pi
+        expected = 0.1 + 0.9 * math.cos(phase / 2) ** 2  # the half-angle form of the same wave
+        assert cosine_multiplier(step, num_training_steps=110, warmup_steps=10, min_lr_ratio=0.1) == pytest.approx(
+            expected
+        )
+
+
+def test_warm_up_rises_evenly_and_its_first_step_learns() -> None:
+    schedule = partial(cosine_multiplier, num_training_steps=100, warmup_steps=4)
+    assert [schedule(step) for step in range(5)] == [0.25, 0.5, 0.75, 1.0, 1.0]
+
+
+def test_linear_falls_evenly() -> None:
+    multipliers = [linear_multiplier(step, num_training_steps=4, min_lr_ratio=0.2) for step in range(5)]
+    assert multipliers == pytest.approx([1.0, 0.8, 0.6, 0.4, 0.2])
+
+
+def test_wsd_stays_and_then_falls() -> None:
+    schedule = partial(wsd_multiplier, num_training_steps=10, warmup_steps=2, decay_steps=4)
+    assert [schedule(step) for step in range(11)] == pytest.approx(
+        [0.5, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("factory", "multiplier"),
+    [
+        (partial(cosine_with_warmup, warmup_steps=3), partial(cosine_multiplier, warmup_steps=3)),
+        (partial(linear_with_warmup, min_lr_ratio=0.5), partial(linear_multiplier, min_lr_ratio=0.5)),
+        (partial(warmup_stable_decay, decay_steps=5), partial(wsd_multiplier, decay_steps=5)),
+    ],
+)
+def test_schedulers_use_their_function_of_the_step(factory: Any, multiplier: Any) -> None:
+    used = rates(partial(factory, num_training_steps=12), 12)
+    assert used == pytest.approx([2.0 * multiplier(step, num_training_steps=12) for step in range(12)])
+    assert min(used) > 0
+
+
+def test_constant_with_warmup() -> None:
+    assert rates(partial(constant_with_warmup, warmup_steps=2), 4) == [1.0, 2.0, 2.0, 2.0]
+
+
+def test_a_resumed_scheduler_goes_on() -> None:
+    optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    first = cosine_with_warmup(optimizer, num_training_steps=10)
+    for _ in range(4):
+        optimizer.step()
+        first.step()
+    again = cosine_with_warmup(SGD([nn.Parameter(torch.zeros(1))], lr=1.0), num_training_steps=10)
+    again.load_state_dict(first.state_dict())
+    assert again.get_last_lr() == first.get_last_lr() == [cosine_multiplier(4, num_training_steps=10)]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"num_training_steps": 0}, r"num_training_steps \(0\) must be at least 1"),
+        ({"num_training_steps": 5, "warmup_steps": -1}, r"warmup_steps \(-1\) must not be negative"),
+        ({"num_training_steps": 5, "min_lr_ratio": 2}, r"min_lr_ratio \(2\) must lie between 0 and 1"),
+    ],
+)
+def test_schedules_name_parameter_value_and_rule(parameters: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        cosine_with_warmup(SGD([nn.Parameter(torch.zeros(1))], lr=1.0), **parameters)
+
+
+def test_matrices_decay_and_norms_biases_embeddings_do_not() -> None:
+    model = nn.ModuleDict({"embed": nn.Embedding(4, 3), "linear": nn.Linear(3, 4), "norm": nn.LayerNorm(4)})
+    model["frozen"] = nn.Linear(2, 2).requires_grad_(False)
+    decayed, undecayed = weight_decay_groups(model)
+    assert [parameter.shape for parameter in decayed["params"]] == [(4, 3)]
+    assert decayed["params"][0] is model["linear"].weight
+    assert len(undecayed["params"]) == 4
+    assert undecayed["weight_decay"] == 0
