@@ -1,0 +1,64 @@
+"""Things that must be so in every folder: docstrings, fresh tables, true exports, a whole wheel, links that lead."""
+
+import ast
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from fgc.syntax import build_tables
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = {"fgc": "compiler", "fgc_runtime": "runtime", "fgc_models": "modelsrc", "fgc_stdlib": "stdlib"}
+MODULES = [path for folder in PACKAGES.values() for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_says_what_it_is_for(path: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert docstring, "a module begins with a sentence that says what goes in and what comes out"
+    assert docstring.splitlines()[0].endswith((".", ":"))
+
+
+def test_grammar_tables_are_fresh() -> None:
+    message = "run `python -m fgc.syntax.build_tables`"
+    assert build_tables.build() == build_tables.TABLES_FILE.read_text(encoding="utf-8"), message
+
+
+def test_exports_exist_in_every_package_of_the_compiler() -> None:
+    import fgc
+
+    for module in pkgutil.walk_packages(fgc.__path__, "fgc."):
+        if module.name == "fgc.__main__":
+            continue
+        loaded = importlib.import_module(module.name)
+        for name in getattr(loaded, "__all__", ()):
+            assert hasattr(loaded, name), f"{module.name}.__all__ names {name}"
+
+
+def test_links_in_documents_lead_somewhere() -> None:
+    documents = [
+        ROOT / "README.md",
+        ROOT / "CHANGELOG.md",
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "grammar").glob("*.md"),
+    ]
+    for document in documents:
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (document.parent / target).exists(), f"{document.relative_to(ROOT)} links to {target}"
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_every_module_template_and_table(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
+    for package, folder in PACKAGES.items():
+        for path in (ROOT / folder / package).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                assert str(path.relative_to(ROOT / folder)) in names
