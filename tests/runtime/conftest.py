@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
-
 from fgc_runtime.callbacks import TrainerCallback, TrainingRun
 from fgc_runtime.trainers import Trainer, TrainingArguments
+from transformers import LlamaConfig, LlamaForCausalLM
 
 VOCAB_SIZE = 64
 

@@ -11,9 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors import safe_open
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
-
 from fgc_runtime.checkpoint import (
     RandomState,
     find_checkpoints,
@@ -26,6 +23,8 @@ from fgc_runtime.checkpoint import (
 )
 from fgc_runtime.data import train_bpe_tokenizer
 from fgc_runtime.trainers import Trainer
+from safetensors import safe_open
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 MakeTrainer = Callable[..., Trainer]
 
@@ -184,9 +183,7 @@ def test_the_output_folder_is_a_model_folder(
         assert json.loads((folder / "config.json").read_text())["bos_token_id"] == tokenizer.bos_token_id
 
 
-def test_publishing_replaces_weights_and_touches_nothing_else(
-    tiny_model: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_publishing_replaces_weights_and_touches_nothing_else(tiny_model: Callable[..., Any], tmp_path: Path) -> None:
     for name in ("model-00001-of-00002.safetensors", "model.safetensors.index.json", "notes.txt"):
         (tmp_path / name).write_text("{}")
     publish_model(tiny_model(), None, tmp_path)

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
-from torch.optim import SGD
-
 from fgc_runtime.trainers import Trainer
 from fgc_runtime.trainers.loss import next_token_loss_sum
+from torch import Tensor
+from torch.optim import SGD
 
 MakeTrainer = Callable[..., Trainer]
 

@@ -7,9 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
-from torch.optim import SGD
-
 from fgc_runtime.optim import (
     constant_with_warmup,
     cosine_multiplier,
@@ -20,6 +17,8 @@ from fgc_runtime.optim import (
     weight_decay_groups,
     wsd_multiplier,
 )
+from torch import nn
+from torch.optim import SGD
 
 
 def rates(factory: Callable[..., Any], steps: int) -> list[float]:
@@ -55,9 +54,7 @@ def test_linear_falls_evenly() -> None:
 
 def test_wsd_stays_and_then_falls() -> None:
     schedule = partial(wsd_multiplier, num_training_steps=10, warmup_steps=2, decay_steps=4)
-    assert [schedule(step) for step in range(11)] == pytest.approx(
-        [0.5, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0]
-    )
+    assert [schedule(step) for step in range(11)] == pytest.approx([0.5, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0])
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch.utils.data import IterableDataset
-
 from fgc_runtime.callbacks import TrainerCallback, TrainingRun
 from fgc_runtime.trainers import Trainer
+from torch.utils.data import IterableDataset
 
 MakeTrainer = Callable[..., Trainer]
 
@@ -96,9 +95,7 @@ def test_another_batch_size_goes_on_with_the_examples_that_are_left(
     assert sorted(seen) == list(range(24))
 
 
-def test_resuming_a_finished_run_does_nothing(
-    make_trainer: MakeTrainer, tiny_model: Any, recorder_class: Any
-) -> None:
+def test_resuming_a_finished_run_does_nothing(make_trainer: MakeTrainer, tiny_model: Any, recorder_class: Any) -> None:
     first = run_of_10(make_trainer, tiny_model, recorder_class())
     again = run_of_10(make_trainer, tiny_model, recorder_class(), resume_from_checkpoint=True)
     assert again.state.global_step == 10
@@ -106,9 +103,7 @@ def test_resuming_a_finished_run_does_nothing(
         assert torch.equal(ours, theirs)
 
 
-def test_true_without_a_checkpoint_starts_anew(
-    make_trainer: MakeTrainer, tiny_model: Any, recorder_class: Any
-) -> None:
+def test_true_without_a_checkpoint_starts_anew(make_trainer: MakeTrainer, tiny_model: Any, recorder_class: Any) -> None:
     assert run_of_10(make_trainer, tiny_model, recorder_class(), resume_from_checkpoint=True).state.global_step == 10
 
 

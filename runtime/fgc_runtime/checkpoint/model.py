@@ -79,6 +79,8 @@ def _no_progress_bars() -> Iterator[None]:
     """Keep transformers' bars out of the training's own output."""
     was_enabled = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    yield
-    if was_enabled:
-        transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if was_enabled:
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]

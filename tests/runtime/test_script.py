@@ -1,0 +1,46 @@
+"""The last line of a generated program: what was asked for is done, and nothing else."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fgc_runtime.script import TrainingScript
+from fgc_runtime.trainers import Trainer
+from transformers import AutoModelForCausalLM
+
+MakeTrainer = Callable[..., Trainer]
+
+
+def test_trains_and_saves(make_trainer: MakeTrainer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trainer = make_trainer()
+    TrainingScript(trainer=trainer, do_train=True, do_save=True).run()
+    assert trainer.state.global_step == 6
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    assert model.lm_head.weight.equal(trainer.model.lm_head.weight)
+    assert capsys.readouterr().out == f"The model is in {tmp_path / 'out'}\n"
+
+
+def test_does_nothing_that_was_not_asked_for(make_trainer: MakeTrainer, tmp_path: Path) -> None:
+    trainer = make_trainer()
+    TrainingScript(trainer, do_train=False, do_save=False).run()
+    assert trainer.state.global_step == 0
+    assert not (tmp_path / "out").exists()
+
+
+def test_evaluates(
+    make_trainer: MakeTrainer, examples: Callable[..., object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    trainer = make_trainer(eval_dataset=examples(3))
+    TrainingScript(trainer, do_train=False, do_save=False, do_eval=True).run()
+    assert f"eval_loss {trainer.evaluate()['eval_loss']:.4f}" in capsys.readouterr().out
+
+
+def test_keeps_the_configuration_with_the_run(
+    make_trainer: MakeTrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.yaml").write_text("model: tiny")
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(tmp_path / "train.py"))
+    TrainingScript(make_trainer(logging_dir=tmp_path / "logs"), do_save=False).run()
+    assert (tmp_path / "logs/config.yaml").read_text() == "model: tiny"
+    assert not (tmp_path / "logs/manifest.json").exists()
