@@ -29,10 +29,15 @@ class CannotRun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """A compiled configuration: its name for people, its project folder, and all findings."""
+    """A compiled configuration: its name, its project's folder, and all findings.
+
+    `template` is the configuration's file as seen from the folder; `workspace_root` likewise.
+    """
 
     name: str
     folder: Path
+    template: str
+    workspace_root: str
     compilation: Compilation
     diagnostics: tuple[Diagnostic, ...]
     variables: dict[str, Any]
@@ -75,7 +80,15 @@ def _from_project(arguments: Namespace, variables: dict[str, Any]) -> Selected:
 def _select_config(project: Project, config: str | None, variables: dict[str, Any]) -> Selected:
     compilation = project.compile(config, variables)
     name = str(config or project.default_config)
-    return Selected(name, project.folder, compilation, (*project.diagnostics, *compilation.diagnostics), variables)
+    return Selected(
+        name=name,
+        folder=project.folder,
+        template=_seen_from(project.folder, Path(compilation.entry.display_name)),
+        workspace_root=os.path.relpath(project.workspace, project.folder),
+        compilation=compilation,
+        diagnostics=(*project.diagnostics, *compilation.diagnostics),
+        variables=variables,
+    )
 
 
 def _project_of(path: Path) -> Project | None:
@@ -111,7 +124,12 @@ def _bare_file(path: Path, include: list[str], variables: dict[str, Any]) -> Sel
     facts = collect_facts(folders[0].resolve() if include else path.resolve().parent, None)
     compilation = session.compile(found, name, variables, facts)
     diagnostics = (*session.diagnostics, *compilation.diagnostics)
-    return Selected(name, found.resolve().parent, compilation, diagnostics, variables)
+    folder = found.resolve().parent
+    return Selected(name, folder, _seen_from(folder, found), ".", compilation, diagnostics, variables)
+
+
+def _seen_from(folder: Path, path: Path) -> str:
+    return Path(os.path.relpath(path.resolve(), folder)).as_posix()
 
 
 def _near_file(path: Path) -> str:

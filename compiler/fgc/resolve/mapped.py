@@ -114,8 +114,16 @@ def deferring(function: Callable[..., Any], name: str) -> Callable[..., Any]:
         deferred = [arg for arg in args if isinstance(arg, MappedText) and arg.is_deferred]
         if not deferred or kwargs or not isinstance(result, str):
             return result
-        expression = DeferredCall(name, tuple(expression_of(arg) for arg in args))
+        expression = DeferredCall(name, _flat(name, [expression_of(arg) for arg in args]))
         return deferred_text(result, expression, deferred[0].pieces[0].origin)
 
     call.__name__ = name
     return call
+
+
+def _flat(name: str, arguments: list[DeferredExpression | str]) -> tuple[DeferredExpression | str, ...]:
+    """Arguments of a join, with a join in the first place opened: the same path, in one call."""
+    first = arguments[0]
+    if name == "joinpath" and isinstance(first, DeferredCall) and first.function == "joinpath":
+        return (*first.arguments, *arguments[1:])
+    return tuple(arguments)

@@ -1,0 +1,59 @@
+"""A compiled configuration to the program it stands for. Loads the emitter: import this only to build."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fgc.diagnostics import Outcome
+from fgc.emit import EmitOptions, Program, emit_program, emit_script
+from fgc.ir import Call, Deferred, Graph, Literal
+from fgc.text import Source
+
+_RUNNABLE_CLASS = "type.training_script"  # what it constructs is run, and not only constructed
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where a program comes from: the template's name for people, and how to read the files that it names."""
+
+    template: str
+    read: Callable[[str], Source | None]
+    component_folders: Sequence[str]
+    workspace_root: str = "."
+
+
+def make_script(graph: Graph, target: str, surroundings: Surroundings) -> Outcome[Program | None]:
+    """The program that constructs `target` when it is started, and runs it if it is a training script."""
+    is_run = target == "main" and (meta_text(graph, "config_class") or "").startswith(_RUNNABLE_CLASS)
+    options = _options(graph, surroundings, "run" if is_run else None)
+    return emit_script(graph, target, options=options)
+
+
+def make_module(graph: Graph, targets: Sequence[str], surroundings: Surroundings) -> Outcome[Program | None]:
+    """A module whose function `construct` returns the targets."""
+    return emit_program(graph, targets, options=_options(graph, surroundings, None))
+
+
+def meta_text(graph: Graph, name: str) -> str | None:
+    """A field of the target `meta`, if it is a text."""
+    target = graph.targets.get("meta")
+    call = graph[target] if target is not None else None
+    if isinstance(call, Call):
+        for keyword in call.keywords:
+            node = graph[keyword.value]
+            if keyword.name == name and isinstance(node, (Literal, Deferred)):
+                value = node.value if isinstance(node, Literal) else node.text
+                return value if isinstance(value, str) and value else None
+    return None
+
+
+def _options(graph: Graph, surroundings: Surroundings, run_method: str | None) -> EmitOptions:
+    name, description = meta_text(graph, "config_name"), meta_text(graph, "config_description")
+    summary = ": ".join(text for text in (name, description) if text).rstrip(".") + "."
+    return EmitOptions(
+        summary=summary if len(summary) > 1 else "Construct the objects of a configuration.",
+        template=surroundings.template,
+        run_method=run_method,
+        read=surroundings.read,
+        component_folders=surroundings.component_folders,
+        workspace_root=surroundings.workspace_root,
+    )
