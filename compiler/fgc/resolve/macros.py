@@ -85,13 +85,16 @@ class BlockReference:
 class SelfReference:
     """`self`: the blocks of the template being rendered, as attributes."""
 
-    __slots__ = ("_references",)
+    __slots__ = ("_find",)
 
-    def __init__(self, references: Mapping[str, BlockReference]) -> None:
-        self._references = references
+    def __init__(self, find: Callable[[str], BlockReference | None]) -> None:
+        self._find = find
 
     def __getitem__(self, name: str) -> BlockReference:
-        return self._references[name]
+        reference = self._find(name)
+        if reference is None:
+            raise KeyError(name)
+        return reference
 
 
 class TemplateModule:

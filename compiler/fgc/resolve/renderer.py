@@ -346,7 +346,8 @@ class Renderer:
         return BlockReference(render, depth)
 
     def _self(self, frame: Frame) -> SelfReference:
-        return SelfReference({name: self._reference(name, 0, None, frame) for name in frame.run.context.blocks})
+        blocks = frame.run.context.blocks
+        return SelfReference(lambda name: self._reference(name, 0, None, frame) if name in blocks else None)
 
     # ---- other templates
 

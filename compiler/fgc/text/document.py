@@ -61,6 +61,7 @@ class Document:
     segments: tuple[Segment, ...]
     entry: Source
     _starts: list[int] = field(repr=False)
+    _deferred: tuple[Segment, ...] = field(repr=False)
 
     @staticmethod
     def of(pieces: Iterable[Piece], entry: Source) -> "Document":
@@ -72,7 +73,8 @@ class Document:
                 segments.append(Segment(offset, offset + len(piece.text), piece))
                 offset += len(piece.text)
         text = "".join(segment.piece.text for segment in segments)
-        return Document(text, tuple(segments), entry, [segment.start for segment in segments])
+        deferred = tuple(segment for segment in segments if segment.piece.deferred is not None)
+        return Document(text, tuple(segments), entry, [segment.start for segment in segments], deferred)
 
     def __post_init__(self) -> None:
         end = 0
@@ -82,6 +84,10 @@ class Document:
             piece = segment.piece
             assert not piece.is_literal or piece.text == piece.origin.span.text, f"source map lies at {segment.start}"
         assert end == len(self.text), "source map does not cover the document"
+
+    def deferred_pieces(self, start: int, end: int) -> list[Piece]:
+        """The pieces of a range that are known only where the program runs."""
+        return [s.piece for s in self._deferred if start <= s.start and s.end <= end]
 
     def segment_at(self, offset: int) -> Segment:
         """The segment of the character at `offset`; for the end of the text, the last one."""

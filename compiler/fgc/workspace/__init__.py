@@ -5,8 +5,10 @@ from fgc.workspace.files import display_path, read_source
 from fgc.workspace.library import component_folder, template_library
 from fgc.workspace.project import Project, ProjectError, find_project, open_project
 from fgc.workspace.session import Session
+from fgc.workspace.store import FileStore
 
 __all__ = [
+    "FileStore",
     "Project",
     "ProjectError",
     "Session",

@@ -13,6 +13,7 @@ from fgc.workspace.facts import collect_facts
 from fgc.workspace.files import display_path
 from fgc.workspace.library import template_library
 from fgc.workspace.session import Session
+from fgc.workspace.store import FileStore
 
 WORKSPACE_FOLDER = "forgather_workspace"
 META_FILE = "meta.yaml"
@@ -41,14 +42,15 @@ class Project:
     system_path: str | None
     configurations: Mapping[str, Path]
     diagnostics: tuple[Diagnostic, ...]
+    store: FileStore
 
     def session(self) -> Session:
         """Templates of this project: its own folders, then the template library."""
         library = template_library()
-        return Session([*self.searchpath, *([library] if library else [])])
+        return Session([*self.searchpath, *([library] if library else [])], self.store)
 
-    def compile(self, config: str | None, variables: Mapping[str, Any]) -> Compilation:
-        """Compile a configuration by name, or the default one. Raises ProjectError for an unknown name."""
+    def resolve_name(self, config: str | None) -> str:
+        """The full name of a configuration, or of the default one. Raises ProjectError for an unknown name."""
         name = config or self.default_config
         if name is None:
             raise ProjectError([self._finding("FGC002", f"project `{self.name}` has no configuration")])
@@ -57,9 +59,14 @@ class Project:
             help = did_you_mean(name, self.configurations)
             help = help or f"it has: {', '.join(self.configurations) or 'none'}"
             raise ProjectError([self._finding("FGC002", f"project `{self.name}` has no configuration `{name}`", help)])
-        template = f"{self.config_prefix}/{name if name in self.configurations else name + '.yaml'}"
+        return name if name in self.configurations else f"{name}.yaml"
+
+    def compile(self, config: str | None, variables: Mapping[str, Any], session: Session | None = None) -> Compilation:
+        """Compile a configuration by name, or the default one. Raises ProjectError for an unknown name."""
+        name = self.resolve_name(config)
         facts = collect_facts(self.folder, self.workspace)
-        return self.session().compile(path, template, variables, facts)
+        session = session or self.session()
+        return session.compile(self.configurations[name], f"{self.config_prefix}/{name}", variables, facts)
 
     def _finding(self, code: str, message: str, help: str | None = None) -> Diagnostic:
         return _at_file(self.folder / META_FILE, code, message, help)
@@ -73,7 +80,7 @@ def find_project(start: Path) -> Path | None:
     return None
 
 
-def open_project(folder: Path) -> Project:
+def open_project(folder: Path, store: FileStore | None = None) -> Project:
     """Read a project. Raises ProjectError where there is none, or where its `meta.yaml` has errors."""
     folder = folder.resolve()
     meta_file = folder / META_FILE
@@ -84,12 +91,12 @@ def open_project(folder: Path) -> Project:
     if workspace is None:
         message = f"neither `{display_path(folder)}` nor a folder above it holds a folder `{WORKSPACE_FOLDER}`"
         raise ProjectError([_at_file(meta_file, "FGC005", message, f"make one: `mkdir {WORKSPACE_FOLDER}`")])
-    return _read_meta(folder, workspace, meta_file)
+    return _read_meta(folder, workspace, meta_file, store or FileStore())
 
 
-def _read_meta(folder: Path, workspace: Path, meta_file: Path) -> Project:
+def _read_meta(folder: Path, workspace: Path, meta_file: Path, store: FileStore) -> Project:
     library = template_library()
-    session = Session([folder, workspace / WORKSPACE_FOLDER, *([library] if library else [])])
+    session = Session([folder, workspace / WORKSPACE_FOLDER, *([library] if library else [])], store)
     facts = collect_facts(folder, workspace)
     compilation = session.compile(meta_file, META_FILE, {}, facts)
     if has_errors(compilation.diagnostics):
@@ -115,6 +122,7 @@ def _read_meta(folder: Path, workspace: Path, meta_file: Path) -> Project:
         system_path=str(folder / system_path) if system_path else None,
         configurations=configurations,
         diagnostics=tuple(found),
+        store=store,
     )
 
 

@@ -8,24 +8,23 @@ from typing import Any
 from fgc.diagnostics import Diagnostic, Outcome, Severity
 from fgc.pipeline import Compilation, compile_template
 from fgc.resolve import Facts
-from fgc.syntax import ast, parse
+from fgc.syntax import ast
 from fgc.text import Source, Span
-from fgc.workspace.files import display_path, read_source
+from fgc.workspace.files import display_path
+from fgc.workspace.store import FileStore
 
 _MAX_LISTED_FILES = 5_000  # a search path that holds a data set must not stall a suggestion
 
 
 class Session:
-    """A search path and the files read from it."""
+    """A search path, and which files were read or looked for in vain: what a result depends on."""
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], store: FileStore | None = None) -> None:
         self._folders = [folder for folder in folders if folder.is_dir()]
-        self._parsed: dict[Path, Outcome[ast.ParsedFile]] = {}
-        self.read_files: dict[str, Path] = {}
-        self.diagnostics: list[Diagnostic] = []
-        for folder in folders:
-            if not folder.is_dir():
-                self._warn_missing(folder)
+        self._store = store or FileStore()
+        self.read_files: set[Path] = set()
+        self.absent_files: set[Path] = {folder for folder in folders if not folder.is_dir()}
+        self.diagnostics = [_missing_folder(folder) for folder in folders if not folder.is_dir()]
 
     @property
     def searchpath(self) -> list[str]:
@@ -47,17 +46,13 @@ class Session:
             path = folder / name
             if path.is_file():
                 return path
+            self.absent_files.add(path)
         return None
 
     def parse(self, path: Path, name: str) -> Outcome[ast.ParsedFile]:
         """A file's templates; one that cannot be read is empty and says why."""
-        if path not in self._parsed:
-            source, problem = read_source(path, name)
-            self.read_files[name] = path
-            outcome = parse(source)
-            found = (problem,) if problem else outcome.diagnostics
-            self._parsed[path] = Outcome(outcome.value, found)
-        return self._parsed[path]
+        self.read_files.add(path)
+        return self._store.parse(path, name)
 
     def names(self) -> Iterable[str]:
         """Names of the files on the search path, for suggestions."""
@@ -75,7 +70,8 @@ class Session:
         """Compile a file of this search path."""
         return compile_template(self.parse(path, name), self, variables, facts)
 
-    def _warn_missing(self, folder: Path) -> None:
-        source = Source(str(folder), "", display_path(folder))
-        message = f"search path folder `{display_path(folder)}` does not exist"
-        self.diagnostics.append(Diagnostic("FGC004", message, Span(source, 0, 0), Severity.WARNING))
+
+def _missing_folder(folder: Path) -> Diagnostic:
+    source = Source(str(folder), "", display_path(folder))
+    message = f"search path folder `{display_path(folder)}` does not exist"
+    return Diagnostic("FGC004", message, Span(source, 0, 0), Severity.WARNING)

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
-import yaml.cyaml
 
 from fgc.diagnostics import Diagnostic, Outcome, Related, did_you_mean
 from fgc.text import DeferredExpression, Document, Origin
 from fgc.yaml.messages import syntax_error
 from fgc.yaml.nodes import AliasNode, Composition, Label, MappingNode, Node, ScalarNode, SequenceNode
 
-_PARSER: Any = yaml.cyaml.CParser if yaml.__with_libyaml__ else yaml.Loader
+_PARSER: Any = yaml.CLoader if yaml.__with_libyaml__ else yaml.Loader
 _TAG = re.compile(r"(?:&[^\s,\[\]{}]+\s+)?(![^\s]*)")
 _ANCHOR = re.compile(r"(?:![^\s]*\s+)?&([^\s,\[\]{}]+)")
 _ROOT_KEY = re.compile(r"^[^\s#\-\]}].*:(?:\s|$)", re.MULTILINE)
@@ -265,7 +264,7 @@ class _Composer:
 
 def _parts(value: str, document: Document, start: int, end: int) -> tuple[str | DeferredExpression, ...] | None:
     """The scalar cut at its deferred pieces; None if it has none."""
-    deferred = [piece for piece in document.pieces(start, end) if piece.deferred is not None]
+    deferred = document.deferred_pieces(start, end)
     if not deferred:
         return None
     parts: list[str | DeferredExpression] = []

@@ -1,5 +1,6 @@
 """Scalars to values, by YAML 1.1's rules as PyYAML reads them."""
 
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -20,6 +21,7 @@ class UnsupportedScalar(ValueError):
     """A scalar of a YAML type that configurations do not have; the message names the type."""
 
 
+@lru_cache(maxsize=65_536)
 def scalar_type(value: str, is_plain: bool) -> str:
     """The YAML 1.1 type of an untagged scalar: null, bool, int, float, str, timestamp, merge or value."""
     tag: str = _RESOLVER.resolve(yaml.ScalarNode, value, (is_plain, not is_plain))
