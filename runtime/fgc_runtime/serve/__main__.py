@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        folder = find_model(options.folder)
+        folder = find_model(options.folder, options.tokenizer)
         with _listen(options) as listener:
             _serve(folder, options, listener)
     except FolderError as error:

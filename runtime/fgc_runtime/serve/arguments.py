@@ -30,6 +30,7 @@ class Options:
     attn_implementation: str | None
     chat_template: Path | None
     context_length: int | None
+    threads: int | None
     max_batch_size: int
     max_body_bytes: int
     api_key: str | None
@@ -67,6 +68,7 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--device", help="cpu, cuda, cuda:1, mps, ... (default: cuda if there is one, else cpu)")
     add("--dtype", default="auto", help="float32, bfloat16, float16 or auto: float32 on cpu, else as the weights")
+    add("--threads", metavar="N", type=_positive, help="CPU threads (default: $OMP_NUM_THREADS, or all cores but one)")
     add("--attn-implementation", metavar="NAME", help="eager, sdpa, ... (default: the model's choice)")
     add("--chat-template", metavar="FILE", type=Path, help="Jinja chat template (default: the tokenizer's)")
     add("--context-length", metavar="TOKENS", type=_positive, help="longest prompt and text (default: the model's)")

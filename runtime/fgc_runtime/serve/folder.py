@@ -16,6 +16,13 @@ _WEIGHTS = (
 )
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 
+_NO_MODEL = """{} is not a model folder: it has no config.json and no checkpoints/checkpoint-N.
+Give a folder that AutoModelForCausalLM.from_pretrained loads, or the output folder of a training run."""
+_NO_WEIGHTS = """{} has a config.json but no weights: no model.safetensors and no checkpoints/checkpoint-N.
+Train the model first, or give the output folder of the run that trained it."""
+_NO_TOKENIZER = """{} has no tokenizer: no tokenizer.json, tokenizer_config.json or vocabulary file.
+Save the tokenizer beside the model with tokenizer.save_pretrained, or name its folder with --tokenizer."""
+
 
 class FolderError(Exception):
     """The folder cannot be served; the message says why and what to do."""
@@ -31,30 +38,24 @@ class ModelFolder:
     tokenizer: Path
 
 
-def find_model(folder: Path) -> ModelFolder:
-    """The model of a folder, or of its newest checkpoint if only that has weights. Raises FolderError."""
+def find_model(folder: Path, tokenizer: Path | None = None) -> ModelFolder:
+    """The model of a folder, or of its newest checkpoint if only that has weights. Raises FolderError.
+
+    The tokenizer is looked for beside the weights, then in the run's folder, unless another folder is given.
+    """
     if not folder.is_dir():
         raise FolderError(f"{folder} is not a folder. Give the folder of a model or of a training run.")
     weights = folder if _has_any(folder, _WEIGHTS) else newest_checkpoint(folder)
     homes = [folder] if weights is None else [weights, folder, *_run_of(weights)]
     config = _first_with(homes, ("config.json",))
     if config is None:
-        raise FolderError(
-            f"{folder} is not a model folder: it has no config.json and no checkpoints/checkpoint-N.\n"
-            "Give a folder that AutoModelForCausalLM.from_pretrained loads, or the output folder of a training run."
-        )
+        raise FolderError(_NO_MODEL.format(folder))
     if weights is None:
-        raise FolderError(
-            f"{folder} has a config.json but no weights: no model.safetensors and no checkpoints/checkpoint-N.\n"
-            "Train the model first, or give the output folder of the run that trained it."
-        )
-    tokenizer = _first_with(homes, _TOKENIZER)
-    if tokenizer is None:
-        raise FolderError(
-            f"{weights} has no tokenizer: none of {', '.join(_TOKENIZER)}.\n"
-            "Save the tokenizer beside the model with tokenizer.save_pretrained, or name its folder with --tokenizer."
-        )
-    return ModelFolder(folder.resolve().name, config, weights, tokenizer)
+        raise FolderError(_NO_WEIGHTS.format(folder))
+    found = _first_with(homes if tokenizer is None else [tokenizer], _TOKENIZER)
+    if found is None:
+        raise FolderError(_NO_TOKENIZER.format(tokenizer or weights))
+    return ModelFolder(folder.resolve().name, config, weights, found)
 
 
 def newest_checkpoint(folder: Path) -> Path | None:

@@ -1,5 +1,6 @@
 """A model folder and options in, a service out: weights on their device, tokenizer, chat template, engine."""
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -36,17 +37,24 @@ class Loaded:
 def load(folder: ModelFolder, options: Options) -> Loaded:
     """Load weights and tokenizer. Raises FolderError with the reason that transformers gives."""
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if device.type == "cpu":
+        torch.set_num_threads(_num_threads(options.threads))
     try:
         with _joined(folder) as whole:
             model = _load_model(whole, options, device)
-        tokenizer = AutoTokenizer.from_pretrained(
-            options.tokenizer or folder.tokenizer, trust_remote_code=options.trust_remote_code
-        )
+        tokenizer = AutoTokenizer.from_pretrained(folder.tokenizer, trust_remote_code=options.trust_remote_code)
     except FolderError:
         raise
     except Exception as error:  # anything: model code is foreign code
         raise FolderError(f"{folder.weights} cannot be loaded: {type(error).__name__}: {error}") from error
     return Loaded(model, tokenizer)
+
+
+def _num_threads(asked: int | None) -> int:
+    """All cores but one, which is left to HTTP: threads that wait for a busy core cost more than they add."""
+    if asked is not None or "OMP_NUM_THREADS" in os.environ:
+        return asked or torch.get_num_threads()
+    return max(1, torch.get_num_threads() - 1)
 
 
 @contextmanager
@@ -92,31 +100,27 @@ def _dtype(name: str, device: torch.device) -> torch.dtype | str:
 def make_service(folder: ModelFolder, loaded: Loaded, options: Options, deliver: Deliver) -> Service:
     """The service with its engine, not yet started. Raises FolderError."""
     model, tokenizer = loaded.model, loaded.tokenizer
-    vocabulary = vocabulary_of(tokenizer)
-    forward = Forward(model)
-    engine = Engine(
-        forward,
-        vocabulary,
-        end_ids=end_ids(model, tokenizer),
-        max_batch_size=options.max_batch_size,
-        deliver=deliver,
-    )
-    template = _chat_template(options.chat_template) or tokenizer.chat_template
-    prompts = PromptReader(
-        tokenizer,
-        context_length=options.context_length or context_length(model, tokenizer),
-        vocab_size=forward.vocab_size,
-        chat_template=template,
-    )
+    forward, vocabulary = Forward(model), vocabulary_of(tokenizer)
+    ends = end_ids(model, tokenizer)
     return Service(
         model_name=options.model_name or folder.name,
         created=int(time.time()),
-        engine=engine,
+        engine=Engine(forward, vocabulary, end_ids=ends, max_batch_size=options.max_batch_size, deliver=deliver),
         vocabulary=vocabulary,
         names=TokenNames(tokenizer),
-        prompts=prompts,
+        prompts=_prompt_reader(loaded, options, forward.vocab_size),
         max_body_bytes=options.max_body_bytes,
         api_key=options.api_key,
+    )
+
+
+def _prompt_reader(loaded: Loaded, options: Options, vocab_size: int) -> PromptReader:
+    own_template = loaded.tokenizer.get_chat_template() if loaded.tokenizer.chat_template else None
+    return PromptReader(
+        loaded.tokenizer,
+        context_length=options.context_length or context_length(loaded.model, loaded.tokenizer),
+        vocab_size=vocab_size,
+        chat_template=_chat_template(options.chat_template) or own_template,
     )
 
 
@@ -129,7 +133,7 @@ def end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> froze
 
 def context_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
     """The longest text in tokens, as the model's config or else the tokenizer says."""
-    configured = getattr(model.config, "max_position_embeddings", None)
+    configured = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if isinstance(configured, int) and configured > 0:
         return configured
     length = tokenizer.model_max_length

@@ -13,6 +13,7 @@ from fgc_runtime.serve.fields import Fields, Json, as_integer, as_list, as_text,
 
 MAX_CHOICES = 128
 MAX_PROMPTS = 256
+MAX_SEQUENCES = 1024
 MAX_TOP_LOGPROBS = 20
 MAX_STOPS = 16
 _MAX_SEED = 2**63 - 1
@@ -109,7 +110,11 @@ def completion_request(body: Json) -> CompletionRequest:
     best_of = fields.integer("best_of", low=1, high=MAX_CHOICES)
     if best_of not in (None, wishes.num_choices):
         raise invalid("'best_of' is not supported: leave it out or give it the value of 'n'.", param="best_of")
-    return CompletionRequest(wishes, _prompts(fields.required("prompt")), fields.flag("echo") or False)
+    prompts = _prompts(fields.required("prompt"))
+    if len(prompts) * wishes.num_choices > MAX_SEQUENCES:
+        message = f"Too many texts: {len(prompts)} prompts times 'n', at most {MAX_SEQUENCES} in one request."
+        raise invalid(message, param="n", code="integer_above_max_value")
+    return CompletionRequest(wishes, prompts, fields.flag("echo") or False)
 
 
 def chat_request(body: Json) -> ChatRequest:

@@ -25,7 +25,7 @@ def make_engine(tokenizer: PreTrainedTokenizerFast) -> Iterator[MakeEngine]:
     made = []
 
     def make(model: PreTrainedModel, **options: int) -> Engine:
-        made.append(Engine(Forward(model), vocabulary_of(tokenizer), **options))  # type: ignore[arg-type]
+        made.append(Engine(Forward(model), vocabulary_of(tokenizer), **options))
         made[-1].start()
         return made[-1]
 
@@ -120,14 +120,14 @@ def test_learned_positions_count_tokens_not_columns(
 class PaddingBlind(LlamaForCausalLM):
     """Takes a mask and positions, and ignores them."""
 
-    def forward(self, input_ids, attention_mask=None, position_ids=None, past_key_values=None, **rest):  # type: ignore[no-untyped-def]
+    def forward(self, input_ids, attention_mask=None, position_ids=None, past_key_values=None, **rest):
         return super().forward(input_ids=input_ids, past_key_values=past_key_values, **rest)
 
 
 class Cacheless(LlamaForCausalLM):
     """Knows no cache: what it is given first is all that it sees."""
 
-    def forward(self, input_ids, **rest):  # type: ignore[no-untyped-def]
+    def forward(self, input_ids, **rest):
         return super().forward(input_ids=input_ids, use_cache=False)
 
 
@@ -204,7 +204,7 @@ def test_a_cancelled_job_frees_its_row_without_an_event(make_engine: MakeEngine,
 class Fragile(LlamaForCausalLM):
     """Fails where it sees token 5."""
 
-    def forward(self, input_ids, **rest):  # type: ignore[no-untyped-def]
+    def forward(self, input_ids, **rest):
         if (input_ids == 5).any():
             raise RuntimeError("out of luck")
         return super().forward(input_ids=input_ids, **rest)

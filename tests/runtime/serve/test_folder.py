@@ -55,3 +55,11 @@ def test_a_folder_that_lacks_a_part_is_told_which(tmp_path: Path, names: list[st
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(FolderError, match="is not a folder"):
         find_model(tmp_path / "nowhere")
+
+
+def test_another_tokenizer_may_be_named(tmp_path: Path) -> None:
+    folder = make(tmp_path / "m", "config.json", "model.safetensors")
+    other = make(tmp_path / "t", "tokenizer.json")
+    assert find_model(folder, other).tokenizer == other
+    with pytest.raises(FolderError, match="m has no tokenizer"):
+        find_model(folder, folder)

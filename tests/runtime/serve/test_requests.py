@@ -66,6 +66,8 @@ def test_a_wrong_value_is_refused_by_both_endpoints(values: dict[str, Json], par
         ({"logprobs": 21}, "logprobs"),
         ({"best_of": 3}, "best_of"),
         ({"suffix": "end"}, "suffix"),
+        ({"prompt": ["a"] * 257}, "prompt"),
+        ({"prompt": ["a"] * 128, "n": 9}, "n"),
         ({"messages": []}, "messages"),
     ],
 )

@@ -9,7 +9,7 @@ from transformers.generation.logits_process import TopKLogitsWarper, TopPLogitsW
 
 
 def chooser(seed: int, **settings: float) -> Chooser:
-    return Chooser(Sampling(**settings), random.Random(seed))  # type: ignore[arg-type]
+    return Chooser(Sampling(**settings), random.Random(seed))
 
 
 @pytest.mark.parametrize(("top_k", "top_p"), [(5, 1.0), (0, 0.7), (7, 0.5), (0, 0.0), (1, 1.0)])
@@ -53,5 +53,5 @@ def test_penalties_lower_what_was_generated_by_count_and_presence() -> None:
 
 def test_bias_forces_and_bans_tokens() -> None:
     logits_V = torch.tensor([3.0, 2.0, 1.0])
-    assert choose(logits_V[None].clone(), [chooser(0, logit_bias={2: 100.0}, temperature=1.0)]) == [2]  # type: ignore[arg-type]
-    assert choose(logits_V[None].clone(), [chooser(0, logit_bias={0: -100.0}, temperature=0.0)]) == [1]  # type: ignore[arg-type]
+    assert choose(logits_V[None].clone(), [chooser(0, logit_bias={2: 100.0}, temperature=1.0)]) == [2]
+    assert choose(logits_V[None].clone(), [chooser(0, logit_bias={0: -100.0}, temperature=0.0)]) == [1]

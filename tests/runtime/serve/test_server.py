@@ -32,16 +32,16 @@ HELLO = [{"role": "user", "content": "Hello"}]
 
 def complete(client: openai.OpenAI, prompt: object = PROMPTS[0], **options: object) -> Completion:
     settings = {"max_tokens": 24, "temperature": 0} | options
-    return client.completions.create(model=MODEL, prompt=prompt, **settings)  # type: ignore[call-overload,no-any-return]
+    return client.completions.create(model=MODEL, prompt=prompt, **settings)
 
 
 def chat(client: openai.OpenAI, messages: object = HELLO, **options: object) -> ChatCompletion:
     settings = {"max_tokens": 24, "temperature": 0} | options
-    return client.chat.completions.create(model=MODEL, messages=messages, **settings)  # type: ignore[call-overload,no-any-return]
+    return client.chat.completions.create(model=MODEL, messages=messages, **settings)
 
 
 def post(server: RunningServer, path: str = "/v1/completions", **options: object) -> httpx.Response:
-    return httpx.post(server.url + path, timeout=30, **options)  # type: ignore[arg-type]
+    return httpx.post(server.url + path, timeout=30, **options)
 
 
 def body(**values: object) -> dict[str, object]:
@@ -123,7 +123,7 @@ def test_streams_are_events_of_the_official_shape_and_end_in_done(
 
 def test_a_streamed_completion_is_the_whole_one(client: openai.OpenAI) -> None:
     stream = complete(client, stream=True, stream_options={"include_usage": True})
-    chunks = list(stream)  # type: ignore[call-overload]
+    chunks = list(stream)
     whole = complete(client)
     assert "".join(chunk.choices[0].text for chunk in chunks[:-1]) == whole.choices[0].text
     assert chunks[-1].choices == []
@@ -132,7 +132,7 @@ def test_a_streamed_completion_is_the_whole_one(client: openai.OpenAI) -> None:
 
 
 def test_a_streamed_chat_is_the_whole_one(client: openai.OpenAI) -> None:
-    chunks = list(chat(client, stream=True, n=2, seed=3, temperature=1))  # type: ignore[call-overload]
+    chunks = list(chat(client, stream=True, n=2, seed=3, temperature=1))
     whole = chat(client, n=2, seed=3, temperature=1)
     for index in (0, 1):
         parts = [chunk.choices[0] for chunk in chunks if chunk.choices[0].index == index]
@@ -154,7 +154,7 @@ def test_a_stop_across_token_boundaries_is_cut_out(client: openai.OpenAI, is_str
     for start in range(1, len(text) - 3, 3):
         stop = text[start : start + 3]
         answer = complete(client, stop=[stop, "never there"], stream=is_stream)
-        parts = list(answer) if is_stream else [answer]  # type: ignore[call-overload]
+        parts = list(answer) if is_stream else [answer]
         assert "".join(part.choices[0].text for part in parts) == text[: text.index(stop)]
         assert parts[-1].choices[0].finish_reason == "stop"
 

@@ -139,8 +139,8 @@ def assert_plain_chat_continues_the_text(server: RunningServer) -> None:
     messages = [{"role": "system", "content": "A story."}, {"role": "user", "content": "The dog"}]
     asked = {"model": "base-model", "max_tokens": 12, "temperature": 0}
     with server.client("secret") as client:
-        chat = client.chat.completions.create(messages=messages, **asked)  # type: ignore[call-overload]
-        plain = client.completions.create(prompt="A story.\nThe dog", **asked)  # type: ignore[call-overload]
+        chat = client.chat.completions.create(messages=messages, **asked)
+        plain = client.completions.create(prompt="A story.\nThe dog", **asked)
     assert chat.choices[0].message.content == plain.choices[0].text
     assert chat.usage == plain.usage
 
