@@ -39,7 +39,7 @@ class Signature:
 
     parameters: tuple[Parameter, ...]
     takes_any_keyword: bool
-    is_own: bool  # the class defines it itself, it is not inherited
+    owner: "Definition | None"  # whose constructor it is: the class itself, or a base
 
     @property
     def by_name(self) -> dict[str, Parameter]:
@@ -135,6 +135,12 @@ class ComponentLibrary:
             return self._load(str(pure.parent), pure.stem)
         return self.find(".".join(pure.with_suffix("").parts), searchpath)
 
+    def installed(self, name: str) -> ComponentModule | BrokenModule | None:
+        """The module that the import path `name` means, if its package is one of the folders: `fgc_models.norms`."""
+        package_name, _, rest = name.partition(".")
+        found = [self._load(folder, rest) for folder in self._folders if PurePosixPath(folder).name == package_name]
+        return found[0] if found and rest else None
+
     def module_names(self, searchpath: Sequence[str] = ()) -> list[str]:
         """The modules that the folders' `__init__.py` announce in `__all__`."""
         names: list[str] = []
@@ -159,13 +165,13 @@ class ComponentLibrary:
         """The parameters of a function, or of a class's constructor, looked up along its component bases."""
         node = definition.node
         if isinstance(node, ast.FunctionDef):
-            return _signature(definition.module, node, skip_self=False)
+            return _signature(definition, node, num_skipped=0)
         for base in (definition, *self.bases(definition)):
             assert isinstance(base.node, ast.ClassDef), f"base {base.name} is not a class"
             init = constructor(base.node)
             if init is not None:
-                return _signature(base.module, init, skip_self=True, is_own=base == definition)
-        return Signature((), takes_any_keyword=not isinstance(node, ast.ClassDef), is_own=False)
+                return _signature(base, init, num_skipped=1)
+        return Signature((), takes_any_keyword=not isinstance(node, ast.ClassDef), owner=None)
 
     def bases(self, definition: Definition) -> list[Definition]:
         """The base classes that are components, nearest first."""
@@ -191,12 +197,8 @@ class ComponentLibrary:
             package = module.name.split(".")[:-level]
             found = self._load(module.folder, ".".join((*package, imported.lstrip("."))))
             return found if isinstance(found, ComponentModule) else None
-        package_name, _, rest = imported.partition(".")
-        for folder in (module.folder, *self._folders):
-            if rest and PurePosixPath(folder).name == package_name:
-                found = self._load(folder, rest)
-                return found if isinstance(found, ComponentModule) else None
-        return None
+        found = self.installed(imported)
+        return found if isinstance(found, ComponentModule) else None
 
 
 def constructor(node: ast.ClassDef) -> ast.FunctionDef | None:
@@ -233,21 +235,18 @@ def _plain_import(alias: ast.alias) -> ImportedName:
     return ImportedName(alias.name, None, alias.asname or alias.name)
 
 
-def _signature(module: ComponentModule, node: ast.FunctionDef, *, skip_self: bool, is_own: bool = True) -> Signature:
-    arguments = node.args
-    positional = [*arguments.posonlyargs, *arguments.args]
-    missing: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
-    pairs = [
-        (arg, default, ParameterKind.POSITIONAL)
-        for arg, default in zip(positional, [*missing, *arguments.defaults], strict=True)
+def _signature(owner: Definition, node: ast.FunctionDef, *, num_skipped: int) -> Signature:
+    given = node.args
+    positional = [*given.posonlyargs, *given.args]
+    defaults = [*[None] * (len(positional) - len(given.defaults)), *given.defaults]
+    first = [
+        _parameter(owner.module, *pair, ParameterKind.POSITIONAL) for pair in zip(positional, defaults, strict=True)
     ]
-    pairs = pairs[1:] if skip_self else pairs
-    pairs += [
-        (arg, default, ParameterKind.KEYWORD)
-        for arg, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    ]
-    parameters = tuple(
-        Parameter(arg.arg, kind, default, ast.unparse(arg.annotation) if arg.annotation else None, module.span(arg))
-        for arg, default, kind in pairs
-    )
-    return Signature(parameters, takes_any_keyword=arguments.kwarg is not None, is_own=is_own)
+    keywords = zip(given.kwonlyargs, given.kw_defaults, strict=True)
+    rest = [_parameter(owner.module, *pair, ParameterKind.KEYWORD) for pair in keywords]
+    return Signature((*first[num_skipped:], *rest), takes_any_keyword=given.kwarg is not None, owner=owner)
+
+
+def _parameter(module: ComponentModule, arg: ast.arg, default: ast.expr | None, kind: ParameterKind) -> Parameter:
+    annotation = None if arg.annotation is None else ast.unparse(arg.annotation)
+    return Parameter(arg.arg, kind, default, annotation, module.span(arg))

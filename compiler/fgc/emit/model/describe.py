@@ -4,12 +4,24 @@ Every mistake becomes a diagnostic at its place in the template; what is wrong c
 are still checked.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
 
 from fgc.diagnostics import Diagnostic, Related, did_you_mean
 from fgc.emit.model.components import BrokenModule, ComponentLibrary, ComponentModule, Definition, Signature
 from fgc.emit.model.handover import CallShape, call_shapes
-from fgc.emit.model.values import OPERATORS, Constant, Construction, Field, Items, Library, Operation, Table, Value
+from fgc.emit.model.values import (
+    OPERATORS,
+    Constant,
+    Construction,
+    Field,
+    Items,
+    Library,
+    Operation,
+    Table,
+    Value,
+    has_construction,
+)
 from fgc.ir import (
     Call,
     CallKind,
@@ -25,6 +37,17 @@ from fgc.ir import (
     Var,
 )
 from fgc.text import Origin
+
+CAUSAL_LM = "ForCausalLM"
+
+
+@dataclass(frozen=True, slots=True)
+class _Argument:
+    """An argument under its parameter's name; `origin` is where the template gives it."""
+
+    name: str
+    node: NodeId
+    origin: Origin
 
 
 class Describer:
@@ -50,14 +73,16 @@ class Describer:
     def model(self, node_id: NodeId) -> Construction | None:
         """The value of the node that describes the whole model: it is constructed with the configuration alone."""
         value = self.value(node_id)
-        if isinstance(value, Construction) and isinstance(value.target, Definition) and value.is_partial:
-            self._check_complete(node_id, value, [CallShape(0, frozenset(("config",)))])
-            return value
-        if value is not None:
-            origin = self._graph[node_id].origin
-            message = "the model must be a component: `!partial:.module:Class`"
-            self.diagnostics.append(Diagnostic.at(origin, "FGC413", message))
-        return None
+        if value is None:
+            return None
+        is_component = isinstance(value, Construction) and isinstance(value.target, Definition) and value.is_partial
+        if not isinstance(value, Construction) or not is_component or not _is_causal_lm(value):
+            message = f"the model must be a component whose class name ends in `{CAUSAL_LM}`"
+            help_text = "for example `!partial:.causal_lm:DecoderForCausalLM`"
+            self._reject(self._graph[node_id].origin, message, help_text)
+            return None
+        self._check_complete(node_id, value, [CallShape(0, frozenset())])
+        return value
 
     def _read(self, node_id: NodeId) -> Value | None:
         node = self._graph[node_id]
@@ -95,7 +120,11 @@ class Describer:
         symbol = node.callee
         if symbol.container == "operator" and symbol.attribute in OPERATORS and len(node.positional) == 2:
             left, right = (self.value(operand) for operand in node.positional)
-            return None if left is None or right is None else Operation(OPERATORS[symbol.attribute], left, right)
+            if left is None or right is None:
+                return None
+            if has_construction(left) or has_construction(right):
+                return self._reject(node.origin, f"`{symbol.text}` joins numbers and fields, not components")
+            return Operation(OPERATORS[symbol.attribute], left, right)
         if symbol.kind is SymbolKind.BUILTIN and symbol.attribute in ("named_list", "named_tuple", "named_dict"):
             return self._named_container(node)
         if node.kind is CallKind.SINGLETON:
@@ -116,73 +145,84 @@ class Describer:
         return Table(found) if len(found) == len(pairs) else None
 
     def _construction(self, node: Call) -> Value | None:
-        positional = [self.value(argument) for argument in node.positional]
-        keywords = [(keyword, self.value(keyword.value)) for keyword in node.keywords]
-        target = self._target(node.callee, self._folders_of(node))
+        target = self._target(node.callee, (*folders(self._graph, node.searchpath), *self._searchpath))
+        values = [self.value(child) for child in (*node.positional, *(keyword.value for keyword in node.keywords))]
         if target is None:
             return None
         if isinstance(target, Definition):
-            return self._component(node, target, positional, keywords)
-        if None in positional or any(value is None for _, value in keywords):
+            return self._component(node, target)
+        found = [value for value in values if value is not None]
+        if len(found) < len(values):
             return None
-        return Construction(
-            target,
-            node.kind is CallKind.PARTIAL,
-            tuple(value for value in positional if value is not None),
-            tuple((keyword.name, value) for keyword, value in keywords if value is not None),
-            node.callee,
-        )
+        positional, named = found[: len(node.positional)], found[len(node.positional) :]
+        keywords = tuple(zip((keyword.name for keyword in node.keywords), named, strict=True))
+        return Construction(target, node.kind is CallKind.PARTIAL, tuple(positional), keywords, node.callee)
 
-    def _component(
-        self,
-        node: Call,
-        target: Definition,
-        positional: list[Value | None],
-        keywords: list[tuple[Keyword, Value | None]],
-    ) -> Value | None:
+    def _component(self, node: Call, target: Definition) -> Value | None:
         signature = self._library.signature(target)
+        arguments = self._arguments(node, target, signature)
+        if arguments is None:
+            return None
+        shapes = call_shapes(target, self._library)
+        bound: dict[str, Value] = {}
+        is_good = True
+        for argument in arguments:
+            value = self.value(argument.node)
+            is_good &= value is not None
+            if value is not None:
+                is_good &= self._is_good_part(argument, value, target, signature, shapes.get(argument.name, []))
+                bound[argument.name] = value
+        order = [name for name in signature.by_name if name in bound]
+        order += [name for name in bound if name not in order]
+        values = tuple((name, bound[name]) for name in order)
+        return Construction(target, node.kind is CallKind.PARTIAL, (), values, node.callee) if is_good else None
+
+    def _arguments(self, node: Call, target: Definition, signature: Signature) -> "list[_Argument] | None":
+        """The arguments by the names of their parameters; None if any does not fit."""
         slots = signature.positional
-        if len(positional) > len(slots):
-            message = f"`{target.name}` takes {len(slots)} positional arguments, not {len(positional)}"
+        if len(node.positional) > len(slots):
+            message = f"`{target.name}` takes {len(slots)} positional arguments, not {len(node.positional)}"
             self._report(node.origin, "FGC413", message, target)
             return None
-        bound = [(slot.name, value) for slot, value in zip(slots, positional, strict=False)]
-        origins = [(slot.name, node.origin) for slot, _ in zip(slots, positional, strict=False)]
-        misfits = [keyword for keyword, _ in keywords if not self._fits(target, signature, keyword)]
-        bound += [(keyword.name, value) for keyword, value in keywords]
-        origins += [(keyword.name, keyword.origin) for keyword, _ in keywords]
-        self._check_parts(node, target)
-        if misfits or any(value is None for _, value in bound):
+        filled = {slot.name: value for slot, value in zip(slots, node.positional, strict=False)}
+        fits = [self._fits(target, signature, keyword, filled) for keyword in node.keywords]
+        if not all(fits):
             return None
-        order = {name: index for index, name in enumerate(signature.by_name)}
-        bound.sort(key=lambda pair: (order.get(pair[0], len(order)), pair[0]))
-        values = tuple((name, value) for name, value in bound if value is not None)
-        return Construction(target, node.kind is CallKind.PARTIAL, (), values, node.callee, tuple(origins))
+        by_place = [_Argument(name, value, self._graph[value].origin) for name, value in filled.items()]
+        return by_place + [_Argument(keyword.name, keyword.value, keyword.origin) for keyword in node.keywords]
 
-    def _fits(self, target: Definition, signature: Signature, keyword: Keyword) -> bool:
+    def _fits(self, target: Definition, signature: Signature, keyword: Keyword, filled: Container[str]) -> bool:
         if keyword.name == "config":
             self._report(keyword.origin, "FGC413", "`config` is given by the generated model itself", target)
-            return False
-        if keyword.name in signature.by_name or signature.takes_any_keyword:
+        elif keyword.name in filled:
+            self._report(keyword.origin, "FGC413", f"`{keyword.name}` is given twice: by position and by name", target)
+        elif keyword.name not in signature.by_name and not signature.takes_any_keyword:
+            names = [name for name in signature.by_name if name != "config"]
+            help_text = did_you_mean(keyword.name, names) or "its parameters: " + ", ".join(names)
+            message = f"`{target.name}` has no parameter `{keyword.name}`"
+            self._report(keyword.origin, "FGC501", message, target, help_text)
+        else:
             return True
-        names = [name for name in signature.by_name if name != "config"]
-        help_text = did_you_mean(keyword.name, names) or "its parameters: " + ", ".join(names)
-        message = f"`{target.name}` has no parameter `{keyword.name}`"
-        self._report(keyword.origin, "FGC501", message, target, help_text)
         return False
 
-    def _check_parts(self, node: Call, target: Definition) -> None:
-        """The parts that `target` constructs get all they need from the template and from `target`."""
-        shapes = call_shapes(target, self._library)
-        slots = self._library.signature(target).positional
-        given = [(slot.name, value) for slot, value in zip(slots, node.positional, strict=False)]
-        given += [(keyword.name, keyword.value) for keyword in node.keywords]
-        for name, child in given:
-            part = self.value(child)
-            if isinstance(part, Construction) and part.is_partial and shapes.get(name):
-                self._check_complete(child, part, shapes[name])
-            elif isinstance(part, Construction) and not part.is_partial:
-                self._check_complete(child, part, [CallShape(0, frozenset())])
+    def _is_good_part(
+        self, argument: "_Argument", value: Value, user: Definition, signature: Signature, shapes: list[CallShape]
+    ) -> bool:
+        """Whether what `user` does with an argument is possible; a part gets all that it needs."""
+        if isinstance(value, Construction):
+            if not value.is_partial and shapes:
+                message = f"`{user.name}` constructs `{argument.name}` itself: write `!partial`"
+                self._report(argument.origin, "FGC413", message, user)
+                return False
+            self._check_complete(argument.node, value, shapes if value.is_partial else [CallShape(0, frozenset())])
+            return True
+        parameter = signature.by_name.get(argument.name)
+        is_optional = parameter is not None and "None" in (parameter.annotation or "None")
+        is_absent = isinstance(value, Constant) and value.value is None and is_optional
+        if shapes and not is_absent:
+            self._report(argument.origin, "FGC413", f"`{argument.name}` of `{user.name}` must be a component", user)
+            return False
+        return True
 
     def _check_complete(self, node_id: NodeId, part: Construction, shapes: list[CallShape]) -> None:
         if not isinstance(part.target, Definition) or node_id in self._checked:
@@ -190,12 +230,12 @@ class Describer:
         self._checked.add(node_id)
         signature = self._library.signature(part.target)
         for shape in shapes:
-            handed = shape.bind(signature, part.arguments)
-            missing = [
-                parameter
-                for parameter in signature.parameters
-                if parameter.default is None and parameter.name not in {*part.arguments, *handed, "config"}
-            ]
+            problem = shape.problem(signature, part.arguments)
+            if problem is not None:
+                self._report(part.symbol.attribute_origin, "FGC413", f"`{part.target.name}` {problem}", part.target)
+                return
+            filled = {*part.arguments, *shape.bind(signature, part.arguments), "config"}
+            missing = [p for p in signature.parameters if p.default is None and p.name not in filled]
             for parameter in missing:
                 message = f"`{part.target.name}` needs the argument `{parameter.name}`"
                 related = Related(parameter.span, f"`{parameter.name}` has no default")
@@ -211,7 +251,9 @@ class Describer:
             case SymbolKind.FILE:
                 module = self._library.file(symbol.container, searchpath)
             case SymbolKind.MODULE:
-                return Library(symbol.container, symbol.attribute)
+                module = self._library.installed(symbol.container)
+                if module is None:
+                    return Library(symbol.container, symbol.attribute)
             case SymbolKind.BUILTIN:
                 return Library("builtins", symbol.attribute)
         if isinstance(module, ComponentModule):
@@ -237,9 +279,6 @@ class Describer:
         self.diagnostics.append(Diagnostic.at(symbol.attribute_origin, "FGC502", message, help=help_text))
         return None
 
-    def _folders_of(self, node: Call) -> tuple[str, ...]:
-        return (*folders(self._graph, node.searchpath), *self._searchpath)
-
     def _reject(self, origin: Origin, message: str, help_text: str | None = None) -> Value | None:
         self.diagnostics.append(Diagnostic.at(origin, "FGC413", message, help=help_text))
         return None
@@ -249,6 +288,11 @@ class Describer:
     ) -> None:
         related = Related(target.span, f"`{target.name}` is defined here")
         self.diagnostics.append(Diagnostic.at(origin, code, message, help=help_text, related=[related]))
+
+
+def _is_causal_lm(part: Construction) -> bool:
+    name = part.target.name if isinstance(part.target, Definition) else part.target.attribute
+    return name.endswith(CAUSAL_LM) and name != CAUSAL_LM
 
 
 def folders(graph: Graph, node_id: NodeId | None) -> tuple[str, ...]:

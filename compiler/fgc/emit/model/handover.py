@@ -17,7 +17,18 @@ class CallShape:
     def bind(self, signature: Signature, given: Mapping[str, object]) -> list[str]:
         """The parameters that the call fills, apart from those that the template gave already."""
         free = [parameter.name for parameter in signature.positional if parameter.name not in given]
-        return [*free[: self.num_positional], *self.keywords]
+        return [*free[: self.num_positional], *sorted(self.keywords - {"config"})]
+
+    def problem(self, signature: Signature, given: Mapping[str, object]) -> str | None:
+        """Why a component with this signature cannot be called so, or None."""
+        num_free = len([parameter for parameter in signature.positional if parameter.name not in given])
+        if self.num_positional > num_free:
+            count = f"{self.num_positional} positional argument{'s' if self.num_positional > 1 else ''}"
+            return f"is constructed with {count}, but can take {num_free}"
+        for name in sorted(self.keywords - {"config"}):
+            if name not in signature.by_name and not signature.takes_any_keyword:
+                return f"is constructed with `{name}`, but has no such parameter"
+        return None
 
 
 def call_shapes(definition: Definition, library: ComponentLibrary) -> dict[str, list[CallShape]]:

@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import libcst as cst
 
@@ -15,6 +15,7 @@ from fgc.emit.model.values import Construction
 
 _LAYER_BASE = "GradientCheckpointingLayer"
 _NO_SPLIT = "_no_split_modules"
+Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +49,32 @@ class ModelNames:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A generated class, function or constant."""
+    """A generated class, function or constant; `is_rewritten` if it is not what its file defines."""
 
     name: str
     origin: Definition
+    is_rewritten: bool
     code: str
 
 
 @dataclass(slots=True)
 class ModelingFile:
-    """Collects the pieces of one modeling file; `clashes` are names that would mean two things."""
+    """Collects the pieces of one modeling file; `clashes` tell of names that would mean two things."""
 
     library: ComponentLibrary
     plans: Plans
     names: ModelNames
     pieces: dict[str, Piece] = field(default_factory=dict)
     imports: dict[str, ImportedName] = field(default_factory=dict)
-    clashes: list[tuple[str, Definition, Definition]] = field(default_factory=list)
-    _trees: dict[ComponentModule, dict[str, cst.BaseStatement]] = field(default_factory=dict)
+    clashes: list[tuple[str, list[Definition]]] = field(default_factory=list)
+    _trees: dict[ComponentModule, dict[str, Statement]] = field(default_factory=dict)
 
     def text(self, model: Construction, header: str) -> str:
         """The file's text, before formatting."""
         plan = self.plans[model]
         self._add_class(plan)
-        config = ImportedName(f".{self.names.config_module}", self.names.config_class, self.names.config_class)
-        self._import(config)
+        self._import(ImportedName(f".{self.names.config_module}", self.names.config_class, self.names.config_class))
+        self.clashes += [(name, [piece.origin]) for name, piece in self.pieces.items() if name in self.imports]
         skeleton = [piece for piece in self.pieces.values() if piece.origin.module is plan.definition.module]
         leaves = [piece for piece in self.pieces.values() if piece.origin.module is not plan.definition.module]
         exported = [piece.name for piece in skeleton if piece.name.startswith(self.names.title)]
@@ -90,63 +92,70 @@ class ModelingFile:
         )
 
     def _add_class(self, plan: ClassPlan) -> None:
-        if self._is_taken(plan.name, plan.definition):
+        is_rewritten = bool(plan.written) or plan.takes_config
+        if self._is_taken(plan.name, plan.definition, is_rewritten):
             return
         render = Renderer(self.plans)
         node = self._tree(plan.definition)
         assert isinstance(node, cst.ClassDef), f"{plan.definition.name} is not a class"
         node = specialise(node, plan, render, self.names.config_class)
-        node = node.with_changes(name=cst.Name(plan.name))
-        self._add(plan.name, plan.definition, node, render)
+        self._add(Piece(plan.name, plan.definition, is_rewritten, ""), node, render, plan.base)
 
-    def _add_definition(self, definition: Definition) -> None:
+    def _add_definition(self, definition: Definition, base: ClassPlan | None) -> None:
         """A class that is only inherited from, a function or a constant: taken as it is."""
-        name = self._renamed(definition)
-        if not self._is_taken(name, definition):
-            node = self._tree(definition)
-            if isinstance(node, cst.ClassDef):
-                node = node.with_changes(name=cst.Name(name))
-            self._add(name, definition, node, Renderer(self.plans))
+        name = reserved_name(definition, self.names)
+        if not self._is_taken(name, definition, False):
+            self._add(Piece(name, definition, False, ""), self._tree(definition), Renderer(self.plans), base)
 
-    def _add(self, name: str, definition: Definition, node: cst.BaseStatement, render: Renderer) -> None:
-        node = _plain_lead(node)
+    def _add(self, piece: Piece, node: Statement, render: Renderer, base: ClassPlan | None) -> None:
+        """Add what the code mentions, then the piece; `base` is the plan of the class it takes its constructor from."""
         inserted = {part.name for part in render.parts} | {imported.alias for imported in render.imports}
-        used = [item for item in _used_names(node) if item not in inserted]
-        renames = {"PreTrainedConfig": self.names.config_class} if "PreTrainedConfig" in used else {}
-        self.pieces[name] = Piece(name, definition, "")  # holds the name while its parts are added
+        used = [name for name in _used_names(node) if name not in inserted]
+        self.pieces[piece.name] = piece  # holds the name while its parts are added
         for part in render.parts:
-            self._add_class(part) if isinstance(part, ClassPlan) else self._add_definition(part)
+            self._add_class(part) if isinstance(part, ClassPlan) else self._add_definition(part, None)
         for imported in render.imports:
             self._import(imported)
-        for item in used:
-            target = self.library.definition(definition.module, item)
-            if target is not None:
-                renames |= {item: self._renamed(target)}
-                self._add_definition(target)
-            elif item in definition.module.imports and item not in renames:
-                self._import(definition.module.imports[item])
-        del self.pieces[name]
-        renamed = node.visit(_Renamer({old: new for old, new in renames.items() if old != new}, self._layer_names()))
-        assert isinstance(renamed, cst.CSTNode), "renaming removes nothing"
-        self.pieces[name] = Piece(name, definition, cst.Module([renamed]).code.strip())  # type: ignore[list-item]
+        renames = {name: self._add_used(piece.origin, name, base) for name in used}
+        del self.pieces[piece.name]
+        self.pieces[piece.name] = replace(piece, code=self._code(node, {**renames, piece.origin.name: piece.name}))
 
-    def _is_taken(self, name: str, definition: Definition) -> bool:
+    def _add_used(self, user: Definition, name: str, base: ClassPlan | None) -> str:
+        """What a name of a component file is called in the generated file; what it means is added."""
+        target = self.library.definition(user.module, name)
+        if target is not None and base is not None and target == base.definition:
+            self._add_class(base)
+            return base.name
+        if target is not None and target != user:
+            self._add_definition(target, base if target in self.library.bases(user) else None)
+            return reserved_name(target, self.names)
+        if name == "PreTrainedConfig":
+            return self.names.config_class
+        if target is None and name in user.module.imports:
+            self._import(user.module.imports[name])
+        return name
+
+    def _code(self, node: Statement, renames: dict[str, str]) -> str:
+        changes = {old: new for old, new in renames.items() if old != new}
+        renamed = _plain_lead(node).visit(_Renamer(changes, self._layer_names()))
+        assert isinstance(renamed, Statement), "renaming removes nothing"
+        return cst.Module([renamed]).code.strip()
+
+    def _is_taken(self, name: str, definition: Definition, is_rewritten: bool) -> bool:
         other = self.pieces.get(name)
-        if other is not None and other.origin != definition:
-            self.clashes.append((name, other.origin, definition))
+        if other is not None and (other.origin != definition or other.is_rewritten is not is_rewritten):
+            self.clashes.append((name, list(dict.fromkeys((other.origin, definition)))))
         return other is not None
 
     def _import(self, imported: ImportedName) -> None:
-        self.imports[imported.alias] = imported
-
-    def _renamed(self, definition: Definition) -> str:
-        return reserved_name(definition, self.names)
+        if self.imports.setdefault(imported.alias, imported) != imported:
+            self.clashes.append((imported.alias, []))
 
     def _layer_names(self) -> list[str]:
         """The classes that must stay on one device: those with a residual stream."""
         return [plan.name for plan in self.plans if _is_layer(plan.definition, self.library)]
 
-    def _tree(self, definition: Definition) -> cst.BaseStatement:
+    def _tree(self, definition: Definition) -> Statement:
         module = definition.module
         if module not in self._trees:
             self._trees[module] = dict(_named_statements(cst.parse_module(module.source.text)))
@@ -168,7 +177,7 @@ def _is_layer(definition: Definition, library: ComponentLibrary) -> bool:
     return False
 
 
-def _named_statements(module: cst.Module) -> Iterable[tuple[str, cst.BaseStatement]]:
+def _named_statements(module: cst.Module) -> Iterable[tuple[str, Statement]]:
     for statement in module.body:
         match statement:
             case cst.ClassDef() | cst.FunctionDef():
@@ -181,16 +190,16 @@ def _named_statements(module: cst.Module) -> Iterable[tuple[str, cst.BaseStateme
                 pass
 
 
-def _plain_lead(node: cst.BaseStatement) -> cst.BaseStatement:
+def _plain_lead(node: Statement) -> Statement:
     """With the comments right above it, without the blank lines."""
     assert isinstance(node, cst.ClassDef | cst.FunctionDef | cst.SimpleStatementLine), "a definition"
     comments = [line for line in node.leading_lines if line.comment is not None]
     return node.with_changes(leading_lines=comments)
 
 
-def _used_names(node: cst.BaseStatement) -> list[str]:
+def _used_names(node: Statement) -> list[str]:
     """Every name that the code mentions, in order, each once."""
-    tree = ast.parse(cst.Module([node]).code)  # type: ignore[list-item]
+    tree = ast.parse(cst.Module([node]).code)
     found = [item for item in ast.walk(tree) if isinstance(item, ast.Name)]
     found.sort(key=lambda item: (item.lineno, item.col_offset))
     return list(dict.fromkeys(item.id for item in found))

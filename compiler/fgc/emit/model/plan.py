@@ -6,7 +6,7 @@ written into the class; what differs, or comes from the class around it, stays a
 
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fgc.emit.model.components import ComponentLibrary, Definition, Parameter, Signature
 from fgc.emit.model.handover import CallShape, call_shapes
@@ -21,7 +21,8 @@ ClassKey = tuple[Definition, tuple[tuple[str, Value], ...]]
 class ClassPlan:
     """How one class is generated from its component.
 
-    `written` are the values that replace parameters; `parameters` those that stay, in order.
+    `written` are the values that replace parameters; `parameters` those that stay, in order. A class that inherits
+    its constructor has the plan of the class it inherits it from as `base`, and nothing of its own is rewritten.
     """
 
     definition: Definition
@@ -30,6 +31,7 @@ class ClassPlan:
     written: Mapping[str, Value]
     parameters: tuple[Parameter, ...]
     takes_config: bool
+    base: "ClassPlan | None" = None
 
 
 def class_key(part: Construction) -> ClassKey:
@@ -45,11 +47,11 @@ class Plans:
         self._library = library
         self._uses: dict[ClassKey, list[Construction]] = {}
         self._handed: dict[ClassKey, list[CallShape]] = {}
-        self._collect(model)
-        self.names = _class_names(self._uses, name_of)
+        self._collect(model, [])
+        names = _class_names(self._uses, name_of)
         self._plans: dict[ClassKey, ClassPlan] = {}
         for key in self._uses:
-            self._plans[key] = self._plan(key)
+            self._plans[key] = self._plan(key, names[key])
 
     def __getitem__(self, part: Construction) -> ClassPlan:
         return self._plans[class_key(part)]
@@ -61,49 +63,71 @@ class Plans:
         """Whether the expression of a value mentions the model's configuration."""
         if fields_of(value):
             return True
-        return any(is_class(item) and self[item].takes_config for item in walk(value) if isinstance(item, Construction))
+        return any(self._takes_config(item) for item in walk(value) if isinstance(item, Construction))
 
-    def _collect(self, part: Construction) -> None:
+    def takes_config(self, function: Definition) -> bool:
+        """Whether a component function asks for the model's configuration."""
+        return "config" in self._library.signature(function).by_name
+
+    def _takes_config(self, part: Construction) -> bool:
+        if not isinstance(part.target, Definition):
+            return False
+        return self[part].takes_config if is_class(part) else self.takes_config(part.target)
+
+    def _collect(self, part: Construction, handed: list[CallShape]) -> None:
         """Children first, so that plans can ask the plans of their parts."""
         shapes = call_shapes(part.target, self._library) if isinstance(part.target, Definition) else {}
         for name, value in (*(("", item) for item in part.positional), *part.keywords):
+            if isinstance(value, Construction):
+                self._collect(value, shapes.get(name, []))
+                continue
             for item in walk(value):
                 if isinstance(item, Construction):
-                    self._collect(item)
-                    if item is value and is_class(item):
-                        self._handed.setdefault(class_key(item), []).extend(shapes.get(name, []))
+                    self._collect(item, [])
         if is_class(part):
-            uses = self._uses.setdefault(class_key(part), [])
-            if part not in uses:
-                uses.append(part)
+            self._use(part, handed)
 
-    def _plan(self, key: ClassKey) -> ClassPlan:
+    def _use(self, part: Construction, handed: list[CallShape]) -> None:
+        key = class_key(part)
+        owner = self._library.signature(key[0]).owner
+        if owner is not None and owner != key[0]:
+            self._use(replace(part, target=owner), handed)
+        self._handed.setdefault(key, []).extend(handed)
+        uses = self._uses.setdefault(key, [])
+        if part not in uses:
+            uses.append(part)
+
+    def _plan(self, key: ClassKey, name: str) -> ClassPlan:
         definition, structure = key
         signature = self._library.signature(definition)
-        takes_config = "config" in signature.by_name
-        shapes, uses = self._handed.get(key, []), self._uses[key]
+        if signature.owner is not None and signature.owner != definition:
+            base = self._plans[signature.owner, structure]
+            return replace(base, definition=definition, name=name, base=base)
+        written = self._written(key, signature)
+        kept = tuple(p for p in signature.parameters if p.name not in written and p.name != "config")
+        takes_config = "config" in signature.by_name or any(self.needs_config(value) for value in written.values())
+        return ClassPlan(definition, name, signature, written, kept, takes_config)
+
+    def _written(self, key: ClassKey, signature: Signature) -> dict[str, Value]:
+        """The values that need no parameter: the same in every use, and not handed over by the class around it."""
+        uses, shapes = self._uses[key], self._handed[key]
         handed = {name for use in uses for shape in shapes for name in shape.bind(signature, use.arguments)}
-        has_few_arguments = self._num_arguments(key) <= _MAX_PLAIN_ARGUMENTS
-        is_plain = not signature.is_own or (has_few_arguments and not takes_config and not structure)
+        arguments = {name for use in uses for name, value in use.keywords if not _is_flag(value)}
+        is_plain = len(arguments) <= _MAX_PLAIN_ARGUMENTS and "config" not in signature.by_name and not key[1]
         written: dict[str, Value] = {}
         for parameter in signature.parameters:
-            value = self._common(key, parameter)
-            if value is None or parameter.name in handed or parameter.name == "config" or not signature.is_own:
+            value = _common(uses, parameter)
+            if value is None or parameter.name in {*handed, "config"} or (is_plain and not _is_flag(value)):
                 continue
-            if not is_plain or _is_flag(value):
-                written[parameter.name] = value
-        kept = tuple(p for p in signature.parameters if p.name not in written and p.name != "config")
-        takes_config = takes_config or any(self.needs_config(value) for value in written.values())
-        return ClassPlan(definition, self.names[key], signature, written, kept, takes_config)
+            written[parameter.name] = value
+        return written
 
-    def _num_arguments(self, key: ClassKey) -> int:
-        return len({name for use in self._uses[key] for name, value in use.keywords if not _is_flag(value)})
 
-    def _common(self, key: ClassKey, parameter: Parameter) -> Value | None:
-        """The value that a parameter has in all constructions of a class, if it is one."""
-        default = _literal(parameter.default)
-        values = {use.arguments.get(parameter.name, default) for use in self._uses[key]}
-        return values.pop() if len(values) == 1 else None
+def _common(uses: list[Construction], parameter: Parameter) -> Value | None:
+    """The value that a parameter has in all uses of a class, if it is one."""
+    default = _literal(parameter.default)
+    values = {use.arguments.get(parameter.name, default) for use in uses}
+    return values.pop() if len(values) == 1 else None
 
 
 def is_class(part: Construction) -> bool:

@@ -37,6 +37,8 @@ class Renderer:
             return self._component_call(self.plans[part], part, positional, keywords)
         arguments = [*(self.value(item) for item in part.positional), *positional]
         named = {**{name: self.value(item) for name, item in part.keywords}, **keywords}
+        if isinstance(part.target, Definition) and self.plans.takes_config(part.target):
+            named["config"] = "config"
         return self._named(part) + _arguments(arguments, named)
 
     def _component_call(

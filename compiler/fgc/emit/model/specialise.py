@@ -19,7 +19,7 @@ from fgc.emit.model.values import Constant, Construction, Value
 def specialise(node: cst.ClassDef, plan: ClassPlan, render: Renderer, config_class: str) -> cst.ClassDef:
     """The class with the plan's values written into it."""
     init = _constructor(node)
-    if init is None or not plan.signature.is_own:
+    if init is None or plan.base is not None:
         return node
     facts = {name: known for name, value in plan.written.items() if (known := _fact(value)) is not None}
     decided = cast(cst.FunctionDef, fold(init, facts))

@@ -9,7 +9,6 @@ from typing import TypeAlias, assert_never
 
 from fgc.emit.model.components import Definition
 from fgc.ir import Scalar, Symbol
-from fgc.text import Origin
 
 OPERATORS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**"}
 
@@ -79,7 +78,6 @@ class Construction:
     positional: "tuple[Value, ...]"
     keywords: "tuple[tuple[str, Value], ...]"
     symbol: Symbol = field(compare=False)
-    origins: tuple[tuple[str, Origin], ...] = field(compare=False, default=())
 
     @property
     def arguments(self) -> "dict[str, Value]":

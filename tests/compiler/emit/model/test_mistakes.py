@@ -142,4 +142,50 @@ def test_two_helpers_of_one_name_are_told(expand: Expand, llama: str) -> None:
         ".define: &embedding", ".define: &positional_encoding !partial:.mine:Angles\n.define: &embedding"
     )
     outcome = expand(text, {"/own/mine.py": own}, ("/own",))
-    assert [item.message for item in outcome.diagnostics] == ["two different components are called `apply_rotary`"]
+    assert [item.message for item in outcome.diagnostics] == [
+        "`apply_rotary` would mean two things in the model's file"
+    ]
+
+
+def test_an_argument_by_position_and_by_name_is_told(findings: Findings) -> None:
+    [found] = findings(("    head_dim: !var head_dim\n    rope", "    arg0: 16\n    head_dim: !var head_dim\n    rope"))
+    assert (found.code, found.span.text) == ("FGC413", "head_dim")
+    assert found.message == "`head_dim` is given twice: by position and by name"
+
+
+def test_null_for_a_part_that_is_always_constructed_is_told(findings: Findings) -> None:
+    [found] = findings(("feed_forward: *feed_forward", "feed_forward: null"))
+    assert (found.span.text, found.message) == (
+        "feed_forward",
+        "`feed_forward` of `PreNormLayer` must be a component",
+    )
+
+
+def test_a_finished_part_where_a_recipe_is_needed_is_told(findings: Findings) -> None:
+    [found] = findings(("&feed_forward !partial:", "&feed_forward !factory:"))
+    assert found.message == "`PreNormLayer` constructs `feed_forward` itself: write `!partial`"
+
+
+def test_a_part_that_cannot_take_what_it_is_constructed_with_is_told(findings: Findings) -> None:
+    mlp = "!partial:.feed_forward:GatedMLP {hidden_size: 64, intermediate_size: 8, activation: silu}"
+    [found] = findings(("attention: *attention", f"attention: {mlp}"))
+    assert found.message == "`GatedMLP` is constructed with 1 positional argument, but can take 0"
+    assert found.related[0].span.text == "GatedMLP"
+
+
+def test_a_model_that_is_no_causal_language_model_is_told(findings: Findings) -> None:
+    model = ".causal_lm:DecoderForCausalLM\n        decoder: *decoder\n        lm_head: *lm_head\n"
+    [found] = findings((model, ".norms:RMSNorm [8]\n"))
+    assert found.message == "the model must be a component whose class name ends in `ForCausalLM`"
+
+
+def test_a_model_without_a_base_model_is_told(expand: Expand) -> None:
+    source = "class LoneForCausalLM:\n    def __init__(self, config):\n        self.config = config\n"
+    text = "model: !meta:fgc:model_package {name: lone, config: {a: 1}, model: !partial:.lone:LoneForCausalLM {}}"
+    [found] = expand(text, {"/own/lone.py": source}, ("/own",)).diagnostics
+    assert found.message == "`LoneForCausalLM` constructs no `LoneModel`, the model without its head"
+
+
+def test_arithmetic_with_a_component_is_told(findings: Findings) -> None:
+    [found] = findings(("dropout: !var attention_dropout", "dropout: !call:operator:add [*norm, 1]"))
+    assert found.message == "`operator:add` joins numbers and fields, not components"

@@ -268,3 +268,57 @@ def test_attributes_and_keywords_named_like_a_parameter_stay(generate: Generate)
         """
     part = "!partial:.parts:Part {width: !var width, depth: 1, scale: 2}"
     assert "self.width = dict(width=config.width, depth=self.depth, scale=2)" in generate(source, part)
+
+
+def test_a_subclass_that_inherits_its_constructor_inherits_the_specialised_one(generate: Generate) -> None:
+    source = """
+        class Base(nn.Module):
+            def __init__(self, layer_idx, *, width, depth, gate=None):
+                super().__init__()
+                self.size = width * depth
+                self.gate = gate() if gate is not None else None
+
+        class Part(Base):
+            def forward(self, x):
+                return x * self.size
+        """
+    part = "!partial:.parts:Part {width: !var width, depth: 2, gate: !partial:torch.nn:ReLU {}}"
+    assert generate(source, part, "Base") == body("""
+        class Base(nn.Module):
+            def __init__(self, config: ThingConfig, layer_idx):
+                super().__init__()
+                self.size = config.width * 2
+                self.gate = nn.ReLU()
+        """)
+    assert generate(source, part, "Part").startswith("class Part(Base):\n    def forward")
+    assert "self.part = Part(config, 3)" in generate(source, part, "ThingForCausalLM")
+
+
+def test_a_component_may_be_named_by_its_installed_module(generate: Generate) -> None:
+    source = """
+        from fgc_models.norms import RMSNorm
+
+        class Part(nn.Module):
+            def __init__(self, layer_idx, *, norm):
+                super().__init__()
+                self.norm = norm()
+        """
+    part = "!partial:.parts:Part {norm: !partial:fgc_models.norms:RMSNorm {hidden_size: !var width}}"
+    assert "self.norm = RMSNorm(config.width)" in generate(source, part)
+    assert generate(source, part, "RMSNorm").startswith("class RMSNorm(nn.Module):")
+
+
+def test_a_component_function_gets_the_configuration_if_it_asks(generate: Generate) -> None:
+    source = """
+        def make(config, scale):
+            return config.width * scale
+
+        class Part(nn.Module):
+            def __init__(self, layer_idx, *, size):
+                super().__init__()
+                self.size = size()
+        """
+    part = "!partial:.parts:Part {size: !partial:.parts:make {scale: 2}}"
+    text = generate(source, part)
+    assert "def __init__(self, config: ThingConfig, layer_idx):" in text
+    assert "self.size = make(scale=2, config=config)" in text
