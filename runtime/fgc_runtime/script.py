@@ -4,6 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from fgc_runtime.callbacks import readable
 from fgc_runtime.distributed import disconnect
 from fgc_runtime.trainers import Trainer, TrainingInterrupted
 
@@ -43,8 +44,7 @@ class TrainingScript:
         if self.do_save:
             self._say(f"The model is in {trainer.save_model()}")
         if self.do_eval:
-            metrics = trainer.evaluate()
-            self._say("  ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
+            self._say(readable(trainer.evaluate()))
 
     def _say(self, text: str) -> None:
         if self.trainer.world.is_main:

@@ -122,7 +122,7 @@ def test_progress_prints_a_line_per_log_where_there_is_no_terminal(
     assert first.endswith(" left")
     assert second.startswith("step 6/6  epoch 1.00  loss ")
     assert "eval loss" in evaluation
-    assert "train_runtime" in totals
+    assert "trained for " in totals
 
 
 def test_progress_draws_a_bar_on_a_terminal(make_trainer: MakeTrainer, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,7 +33,7 @@ def test_evaluates(
 ) -> None:
     trainer = make_trainer(eval_dataset=examples(3))
     TrainingScript(trainer, do_train=False, do_save=False, do_eval=True).run()
-    assert f"eval_loss {trainer.evaluate()['eval_loss']:.4f}" in capsys.readouterr().out
+    assert f"eval loss {trainer.evaluate()['eval_loss']:.4f}" in capsys.readouterr().out
 
 
 def test_keeps_the_configuration_with_the_run(

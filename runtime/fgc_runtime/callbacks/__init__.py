@@ -2,7 +2,7 @@
 
 from fgc_runtime.callbacks.base import TrainerCallback, TrainerControl, TrainerState, TrainingRun
 from fgc_runtime.callbacks.json_log import JsonLogCallback
-from fgc_runtime.callbacks.progress import ProgressCallback
+from fgc_runtime.callbacks.progress import ProgressCallback, readable
 from fgc_runtime.callbacks.tensorboard import TensorBoardCallback
 from fgc_runtime.callbacks.text_sample import TextSampleCallback
 
@@ -15,4 +15,5 @@ __all__ = [
     "TrainerControl",
     "TrainerState",
     "TrainingRun",
+    "readable",
 ]

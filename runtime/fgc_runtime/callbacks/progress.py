@@ -48,9 +48,9 @@ class ProgressCallback(TrainerCallback):
         if not run.is_main:
             return
         if self._progress is not None and self._task is not None and "learning_rate" in logs:
-            self._progress.update(self._task, description=_summary(logs))
+            self._progress.update(self._task, description=readable(logs))
             return
-        self._print(f"{_position(run)}  {_summary(logs)}{self._time_left(run)}")
+        self._print(f"{_position(run)}  {readable(logs)}{self._time_left(run)}")
 
     def on_save(self, run: TrainingRun, folder: Path) -> None:
         """Say where the checkpoint is."""
@@ -99,7 +99,8 @@ def _position(run: TrainingRun) -> str:
     return f"step {run.state.global_step}/{run.max_steps}  epoch {run.state.epochs_done:.2f}"
 
 
-def _summary(logs: Logs) -> str:
+def readable(logs: Logs) -> str:
+    """A record as one line, with units and as many digits as mean something."""
     return "  ".join(_FORMATS.get(key, key + " {:.4g}").format(value) for key, value in logs.items())
 
 
@@ -112,4 +113,10 @@ _FORMATS = {
     "eval_loss": "eval loss {:.4f}",
     "perplexity": "perplexity {:.2f}",
     "eval_tokens": "over {:,.0f} tokens",
+    "train_runtime": "trained for {:.1f} s",
+    "train_steps": "{:,.0f} steps",
+    "train_examples": "{:,.0f} examples",
+    "train_tokens": "{:,.0f} tokens",
+    "train_steps_per_second": "{:.2f} steps/s",
+    "train_tokens_per_second": "{:,.0f} tokens/s",
 }

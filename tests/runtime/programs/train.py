@@ -7,12 +7,11 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch.optim import SGD
-from transformers import LlamaConfig, LlamaForCausalLM
-
 from fgc_runtime.callbacks import JsonLogCallback, TrainerCallback, TrainingRun
 from fgc_runtime.script import TrainingScript
 from fgc_runtime.trainers import Trainer, TrainingArguments
+from torch.optim import SGD
+from transformers import LlamaConfig, LlamaForCausalLM
 
 
 class Slow(TrainerCallback):

@@ -201,6 +201,18 @@ def test_a_cancelled_job_frees_its_row_without_an_event(make_engine: MakeEngine,
     assert len(caller.texts()) == 1
 
 
+def test_a_short_job_ends_while_a_long_one_runs(make_engine: MakeEngine, model: LlamaForCausalLM) -> None:
+    engine = make_engine(model)
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    long = engine.submit(Job(prompts(1)[0], 10**6, GREEDY, ignores_end=True), events.put)
+    events.get(timeout=_WAIT_S)
+    caller = Caller(engine)
+    caller.submit(Job(prompts(1)[0], 3, GREEDY))
+    assert len(caller.texts()) == 1
+    assert engine.load.num_running >= 1
+    long.is_cancelled = True
+
+
 class Fragile(LlamaForCausalLM):
     """Fails where it sees token 5."""
 

@@ -64,6 +64,22 @@ def test_a_wrong_port_is_told(model_folder: Path, port: str) -> None:
     assert f"{port} is not a port" in done.stderr
 
 
+def test_a_chat_template_that_is_none_is_told_before_the_model_is_loaded(model_folder: Path, tmp_path: Path) -> None:
+    template = tmp_path / "chat.jinja"
+    template.write_text("{{ bos_token }}\n{% for m in messages %}")
+    done = serve(str(model_folder), "--port", "0", "--chat-template", str(template))
+    assert done.returncode == 2
+    assert f"--chat-template {template}:2: " in done.stderr
+    assert "Loading" not in done.stdout
+
+
+@pytest.mark.slow
+def test_a_device_that_is_none_is_told(model_folder: Path) -> None:
+    done = serve(str(model_folder), "--port", "0", "--device", "abacus")
+    assert done.returncode == 2
+    assert "abacus" in done.stderr and "Traceback" not in done.stderr
+
+
 @pytest.mark.slow
 def test_weights_that_cannot_be_loaded_end_with_code_2(model_folder: Path, tmp_path: Path) -> None:
     broken = Path(shutil.copytree(model_folder, tmp_path / "broken"))
