@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 _BUILTINS = frozenset(dir(builtins))
+_UNREADABLE = frozenset({"l", "O", "I"})  # look like digits
 _VERBS = ("load_", "get_", "make_", "create_", "build_", "construct_")
 
 
@@ -20,14 +21,14 @@ class Names:
         return name
 
     def is_free(self, name: str) -> bool:
-        return name not in self._taken and name not in _BUILTINS and not keyword.iskeyword(name)
+        return name not in self._taken and name not in _BUILTINS and name not in _UNREADABLE and is_identifier(name)
 
     def fresh(self, wish: str) -> str:
         """The wished name, or the nearest free one."""
         name = identifier(wish)
         if self.is_free(name):
             return self.reserve(name)
-        if self.is_free(f"{name}_") and (name in _BUILTINS or keyword.iskeyword(name)):
+        if self.is_free(f"{name}_") and (name in _BUILTINS | _UNREADABLE or keyword.iskeyword(name)):
             return self.reserve(f"{name}_")
         number = 2
         while not self.is_free(f"{name}_{number}"):
@@ -45,7 +46,8 @@ def identifier(text: str) -> str:
 
 def is_identifier(text: str) -> bool:
     """Whether the text can be written as a name: an identifier in normal form, and no keyword."""
-    return text.isidentifier() and not keyword.iskeyword(text) and unicodedata.normalize("NFKC", text) == text
+    is_plain = unicodedata.normalize("NFKC", text) == text and text != "__debug__"
+    return is_plain and text.isidentifier() and not keyword.iskeyword(text)
 
 
 def snake_case(text: str) -> str:

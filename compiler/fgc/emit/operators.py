@@ -13,8 +13,11 @@ from fgc.emit.expression import (
     Constant,
     DictDisplay,
     Expression,
+    Formatted,
     Invoke,
     Item,
+    Lambda,
+    Lines,
     ListDisplay,
     Name,
     TupleDisplay,
@@ -87,7 +90,7 @@ def call(symbol: Symbol, given: Arguments, imports: Imports, node: NodeId) -> Ex
 
 def _builtin(name: str, given: Arguments, node: NodeId) -> Expression | None:
     match name, given.positional:
-        case "call", (function, *rest):
+        case "call", (function, *rest) if not _is_written_out(function):
             return Invoke(function, Arguments(tuple(rest), given.keywords).written(), node)
         case "named_dict", ():
             return DictDisplay(tuple((string(key), value) for key, value in given.keywords), node)
@@ -95,7 +98,7 @@ def _builtin(name: str, given: Arguments, node: NodeId) -> Expression | None:
             return None
         case "items" | "keys" | "values", (value,):
             return Invoke(Attribute(value, name), (), node)
-        case "getitem", (value, index):
+        case "getitem", (value, index) if _can_be_indexed(value, index):
             return Item(value, index, node)
         case "getattr", (value, Constant() as attribute):
             return _attribute(value, attribute, node)
@@ -117,23 +120,38 @@ def _attribute(value: Expression, attribute: Constant, node: NodeId) -> Expressi
 
 def _operator(name: str, given: Arguments, node: NodeId) -> Expression | None:
     match name, given.positional:
-        case "call", (function, *rest):
+        case "call", (function, *rest) if not _is_written_out(function):
             return Invoke(function, Arguments(tuple(rest), given.keywords).written(), node)
         case _ if given.keywords:
             return None
-        case "getitem", (value, index):
+        case "getitem", (value, index) if _can_be_indexed(value, index):
             return Item(value, index, node)
         case "truth", (value,):
             return Invoke(Name("bool"), (Argument(value),), node)
         case "contains", (container, item) if not (has_effect(container) and has_effect(item)):
             return Binary(item, "in", container, node)
-        case _, (left, right) if name in _BINARY and not _is_literal_identity(name, given.positional):
+        case _, (left, right) if name in _BINARY and not _is_questionable(name, given.positional):
             return Binary(left, _BINARY[name], right, node)
         case _, (operand,) if name in _UNARY:
             return Unary(_UNARY[name], operand, node)
     return None
 
 
-def _is_literal_identity(name: str, operands: Sequence[Expression]) -> bool:
-    """`is` with a literal is a syntax warning of Python: only singletons of the language may stand there."""
-    return name in ("is_", "is_not") and any(not isinstance(operand, Name) for operand in operands)
+def _is_written_out(value: Expression) -> bool:
+    """Whether it is a literal or a display: calling or indexing it in place makes Python warn."""
+    return isinstance(value, Constant | Lines | Formatted | ListDisplay | TupleDisplay | DictDisplay | Lambda)
+
+
+def _can_be_indexed(value: Expression, index: Expression) -> bool:
+    if isinstance(value, ListDisplay | TupleDisplay):
+        return isinstance(index, Constant) and index.text.lstrip("-").isdigit()
+    return isinstance(value, DictDisplay) or not _is_written_out(value)
+
+
+def _is_questionable(name: str, operands: Sequence[Expression]) -> bool:
+    """What Python or ruff warns of: `is` with a literal, `== None`, a format string that does not fit."""
+    if name in ("is_", "is_not"):
+        return any(not isinstance(operand, Name) for operand in operands)
+    if name in ("eq", "ne"):
+        return any(isinstance(operand, Constant) and operand.text in ("None", "True", "False") for operand in operands)
+    return name == "mod" and _is_written_out(operands[0])

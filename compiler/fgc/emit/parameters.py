@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fgc.emit.names import Names
-from fgc.ir import Deferred, Graph, Literal, NodeId, Var
+from fgc.ir import Deferred, Graph, Literal, NodeId, Scalar, Var
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,12 @@ def _variable(graph: Graph, name: str, nodes: Sequence[Var]) -> Variable:
 
 def _same(first: object, other: object) -> bool:
     if isinstance(first, Literal) and isinstance(other, Literal):
-        return type(first.value) is type(other.value) and repr(first.value) == repr(other.value)
+        return _exact(first.value) == _exact(other.value)
     return isinstance(first, Deferred) and isinstance(other, Deferred) and first.parts == other.parts
+
+
+def _exact(value: Scalar) -> tuple[type, object]:
+    return type(value), value.hex() if isinstance(value, float) else value
 
 
 def _annotation(default: Literal | Deferred) -> str:

@@ -1,7 +1,8 @@
 """Partials to callables: `functools.partial` where that is exact, else a function.
 
 A function is needed when something is evaluated at every call: an argument that contains a factory, or a latent
-mapping. All else is evaluated once, at hand-over, in written order.
+mapping. All else is evaluated once, at hand-over, in written order. Functions do not nest, however deep partials do:
+what one takes from another's body is bound to its first parameters.
 """
 
 from typing import TYPE_CHECKING
@@ -44,8 +45,15 @@ def _late(construction: "Construction", call: Call, node: NodeId, scope: Scope) 
     if not body.statements:
         return Lambda(("*args", "**kwargs"), invoke, node)
     name = construction.names.fresh(construction.wish(node))
-    scope.statements.append(Define(name, _PARAMETERS, "Any", (*body.statements, Return(invoke)), node))
-    return Name(name)
+    own = tuple(
+        value.text for value in fixed.values() if isinstance(value, Name) and scope.is_per_call_name(value.text)
+    )
+    parameters = (*(Parameter(text, "Any") for text in own), *_PARAMETERS)
+    scope.home.statements.append(Define(name, parameters, "Any", (*body.statements, Return(invoke)), node))
+    if not own:
+        return Name(name)
+    partial = construction.imports.function("functools", "partial")
+    return Invoke(partial, tuple(Argument(Name(text)) for text in (name, *own)), node, is_pure=True)
 
 
 def _evaluate_once(construction: "Construction", call: Call, scope: Scope) -> Steps[dict[int, Expression]]:

@@ -20,6 +20,13 @@ class Scope:
         """The scope whose statements run once: where what is built once belongs."""
         return self._around.home if self._is_per_call and self._around is not None else self
 
+    def is_per_call_name(self, name: str) -> bool:
+        """Whether a variable belongs to the body of a function that the program calls, and not to the program."""
+        if not self._is_per_call:
+            return False
+        is_here = any(isinstance(statement, Assign) and statement.name == name for statement in self.statements)
+        return is_here or (self._around is not None and self._around.is_per_call_name(name))
+
     def bind(self, node: NodeId, value: Expression) -> Expression:
         """Remember the value of a node: a variable or a constant."""
         self._values[node] = value

@@ -1,0 +1,150 @@
+"""Random graphs: everything that a configuration can say, and much that nobody should."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+
+from fgc.ir import (
+    Call,
+    CallKind,
+    DictNode,
+    Entry,
+    Graph,
+    GraphBuilder,
+    Keyword,
+    ListNode,
+    Literal,
+    NodeId,
+    Symbol,
+    SymbolKind,
+    Var,
+)
+from fgc.text import Origin, Source, Span
+
+T = TypeVar("T")
+
+HERE = Origin(Span(Source("fuzz.yaml", "x"), 0, 1))
+_SCALARS: list[Any] = [
+    None, True, False, 0, 1, -1, 7, 2**64, -(10**30), 10**5000, 0.0, -0.0, 1.5, -2.5, 1e-5, 1e300,
+    float("inf"), float("-inf"), float("nan"), "", "a", "items", "two\nlines\n", "ünï ☃ \U0001f600", 'q"\'\\{x}', "\x00\x7f\x85",
+    "a longer text with words that goes on and on until it does not fit on any line of any file at all " * 2,
+    "\n".join(f"line {number}" for number in range(12)) + '"""\\\n',
+]  # fmt: skip
+_WORDS = ["model", "lambda", "class", "list", "print", "a-b", "two words", "l", "main", "args", "kwargs", "self", "é",
+          "value", "None", "match", "rec", "ﬁ", "func", "1x", "", "__debug__"]  # fmt: skip
+_HELPERS = ["items", "keys", "values", "getitem", "getattr", "call", "named_list", "named_tuple", "named_dict", "list",
+            "dict", "len", "str", "dict.fromkeys"]  # fmt: skip
+_OPERATORS = ["add", "mul", "pow", "neg", "lt", "getitem", "call", "not_", "contains", "eq", "is_", "truth", "mod",
+              "sub", "concat"]  # fmt: skip
+_KINDS = [CallKind.SINGLETON, CallKind.SINGLETON, CallKind.FACTORY, CallKind.PARTIAL]
+
+
+def symbol(text: str) -> Symbol:
+    """A symbol as `lower` makes it."""
+    container, colon, attribute = text.partition(":")
+    if not colon:
+        return Symbol(text, SymbolKind.BUILTIN, "", text, HERE)
+    return Symbol(text, SymbolKind.MODULE, container, attribute, HERE)
+
+
+class _Drawing:
+    def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any], symbols: Sequence[str]) -> None:
+        self.draw = draw
+        self.symbols = symbols
+        self.builder = GraphBuilder()
+        self.made: list[NodeId] = []
+
+    def pick(self, choices: Sequence[T]) -> T:
+        return choices[self.draw(st.integers(0, len(choices) - 1))]
+
+    def count(self, most: int) -> int:
+        number: int = self.draw(st.integers(0, most))
+        return number
+
+    def child(self) -> NodeId:
+        """A scalar, or an earlier node; recent ones more often, so that graphs get deep."""
+        if not self.made or self.count(4) == 0:
+            return self.builder.add(Literal(self.pick(_SCALARS), HERE))
+        if self.count(2) == 0:
+            return self.pick(self.made)
+        return self.pick(self.made[-3:])
+
+    def children(self, most: int) -> tuple[NodeId, ...]:
+        return tuple(self.child() for _ in range(self.count(most)))
+
+    def words(self, most: int) -> list[str]:
+        return list(dict.fromkeys(self.pick(_WORDS) for _ in range(self.count(most))))
+
+    def node(self) -> NodeId:
+        kind = self.count(11)
+        if kind == 0:
+            value: Any = ListNode(self.children(4), HERE)
+        elif kind == 1:
+            value = self.mapping()
+        elif kind == 2:
+            value = Var(self.pick(_WORDS[:9]), self.child() if self.count(3) else None, HERE)
+        elif kind == 3:
+            value = self.helper()
+        else:
+            value = self.call()
+        node = self.builder.add(value)
+        if self.count(2) == 0:
+            self.builder.hints[node] = self.pick(_WORDS)
+        self.made.append(node)
+        return node
+
+    def mapping(self) -> DictNode:
+        keys: list[Any] = [
+            *self.words(4),
+            *(self.pick([1, -2, 2.5, None, ("a", 1), ("b",)]) for _ in range(self.count(1))),
+        ]
+        return DictNode(tuple(Entry(key, self.child(), HERE) for key in keys), HERE)
+
+    def call(self) -> Call:
+        keywords = tuple(Keyword(name, self.child(), HERE) for name in self.words(3))
+        latent = None
+        if self.count(9) == 0:
+            latent = self.builder.add(self.mapping_of_names())
+        return Call(symbol(self.pick(self.symbols)), self.pick(_KINDS), self.children(3), keywords, HERE, latent=latent)
+
+    def mapping_of_names(self) -> DictNode:
+        return DictNode(tuple(Entry(name, self.child(), HERE) for name in self.words(3)), HERE)
+
+    def helper(self) -> Call:
+        name = self.pick(_HELPERS) if self.count(1) else f"operator:{self.pick(_OPERATORS)}"
+        if name == "getattr":
+            return Call(symbol(name), self.pick(_KINDS), (self.child(), self.builder.add(Literal("n", HERE))), (), HERE)
+        keywords = tuple(Keyword(word, self.child(), HERE) for word in self.words(2)) if name == "named_dict" else ()
+        return Call(symbol(name), self.pick(_KINDS), self.children(3), keywords, HERE)
+
+
+@st.composite
+def graphs(draw: Callable[[st.SearchStrategy[Any]], Any], symbols: Sequence[str], size: int = 14) -> Graph:
+    """A graph whose later nodes mention earlier ones; the last nodes are among the targets."""
+    drawing = _Drawing(draw, symbols)
+    for _ in range(1 + drawing.count(size)):
+        drawing.node()
+    targets = {"main": drawing.made[-1]}
+    for name in drawing.words(3):
+        targets.setdefault(name, drawing.pick(drawing.made))
+    names = list(targets)
+    if drawing.count(1):
+        names.reverse()
+    return drawing.builder.finish({name: targets[name] for name in names})
+
+
+def deep_graph(depth: int, kinds: Sequence[str]) -> Graph:
+    """A graph nested as deep as it is long."""
+    builder = GraphBuilder()
+    node = builder.add(Literal(1, HERE))
+    for level in range(depth):
+        match kinds[level % len(kinds)]:
+            case "list":
+                node = builder.add(ListNode((node,), HERE))
+            case "dict":
+                node = builder.add(DictNode((Entry("k", node, HERE),), HERE))
+            case kind:
+                rec = symbol("fgc_recorded.alpha:Model")
+                node = builder.add(Call(rec, CallKind(kind), (node,), (), HERE))
+    return builder.finish({"main": node})
