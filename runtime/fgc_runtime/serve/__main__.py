@@ -55,13 +55,18 @@ def _listen(options: Options) -> socket.socket:
 def _serve(folder: ModelFolder, options: Options, listener: socket.socket) -> None:
     if folder.weights != options.folder:
         _say(f"Weights are from the newest checkpoint, {folder.weights}")
+    template = None
+    if options.chat_template is not None:
+        from fgc_runtime.serve.template import read_template  # jinja2: 0.1 s
+
+        template = read_template(options.chat_template)
     _say(f"Loading {folder.name} ...")
     from fgc_runtime.serve.loading import load, make_service  # torch and transformers: seconds
     from fgc_runtime.serve.server import LoopDelivery, run
 
     delivery = LoopDelivery()
     loaded = load(folder, options)
-    service = make_service(folder, loaded, options, delivery)
+    service = make_service(folder, loaded, options, chat_template=template, deliver=delivery)
     _introduce(service, loaded, options, listener.getsockname()[1])
     run(service, listener, delivery, log_level=options.log_level)
 

@@ -3,7 +3,7 @@
 import json
 import time
 import uuid
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -112,7 +112,7 @@ class _Turn:
 async def _respond(turn: _Turn) -> Response:
     exchange = Exchange(turn.service.engine, turn.jobs)
     if turn.wishes.is_stream:
-        return EventStream(_events(turn, exchange))
+        return EventStream(_events(turn, exchange), on_end=exchange.cancel)
     try:
         return JSONResponse(await _whole(turn, exchange))
     except JobFailed as error:
@@ -163,19 +163,23 @@ def _event(value: Mapping[str, object]) -> bytes:
 
 
 class EventStream(Response):
-    """Server-sent events; closes its source also when it is cut off."""
+    """Server-sent events; closes its source and calls `on_end` also when it is cut off."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, source: AsyncGenerator[bytes, None]) -> None:
+    def __init__(self, source: AsyncGenerator[bytes, None], *, on_end: Callable[[], None]) -> None:
         super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._source = source
+        self._on_end = on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        async with aclosing(self._source) as source:
-            async for part in source:
-                if part:
-                    await send({"type": "http.response.body", "body": part, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            async with aclosing(self._source) as source:
+                async for part in source:
+                    if part:
+                        await send({"type": "http.response.body", "body": part, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            self._on_end()

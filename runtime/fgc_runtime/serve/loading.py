@@ -10,8 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import cast
 
 import torch
-from jinja2 import TemplateSyntaxError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from fgc_runtime.generate.engine import Deliver, Engine
@@ -36,10 +34,10 @@ class Loaded:
 
 def load(folder: ModelFolder, options: Options) -> Loaded:
     """Load weights and tokenizer. Raises FolderError with the reason that transformers gives."""
-    device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    if device.type == "cpu":
-        torch.set_num_threads(_num_threads(options.threads))
     try:
+        device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if device.type == "cpu":
+            torch.set_num_threads(_num_threads(options.threads))
         with _joined(folder) as whole:
             model = _load_model(whole, options, device)
         tokenizer = AutoTokenizer.from_pretrained(folder.tokenizer, trust_remote_code=options.trust_remote_code)
@@ -97,8 +95,10 @@ def _dtype(name: str, device: torch.device) -> torch.dtype | str:
     return dtype
 
 
-def make_service(folder: ModelFolder, loaded: Loaded, options: Options, deliver: Deliver) -> Service:
-    """The service with its engine, not yet started. Raises FolderError."""
+def make_service(
+    folder: ModelFolder, loaded: Loaded, options: Options, *, chat_template: str | None, deliver: Deliver
+) -> Service:
+    """The service with its engine, not yet started; `chat_template` replaces the tokenizer's."""
     model, tokenizer = loaded.model, loaded.tokenizer
     forward, vocabulary = Forward(model), vocabulary_of(tokenizer)
     ends = end_ids(model, tokenizer)
@@ -108,19 +108,19 @@ def make_service(folder: ModelFolder, loaded: Loaded, options: Options, deliver:
         engine=Engine(forward, vocabulary, end_ids=ends, max_batch_size=options.max_batch_size, deliver=deliver),
         vocabulary=vocabulary,
         names=TokenNames(tokenizer),
-        prompts=_prompt_reader(loaded, options, forward.vocab_size),
+        prompts=_prompt_reader(loaded, options.context_length, forward.vocab_size, chat_template),
         max_body_bytes=options.max_body_bytes,
         api_key=options.api_key,
     )
 
 
-def _prompt_reader(loaded: Loaded, options: Options, vocab_size: int) -> PromptReader:
+def _prompt_reader(loaded: Loaded, longest: int | None, vocab_size: int, chat_template: str | None) -> PromptReader:
     own_template = loaded.tokenizer.get_chat_template() if loaded.tokenizer.chat_template else None
     return PromptReader(
         loaded.tokenizer,
-        context_length=options.context_length or context_length(loaded.model, loaded.tokenizer),
+        context_length=longest or context_length(loaded.model, loaded.tokenizer),
         vocab_size=vocab_size,
-        chat_template=_chat_template(options.chat_template) or own_template,
+        chat_template=chat_template or own_template,
     )
 
 
@@ -138,16 +138,3 @@ def context_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -
         return configured
     length = tokenizer.model_max_length
     return length if 0 < length < _NO_LIMIT else None
-
-
-def _chat_template(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        text = path.read_text(encoding="utf-8")
-        ImmutableSandboxedEnvironment(extensions=["jinja2.ext.loopcontrols"]).parse(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise FolderError(f"--chat-template {path} cannot be read: {error}") from error
-    except TemplateSyntaxError as error:
-        raise FolderError(f"--chat-template {path}:{error.lineno}: {error.message}") from error
-    return text

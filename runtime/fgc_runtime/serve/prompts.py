@@ -6,14 +6,11 @@ Chat templates run in transformers' jinja2 sandbox; they come with the model fol
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from fgc_runtime.serve.faults import invalid, too_long
 from fgc_runtime.serve.requests import Message
-
-# A base model continues text: it is given the messages' contents, a line each, and continues the last one.
-PLAIN_TEMPLATE = "{{ messages | map(attribute='content') | join('\\n') }}"
+from fgc_runtime.serve.template import PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,7 @@ class PromptReader:
         """Ids of a conversation; with a chat template it alone writes special tokens."""
         try:
             text = self._render(messages)
-        except TemplateError as error:
+        except Exception as error:  # a template is a program of its own: whatever it raises, these messages made it
             message = f"The model's chat template refuses these messages: {error}"
             raise invalid(message, param="messages", code="chat_template_error") from None
         ids = self._encode(text) if self.chat_template is None else self._encode_as_is(text)
@@ -48,7 +45,7 @@ class PromptReader:
     def _render(self, messages: Sequence[Message]) -> str:
         rendered = self.tokenizer.apply_chat_template(
             [_template_message(message) for message in messages],
-            chat_template=self.chat_template or PLAIN_TEMPLATE,
+            chat_template=self.chat_template or PLAIN,
             tokenize=False,
             add_generation_prompt=True,
         )

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -147,8 +148,9 @@ def _read(process: subprocess.Popen[str], lines: list[str], is_ready: threading.
 
 def stop_server(server: RunningServer) -> None:
     server.process.terminate()
-    server.process.wait(15)
+    assert server.process.wait(15) == 128 + signal.SIGTERM
     server.reader.join(15)
+    assert "Traceback" not in server.printed
 
 
 @pytest.fixture(scope="session")
