@@ -4,7 +4,10 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 
-from fgc.cli.select import CannotRun, Selected, report, select
+from fgc.cli.arguments import CannotRun
+from fgc.cli.memo import Answer, Trace
+from fgc.cli.select import Selected, report, select
+from fgc.diagnostics import render_text, summary
 from fgc.workspace import ProjectError
 
 
@@ -19,3 +22,16 @@ def with_selection(arguments: Namespace, use: Callable[[Selected], int]) -> int:
         report(error.diagnostics)
         return 2
     return use(selected)
+
+
+def selection_answer(arguments: Namespace, trace: Trace, has_color: bool, show: Callable[[Selected], str]) -> Answer:
+    """Compile what the command line names; what `show` makes of it, with the findings."""
+    try:
+        selected = select(arguments, trace)
+    except CannotRun as problem:
+        return Answer("", f"fgc: {problem}\n", 2)
+    except ProjectError as error:
+        return Answer("", render_text(error.diagnostics, use_color=has_color) + "\n", 2)
+    found = selected.diagnostics
+    text = f"{render_text(found, use_color=has_color)}\n{summary(found)}\n" if found else ""
+    return Answer(show(selected), text, int(selected.has_errors))

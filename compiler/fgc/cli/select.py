@@ -1,17 +1,19 @@
 """Which configuration a command line means: a file, or a project's, with its variables; compiled."""
 
-import json
 import os
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fgc.cli.arguments import CannotRun, use_color, variables_of
+from fgc.cli.memo import Trace
 from fgc.diagnostics import Diagnostic, has_errors, render_text, summary
 from fgc.pipeline import Compilation
 from fgc.workspace import (
+    FileStore,
     Project,
     ProjectError,
     Session,
@@ -21,10 +23,6 @@ from fgc.workspace import (
     open_project,
     template_library,
 )
-
-
-class CannotRun(Exception):
-    """The command line itself is wrong, or what it names cannot be read: exit code 2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,34 +45,25 @@ class Selected:
         return has_errors(self.diagnostics)
 
 
-def add_selection(parser: ArgumentParser) -> None:
-    """The arguments that choose a configuration."""
-    parser.add_argument("file", nargs="?", metavar="FILE", help="configuration file; without it, the project's")
-    parser.add_argument("-I", action="append", default=[], dest="include", metavar="FOLDER", help="search path folder")
-    parser.add_argument(
-        "-D", action="append", default=[], dest="define", metavar="NAME=VALUE", help="set a template variable"
-    )
-    parser.add_argument("--vars", metavar="FILE.json", help="template variables from a JSON file")
-
-
-def select(arguments: Namespace) -> Selected:
+def select(arguments: Namespace, trace: Trace | None = None) -> Selected:
     """Compile what a command line names. Raises CannotRun or ProjectError."""
-    variables = _variables(arguments)
+    variables = variables_of(arguments)
+    store = FileStore(trace)
     if arguments.file is None or arguments.project is not None:
-        return _from_project(arguments, variables)
+        return _from_project(arguments, store, variables)
     path = Path(arguments.file)
     if not arguments.include:
-        project = _project_of(path)
+        project = project_of(path, store)
         if project is not None:
             return _select_config(project, _config_name(project, path), variables)
-    return _bare_file(path, arguments.include, variables)
+    return _bare_file(path, arguments.include, store, variables)
 
 
-def _from_project(arguments: Namespace, variables: dict[str, Any]) -> Selected:
+def _from_project(arguments: Namespace, store: FileStore, variables: dict[str, Any]) -> Selected:
     folder = Path(arguments.project) if arguments.project else find_project(Path.cwd())
     if folder is None:
         raise CannotRun("no configuration is named: give a FILE, or `-p PROJECT`, or run this inside a project")
-    return _select_config(open_project(folder), arguments.file or arguments.config, variables)
+    return _select_config(open_project(folder, store), arguments.file or arguments.config, variables)
 
 
 def _select_config(project: Project, config: str | None, variables: dict[str, Any]) -> Selected:
@@ -91,13 +80,13 @@ def _select_config(project: Project, config: str | None, variables: dict[str, An
     )
 
 
-def _project_of(path: Path) -> Project | None:
+def project_of(path: Path, store: FileStore) -> Project | None:
     """The project that has this file among its configurations, if any."""
     folder = find_project(path.resolve().parent)
     if folder is None:
         return None
     try:
-        project = open_project(folder)
+        project = open_project(folder, store)
     except ProjectError:
         return None
     return project if path.resolve() in _resolved(project.configurations.values()) else None
@@ -111,10 +100,10 @@ def _resolved(paths: Iterable[Path]) -> set[Path]:
     return {path.resolve() for path in paths}
 
 
-def _bare_file(path: Path, include: list[str], variables: dict[str, Any]) -> Selected:
+def _bare_file(path: Path, include: list[str], store: FileStore, variables: dict[str, Any]) -> Selected:
     library = template_library()
     folders = [Path(folder) for folder in include] or [path.parent]
-    session = Session([*folders, *([library] if library else [])])
+    session = Session([*folders, *([library] if library else [])], store)
     found = path
     if include and not path.is_absolute():
         found = session.find(str(path)) or path
@@ -138,42 +127,6 @@ def _near_file(path: Path) -> str:
     folder = path.parent if path.parent.is_dir() else None
     match = nearest(path.name, [file.name for file in folder.iterdir()]) if folder else None
     return f"; did you mean `{display_path(path.parent / match)}`?" if match else ""
-
-
-def _variables(arguments: Namespace) -> dict[str, Any]:
-    variables: dict[str, Any] = {}
-    if arguments.vars:
-        try:
-            loaded = json.loads(Path(arguments.vars).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise CannotRun(f"`--vars {arguments.vars}` cannot be read: {error}") from None
-        if not isinstance(loaded, dict):
-            raise CannotRun(f"`--vars {arguments.vars}` must hold a JSON object")
-        variables |= loaded
-    for definition in arguments.define:
-        name, equals, value = definition.partition("=")
-        if not equals or not name.isidentifier():
-            raise CannotRun(f"`-D {definition}`: write `-D name=value`")
-        variables[name] = _value(value)
-    return variables
-
-
-def _value(text: str) -> Any:
-    """A command-line value: a number, true, false, none, or a text."""
-    words = {"true": True, "false": False, "none": None, "null": None}
-    if text.lower() in words:
-        return words[text.lower()]
-    for convert in (int, float):
-        try:
-            return convert(text)
-        except ValueError:
-            continue
-    return text
-
-
-def use_color(stream: Any) -> bool:
-    """Whether to colour: on a terminal, unless NO_COLOR is set."""
-    return bool(stream.isatty()) and not os.environ.get("NO_COLOR")
 
 
 def report(diagnostics: Iterable[Diagnostic]) -> None:

@@ -72,6 +72,7 @@ _TITLES = {
     "FGC502": "unknown component",
     "FGC503": "missing required argument",
     "FGC504": "unknown module or attribute",
+    "FGC701": "suppression comment silences nothing",
     "FGC601": "output folder holds foreign files",
     "FGC602": "output cannot be written",
     "FGC603": "generated file was edited by hand",

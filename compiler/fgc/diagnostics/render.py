@@ -21,9 +21,12 @@ def summary(diagnostics: Sequence[Diagnostic]) -> str:
     return ", ".join(f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count)
 
 
-def render_json(diagnostics: Iterable[Diagnostic], configurations: Sequence[str] = ()) -> str:
-    """The documented machine form, version 1: lines and columns from 1, columns in code points."""
-    findings = [
+def render_json(findings: Iterable[tuple[Diagnostic, Sequence[str]]]) -> str:
+    """Findings with the configurations that have them, in the documented form, version 1.
+
+    Lines and columns count from 1, columns in code points.
+    """
+    items = [
         {
             "code": diagnostic.code,
             "severity": diagnostic.severity.value,
@@ -33,9 +36,9 @@ def render_json(diagnostics: Iterable[Diagnostic], configurations: Sequence[str]
             "related": [{**_place(item.span), "message": item.message} for item in diagnostic.related],
             "configurations": list(configurations),
         }
-        for diagnostic in diagnostics
+        for diagnostic, configurations in findings
     ]
-    return json.dumps({"version": 1, "findings": findings}, indent=2, ensure_ascii=False)
+    return json.dumps({"version": 1, "findings": items}, indent=2, ensure_ascii=False)
 
 
 def _place(span: Span, with_end: bool = False) -> dict[str, str | int]:

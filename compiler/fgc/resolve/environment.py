@@ -2,6 +2,7 @@
 
 import os.path
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from functools import lru_cache
 from pathlib import PurePath
 from typing import Any
@@ -104,17 +105,17 @@ def make_globals(facts: Facts) -> dict[str, Any]:
     """The names that every template sees. Clock, host, folders and versions are deferred."""
     names: dict[str, Any] = dict(jinja_environment().globals)
     for name, (clock, layout) in _TIMES.items():
-        names[name] = _time(name, getattr(facts, clock).strftime(layout))
+        names[name] = _time(name, getattr(facts, clock).strftime(layout), facts)
     for name, function in _PATH_FUNCTIONS.items():
         names[name] = deferring(_checked(function, name), name)
     names |= {
-        "now": lambda: facts.now,
-        "utcnow": lambda: facts.utcnow,
+        "now": _moment(facts, facts.now),
+        "utcnow": _moment(facts, facts.utcnow),
         "repr": repr,
         "modname_from_path": lambda path: PurePath(path).stem,
         "hostname": _deferred("hostname", facts.hostname),
         "uname": facts.uname,
-        "versions": _Versions(facts.versions),
+        "versions": _Versions(facts),
     }
     for name, folder in facts.folders.items():
         names[name] = _deferred(name, folder)
@@ -126,13 +127,16 @@ def make_globals(facts: Facts) -> dict[str, Any]:
 class _Versions(Mapping[str, str]):
     """Versions of packages, each looked up when a template asks for it, and deferred."""
 
-    def __init__(self, versions: Mapping[str, str]) -> None:
-        self._versions = versions
+    def __init__(self, facts: Facts) -> None:
+        self._versions = facts.versions
+        self._used = facts.used
 
     def __getitem__(self, name: str) -> str:
+        self._used.add("versions")
         return deferred_text(self._versions[name], DeferredCall("version", (name,)), NOWHERE)
 
     def __iter__(self) -> Iterator[str]:
+        self._used.add("versions")
         return iter(self._versions)
 
     def __len__(self) -> int:
@@ -146,8 +150,20 @@ def _deferred(name: str, text: str) -> Any:
     return deferred_text(text, DeferredName(name), NOWHERE) if name in _DEFERRED_NAMES else text
 
 
-def _time(name: str, text: str) -> Callable[[], str]:
-    return lambda: deferred_text(text, DeferredCall(name, ()), NOWHERE)
+def _moment(facts: Facts, value: datetime) -> Callable[[], datetime]:
+    def call() -> datetime:
+        facts.used.add("clock")
+        return value
+
+    return call
+
+
+def _time(name: str, text: str, facts: Facts) -> Callable[[], str]:
+    def call() -> str:
+        facts.used.add("clock")
+        return deferred_text(text, DeferredCall(name, ()), NOWHERE)
+
+    return call
 
 
 def _folder(name: str, function: Callable[..., str]) -> Callable[..., str]:

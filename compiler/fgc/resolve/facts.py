@@ -9,7 +9,7 @@ _EPOCH = datetime(1970, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Clock, host, folders and versions. `version` answers for a package, and None if it is not installed."""
+    """Clock, host, folders and versions; `used` collects what a template asked for that changes by itself."""
 
     now: datetime = _EPOCH
     utcnow: datetime = _EPOCH
@@ -18,3 +18,4 @@ class Facts:
     versions: Mapping[str, str] = field(default_factory=dict)
     folders: Mapping[str, str] = field(default_factory=dict)
     folder_functions: Mapping[str, Callable[..., str]] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)

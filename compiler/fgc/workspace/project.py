@@ -109,6 +109,7 @@ def _read_meta(folder: Path, workspace: Path, meta_file: Path, store: FileStore)
     searchpath = tuple(folder / str(item) for item in folders)
     prefix = str(meta.get("config_prefix", "configs"))
     configurations, shadowed = _configurations(searchpath, prefix)
+    store.trace.folders.update(_folders_of(searchpath, prefix))
     found += shadowed
     system_path = meta.get("system_path")
     return Project(
@@ -151,6 +152,14 @@ def _configurations(searchpath: Iterable[Path], prefix: str) -> tuple[dict[str, 
             else:
                 found[name] = path
     return dict(sorted(found.items())), shadowed
+
+
+def _folders_of(searchpath: Iterable[Path], prefix: str) -> Iterable[Path]:
+    """The folders whose entries decide which configurations there are."""
+    for folder in searchpath:
+        root = folder / prefix
+        yield root
+        yield from (path for path in root.rglob("*") if path.is_dir())
 
 
 def _plain(graph: Graph, node_id: NodeId) -> Any:

@@ -22,8 +22,7 @@ class Session:
     def __init__(self, folders: Sequence[Path], store: FileStore | None = None) -> None:
         self._folders = [folder for folder in folders if folder.is_dir()]
         self._store = store or FileStore()
-        self.read_files: set[Path] = set()
-        self.absent_files: set[Path] = {folder for folder in folders if not folder.is_dir()}
+        self._store.trace.absent.update(folder for folder in folders if not folder.is_dir())
         self.diagnostics = [_missing_folder(folder) for folder in folders if not folder.is_dir()]
 
     @property
@@ -46,12 +45,11 @@ class Session:
             path = folder / name
             if path.is_file():
                 return path
-            self.absent_files.add(path)
+            self._store.trace.absent.add(path)
         return None
 
     def parse(self, path: Path, name: str) -> Outcome[ast.ParsedFile]:
         """A file's templates; one that cannot be read is empty and says why."""
-        self.read_files.add(path)
         return self._store.parse(path, name)
 
     def names(self) -> Iterable[str]:
@@ -68,7 +66,10 @@ class Session:
 
     def compile(self, path: Path, name: str, variables: Mapping[str, Any], facts: Facts) -> Compilation:
         """Compile a file of this search path."""
-        return compile_template(self.parse(path, name), self, variables, facts)
+        compilation = compile_template(self.parse(path, name), self, variables, facts)
+        if facts.used:
+            self._store.trace.is_timeless = False
+        return compilation
 
 
 def _missing_folder(folder: Path) -> Diagnostic:

@@ -1,20 +1,43 @@
 """Files read and parsed once in a run, whoever asks: shared by all search paths of the process."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from fgc.diagnostics import Outcome
 from fgc.syntax import ast, parse
 from fgc.workspace.files import read_source
 
 
+class Dependencies(Protocol):
+    """Where is noted what a result depends on: files, names looked for in vain, folders whose entries count."""
+
+    files: set[Path]
+    absent: set[Path]
+    folders: set[Path]
+    is_timeless: bool
+
+
+@dataclass(slots=True)
+class _NoTrace:
+    """For whoever keeps no results."""
+
+    files: set[Path] = field(default_factory=set)
+    absent: set[Path] = field(default_factory=set)
+    folders: set[Path] = field(default_factory=set)
+    is_timeless: bool = True
+
+
 class FileStore:
     """Parsed files by path and by the name under which a template knows them."""
 
-    def __init__(self) -> None:
+    def __init__(self, trace: Dependencies | None = None) -> None:
+        self.trace: Dependencies = trace if trace is not None else _NoTrace()
         self._parsed: dict[tuple[Path, str], Outcome[ast.ParsedFile]] = {}
 
     def parse(self, path: Path, name: str) -> Outcome[ast.ParsedFile]:
         """A file's templates; one that cannot be read is empty and says why."""
+        self.trace.files.add(path)
         key = (path, name)
         if key not in self._parsed:
             source, problem = read_source(path, name)

@@ -1,33 +1,72 @@
-"""Find mistakes in a configuration without importing or running anything.
+"""Find mistakes in configurations without importing or running anything.
 
-Exit code 0 if there are no errors, 1 if there are, 2 if nothing could be checked.
+Names a configuration file, a project (all its configurations) or a folder (all projects below it); without a name, the
+project around the current folder. Each finding is shown once, at the template where it was written. Exit code 0 if
+there are no findings, 1 if there are, 2 if something could not be checked. [tool.fgc.check] in pyproject.toml holds
+settings.
 """
 
+import sys
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
-from fgc.cli.guard import with_selection
-from fgc.cli.select import Selected, add_selection, report
-from fgc.diagnostics import render_json
+from fgc.cli.arguments import CannotRun, add_cache_switch, add_variables, use_color, variables_of
+from fgc.cli.memo import Answer, Trace, answer
 
-EXAMPLES = ("fgc check config.yaml", "fgc check config.yaml --format json", "fgc -p PROJECT -t CONFIG check")
+EXAMPLES = (
+    "fgc check config.yaml",
+    "fgc check                              all configurations of this project",
+    "fgc check experiments/ --format sarif  all projects below a folder, for a code scanner",
+    "fgc check --ignore FGC310 --severity FGC211=error",
+    "fgc check . --write-baseline fgc-baseline.json",
+)
+_FORMATS = ("text", "json", "github", "sarif", "gitlab")
 
 
 def configure(parser: ArgumentParser) -> None:
     """The arguments of `fgc check`."""
-    add_selection(parser)
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="configuration file, project or folder")
+    add_variables(parser)
+    parser.add_argument("--format", choices=_FORMATS, default="text", help="how to print (default: text)")
+    parser.add_argument("--select", action="append", default=[], metavar="CODE", help="only these codes or prefixes")
+    parser.add_argument("--ignore", action="append", default=[], metavar="CODE", help="not these codes or prefixes")
+    parser.add_argument(
+        "--severity", action="append", default=[], metavar="CODE=LEVEL", help="error, warning or off for a code"
+    )
+    parser.add_argument("--baseline", metavar="FILE", help="findings listed in this file do not count")
+    parser.add_argument("--write-baseline", metavar="FILE", help="write all findings to a baseline file and succeed")
+    parser.add_argument("--fail-on", choices=("error", "warning"), default="warning", help="exit with 1 from here on")
+    add_cache_switch(parser)
 
 
 def run(arguments: Namespace) -> int:
-    """Print all findings; 1 if one is an error."""
+    """Print all findings; 1 if there are any."""
+    try:
+        variables = variables_of(arguments)
+    except CannotRun as problem:
+        print(f"fgc: {problem}", file=sys.stderr)
+        return 2
+    has_color = use_color(sys.stderr)
+    question = ["check", sorted(vars(arguments).items()), variables, has_color]
+    is_cached = not arguments.no_cache and not arguments.write_baseline
+    return answer(question, is_cached, lambda trace: _compute(arguments, trace, has_color)).give()
 
-    def show(selected: Selected) -> int:
-        if arguments.format == "json":
-            print(render_json(selected.diagnostics, [selected.name]))
-        else:
-            report(selected.diagnostics)
-            if not selected.diagnostics:
-                print(f"{selected.name}: no findings")
-        return int(selected.has_errors)
 
-    return with_selection(arguments, show)
+def _compute(arguments: Namespace, trace: Trace, has_color: bool) -> Answer:
+    from fgc.cli.checking import check_all  # the compiler's stages: 0.15 s
+    from fgc.cli.findings import findings_answer
+    from fgc.diagnostics import render_text
+    from fgc.lint.baseline import baseline_text
+    from fgc.workspace import ProjectError
+    from fgc.workspace.settings import SettingsError
+
+    try:
+        result = check_all(arguments, trace)
+    except (CannotRun, SettingsError) as problem:
+        return Answer("", f"fgc: {problem}\n", 2)
+    except ProjectError as error:
+        return Answer("", render_text(error.diagnostics, use_color=has_color) + "\n", 2)
+    if arguments.write_baseline:
+        Path(arguments.write_baseline).write_text(baseline_text(result.findings), encoding="utf-8")
+        return Answer(f"wrote {len(result.findings)} findings to {arguments.write_baseline}\n", "", 0)
+    return findings_answer(result, arguments.format, arguments.fail_on, has_color)

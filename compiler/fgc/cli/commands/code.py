@@ -6,8 +6,9 @@ With `--target`, a module whose function `construct` returns what is asked for.
 import sys
 from argparse import ArgumentParser, Namespace
 
+from fgc.cli.arguments import add_selection
 from fgc.cli.guard import with_selection
-from fgc.cli.select import Selected, add_selection, report
+from fgc.cli.select import Selected, report
 
 EXAMPLES = ("fgc code config.yaml", "fgc code config.yaml --target model --target tokenizer")
 

@@ -5,8 +5,9 @@
 
 from argparse import ArgumentParser, Namespace
 
+from fgc.cli.arguments import add_selection
 from fgc.cli.guard import with_selection
-from fgc.cli.select import Selected, add_selection, report
+from fgc.cli.select import Selected, report
 from fgc.ir import graph_to_json, graph_to_text
 
 EXAMPLES = ("fgc graph config.yaml", "fgc graph config.yaml --format json")

@@ -6,8 +6,9 @@ Every target with the callable that makes it and the place where it is written.
 import json
 from argparse import ArgumentParser, Namespace
 
+from fgc.cli.arguments import add_selection
 from fgc.cli.guard import with_selection
-from fgc.cli.select import Selected, add_selection, report
+from fgc.cli.select import Selected, report
 from fgc.ir import Call, Node, Var
 
 EXAMPLES = ("fgc targets config.yaml", "fgc targets config.yaml --format json")

@@ -1,0 +1,68 @@
+"""Command-line arguments that several commands share, and what they say; loads no stage of the compiler."""
+
+import json
+import os
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+
+class CannotRun(Exception):
+    """The command line itself is wrong, or what it names cannot be read: exit code 2."""
+
+
+def add_selection(parser: ArgumentParser) -> None:
+    """The arguments that choose a configuration."""
+    parser.add_argument("file", nargs="?", metavar="FILE", help="configuration file; without it, the project's")
+    add_variables(parser)
+
+
+def add_variables(parser: ArgumentParser) -> None:
+    """The arguments that give a search path and template variables."""
+    parser.add_argument("-I", action="append", default=[], dest="include", metavar="FOLDER", help="search path folder")
+    parser.add_argument(
+        "-D", action="append", default=[], dest="define", metavar="NAME=VALUE", help="set a template variable"
+    )
+    parser.add_argument("--vars", metavar="FILE.json", help="template variables from a JSON file")
+
+
+def add_cache_switch(parser: ArgumentParser) -> None:
+    """The argument that keeps a command from the cache of results."""
+    parser.add_argument("--no-cache", action="store_true", help="neither read nor write the cache of results")
+
+
+def variables_of(arguments: Namespace) -> dict[str, Any]:
+    """Template variables from `--vars` and `-D`. Raises CannotRun."""
+    variables: dict[str, Any] = {}
+    if arguments.vars:
+        try:
+            loaded = json.loads(Path(arguments.vars).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise CannotRun(f"`--vars {arguments.vars}` cannot be read: {error}") from None
+        if not isinstance(loaded, dict):
+            raise CannotRun(f"`--vars {arguments.vars}` must hold a JSON object")
+        variables |= loaded
+    for definition in arguments.define:
+        name, equals, value = definition.partition("=")
+        if not equals or not name.isidentifier():
+            raise CannotRun(f"`-D {definition}`: write `-D name=value`")
+        variables[name] = _value(value)
+    return variables
+
+
+def _value(text: str) -> Any:
+    """A command-line value: a number, true, false, none, or a text."""
+    words = {"true": True, "false": False, "none": None, "null": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for convert in (int, float):
+        try:
+            return convert(text)
+        except ValueError:
+            continue
+    return text
+
+
+def use_color(stream: Any) -> bool:
+    """Whether to colour: on a terminal, unless NO_COLOR is set."""
+    return bool(stream.isatty()) and not os.environ.get("NO_COLOR")

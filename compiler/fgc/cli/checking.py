@@ -1,0 +1,156 @@
+"""Compiles everything that `fgc check` was asked for and collects what it finds."""
+
+import os
+from argparse import Namespace
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fgc.cli.arguments import CannotRun, variables_of
+from fgc.cli.memo import Trace
+from fgc.cli.select import project_of
+from fgc.diagnostics import Diagnostic
+from fgc.lint.baseline import read_baseline
+from fgc.lint.findings import Finding, FindingCollector, Selection
+from fgc.text import Source
+from fgc.workspace import (
+    FileStore,
+    Project,
+    ProjectError,
+    Session,
+    collect_facts,
+    display_path,
+    find_project,
+    open_project,
+    template_library,
+)
+from fgc.workspace.project import META_FILE
+from fgc.workspace.settings import CheckSettings, check_severity, read_settings
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """All findings, how many configurations were checked, and whether some could not be."""
+
+    findings: list[Finding]
+    num_configurations: int
+    could_not_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """One configuration, or a project's own description."""
+
+    name: str
+    diagnostics: tuple[Diagnostic, ...]
+    sources: tuple[Source, ...]
+    is_configuration: bool = True
+    could_not_run: bool = False
+
+
+def check_all(arguments: Namespace, trace: Trace) -> CheckResult:
+    """Check what the command line names. Raises CannotRun, SettingsError or ProjectError."""
+    settings, settings_files, missing_files = read_settings(Path.cwd())
+    trace.files.update(settings_files)
+    trace.absent.update(missing_files)
+    selection = _selection(arguments, settings)
+    baseline_file = Path(arguments.baseline) if arguments.baseline else settings.baseline
+    if baseline_file is not None and baseline_file.exists():
+        trace.files.add(baseline_file)
+    collector = FindingCollector(selection, _baseline(baseline_file) if not arguments.write_baseline else {})
+    count, failed = 0, False
+    for checked in _everything(arguments, FileStore(trace), variables_of(arguments)):
+        collector.add(checked.diagnostics, checked.sources, checked.name)
+        count += checked.is_configuration
+        failed = failed or checked.could_not_run
+    return CheckResult(collector.finish(), count, failed)
+
+
+def _selection(arguments: Namespace, settings: CheckSettings) -> Selection:
+    severity = dict(settings.severity)
+    for item in arguments.severity:
+        code, _, level = item.partition("=")
+        check_severity("--severity: ", code, level)
+        severity[code] = level
+    return Selection(arguments.select or settings.select, [*settings.ignore, *arguments.ignore], severity)
+
+
+def _baseline(file: Path | None) -> Any:
+    if file is None:
+        return {}
+    try:
+        return read_baseline(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CannotRun(f"baseline {file}: {error}") from None
+
+
+def _everything(arguments: Namespace, store: FileStore, variables: dict[str, Any]) -> Iterator[_Checked]:
+    if not arguments.paths:
+        folder = Path(arguments.project) if arguments.project else find_project(Path.cwd())
+        if folder is None:
+            raise CannotRun("nothing to check: give a FILE or FOLDER, or run this inside a project")
+        yield from _project(open_project(folder, store), arguments.config, variables)
+    for name in arguments.paths:
+        path = Path(name)
+        if arguments.project and not path.exists():
+            yield from _project(open_project(Path(arguments.project), store), name, variables)
+        elif path.is_dir() and not arguments.include:
+            yield from _folder(path, store, variables)
+        else:
+            yield _file(path, arguments.include, store, variables)
+
+
+def _folder(folder: Path, store: FileStore, variables: dict[str, Any]) -> Iterator[_Checked]:
+    """All projects of a tree; a project that cannot be read is a finding and stops no other."""
+    found = False
+    for project_folder in _projects_below(folder, store):
+        found = True
+        try:
+            project = open_project(project_folder, store)
+        except ProjectError as error:
+            name = display_path(project_folder / META_FILE)
+            yield _Checked(name, error.diagnostics, (), is_configuration=False, could_not_run=True)
+            continue
+        yield from _project(project, None, variables)
+    if not found:
+        raise CannotRun(f"there is no project in `{folder}`: no folder below it holds a `{META_FILE}`")
+
+
+def _projects_below(folder: Path, store: FileStore) -> Iterator[Path]:
+    for root, folders, files in os.walk(folder):
+        store.trace.folders.add(Path(root))
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
+        if META_FILE in files:
+            yield Path(root)
+
+
+def _project(project: Project, config: str | None, variables: dict[str, Any]) -> Iterator[_Checked]:
+    yield _Checked(display_path(project.folder / META_FILE), project.diagnostics, (), is_configuration=False)
+    names = [project.resolve_name(config)] if config else list(project.configurations)
+    session = project.session()
+    prefix = display_path(project.folder)
+    for name in names:
+        compilation = project.compile(name, variables, session)
+        shown = name if prefix == "." else f"{prefix}/{name}"
+        yield _Checked(shown, compilation.diagnostics, compilation.sources)
+
+
+def _file(path: Path, include: list[str], store: FileStore, variables: dict[str, Any]) -> _Checked:
+    if not include and path.is_file():
+        project = project_of(path, store)
+        if project is not None:
+            name = next(n for n, file in project.configurations.items() if file.resolve() == path.resolve())
+            compilation = project.compile(name, variables)
+            return _Checked(name, (*project.diagnostics, *compilation.diagnostics), compilation.sources)
+    library = template_library()
+    folders = [Path(folder) for folder in include] or [path.parent]
+    session = Session([*folders, *([library] if library else [])], store)
+    found = session.find(str(path)) if include and not path.is_absolute() else None
+    found = found or path
+    if not found.exists():
+        raise CannotRun(f"there is no file `{path}`")
+    facts = collect_facts((folders[0] if include else path.parent).resolve(), None)
+    name = str(path) if include else path.name
+    compilation = session.compile(found, name, variables, facts)
+    return _Checked(name, (*session.diagnostics, *compilation.diagnostics), compilation.sources)

@@ -1,0 +1,48 @@
+"""The findings of `fgc check` as what it prints."""
+
+from collections.abc import Sequence
+
+from fgc import __version__
+from fgc.cli.checking import CheckResult
+from fgc.cli.memo import Answer
+from fgc.diagnostics import Severity, render_json, render_text, summary
+from fgc.lint.findings import Finding
+
+_MAX_NAMES = 3  # configurations named beside a finding; the rest is a number
+
+
+def findings_answer(result: CheckResult, form: str, fail_on: str, has_color: bool) -> Answer:
+    """Text goes to standard error, what machines read to standard output."""
+    levels = {finding.diagnostic.severity for finding in result.findings}
+    failing = {Severity.ERROR} if fail_on == "error" else set(Severity)
+    code = 2 if result.could_not_run else int(bool(levels & failing))
+    if form != "text":
+        text = _machine_text(result.findings, form)
+        return Answer(text if text.endswith("\n") or not text else text + "\n", "", code)
+    count = result.num_configurations
+    checked = f"{count} configuration{'s' if count != 1 else ''} checked"
+    if not result.findings:
+        return Answer(f"{checked}, no findings\n", "", code)
+    found = [finding.diagnostic for finding in result.findings]
+    shown = "".join(_finding(finding, has_color) for finding in result.findings)
+    return Answer("", f"{shown}{checked}: {summary(found)}\n", code)
+
+
+def _machine_text(findings: Sequence[Finding], form: str) -> str:
+    from fgc.diagnostics.formats import render_github, render_gitlab, render_sarif
+
+    diagnostics = [finding.diagnostic for finding in findings]
+    if form == "json":
+        return render_json([(finding.diagnostic, finding.configurations) for finding in findings])
+    if form == "sarif":
+        return render_sarif(diagnostics, __version__)
+    return render_github(diagnostics) if form == "github" else render_gitlab(diagnostics)
+
+
+def _finding(finding: Finding, has_color: bool) -> str:
+    text = render_text([finding.diagnostic], use_color=has_color)
+    if len(finding.configurations) > 1:
+        names = ", ".join(finding.configurations[:_MAX_NAMES])
+        more = len(finding.configurations) - _MAX_NAMES
+        text += f"  in {names}{f' and {more} more' if more > 0 else ''}\n"
+    return text + "\n"

@@ -1,0 +1,87 @@
+"""Findings of many configurations, each once, at its place, with the configurations that have it."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from fgc.diagnostics import Diagnostic, Severity
+from fgc.lint.suppressions import Suppressions
+from fgc.text import Source
+
+Fingerprint = tuple[str, str, str]
+
+
+@dataclass(slots=True, eq=False)
+class Finding:
+    """A diagnostic and the configurations in which it was found."""
+
+    diagnostic: Diagnostic
+    configurations: list[str] = field(default_factory=list)
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What stays the same when lines move: code, file and message."""
+        return self.diagnostic.code, self.diagnostic.span.source.display_name, self.diagnostic.message
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which codes count, by prefix, and with which severity; `off` is none."""
+
+    select: Sequence[str] = ()
+    ignore: Sequence[str] = ()
+    severity: Mapping[str, str] = field(default_factory=dict)
+
+    def apply(self, diagnostic: Diagnostic) -> Diagnostic | None:
+        """The diagnostic with its severity, or None if it does not count. Broken reading is never silenced."""
+        code = diagnostic.code
+        if code.startswith("FGC0"):
+            return diagnostic
+        if self.select and not code.startswith(tuple(self.select)):
+            return None
+        if self.ignore and code.startswith(tuple(self.ignore)):
+            return None
+        prefixes = sorted((prefix for prefix in self.severity if code.startswith(prefix)), key=len)
+        severity = self.severity[prefixes[-1]] if prefixes else diagnostic.severity.value
+        return None if severity == "off" else replace(diagnostic, severity=Severity(severity))
+
+
+class FindingCollector:
+    """Collects diagnostics of configurations; `finish` gives what is left to say."""
+
+    def __init__(self, selection: Selection, baseline: Mapping[Fingerprint, int]) -> None:
+        self._selection = selection
+        self._baseline = Counter(baseline)
+        self._suppressions = Suppressions()
+        self._findings: dict[tuple[str, str, str, int, int], Finding] = {}
+
+    def add(self, diagnostics: Iterable[Diagnostic], sources: Iterable[Source], configuration: str) -> None:
+        """Add what one configuration showed; `sources` are all files it was made of."""
+        for source in sources:
+            self._suppressions.add(source)
+        for diagnostic in diagnostics:
+            self._suppressions.add(diagnostic.span.source)
+            span = diagnostic.span
+            key = (diagnostic.code, diagnostic.message, span.source.display_name, span.start, span.end)
+            finding = self._findings.setdefault(key, Finding(diagnostic))
+            if configuration not in finding.configurations:
+                finding.configurations.append(configuration)
+
+    def finish(self) -> list[Finding]:
+        """What is neither silenced, deselected nor in the baseline, in the order of files and lines."""
+        kept = [finding for finding in self._findings.values() if not self._suppressions.silences(finding.diagnostic)]
+        kept += [Finding(diagnostic) for diagnostic in self._suppressions.unused()]
+        chosen = []
+        for finding in kept:
+            diagnostic = self._selection.apply(finding.diagnostic)
+            if diagnostic is None:
+                continue
+            if self._baseline[finding.fingerprint] > 0:
+                self._baseline[finding.fingerprint] -= 1
+                continue
+            chosen.append(Finding(diagnostic, finding.configurations))
+        return sorted(chosen, key=_place)
+
+
+def _place(finding: Finding) -> tuple[str, int]:
+    return finding.diagnostic.span.source.display_name, finding.diagnostic.span.start

@@ -1,0 +1,75 @@
+"""Comments that silence findings: `## fgc: ignore[FGC204]`.
+
+Behind a line, a comment counts for that line. On a line of its own it counts for the next line, or, above everything
+else in the file, for the whole file. One that silences nothing is a finding itself.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from fgc.diagnostics import Diagnostic, Severity
+from fgc.text import Source, Span
+
+_COMMENT = re.compile(r"(?P<before>[^\n]*?)##+\s*fgc:\s*ignore\[(?P<codes>[^\]\n]*)\]")
+
+
+@dataclass(slots=True, eq=False)
+class Suppression:
+    """One comment: its codes, and the line it counts for; None is the whole file."""
+
+    codes: dict[str, Span]
+    line: int | None
+    used: set[str] = field(default_factory=set)
+
+
+class Suppressions:
+    """The comments of all files that findings may lie in, read when a file is first met."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, list[Suppression]] = {}
+
+    def add(self, source: Source) -> None:
+        """Read a file's comments."""
+        if source.display_name not in self._files:
+            self._files[source.display_name] = list(_read(source)) if "fgc:" in source.text else []
+
+    def silences(self, diagnostic: Diagnostic) -> bool:
+        """Whether a comment silences a finding, which is then known to be of use."""
+        is_silenced = False
+        for suppression in self._files.get(diagnostic.span.source.display_name, ()):
+            counts = suppression.line in (None, diagnostic.span.first.line)
+            if counts and diagnostic.code in suppression.codes:
+                suppression.used.add(diagnostic.code)
+                is_silenced = True
+        return is_silenced
+
+    def unused(self) -> Iterable[Diagnostic]:
+        """A warning for every code in a comment that silenced nothing."""
+        for suppressions in self._files.values():
+            for suppression in suppressions:
+                for code, span in suppression.codes.items():
+                    if code not in suppression.used:
+                        where = "in this file" if suppression.line is None else f"in line {suppression.line}"
+                        message = f"this comment silences nothing: there is no {code} {where}"
+                        yield Diagnostic("FGC701", message, span, Severity.WARNING, "remove it")
+
+
+def _read(source: Source) -> Iterable[Suppression]:
+    for match in _COMMENT.finditer(source.text):
+        line = source.position(match.start("codes")).line
+        codes = {
+            code["code"]: Span(
+                source, match.start("codes") + code.start("code"), match.start("codes") + code.end("code")
+            )
+            for code in re.finditer(r"(?P<code>\w+)", match["codes"])
+        }
+        if match["before"].strip():
+            yield Suppression(codes, line)
+        else:
+            yield Suppression(codes, None if _is_head(source, match.start()) else line + 1)
+
+
+def _is_head(source: Source, offset: int) -> bool:
+    """Whether only comments and blank lines stand above."""
+    return all(not line.strip() or line.lstrip().startswith("##") for line in source.text[:offset].splitlines())

@@ -1,0 +1,192 @@
+"""Generated files to a folder on disk: all of them or none, and never over the work of a person.
+
+The new folder is written beside the old one and takes its place in one step. Whatever fails or interrupts before
+that step leaves the old folder as it was, and nothing else behind.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from fgc import __version__
+from fgc.diagnostics import Diagnostic, Outcome
+from fgc.text import Source, Span
+from fgc.workspace.exchange import take_place_of
+
+MANIFEST = "manifest.json"
+_FORMAT = 1
+_NUM_NAMED = 8  # files that a message names before it only counts
+_CACHES = frozenset({"__pycache__"})  # Python's own, made by running what is there
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRecord:
+    """What went into a build. `inputs` maps names, relative to the project, to the texts that were read."""
+
+    targets: Sequence[str] = ()
+    inputs: Mapping[str, str | bytes] = field(default_factory=dict)
+    arguments: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+    pins: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_build(
+    folder: Path, files: Mapping[str, str | bytes], record: BuildRecord, *, force: bool = False
+) -> Outcome[Path | None]:
+    """Replace a folder by a build; the manifest is added to `files`.
+
+    Refuses if the folder holds files that no build wrote (always) or that were edited since (unless `force`).
+    """
+    for name in (*files, *record.inputs):
+        _require_relative(name)
+    folder = folder.absolute()
+    findings = _obstacles(folder, force=force)
+    if findings:
+        return Outcome(None, tuple(findings))
+    contents = {name: _bytes(content) for name, content in files.items()}
+    contents[MANIFEST] = _manifest(contents, record)
+    try:
+        _replace(folder.resolve(), contents)
+    except OSError as error:
+        return Outcome(None, (_finding(folder, "FGC602", f"cannot write `{folder.name}`: {_reason(error)}"),))
+    return Outcome(folder)
+
+
+def read_manifest(folder: Path) -> Mapping[str, object] | None:
+    """The manifest of a build; None if the folder holds none that can be read."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    is_ours = isinstance(manifest, dict) and manifest.get("format") == _FORMAT
+    return manifest if is_ours and isinstance(manifest.get("outputs"), dict) else None
+
+
+def content_hash(content: str | bytes) -> str:
+    """The hash by which a manifest knows a file."""
+    return "sha256:" + hashlib.sha256(_bytes(content)).hexdigest()
+
+
+def _obstacles(folder: Path, *, force: bool) -> Iterator[Diagnostic] | list[Diagnostic]:
+    if not folder.exists():
+        return []
+    if not folder.is_dir():
+        return [_finding(folder, "FGC602", f"`{folder.name}` is a file, not a folder", help="choose another folder")]
+    try:
+        present = sorted(_files_in(folder))
+        outputs = _outputs(folder)
+        foreign = [name for name in present if name not in outputs and not (outputs and name == MANIFEST)]
+        edited = [name for name in present if name in outputs and _hash_of(folder / name) != outputs[name]]
+    except OSError as error:
+        return [_finding(folder, "FGC602", f"cannot read `{folder.name}`: {_reason(error)}")]
+    findings = []
+    if foreign:
+        message = f"`{folder.name}` holds files that no build wrote: {_listed(foreign)}"
+        findings.append(_finding(folder, "FGC601", message, help="move them away, or choose another folder"))
+    if edited and not force:
+        message = f"files in `{folder.name}` were edited since they were generated: {_listed(edited)}"
+        findings.append(
+            _finding(folder, "FGC603", message, help="`--force` overwrites them; edit the template to keep a change")
+        )
+    return findings
+
+
+def _outputs(folder: Path) -> dict[str, str]:
+    manifest = read_manifest(folder)
+    outputs = None if manifest is None else manifest["outputs"]
+    return {str(name): str(known) for name, known in outputs.items()} if isinstance(outputs, dict) else {}
+
+
+def _files_in(folder: Path) -> Iterator[str]:
+    for root, folders, names in os.walk(folder, onerror=_raise):
+        folders[:] = sorted(set(folders) - _CACHES)
+        here = Path(root)
+        links = [name for name in folders if (here / name).is_symlink()]
+        for name in (*names, *links):
+            yield (here / name).relative_to(folder).as_posix()
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _hash_of(path: Path) -> str:
+    return "a link" if path.is_symlink() else content_hash(path.read_bytes())
+
+
+def _manifest(contents: Mapping[str, bytes], record: BuildRecord) -> bytes:
+    manifest = {
+        "format": _FORMAT,
+        "fgc": __version__,
+        "targets": list(record.targets),
+        "arguments": dict(record.arguments),
+        "pins": dict(record.pins),
+        "inputs": {name: content_hash(content) for name, content in record.inputs.items()},
+        "outputs": {name: content_hash(content) for name, content in contents.items()},
+    }
+    return (json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode("utf-8")
+
+
+def _replace(folder: Path, contents: Mapping[str, bytes]) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        for name, content in contents.items():
+            _write(fresh / name, content)
+        fresh.chmod(0o777 & ~_umask())
+        _sync(fresh)
+        take_place_of(fresh, folder)
+        _sync(folder.parent)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)  # by now the old folder, or what was not finished
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _bytes(content: str | bytes) -> bytes:
+    return content.encode("utf-8") if isinstance(content, str) else content
+
+
+def _require_relative(name: str) -> None:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name or not path.parts:
+        raise ValueError(f"name of a file in a build ({name!r}) must be a relative path without `..`")
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:_NUM_NAMED])
+    rest = len(names) - _NUM_NAMED
+    return f"{shown} and {rest} more" if rest > 0 else shown
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def _finding(folder: Path, code: str, message: str, *, help: str | None = None) -> Diagnostic:
+    source = Source(folder.name, "", str(folder))
+    return Diagnostic(code, message, Span(source, 0, 0), help=help)

@@ -1,0 +1,79 @@
+"""Settings of `fgc check` in the nearest pyproject.toml: `[tool.fgc.check]`."""
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fgc.diagnostics import did_you_mean
+
+_KEYS = ("select", "ignore", "severity", "baseline")
+_SEVERITIES = ("error", "warning", "off")
+
+
+class SettingsError(Exception):
+    """A setting that means nothing; the text says which and where."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSettings:
+    """Which findings count. Codes may be shortened: `FGC3` is every finding of YAML. An empty `select` is all."""
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    severity: dict[str, str] = field(default_factory=dict)
+    baseline: Path | None = None
+
+
+def read_settings(start: Path) -> tuple[CheckSettings, list[Path], list[Path]]:
+    """The settings that hold for a folder, the files they were read from, and those that might have been.
+
+    Raises SettingsError.
+    """
+    absent: list[Path] = []
+    for folder in (start, *start.parents):
+        file = folder / "pyproject.toml"
+        if file.is_file():
+            return _settings(file), [file], absent
+        absent.append(file)
+    return CheckSettings(), [], absent
+
+
+def _settings(file: Path) -> CheckSettings:
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("fgc", {}).get("check", {})
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{file}: {error}") from None
+    for key in table:
+        if key not in _KEYS:
+            raise SettingsError(
+                f"{file}: [tool.fgc.check] has no `{key}`; {did_you_mean(key, _KEYS) or ''}".rstrip("; ")
+            )
+    baseline = table.get("baseline")
+    return CheckSettings(
+        select=_codes(file, table, "select"),
+        ignore=_codes(file, table, "ignore"),
+        severity=_severities(file, table.get("severity", {})),
+        baseline=file.parent / baseline if baseline else None,
+    )
+
+
+def _codes(file: Path, table: dict[str, Any], key: str) -> tuple[str, ...]:
+    codes = table.get(key, [])
+    if not isinstance(codes, list) or not all(isinstance(code, str) for code in codes):
+        raise SettingsError(f"{file}: `{key}` must be a list of codes")
+    return tuple(codes)
+
+
+def _severities(file: Path, table: Any) -> dict[str, str]:
+    if not isinstance(table, dict):
+        raise SettingsError(f"{file}: `severity` must be a table such as {{ FGC310 = 'error' }}")
+    for code, severity in table.items():
+        check_severity(f"{file}: ", code, severity)
+    return dict(table)
+
+
+def check_severity(where: str, code: str, severity: Any) -> None:
+    """Raise SettingsError unless a severity is one."""
+    if severity not in _SEVERITIES:
+        raise SettingsError(f"{where}severity of {code} must be one of {', '.join(_SEVERITIES)}, not {severity!r}")
