@@ -71,10 +71,12 @@ class Attention(nn.Module):
         self.attention_dropout = dropout
         self.is_causal = True
         self.rotary = rotary
-        self.q_proj = nn.Linear(hidden_size, num_heads * head_dim, bias=bias)
-        self.k_proj = nn.Linear(hidden_size, num_kv_heads * head_dim, bias=bias)
-        self.v_proj = nn.Linear(hidden_size, num_kv_heads * head_dim, bias=bias)
-        self.o_proj = nn.Linear(num_heads * head_dim, hidden_size, bias=bias)
+        query_size = num_heads * head_dim
+        kv_size = num_kv_heads * head_dim
+        self.q_proj = nn.Linear(hidden_size, query_size, bias=bias)
+        self.k_proj = nn.Linear(hidden_size, kv_size, bias=bias)
+        self.v_proj = nn.Linear(hidden_size, kv_size, bias=bias)
+        self.o_proj = nn.Linear(query_size, hidden_size, bias=bias)
         # each head by itself, before they are compared (Dehghani et al. 2023, arXiv:2302.05442)
         self.q_norm = qk_norm() if qk_norm is not None else None
         self.k_norm = qk_norm() if qk_norm is not None else None

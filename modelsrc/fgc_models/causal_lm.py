@@ -65,7 +65,7 @@ class DecoderModel(DecoderPreTrainedModel):
         super().__init__(config)
         self.embed_tokens = embedding()
         self.rotary_emb = positional_encoding() if positional_encoding is not None else None
-        self.layers = nn.ModuleList([layer(layer_idx) for layer_idx in range(num_layers)])
+        self.layers = nn.ModuleList(layer(layer_idx) for layer_idx in range(num_layers))
         self.norm = norm()
         self.gradient_checkpointing = False
         self.post_init()

@@ -12,6 +12,7 @@ _KNOWN_TYPES = {
     "bos_token_id": "int | None",
     "eos_token_id": "int | list[int] | None",
 }
+_PLAN_TYPES = {"tp_plan": "dict[str, Any]", "pp_plan": "dict[str, Sequence[list[str]]]"}  # as in PreTrainedConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,9 @@ def configuration_text(fields: Sequence[FieldPlan], names: ModelNames, plans: Ma
     """The file's text, before formatting."""
     lines = [f"class {names.config_class}(PreTrainedConfig):"]
     lines += [f'    """The shape of a {names.title}; the defaults are those of the template."""', ""]
-    lines += [f'    model_type = "{names.package}"', '    keys_to_ignore_at_inference = ["past_key_values"]']
-    lines += [f"    base_model_{name} = {text}" for name, text in plans.items() if text]
+    lines += [f'    model_type = "{names.package}"']
+    lines += ['    keys_to_ignore_at_inference: ClassVar[list[str]] = ["past_key_values"]']
+    lines += [f"    base_model_{name}: ClassVar[{_PLAN_TYPES[name]}] = {text}" for name, text in plans.items() if text]
     lines += ["", *(_field_line(item) for item in fields), *_auto_map(names)]
     derived = [item for item in fields if item.derived is not None]
     if derived:
@@ -99,8 +101,8 @@ def _auto_map(names: ModelNames) -> list[str]:
 
 
 def _imports(body: str) -> str:
-    lines = ["from dataclasses import field"]
-    if "Any" in body:
-        lines.append("from typing import Any")
-    lines += ["", "from huggingface_hub.dataclasses import strict", "from transformers import PreTrainedConfig"]
+    lines = ["from collections.abc import Sequence"] if "Sequence[" in body else []
+    typing = [name for name in ("Any", "ClassVar") if name in body]
+    lines += ["from dataclasses import field", f"from typing import {', '.join(typing)}", ""]
+    lines += ["from huggingface_hub.dataclasses import strict", "from transformers import PreTrainedConfig"]
     return "\n".join(lines)

@@ -4,7 +4,7 @@ Every mistake becomes a diagnostic at its place in the template; what is wrong c
 are still checked.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from fgc.diagnostics import Diagnostic, Related, did_you_mean
@@ -54,7 +54,7 @@ class Describer:
     """Reads nodes of one model package's graph; `diagnostics` collects what is wrong."""
 
     def __init__(
-        self, graph: Graph, library: ComponentLibrary, fields: Mapping[str, object], searchpath: Sequence[str]
+        self, graph: Graph, library: ComponentLibrary, fields: Sequence[str], searchpath: Sequence[str]
     ) -> None:
         self.diagnostics: list[Diagnostic] = []
         self._graph = graph

@@ -78,7 +78,8 @@ class ModelingFile:
         skeleton = [piece for piece in self.pieces.values() if piece.origin.module is plan.definition.module]
         leaves = [piece for piece in self.pieces.values() if piece.origin.module is not plan.definition.module]
         exported = [piece.name for piece in skeleton if piece.name.startswith(self.names.title)]
-        blocks = [header, import_block(self.imports.values()), *(piece.code for piece in (*leaves, *skeleton))]
+        top = f"{header}\n\n{import_block(self.imports.values())}"
+        blocks = [top, *(piece.code for piece in (*leaves, *skeleton))]
         return "\n\n\n".join([*blocks, self._registration(exported)])
 
     def _registration(self, exported: list[str]) -> str:

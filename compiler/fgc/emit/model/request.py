@@ -42,32 +42,35 @@ class PackageRequest:
 def read_request(graph: Graph, call: Call) -> PackageRequest:
     """The parts of the call, each checked for its form."""
     request = PackageRequest()
-    if call.positional:
-        request.reject(call.origin, "`fgc:model_package` takes keywords only: " + ", ".join(_KEYWORDS))
-    given = {item.name: item for item in call.keywords}
-    for name, item in given.items():
-        if name not in _KEYWORDS:
-            message = f"`fgc:model_package` has no parameter `{name}`"
-            help_text = did_you_mean(name, _KEYWORDS) or "its parameters: " + ", ".join(_KEYWORDS)
-            request.diagnostics.append(Diagnostic.at(item.origin, "FGC501", message, help=help_text))
-    for name in ("name", "config", "model"):
-        if name not in given:
-            message = f"`fgc:model_package` needs the argument `{name}`"
-            request.diagnostics.append(Diagnostic.at(call.origin, "FGC503", message))
+    _check_keywords(request, call)
+    given = {item.name: item.value for item in call.keywords}
     if "name" in given:
-        request.name = _package_name(request, graph, given["name"].value)
+        request.name = _package_name(request, graph, given["name"])
     if "config" in given:
-        request.config = _mapping(request, graph, given["config"].value, "config")
+        request.config = _mapping(request, graph, given["config"], "config")
         _check_field_names(request)
     if "defaults" in given:
-        entries = _mapping(request, graph, given["defaults"].value, "defaults")
+        entries = _mapping(request, graph, given["defaults"], "defaults")
         request.defaults = {entry.name: entry for entry in entries}
-    if "model" in given:
-        request.model = given["model"].value
+    request.model = given.get("model")
     for name, read in (("tp_plan", _tp_plan), ("pp_plan", _pp_plan)):
         if name in given:
-            request.plans[name] = read(request, graph, given[name].value)
+            request.plans[name] = read(request, graph, given[name])
     return request
+
+
+def _check_keywords(request: PackageRequest, call: Call) -> None:
+    if call.positional:
+        request.reject(call.origin, "`fgc:model_package` takes keywords only: " + ", ".join(_KEYWORDS))
+    for item in call.keywords:
+        if item.name not in _KEYWORDS:
+            message = f"`fgc:model_package` has no parameter `{item.name}`"
+            help_text = did_you_mean(item.name, _KEYWORDS) or "its parameters: " + ", ".join(_KEYWORDS)
+            request.diagnostics.append(Diagnostic.at(item.origin, "FGC501", message, help=help_text))
+    for name in ("name", "config", "model"):
+        if name not in {item.name for item in call.keywords}:
+            message = f"`fgc:model_package` needs the argument `{name}`"
+            request.diagnostics.append(Diagnostic.at(call.origin, "FGC503", message))
 
 
 def _package_name(request: PackageRequest, graph: Graph, node_id: NodeId) -> str | None:

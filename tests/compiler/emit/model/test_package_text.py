@@ -92,7 +92,7 @@ def test_black_changes_nothing(files: dict[str, str]) -> None:
 def test_ruff_finds_nothing(files: dict[str, str], tmp_path: Path) -> None:
     write(files, tmp_path)
     rules = "E4,E7,E9,F,I,B,UP,SIM,C4,PIE,RET"
-    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", rules, str(tmp_path)]
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--extend-select", rules, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
