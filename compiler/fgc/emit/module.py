@@ -14,6 +14,9 @@ from fgc.emit.imports import Import
 from fgc.ir import NodeId
 
 LINE_WIDTH = 88
+_PREFIXES = ("construct_", "new_")  # what a block does with its subject goes without saying in a program
+_SUFFIXES = ("_definition", "_constructor", "_code_generator")
+_ACRONYMS = frozenset({"bpe", "ddp", "fsdp", "lr"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,9 @@ def _docstring(text: str) -> cst.SimpleStatementLine:
 def _function(function: Define, sections: Mapping[int, str]) -> cst.BaseStatement:
     node = syntax.statement(function)
     assert isinstance(node, cst.FunctionDef)
-    body = [syntax.statement(item, sections.get(place)) for place, item in enumerate(function.body)]
+    body = [
+        syntax.statement(item, sections.get(place), is_first=place == 0) for place, item in enumerate(function.body)
+    ]
     return node.with_changes(body=cst.IndentedBlock(body))
 
 
@@ -93,13 +98,18 @@ def section_comments(function: Define, blocks: Mapping[NodeId, str | None]) -> d
     for place, statement in enumerate(function.body):
         node = getattr(statement, "node", None)
         block = blocks.get(node) if node is not None else None
-        if block is not None and block != current:
-            found[place] = title(block)
-            current = block
+        if block is not None and title(block) != current:
+            current = found[place] = title(block)
     return found if len(set(found.values())) > 1 else {}
 
 
 def title(block: str) -> str:
-    """`construct_new_model` as a comment says it: `Construct new model`."""
-    words = block.strip("_").replace("_", " ")
-    return words[:1].upper() + words[1:]
+    """A block's name as a comment says it: `construct_new_model` is `Model`, `lr_scheduler` is `LR scheduler`."""
+    name = block.strip("_")
+    for prefix in _PREFIXES:
+        name = name.removeprefix(prefix) or name
+    for suffix in _SUFFIXES:
+        name = name.removesuffix(suffix) or name
+    words = [word.upper() if word in _ACRONYMS else word for word in name.split("_")]
+    text = " ".join(words)
+    return text[:1].upper() + text[1:]

@@ -4,7 +4,7 @@
 mentioned more than once. All others are part of the expression around them and evaluated with it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 
 from fgc.ir import Call, CallKind, Deferred, DictNode, Graph, ListNode, Literal, NodeId, Var, reachable
@@ -19,7 +19,8 @@ class Sharing:
         self.graph = graph
         self.roots = tuple(graph.targets[name] for name in targets)
         self.order = _topological(graph, self.roots)
-        self._mentions = _mentions(graph)
+        self._mentions = _mentions(graph, graph.targets.values())  # sharing does not depend on what is wanted
+        self._mentions_here = _mentions(graph, self.roots)
         self._per_call: dict[NodeId, bool] = {}
         for node in reversed(self.order):
             self._per_call[node] = self._contains_factory(node)
@@ -50,8 +51,8 @@ class Sharing:
         return self._weights[node] > 1
 
     def is_mentioned_again(self, node: NodeId) -> bool:
-        """Whether the configuration mentions it more than once."""
-        return self._mentions[node] > 1
+        """Whether the targets mention it more than once."""
+        return self._mentions_here[node] > 1
 
     def is_per_call(self, node: NodeId) -> bool:
         """Whether, as an argument of a partial, it is evaluated at every call: a factory is part of it."""
@@ -117,12 +118,11 @@ def evaluated(graph: Graph, node: NodeId) -> tuple[NodeId, ...]:
             return ()
 
 
-def _mentions(graph: Graph) -> dict[NodeId, int]:
-    """Mentions in the whole configuration: what is shared does not depend on which targets are wanted."""
+def _mentions(graph: Graph, roots: Collection[NodeId]) -> dict[NodeId, int]:
     counts: dict[NodeId, int] = dict.fromkeys(graph.nodes, 0)
-    for target in graph.targets.values():
-        counts[target] += 1
-    for node in reachable(graph, graph.targets.values()):
+    for root in roots:
+        counts[root] += 1
+    for node in reachable(graph, roots):
         for child in evaluated(graph, node):
             counts[child] += 1
     return counts

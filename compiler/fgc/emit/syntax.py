@@ -174,34 +174,36 @@ def _pair(key: Expression | None, value: Expression) -> cst.BaseDictElement:
     return cst.DictElement(expression(key, ARGUMENT), expression(value, ARGUMENT))
 
 
-def statement(value: Statement, comment: str | None = None) -> cst.BaseStatement:
-    """The node of a statement, below a comment if there is one."""
+def statement(value: Statement, comment: str | None = None, *, is_first: bool = False) -> cst.BaseStatement:
+    """The node of a statement, below a comment if there is one, which an empty line sets off unless it comes first."""
+    above = _above(comment, is_first)
     match value:
         case Assign():
             node = cst.Assign([cst.AssignTarget(cst.Name(value.name))], expression(value.value))
-            return _line(node, comment)
+            return _line(node, above)
         case Return():
-            return _line(cst.Return(expression(value.value)), comment)
+            return _line(cst.Return(expression(value.value)), above)
         case Evaluate():
-            return _line(cst.Expr(expression(value.value)), comment)
+            return _line(cst.Expr(expression(value.value)), above)
         case Branch():
             return cst.If(expression(value.test), _block(value.body))
         case Define():
             returns = None if value.returns is None else _annotation(value.returns)
             parameters = _parameters(value.parameters)
             return cst.FunctionDef(
-                cst.Name(value.name), parameters, _block(value.body), returns=returns, leading_lines=_above(comment)
+                cst.Name(value.name), parameters, _block(value.body), returns=returns, leading_lines=above
             )
 
 
-def _line(node: cst.BaseSmallStatement, comment: str | None) -> cst.SimpleStatementLine:
-    return cst.SimpleStatementLine([node], leading_lines=_above(comment))
+def _line(node: cst.BaseSmallStatement, above: Sequence[cst.EmptyLine]) -> cst.SimpleStatementLine:
+    return cst.SimpleStatementLine([node], leading_lines=above)
 
 
-def _above(comment: str | None) -> list[cst.EmptyLine]:
+def _above(comment: str | None, is_first: bool) -> list[cst.EmptyLine]:
     if comment is None:
         return []
-    return [cst.EmptyLine(indent=False), cst.EmptyLine(comment=cst.Comment(f"# {comment}"))]
+    line = cst.EmptyLine(comment=cst.Comment(f"# {comment}"))
+    return [line] if is_first else [cst.EmptyLine(indent=False), line]
 
 
 def _block(body: Sequence[Statement]) -> cst.IndentedBlock:

@@ -71,7 +71,7 @@ def content_hash(content: str | bytes) -> str:
     return "sha256:" + hashlib.sha256(_bytes(content)).hexdigest()
 
 
-def _obstacles(folder: Path, *, force: bool) -> Iterator[Diagnostic] | list[Diagnostic]:
+def _obstacles(folder: Path, *, force: bool) -> list[Diagnostic]:
     if not folder.exists():
         return []
     if not folder.is_dir():

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from hypothesis import strategies as st
-
 from fgc.ir import (
     Call,
     CallKind,
@@ -21,13 +19,15 @@ from fgc.ir import (
     Var,
 )
 from fgc.text import Origin, Source, Span
+from hypothesis import strategies as st
 
 T = TypeVar("T")
 
 HERE = Origin(Span(Source("fuzz.yaml", "x"), 0, 1))
 _SCALARS: list[Any] = [
     None, True, False, 0, 1, -1, 7, 2**64, -(10**30), 10**5000, 0.0, -0.0, 1.5, -2.5, 1e-5, 1e300,
-    float("inf"), float("-inf"), float("nan"), "", "a", "items", "two\nlines\n", "ünï ☃ \U0001f600", 'q"\'\\{x}', "\x00\x7f\x85",
+    float("inf"), float("-inf"), float("nan"), "", "a", "items",
+    "two\nlines\n", "ünï ☃ \U0001f600", 'q"\'\\{x}', "\x00\x7f\x85",
     "a longer text with words that goes on and on until it does not fit on any line of any file at all " * 2,
     "\n".join(f"line {number}" for number in range(12)) + '"""\\\n',
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Any
 
 from fgc.emit import EmitOptions, Program, emit_program
 from fgc.ir import Graph
+
 from tests.compiler.emit.recording import canonical, reset
 from tests.compiler.emit.reference import Interpreter
 

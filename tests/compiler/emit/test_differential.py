@@ -6,10 +6,10 @@ import threading
 from typing import Any
 
 import pytest
+from fgc.ir import Graph, Var
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fgc.ir import Graph, Var
 from tests.compiler.emit.graphs import deep_graph, graphs
 from tests.compiler.emit.recording import install
 from tests.compiler.emit.running import emitted, expected, outcome, run_program
