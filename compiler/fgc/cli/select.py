@@ -12,6 +12,7 @@ from fgc.cli.arguments import CannotRun, use_color, variables_of
 from fgc.cli.memo import Trace
 from fgc.diagnostics import Diagnostic, has_errors, render_text, summary
 from fgc.pipeline import Compilation
+from fgc.text import Source
 from fgc.workspace import (
     FileStore,
     Project,
@@ -29,7 +30,8 @@ from fgc.workspace import (
 class Selected:
     """A compiled configuration: its name, its project's folder, and all findings.
 
-    `template` is the configuration's file as seen from the folder; `workspace_root` likewise.
+    `template` is the configuration's file as seen from the folder; `workspace_root` likewise. `sources` are all the
+    templates that were read.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Selected:
     compilation: Compilation
     diagnostics: tuple[Diagnostic, ...]
     variables: dict[str, Any]
+    sources: tuple[Source, ...]
 
     @property
     def has_errors(self) -> bool:
@@ -67,7 +70,8 @@ def _from_project(arguments: Namespace, store: FileStore, variables: dict[str, A
 
 
 def _select_config(project: Project, config: str | None, variables: dict[str, Any]) -> Selected:
-    compilation = project.compile(config, variables)
+    session = project.session()
+    compilation = project.compile(config, variables, session)
     name = str(config or project.default_config)
     return Selected(
         name=name,
@@ -77,6 +81,7 @@ def _select_config(project: Project, config: str | None, variables: dict[str, An
         compilation=compilation,
         diagnostics=(*project.diagnostics, *compilation.diagnostics),
         variables=variables,
+        sources=tuple(session.sources.values()),
     )
 
 
@@ -114,7 +119,8 @@ def _bare_file(path: Path, include: list[str], store: FileStore, variables: dict
     compilation = session.compile(found, name, variables, facts)
     diagnostics = (*session.diagnostics, *compilation.diagnostics)
     folder = found.resolve().parent
-    return Selected(name, folder, _seen_from(folder, found), ".", compilation, diagnostics, variables)
+    sources = tuple(session.sources.values())
+    return Selected(name, folder, _seen_from(folder, found), ".", compilation, diagnostics, variables, sources)
 
 
 def _seen_from(folder: Path, path: Path) -> str:

@@ -1,4 +1,4 @@
-"""What the emitter must know of the disk around a configuration."""
+"""What the emitter must know of the disk around a configuration, and which files it read there."""
 
 from fgc.cli.select import Selected
 from fgc.pipeline.program import Surroundings
@@ -6,14 +6,22 @@ from fgc.text import Source
 from fgc.workspace import component_folder, read_source
 
 
-def surroundings_of(selected: Selected) -> Surroundings:
-    """File names relative to the project, so that a build is the same wherever the project lies."""
-    folder = selected.folder
+class Reading:
+    """Reads files for the emitter. Names are relative to the project: a build is the same wherever that lies."""
 
-    def read(path: str) -> Source | None:
-        found = folder / path  # an absolute path stays as it is
-        source, problem = read_source(found, path) if found.is_file() else (None, None)
-        return None if problem else source
+    def __init__(self, selected: Selected) -> None:
+        self._folder = selected.folder
+        self.sources: list[Source] = []
+        components = component_folder()
+        folders = [str(components)] if components else []
+        self.surroundings = Surroundings(selected.template, self._read, folders, selected.workspace_root)
 
-    components = component_folder()
-    return Surroundings(selected.template, read, [str(components)] if components else [], selected.workspace_root)
+    def _read(self, path: str) -> Source | None:
+        found = self._folder / path  # an absolute path stays as it is
+        if not found.is_file():
+            return None
+        source, problem = read_source(found, path)
+        if problem is not None:
+            return None
+        self.sources.append(source)
+        return source

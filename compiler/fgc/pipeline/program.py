@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fgc.diagnostics import Outcome
 from fgc.emit import EmitOptions, Program, emit_program, emit_script
 from fgc.ir import Call, Deferred, Graph, Literal
-from fgc.text import Source
+from fgc.text import Document, Source, expression_text
 
 _RUNNABLE_CLASS = "type.training_script"  # what it constructs is run, and not only constructed
 
@@ -57,3 +57,13 @@ def _options(graph: Graph, surroundings: Surroundings, run_method: str | None) -
         component_folders=surroundings.component_folders,
         workspace_root=surroundings.workspace_root,
     )
+
+
+def resolved_text(document: Document, template: str) -> str:
+    """The YAML text of a configuration with run-time expressions as `${...}`: the same wherever it is built."""
+    header = (
+        f"# The configuration {template} with everything it inherits. `${{...}}` is known where the program runs.\n"
+    )
+    pieces = (segment.piece for segment in document.segments)
+    body = "".join(f"${{{expression_text(p.deferred)}}}" if p.deferred is not None else p.text for p in pieces)
+    return header + body + ("" if body.endswith("\n") else "\n")

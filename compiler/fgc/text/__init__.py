@@ -3,7 +3,7 @@
 Knows nothing of the language: sources, spans and segments only.
 """
 
-from fgc.text.deferred import DeferredCall, DeferredExpression, DeferredName
+from fgc.text.deferred import DeferredCall, DeferredExpression, DeferredName, expression_text
 from fgc.text.document import Document, Origin, Piece, Segment
 from fgc.text.source import Position, Source, Span
 
@@ -18,4 +18,5 @@ __all__ = [
     "Segment",
     "Source",
     "Span",
+    "expression_text",
 ]

@@ -24,3 +24,14 @@ class DeferredCall:
 
 
 DeferredExpression: TypeAlias = DeferredName | DeferredCall
+
+
+def expression_text(expression: DeferredExpression | str) -> str:
+    """An expression as a template would write it: `joinpath(project_dir, 'runs')`."""
+    if isinstance(expression, str):
+        return repr(expression)
+    if isinstance(expression, DeferredName):
+        return expression.name
+    if expression.function == "concat":
+        return " ~ ".join(map(expression_text, expression.arguments))
+    return f"{expression.function}({', '.join(map(expression_text, expression.arguments))})"

@@ -22,6 +22,7 @@ class Session:
     def __init__(self, folders: Sequence[Path], store: FileStore | None = None) -> None:
         self._folders = [folder for folder in folders if folder.is_dir()]
         self._store = store or FileStore()
+        self.sources: dict[Path, Source] = {}
         self._store.trace.absent.update(folder for folder in folders if not folder.is_dir())
         self.diagnostics = [_missing_folder(folder) for folder in folders if not folder.is_dir()]
 
@@ -50,7 +51,9 @@ class Session:
 
     def parse(self, path: Path, name: str) -> Outcome[ast.ParsedFile]:
         """A file's templates; one that cannot be read is empty and says why."""
-        return self._store.parse(path, name)
+        outcome = self._store.parse(path, name)
+        self.sources[path] = outcome.value.main.source
+        return outcome
 
     def names(self) -> Iterable[str]:
         """Names of the files on the search path, for suggestions."""

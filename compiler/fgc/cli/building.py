@@ -1,0 +1,74 @@
+"""A compiled configuration to a folder on disk, and what to say about it."""
+
+import json
+from pathlib import Path
+
+from fgc.cli.select import Selected, report
+from fgc.cli.surroundings import Reading
+from fgc.emit import Program
+from fgc.pipeline.program import make_script, resolved_text
+from fgc.text import Source
+from fgc.workspace import display_path
+from fgc.workspace.output import BuildRecord, write_build
+
+PROGRAM = "train.py"
+_MAP = f"{PROGRAM}.map.json"
+
+
+def build_folder(selected: Selected, folder: Path, *, target: str, force: bool) -> int:
+    """Write a build; 1 if there are errors, and then the folder is as it was."""
+    reading = Reading(selected)
+    if selected.has_errors:
+        report(selected.diagnostics)
+        return 1
+    outcome = make_script(selected.compilation.graph, target, reading.surroundings)
+    program = outcome.value
+    if program is None:
+        report((*selected.diagnostics, *outcome.diagnostics))
+        return 1
+    files = {
+        PROGRAM: program.text,
+        _MAP: _line_map(selected, program),
+        "config.yaml": resolved_text(selected.compilation.document, selected.template),
+        **program.files,
+    }
+    record = BuildRecord([target], _inputs(selected, reading), selected.variables)
+    written = write_build(folder, files, record, force=force)
+    report((*selected.diagnostics, *outcome.diagnostics, *written.diagnostics))
+    if written.value is None:
+        return 1
+    print(f"built {selected.name} into {display_path(folder)}/")
+    for name in sorted(files):
+        print(f"  {name}")
+    print(f"run it:  python {display_path(folder / PROGRAM)}")
+    return 0
+
+
+def _line_map(selected: Selected, program: Program) -> str:
+    """Generated lines to template lines, and to the path of the object in the configuration."""
+    lines = {}
+    for number, place in program.lines.items():
+        span = place.origin.span
+        first = span.first
+        lines[str(number)] = {
+            "file": _portable_name(selected, span.source),
+            "line": first.line,
+            "column": first.column,
+            "path": place.path,
+        }
+    return json.dumps({"version": 1, "program": PROGRAM, "lines": lines}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _inputs(selected: Selected, reading: Reading) -> dict[str, str]:
+    sources = [*selected.sources, *reading.sources]
+    return {_portable_name(selected, source): source.text for source in sources}
+
+
+def _portable_name(selected: Selected, source: Source) -> str:
+    """A file's name that is the same wherever the project and the library lie."""
+    if source.path is not None:
+        path = Path(source.path).resolve()
+        if path.is_relative_to(selected.folder):
+            return path.relative_to(selected.folder).as_posix()
+    name = source.name if not Path(source.name).is_absolute() else "/".join(Path(source.name).parts[-2:])
+    return f"library/{name}"
