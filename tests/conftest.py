@@ -1,0 +1,7 @@
+"""Options of the whole test run."""
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-corpus", action="store_true", help="rewrite the expected blocks of tests/corpus")
