@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fgc.emit.model.modeling import ModelNames
+from fgc.emit.model.names import ModelNames
 from fgc.emit.model.values import Constant, Items, Table, Value, fields_of, static_text
 
 # what transformers may set to None, or to several, whatever the template says

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fgc.diagnostics import Diagnostic, Related, did_you_mean
 from fgc.emit.model.components import BrokenModule, ComponentLibrary, ComponentModule, Definition, Signature
 from fgc.emit.model.handover import CallShape, call_shapes
+from fgc.emit.model.names import CAUSAL_LM
 from fgc.emit.model.values import (
     OPERATORS,
     Constant,
@@ -37,8 +38,6 @@ from fgc.ir import (
     Var,
 )
 from fgc.text import Origin
-
-CAUSAL_LM = "ForCausalLM"
 
 
 @dataclass(frozen=True, slots=True)

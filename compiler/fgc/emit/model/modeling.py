@@ -8,6 +8,7 @@ import libcst as cst
 
 from fgc.emit.model.components import ComponentLibrary, ComponentModule, Definition, ImportedName
 from fgc.emit.model.imports import import_block
+from fgc.emit.model.names import ModelNames, reserved_name
 from fgc.emit.model.plan import ClassPlan, Plans
 from fgc.emit.model.render import Renderer
 from fgc.emit.model.specialise import specialise
@@ -16,35 +17,6 @@ from fgc.emit.model.values import Construction
 _LAYER_BASE = "GradientCheckpointingLayer"
 _NO_SPLIT = "_no_split_modules"
 Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
-
-
-@dataclass(frozen=True, slots=True)
-class ModelNames:
-    """What the generated classes and files are called; `prefix` is replaced by `title` in the skeleton's names."""
-
-    package: str
-    title: str
-    prefix: str
-
-    @property
-    def config_class(self) -> str:
-        return f"{self.title}Config"
-
-    @property
-    def causal_lm_class(self) -> str:
-        return f"{self.title}ForCausalLM"
-
-    @property
-    def base_class(self) -> str:
-        return f"{self.title}Model"
-
-    @property
-    def config_module(self) -> str:
-        return f"configuration_{self.package}"
-
-    @property
-    def modeling_module(self) -> str:
-        return f"modeling_{self.package}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +133,6 @@ class ModelingFile:
         if module not in self._trees:
             self._trees[module] = dict(_named_statements(cst.parse_module(module.source.text)))
         return self._trees[module][definition.name]
-
-
-def reserved_name(definition: Definition, names: ModelNames) -> str:
-    """The name of a definition in the generated file: the skeleton's classes take the model's name."""
-    if names.prefix and definition.is_class and definition.name.startswith(names.prefix):
-        return names.title + definition.name.removeprefix(names.prefix)
-    return definition.name
 
 
 def _is_layer(definition: Definition, library: ComponentLibrary) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from fgc.diagnostics import Outcome
-from fgc.emit.model import Expansion, expand_model_package
+from fgc.emit.model import Expansion, check_model_package, expand_model_package
 from fgc.ir import (
     Call,
     CallKind,
@@ -104,6 +104,18 @@ def expand() -> Callable[..., Outcome[Expansion | None]]:
 
         graph = GraphReader(text).graph()
         return expand_model_package(graph, graph.targets["model"], read, [*folders, str(COMPONENTS)], "model.yaml")
+
+    return run
+
+
+@pytest.fixture
+def check() -> Callable[[str], list[str]]:
+    """The codes that checking the target `model` of a YAML text finds."""
+
+    def run(text: str) -> list[str]:
+        graph = GraphReader(text).graph()
+        found = check_model_package(graph, graph.targets["model"], read_source, [str(COMPONENTS)])
+        return [item.code for item in found]
 
     return run
 

@@ -189,3 +189,8 @@ def test_a_model_without_a_base_model_is_told(expand: Expand) -> None:
 def test_arithmetic_with_a_component_is_told(findings: Findings) -> None:
     [found] = findings(("dropout: !var attention_dropout", "dropout: !call:operator:add [*norm, 1]"))
     assert found.message == "`operator:add` joins numbers and fields, not components"
+
+
+def test_checking_reports_what_a_build_would(llama: str, check: Callable[[str], list[str]]) -> None:
+    assert check(llama) == []
+    assert check(llama.replace("num_kv_heads:", "num_kw_heads:")) == ["FGC501"]

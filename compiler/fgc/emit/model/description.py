@@ -1,0 +1,51 @@
+"""A `!meta:fgc:model_package` node to what it describes, checked as far as that goes without generating anything."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fgc.diagnostics import Diagnostic, Outcome
+from fgc.emit.model.components import ComponentLibrary, Reader
+from fgc.emit.model.config_fields import ConfigReader, readers_of
+from fgc.emit.model.configuration import FieldPlan
+from fgc.emit.model.describe import Describer, folders
+from fgc.emit.model.request import ConfigEntry, read_request
+from fgc.emit.model.values import Construction
+from fgc.ir import Call, CallKind, Graph, NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A model package: its name, its model, its configuration; `runtime` are the fields that the program computes."""
+
+    name: str
+    library: ComponentLibrary
+    model: Construction
+    fields: Sequence[FieldPlan]
+    plans: Mapping[str, str]
+    runtime: Sequence[ConfigEntry]
+
+
+def describe_model_package(
+    graph: Graph, node: NodeId, read: Reader, component_folders: Sequence[str]
+) -> Outcome[Description | None]:
+    """What the node describes; None if anything in it is wrong."""
+    call = graph[node]
+    assert isinstance(call, Call) and call.kind is CallKind.META, f"node {node} is not a build-time call"
+    request = read_request(graph, call)
+    library = ComponentLibrary(read, component_folders)
+    field_names = [entry.name for entry in request.config]
+    describer = Describer(graph, library, field_names, folders(graph, call.searchpath))
+    model = None if request.model is None else describer.model(request.model)
+    config = ConfigReader(graph, request, describer)
+    fields = config.fields({} if model is None else readers_of(model, library))
+    diagnostics = (*request.diagnostics, *describer.diagnostics, *config.diagnostics)
+    if diagnostics or model is None or request.name is None:
+        return Outcome(None, diagnostics)
+    return Outcome(Description(request.name, library, model, fields, request.plans, config.runtime))
+
+
+def check_model_package(
+    graph: Graph, node: NodeId, read: Reader, component_folders: Sequence[str]
+) -> tuple[Diagnostic, ...]:
+    """What is wrong with the model that the node describes."""
+    return describe_model_package(graph, node, read, component_folders).diagnostics

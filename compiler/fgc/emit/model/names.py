@@ -1,0 +1,51 @@
+"""What the classes and modules of a generated package are called."""
+
+from dataclasses import dataclass
+
+from fgc.emit.model.components import Definition
+from fgc.emit.model.values import Construction
+
+CAUSAL_LM = "ForCausalLM"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelNames:
+    """What the generated classes and files are called; `prefix` is replaced by `title` in the skeleton's names."""
+
+    package: str
+    title: str
+    prefix: str
+
+    @staticmethod
+    def of(package: str, model: Construction) -> "ModelNames":
+        """The names that follow from a package's name and the skeleton's class."""
+        assert isinstance(model.target, Definition), "the model is a component"
+        title = "".join(word.capitalize() for word in package.split("_"))
+        return ModelNames(package, title, model.target.name.removesuffix(CAUSAL_LM))
+
+    @property
+    def config_class(self) -> str:
+        return f"{self.title}Config"
+
+    @property
+    def causal_lm_class(self) -> str:
+        return f"{self.title}ForCausalLM"
+
+    @property
+    def base_class(self) -> str:
+        return f"{self.title}Model"
+
+    @property
+    def config_module(self) -> str:
+        return f"configuration_{self.package}"
+
+    @property
+    def modeling_module(self) -> str:
+        return f"modeling_{self.package}"
+
+
+def reserved_name(definition: Definition, names: ModelNames) -> str:
+    """The name of a definition in the generated file: the skeleton's classes take the model's name."""
+    if names.prefix and definition.is_class and definition.name.startswith(names.prefix):
+        return names.title + definition.name.removeprefix(names.prefix)
+    return definition.name
