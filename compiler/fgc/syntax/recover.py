@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from fgc.syntax import ast
 from fgc.syntax.nodes import Head
+from fgc.syntax.tables import load
 from fgc.syntax.tokens import Token
 from fgc.text import Span
 
@@ -32,6 +33,6 @@ def placeholder(tokens: Sequence[Token], span: Span) -> Head | None:
         "autoescape": Head("autoescape", span, []),
         "extends": Head("extends", span, [invalid]),
     }
-    if keyword.startswith("end"):
+    if keyword.startswith("end") and keyword in load("template").literals:
         return Head(keyword, span, [])
     return heads.get(keyword)
