@@ -15,6 +15,12 @@ _RAW_BEGIN = line_pattern("RAW_BEGIN")
 _RAW_END = line_pattern("RAW_END")
 _COMMENT_END = line_pattern("COMMENT_END")
 _CLOSINGS = {"%": line_pattern("STATEMENT_END"), "{": line_pattern("PRINT_END")}
+_OTHER_LANGUAGES = {
+    "&": "write `and`",
+    "!": "write `not`; to compare, `!=`",
+    "$": "names are written without `$`",
+    "?": "write `a if condition else b`",
+}
 _CLOSING_TEXT = {"%": "%}", "{": "}}", "#": "#}"}
 
 
@@ -38,6 +44,7 @@ class Code:
     end: int
     header: Header | None = None
     closes: Header | None = None
+    is_bad: bool = False  # a character in it begins no token, which has been said
 
 
 Part: TypeAlias = Data | Code
@@ -78,19 +85,21 @@ class _Delimiter:
             return end.end() if end else self._unclosed(start, kind)
         if raw := _RAW_BEGIN.match(text, start):
             return self._raw(start, raw.end())
-        tokens, end_start, end_end, bad = scan(text, inside, _CLOSINGS[kind])
-        if bad is not None:
-            character = text[bad]
-            message = f"unexpected character {character!r}"
-            if character in "\"'":
-                message = "this string is never closed"
-            self.diagnostics.append(Diagnostic("FGC101", message, self._shadow.span(bad, bad + 1)))
-        if end_start < 0:
-            return self._unclosed(start, kind) if bad is None else len(text)
-        if bad is None:
-            header, closes = self._shadow.headers.get(start), self._shadow.closings.get(start)
-            self._parts.append(Code(kind == "{", tokens, start, end_start, header, closes))
-        return end_end
+        found = scan(text, inside, _CLOSINGS[kind], self._shadow.line_ends.get(start))
+        if found.bad is not None:
+            self._bad_character(found.bad)
+        if found.end_start < 0:
+            return self._unclosed(start, kind, found.stop) if found.bad is None else len(text)
+        header, closes = self._shadow.headers.get(start), self._shadow.closings.get(start)
+        is_print, is_bad = kind == "{", found.bad is not None
+        self._parts.append(Code(is_print, found.tokens, start, found.end_start, header, closes, is_bad))
+        return found.end
+
+    def _bad_character(self, at: int) -> None:
+        character = self._shadow.text[at]
+        message = "this string is never closed" if character in "\"'" else f"unexpected character {character!r}"
+        span = self._shadow.span(at, at + 1)
+        self.diagnostics.append(Diagnostic("FGC101", message, span, help=_OTHER_LANGUAGES.get(character)))
 
     def _raw(self, start: int, inside: int) -> int:
         end = _RAW_END.search(self._shadow.text, inside)
@@ -101,10 +110,14 @@ class _Delimiter:
         self._data(inside, end.start(), end["strip"] == "-")
         return end.end()
 
-    def _unclosed(self, start: int, kind: str) -> int:
+    def _unclosed(self, start: int, kind: str, stop: int | None = None) -> int:
+        """What is never closed ends with its line, or where another delimiter opens, to hide nothing else."""
+        text = self._shadow.text
         message = f"`{{{kind}` is never closed by `{_CLOSING_TEXT[kind]}`"
         self.diagnostics.append(Diagnostic("FGC109", message, self._shadow.span(start, start + 2)))
-        return len(self._shadow.text)
+        line_end = text.find("\n", start)
+        line_end = len(text) if line_end < 0 else line_end
+        return line_end if stop is None else min(stop, line_end)
 
 
 def delimit(shadow: Shadow) -> tuple[list[Part], list[Diagnostic]]:

@@ -9,6 +9,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 
 from fgc.diagnostics import Diagnostic, Related, Severity
+from fgc.syntax.quotes import cut_quote_finding, cuts_quote
 from fgc.syntax.tables import line_pattern
 from fgc.text import Source, Span
 
@@ -38,13 +39,15 @@ class Header:
 class Shadow:
     """A text made from a source, and where each of its characters comes from.
 
-    `headers` and `closings` tell which delimiters in the text stand for block headers, by offset.
+    `headers` and `closings` tell which delimiters in the text stand for block headers, by offset; `line_ends` where
+    the delimiter that a sigil opens is closed.
     """
 
     source: Source
     text: str = ""
     headers: dict[int, Header] = field(default_factory=dict)
     closings: dict[int, Header] = field(default_factory=dict)
+    line_ends: dict[int, int] = field(default_factory=dict)
     _starts: list[int] = field(default_factory=list)
     _chunks: list[tuple[int, int, bool]] = field(default_factory=list)
 
@@ -67,6 +70,10 @@ class Shadow:
             start = max(stop, start)
             index += 1
         return runs
+
+    def is_literal(self, position: int) -> bool:
+        """Whether the author wrote the character at `position`; no line rule made it."""
+        return self._chunks[max(bisect_right(self._starts, position) - 1, 0)][2]
 
     def offset(self, position: int) -> int:
         """The source offset of the character at `position`; for the end of the text, the end of the last one."""
@@ -167,9 +174,11 @@ class _LineReader:
             self.diagnostics.append(Diagnostic("FGC108", message, Span(self._source, *span)))
             return
         self._begin_line(start)
+        opening_at = self._out.length
         self._out.made_up(opening, *span)
         self._out.literal(start + rest[0], start + rest[1])
         self._out.made_up(closing, *span)
+        self._out.shadow.line_ends[opening_at] = self._out.length - len("%}")
         self._last_is_empty = False
 
     def _header(self, start: int, end: int, match: re.Match[str]) -> None:
@@ -212,13 +221,11 @@ class _LineReader:
             self._last_is_empty = False
 
     def _warn_cut_quote(self, start: int, match: re.Match[str]) -> None:
-        kept = match["kept"]
-        if kept.count('"') % 2 == 0 or match.string.count('"') % 2:
+        at = match.end("kept")
+        if not cuts_quote(match.string, at):
             return
-        place = Span(self._source, start + match.end("kept") + 1, start + match.end())
-        help = 'comments are cut before quotes are read: write the `#` as "\\x23", or drop the white space before it'
-        message = "this comment is cut inside a quoted text"
-        self.diagnostics.append(Diagnostic("FGC110", message, place, Severity.WARNING, help))
+        place = Span(self._source, start + at + 1, start + match.end())
+        self.diagnostics.append(cut_quote_finding(place, Severity.WARNING))
 
 
 def read_lines(source: Source, start: int, end: int) -> tuple[Shadow, list[Diagnostic]]:

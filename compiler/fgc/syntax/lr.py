@@ -36,7 +36,7 @@ def run(tables: Tables, start: str, tokens: Sequence[Token], builders: dict[str,
         token = tokens[index] if index < len(tokens) else None
         terminal = _choose(actions, token)
         if terminal is None:
-            raise Unexpected(token, tuple(name for name in actions if name.isupper() or name.startswith("$")))
+            raise Unexpected(token, _acceptable(tables, states))
         action = actions[terminal]
         if action < 0:
             _reduce(tables, -1 - action, states, symbols, builders, at)
@@ -47,6 +47,28 @@ def run(tables: Tables, start: str, tokens: Sequence[Token], builders: dict[str,
         symbols.append(_Symbol(token, token.start, token.end))
         states.append(action)
         index += 1
+
+
+def _acceptable(tables: Tables, states: list[int]) -> tuple[str, ...]:
+    """The terminals that would fit: tables merge states, so each is tried until it is shifted."""
+    actions = tables.states[states[-1]]
+    candidates = [name for name in actions if name.isupper() or name.startswith("$")]
+    return tuple(name for name in candidates if _is_shifted(tables, list(states), name))
+
+
+def _is_shifted(tables: Tables, states: list[int], terminal: str) -> bool:
+    while True:
+        action = tables.states[states[-1]].get(terminal)
+        if action is None:
+            return states[-1] in tables.ends.values()
+        if action >= 0:
+            return True
+        rule = tables.rules[-1 - action]
+        if rule.keep:
+            del states[-len(rule.keep) :]
+        if rule.origin not in tables.states[states[-1]]:
+            return True  # the start symbol: the whole is read
+        states.append(tables.states[states[-1]][rule.origin])
 
 
 def _choose(actions: dict[str, int], token: Token | None) -> str | None:

@@ -49,6 +49,7 @@ class Nester:
     def __init__(self) -> None:
         self._stack: list[_Open] = []
         self._root: list[ast.Statement] = []
+        self._ended_early: list[str] = []  # statements that a header's end closed: their own end is no second mistake
         self.blocks: dict[str, ast.Block] = {}
         self.diagnostics: list[Diagnostic] = []
 
@@ -86,6 +87,9 @@ class Nester:
         if not self._stack or self._stack[-1].head.keyword not in allowed:
             self._stray(head)
             return
+        last = self._stack[-1].sections[-1][0]
+        if last.keyword == "else":
+            self._error("FGC104", f"`{head.keyword}` stands behind `else`", head.span, Related(last.span, "it is here"))
         self._stack[-1].sections.append((head, []))
 
     def _end(self, head: Head, closes: Header | None) -> None:
@@ -95,7 +99,10 @@ class Nester:
             return
         matching = [o for o in self._stack if o.head.keyword == wanted and o.header is None]
         if not matching:
-            self._stray(head)
+            if wanted in self._ended_early:
+                self._ended_early.remove(wanted)
+            else:
+                self._stray(head)
             return
         while self._stack[-1] is not matching[-1]:
             self._overlap(self._stack[-1], head)
@@ -108,6 +115,7 @@ class Nester:
             return  # an overlap was reported where the statement around it ended
         while self._stack[-1].header is not header:
             self._overlap_header(self._stack[-1], header)
+            self._ended_early.append(self._stack[-1].head.keyword)
             self._finish()
         self._finish()
 

@@ -37,32 +37,59 @@ def _scanner() -> tuple[re.Pattern[str], dict[str, tuple[str, ...]]]:
     return re.compile(r"\s*(?:" + "|".join(parts) + ")"), literals
 
 
-def scan(text: str, start: int, closing: re.Pattern[str]) -> tuple[list[Token], int, int, int | None]:
-    """Tokens from `start` to the closing delimiter, which a bracket that is still open hides.
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """The inside of a delimiter.
 
-    Returns the tokens, the closing delimiter's start and end (both -1 if there is none), and the offset of the first
-    character that begins no token (None if all is well); what follows such a character is skipped.
+    `end_start` and `end` are the closing delimiter's, both -1 if there is none; `bad` is the first character that
+    begins no token, or None; `stop` is where another delimiter opens inside, which shows that this one is not closed.
+    """
+
+    tokens: list[Token]
+    end_start: int
+    end: int
+    bad: int | None = None
+    stop: int | None = None
+
+
+_NESTED_OPENING = re.compile(r"\{[{%#]")
+
+
+def scan(text: str, start: int, closing: re.Pattern[str], line_end: int | None = None) -> Scanned:
+    """Tokens from `start` to the closing delimiter, which a bracket that is still open may hide.
+
+    `line_end`: where the closing delimiter of a line statement stands, which no bracket hides.
     """
     pattern, literals = _scanner()
     tokens: list[Token] = []
-    depth = 0
+    brackets: list[str] = []
     position = start
     while True:
         stripped = _skip_space(text, position)
-        if depth <= 0 and (end := closing.match(text, stripped)):
-            return tokens, stripped, end.end(), None
+        end = closing.match(text, stripped)
+        if end and (_ends(end, brackets, text) or (line_end is not None and stripped >= line_end)):
+            return Scanned(tokens, stripped, end.end())
+        if _NESTED_OPENING.match(text, stripped) and not text.startswith("{{}", stripped):
+            return Scanned(tokens, -1, -1, stop=stripped)
         match = pattern.match(text, position)
         if match is None:
             return _skip_to_closing(text, tokens, stripped, closing)
         group = match.lastgroup or ""
         value = match[group]
         if value in "([{":
-            depth += 1
-        elif value in ")]}":
-            depth -= 1
+            brackets.append(value)
+        elif value in ")]}" and brackets:
+            brackets.pop()
         is_literal = group in ("NAME", "OPERATOR") and value in literals
         tokens.append(Token(literals[value] if is_literal else (group,), value, match.start(group), match.end()))
         position = match.end()
+
+
+def _ends(end: re.Match[str], brackets: list[str], text: str) -> bool:
+    """Whether a closing delimiter closes: `%}` always, `}}` unless it may be the end of dictionaries."""
+    if "%" in end[0] or not brackets or brackets[-1] != "{":
+        return True
+    return len(brackets) == 1 and not text.startswith("}", end.end())
 
 
 def _skip_space(text: str, position: int) -> int:
@@ -71,10 +98,8 @@ def _skip_space(text: str, position: int) -> int:
     return position
 
 
-def _skip_to_closing(
-    text: str, tokens: list[Token], bad: int, closing: re.Pattern[str]
-) -> tuple[list[Token], int, int, int | None]:
+def _skip_to_closing(text: str, tokens: list[Token], bad: int, closing: re.Pattern[str]) -> Scanned:
     end = closing.search(text, bad)
     if end is None:
-        return tokens, -1, -1, None if bad >= len(text) else bad
-    return tokens, end.start(), end.end(), bad
+        return Scanned(tokens, -1, -1, None if bad >= len(text) else bad)
+    return Scanned(tokens, end.start(), end.end(), bad)
