@@ -1,6 +1,7 @@
 """A source to its templates: line rules, delimiters, statements, nesting. One mistake hides no other."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from fgc.diagnostics import Diagnostic, Outcome
 from fgc.syntax import ast
@@ -52,7 +53,7 @@ def _items(shadow: Shadow, parts: list[Part], diagnostics: list[Diagnostic]) -> 
         span = span_of(shadow, part)
         start = "tuple" if part.is_print else "statement"
         try:
-            value = None if part.is_bad else run(tables, start, part.tokens, builder.table, part.end)
+            value: Any = None if part.is_bad else run(tables, start, part.tokens, builder.table, part.end)
         except Unexpected as unexpected:
             diagnostics.append(syntax_error(shadow, part, unexpected))
             value = None
