@@ -20,9 +20,11 @@ pytestmark = pytest.mark.slow
 
 
 @contextmanager
-def training(folder: Path, *, launcher: tuple[str, ...] = (), step_s: float = 0.05) -> Iterator[subprocess.Popen[str]]:
+def training(
+    folder: Path, *, launcher: tuple[str, ...] = (), step_s: float = 0.05, num_workers: int = 0
+) -> Iterator[subprocess.Popen[str]]:
     """A program that has done its first step of very many, in a process group of its own."""
-    arguments = '{"max_steps": 10000, "save_strategy": "steps", "save_steps": 100000}'
+    arguments = f'{{"max_steps": 10000, "save_strategy": "steps", "save_steps": 100000, "dataloader_num_workers": {num_workers}}}'
     process = subprocess.Popen(
         [sys.executable, *launcher, PROGRAM, folder, "--arguments", arguments, "--step-s", str(step_s)],
         stdout=subprocess.PIPE,
@@ -54,6 +56,16 @@ def test_a_signal_ends_with_a_checkpoint(tmp_path: Path, number: signal.Signals,
     assert f"Stopped at step {steps_done} of 10000. The checkpoint is {folder}" in output
     assert "--resume (resume_from_checkpoint: true)" in output
     assert not (tmp_path / "model.safetensors").exists()  # the final model is that of a run that ended
+
+
+def test_processes_that_load_data_do_not_die_of_ctrl_c(tmp_path: Path) -> None:
+    with training(tmp_path, num_workers=2) as process:
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert len(find_checkpoints(tmp_path / "checkpoints")) == 1
+    assert output.count("Stopping after this step") == 1
+    assert "Traceback" not in output
 
 
 def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:

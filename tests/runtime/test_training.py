@@ -207,6 +207,31 @@ def test_a_callback_can_ask_for_a_checkpoint_and_an_evaluation(
     assert [path.name for path in (tmp_path / "out/checkpoints").iterdir()] == ["checkpoint-2"]
 
 
+def test_evaluating_in_between_changes_nothing(
+    make_trainer: MakeTrainer, tiny_model: Callable[..., Any], examples: Callable[..., Any]
+) -> None:
+    plain = make_trainer(model=partial(tiny_model, dropout=0.3))
+    evaluating = make_trainer(
+        model=partial(tiny_model, dropout=0.3), eval_dataset=examples(3), eval_strategy="steps", eval_steps=1
+    )
+    plain.train()
+    evaluating.train()
+    assert evaluating.callbacks[0].losses == plain.callbacks[0].losses
+
+
+def test_a_logged_loss_is_the_mean_over_the_tokens_since_the_last_log(
+    make_trainer: MakeTrainer, examples: Callable[..., Any]
+) -> None:
+    each, thirds = make_trainer(shuffle=False), make_trainer(shuffle=False, logging_steps=3)
+    each.train()
+    thirds.train()
+    data = examples(24)
+    tokens = [sum(len(row["input_ids"]) - 1 for row in data[first : first + 4]) for first in range(0, 24, 4)]
+    sums = [loss * count for loss, count in zip(each.callbacks[0].losses, tokens, strict=True)]
+    expected = [sum(sums[:3]) / sum(tokens[:3]), sum(sums[3:]) / sum(tokens[3:])]
+    assert thirds.callbacks[0].losses == pytest.approx(expected)
+
+
 def test_callbacks_are_told_of_the_end_of_a_run_that_failed(make_trainer: MakeTrainer) -> None:
     class Fails(TrainerCallback):
         has_ended = False

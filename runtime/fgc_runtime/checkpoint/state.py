@@ -31,12 +31,12 @@ class Stateful(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RandomState:
-    """The random states of one process: python, numpy, torch, and every accelerator it sees."""
+    """The random states of one process: python, numpy, torch, and its GPU if it has one."""
 
     python: PythonState
     numpy: tuple[str, list[int], int, int, float]
     torch: Tensor
-    cuda: list[Tensor]
+    cuda: Tensor | None
 
     @classmethod
     def capture(cls) -> "RandomState":
@@ -44,7 +44,7 @@ class RandomState:
         state = numpy.random.get_state(legacy=False)
         keys, position = state["state"]["key"].tolist(), state["state"]["pos"]
         numpy_state = (state["bit_generator"], keys, position, state["has_gauss"], state["gauss"])
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
         return cls(random.getstate(), numpy_state, torch.get_rng_state(), cuda)
 
     def restore(self) -> None:
@@ -53,8 +53,8 @@ class RandomState:
         name, keys, position, has_gauss, cached = self.numpy
         numpy.random.set_state((name, numpy.array(keys, dtype=numpy.uint32), position, has_gauss, cached))
         torch.set_rng_state(self.torch)
-        if self.cuda and len(self.cuda) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all(self.cuda)
+        if self.cuda is not None and torch.cuda.is_available():
+            torch.cuda.set_rng_state(self.cuda)
 
 
 def save_training_state(

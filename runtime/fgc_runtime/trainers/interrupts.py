@@ -30,6 +30,7 @@ class Interrupts:
 
     def __init__(self, *, is_announced: bool) -> None:
         self._is_announced = is_announced
+        self._process = os.getpid()
         self._received: signal.Signals | None = None
         self._received_s = 0.0
         self._previous: list[object] = []
@@ -58,9 +59,16 @@ class Interrupts:
         return next((number for number, count in zip(_HANDLED, flags, strict=True) if count), None)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self._received is None:
+        if os.getpid() != self._process:
+            self._receive_in_worker(number)
+        elif self._received is None:
             self._received, self._received_s = signal.Signals(number), time.monotonic()
             if self._is_announced:
                 os.write(2, _NOTICE)  # print is not safe in a handler: it may interrupt another print
         elif time.monotonic() - self._received_s > _ONE_REQUEST_S:
+            raise SystemExit(128 + number)
+
+    def _receive_in_worker(self, number: int) -> None:
+        """Data loading processes inherit the handler: the terminal's Ctrl-C must leave them to the last step."""
+        if number == signal.SIGTERM:
             raise SystemExit(128 + number)

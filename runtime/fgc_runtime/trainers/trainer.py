@@ -7,9 +7,8 @@ the whole step, on all processes: how a step is cut into micro-batches, accumula
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from itertools import islice
 from pathlib import Path
 from signal import Signals
 from typing import Any, NamedTuple
@@ -23,26 +22,16 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from fgc_runtime import checkpoint
 from fgc_runtime.callbacks import JsonLogCallback, ProgressCallback, TrainerCallback, TrainerState, TrainingRun
 from fgc_runtime.data.collator import Batch, DataCollatorForCausalLM
-from fgc_runtime.data.windows import (
-    MapWindows,
-    Share,
-    StreamWindows,
-    Window,
-    is_stream,
-    length_of,
-    shuffled_order,
-    window_loader,
-)
+from fgc_runtime.data.windows import Window, length_of
 from fgc_runtime.distributed import World, seed_everything
 from fgc_runtime.trainers.arguments import Strategy, TrainingArguments
 from fgc_runtime.trainers.factories import LRSchedulerFactory, OptimizerFactory, make_lr_scheduler, make_optimizer
+from fgc_runtime.trainers.feed import ExampleDataset, eval_windows, train_share, train_windows
 from fgc_runtime.trainers.interrupts import Interrupts, TrainingInterrupted
 from fgc_runtime.trainers.meter import Meter
 from fgc_runtime.trainers.stepper import LossOfBatch, Stepper
 
 _MAX_EXPONENT = 700  # e to the 710 exceeds a float
-
-ExampleDataset = Any  # of torch, of `datasets`, a list: what has rows by number, or can be read in order
 
 
 class Trainer:
@@ -96,7 +85,9 @@ class Trainer:
         length = self.state.num_train_examples
         if length is None:
             raise ValueError("max_steps (-1) must be above 0: train_dataset has no length to count epochs by")
-        return math.ceil(self.args.num_train_epochs * math.ceil(length / self._train_share.window_size))
+        return math.ceil(
+            self.args.num_train_epochs * math.ceil(length / train_share(self.args, self.world).window_size)
+        )
 
     def train(self) -> dict[str, float]:
         """Run all steps that are left; returns the totals, which are also logged.
@@ -128,7 +119,7 @@ class Trainer:
         was_training = self.model.training
         self.model.train(False)
         with torch.no_grad():
-            for window in self._eval_windows():
+            for window in eval_windows(self.eval_dataset, self.data_collator, self.args, self.world):
                 num_tokens += window.num_label_tokens
                 for batch in window.micro_batches:
                     loss_sum += self._loss_of_batch(self.model, batch)
@@ -199,7 +190,7 @@ class Trainer:
         return Path(wanted)
 
     def _loop(self, session: "_Session", interrupts: Interrupts) -> None:
-        windows = self._train_windows()
+        windows = train_windows(self.train_dataset, self.data_collator, self.args, self.world, self.state)
         while self.state.global_step < session.run.max_steps:
             window = next(windows)
             agreed = self._agree(session, window, interrupts)
@@ -310,53 +301,6 @@ class Trainer:
                 random_states=random_states,
             )
         checkpoint.remove_old_checkpoints(self._checkpoints, limit=self.args.save_total_limit)
-
-    def _train_windows(self) -> Iterator[Window]:
-        """Epoch after epoch, from where the counters stand. Raises ValueError if an epoch is empty."""
-        while True:
-            start = self.state.examples_in_epoch
-            yield from self._loader(self._epoch(self.state.epoch, start))
-            if self.state.examples_in_epoch == 0:
-                raise ValueError("train_dataset is empty: it has yielded no example in a whole epoch")
-            self.state.epoch += 1
-            self.state.examples_in_epoch = 0
-
-    def _epoch(self, epoch: int, start: int) -> MapWindows | StreamWindows:
-        if is_stream(self.train_dataset):
-            if hasattr(self.train_dataset, "set_epoch"):
-                self.train_dataset.set_epoch(epoch)
-            return StreamWindows(self.train_dataset, self.data_collator, self._train_share, start=start)
-        length = len(self.train_dataset)
-        order = shuffled_order(length, seed=self.args.seed, epoch=epoch) if self.args.shuffle else torch.arange(length)
-        return MapWindows(self.train_dataset, order, self.data_collator, self._train_share, start=start)
-
-    def _eval_windows(self) -> Iterator[Window]:
-        share = Share(self.args.per_device_eval_batch_size, rank=self.world.rank, world_size=self.world.size)
-        windows = (
-            StreamWindows(self.eval_dataset, self.data_collator, share)
-            if is_stream(self.eval_dataset)
-            else MapWindows(self.eval_dataset, torch.arange(len(self.eval_dataset)), self.data_collator, share)
-        )
-        return islice(self._loader(windows), self.args.max_eval_steps if self.args.max_eval_steps > 0 else None)
-
-    def _loader(self, windows: MapWindows | StreamWindows) -> Iterator[Window]:
-        return iter(
-            window_loader(
-                windows,
-                num_workers=self.args.dataloader_num_workers,
-                pin_memory=self.args.dataloader_pin_memory and self.world.device.type == "cuda",
-                prefetch_factor=self.args.dataloader_prefetch_factor,
-            )
-        )
-
-    @property
-    def _train_share(self) -> Share:
-        return Share(
-            self.args.per_device_train_batch_size,
-            self.args.gradient_accumulation_steps,
-            self.world.rank,
-            self.world.size,
-        )
 
     @property
     def _checkpoints(self) -> Path:
