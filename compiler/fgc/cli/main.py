@@ -52,8 +52,11 @@ def _dispatch(argv: Sequence[str]) -> int:
     if command not in command_names():
         return _unknown(command)
     module = import_module(f"fgc.cli.commands.{command}")
+    if hasattr(module, "run_words"):
+        code: int = module.run_words(rest)
+        return code
     arguments = _command_parser(module, command).parse_args(rest, options)
-    code: int = module.run(arguments)
+    code = module.run(arguments)
     return code
 
 

@@ -1,25 +1,21 @@
 """Serve a trained model over the OpenAI HTTP API.
 
-All options are those of `python -m fgc_runtime.serve`, which this runs; `fgc serve --help` shows them.
+All words behind `fgc serve` are those of `python -m fgc_runtime.serve`, which this becomes.
 """
 
 import os
 import sys
-from argparse import REMAINDER, ArgumentParser, Namespace
+from collections.abc import Sequence
 
 from fgc.workspace.library import package_folder
 
-EXAMPLES = ("fgc serve output_models/tiny_llama", "fgc serve output_models/tiny_llama --port 8080")
+_NEEDED = ("fgc_runtime", "torch", "transformers", "starlette", "uvicorn")
 
 
-def configure(parser: ArgumentParser) -> None:
-    """Everything is passed on."""
-    parser.add_argument("rest", nargs=REMAINDER, metavar="DIR ...", help="model folder and server options")
-
-
-def run(arguments: Namespace) -> int:
-    """Become the server; 2 if the runtime is not installed."""
-    if package_folder("fgc_runtime") is None or package_folder("starlette") is None:
-        print("fgc: serving needs more packages: pip install 'fgc[serve]'", file=sys.stderr)
+def run_words(words: Sequence[str]) -> int:
+    """Become the server; 2 if something that it needs is not installed."""
+    missing = [package for package in _NEEDED if package_folder(package) is None]
+    if missing:
+        print(f"fgc: serving needs {', '.join(missing)}: pip install 'fgc[serve]'", file=sys.stderr)
         return 2
-    return os.execv(sys.executable, [sys.executable, "-m", "fgc_runtime.serve", *arguments.rest])
+    return os.execv(sys.executable, [sys.executable, "-m", "fgc_runtime.serve", *words])

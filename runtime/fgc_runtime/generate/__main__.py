@@ -1,0 +1,51 @@
+"""`python -m fgc_runtime.generate DIR --prompt TEXT`: print how a model continues a text."""
+
+import argparse
+import sys
+from pathlib import Path
+
+_EPILOG = """\
+examples:
+  python -m fgc_runtime.generate output_models/tiny_llama --prompt "def "
+  python -m fgc_runtime.generate output_models/tiny_llama --prompt "import" --temperature 0 --max-tokens 20
+"""
+
+
+def main() -> int:
+    """Print a continuation; 2 if the folder holds no model."""
+    parser = argparse.ArgumentParser(
+        prog="python -m fgc_runtime.generate",
+        description="Print how a model continues a text.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a folder that from_pretrained loads")
+    parser.add_argument("--prompt", required=True, help="the text to continue")
+    parser.add_argument("--max-tokens", type=int, default=80, help="length of the continuation (default: 80)")
+    parser.add_argument("--temperature", type=float, default=0.7, help="0 takes the likeliest token (default: 0.7)")
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same text (default: 0)")
+    options = parser.parse_args()
+    if not (options.folder / "config.json").is_file():
+        print(f"{options.folder} is not a model folder: it has no config.json", file=sys.stderr)
+        return 2
+    print(_continue(options))
+    return 0
+
+
+def _continue(options: argparse.Namespace) -> str:
+    import torch  # 2 s with transformers
+    from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
+
+    set_seed(options.seed)
+    tokenizer = AutoTokenizer.from_pretrained(options.folder)
+    model = AutoModelForCausalLM.from_pretrained(options.folder, trust_remote_code=True)
+    inputs = tokenizer(options.prompt, return_tensors="pt", return_token_type_ids=False)
+    sampling = {"do_sample": True, "temperature": options.temperature} if options.temperature > 0 else {}
+    with torch.no_grad():
+        tokens = model.generate(**inputs, max_new_tokens=options.max_tokens, **sampling)
+    text = tokenizer.decode(tokens[0], skip_special_tokens=True)
+    return str(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
