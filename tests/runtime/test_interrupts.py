@@ -1,5 +1,6 @@
 """Signals to a real process: the step ends, a checkpoint is written, the exit code is the shell's."""
 
+import json
 import os
 import re
 import signal
@@ -11,22 +12,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from fgc_runtime.checkpoint import find_checkpoints, read_trainer_state
+from fgc_runtime.checkpoint import find_checkpoints, latest_checkpoint, read_trainer_state
 
 PROGRAM = Path(__file__).parent / "programs/train.py"
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+RESUMING = {"resume_from_checkpoint": True}
 
 pytestmark = pytest.mark.slow
 
 
 @contextmanager
 def training(
-    folder: Path, *, launcher: tuple[str, ...] = (), step_s: float = 0.05, num_workers: int = 0
+    folder: Path, *, launcher: tuple[str, ...] = (), step_s: float = 0.05, **arguments: object
 ) -> Iterator[subprocess.Popen[str]]:
     """A program that has done its first step of very many, in a process group of its own."""
-    arguments = f'{{"max_steps": 10000, "save_strategy": "steps", "save_steps": 100000, "dataloader_num_workers": {num_workers}}}'
+    settings = json.dumps({"max_steps": 10_000, "save_strategy": "steps", "save_steps": 100_000, **arguments})
     process = subprocess.Popen(
-        [sys.executable, *launcher, PROGRAM, folder, "--arguments", arguments, "--step-s", str(step_s)],
+        [sys.executable, *launcher, PROGRAM, folder, "--arguments", settings, "--step-s", str(step_s)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -59,7 +61,7 @@ def test_a_signal_ends_with_a_checkpoint(tmp_path: Path, number: signal.Signals,
 
 
 def test_processes_that_load_data_do_not_die_of_ctrl_c(tmp_path: Path) -> None:
-    with training(tmp_path, num_workers=2) as process:
+    with training(tmp_path, dataloader_num_workers=2) as process:
         os.killpg(process.pid, signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
@@ -91,26 +93,19 @@ def test_two_processes_stop_at_the_same_step(tmp_path: Path) -> None:
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
-    with training(tmp_path) as process:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
-    [before] = find_checkpoints(tmp_path / "checkpoints")
-    with training(tmp_path / "other") as process:
+    with training(tmp_path, save_steps=1) as process:
+        while not find_checkpoints(tmp_path / "checkpoints"):
+            time.sleep(0.01)
         process.kill()
-    assert not find_checkpoints(tmp_path / "other/checkpoints")
-    step = int(before.name.removeprefix("checkpoint-"))
+    latest = latest_checkpoint(tmp_path / "checkpoints")
+    assert latest is not None
+    step = int(latest.name.removeprefix("checkpoint-"))
     done = subprocess.run(
-        [
-            sys.executable,
-            PROGRAM,
-            tmp_path,
-            "--arguments",
-            f'{{"max_steps": {step + 2}, "resume_from_checkpoint": true}}',
-        ],
+        [sys.executable, PROGRAM, tmp_path, "--arguments", json.dumps({"max_steps": step + 2, **RESUMING})],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    assert f"Resuming at step {step} from {before}" in done.stdout
+    assert f"Resuming at step {step} from {latest}" in done.stdout
     assert re.findall(r"^step (\d+)$", done.stdout, re.MULTILINE) == [str(step + 1), str(step + 2)]

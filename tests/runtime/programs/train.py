@@ -1,4 +1,4 @@
-"""A program like a generated one: seven seconds of steps unless it is stopped; options set what tests vary."""
+"""A program like a generated one; options set what tests vary."""
 
 import argparse
 import json
