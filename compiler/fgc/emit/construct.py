@@ -23,7 +23,7 @@ from fgc.emit.expression import (
 )
 from fgc.emit.imports import Imports
 from fgc.emit.inline import reads_better_named
-from fgc.emit.literal import literal, non_finite
+from fgc.emit.literal import is_text, literal, non_finite
 from fgc.emit.measure import has_effect
 from fgc.emit.names import Names, name_of_result
 from fgc.emit.operators import Arguments
@@ -48,6 +48,7 @@ class Construction:
         self.imports = imports
         self.texts = texts
         self.parameters = parameters
+        self.long_texts: dict[str, str] = {}
 
     def value(self, node: NodeId, scope: Scope) -> Steps[Expression]:
         """The expression of a node, after adding the statements it needs."""
@@ -95,10 +96,14 @@ class Construction:
         wish = given or self.graph.hints.get(node) or keyword
         if wish:
             return wish
-        return name_of_result(value.callee.attribute.rpartition(".")[2]) if isinstance(value, Call) else "value"
+        if isinstance(value, Call):
+            return name_of_result(value.callee.attribute.rpartition(".")[2])
+        return "text" if isinstance(value, Literal | Deferred) else "value"
 
     def scalar(self, value: Scalar, node: NodeId | None = None) -> Expression:
-        """A literal, non-finite floats included."""
+        """A literal, non-finite floats included; a text of several lines becomes a constant of the module."""
+        if isinstance(value, str) and node is not None and is_text(value):
+            return self._text(value, node)
         if isinstance(value, float) and (value != value or abs(value) == float("inf")):
             return non_finite(value, self.imports.module("math"), node)
         return literal(value, node)
@@ -160,6 +165,11 @@ class Construction:
         if isinstance(key, tuple):
             return TupleDisplay(tuple(self.scalar(part) for part in key))
         return self.scalar(key)
+
+    def _text(self, value: str, node: NodeId) -> Name:
+        if value not in self.long_texts:
+            self.long_texts[value] = self.names.fresh_constant(self.wish(node))
+        return Name(self.long_texts[value])
 
     def _settle(
         self, values: list[Expression], nodes: Sequence[NodeId], wishes: Sequence[str | None], mark: int, scope: Scope

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from fgc.emit.expression import Argument, Attribute, Expression, Invoke, Name
@@ -74,7 +74,11 @@ class Imports:
             Import(module, name, None if bound == (name or module) else bound, self._section(module))
             for (module, name), bound in self._bound.items()
         ]
-        return sorted(found, key=_isort_key)
+        first: dict[str, tuple[object, ...]] = {}
+        for item in sorted(found, key=_member_key):
+            if item.alias is None:
+                first.setdefault(item.module, _member_key(item))
+        return sorted(found, key=lambda item: _isort_key(item, first))
 
     def register(self, symbols: Iterable[Symbol]) -> None:
         """Give the callables of a program their names before anything else gets one."""
@@ -164,19 +168,18 @@ def _attributes(value: Expression, names: list[str]) -> Expression:
     return value
 
 
-def _isort_key(item: Import) -> tuple[object, ...]:
+def _isort_key(item: Import, first: Mapping[str, tuple[object, ...]]) -> tuple[object, ...]:
+    """Plain imports first, modules by name; `first` holds what leads the one line of names without aliases."""
+    line = _member_key(item) if item.alias is not None else first[item.module]
+    module = (_natural(item.module.lower()), _natural(item.module))
+    return (item.section, item.name is not None, *module, line, _member_key(item))
+
+
+def _member_key(item: Import) -> tuple[object, ...]:
+    """Constants, then classes, then functions."""
     name = item.name or ""
     kind = 0 if len(name) > 1 and name.isupper() else 1 if name[:1].isupper() else 2
-    return (
-        item.section,
-        item.name is not None,
-        _natural(item.module.lower()),
-        _natural(item.module),
-        item.name is not None and item.alias is not None,
-        kind,
-        _natural(name.lower()),
-        _natural(name),
-    )
+    return (kind, _natural(name.lower()), _natural(name))
 
 
 def _natural(text: str) -> list[tuple[int, int, str]]:

@@ -1,49 +1,48 @@
 """Keywords that are merged when a call happens: written ones, then latent ones, then those of the call."""
 
+import ast
+
 from fgc.emit.expression import Argument, Constant, DictDisplay, Expression, Name
 from fgc.emit.literal import string
 from fgc.emit.measure import has_effect
-from fgc.emit.names import is_identifier
 from fgc.emit.operators import Arguments
 
-Pair = tuple[Expression | None, Expression]
+Pair = tuple[str | None, Expression]  # a mapping that is spread has no name
 
 
 def merged(given: Arguments, late: Expression) -> tuple[Argument, ...]:
     """The arguments of a call that happens now, with a latent mapping."""
-    positional = [Argument(value) for value in given.positional]
     pairs = keyword_pairs(given, late)
-    plain = [(_identifier(key), value) for key, value in pairs]
-    if all(name is not None for name, _ in plain):
-        return (*positional, *(Argument(value, keyword=name) for name, value in plain))
-    if not given.keywords:
-        return (*positional, Argument(late, star="**"))
-    return (*positional, Argument(DictDisplay(tuple(pairs)), star="**"))
+    named = tuple((name, value) for name, value in pairs if name is not None)
+    if len(named) == len(pairs):
+        return Arguments(given.positional, named).written()
+    spread = late if not given.keywords else display(pairs)
+    return (*Arguments(given.positional, ()).written(), Argument(spread, star="**"))
+
+
+def display(pairs: list[Pair]) -> DictDisplay:
+    """Keywords as the mapping that they are."""
+    return DictDisplay(tuple((None if name is None else string(name), value) for name, value in pairs))
 
 
 def keyword_pairs(given: Arguments, late: Expression | None) -> list[Pair]:
-    """Written keywords with the latent mapping over them, as the pairs of a mapping."""
-    pairs: list[Pair] = [(string(name), value) for name, value in given.keywords]
+    """Written keywords with the latent mapping over them."""
+    pairs: list[Pair] = list(given.keywords)
     if late is None:
         return pairs
-    overridden = _overridden(pairs, late) if isinstance(late, DictDisplay) else None
-    return [*pairs, (None, late)] if overridden is None else overridden
+    overridden = _overridden(given, late) if isinstance(late, DictDisplay) else None
+    return [*pairs, (None, late)] if overridden is None else list(overridden.items())
 
 
-def _overridden(pairs: list[Pair], late: DictDisplay) -> list[Pair] | None:
+def _overridden(given: Arguments, late: DictDisplay) -> dict[str, Expression] | None:
     """One mapping of both, if it is the same to evaluate it."""
-    result = dict(pairs)
+    result = dict(given.keywords)
     for key, value in late.pairs:
         if not isinstance(key, Constant) or key.text[0] not in "\"'":
             return None
-        if key in result and (has_effect(result[key]) or isinstance(result[key], Name) or has_effect(value)):
+        name = ast.literal_eval(key.text)
+        old = result.get(name)
+        if old is not None and (has_effect(old) or isinstance(old, Name) or has_effect(value)):
             return None
-        result[key] = value
-    return list(result.items())
-
-
-def _identifier(key: Expression | None) -> str | None:
-    if not isinstance(key, Constant):
-        return None
-    name = key.text[1:-1]
-    return name if key.text[0] in "\"'" and is_identifier(name) else None
+        result[name] = value
+    return result

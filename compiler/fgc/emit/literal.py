@@ -8,6 +8,7 @@ from fgc.ir import NodeId, Scalar
 _MAX_DIGITS = 4000  # Python refuses to read or print decimal integers of more than 4300 digits
 _LINE = 88  # a string that cannot fit on a line of its own is split
 _PIECE = 64
+_TEXT_LINES = 3
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -40,6 +41,25 @@ def string(value: str, node: NodeId | None = None) -> Expression:
         return Constant(quoted, node)
     pieces = tuple(quote(piece) for piece in _pieces(value))
     return Lines(pieces, node) if len(pieces) > 1 else Constant(quoted, node)
+
+
+def is_text(value: str) -> bool:
+    """Whether a string is a text of several lines, which a person would write between triple quotes."""
+    return value.count("\n") >= _TEXT_LINES
+
+
+def text(value: str) -> Constant:
+    """A string between triple quotes, each of its lines on a line of its own."""
+    core = value.rstrip('"')
+    lines = "\n".join(_text_line(line) for line in core.split("\n")).replace('"""', '\\"\\"\\"')
+    quotes = '\\"' * (len(value) - len(core))
+    return Constant(f'"""\\\n{lines}{quotes}"""')
+
+
+def _text_line(line: str) -> str:
+    """One line; a space at its end is written so that no editor takes it away."""
+    escaped = escape(line)
+    return escaped[:-1] + "\\x20" if escaped.endswith(" ") else escaped
 
 
 def quote(value: str) -> str:

@@ -25,7 +25,13 @@ class Names:
 
     def fresh(self, wish: str) -> str:
         """The wished name, or the nearest free one."""
-        name = identifier(wish)
+        return self._nearest(identifier(wish))
+
+    def fresh_constant(self, wish: str) -> str:
+        """A free name in capitals."""
+        return self._nearest(identifier(wish).upper())
+
+    def _nearest(self, name: str) -> str:
         if self.is_free(name):
             return self.reserve(name)
         if self.is_free(f"{name}_") and (name in _BUILTINS | _UNREADABLE or keyword.iskeyword(name)):

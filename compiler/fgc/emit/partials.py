@@ -8,7 +8,7 @@ what one takes from another's body is bound to its first parameters.
 from typing import TYPE_CHECKING
 
 from fgc.emit import latent, operators
-from fgc.emit.expression import Argument, Define, DictDisplay, Expression, Invoke, Lambda, Name, Parameter, Return
+from fgc.emit.expression import Argument, Define, Expression, Invoke, Lambda, Name, Parameter, Return
 from fgc.emit.measure import is_atom
 from fgc.emit.scope import Scope
 from fgc.emit.sharing import arguments
@@ -38,7 +38,7 @@ def _late(construction: "Construction", call: Call, node: NodeId, scope: Scope) 
     body = Scope(scope, is_per_call=True)
     given, late = yield construction.arguments(call, body, fixed)
     pairs = latent.keyword_pairs(given, late)
-    keywords = DictDisplay((*pairs, (None, Name("kwargs")))) if pairs else Name("kwargs")
+    keywords = latent.display([*pairs, (None, Name("kwargs"))]) if pairs else Name("kwargs")
     written = [Argument(value) for value in given.positional]
     function = operators.callee(call.callee, construction.imports)
     invoke = Invoke(function, (*written, Argument(Name("args"), star="*"), Argument(keywords, star="**")), node)

@@ -24,7 +24,7 @@ from fgc.emit.expression import (
 )
 from fgc.emit.imports import OWN_NAMES, Imports
 from fgc.emit.linemap import line_nodes
-from fgc.emit.literal import string
+from fgc.emit.literal import string, text
 from fgc.emit.measure import is_atom, width
 from fgc.emit.module import LINE_WIDTH, ModuleParts, render, section_comments
 from fgc.emit.names import Names
@@ -138,7 +138,8 @@ class _Emitter:
         body: list[Statement] = [*scope.statements, last]
         returns = "None" if is_script else "Any" if len(self.targets) == 1 else "dict[str, Any]"
         function = Define("main" if is_script else "construct", tuple(signature), returns, tuple(body))
-        return self._program(function, parameters, is_script)
+        texts = [(name, text(value)) for value, name in construction.long_texts.items()]
+        return self._program(function, parameters, texts, is_script)
 
     def _reserve(self) -> None:
         """Take the names of imports and of builtins that the program calls before any variable can."""
@@ -179,10 +180,12 @@ class _Emitter:
         )
         return Parameter(variable.name, variable.annotation, default)
 
-    def _program(self, function: Define, parameters: Parameters, is_script: bool) -> Outcome[Program | None]:
+    def _program(
+        self, function: Define, parameters: Parameters, texts: Sequence[tuple[str, Expression]], is_script: bool
+    ) -> Outcome[Program | None]:
         if self._needs_any(function):
             self.imports.function("typing", "Any")
-        constants: list[tuple[str, Expression]] = [*self.texts.constants, *self.imports.constants.items()]
+        constants: list[tuple[str, Expression]] = [*self.texts.constants, *self.imports.constants.items(), *texts]
         if parameters.needs_missing:
             constants.append((MISSING, Invoke(Name("object"), ())))
         blocks = {node: self.graph[node].origin.block for node in self.sharing.order}
@@ -196,9 +199,9 @@ class _Emitter:
             sections=section_comments(function, blocks),
             entry=function.name if is_script else None,
         )
-        text, tree = render(module, is_formatted=self.options.is_formatted)
+        code, tree = render(module, is_formatted=self.options.is_formatted)
         program = Program(
-            text=text,
+            text=code,
             function=function.name,
             targets=tuple(self.targets),
             lines=self._places(line_nodes(tree, [function])),
@@ -238,8 +241,8 @@ def _text_reader(read: Callable[[str], Source | None] | None) -> Callable[[str],
     if read is None:
         return None
 
-    def text(path: str) -> str | None:
+    def read_text(path: str) -> str | None:
         source = read(path)
         return None if source is None else source.text
 
-    return text
+    return read_text
