@@ -110,8 +110,31 @@ def test_a_new_run_moves_the_checkpoints_of_an_earlier_one_aside(make_trainer: M
     assert names(tmp_path / "out/checkpoints-2") == ["checkpoint-1"]
 
 
+def test_going_on_from_an_earlier_checkpoint_moves_the_later_ones_aside(
+    make_trainer: MakeTrainer, tmp_path: Path
+) -> None:
+    saving = {"save_strategy": "steps", "save_total_limit": 2}
+    make_trainer(save_steps=2, **{**saving, "save_total_limit": None}).train()
+    folder = tmp_path / "out/checkpoints"
+    make_trainer(save_steps=1, max_steps=3, resume_from_checkpoint=folder / "checkpoint-2", **saving).train()
+    assert names(folder) == ["checkpoint-2", "checkpoint-3"]
+    assert names(tmp_path / "out/checkpoints-1") == ["checkpoint-4", "checkpoint-6"]
+
+
+def test_going_on_from_elsewhere_moves_all_aside(make_trainer: MakeTrainer, tmp_path: Path) -> None:
+    saving = {"save_strategy": "steps", "save_steps": 2, "max_steps": 4}
+    for name in ("one", "two"):
+        make_trainer(output_dir=tmp_path / name, **saving).train()
+    elsewhere = tmp_path / "one/checkpoints/checkpoint-4"
+    make_trainer(output_dir=tmp_path / "two", resume_from_checkpoint=elsewhere, **{**saving, "max_steps": 6}).train()
+    assert names(tmp_path / "two/checkpoints") == ["checkpoint-6"]
+    assert names(tmp_path / "two/checkpoints-1") == names(tmp_path / "one/checkpoints")
+
+
 def test_setting_nothing_aside(tmp_path: Path) -> None:
-    assert set_aside(tmp_path / "checkpoints") is None
+    make_checkpoints(tmp_path / "checkpoints", 3)
+    assert set_aside(tmp_path / "checkpoints", after_step=3) is None
+    assert set_aside(tmp_path / "nowhere", after_step=-1) is None
 
 
 def test_tied_weights_are_stored_once_and_load_tied(tiny_model: Callable[..., Any], tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_NAME = re.compile(r"checkpoint-(\d+)")
+_NAME = re.compile(r"checkpoint-\d+")
 _UNFINISHED = ".unfinished"
 
 
@@ -24,8 +24,7 @@ def find_checkpoints(root: Path) -> list[Path]:
     """Complete checkpoints, the lowest step first."""
     if not root.is_dir():
         return []
-    steps = {int(match[1]): path for path in root.iterdir() if (match := _NAME.fullmatch(path.name)) and path.is_dir()}
-    return [steps[step] for step in sorted(steps)]
+    return sorted((path for path in root.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()), key=_step)
 
 
 def latest_checkpoint(root: Path) -> Path | None:
@@ -43,13 +42,13 @@ def written_whole(folder: Path) -> Iterator[Path]:
     yield unfinished
     for path in [*unfinished.rglob("*"), unfinished]:
         flush(path)
+    replaced = folder.with_name(folder.name + ".replaced" + _UNFINISHED)
+    shutil.rmtree(replaced, ignore_errors=True)
     if folder.exists():
-        folder.rename(replaced := folder.with_name(folder.name + ".replaced" + _UNFINISHED))
-        unfinished.rename(folder)
-        shutil.rmtree(replaced)
-    else:
-        unfinished.rename(folder)
+        folder.rename(replaced)
+    unfinished.rename(folder)
     flush(folder.parent)
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def remove_old_checkpoints(root: Path, *, limit: int | None) -> None:
@@ -64,14 +63,20 @@ def remove_old_checkpoints(root: Path, *, limit: int | None) -> None:
         shutil.rmtree(leftover)
 
 
-def set_aside(root: Path) -> Path | None:
-    """Rename a folder that holds an earlier run's checkpoints; returns its new name, None if there are none."""
-    if not find_checkpoints(root):
+def set_aside(root: Path, *, after_step: int) -> Path | None:
+    """Move checkpoints with steps above `after_step` beside `root`; returns where they are now, None without any.
+
+    They belong to a run that went on from there in another way: left in place, they would be the latest.
+    """
+    stale = [path for path in find_checkpoints(root) if _step(path) > after_step]
+    if not stale:
         return None
     number = 1
     while (aside := root.with_name(f"{root.name}-{number}")).exists():
         number += 1
-    root.rename(aside)
+    aside.mkdir()
+    for path in stale:
+        path.rename(aside / path.name)
     return aside
 
 
@@ -82,3 +87,7 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _step(folder: Path) -> int:
+    return int(folder.name.rpartition("-")[2])

@@ -76,6 +76,7 @@ class Trainer:
         self.state = TrainerState(seed=args.seed, num_train_examples=length_of(train_dataset))
         self._loss_of_batch = LossOfBatch(self.model, self.world.device, bf16=args.bf16)
         self._saved_step: int | None = None  # of the newest checkpoint of this run
+        self._stale_after_step: int | None = -1  # later checkpoints are an earlier run's; None: they have been moved
 
     @property
     def max_steps(self) -> int:
@@ -85,9 +86,8 @@ class Trainer:
         length = self.state.num_train_examples
         if length is None:
             raise ValueError("max_steps (-1) must be above 0: train_dataset has no length to count epochs by")
-        return math.ceil(
-            self.args.num_train_epochs * math.ceil(length / train_share(self.args, self.world).window_size)
-        )
+        steps_per_epoch = math.ceil(length / train_share(self.args, self.world).window_size)
+        return math.ceil(self.args.num_train_epochs * steps_per_epoch)
 
     def train(self) -> dict[str, float]:
         """Run all steps that are left; returns the totals, which are also logged.
@@ -175,6 +175,7 @@ class Trainer:
         _warn_of_changes(saved, self.state)
         self.state = replace(saved, seed=self.state.seed, num_train_examples=self.state.num_train_examples)
         self._saved_step = saved.global_step
+        self._stale_after_step = saved.global_step if folder.parent.resolve() == self._checkpoints.resolve() else -1
         checkpoint.load_weights(self.model, folder)
         random_state = checkpoint.load_training_state(
             folder, optimizer=optimizer, scheduler=scheduler, rank=self.world.rank
@@ -289,8 +290,10 @@ class Trainer:
     def _write_checkpoint(
         self, stepper: Stepper, folder: Path, random_states: Sequence[checkpoint.RandomState]
     ) -> None:
-        if self._saved_step is None and (aside := checkpoint.set_aside(self._checkpoints)):
-            self._say(f"Moved the checkpoints of an earlier run to {aside}")
+        if self._stale_after_step is not None:
+            if aside := checkpoint.set_aside(self._checkpoints, after_step=self._stale_after_step):
+                self._say(f"Moved the checkpoints of an earlier run to {aside}")
+            self._stale_after_step = None
         with checkpoint.written_whole(folder) as unfinished:
             checkpoint.save_model(self.model, self.processing_class, unfinished)
             checkpoint.save_training_state(
