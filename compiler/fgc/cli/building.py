@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 from fgc.cli.select import Selected, report
-from fgc.cli.surroundings import Reading
 from fgc.emit import Program
 from fgc.pipeline.program import make_script, resolved_text
 from fgc.text import Source
@@ -17,11 +16,10 @@ _MAP = f"{PROGRAM}.map.json"
 
 def build_folder(selected: Selected, folder: Path, *, target: str, force: bool) -> int:
     """Write a build; 1 if there are errors, and then the folder is as it was."""
-    reading = Reading(selected)
     if selected.has_errors:
         report(selected.diagnostics)
         return 1
-    outcome = make_script(selected.compilation.graph, target, reading.surroundings)
+    outcome = make_script(selected.compilation.graph, target, selected.surroundings)
     program = outcome.value
     if program is None:
         report((*selected.diagnostics, *outcome.diagnostics))
@@ -32,7 +30,7 @@ def build_folder(selected: Selected, folder: Path, *, target: str, force: bool) 
         "config.yaml": resolved_text(selected.compilation.document, selected.template),
         **program.files,
     }
-    record = BuildRecord([target], _inputs(selected, reading), selected.variables)
+    record = BuildRecord([target], _inputs(selected), selected.variables)
     written = write_build(folder, files, record, force=force)
     report((*selected.diagnostics, *outcome.diagnostics, *written.diagnostics))
     if written.value is None:
@@ -59,8 +57,8 @@ def _line_map(selected: Selected, program: Program) -> str:
     return json.dumps({"version": 1, "program": PROGRAM, "lines": lines}, indent=1, ensure_ascii=False) + "\n"
 
 
-def _inputs(selected: Selected, reading: Reading) -> dict[str, str]:
-    sources = [*selected.sources, *reading.sources]
+def _inputs(selected: Selected) -> dict[str, str]:
+    sources = [*selected.sources, *selected.python_files.read.values()]
     return {_portable_name(selected, source): source.text for source in sources}
 
 

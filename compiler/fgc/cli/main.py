@@ -53,11 +53,9 @@ def _dispatch(argv: Sequence[str]) -> int:
         return _unknown(command)
     module = import_module(f"fgc.cli.commands.{command}")
     if hasattr(module, "run_words"):
-        code: int = module.run_words(rest)
-        return code
+        return int(module.run_words(rest))
     arguments = _command_parser(module, command).parse_args(rest, options)
-    code = module.run(arguments)
-    return code
+    return int(module.run(arguments))
 
 
 def command_names() -> list[str]:

@@ -11,12 +11,13 @@ from typing import Any
 from fgc.cli.arguments import CannotRun, use_color, variables_of
 from fgc.cli.memo import Trace
 from fgc.diagnostics import Diagnostic, has_errors, render_text, summary
-from fgc.pipeline import Compilation
+from fgc.pipeline import Compilation, Surroundings
 from fgc.text import Source
 from fgc.workspace import (
     FileStore,
     Project,
     ProjectError,
+    PythonFiles,
     Session,
     collect_facts,
     display_path,
@@ -42,6 +43,13 @@ class Selected:
     diagnostics: tuple[Diagnostic, ...]
     variables: dict[str, Any]
     sources: tuple[Source, ...]
+    python_files: PythonFiles
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What the emitter must know of the disk around the configuration."""
+        files = self.python_files
+        return Surroundings(self.template, files.read_python, files.component_folders, self.workspace_root)
 
     @property
     def has_errors(self) -> bool:
@@ -82,6 +90,7 @@ def _select_config(project: Project, config: str | None, variables: dict[str, An
         diagnostics=(*project.diagnostics, *compilation.diagnostics),
         variables=variables,
         sources=tuple(session.sources.values()),
+        python_files=PythonFiles(project.folder, project.store),
     )
 
 
@@ -120,7 +129,17 @@ def _bare_file(path: Path, include: list[str], store: FileStore, variables: dict
     diagnostics = (*session.diagnostics, *compilation.diagnostics)
     folder = found.resolve().parent
     sources = tuple(session.sources.values())
-    return Selected(name, folder, _seen_from(folder, found), ".", compilation, diagnostics, variables, sources)
+    return Selected(
+        name=name,
+        folder=folder,
+        template=_seen_from(folder, found),
+        workspace_root=".",
+        compilation=compilation,
+        diagnostics=diagnostics,
+        variables=variables,
+        sources=sources,
+        python_files=PythonFiles(folder, store),
+    )
 
 
 def _seen_from(folder: Path, path: Path) -> str:

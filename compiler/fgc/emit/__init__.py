@@ -1,6 +1,19 @@
-"""Graphs to Python programs that read as if a careful person had written them."""
+"""Graphs to Python programs that read as if a careful person had written them.
 
-from fgc.emit.map_file import map_file
-from fgc.emit.program import EmitOptions, Place, Program, emit_program, emit_script
+Loaded piece by piece: checking a model's description must not load libcst and black.
+"""
 
-__all__ = ["EmitOptions", "Place", "Program", "emit_program", "emit_script", "map_file"]
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fgc.emit.program import EmitOptions, Place, Program, emit_program, emit_script
+
+__all__ = ["EmitOptions", "Place", "Program", "emit_program", "emit_script"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from fgc.emit import program  # libcst and black: 0.4 s
+
+    return getattr(program, name)

@@ -1,8 +1,10 @@
-"""The stages strung together, from a parsed template to a graph.
+"""The stages strung together, from a parsed template to a graph and to a program.
 
-Reads nothing and prints nothing: templates come through a loader, facts about the world as a value.
+Reads nothing and prints nothing: templates come through a loader, facts about the world as a value. The emitter is
+loaded only with `fgc.pipeline.program`.
 """
 
 from fgc.pipeline.compilation import Compilation, compile_template
+from fgc.pipeline.surroundings import Surroundings
 
-__all__ = ["Compilation", "compile_template"]
+__all__ = ["Compilation", "Surroundings", "compile_template"]

@@ -8,6 +8,7 @@ from fgc.diagnostics import Diagnostic, Outcome, has_errors, unique
 from fgc.ir import Graph
 from fgc.lint import check
 from fgc.lower import lower
+from fgc.pipeline.models import SourceFiles, check_models
 from fgc.resolve import Facts, Loader, resolve
 from fgc.syntax import ast
 from fgc.text import Document, Source
@@ -31,7 +32,12 @@ class Compilation:
 
 
 def compile_template(
-    entry: Outcome[ast.ParsedFile], loader: Loader, variables: Mapping[str, Any], facts: Facts
+    entry: Outcome[ast.ParsedFile],
+    loader: Loader,
+    variables: Mapping[str, Any],
+    facts: Facts,
+    *,
+    files: SourceFiles | None = None,
 ) -> Compilation:
     """Run every stage on a parsed file. Errors of one stage do not stop the next."""
     resolved = resolve(entry.value, loader, variables, facts)
@@ -41,6 +47,7 @@ def compile_template(
     found = [*entry.diagnostics, *resolved.diagnostics, *composed.diagnostics, *lowered.diagnostics]
     if not has_errors(resolved.diagnostics):
         found += check(composed.value, lowered.value)
+        found += check_models(lowered.value, files) if files is not None and not has_errors(found) else []
     used = {segment.piece.origin.span.source: None for segment in document.segments}
     sources = dict.fromkeys([entry.value.main.source, *used])
     return Compilation(entry.value.main.source, document, composed.value, lowered.value, tuple(sources), unique(found))

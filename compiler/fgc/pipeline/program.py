@@ -1,24 +1,14 @@
 """A compiled configuration to the program it stands for. Loads the emitter: import this only to build."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from fgc.diagnostics import Outcome
 from fgc.emit import EmitOptions, Program, emit_program, emit_script
 from fgc.ir import Call, Deferred, Graph, Literal
-from fgc.text import Document, Source, expression_text
+from fgc.pipeline.surroundings import Surroundings
+from fgc.text import Document, expression_text
 
 _RUNNABLE_CLASS = "type.training_script"  # what it constructs is run, and not only constructed
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """Where a program comes from: the template's name for people, and how to read the files that it names."""
-
-    template: str
-    read: Callable[[str], Source | None]
-    component_folders: Sequence[str]
-    workspace_root: str = "."
 
 
 def make_script(graph: Graph, target: str, surroundings: Surroundings) -> Outcome[Program | None]:

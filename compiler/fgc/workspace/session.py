@@ -11,6 +11,7 @@ from fgc.resolve import Facts
 from fgc.syntax import ast
 from fgc.text import Source, Span
 from fgc.workspace.files import display_path
+from fgc.workspace.python_files import PythonFiles
 from fgc.workspace.store import FileStore
 
 _MAX_LISTED_FILES = 5_000  # a search path that holds a data set must not stall a suggestion
@@ -69,7 +70,8 @@ class Session:
 
     def compile(self, path: Path, name: str, variables: Mapping[str, Any], facts: Facts) -> Compilation:
         """Compile a file of this search path."""
-        compilation = compile_template(self.parse(path, name), self, variables, facts)
+        files = PythonFiles(Path(facts.folders["project_dir"]), self._store)
+        compilation = compile_template(self.parse(path, name), self, variables, facts, files=files)
         if facts.used:
             self._store.trace.is_timeless = False
         return compilation

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from fgc.diagnostics import Outcome
 from fgc.syntax import ast, parse
+from fgc.text import Source
 from fgc.workspace.files import read_source
 
 
@@ -33,7 +34,16 @@ class FileStore:
 
     def __init__(self, trace: Dependencies | None = None) -> None:
         self.trace: Dependencies = trace if trace is not None else _NoTrace()
+        self._python: dict[Path, Source | None] = {}
         self._parsed: dict[tuple[Path, str], Outcome[ast.ParsedFile]] = {}
+
+    def python(self, path: Path, name: str) -> Source | None:
+        """The text of a Python file; None if there is none that can be read."""
+        if path not in self._python:
+            (self.trace.files if path.is_file() else self.trace.absent).add(path)
+            source, problem = read_source(path, name) if path.is_file() else (None, None)
+            self._python[path] = None if problem else source
+        return self._python[path]
 
     def parse(self, path: Path, name: str) -> Outcome[ast.ParsedFile]:
         """A file's templates; one that cannot be read is empty and says why."""

@@ -23,13 +23,12 @@ def run(arguments: Namespace) -> int:
     """Print the program; 1 if a finding is an error."""
 
     def show(selected: Selected) -> int:
-        from fgc.cli.surroundings import Reading  # the emitter: 0.4 s
-        from fgc.pipeline.program import make_module, make_script
+        from fgc.pipeline.program import make_module, make_script  # the emitter: 0.4 s
 
         if selected.has_errors:
             report(selected.diagnostics)
             return 1
-        graph, surroundings = selected.compilation.graph, Reading(selected).surroundings
+        graph, surroundings = selected.compilation.graph, selected.surroundings
         if arguments.target or "main" not in graph.targets:
             outcome = make_module(graph, arguments.target or list(graph.targets), surroundings)
         else:

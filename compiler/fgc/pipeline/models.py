@@ -1,0 +1,29 @@
+"""The model descriptions in a graph, checked against the sources of their components, which are read and never run."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from fgc.diagnostics import Diagnostic
+from fgc.emit.model.description import check_model_package
+from fgc.ir import Call, CallKind, Graph
+from fgc.text import Source
+
+_MODEL_PACKAGE = "fgc:model_package"
+
+
+class SourceFiles(Protocol):
+    """Reads Python files by absolute path, or relative to the project; knows where model components lie."""
+
+    @property
+    def component_folders(self) -> Sequence[str]: ...
+
+    def read_python(self, path: str) -> Source | None: ...
+
+
+def check_models(graph: Graph, files: SourceFiles) -> list[Diagnostic]:
+    """What is wrong with the models that a configuration describes."""
+    found: list[Diagnostic] = []
+    for node_id, node in graph.nodes.items():
+        if isinstance(node, Call) and node.kind is CallKind.META and node.callee.text == _MODEL_PACKAGE:
+            found += check_model_package(graph, node_id, files.read_python, files.component_folders)
+    return found

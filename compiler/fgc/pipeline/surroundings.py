@@ -1,0 +1,16 @@
+"""What the emitter must know of the disk around a configuration."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fgc.text import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where a program comes from: the template's name for people, and how to read the files that it names."""
+
+    template: str
+    read: Callable[[str], Source | None]
+    component_folders: Sequence[str]
+    workspace_root: str = "."
