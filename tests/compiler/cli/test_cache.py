@@ -1,0 +1,66 @@
+"""The cache of answers is never stale."""
+
+import os
+from pathlib import Path
+
+from .conftest import Run
+
+
+def write(name: str, text: str) -> None:
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_a_change_of_the_same_size_in_the_same_tick_is_seen(run: Run) -> None:
+    write("a.yaml", "-- include 'b.yaml'\n")
+    write("b.yaml", "x: 1\n")
+    stat = os.stat("b.yaml")
+    assert run("pp", "a.yaml").out == "x: 1"
+    write("b.yaml", "x: 2\n")
+    os.utime("b.yaml", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert run("pp", "a.yaml").out == "x: 2"
+
+
+def test_a_file_that_appears_earlier_on_the_search_path_is_seen(run: Run) -> None:
+    write("late/b.yaml", "x: late\n")
+    write("early/a.yaml", "-- include 'b.yaml'\n")
+    line = ("pp", "a.yaml", "-I", "early", "-I", "late")
+    assert run(*line).out == "x: late"
+    write("early/b.yaml", "x: early\n")
+    assert run(*line).out == "x: early"
+
+
+def test_a_new_configuration_of_a_project_is_seen(run: Run, project: Path) -> None:
+    assert "2 configurations" in run("check", "p").err
+    write("p/templates/configs/deep/c.yaml", "a: 1\n")
+    assert "3 configurations" in run("check", "p").err
+
+
+def test_variables_belong_to_the_question(run: Run) -> None:
+    write("a.yaml", "x: {{ v }}\n")
+    assert run("pp", "a.yaml", "-D", "v=1").out == "x: 1"
+    assert run("pp", "a.yaml", "-D", "v=2").out == "x: 2"
+
+
+def test_what_asks_for_the_clock_is_not_kept(run: Run, tmp_path: Path) -> None:
+    write("a.yaml", "x: {{ isotime() }}\n")
+    run("pp", "a.yaml")
+    assert not list((tmp_path / "cache").rglob("*.json"))
+
+
+def test_an_unchanged_answer_comes_without_the_compiler(run: Run, tmp_path: Path) -> None:
+    write("a.yaml", "x: 1\n")
+    first = run("pp", "a.yaml")
+    (entry,) = (tmp_path / "cache").rglob("*.json")
+    entry.write_text(entry.read_text().replace("x: 1", "x: from the cache"))
+    assert (first.out, run("pp", "a.yaml").out) == ("x: 1", "x: from the cache")
+    assert run("pp", "a.yaml", "--no-cache").out == "x: 1"
+
+
+def test_a_broken_entry_counts_for_nothing(run: Run, tmp_path: Path) -> None:
+    write("a.yaml", "x: 1\n")
+    run("pp", "a.yaml")
+    (entry,) = (tmp_path / "cache").rglob("*.json")
+    entry.write_text("{")
+    assert run("pp", "a.yaml").out == "x: 1"

@@ -1,0 +1,103 @@
+"""`fgc check`: what is checked, what counts, how it is printed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .conftest import Run
+
+
+def write(name: str, text: str) -> str:
+    Path(name).write_text(text, encoding="utf-8")
+    return name
+
+
+def test_a_finding_that_two_configurations_inherit_is_shown_once_with_both_names(run: Run, project: Path) -> None:
+    result = run("check", "p", "--format", "json")
+    (finding,) = json.loads(result.out)["findings"]
+    assert result.code == 1
+    assert (finding["file"], finding["line"], finding["column"]) == ("p/templates/middle.yaml", 2, 2)
+    assert finding["end_column"] == 10
+    assert finding["configurations"] == ["p/a.yaml", "p/b.yaml"]
+    assert finding["related"][0]["file"] == "p/templates/base.yaml"
+
+
+def test_a_tree_is_checked_project_by_project_and_a_broken_one_stops_no_other(run: Run, project: Path) -> None:
+    Path("q").mkdir()
+    write("q/meta.yaml", "name: [\n")
+    result = run("check", ".")
+    assert result.code == 2
+    assert "q/meta.yaml" in result.err and "FGC204" in result.err
+
+
+def test_one_configuration_by_name(run: Run, project: Path) -> None:
+    result = run("-p", "p", "-t", "a", "check", "--format", "json")
+    assert json.loads(result.out)["findings"][0]["configurations"] == ["p/a.yaml"]
+
+
+def test_clean_is_0_and_could_not_run_is_2(run: Run) -> None:
+    write("good.yaml", "a: 1\n")
+    assert run("check", "good.yaml").code == 0
+    assert run("check", "missing.yaml").code == 2
+    Path("empty").mkdir()
+    assert run("check", "empty").code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "silenced"),
+    [
+        ("a: 010 ## fgc: ignore[FGC310]\n", True),
+        ("## fgc: ignore[FGC310]\na: 010\n", True),
+        ("b: 1\n## fgc: ignore[FGC310]\na: 010\n", True),
+        ("b: 1\n## fgc: ignore[FGC310]\nc: 1\na: 010\n", False),
+        ("a: 010 ## fgc: ignore[FGC204]\n", False),
+    ],
+)
+def test_comments_silence_their_line_the_next_one_or_the_file(run: Run, text: str, silenced: bool) -> None:
+    write("a.yaml", text)
+    codes = [finding["code"] for finding in json.loads(run("check", "a.yaml", "--format", "json").out)["findings"]]
+    assert ("FGC310" in codes) is not silenced
+    assert ("FGC701" in codes) is not silenced, "a comment that silences nothing is reported"
+
+
+def test_selection_and_severity_from_the_command_line_and_from_pyproject(run: Run) -> None:
+    write("a.yaml", "a: 010\n")
+    assert run("check", "a.yaml", "--ignore", "FGC3").code == 0
+    assert run("check", "a.yaml", "--select", "FGC2").code == 0
+    assert run("check", "a.yaml", "--fail-on", "error").code == 0
+    assert run("check", "a.yaml", "--fail-on", "error", "--severity", "FGC310=error").code == 1
+    write("pyproject.toml", '[tool.fgc.check]\nseverity = { FGC310 = "off" }\n')
+    assert run("check", "a.yaml").code == 0
+    write("pyproject.toml", "[tool.fgc.check]\nselct = []\n")
+    result = run("check", "a.yaml")
+    assert result.code == 2 and "did you mean `select`?" in result.err
+
+
+def test_a_baseline_lets_known_findings_pass_and_new_ones_not(run: Run) -> None:
+    write("a.yaml", "a: 010\n")
+    assert run("check", "a.yaml", "--write-baseline", "known.json").code == 0
+    write("a.yaml", "\n\na: 010\n")
+    assert run("check", "a.yaml", "--baseline", "known.json").code == 0, "lines may move"
+    write("a.yaml", "a: 010\nb: 1e5\n")
+    result = run("check", "a.yaml", "--baseline", "known.json", "--format", "json")
+    assert [finding["line"] for finding in json.loads(result.out)["findings"]] == [2]
+
+
+def test_machine_formats_name_file_line_and_code(run: Run) -> None:
+    write("a.yaml", "x: {{ nope }}\n")
+    github = run("check", "a.yaml", "--format", "github").out
+    assert github.startswith(
+        "::error file=a.yaml,line=1,col=7,endLine=1,endColumn=11,title=FGC203::`nope` is undefined"
+    )
+    gitlab = json.loads(run("check", "a.yaml", "--format", "gitlab").out)
+    assert gitlab[0]["location"] == {"path": "a.yaml", "lines": {"begin": 1}}
+    sarif = json.loads(run("check", "a.yaml", "--format", "sarif").out)
+    region = sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"]
+    assert region == {"startLine": 1, "startColumn": 7, "endLine": 1, "endColumn": 11}
+
+
+def test_columns_count_code_points(run: Run) -> None:
+    write("a.yaml", "'é☃𝄞': {{ nope }}\n")
+    (finding,) = json.loads(run("check", "a.yaml", "--format", "json").out)["findings"]
+    assert finding["column"] == 11

@@ -1,0 +1,80 @@
+"""What the command line itself answers: help, versions, wrong words, wrong files."""
+
+from pathlib import Path
+
+import pytest
+from fgc.cli.main import command_names
+
+from .conftest import Run
+
+
+@pytest.mark.parametrize("command", [name for name in command_names() if name != "serve"])
+def test_every_command_has_help_with_examples(run: Run, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        run(command, "--help")
+    text = capsys.readouterr().out
+    assert "examples:" in text and f"fgc {command}" in text
+
+
+def test_help_lists_every_command_with_a_sentence(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        run("--help")
+    lines = capsys.readouterr().out.splitlines()
+    for name in command_names():
+        (line,) = [line for line in lines if line.startswith(f"  {name} ")]
+        assert len(line.split(maxsplit=1)[1]) > 20
+
+
+def test_a_misspelt_command_is_answered_with_the_nearest(run: Run) -> None:
+    result = run("chekc")
+    assert result.code == 2 and "did you mean `check`?" in result.err
+
+
+def test_no_command_prints_help_and_fails(run: Run) -> None:
+    result = run()
+    assert result.code == 2 and "commands:" in result.err
+
+
+def test_a_misspelt_file_is_answered_with_the_nearest(run: Run) -> None:
+    Path("config.yaml").write_text("a: 1\n")
+    result = run("pp", "confg.yaml")
+    assert result.code == 2 and "did you mean `config.yaml`?" in result.err
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        (b"\xff\xfe\x00", "FGC003", "not UTF-8"),
+        (b"a: \x00", "FGC003", "binary"),
+        (b"a: 1\n" * 1_000_000, "FGC001", "bytes"),
+        (b"", "FGC306", "empty"),
+    ],
+)
+def test_files_that_are_no_templates(run: Run, content: bytes, code: str, words: str) -> None:
+    Path("a.yaml").write_bytes(content)
+    result = run("check", "a.yaml")
+    assert result.code == 1 and code in result.err and words in result.err
+
+
+def test_a_byte_order_mark_and_crlf_are_no_trouble(run: Run) -> None:
+    Path("a.yaml").write_bytes(b"\xef\xbb\xbfa: 1\r\nb: {{ nope }}\r\n")
+    result = run("check", "a.yaml")
+    assert "a.yaml:2:7" in result.err
+
+
+def test_a_folder_given_as_a_file_to_pp(run: Run) -> None:
+    Path("folder.yaml").mkdir()
+    result = run("pp", "folder.yaml")
+    assert result.code != 0 and "folder" in result.err
+
+
+def test_wrong_definitions(run: Run) -> None:
+    Path("a.yaml").write_text("a: 1\n")
+    assert run("pp", "a.yaml", "-D", "novalue").code == 2
+    assert run("pp", "a.yaml", "--vars", "missing.json").code == 2
+
+
+def test_targets_and_graph_show_places_and_kinds(run: Run) -> None:
+    Path("a.yaml").write_text("m: !call:torch.nn:Linear [1, 2]\nn: 3\n")
+    assert run("targets", "a.yaml").out.splitlines()[0].split() == ["m", "singleton", "torch.nn:Linear", "a.yaml:1:1"]
+    assert "m: torch.nn:Linear" in run("graph", "a.yaml").out
