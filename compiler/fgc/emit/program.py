@@ -36,6 +36,7 @@ from fgc.emit.source_files import LocalFile, SourceFiles
 from fgc.emit.steps import Steps, finish
 from fgc.emit.variables import MISSING
 from fgc.ir import Call, Deferred, Graph, NodeId
+from fgc.passes import run
 from fgc.text import Origin, Source
 
 _RESERVED = (*OWN_NAMES, *CONSTANTS, MISSING, "args", "kwargs", "main", "construct")
@@ -107,7 +108,7 @@ def _emit(graph: Graph, targets: Sequence[str], options: EmitOptions, *, is_scri
     expanded = expand(graph, ordered, BuildContext(read, options.component_folders, options.template))
     if expanded.diagnostics:
         return Outcome(None, expanded.diagnostics)
-    return _Emitter(expanded.value.graph, ordered, options, expanded.value.files).emit(is_script)
+    return _Emitter(run(expanded.value.graph), ordered, options, expanded.value.files).emit(is_script)
 
 
 class _Emitter:

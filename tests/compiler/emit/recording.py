@@ -55,11 +55,8 @@ class Recorded:
     def __add__(self, other: Any) -> "Recorded":
         return Recorded("add", self, other)
 
-    def __mul__(self, other: Any) -> "Recorded":
-        return Recorded("mul", self, other)
-
-    def __pow__(self, other: Any) -> "Recorded":
-        return Recorded("pow", self, other)
+    def __matmul__(self, other: Any) -> "Recorded":
+        return Recorded("matmul", self, other)
 
     def __lt__(self, other: Any) -> "Recorded":  # type: ignore[override]
         return Recorded("lt", self, other)
