@@ -1,7 +1,9 @@
 """How a generated `train.py` ends: train, save, evaluate, and leave the other processes in good order."""
 
+import argparse
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from fgc_runtime.callbacks import readable
@@ -23,11 +25,16 @@ class TrainingScript:
         self.do_save = do_save
         self.do_eval = do_eval
 
-    def run(self) -> None:
-        """Do what was asked for. An interrupted training exits with 130 or 143 and leaves the final model alone."""
+    def run(self, arguments: Sequence[str] | None = None) -> None:
+        """Do what was asked for. An interrupted training exits with 130 or 143 and leaves the final model alone.
+
+        Of the program's `arguments`, by default its command line, `--resume [CHECKPOINT]` is obeyed: with a path that
+        checkpoint, without one the latest. Whatever else they are is left to the program.
+        """
+        resume = _resume_option(sys.argv[1:] if arguments is None else arguments)
         exit_code = 0
         try:
-            self._run()
+            self._run(resume)
         except TrainingInterrupted as interrupted:
             exit_code = interrupted.exit_code
         # out of the except block: its traceback keeps the model's parallel wrapper, which outlives no process group
@@ -35,12 +42,12 @@ class TrainingScript:
         if exit_code:
             sys.exit(exit_code)
 
-    def _run(self) -> None:
+    def _run(self, resume: bool | str | None) -> None:
         trainer = self.trainer
         if self.do_train:
             if trainer.world.is_main:
                 _keep_sources(trainer.logging_dir)
-            trainer.train()
+            trainer.train(resume_from_checkpoint=resume)
         if self.do_save:
             self._say(f"The model is in {trainer.save_model()}")
         if self.do_eval:
@@ -49,6 +56,13 @@ class TrainingScript:
     def _say(self, text: str) -> None:
         if self.trainer.world.is_main:
             print(text, flush=True)
+
+
+def _resume_option(arguments: Sequence[str]) -> bool | str | None:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--resume", nargs="?", const=True)
+    resume: bool | str | None = parser.parse_known_args(arguments)[0].resume
+    return resume
 
 
 def _keep_sources(logging_dir: Path) -> None:

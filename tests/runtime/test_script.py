@@ -36,6 +36,20 @@ def test_evaluates(
     assert f"eval loss {trainer.evaluate()['eval_loss']:.4f}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("options", "first_step"), [(["--resume"], 5), (["--resume", "{}/checkpoint-2", "--other=1"], 3), ([], 1)]
+)
+def test_resumes_when_the_command_line_says_so(
+    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: list[str], first_step: int
+) -> None:
+    make_trainer(max_steps=4, save_strategy="steps", save_steps=2).train()
+    command_line = ["train.py", *(option.format(tmp_path / "out/checkpoints") for option in options)]
+    monkeypatch.setattr(sys, "argv", command_line)
+    trainer = make_trainer()
+    TrainingScript(trainer, do_save=False).run()
+    assert trainer.callbacks[0].logs[0]["step"] == first_step
+
+
 def test_keeps_the_configuration_with_the_run(
     make_trainer: MakeTrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

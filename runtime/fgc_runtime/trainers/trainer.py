@@ -89,15 +89,17 @@ class Trainer:
         steps_per_epoch = math.ceil(length / train_share(self.args, self.world).window_size)
         return math.ceil(self.args.num_train_epochs * steps_per_epoch)
 
-    def train(self) -> dict[str, float]:
+    def train(self, *, resume_from_checkpoint: bool | str | Path | None = None) -> dict[str, float]:
         """Run all steps that are left; returns the totals, which are also logged.
 
+        `resume_from_checkpoint` takes the place of the argument of the same name unless it is None.
         On Ctrl-C or SIGTERM, raises TrainingInterrupted after the current step and a checkpoint. Raises
         FloatingPointError if the loss is not a number.
         """
         if self.train_dataset is None:
             raise ValueError("train_dataset (None) must be given to train")
-        session = self._begin()
+        wanted = self.args.resume_from_checkpoint if resume_from_checkpoint is None else resume_from_checkpoint
+        session = self._begin(wanted)
         try:
             with session.meter.paused():
                 self._dispatch(lambda callback: callback.on_train_begin(session.run))
@@ -139,7 +141,7 @@ class Trainer:
         self.world.wait()
         return target
 
-    def _begin(self) -> "_Session":
+    def _begin(self, resume: bool | str | Path) -> "_Session":
         if self.args.gradient_checkpointing:
             self.model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
         self.model.train()
@@ -148,7 +150,7 @@ class Trainer:
             optimizer, self.lr_scheduler_factory, self.args, num_training_steps=self.max_steps
         )
         seed_everything(self.args.seed + self.world.rank)  # dropout differs between processes
-        self._resume(optimizer, scheduler)
+        self._resume(resume, optimizer, scheduler)
         stepper = Stepper(
             self.model, optimizer, scheduler, self._loss_of_batch, self.world, max_grad_norm=self.args.max_grad_norm
         )
@@ -167,8 +169,8 @@ class Trainer:
             arguments=asdict(self.args),
         )
 
-    def _resume(self, optimizer: Optimizer, scheduler: LRScheduler) -> None:
-        folder = self.world.from_main(self._checkpoint_to_resume())
+    def _resume(self, wanted: bool | str | Path, optimizer: Optimizer, scheduler: LRScheduler) -> None:
+        folder = self.world.from_main(self._checkpoint_to_resume(wanted))
         if folder is None:
             return
         saved = TrainerState.from_record(checkpoint.read_trainer_state(folder))
@@ -184,8 +186,7 @@ class Trainer:
             random_state.restore()
         self._say(f"Resuming at step {self.state.global_step} from {folder}")
 
-    def _checkpoint_to_resume(self) -> Path | None:
-        wanted = self.args.resume_from_checkpoint
+    def _checkpoint_to_resume(self, wanted: bool | str | Path) -> Path | None:
         if isinstance(wanted, bool):
             return checkpoint.latest_checkpoint(self._checkpoints) if wanted else None
         return Path(wanted)
