@@ -39,6 +39,9 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+_WIDENING = ("center", "indent")  # filters whose arguments say how long the result is
+
+
 class Placed(Protocol):
     """A callable of the language itself (a macro, `super`, `loop`): it wants to know where it is called."""
 
@@ -194,7 +197,8 @@ class Evaluator:
             raise EvaluationError(Diagnostic("FGC111", f"unknown filter `{filter.name}`", filter.name_span, help=help))
         args, kwargs = self.arguments(filter.arguments, scope)
         self._budget.step(span)
-        self._check_width(args, filter.span)
+        if filter.name in _WIDENING:
+            self._check_width([*args, *kwargs.values()], filter.span)
         result = self._guard(
             filter.name_span,
             lambda: self._environment.call_filter(filter.name, value, args, kwargs, context=self._context),
