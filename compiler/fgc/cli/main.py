@@ -40,6 +40,8 @@ def main(argv: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_CLEAN
+    except Exception:
+        return _internal_error()
 
 
 def _dispatch(argv: Sequence[str]) -> int:
@@ -110,6 +112,18 @@ def _command_parser(module: Any, command: str) -> ArgumentParser:
     _add_project_options(parser, SUPPRESS)
     module.configure(parser)
     return parser
+
+
+def _internal_error() -> int:
+    """Our own mistake: never a clean exit, and all that a report needs."""
+    import traceback
+
+    traceback.print_exc()
+    print(
+        f"fgc: error[FGC090]: this is a bug in fgc {__version__}; please report it with the lines above",
+        file=sys.stderr,
+    )
+    return EXIT_COULD_NOT_RUN
 
 
 def _unknown(command: str) -> int:
