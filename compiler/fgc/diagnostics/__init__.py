@@ -1,8 +1,9 @@
 """What we tell the user: findings with a code, a place, and help; and how they look as text or JSON."""
 
+from fgc.diagnostics.causes import without_consequences
 from fgc.diagnostics.codes import CODES, CodeEntry
-from fgc.diagnostics.model import Diagnostic, Outcome, Related, Severity, has_errors, unique
-from fgc.diagnostics.nearest import did_you_mean, nearest
+from fgc.diagnostics.model import Diagnostic, Outcome, Related, Severity, has_errors, unique, ways_here
+from fgc.diagnostics.nearest import did_you_mean, misspelt, nearest
 from fgc.diagnostics.render import render_json, render_text, summary
 
 __all__ = [
@@ -14,9 +15,12 @@ __all__ = [
     "Severity",
     "did_you_mean",
     "has_errors",
+    "misspelt",
     "nearest",
     "render_json",
     "render_text",
     "summary",
     "unique",
+    "ways_here",
+    "without_consequences",
 ]

@@ -43,6 +43,7 @@ _TITLES = {
     "FGC212": "namespace attribute is set and never read",
     "FGC213": "template name leaves the search path",
     "FGC214": "template is extended twice",
+    "FGC215": "variable is set and never read",
     "FGC301": "YAML syntax error",
     "FGC302": "undefined alias",
     "FGC303": "anchor defined twice",

@@ -1,5 +1,6 @@
 """Diagnostics, and the outcome of a stage: a value that may be partial, and what was found on the way."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -8,6 +9,7 @@ from typing import Generic, TypeVar
 from fgc.text import Origin, Span
 
 T = TypeVar("T")
+_STATEMENT = re.compile(r"(include|import|from)\s")  # all else that leads to text is the call of a macro
 
 
 class Severity(Enum):
@@ -47,8 +49,18 @@ class Diagnostic:
         related: Iterable[Related] = (),
     ) -> "Diagnostic":
         """A finding at an origin: how the text got into the document becomes its related places."""
-        chain = tuple(Related(span, "included from here") for span in origin.via)
-        return Diagnostic(code, message, origin.span, severity, help, (*related, *chain))
+        return Diagnostic(code, message, origin.span, severity, help, (*related, *ways_here(origin.via, origin.span)))
+
+
+def ways_here(via: Iterable[Span], place: Span) -> tuple[Related, ...]:
+    """How text came to `place`, innermost first: each include, import and call of a macro."""
+    ways = dict.fromkeys(span for span in via if span != place)
+    return tuple(Related(span, _way(span)) for span in ways)
+
+
+def _way(span: Span) -> str:
+    match = _STATEMENT.match(span.text)
+    return {"include": "included from here", None: "called from here"}.get(match and match[1], "imported from here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +77,9 @@ def unique(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     for diagnostic in diagnostics:
         span = diagnostic.span
         key = (diagnostic.code, diagnostic.message, span.source.display_name, span.start, span.end)
-        seen.setdefault(key, diagnostic)
+        earlier = seen.setdefault(key, diagnostic)
+        if earlier.severity is Severity.WARNING and diagnostic.severity is Severity.ERROR:
+            seen[key] = diagnostic
     return tuple(seen.values())
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+_SLIP = 0.8  # `levle` for `level`, `warm_up` for `warmup`; not `train_steps` for `eval_steps`
+
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate that looks most like `name`, or None if none comes close."""
@@ -13,6 +15,23 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
         return matches[0]
     folded = {candidate.casefold(): candidate for candidate in ordered}
     return folded.get(name.casefold())
+
+
+def misspelt(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that `name` is a slip of; stricter than `nearest`, for names that may well be meant as they are.
+
+    Names that differ in digits only are different names.
+    """
+    from difflib import get_close_matches
+
+    letters = _without_digits(name)
+    others = sorted({other for other in candidates if _without_digits(other) != letters})
+    matches = get_close_matches(name, others, n=1, cutoff=_SLIP)
+    return matches[0] if matches else None
+
+
+def _without_digits(name: str) -> str:
+    return "".join(character for character in name if not character.isdigit())
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from fgc.diagnostics import Diagnostic, Related, Severity, nearest
+from fgc.diagnostics import Diagnostic, Related, Severity, misspelt
 from fgc.ir import Graph
 from fgc.lint.rules import rule
 from fgc.yaml import Composition
@@ -10,15 +10,21 @@ from fgc.yaml import Composition
 
 @rule
 def unused_anchor(composition: Composition, graph: Graph) -> Iterator[Diagnostic]:
-    """FGC309: an anchor without alias, where some alias that has no anchor is spelt nearly alike."""
-    undefined = [name for name in composition.aliases if name not in composition.anchors]
+    """FGC309: an anchor without alias that is nearly spelt as an alias is, which then means another anchor.
+
+    An alias without any anchor is a finding of its own (FGC302), which names the nearest.
+    """
     for name, anchor in composition.anchors.items():
         if name in composition.aliases:
             continue
-        alias = nearest(name, undefined)
+        alias = misspelt(name, (other for other in composition.aliases if other in composition.anchors))
         if alias is None:
             continue
-        related = (Related(composition.aliases[alias][0].span, f"`*{alias}` has no anchor"),)
+        other = composition.anchors[alias]
+        related = (
+            Related(composition.aliases[alias][0].span, f"`*{alias}` is used here"),
+            Related(other.origin.span, f"and means `&{alias}`"),
+        )
         message = f"anchor `&{name}` is never used"
-        help = f"is it the anchor that `*{alias}` means?"
+        help = f"is it the anchor that `*{alias}` means? If not, drop it"
         yield Diagnostic.at(anchor.origin, "FGC309", message, severity=Severity.WARNING, help=help, related=related)

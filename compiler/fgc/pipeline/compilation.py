@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fgc.diagnostics import Diagnostic, Outcome, has_errors, unique
+from fgc.diagnostics import Diagnostic, Outcome, has_errors, unique, without_consequences
 from fgc.ir import Graph
 from fgc.lint import check
 from fgc.lower import lower
@@ -45,9 +45,9 @@ def compile_template(
     composed = compose(document)
     lowered = lower(composed.value, document.locate(0))
     found = [*entry.diagnostics, *resolved.diagnostics, *composed.diagnostics, *lowered.diagnostics]
-    if not has_errors(resolved.diagnostics):
-        found += check(composed.value, lowered.value)
-        found += check_models(lowered.value, files) if files is not None and not has_errors(found) else []
+    found += check(composed.value, lowered.value)
+    found += check_models(lowered.value, files) if files is not None and not has_errors(found) else []
     used = {segment.piece.origin.span.source: None for segment in document.segments}
+    diagnostics = tuple(without_consequences(unique(found)))
     sources = dict.fromkeys([entry.value.main.source, *used])
-    return Compilation(entry.value.main.source, document, composed.value, lowered.value, tuple(sources), unique(found))
+    return Compilation(entry.value.main.source, document, composed.value, lowered.value, tuple(sources), diagnostics)

@@ -11,6 +11,7 @@ from fgc.resolve.environment import make_globals
 from fgc.resolve.facts import Facts
 from fgc.resolve.library import Library, Loader
 from fgc.resolve.renderer import Renderer
+from fgc.resolve.unexplained import check_unexplained
 from fgc.syntax import ast
 from fgc.text import Document
 
@@ -21,7 +22,9 @@ def resolve(entry: ast.ParsedFile, loader: Loader, variables: Mapping[str, Any],
     """Render a template and all it draws on. Errors leave out what they break and no more."""
     library = Library(loader)
     library.add(entry)
-    renderer = Renderer(library, make_globals(facts))
-    pieces = renderer.render(entry.main, variables)
-    diagnostics = unique([*library.diagnostics, *renderer.diagnostics])
-    return Outcome(Document.of(pieces, entry.main.source), diagnostics)
+    global_names = make_globals(facts)
+    renderer = Renderer(library, global_names, entry.main)
+    pieces = renderer.render(variables)
+    given = {*global_names, *variables}
+    found = check_unexplained(renderer.templates, renderer.taken, given, library, renderer.diagnostics)
+    return Outcome(Document.of(pieces, entry.main.source), unique([*library.diagnostics, *found]))

@@ -1,14 +1,19 @@
 """How much work a template may cause: far more than any real one needs, and an end within a second or two."""
 
+from collections.abc import Sized
+from typing import Any
+
 from fgc.diagnostics import Diagnostic
 from fgc.resolve.errors import Fatal
 from fgc.text import Span
 
-MAX_STEPS = 400_000  # statements and calls; the largest library configuration takes about 2,000
+MAX_STEPS = 200_000  # statements and calls; the largest library configuration takes about 2,000
 MAX_DEPTH = 120  # includes, blocks and macros inside each other; the deepest known is 14
 MAX_OUTPUT_SIZE = 8_000_000  # characters of one configuration; the longest known has 60,000
-MAX_VALUE_SIZE = 4_000_000  # characters or items of one value
+MAX_VALUE_SIZE = 1_000_000  # characters or items of one value
+MAX_WIDTH = 10_000  # of an indentation, a line, a column
 MAX_INTEGER_BITS = 20_000
+_ITEMS_PER_STEP = 500  # what an operation on a long value costs
 
 
 class Budget:
@@ -25,11 +30,19 @@ class Budget:
         if self._steps > MAX_STEPS:
             self._stop(f"this template does not end: more than {MAX_STEPS:,} statements were run", span)
 
+    def weigh(self, value: Any, span: Span) -> None:
+        """An operation on a value, which costs more the longer it is. Raises Fatal past the bound."""
+        if isinstance(value, Sized) and isinstance(value, (str, list, tuple, dict, range)):
+            size = len(value)
+            if size > _ITEMS_PER_STEP:
+                self.step(span, size // _ITEMS_PER_STEP)
+
     def enter(self, span: Span) -> None:
         """One more level of includes, blocks and macros. Raises Fatal past the bound."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            self._stop(f"templates, blocks and macros are nested more than {MAX_DEPTH} deep", span)
+            help = "something calls or includes itself without end"
+            self._stop(f"templates, blocks and macros are nested more than {MAX_DEPTH} deep", span, help)
 
     def leave(self) -> None:
         self._depth -= 1
@@ -40,5 +53,5 @@ class Budget:
         if self._size > MAX_OUTPUT_SIZE:
             self._stop(f"the output grows past {MAX_OUTPUT_SIZE:,} characters", span)
 
-    def _stop(self, message: str, span: Span) -> None:
-        raise Fatal(Diagnostic("FGC208", message, span))
+    def _stop(self, message: str, span: Span, help: str | None = None) -> None:
+        raise Fatal(Diagnostic("FGC208", message, span, help=help))

@@ -13,6 +13,7 @@ from jinja2.runtime import StrictUndefined, Undefined
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing
 
+from fgc.diagnostics import Diagnostic
 from fgc.resolve.facts import Facts
 from fgc.resolve.mapped import NOWHERE, deferred_text, deferring
 from fgc.text import DeferredCall, DeferredName, Span
@@ -38,7 +39,7 @@ _DEFERRED_NAMES = ("project_dir", "workspace_root", "hostname")
 class PlacedUndefined(StrictUndefined):
     """An undefined value that knows which expression it is the value of."""
 
-    __slots__ = ("place", "visible_names")
+    __slots__ = ("finding", "place", "visible_names")
 
     def __init__(
         self,
@@ -50,6 +51,7 @@ class PlacedUndefined(StrictUndefined):
     ) -> None:
         super().__init__(hint, obj, name, exc) if exc else super().__init__(hint, obj, name)
         self.place: Span | None = placed.get("place")
+        self.finding: Diagnostic | None = placed.get("finding")  # what to say of it, if it is no plain name
         self.visible_names: tuple[str, ...] = tuple(placed.get("visible_names", ()))
 
     @property

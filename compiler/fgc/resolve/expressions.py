@@ -1,18 +1,28 @@
 """Expressions to values, with the meaning that Jinja2's sandbox gives them."""
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol, assert_never
+from typing import Any, assert_never
 
-from jinja2.exceptions import SecurityError, TemplateRuntimeError, UndefinedError
+from jinja2.exceptions import SecurityError, UndefinedError
 from jinja2.runtime import Context, Undefined
-from jinja2.utils import missing
 
 from fgc.diagnostics import Diagnostic, did_you_mean
-from fgc.resolve.bounds import MAX_INTEGER_BITS, MAX_VALUE_SIZE, Budget
+from fgc.resolve.bounds import MAX_VALUE_SIZE, Budget
 from fgc.resolve.environment import PlacedUndefined, jinja_environment
-from fgc.resolve.errors import Broken, BrokenValue, EvaluationError
+from fgc.resolve.errors import Broken, BrokenValue, EvaluationError, Fatal
+from fgc.resolve.failures import (
+    attribute_names,
+    described,
+    undefined_finding,
+    what_fails,
+    wrong_arguments,
+    wrong_operands,
+)
+from fgc.resolve.guards import call_is_too_large, filter_is_too_large, operator_is_too_large
+from fgc.resolve.macros import BlockReference, Macro
 from fgc.resolve.mapped import MappedText, filtered, join
 from fgc.resolve.scope import Scope, absent
 from fgc.syntax import ast
@@ -42,12 +52,6 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 _WIDENING = ("center", "indent")  # filters whose arguments say how long the result is
 
 
-class Placed(Protocol):
-    """A callable of the language itself (a macro, `super`, `loop`): it wants to know where it is called."""
-
-    def _call_at(self, span: Span, args: list[Any], kwargs: dict[str, Any]) -> Any: ...
-
-
 class Evaluator:
     """Evaluates expressions of one configuration."""
 
@@ -72,7 +76,8 @@ class Evaluator:
         return value
 
     def truth(self, expr: ast.Expr, scope: Scope) -> bool:
-        return bool(self.defined(expr, scope))
+        value = self.defined(expr, scope)
+        return bool(self._guard(expr.span, lambda: bool(value)))
 
     def require(self, value: Any, span: Span) -> None:
         """Raise EvaluationError, at the undefined name, if a value is undefined."""
@@ -104,7 +109,7 @@ class Evaluator:
             case ast.ListExpr():
                 return [self._value(item, scope) for item in expr.items]
             case ast.DictExpr():
-                return {self._value(key, scope): self._value(item, scope) for key, item in expr.items}
+                return self._dict(expr, scope)
             case ast.Slice():
                 bounds = (expr.start, expr.stop, expr.step)
                 return slice(*(None if bound is None else self.defined(bound, scope) for bound in bounds))
@@ -120,6 +125,11 @@ class Evaluator:
                 return self._conditional(expr, scope)
             case _:
                 assert_never(expr)
+
+    def _dict(self, expr: ast.DictExpr, scope: Scope) -> dict[Any, Any]:
+        pairs = [(self._value(key, scope), self._value(item, scope)) for key, item in expr.items]
+        result: dict[Any, Any] = self._guard(expr.span, lambda: dict(pairs))
+        return result
 
     def _name(self, expr: ast.Name, scope: Scope) -> Any:
         value = scope.get(expr.name)
@@ -146,8 +156,8 @@ class Evaluator:
         if not isinstance(value, PlacedUndefined) or value.place is not None:
             return value
         if value.hint is not None:
-            message = f"the sandbox forbids `{name}`: templates reach no Python internals"
-            raise EvaluationError(Diagnostic("FGC207", message, span))
+            help = "templates reach no Python internals"
+            raise EvaluationError(Diagnostic("FGC207", f"the sandbox forbids `{name}`", span, help=help))
         return PlacedUndefined(obj=base, name=name, place=span, visible_names=attribute_names(base))
 
     def _call(self, expr: ast.CallExpr, scope: Scope) -> Any:
@@ -159,16 +169,28 @@ class Evaluator:
         self._budget.step(expr.span)
         args, kwargs = self.arguments(expr.arguments, scope)
         kwargs |= extra
-        if hasattr(callee, "_call_at"):
+        if isinstance(callee, (Macro, BlockReference)):
             return self._guard(expr.span, lambda: callee._call_at(expr.span, args, kwargs), args)
+        self._check_callable(callee, expr)
+        if call_is_too_large(callee, args, kwargs):
+            raise EvaluationError(_too_large(expr.span))
+        given = (len(args), kwargs)
+        what = f"`{expr.callee.span.text}`"
+        complain = partial(wrong_arguments, what, callee, 0, expr.arguments, given)
+        result = self._guard(expr.span, lambda: self._context.call(callee, *args, **kwargs), args, complain)
+        self._check_size(result, expr.span)
+        return self._mapped_result(expr, callee, result)
+
+    def _check_callable(self, callee: Any, expr: ast.CallExpr) -> None:
         if not callable(callee):
-            message = f"`{expr.callee.span.text}` is {_article(callee)} and cannot be called"
+            message = f"`{expr.callee.span.text}` is {described(callee)} and cannot be called"
             raise EvaluationError(Diagnostic("FGC206", message, expr.callee.span))
         if not self._environment.is_safe_callable(callee):
             message = f"the sandbox forbids calling `{expr.callee.span.text}`"
             raise EvaluationError(Diagnostic("FGC207", message, expr.callee.span))
-        result = self._guard(expr.span, lambda: self._context.call(callee, *args, **kwargs), args)
-        self._check_size(result, expr.span)
+
+    def _mapped_result(self, expr: ast.CallExpr, callee: Any, result: Any) -> Any:
+        """The result of a method of a mapped text keeps the origins of its lines."""
         if type(result) is str and isinstance(expr.callee, ast.GetAttr):
             owner = getattr(callee, "__self__", None)
             if isinstance(owner, MappedText):
@@ -180,29 +202,34 @@ class Evaluator:
         """Positional and keyword arguments of a call, a filter or a test."""
         args = [self._value(item, scope) for item in arguments.positional]
         if arguments.star is not None:
-            args += self.defined(arguments.star, scope)
+            star = self.defined(arguments.star, scope)
+            args += self._guard(arguments.star.span, lambda: list(star))
         kwargs: dict[str, Any] = {}
-        for name, item in arguments.keywords:
-            if name in kwargs:
-                raise EvaluationError(Diagnostic("FGC206", f"argument `{name}` is given twice", item.span))
-            kwargs[name] = self._value(item, scope)
+        for keyword in arguments.keywords:
+            if keyword.name in kwargs:
+                message = f"argument `{keyword.name}` is given twice"
+                raise EvaluationError(Diagnostic("FGC206", message, keyword.span))
+            kwargs[keyword.name] = self._value(keyword.value, scope)
         if arguments.double_star is not None:
-            kwargs |= self.defined(arguments.double_star, scope)
+            double_star = self.defined(arguments.double_star, scope)
+            kwargs |= self._guard(arguments.double_star.span, lambda: _named(double_star))
         return args, kwargs
 
     def apply(self, filter: ast.Filter, value: Any, span: Span, scope: Scope) -> Any:
         """The result of a filter, with the origins of its input as far as they can be told."""
-        if filter.name not in self._environment.filters:
-            help = did_you_mean(filter.name, self._environment.filters)
-            raise EvaluationError(Diagnostic("FGC111", f"unknown filter `{filter.name}`", filter.name_span, help=help))
+        function: Callable[..., Any] | None = self._environment.filters.get(filter.name)
+        if function is None:
+            raise EvaluationError(_unknown("filter", filter, self._environment.filters))
         args, kwargs = self.arguments(filter.arguments, scope)
         self._budget.step(span)
-        if filter.name in _WIDENING:
-            self._check_width([*args, *kwargs.values()], filter.span)
+        self._budget.weigh(value, span)
+        if filter_is_too_large(filter.name, value, args, kwargs):
+            raise EvaluationError(_too_large(filter.span))
         result = self._guard(
             filter.name_span,
             lambda: self._environment.call_filter(filter.name, value, args, kwargs, context=self._context),
             [value, *args],
+            partial(self._complain, f"filter `{filter.name}`", function, filter, (len(args), kwargs)),
         )
         self._check_size(result, span)
         if isinstance(value, MappedText) and isinstance(result, str) and not isinstance(result, MappedText):
@@ -211,17 +238,28 @@ class Evaluator:
 
     def _test(self, expr: ast.TestExpr, scope: Scope) -> bool:
         test = expr.test
-        if test.name not in self._environment.tests:
-            help = did_you_mean(test.name, self._environment.tests)
-            raise EvaluationError(Diagnostic("FGC111", f"unknown test `{test.name}`", test.name_span, help=help))
+        function: Any = self._environment.tests.get(test.name)
+        if function is None:
+            raise EvaluationError(_unknown("test", test, self._environment.tests))
         value = self._value(expr.base, scope)
         args, kwargs = self.arguments(test.arguments, scope)
         result = self._guard(
             test.name_span,
             lambda: self._environment.call_test(test.name, value, args, kwargs, context=self._context),
             [value, *args],
+            partial(self._complain, f"test `{test.name}`", function, test, (len(args), kwargs)),
         )
         return bool(result) is not expr.is_negated
+
+    def _complain(
+        self, what: str, function: Callable[..., Any], filter: ast.Filter, given: tuple[int, dict[str, Any]]
+    ) -> Diagnostic | None:
+        """The finding that a filter's arguments do not fit. It is given its value, and perhaps a context, first."""
+        skipped = 1 + (getattr(function, "jinja_pass_arg", None) is not None)
+        found = wrong_arguments(what, function, skipped, filter.arguments, given)
+        if found is not None and found.span == filter.arguments.span:
+            return replace(found, span=filter.name_span)
+        return found
 
     def _unary(self, expr: ast.Unary, scope: Scope) -> Any:
         if expr.operator == "not":
@@ -237,10 +275,14 @@ class Evaluator:
         if expr.operator == "or":
             return left if left else self._value(expr.right, scope)
         right = self.defined(expr.right, scope)
-        self._check_operands(expr, left, right)
+        if operator_is_too_large(expr.operator, left, right):
+            raise EvaluationError(_too_large(expr.span))
+        self._budget.weigh(left, expr.span)
         if expr.operator == "+" and isinstance(left, str) and isinstance(right, str):
             return join((left, right), Origin(expr.span))
-        return self._guard(expr.span, partial(_BINARY[expr.operator], left, right))
+        is_format = expr.operator == "%" and isinstance(left, str)  # then Python's own words are better
+        complain = None if is_format else partial(wrong_operands, expr, left, right)
+        return self._guard(expr.span, partial(_BINARY[expr.operator], left, right), None, complain)
 
     def _compare(self, expr: ast.Compare, scope: Scope) -> Any:
         left = self.defined(expr.first, scope)
@@ -262,85 +304,67 @@ class Evaluator:
 
     # ---- guards
 
-    def _guard(self, span: Span, compute: Callable[[], Any], operands: list[Any] | None = None) -> Any:
-        """Run foreign code; what it raises becomes a finding at `span`, or at the operand that is undefined."""
+    def _guard(
+        self,
+        span: Span,
+        compute: Callable[[], Any],
+        operands: list[Any] | None = None,
+        complain: Callable[[], Diagnostic | None] | None = None,
+    ) -> Any:
+        """Run foreign code; what it raises becomes a finding at `span`, or at the operand that is undefined.
+
+        `complain` may know better why operands or arguments of a wrong type fail.
+        """
         try:
             return compute()
-        except (EvaluationError, BrokenValue):
+        except (EvaluationError, BrokenValue, Fatal):
             raise
         except UndefinedError as error:
-            undefined = next((o for o in operands or [] if isinstance(o, PlacedUndefined) and o.place), None)
-            if undefined is None:
-                raise EvaluationError(Diagnostic("FGC203", str(error), span)) from None
-            raise EvaluationError(undefined_finding(undefined, span)) from None
+            raise EvaluationError(_undefined_operand(error, operands or [], span)) from None
         except SecurityError as error:
-            raise EvaluationError(Diagnostic("FGC207", f"the sandbox forbids this: {error}", span)) from None
-        except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, MemoryError) as error:
-            raise EvaluationError(Diagnostic("FGC206", f"this fails: {_describe(error)}", span)) from None
-        except (TemplateRuntimeError, RecursionError, NotImplementedError) as error:
-            raise EvaluationError(Diagnostic("FGC206", f"this fails: {_describe(error)}", span)) from None
-
-    def _check_operands(self, expr: ast.Binary, left: Any, right: Any) -> None:
-        size = 0
-        if expr.operator == "*":
-            for sequence, count in ((left, right), (right, left)):
-                if isinstance(sequence, (str, list, tuple)) and isinstance(count, int):
-                    size = len(sequence) * max(count, 0)
-            if isinstance(left, int) and isinstance(right, int):
-                size = MAX_VALUE_SIZE * (left.bit_length() + right.bit_length() > MAX_INTEGER_BITS) * 2
-        elif expr.operator == "**" and isinstance(left, int) and isinstance(right, int):
-            size = MAX_VALUE_SIZE * (left.bit_length() * max(right, 0) > MAX_INTEGER_BITS) * 2
-        elif expr.operator == "%" and isinstance(left, str) and any(char.isdigit() for char in left):
-            self._check_width([int(run) for run in _digit_runs(left)], expr.span)
-        if size > MAX_VALUE_SIZE:
-            raise EvaluationError(Diagnostic("FGC208", "the result of this expression is too large", expr.span))
-
-    def _check_width(self, args: list[Any], span: Span) -> None:
-        if any(isinstance(arg, int) and arg > MAX_VALUE_SIZE for arg in args):
-            raise EvaluationError(Diagnostic("FGC208", "the result of this expression is too large", span))
+            raise EvaluationError(_forbidden(str(error), span)) from None
+        except TypeError as error:
+            found = complain() if complain else None
+            raise EvaluationError(found or Diagnostic("FGC206", what_fails(error), span)) from None
+        except OverflowError as error:
+            is_range = str(error).startswith("Range too big")
+            message = "a range has at most 100,000 items" if is_range else what_fails(error)
+            raise EvaluationError(Diagnostic("FGC208" if is_range else "FGC206", message, span)) from None
+        except Exception as error:  # whatever a filter or a method raises is the template's mistake
+            raise EvaluationError(Diagnostic("FGC206", what_fails(error), span)) from None
 
     def _check_size(self, value: Any, span: Span) -> None:
         if isinstance(value, (str, list, tuple, dict)) and len(value) > MAX_VALUE_SIZE:
-            raise EvaluationError(Diagnostic("FGC208", "the result of this expression is too large", span))
+            raise EvaluationError(_too_large(span))
+        self._budget.weigh(value, span)
 
 
-def undefined_finding(value: Undefined, span: Span) -> Diagnostic:
-    """What to say of an undefined value that is used."""
-    if not isinstance(value, PlacedUndefined):
-        return Diagnostic("FGC203", "this value is undefined", span)
-    place = value.place or span
-    if value.hint is not None:
-        return Diagnostic("FGC203", value.hint, place)
-    help = did_you_mean(value.missing_name, value.visible_names)
-    if value.owner is missing:
-        help = help or "give it a value with `set`, or a default: `{{ name | default(...) }}`"
-        return Diagnostic("FGC203", f"`{value.missing_name}` is undefined", place, help=help)
-    message = f"{_article(value.owner)} has no attribute `{value.missing_name}`"
-    return Diagnostic("FGC203", message, place, help=help)
+def _undefined_operand(error: UndefinedError, operands: list[Any], span: Span) -> Diagnostic:
+    undefined = next((o for o in operands if isinstance(o, PlacedUndefined) and o.place), None)
+    if undefined is not None:
+        return undefined_finding(undefined, span)
+    if "unsafe" in str(error):
+        return _forbidden(str(error), span)
+    return Diagnostic("FGC203", str(error), span)
 
 
-def attribute_names(value: Any) -> list[str]:
-    """The names that a template may reach in a value."""
-    if isinstance(value, Mapping):
-        return [str(key) for key in value]
-    attributes = getattr(value, "_Namespace__attrs", None)
-    if attributes is not None:
-        return list(attributes)
-    return [name for name in dir(value) if not name.startswith("_")]
+def _forbidden(reason: str, span: Span) -> Diagnostic:
+    message = f"the sandbox forbids this: {reason.rstrip('.')}"
+    return Diagnostic("FGC207", message, span, help="templates reach no Python internals")
 
 
-def _digit_runs(text: str) -> list[str]:
-    return "".join(char if char.isdigit() else " " for char in text).split()
+def _too_large(span: Span) -> Diagnostic:
+    return Diagnostic("FGC208", "the result of this expression is too large", span)
 
 
-def _describe(error: Exception) -> str:
-    text = str(error)
-    if isinstance(error, KeyError):
-        text = f"no key {text}"
-    return text or type(error).__name__
+def _unknown(what: str, filter: ast.Filter, table: Iterable[str]) -> Diagnostic:
+    help = did_you_mean(filter.name, table)
+    return Diagnostic("FGC111", f"unknown {what} `{filter.name}`", filter.name_span, help=help)
 
 
-def _article(value: Any) -> str:
-    name = "namespace" if type(value).__name__ == "Namespace" else type(value).__name__
-    name = {"MappedText": "text", "str": "text", "NoneType": "none"}.get(name, name)
-    return name if name == "none" else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+def _named(value: Any) -> dict[str, Any]:
+    """What `**value` gives. Raises TypeError if it is no mapping of names."""
+    named = dict(value)
+    if not all(isinstance(name, str) for name in named):
+        raise TypeError("keywords must be texts")
+    return named

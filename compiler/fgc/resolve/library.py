@@ -55,18 +55,27 @@ class Library:
         file = self._files[name]
         return None if file is None else file.main
 
-    def not_found(self, name: str, span: Span) -> Diagnostic:
+    def peek(self, name: str) -> set[str] | None:
+        """The inline templates that loading a file would make known; None if there is no template of that name."""
+        if name in self._inline:
+            return set()
+        if ".." in name.split("/"):
+            return None
+        file = self._files[name] if name in self._files else self._loader.load(name).value
+        return None if file is None else {part.name for part in file.parts}
+
+    def not_found(self, name: str, span: Span, severity: Severity = Severity.ERROR) -> Diagnostic:
         """The finding that there is no template of a name."""
         if ".." in name.split("/"):
             message = f"template name `{name}` leaves the search path"
-            return Diagnostic("FGC213", message, span, help="names are looked up on the search path; `..` is refused")
+            help = "names are looked up on the search path, and `..` is refused"
+            return Diagnostic("FGC213", message, span, severity, help)
         known = [*self._inline, *self._loader.names()]
         searched = ", ".join(self._loader.searchpath) or "nothing"
         suggestion = did_you_mean(name, known)
         help = f"searched: {searched}"
-        return Diagnostic(
-            "FGC201", f"template `{name}` is not found", span, help=f"{suggestion}\n{help}" if suggestion else help
-        )
+        message = f"template `{name}` is not found"
+        return Diagnostic("FGC201", message, span, severity, f"{suggestion}\n{help}" if suggestion else help)
 
     def _warn_twice(self, name: str, span: Span, earlier: Span) -> None:
         help = "names of inline templates are shared by all files of a configuration: rename one"

@@ -1,9 +1,10 @@
 """What templates call by the language's own means: macros, `super`, `self` and imported templates."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from fgc.diagnostics import Diagnostic, did_you_mean
+from fgc.diagnostics import Diagnostic, Related, did_you_mean
+from fgc.resolve.environment import PlacedUndefined
 from fgc.resolve.errors import EvaluationError
 from fgc.resolve.mapped import MappedText
 from fgc.syntax import ast
@@ -33,31 +34,49 @@ class Macro:
     def name(self) -> str:
         return self._name
 
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return tuple(parameter.name for parameter in self._parameters)
+
+    @property
+    def catch_kwargs(self) -> bool:
+        return "kwargs" in self._mentions
+
+    @property
+    def catch_varargs(self) -> bool:
+        return "varargs" in self._mentions
+
+    @property
+    def caller(self) -> bool:
+        return "caller" in self._mentions
+
     def __call__(self, *args: Any, **kwargs: Any) -> MappedText:
         return self._call_at(self._span, list(args), kwargs)
 
     def _call_at(self, span: Span, args: list[Any], kwargs: dict[str, Any]) -> MappedText:
-        names = [parameter.name for parameter in self._parameters]
+        names = self.arguments
         bound: dict[str, Any] = dict(zip(names, args, strict=False))
         extra = args[len(names) :]
-        if extra and "varargs" not in self._mentions:
+        if extra and not self.catch_varargs:
             self._refuse(span, f"takes at most {len(names)} arguments, and {len(args)} are given")
         rest: dict[str, Any] = {}
         for name, value in kwargs.items():
             if name in bound:
                 self._refuse(span, f"gets argument `{name}` twice")
             (bound if name in (*names, "caller") else rest)[name] = value
-        if rest and "kwargs" not in self._mentions:
+        if rest and not self.catch_kwargs:
             unknown = next(iter(rest))
             self._refuse(span, f"has no parameter `{unknown}`", did_you_mean(unknown, names))
-        if "caller" in bound and "caller" not in self._mentions and "caller" not in names:
+        if "caller" in bound and not self.caller and "caller" not in names:
             self._refuse(span, "is called with a body, and never prints `caller()`")
         bound |= {"varargs": tuple(extra), "kwargs": rest}
         missing = tuple(parameter for parameter in self._parameters if parameter.name not in bound)
         return self._run(span, bound, missing)
 
     def _refuse(self, span: Span, message: str, help: str | None = None) -> None:
-        raise EvaluationError(Diagnostic("FGC206", f"macro `{self._name}` {message}", span, help=help))
+        related = (Related(self._span, "the macro is defined here"),)
+        finding = Diagnostic("FGC206", f"macro `{self._name}` {message}", span, help=help, related=related)
+        raise EvaluationError(finding)
 
 
 class BlockReference:
@@ -85,10 +104,11 @@ class BlockReference:
 class SelfReference:
     """`self`: the blocks of the template being rendered, as attributes."""
 
-    __slots__ = ("_find",)
+    __slots__ = ("_find", "_names")
 
-    def __init__(self, find: Callable[[str], BlockReference | None]) -> None:
+    def __init__(self, find: Callable[[str], BlockReference | None], names: Callable[[], list[str]]) -> None:
         self._find = find
+        self._names = names
 
     def __getitem__(self, name: str) -> BlockReference:
         reference = self._find(name)
@@ -97,8 +117,31 @@ class SelfReference:
         return reference
 
 
+def block_names(reference: SelfReference) -> list[str]:
+    """The blocks that `self` has."""
+    return reference._names()
+
+
 class TemplateModule:
-    """An imported template: what it sets at its top level."""
+    """An imported template: what it sets at its top level, as attributes."""
 
     def __init__(self, exports: Mapping[str, Any]) -> None:
         self.__dict__.update(exports)
+
+
+def exports_of(module: TemplateModule) -> Mapping[str, Any]:
+    """What an imported template sets at its top level."""
+    return vars(module)
+
+
+def missing_argument(macro: str, span: Span, parameter: ast.Parameter, at: Span) -> PlacedUndefined:
+    """The value of a parameter that a call at `at` leaves out: an error if it is used."""
+    related = (Related(parameter.span, f"macro `{macro}` has it here, without a default"),)
+    message = f"macro `{macro}` is called without its argument `{parameter.name}`"
+    return PlacedUndefined(name=parameter.name, place=at, finding=Diagnostic("FGC203", message, at, related=related))
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first names of many, for a help line."""
+    ordered = [f"`{name}`" for name in sorted(names)]
+    return ", ".join(ordered[:8]) + (", ..." if len(ordered) > 8 else "")

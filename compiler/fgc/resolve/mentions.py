@@ -1,44 +1,48 @@
-"""Which names statements mention: Jinja2 makes `loop`, `varargs`, `kwargs` and `caller` only where they are used."""
+"""Statements to the nodes in them, and to the names that they mention."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from fgc.syntax import ast
-from fgc.text import Span
+
+_LEAVES = frozenset(("span", "name", "name_span", "attribute_span", "runs", "operator", "is_negated"))
+_NODES = frozenset(kind for kind in vars(ast).values() if isinstance(kind, type) and is_dataclass(kind))
 
 
 def mentioned_names(body: Iterable[ast.Statement]) -> frozenset[str]:
-    """Names that statements read, without those inside blocks, which have a scope of their own."""
-    return frozenset(name.name for statement in body for name in _names(statement))
+    """Names that statements mention, without those inside blocks, which have a scope of their own.
+
+    Jinja2 makes `loop`, `varargs`, `kwargs` and `caller` only where they are mentioned.
+    """
+    return frozenset(node.name for node in walk(body, into_blocks=False) if isinstance(node, ast.Name))
 
 
 def has_scoped_block(body: Iterable[ast.Statement]) -> bool:
     """Whether a scoped block stands anywhere inside."""
-    return any(block.is_scoped for statement in body for block in _blocks(statement))
+    return any(isinstance(node, ast.Block) and node.is_scoped for node in walk(body))
 
 
-def _names(node: Any) -> Iterator[ast.Name]:
-    if isinstance(node, ast.Name):
-        yield node
-    elif not isinstance(node, ast.Block):
-        for child in children(node):
-            yield from _names(child)
+def walk(nodes: Iterable[Any], *, into_blocks: bool = True) -> Iterator[Any]:
+    """Nodes and all that is in them, in written order; nesting may be deeper than Python's stack."""
+    stack = list(nodes)[::-1]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, tuple):
+            stack += node[::-1]
+        elif type(node) in _NODES:
+            yield node
+            if into_blocks or not isinstance(node, ast.Block):
+                stack += children(node)[::-1]
 
 
-def _blocks(node: Any) -> Iterator[ast.Block]:
-    if isinstance(node, ast.Block):
-        yield node
-    for child in children(node):
-        yield from _blocks(child)
+def children(node: Any) -> list[Any]:
+    """The nodes, and tuples of nodes, directly inside a node."""
+    kind: Hashable = type(node)
+    return [getattr(node, name) for name in _child_fields(kind)]
 
 
-def children(node: Any) -> Iterator[Any]:
-    """The nodes directly inside a node of the syntax tree."""
-    if isinstance(node, tuple):
-        yield from node
-    elif is_dataclass(node) and not isinstance(node, (Span, ast.Run)):
-        for field in fields(node):
-            value = getattr(node, field.name)
-            if isinstance(value, tuple) or is_dataclass(value):
-                yield value
+@cache
+def _child_fields(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind) if field.name not in _LEAVES)

@@ -62,12 +62,21 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True)
+class KeywordArgument:
+    """`span` is the place of the name."""
+
+    span: Span
+    name: str
+    value: "Expr"
+
+
+@dataclass(frozen=True, slots=True)
 class Arguments:
     """What stands in the parentheses of a call."""
 
     span: Span
     positional: "tuple[Expr, ...]" = ()
-    keywords: "tuple[tuple[str, Expr], ...]" = ()
+    keywords: tuple[KeywordArgument, ...] = ()
     star: "Expr | None" = None
     double_star: "Expr | None" = None
 

@@ -207,7 +207,7 @@ class NodeBuilder:
         return "positional", parts[0]
 
     def _keyword(self, start: int, end: int, parts: list[Any]) -> tuple[str, Any]:
-        return "keyword", (parts[0].text, parts[1])
+        return "keyword", ast.KeywordArgument(self._of(parts[0]), parts[0].text, parts[1])
 
     def _star(self, start: int, end: int, parts: list[Any]) -> tuple[str, Any]:
         return "star", parts[0]

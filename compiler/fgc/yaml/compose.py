@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
-from fgc.diagnostics import Diagnostic, Outcome, Related, did_you_mean
+from fgc.diagnostics import Diagnostic, Outcome, Related, nearest
 from fgc.text import DeferredExpression, Document, Origin
-from fgc.yaml.messages import syntax_error
+from fgc.yaml.messages import Complaint, syntax_error
 from fgc.yaml.nodes import AliasNode, Composition, Label, MappingNode, Node, ScalarNode, SequenceNode
 
 _PARSER: Any = yaml.CLoader if yaml.__with_libyaml__ else yaml.Loader
@@ -46,6 +46,7 @@ class _Composer:
         self._open: list[_Open] = []
         self._anchored: dict[str, ScalarNode | SequenceNode | MappingNode] = {}
         self._is_too_deep = False
+        self._quoted: tuple[int, int] | None = None  # the last scalar, if it stands in quotes
         self.composition = Composition(None)
         self.diagnostics: list[Diagnostic] = []
 
@@ -58,7 +59,7 @@ class _Composer:
                 at = self._syntax_error(error)
             except yaml.reader.ReaderError as error:
                 at = self._bad_character(error)
-            following = _ROOT_KEY.search(self._document.text, self._line_end(at))
+            following = _ROOT_KEY.search(self._document.text, self._line_end(max(at, self._base)))
             self._finish_open()
             if following is None:
                 return
@@ -116,7 +117,8 @@ class _Composer:
             anchor = target.anchor
             related = (Related(anchor.origin.span, "the anchor is here"),) if anchor else ()
             message = f"alias `*{name}` stands inside its own anchor"
-            self.diagnostics.append(Diagnostic.at(origin, "FGC304", message, related=related))
+            help = "nothing can contain itself; is another anchor meant?"
+            self.diagnostics.append(Diagnostic.at(origin, "FGC304", message, help=help, related=related))
             target = None
         elif target is None and not self._may_be_lost(name):
             self._undefined_alias(name, origin, start)
@@ -128,20 +130,22 @@ class _Composer:
 
     def _undefined_alias(self, name: str, origin: Origin, start: int) -> None:
         related: tuple[Related, ...] = ()
-        help = did_you_mean(name, self._anchored)
+        match = nearest(name, self._anchored)
+        help = f"did you mean `*{match}`?" if match else None
         later = re.search(rf"&{re.escape(name)}(?![^\s,\[\]{{}}])", self._document.text[start:])
         if later:
             place = self._origin(start + later.start() + 1, start + later.end())
             related = (Related(place.span, "the anchor comes later"),)
             help = "an anchor must come before its aliases"
-        elif help:
-            match = self.composition.anchors[help.split("`")[1]]
-            related = (Related(match.origin.span, f"`&{match.text}` is defined here"),)
+        elif match:
+            anchor = self.composition.anchors[match]
+            related = (Related(anchor.origin.span, f"`&{anchor.text}` is defined here"),)
         message = f"alias `*{name}` has no anchor"
         self.diagnostics.append(Diagnostic.at(origin, "FGC302", message, help=help, related=related))
 
     def _scalar(self, event: Any) -> None:
         start, end = self._offset(event.start_mark), self._offset(event.end_mark)
+        self._quoted = (start, end) if event.style in ("'", '"') else None
         tag, anchor = self._tag(event), self._anchor(event)
         content = self._content_start(start, end, event)
         node = ScalarNode(event.value, not event.style, self._origin(content, end), tag, anchor)
@@ -190,7 +194,8 @@ class _Composer:
         if earlier is not None:
             related = (Related(earlier.origin.span, "the first one is here"),)
             message = f"anchor `&{anchor.text}` is defined twice"
-            self.diagnostics.append(Diagnostic.at(anchor.origin, "FGC303", message, related=related))
+            help = "rename one of them, and its aliases"
+            self.diagnostics.append(Diagnostic.at(anchor.origin, "FGC303", message, help=help, related=related))
         self.composition.anchors[anchor.text] = anchor
         self._anchored[anchor.text] = node
 
@@ -243,8 +248,10 @@ class _Composer:
         mark = error.problem_mark or error.context_mark
         at = min(self._offset(mark), len(self._document.text)) if mark else len(self._document.text)
         context_at = self._offset(error.context_mark) if error.context_mark else None
-        self.diagnostics.append(syntax_error(self._document, error, at, context_at))
-        return at
+        complaint = Complaint(error.problem or "", error.context or "", at, context_at, self._quoted)
+        diagnostic, resume = syntax_error(self._document, complaint)
+        self.diagnostics.append(diagnostic)
+        return resume
 
     def _bad_character(self, error: Any) -> int:
         self.composition.has_syntax_error = True

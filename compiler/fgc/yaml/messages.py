@@ -1,5 +1,7 @@
 """libyaml's complaints in words that say what to do, at the author's place."""
 
+import re
+from dataclasses import dataclass
 from typing import Any
 
 from fgc.diagnostics import Diagnostic, Related
@@ -8,58 +10,156 @@ from fgc.text import Document
 _WORDS = {
     "mapping values are not allowed in this context": (
         "a `:` makes this a mapping, and a mapping cannot begin here",
-        "check the indentation of this line and of the one before; put text that holds `: ` in quotes",
+        "put a text that holds `: ` in quotes, or begin the mapping on a line of its own",
     ),
     "did not find expected key": (
         "a key is expected here",
         "this line is indented otherwise than its neighbours, or what is above it is not closed",
     ),
-    "could not find expected ':'": (
-        "a `:` is missing: this key has no value",
-        "put `:` behind the key, or quotes around a text of several lines",
-    ),
     "did not find expected ',' or ']'": ("`,` or `]` is missing", "the list that begins above is not closed"),
     "did not find expected ',' or '}'": ("`,` or `}` is missing", "the mapping that begins above is not closed"),
-    "did not find expected '-' indicator": ("`- ` is missing: the list above goes on here with something else", None),
+    "did not find expected '-' indicator": (
+        "`- ` is missing: the list above goes on here with something else",
+        "write `- ` before it, or indent it otherwise than the list",
+    ),
     "did not find expected node content": ("a value is missing here", None),
-    "did not find expected <document start>": ("the text goes on after the root value has ended", None),
-    "found unexpected end of stream": ("the text ends inside quotes", "close the quotes"),
+    "did not find expected <document start>": (
+        "this belongs to nothing: the targets have ended",
+        "all targets begin in the same column; indent this line as they are",
+    ),
     "found character that cannot start any token": ("this character cannot begin a value", "put the text in quotes"),
     "found unknown escape character": ("unknown escape in a double-quoted text", "use single quotes, or `\\\\`"),
-    "did not find expected alphabetic or numeric character": ("a name is missing behind `&` or `*`", None),
-    "did not find expected whitespace or line break": ("a space is missing behind this tag or anchor", None),
-    "block sequence entries are not allowed in this context": ("a list item cannot begin here", "begin a new line"),
+    "block sequence entries are not allowed in this context": (
+        "a list item cannot begin here",
+        "put it on a line of its own",
+    ),
 }
+_BEGINNINGS = {
+    "while parsing a block mapping": "the mapping begins here",
+    "while parsing a block collection": "the list begins here",
+    "while parsing a flow mapping": "the mapping begins here",
+    "while parsing a flow sequence": "the list begins here",
+}
+_NO_SPACE = re.compile(r"[^\s:#'\"\[\]{}][^\s:#]*(:)[^\s:/]")
+_ALIAS_START = "did not find expected alphabetic or numeric character"
 
 
-def syntax_error(document: Document, error: Any, at: int, context_at: int | None) -> Diagnostic:
-    """The finding of a YAML syntax error: where it shows, and where what it breaks begins."""
-    text = document.text
-    if (at < len(text) and text[at] == "\t") or "tab" in (error.problem or ""):
-        message = "a tab is used for indentation"
-        return Diagnostic.at(document.locate(at, at + 1), "FGC311", message, help="indent with spaces")
-    problem = error.problem or "this is not YAML"
-    message, help = _WORDS.get(problem, (problem, None))
-    if at >= len(text) or text[at] == "\n":
-        at = _last_visible(text, at)
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A syntax error: what libyaml says, where it stopped, where what it was reading begins, the last quoted text."""
+
+    problem: str
+    context: str
+    at: int
+    context_at: int | None
+    quoted: tuple[int, int] | None
+
+
+def syntax_error(document: Document, complaint: Complaint) -> tuple[Diagnostic, int]:
+    """The finding of a YAML syntax error, and the offset behind which reading may go on."""
+    for explain in (_tab, _open_quote, _crowded_tag, _missing_colon, _wrong_indent, _nameless_alias, _unclosed):
+        found = explain(document, complaint)
+        if found is not None:
+            return found
+    return _plain(document, complaint)
+
+
+def _at(document: Document, at: int, message: str, help: str | None, *related: Related, code: str = "FGC301") -> Any:
+    return Diagnostic.at(document.locate(at, at + 1), code, message, help=help, related=related)
+
+
+def _tab(document: Document, complaint: Complaint) -> tuple[Diagnostic, int] | None:
+    text, at = document.text, complaint.at
+    if text[at : at + 1] != "\t" and "tab" not in complaint.problem:
+        return None
+    return _at(document, at, "a tab is used for indentation", "indent with spaces", code="FGC311"), at
+
+
+def _open_quote(document: Document, complaint: Complaint) -> tuple[Diagnostic, int] | None:
+    """A quote without its end swallows lines, up to the next quote or the end of the text."""
+    text, start = document.text, None
+    if complaint.problem == "found unexpected end of stream" and complaint.context_at is not None:
+        start = complaint.context_at
+    elif complaint.quoted is not None:
+        first, last = complaint.quoted
+        follows = text[last : complaint.at].strip() == "" and "\n" not in text[last : complaint.at]
+        start = first if follows and "\n" in text[first:last] else None
+    if start is None:
+        return None
+    return _at(document, start, "this quote is never closed", f"end the text with `{text[start]}`"), start
+
+
+def _crowded_tag(document: Document, complaint: Complaint) -> tuple[Diagnostic, int] | None:
+    text, at = document.text, complaint.at
+    if complaint.problem != "did not find expected whitespace or line break":
+        return None
+    character = text[at : at + 1]
+    if character not in tuple(",[]{}"):
+        return _at(document, at, "a space is missing behind this tag or anchor", None), at
+    help = f"write a space between the tag and `{character}`"
+    return _at(document, at, f"`{character}` is read as part of the tag before it", help, code="FGC312"), at
+
+
+def _missing_colon(document: Document, complaint: Complaint) -> tuple[Diagnostic, int] | None:
+    if complaint.problem != "could not find expected ':'" or complaint.context_at is None:
+        return None
+    text, start = document.text, complaint.context_at
+    end = text.find("\n", start)
+    line = text[start : end if end >= 0 else len(text)]
+    if crowded := _NO_SPACE.match(line):
+        place = start + crowded.start(1)
+        return _at(document, place, "a space is missing behind this `:`", f"write `{crowded[0][:-1]} ...`"), start
+    help = "put `:` behind the key, or quotes around a text of several lines"
+    origin = document.locate(start, start + len(line.rstrip()))
+    return Diagnostic.at(origin, "FGC301", "a `:` is missing: this key has no value", help=help), start
+
+
+def _wrong_indent(document: Document, complaint: Complaint) -> tuple[Diagnostic, int] | None:
+    """A key that is indented more than its neighbours continues the value before it, until its colon shows."""
+    if complaint.problem != "mapping values are not allowed in this context":
+        return None
+    text, at = document.text, complaint.at
+    start = text.rfind("\n", 0, at) + 1
+    key = text[start:at]
+    if not key.strip() or ": " in key or key.strip()[0] in "-[{\"'" or start == 0:
+        return None
+    place = start + len(key) - len(key.lstrip())
+    help = "indent it as the keys beside it; under a value that is no mapping there are no keys"
+    return _at(document, place, "this key is indented otherwise than its neighbours", help), at
+
+
+def _nameless_alias(document: Document, complaint: Complaint) -> tuple[Diagnostic, int] | None:
+    if complaint.problem != _ALIAS_START or complaint.context_at is None:
+        return None
+    start = complaint.context_at
+    mark = document.text[start : start + 1]
+    help = "to write the character, put it in quotes"
+    return _at(document, start, f"a name is missing behind `{mark}`", help), complaint.at
+
+
+def _unclosed(document: Document, complaint: Complaint) -> tuple[Diagnostic, int] | None:
+    """A flow collection that runs into a later line shows that its end is missing."""
+    text, start, at = document.text, complaint.context_at, _visible(document.text, complaint.at)
+    is_flow = complaint.problem.startswith(("did not find expected ',' or", "expected ',' or"))
+    if not is_flow or start is None or "\n" not in text[start:at]:
+        return None
+    line = text.rfind("\n", 0, at) + 1
+    first = line + len(text[line:]) - len(text[line:].lstrip())
+    closing = {"[": "]", "{": "}"}.get(text[start], "")
+    related = Related(document.locate(first, first + 1).span, "this is read as part of it")
+    return _at(document, start, f"`{text[start]}` is never closed", f"close it with `{closing}`", related), at
+
+
+def _plain(document: Document, complaint: Complaint) -> tuple[Diagnostic, int]:
+    message, help = _WORDS.get(complaint.problem, (complaint.problem or "this is not YAML", None))
+    at, start = _visible(document.text, complaint.at), complaint.context_at
     related = []
-    if context_at is not None and _is_unclosed(document, problem, context_at, at):
-        context_at, at = at, context_at
-        message = f"`{text[at]}` is never closed"
-        help = None
-        error.context = "this is read as part of it"
-    if context_at is not None and context_at != at and context_at < len(text):
-        origin = document.locate(context_at, context_at + 1)
-        related.append(Related(origin.span, error.context or "it begins here"))
-    return Diagnostic.at(document.locate(at, at + 1), "FGC301", message, help=help, related=related)
+    beginning = _BEGINNINGS.get(complaint.context)
+    if start is not None and start != at and start < len(document.text) and beginning:
+        related.append(Related(document.locate(start, start + 1).span, beginning))
+    return _at(document, at, message, help, *related), at
 
 
-def _is_unclosed(document: Document, problem: str, opening: int, at: int) -> bool:
-    """Whether a flow collection runs into a later line, which shows that its end is missing."""
-    is_flow = problem.startswith(("did not find expected ',' or", "expected ',' or"))
-    return is_flow and "\n" in document.text[opening:at]
-
-
-def _last_visible(text: str, at: int) -> int:
-    """The last character before `at` that is no white space: the end of a text shows nothing."""
-    return max(len(text[:at].rstrip()) - 1, 0)
+def _visible(text: str, at: int) -> int:
+    """The place itself, or the last character before it that is no white space: ends of lines show nothing."""
+    return at if at < len(text) and text[at] != "\n" else max(len(text[:at].rstrip()) - 1, 0)

@@ -1,0 +1,65 @@
+"""Values to the names and attributes that a target sets."""
+
+from typing import Any
+
+from jinja2.utils import Namespace
+
+from fgc.diagnostics import Diagnostic, did_you_mean
+from fgc.resolve.errors import Broken, EvaluationError
+from fgc.resolve.scope import Scope, absent
+from fgc.syntax import ast
+
+
+def assign(target: ast.Target, value: Any, scope: Scope) -> None:
+    """Set what a target names. Raises EvaluationError."""
+    if isinstance(target, ast.Name):
+        scope.set(target.name, value)
+    elif isinstance(target, ast.NamespaceTarget):
+        _assign_attribute(target, value, scope)
+    elif isinstance(value, Broken):
+        for item in target.items:
+            assign(item, value, scope)
+    else:
+        for item, part in zip(target.items, _unpack(target, value), strict=True):
+            assign(item, part, scope)
+
+
+def break_targets(statement: ast.Statement, scope: Scope) -> None:
+    """What a failed statement should have set is broken, not undefined: one mistake, one finding."""
+    if isinstance(statement, (ast.Set, ast.SetBlock)):
+        assign(statement.target, Broken(), scope)
+    elif isinstance(statement, ast.Import):
+        scope.set(statement.name, Broken())
+    elif isinstance(statement, ast.FromImport):
+        for name in statement.names:
+            scope.set(name.alias, Broken())
+
+
+def _assign_attribute(target: ast.NamespaceTarget, value: Any, scope: Scope) -> None:
+    namespace = scope.get(target.namespace)
+    if isinstance(namespace, Namespace):
+        namespace[target.attribute] = value
+    elif not isinstance(value, Broken) and not isinstance(namespace, Broken):
+        raise EvaluationError(_no_namespace(target, namespace, scope))
+
+
+def _no_namespace(target: ast.NamespaceTarget, value: Any, scope: Scope) -> Diagnostic:
+    if value is not absent:
+        message = f"`{target.namespace}` is no namespace: only attributes of a namespace can be set"
+        help = f"make it one: `set {target.namespace} = namespace(...)`"
+        return Diagnostic("FGC206", message, target.span, help=help)
+    known = [name for name, value in scope.visible().items() if isinstance(value, Namespace)]
+    help = did_you_mean(target.namespace, known) or f"make it first: `set {target.namespace} = namespace()`"
+    return Diagnostic("FGC203", f"`{target.namespace}` is undefined", target.span, help=help)
+
+
+def _unpack(target: ast.TargetTuple, value: Any) -> list[Any]:
+    try:
+        parts = list(value)
+    except TypeError:
+        message = f"this needs {len(target.items)} values, and {value!r:.60} is no list"
+        raise EvaluationError(Diagnostic("FGC206", message, target.span)) from None
+    if len(parts) != len(target.items):
+        message = f"this needs {len(target.items)} values, and {len(parts)} are given"
+        raise EvaluationError(Diagnostic("FGC206", message, target.span))
+    return parts

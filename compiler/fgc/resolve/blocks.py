@@ -1,0 +1,82 @@
+"""Blocks to text: the youngest definition, with `super` and `self` for the others."""
+
+from typing import Any
+
+from fgc.diagnostics import Diagnostic, Related
+from fgc.resolve.environment import PlacedUndefined
+from fgc.resolve.errors import EvaluationError
+from fgc.resolve.frames import Frame, Machine, Sink
+from fgc.resolve.macros import BlockReference, SelfReference
+from fgc.resolve.mapped import MappedText, filtered
+from fgc.resolve.scope import BlockDefinition, Scope
+from fgc.syntax import ast
+from fgc.text import Span
+
+
+class Blocks:
+    """Renders the blocks of one configuration."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def run(self, statement: ast.Block, frame: Frame) -> None:
+        """Place a block where its oldest definition stands."""
+        if not frame.sink.is_open:
+            return  # a child's block is placed by its ancestor
+        context = frame.run.context
+        definitions = context.blocks[statement.name]
+        if statement.is_required and len(definitions) <= 1:
+            message = f"block `{statement.name}` is required, and no template fills it"
+            help = f"extend `{definitions[0].template.name}`, and give it a block `{statement.name}`"
+            raise EvaluationError(Diagnostic("FGC205", message, statement.name_span, help=help))
+        parent = frame.scope if statement.is_scoped else None
+        text = self._render(statement.name, 0, parent, frame, statement.name_span)
+        if text and (statement.is_trimmed or definitions[0].block.is_trimmed):
+            text = _trim(text)
+        self._machine.write(text.pieces, frame)
+
+    def _render(self, name: str, depth: int, parent: Scope | None, frame: Frame, at: Span) -> MappedText:
+        context = frame.run.context
+        definition: BlockDefinition = context.blocks[name][depth]
+        scope = Scope(context, parent)
+        scope.names["self"] = self._self(frame)
+        if depth + 1 < len(context.blocks[name]):
+            scope.names["super"] = self._reference(name, depth + 1, parent, frame)
+        else:
+            scope.names["super"] = PlacedUndefined(name="super", finding=_no_super(definition.block))
+        self._machine.budget.enter(at)
+        inner = Frame(frame.run, scope, Sink(), frame.via, name)
+        self._machine.body(definition.block.body, inner)
+        self._machine.budget.leave()
+        return MappedText(inner.sink.pieces)
+
+    def _reference(self, name: str, depth: int, parent: Scope | None, frame: Frame) -> BlockReference:
+        definitions = frame.run.context.blocks[name]
+
+        def render(depth: int, span: Span) -> MappedText:
+            if depth >= len(definitions):
+                related = (Related(definitions[-1].block.name_span, "the oldest one is here"),)
+                message = f"block `{name}` has no further parent"
+                raise EvaluationError(Diagnostic("FGC209", message, span, related=related))
+            return self._render(name, depth, parent, frame, span)
+
+        return BlockReference(render, depth)
+
+    def _self(self, frame: Frame) -> SelfReference:
+        blocks = frame.run.context.blocks
+
+        def find(name: str) -> Any:
+            return self._reference(name, 0, None, frame) if name in blocks else None
+
+        return SelfReference(find, lambda: list(blocks))
+
+
+def _no_super(block: ast.Block) -> Diagnostic:
+    message = f"there is no `super()` here: no ancestor has a block `{block.name}`"
+    related = (Related(block.name_span, "the block begins here"),)
+    return Diagnostic("FGC209", message, block.name_span, help="remove the `super()`", related=related)
+
+
+def _trim(text: MappedText) -> MappedText:
+    trimmed = filtered("trim", text, str(text).strip(), text.pieces[0].origin)
+    return trimmed if isinstance(trimmed, MappedText) else MappedText(())

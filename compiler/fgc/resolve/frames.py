@@ -1,0 +1,78 @@
+"""Where a statement runs: the text that it adds to, the names that it sees, and the way that led there."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fgc.diagnostics import Diagnostic
+from fgc.resolve.bounds import Budget
+from fgc.resolve.expressions import Evaluator
+from fgc.resolve.mapped import MappedText
+from fgc.resolve.scope import Context, Scope
+from fgc.syntax import ast
+from fgc.text import Origin, Piece, Span
+
+
+@dataclass(slots=True)
+class Sink:
+    """Where text goes. A child template's own text is dropped once it has named its parent.
+
+    `unended` is an include whose last line has no line end yet: text that follows is glued to it.
+    """
+
+    pieces: list[Piece] = field(default_factory=list)
+    is_open: bool = True
+    unended: ast.Include | None = None
+
+    def add(self, pieces: Iterable[Piece]) -> tuple[ast.Include, Piece] | None:
+        """Append text; returns the include that it is glued to, and the piece that is."""
+        found = None
+        for piece in pieces:
+            if not piece.text:
+                continue
+            if self.unended is not None:
+                found = None if piece.text.startswith("\n") else (self.unended, piece)
+                self.unended = None
+            self.pieces.append(piece)
+        return found
+
+
+@dataclass(slots=True)
+class Run:
+    """One template being run: its parent once `extends` has named it."""
+
+    context: Context
+    parent: ast.Template | None = None
+    extends_span: Span | None = None
+    is_broken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a statement needs to know of where it runs."""
+
+    run: Run
+    scope: Scope
+    sink: Sink
+    via: tuple[Span, ...] = ()
+    block: str | None = None
+
+    def origin(self, span: Span) -> Origin:
+        return Origin(span, self.via, self.block)
+
+
+class Machine(Protocol):
+    """What runs statements, as seen by those who know one kind of them."""
+
+    @property
+    def budget(self) -> Budget: ...
+    @property
+    def evaluator(self) -> Evaluator: ...
+    @property
+    def via(self) -> tuple[Span, ...]:
+        """How the statement that is running was reached, innermost first."""
+
+    def body(self, body: Iterable[ast.Statement], frame: Frame) -> None: ...
+    def capture(self, body: Iterable[ast.Statement], frame: Frame) -> MappedText: ...
+    def write(self, pieces: Iterable[Piece], frame: Frame) -> None: ...
+    def report(self, diagnostic: Diagnostic) -> None: ...

@@ -1,0 +1,70 @@
+"""Blocks of a chain of templates to findings: a child's block that no ancestor has overrides nothing."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from fgc.diagnostics import Diagnostic, Related, nearest
+from fgc.resolve.macros import listed
+from fgc.resolve.scope import Context
+from fgc.syntax import ast
+
+
+def check_overrides(context: Context, included: Iterable[ast.Template]) -> Iterator[Diagnostic]:
+    """FGC204, for every block of a child that stands in no other of its blocks.
+
+    `included`: the templates that were included on the way, whose blocks are their own.
+    """
+    elsewhere = {name: (block, template) for template in included for name, block in template.blocks.items()}
+    for number, template in enumerate(context.chain[:-1]):
+        ancestors = context.chain[number + 1 :]
+        known = {name: block for ancestor in reversed(ancestors) for name, block in ancestor.blocks.items()}
+        for block in _outer_blocks(template.body):
+            if block.name not in known:
+                yield _overrides_nothing(block, known, elsewhere)
+
+
+def _outer_blocks(body: Iterable[ast.Statement]) -> Iterator[ast.Block]:
+    """Blocks that stand in no other block."""
+    for statement in body:
+        match statement:
+            case ast.Block():
+                yield statement
+            case ast.If():
+                for _, branch in statement.branches:
+                    yield from _outer_blocks(branch)
+                yield from _outer_blocks(statement.otherwise)
+            case ast.For() | ast.With() | ast.FilterBlock() | ast.SetBlock() | ast.Autoescape() | ast.CallBlock():
+                yield from _outer_blocks(statement.body)
+            case _:
+                pass
+
+
+def _overrides_nothing(
+    block: ast.Block, known: Mapping[str, ast.Block], elsewhere: Mapping[str, tuple[ast.Block, ast.Template]]
+) -> Diagnostic:
+    message = f"block `{block.name}` overrides nothing"
+    match = nearest(block.name, known)
+    related: tuple[Related, ...] = ()
+    if block.name in elsewhere and elsewhere[block.name][0] is not block:
+        owner_block, owner = elsewhere[block.name]
+        related = (Related(owner_block.name_span, f"`{block.name}` is a block of this included template"),)
+        help = _through_inline_template(block.name, owner.name)
+    elif match is not None:
+        related = (Related(known[match].name_span, f"`{match}` is defined here"),)
+        help = f"did you mean `{match}`?"
+    else:
+        help = _unknown(block, known)
+    return Diagnostic("FGC204", message, block.name_span, help=help, related=related)
+
+
+def _through_inline_template(name: str, owner: str) -> str:
+    return (
+        f"`{name}` belongs to `{owner}`, which is included and not extended. Include an inline template instead, "
+        f'that extends it:\n#---- my_{name} ----\n-- extends "{owner}"\n[{name}]'
+    )
+
+
+def _unknown(block: ast.Block, known: Mapping[str, ast.Block]) -> str:
+    blocks = f"the ancestors have {listed(known)}" if known else "the ancestors have no blocks"
+    is_header = block.span.source.text[block.name_span.start - 1 : block.name_span.start] == "["
+    as_list = f"; to write a YAML list, put it behind a key, or write `- {block.name}`" if is_header else ""
+    return blocks + as_list
