@@ -76,6 +76,7 @@ class Trainer:
         self.state = TrainerState(seed=args.seed, num_train_examples=length_of(train_dataset))
         self._loss_of_batch = LossOfBatch(self.model, self.world.device, bf16=args.bf16)
         self._saved_step: int | None = None  # of the newest checkpoint of this run
+        self._evaluated_step: int | None = None  # of the newest evaluation
         self._stale_after_step: int | None = -1  # later checkpoints are an earlier run's; None: they have been moved
 
     @property
@@ -243,8 +244,10 @@ class Trainer:
         return strategy == "epoch" and window.ends_epoch
 
     def _end(self, session: "_Session") -> dict[str, float]:
-        """A last checkpoint, unless the last step has one; what is not logged yet; the totals of this session."""
+        """A last evaluation and checkpoint, unless the last step has them; what is not logged yet; the totals."""
         session.meter.settle()
+        if self.args.eval_strategy != "no" and self._evaluated_step != self.state.global_step:
+            self._evaluate_in_training(session)
         if self.args.save_strategy != "no" and self._saved_step != self.state.global_step:
             self._save_checkpoint(session)  # before the log, which a longer run would not write here
         if self.state.unlogged_tokens and self.args.logging_strategy != "no":
@@ -272,6 +275,7 @@ class Trainer:
         self._dispatch(lambda callback: callback.on_log(run, record))
 
     def _evaluate_in_training(self, session: "_Session") -> None:
+        self._evaluated_step = self.state.global_step
         with session.meter.paused():
             metrics = self.evaluate()
             self._log(session.run, metrics)
