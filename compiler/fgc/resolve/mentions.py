@@ -1,14 +1,17 @@
 """Statements to the nodes in them, and to the names that they mention."""
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
-from functools import cache
 from typing import Any
 
 from fgc.syntax import ast
 
 _LEAVES = frozenset(("span", "name", "name_span", "attribute_span", "runs", "operator", "is_negated"))
-_NODES = frozenset(kind for kind in vars(ast).values() if isinstance(kind, type) and is_dataclass(kind))
+_CHILD_FIELDS = {
+    kind: tuple(field.name for field in fields(kind) if field.name not in _LEAVES)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and is_dataclass(kind)
+}
 
 
 def mentioned_names(body: Iterable[ast.Statement]) -> frozenset[str]:
@@ -31,7 +34,7 @@ def walk(nodes: Iterable[Any], *, into_blocks: bool = True) -> Iterator[Any]:
         node = stack.pop()
         if isinstance(node, tuple):
             stack += node[::-1]
-        elif type(node) in _NODES:
+        elif type(node) in _CHILD_FIELDS:
             yield node
             if into_blocks or not isinstance(node, ast.Block):
                 stack += children(node)[::-1]
@@ -39,10 +42,4 @@ def walk(nodes: Iterable[Any], *, into_blocks: bool = True) -> Iterator[Any]:
 
 def children(node: Any) -> list[Any]:
     """The nodes, and tuples of nodes, directly inside a node."""
-    kind: Hashable = type(node)
-    return [getattr(node, name) for name in _child_fields(kind)]
-
-
-@cache
-def _child_fields(kind: Any) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind) if field.name not in _LEAVES)
+    return [getattr(node, name) for name in _CHILD_FIELDS[type(node)]]
