@@ -22,7 +22,7 @@ from fgc.emit.expression import (
     TupleDisplay,
 )
 from fgc.emit.imports import Imports
-from fgc.emit.inline import reads_better_named
+from fgc.emit.inline import is_step, reads_better_named
 from fgc.emit.literal import is_text, literal, non_finite
 from fgc.emit.measure import has_effect
 from fgc.emit.names import Names, name_of_result
@@ -76,7 +76,7 @@ class Construction:
             mark = scope.mark()
             known = None if given is None else given.get(position)
             value: Expression = known if known is not None else (yield self.value(node, scope))
-            if reads_better_named(value):
+            if reads_better_named(value) or (node in self.graph.named and is_step(value)):
                 value = self.assign(value, node, scope, wishes[position] if wishes else None)
             if scope.acted_since(mark):
                 self._settle(values, nodes, wishes, mark, scope)
@@ -85,20 +85,22 @@ class Construction:
 
     def assign(self, value: Expression, node: NodeId, scope: Scope, wish: str | None = None) -> Name:
         """Give an expression a name; a lambda becomes a function."""
-        name = self.names.fresh(self.wish(node, wish))
+        name = self.names.fresh(*self.wishes(node, wish))
         scope.statements.append(_statement(name, value, node))
         return Name(name)
 
     def wish(self, node: NodeId, keyword: str | None = None) -> str:
         """What an author would call the value of a node."""
+        return self.wishes(node, keyword)[0]
+
+    def wishes(self, node: NodeId, keyword: str | None = None) -> list[str]:
+        """Names for the value of a node: the author's, the keyword it is given to, what the callee makes."""
         value = self.graph[node]
-        given = value.name if isinstance(value, Call) else None
-        wish = given or self.graph.hints.get(node) or keyword
-        if wish:
-            return wish
+        found = [self.graph.hints.get(node), keyword]
         if isinstance(value, Call):
-            return name_of_result(value.callee.attribute.rpartition(".")[2])
-        return "text" if isinstance(value, Literal | Deferred) else "value"
+            found = [value.name, *found, name_of_result(value.callee.attribute.rpartition(".")[2])]
+        given = [wish for wish in found if wish]
+        return given or ["text" if isinstance(value, Literal | Deferred) else "value"]
 
     def scalar(self, value: Scalar, node: NodeId | None = None) -> Expression:
         """A literal, non-finite floats included; a text of several lines becomes a constant of the module."""
@@ -178,7 +180,7 @@ class Construction:
         settled = []
         for position, value in enumerate(values):
             if has_effect(value):
-                name = self.names.fresh(self.wish(nodes[position], wishes[position] if wishes else None))
+                name = self.names.fresh(*self.wishes(nodes[position], wishes[position] if wishes else None))
                 settled.append(_statement(name, value, nodes[position]))
                 values[position] = Name(name)
         scope.statements[mark:mark] = settled

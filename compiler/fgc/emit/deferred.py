@@ -3,12 +3,14 @@
 What has one value for the whole run (the clock, the project's folder) becomes a constant of the module.
 """
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from fgc.emit.expression import Argument, Binary, Constant, Expression, Formatted, Invoke, Name, parts
 from fgc.emit.imports import Imports
 from fgc.emit.literal import string
-from fgc.ir import Deferred, NodeId
+from fgc.emit.names import Names
+from fgc.ir import Deferred, Graph, NodeId
 from fgc.text import DeferredCall, DeferredExpression, DeferredName
 
 _PATHS = {
@@ -34,6 +36,7 @@ _HOME_FOLDERS = {
     "site_config_dir": "/etc/xdg",
 }
 CONSTANTS = ("PROJECT_DIR", "WORKSPACE_ROOT", *(name for name, _, _ in _CLOCKS.values()))
+_NAMED = frozenset({*_PATHS, "concat"})  # what deserves a constant of its own when it is needed twice
 
 
 class DeferredTexts:
@@ -44,11 +47,27 @@ class DeferredTexts:
         self._workspace_root = workspace_root
         self._pinned = pinned
         self._constants: dict[str, Expression] = {}
+        self._shared: dict[DeferredCall, str] = {}
 
     @property
     def constants(self) -> list[tuple[str, Expression]]:
         """The module's constants, each after those it mentions."""
-        return [(name, self._constants[name]) for name in CONSTANTS if name in self._constants]
+        return list(self._constants.items())
+
+    def share(self, graph: Graph, order: Iterable[NodeId], names: Names) -> None:
+        """Name what several texts have in common, after the key of a text that is just this."""
+        counts: Counter[DeferredCall] = Counter()
+        hints: dict[DeferredCall, str] = {}
+        for node_id in order:
+            node = graph[node_id]
+            if isinstance(node, Deferred):
+                counts.update(_calls(node.parts))
+                match node.parts:
+                    case (DeferredCall() as whole,):
+                        hints.setdefault(whole, graph.hints.get(node_id, "path"))
+        for call, count in counts.items():
+            if count > 1:
+                self._shared[call] = names.fresh_constant(hints.get(call, "path"))
 
     def text(self, node: Deferred, node_id: NodeId) -> Expression:
         """The expression of a text with deferred parts."""
@@ -73,6 +92,20 @@ class DeferredTexts:
         match expression:
             case DeferredName(name):
                 return self._name(name)
+            case DeferredCall() if expression in self._shared:
+                return self._common(expression)
+            case _:
+                return self._computed(expression)
+
+    def _common(self, call: DeferredCall) -> Name:
+        name = self._shared[call]
+        if name not in self._constants:
+            value = self._computed(call)
+            self._constants[name] = value
+        return Name(name)
+
+    def _computed(self, call: DeferredCall) -> Expression:
+        match call:
             case DeferredCall("concat", arguments):
                 return self._joined(arguments, None)
             case DeferredCall(function, ()) if function in _CLOCKS:
@@ -133,8 +166,17 @@ class DeferredTexts:
     def _constant(self, constant: str, name: str, make: Callable[[], Expression]) -> Name:
         if constant not in self._constants:
             pinned = self._pinned.get(name)
-            self._constants[constant] = make() if pinned is None else string(pinned)
+            value = make() if pinned is None else string(pinned)
+            self._constants[constant] = value
         return Name(constant)
+
+
+def _calls(pieces: Iterable[str | DeferredExpression]) -> Iterator[DeferredCall]:
+    """Every path and joined text in an expression."""
+    for piece in pieces:
+        if isinstance(piece, DeferredCall) and piece.function in _NAMED:
+            yield piece
+            yield from _calls(piece.arguments)
 
 
 def _fits_in_braces(expression: Expression) -> bool:

@@ -29,6 +29,17 @@ def reads_better_named(value: Expression) -> bool:
             return width(value) > _CALL_WIDTH
 
 
+def is_step(value: Expression) -> bool:
+    """Whether what the author gave a name is a step of its own: a call with arguments, or a list of calls."""
+    match value:
+        case Invoke():
+            return bool(value.arguments)
+        case ListDisplay() | TupleDisplay() | DictDisplay():
+            return not is_plain_data(value)
+        case _:
+            return False
+
+
 def reads_better_shared(value: Expression) -> bool:
     """Whether something that is needed in several places is written once, as a variable or a function."""
     return width(value) > _REPEAT_WIDTH or depth(value) > _MAX_CALL_DEPTH

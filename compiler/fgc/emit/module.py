@@ -9,7 +9,7 @@ import black
 import libcst as cst
 
 from fgc.emit import syntax
-from fgc.emit.expression import Assign, Define, Evaluate, Expression, Invoke, Name
+from fgc.emit.expression import Assign, Constant, Define, Evaluate, Expression, Invoke, Name
 from fgc.emit.imports import Import
 from fgc.ir import NodeId
 
@@ -43,13 +43,19 @@ def render(module: ModuleParts, *, is_formatted: bool = True) -> tuple[str, ast.
 def _body(module: ModuleParts) -> list[cst.BaseStatement]:
     body: list[cst.BaseStatement] = [_docstring(module.docstring)]
     body += _imports(module.imports)
-    body += [syntax.statement(Assign(name, value)) for name, value in module.constants]
+    body += [_constant(name, value) for name, value in module.constants]
     body += [_function(function, module.sections) for function in module.functions]
     if module.entry is not None:
         call = syntax.statement(Evaluate(Invoke(Name(module.entry), ())))
         test = cst.Comparison(cst.Name("__name__"), [cst.ComparisonTarget(cst.Equal(), cst.SimpleString('"__main__"'))])
         body.append(cst.If(test, cst.IndentedBlock([call])))
     return body
+
+
+def _constant(name: str, value: Expression) -> cst.BaseStatement:
+    node = syntax.statement(Assign(name, value))
+    is_text = isinstance(value, Constant) and value.text.startswith('"""')
+    return node.with_changes(leading_lines=[cst.EmptyLine()]) if is_text else node
 
 
 def _docstring(text: str) -> cst.SimpleStatementLine:

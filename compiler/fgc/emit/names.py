@@ -23,9 +23,12 @@ class Names:
     def is_free(self, name: str) -> bool:
         return name not in self._taken and name not in _BUILTINS and name not in _UNREADABLE and is_identifier(name)
 
-    def fresh(self, wish: str) -> str:
-        """The wished name, or the nearest free one."""
-        return self._nearest(identifier(wish))
+    def fresh(self, *wishes: str) -> str:
+        """The first wished name that is free, or the nearest to the first."""
+        for name in map(identifier, wishes):
+            if self.is_free(name):
+                return self.reserve(name)
+        return self._nearest(identifier(wishes[0]))
 
     def fresh_constant(self, wish: str) -> str:
         """A free name in capitals."""

@@ -44,7 +44,7 @@ def _late(construction: "Construction", call: Call, node: NodeId, scope: Scope) 
     invoke = Invoke(function, (*written, Argument(Name("args"), star="*"), Argument(keywords, star="**")), node)
     if not body.statements:
         return Lambda(("*args", "**kwargs"), invoke, node)
-    name = construction.names.fresh(construction.wish(node))
+    name = construction.names.fresh(*construction.wishes(node))
     own = tuple(
         value.text for value in fixed.values() if isinstance(value, Name) and scope.is_per_call_name(value.text)
     )

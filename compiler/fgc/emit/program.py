@@ -151,6 +151,8 @@ class _Emitter:
             node.callee for node_id in self.sharing.document_order if isinstance(node := self.graph[node_id], Call)
         )
 
+        self.texts.share(self.graph, self.sharing.document_order, self.names)
+
     def _script(self, construction: Construction, scope: Scope) -> Steps[Statement]:
         root = self.sharing.roots[0]
         value = yield construction.value(root, scope)

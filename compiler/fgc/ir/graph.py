@@ -15,13 +15,15 @@ class Graph:
     """Nodes and targets.
 
     `hints` names nodes as their authors did (anchor, `@name` or key): what a generated variable may be called.
-    `target_origins` holds the place of each target's key.
+    `named` are those that they named on purpose: anchors, `@names` and targets. `target_origins` holds the place of
+    each target's key.
     """
 
     nodes: Mapping[NodeId, Node]
     targets: Mapping[str, NodeId]
     hints: Mapping[NodeId, str] = field(default_factory=dict)
     target_origins: Mapping[str, Origin] = field(default_factory=dict)
+    named: frozenset[NodeId] = frozenset()
 
     def __getitem__(self, node: NodeId) -> Node:
         return self.nodes[node]
@@ -33,6 +35,7 @@ class GraphBuilder:
     def __init__(self) -> None:
         self.nodes: dict[NodeId, Node] = {}
         self.hints: dict[NodeId, str] = {}
+        self.named: set[NodeId] = set()
 
     def reserve(self) -> NodeId:
         """An id whose node follows later: children come after their parent in the numbering that tools show."""
@@ -48,7 +51,8 @@ class GraphBuilder:
         return self.put(self.reserve(), value)
 
     def finish(self, targets: Mapping[str, NodeId], target_origins: Mapping[str, Origin] | None = None) -> Graph:
-        return Graph(self.nodes, dict(targets), self.hints, dict(target_origins or {}))
+        named = frozenset((*self.named, *targets.values()))
+        return Graph(self.nodes, dict(targets), self.hints, dict(target_origins or {}), named)
 
 
 def children(node: Node) -> tuple[NodeId, ...]:

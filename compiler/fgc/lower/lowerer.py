@@ -108,6 +108,8 @@ class _Lowerer:
         place = self._builder.reserve()
         self._done[id(target)] = place
         self._fill(place, target)
+        if target.anchor is not None:
+            self._builder.named.add(place)
         name = target.anchor.text if target.anchor else hint
         if name is not None:
             self._builder.hints.setdefault(place, name)
@@ -215,6 +217,7 @@ class _Lowerer:
         if tag.name is None:
             return
         self._builder.hints[place] = tag.name
+        self._builder.named.add(place)
         origin = _within(label, tag.name_start, len(tag.name))
         earlier = self._names.setdefault(tag.name, Label(tag.name, origin))
         if earlier.origin is not origin:

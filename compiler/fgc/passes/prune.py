@@ -1,5 +1,7 @@
 """Nodes that no target needs, removed."""
 
+from dataclasses import replace
+
 from fgc.ir import Graph, reachable
 
 
@@ -8,4 +10,4 @@ def prune(graph: Graph) -> Graph:
     needed = set(reachable(graph, graph.targets.values()))
     nodes = {node: value for node, value in graph.nodes.items() if node in needed}
     hints = {node: hint for node, hint in graph.hints.items() if node in needed}
-    return Graph(nodes, graph.targets, hints, graph.target_origins)
+    return replace(graph, nodes=nodes, hints=hints)

@@ -1,7 +1,7 @@
 """A `!meta:fgc:model_package` node to the files of the model's package, and to the call that constructs the model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fgc.diagnostics import Diagnostic, Outcome, Related
 from fgc.emit.model.components import Definition, Reader
@@ -104,4 +104,4 @@ def _expanded(graph: Graph, node: NodeId, names: ModelNames, runtime: Sequence[C
     model = Call(constructed(names.causal_lm_class), CallKind.SINGLETON, (config_id,), (), call.origin, call.name)
     nodes = {**graph.nodes, node: model, config_id: config}
     hints = {config_id: "model_config", **graph.hints}
-    return Graph(nodes, graph.targets, hints, graph.target_origins)
+    return replace(graph, nodes=nodes, hints=hints)
