@@ -1,1 +1,22 @@
-"""A path into a configuration to what set it, what it overrode, and what fed it."""
+"""A path into a configuration to what set it, what that overrode, and what fed it.
+
+Knows nothing of files: templates come through a loader.
+"""
+
+from fgc.explain.explanation import Explanation, explain
+from fgc.explain.feeds import Feed
+from fgc.explain.inheritance import Link
+from fgc.explain.overrides import Override
+from fgc.explain.paths import UnknownPath
+from fgc.explain.show import explanation_to_json, explanation_to_text
+
+__all__ = [
+    "Explanation",
+    "Feed",
+    "Link",
+    "Override",
+    "UnknownPath",
+    "explain",
+    "explanation_to_json",
+    "explanation_to_text",
+]

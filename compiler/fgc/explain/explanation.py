@@ -1,0 +1,126 @@
+"""A path into a configuration to its explanation: the configuration is resolved once more, and watched."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fgc.diagnostics import Outcome
+from fgc.explain.feeds import Feed, FeedFinder
+from fgc.explain.inheritance import Inheritance, Link
+from fgc.explain.instrument import instrument
+from fgc.explain.overrides import Override, overrides_of
+from fgc.explain.pairs import target_of
+from fgc.explain.paths import Found, UnknownPath, find
+from fgc.explain.trace import RECORD, Trace
+from fgc.resolve import Facts, Loader, resolve
+from fgc.syntax import ast
+from fgc.text import Document, Origin, Segment, Span
+from fgc.yaml import AliasNode, Node, ScalarNode, compose
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What is known of a path. `span` is the line part that set it; `aliases` are those that were followed."""
+
+    path: str
+    value: Node
+    span: Span
+    overrides: tuple[Override, ...]
+    links: tuple[Link, ...]
+    feeds: tuple[Feed, ...]
+    aliases: tuple[AliasNode, ...]
+
+
+def explain(
+    entry: ast.ParsedFile, loader: Loader, variables: Mapping[str, Any], facts: Facts, *, path: str
+) -> Explanation | UnknownPath:
+    """Explain a path of the configuration that a file resolves to."""
+    trace = Trace()
+    watched = _WatchedLoader(loader, trace)
+    resolved = resolve(watched.watch(entry), watched, {**variables, RECORD: trace.record}, facts)
+    found = find(compose(resolved.value).value, path)
+    if isinstance(found, UnknownPath):
+        return found
+    finder = FeedFinder(trace, variables)
+    segments = _value_segments(resolved.value, found.node)
+    origin = _origin(found)
+    return Explanation(
+        path=path,
+        value=found.node,
+        span=_span(found, origin),
+        overrides=tuple(overrides_of(found.steps)),
+        links=tuple(Inheritance(watched.files, trace).links(origin)),
+        feeds=tuple(feed for segment in segments for feed in finder.feeds(segment)),
+        aliases=tuple(_aliases(found)),
+    )
+
+
+class _WatchedLoader:
+    """Another loader's templates, each changed to tell the trace what it does. `files` are they as written."""
+
+    def __init__(self, loader: Loader, trace: Trace) -> None:
+        self._loader = loader
+        self._trace = trace
+        self.files: list[ast.ParsedFile] = []
+        self.searchpath = loader.searchpath
+
+    def watch(self, file: ast.ParsedFile) -> ast.ParsedFile:
+        self.files.append(file)
+        return instrument(file, self._trace)
+
+    def load(self, name: str) -> Outcome[ast.ParsedFile | None]:
+        outcome = self._loader.load(name)
+        return outcome if outcome.value is None else Outcome(self.watch(outcome.value), outcome.diagnostics)
+
+    def names(self) -> Iterable[str]:
+        return self._loader.names()
+
+
+def _origin(found: Found) -> Origin:
+    """The place of the key that counts, or of the value where there is no key."""
+    key = found.steps[-1].chosen.key if found.steps else None
+    return key.origin if key is not None else found.node.origin
+
+
+def _span(found: Found, origin: Origin) -> Span:
+    """From the key to the end of the value, if both stand in one line."""
+    value = found.node
+    label = getattr(value, "tag", None)
+    end = label.origin.span if label is not None and not isinstance(value, ScalarNode) else value.origin.span
+    span = origin.span
+    is_one_line = end.source is span.source and end.start >= span.start and end.last.line == span.first.line
+    return span.to(end) if is_one_line else span
+
+
+def _aliases(found: Found) -> Iterable[AliasNode]:
+    """Aliases on the way and at its end."""
+    for step in found.steps:
+        if isinstance(step.chosen.value, AliasNode):
+            yield step.chosen.value
+
+
+def _value_segments(document: Document, node: Node) -> list[Segment]:
+    """The printed pieces of a scalar's text in the document."""
+    target = target_of(node)
+    if not isinstance(target, ScalarNode):
+        return []
+    start = _document_offset(document, target.origin)
+    if start is None:
+        return []
+    end = start + len(target.value) + (0 if target.is_plain else 2)
+    for _ in range(target.value.count("\n")):
+        end = max(end, document.text.find("\n", end))
+    return [s for s in document.segments if s.start < end and s.end > start and not s.piece.is_literal]
+
+
+def _document_offset(document: Document, origin: Origin) -> int | None:
+    """Where in the document the text from an origin begins."""
+    for segment in document.segments:
+        piece = segment.piece
+        if piece.origin is origin:
+            return segment.start
+        span, inside = piece.origin.span, origin.span
+        is_same_way = piece.origin.via == origin.via and span.source is inside.source
+        if piece.is_literal and is_same_way and span.start <= inside.start < span.end:
+            return segment.start + inside.start - span.start
+    return None

@@ -1,0 +1,45 @@
+"""The values that a path had before the one that counts, in the order in which they were overridden."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from fgc.explain.pairs import Candidate
+from fgc.explain.paths import Found, Step, find_below
+from fgc.text import Origin
+from fgc.yaml import AliasNode, Node
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A value that no longer counts: where it was written, and how it got there."""
+
+    value: Node
+    key: Node | None
+    note: str
+
+    @property
+    def origin(self) -> Origin:
+        return self.key.origin if self.key is not None else self.value.origin
+
+
+def overrides_of(steps: Iterable[Step]) -> Iterator[Override]:
+    """Earlier values of the path, and of what holds it: a key given twice replaces all that stood below it."""
+    for step in steps:
+        for candidate in step.candidates[:-1]:
+            found = find_below(candidate.value, step.rest, step.path)
+            if isinstance(found, Found):
+                notes = _notes(step, candidate, is_below=bool(found.steps))
+                for item in overrides_of(found.steps):
+                    yield replace(item, note=", ".join(filter(None, (*notes, item.note))))
+                key = found.steps[-1].chosen.key if found.steps else candidate.key
+                yield Override(found.node, key, ", ".join(notes))
+
+
+def _notes(step: Step, candidate: Candidate, *, is_below: bool) -> list[str]:
+    merged = [f"merged from {merge_text(candidate.merge)}"] if candidate.merge is not None else []
+    return [f"in an earlier `{step.path}`", *merged] if is_below else merged
+
+
+def merge_text(merge: Node) -> str:
+    """A merged mapping as its author named it."""
+    return f"`*{merge.name}`" if isinstance(merge, AliasNode) else "a mapping"

@@ -1,0 +1,157 @@
+"""An explanation to the text and the JSON that a user or a tool reads."""
+
+import json
+from typing import Any
+
+from fgc.explain.explanation import Explanation
+from fgc.explain.feeds import Feed, FeedKind
+from fgc.explain.inheritance import Link, LinkKind
+from fgc.explain.pairs import target_of
+from fgc.explain.values import Plain, plain_value, value_text
+from fgc.text import Span
+from fgc.yaml import AliasNode
+
+
+def explanation_to_text(explanation: Explanation) -> str:
+    """The value, the line that set it, then what it overrode, what fed it and how it got there."""
+    sections = [
+        [f"{explanation.path} = {value_text(explanation.value)}", *_snippet(explanation.span)],
+        _overrides(explanation),
+        _feeds(explanation),
+        _aliases(explanation),
+        _links(explanation),
+    ]
+    return "\n".join("\n".join(section) for section in sections if section) + "\n"
+
+
+def explanation_to_json(explanation: Explanation) -> str:
+    """The documented machine form, version 1."""
+    feeds = [
+        {
+            "name": feed.name,
+            "how": feed.kind.value,
+            "value": _plain(feed.value),
+            "place": _place(feed.span) if feed.span is not None else None,
+            "depth": feed.depth,
+        }
+        for feed in explanation.feeds
+    ]
+    form = {
+        "version": 1,
+        "path": explanation.path,
+        "value": plain_value(explanation.value),
+        "text": value_text(explanation.value),
+        "place": _place(explanation.span),
+        "overrides": [
+            {"value": plain_value(item.value), "place": _place(item.origin.span), "note": item.note}
+            for item in explanation.overrides
+        ],
+        "aliases": [{"name": alias.name, "place": _place(alias.origin.span)} for alias in explanation.aliases],
+        "way": [
+            {"how": link.kind.value, "template": link.template, "block": link.block or None, "place": _place(link.span)}
+            for link in explanation.links
+        ],
+        "fed_by": feeds,
+    }
+    return json.dumps(form, indent=2, ensure_ascii=False)
+
+
+def _snippet(span: Span) -> list[str]:
+    """The place, its line, and a caret below."""
+    first, last = span.first, span.last
+    line = span.source.line(first.line)
+    end = last.column if last.line == first.line else len(line) + 1
+    lead = "".join("\t" if character == "\t" else " " for character in line[: first.column - 1])
+    number = str(first.line)
+    gap = " " * len(number)
+    carets = "^" * max(end - first.column, 1)
+    return [f"{gap}--> {span}", f"{gap} |", f"{number} | {line}", f"{gap} | {lead}{carets}"]
+
+
+def _overrides(explanation: Explanation) -> list[str]:
+    if not explanation.overrides:
+        return []
+    rows = []
+    for item in explanation.overrides:
+        note = f" ({item.note})" if item.note else ""
+        rows.append(f"  {value_text(item.value)}{note} at {item.origin.span}")
+    return ["overrode, first to last:", *rows]
+
+
+def _aliases(explanation: Explanation) -> list[str]:
+    return [_alias(alias) for alias in explanation.aliases]
+
+
+def _alias(alias: AliasNode) -> str:
+    target = target_of(alias)
+    anchor = target.anchor if target is not None else None
+    where = f", anchored at {anchor.origin.span}" if anchor is not None else ""
+    return f"through alias `*{alias.name}` at {alias.origin.span}{where}"
+
+
+def _links(explanation: Explanation) -> list[str]:
+    """The blocks of the value itself; of what is around an include, only where it stands and what it extends."""
+    rows: list[str] = []
+    include: Link | None = None
+    for link in explanation.links:
+        block = f"block `{link.block}` of " if link.block else ""
+        match link.kind:
+            case LinkKind.INCLUDED:
+                include = link
+            case LinkKind.WRITTEN:
+                place = include.span if include is not None else link.span
+                rows.append(f"{'included ' if include is not None else ''}in {block}`{link.template}` at {place}")
+            case LinkKind.EXTENDS:
+                rows.append(f"  extends `{link.template}` at {link.span}")
+            case LinkKind.KEPT if include is None:
+                rows.append(f"  kept by `super()` in {block}`{link.template}` at {link.span}")
+            case LinkKind.REDEFINES if include is None:
+                rows.append(f"  redefines {block}`{link.template}` at {link.span}")
+            case _:
+                pass
+    return rows
+
+
+def _feeds(explanation: Explanation) -> list[str]:
+    return ["fed by:", *(_feed(feed) for feed in explanation.feeds)] if explanation.feeds else []
+
+
+def _feed(feed: Feed) -> str:
+    start = "  " * (feed.depth + 1) + f"`{feed.name}`"
+    place = f" at {feed.span}" if feed.span is not None else ""
+    match feed.kind:
+        case FeedKind.SET | FeedKind.LOOP:
+            line = feed.span.source.line(feed.span.first.line).strip() if feed.span is not None else ""
+            verb = "set" if feed.kind is FeedKind.SET else "a loop variable"
+            return f"{start} = {_short(feed.value)}, {verb}{place}: {line}"
+        case FeedKind.DEFAULT:
+            return f"{start} is not given: `{feed.span.text if feed.span is not None else ''}`{place}"
+        case FeedKind.MISSING:
+            return f"{start} is not given"
+        case FeedKind.GIVEN:
+            return f"{start} = {_short(feed.value)}, given on the command line"
+        case FeedKind.SURROUNDINGS:
+            return f"{start} = {_short(feed.value)}, from the surroundings"
+
+
+def _short(value: object) -> str:
+    text = json.dumps(str(value), ensure_ascii=False) if isinstance(value, str) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _plain(value: object) -> Plain:
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return str(value) if isinstance(value, str) else repr(value)
+
+
+def _place(span: Span) -> dict[str, Any]:
+    first, last = span.first, span.last
+    return {
+        "file": span.source.display_name,
+        "line": first.line,
+        "column": first.column,
+        "end_line": last.line,
+        "end_column": last.column,
+        "text": span.source.line(first.line),
+    }
