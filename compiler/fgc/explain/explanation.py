@@ -47,7 +47,7 @@ def explain(
     return Explanation(
         path=path,
         value=found.node,
-        span=_span(found, origin),
+        span=_span(found, origin, segments),
         overrides=tuple(overrides_of(found.steps)),
         links=tuple(Inheritance(watched.files, trace).links(origin)),
         feeds=tuple(feed for segment in segments for feed in finder.feeds(segment)),
@@ -82,14 +82,15 @@ def _origin(found: Found) -> Origin:
     return key.origin if key is not None else found.node.origin
 
 
-def _span(found: Found, origin: Origin) -> Span:
-    """From the key to the end of the value, if both stand in one line."""
-    value = found.node
+def _span(found: Found, origin: Origin, segments: Iterable[Segment]) -> Span:
+    """From the key to the end of the value, as far as it stands in the same line."""
+    value, span = found.node, origin.span
     label = getattr(value, "tag", None)
-    end = label.origin.span if label is not None and not isinstance(value, ScalarNode) else value.origin.span
-    span = origin.span
-    is_one_line = end.source is span.source and end.start >= span.start and end.last.line == span.first.line
-    return span.to(end) if is_one_line else span
+    first = label.origin.span if label is not None and not isinstance(value, ScalarNode) else value.origin.span
+    for end in (first, *(segment.piece.origin.span for segment in segments)):
+        if end.source is span.source and end.end > span.end and end.last.line == span.first.line:
+            span = span.to(end)
+    return span
 
 
 def _aliases(found: Found) -> Iterable[AliasNode]:

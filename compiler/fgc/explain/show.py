@@ -26,16 +26,6 @@ def explanation_to_text(explanation: Explanation) -> str:
 
 def explanation_to_json(explanation: Explanation) -> str:
     """The documented machine form, version 1."""
-    feeds = [
-        {
-            "name": feed.name,
-            "how": feed.kind.value,
-            "value": _plain(feed.value),
-            "place": _place(feed.span) if feed.span is not None else None,
-            "depth": feed.depth,
-        }
-        for feed in explanation.feeds
-    ]
     form = {
         "version": 1,
         "path": explanation.path,
@@ -51,9 +41,20 @@ def explanation_to_json(explanation: Explanation) -> str:
             {"how": link.kind.value, "template": link.template, "block": link.block or None, "place": _place(link.span)}
             for link in explanation.links
         ],
-        "fed_by": feeds,
+        "fed_by": [_feed_form(feed) for feed in explanation.feeds],
     }
     return json.dumps(form, indent=2, ensure_ascii=False)
+
+
+def _feed_form(feed: Feed) -> dict[str, Any]:
+    place = _place(feed.span) if feed.span is not None else None
+    return {
+        "name": feed.name,
+        "how": feed.kind.value,
+        "value": _plain(feed.value),
+        "place": place,
+        "depth": feed.depth,
+    }
 
 
 def _snippet(span: Span) -> list[str]:
