@@ -56,6 +56,7 @@ _TITLES = {
     "FGC310": "scalar is read differently from what it looks like",
     "FGC311": "tab used for indentation",
     "FGC312": "flow tag swallows a comma or bracket",
+    "FGC313": "key is neither a text nor a number",
     "FGC401": "unknown tag",
     "FGC402": "tag lacks a callable",
     "FGC403": "invalid callable",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+_SHORT = 4  # letters: short names resemble each other by accident
 _SLIP = 0.8  # `levle` for `level`, `warm_up` for `warmup`; not `train_steps` for `eval_steps`
 
 
@@ -10,7 +11,8 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     from difflib import get_close_matches  # 7 ms; only wanted when something is wrong
 
     ordered = sorted(set(candidates))
-    matches = get_close_matches(name, ordered, n=1, cutoff=0.6)
+    cutoff = 0.6 if len(name) > _SHORT else 0.7
+    matches = get_close_matches(name, ordered, n=1, cutoff=cutoff)
     if matches:
         return matches[0]
     folded = {candidate.casefold(): candidate for candidate in ordered}

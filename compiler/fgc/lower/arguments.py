@@ -12,6 +12,7 @@ from fgc.lower.pairs import Pair
 from fgc.text import Origin
 from fgc.yaml import AliasNode, MappingNode, Node, ScalarNode, SequenceNode
 
+_KINDS = {"bool": "a boolean", "NoneType": "a null", "int": "an integer"}
 _ARGUMENT_NUMBER = re.compile(r"arg(\d+)")
 
 
@@ -90,7 +91,8 @@ class ArgumentReader:
                 arguments.keywords = self.keywords(self._lowering.pairs(target))
             else:
                 wanted = "a sequence" if pair.key == "args" else "a mapping"
-                self._lowering.error(pair.value.origin, "FGC405", f"`{pair.key}` must be {wanted}")
+                help = "`args` holds positional arguments, `kwargs` keywords; under other keys they are ordinary ones"
+                self._lowering.error(pair.value.origin, "FGC405", f"`{pair.key}` must be {wanted}", help)
                 if pair.key == "args" and is_plain and isinstance(target, MappingNode):
                     arguments.positional = [self._lowering.lower(key) for key, _ in target.pairs]
 
@@ -117,7 +119,8 @@ class ArgumentReader:
     def _same_number(self, number: int, earlier: Pair, pair: Pair) -> None:
         message = f"positional argument {number} is given twice: as `{earlier.key}` and as `{pair.key}`"
         related = (Related(earlier.origin.span, "the first one is here"),)
-        self._lowering.report(Diagnostic.at(pair.origin, "FGC407", message, related=related))
+        help = "give each argument its own number"
+        self._lowering.report(Diagnostic.at(pair.origin, "FGC407", message, help=help, related=related))
 
     def keywords(self, pairs: Iterable[Pair]) -> list[Keyword]:
         """Pairs as keyword arguments, whose names must be texts."""
@@ -126,7 +129,8 @@ class ArgumentReader:
             if isinstance(pair.key, str):
                 keywords.append(Keyword(pair.key, self._lowering.lower(pair.value, pair.key), pair.origin))
             else:
-                help = f'put it in quotes: `"{pair.key}"`' if pair.key is not None else None
-                message = f"a keyword must be a text, and `{pair.key}` is a {type(pair.key).__name__}"
+                help = f'put it in quotes: `"{str(pair.key).lower()}"`' if pair.key is not None else "give it a name"
+                kind = _KINDS.get(type(pair.key).__name__, "a number")
+                message = f"a keyword must be a text, and `{str(pair.key).lower()}` is {kind}"
                 self._lowering.error(pair.origin, "FGC406", message, help)
         return keywords

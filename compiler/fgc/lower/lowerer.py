@@ -1,8 +1,9 @@
 """Lowers one composition: targets, plain values, and a call for every construction tag."""
 
+import re
 from dataclasses import replace
 
-from fgc.diagnostics import Diagnostic, Outcome, Related, Severity, did_you_mean
+from fgc.diagnostics import Diagnostic, Outcome, Related, Severity, did_you_mean, nearest
 from fgc.ir import (
     Call,
     CallKind,
@@ -49,6 +50,7 @@ _CALLS = {
     "meta": CallKind.META,
 }
 _COLLECTIONS = {"list": "named_list", "tuple": "named_tuple", "dict": "named_dict", "dlist": "named_list"}
+_CROWDED = re.compile(r"[,\[\]{}]")  # what ends an item of a flow collection, swallowed by a tag
 _KINDS = (*_CALLS, *_COLLECTIONS, "var")
 
 
@@ -157,7 +159,8 @@ class _Lowerer:
             message = f"`{node.value}` is a YAML {_TYPE_NAMES.get(kind or '', kind)}, which configurations do not have"
             self.error(node.origin, "FGC307", message, help)
         except (ValueError, OverflowError, IndexError):
-            self.error(node.origin, "FGC307", f"`{node.value[:60]}` is no {kind}")
+            help = "correct the value, or drop the tag" if not is_untagged else None
+            self.error(node.origin, "FGC307", f"`{node.value[:60]}` is no {kind}", help)
         return node.value
 
     def _standard(self, place: NodeId, node: ScalarNode | SequenceNode | MappingNode, kind: str, tag: Label) -> None:
@@ -169,7 +172,8 @@ class _Lowerer:
             self._mapping(place, node)
         else:
             self.put(place, Literal(None, node.origin))
-            self.error(tag.origin, "FGC307", f"`!!{kind}` is a YAML type that configurations do not have")
+            help = "values are null, booleans, numbers, texts, lists and mappings; for others construct them with a tag"
+            self.error(tag.origin, "FGC307", f"`!!{kind}` is a YAML type that configurations do not have", help)
 
     def items(self, node: SequenceNode) -> tuple[NodeId, ...]:
         return tuple(self.lower(item) for item in node.items)
@@ -201,7 +205,8 @@ class _Lowerer:
             return
         if tag.kind == "lambda":
             message = "`!lambda` is the old name of `!partial`"
-            self.report(Diagnostic.at(label.origin, "FGC409", message, severity=Severity.WARNING))
+            help = f"write `{label.text.replace('!lambda', '!partial', 1)}`"
+            self.report(Diagnostic.at(label.origin, "FGC409", message, severity=Severity.WARNING, help=help))
         self._call(place, node, label, tag)
 
     def _unknown_tag(self, place: NodeId, node: Node, label: Label, tag: Tag | None) -> None:
@@ -209,9 +214,17 @@ class _Lowerer:
         word = tag.kind if tag else label.text.lstrip("!").split(":")[0]
         suggestion = did_you_mean(word, _KINDS)
         help = suggestion.replace("`", "`!", 1) if suggestion else "tags are " + ", ".join(f"`!{k}`" for k in _KINDS)
-        if "[" in label.origin.span.text or "," in label.text:
-            help = "leave a space between a tag and `,`, `]` or `}`"
+        crowded = _CROWDED.search(label.text)
+        if crowded is not None:
+            self._crowded_tag(label, crowded.start())
+            return
         self.error(label.origin, "FGC401", f"unknown tag `{label.text}`", help)
+
+    def _crowded_tag(self, label: Label, at: int) -> None:
+        character = label.text[at]
+        help = f"write a space between the tag and `{character}`"
+        message = f"`{character}` is read as part of the tag `{label.text}`"
+        self.report(Diagnostic.at(_within(label, at, 1), "FGC312", message, help=help))
 
     def _name(self, tag: Tag, label: Label, place: NodeId) -> None:
         if tag.name is None:
@@ -223,7 +236,8 @@ class _Lowerer:
         if earlier.origin is not origin:
             related = (Related(earlier.origin.span, "the first one is here"),)
             message = f"name `@{tag.name}` is given twice"
-            self.report(Diagnostic.at(origin, "FGC404", message, related=related))
+            help = "a name stands for one object; to mention it again, use an anchor and an alias"
+            self.report(Diagnostic.at(origin, "FGC404", message, help=help, related=related))
 
     def _call(self, place: NodeId, node: ScalarNode | SequenceNode | MappingNode, label: Label, tag: Tag) -> None:
         if not tag.callable:
@@ -256,7 +270,9 @@ class _Lowerer:
             arguments.positional = [self._builder.add(ListNode(items, node.origin))]
         else:
             wanted = "mapping" if tag.kind in ("dict", "dlist") else "sequence"
-            self.error(node.origin, "FGC405", f"`!{tag.kind}` takes a {wanted} or nothing")
+            example = "{key: value}" if wanted == "mapping" else "[value]"
+            help = f"write `!{tag.kind} {example}`"
+            self.error(node.origin, "FGC405", f"`!{tag.kind}` takes a {wanted} or nothing", help)
             arguments.positional = [] if tag.kind == "dict" else [self._builder.add(ListNode((), node.origin))]
         self.put(place, _make_call(symbol, CallKind.SINGLETON, arguments, label.origin, tag.name))
 
@@ -288,16 +304,19 @@ class _Lowerer:
 
     def _var_mapping(self, place: NodeId, node: MappingNode, label: Label) -> None:
         pairs = {pair.key: pair for pair in self.pairs(node)}
-        for key, pair in pairs.items():
-            if key not in ("name", "default"):
-                help = did_you_mean(str(key), ("name", "default"))
-                self.error(pair.origin, "FGC408", f"`!var` has no key `{key}`", help)
+        unknown = [(key, pair) for key, pair in pairs.items() if key not in ("name", "default")]
+        for key, pair in unknown:
+            help = did_you_mean(str(key), ("name", "default")) or "it has `name` and `default`"
+            self.error(pair.origin, "FGC408", f"`!var` has no key `{key}`", help)
         name = pairs.get("name")
+        if name is None and any(nearest(str(key), ("name",)) for key, _ in unknown):
+            return  # the misspelt key was it
         target = name.value.target if name and isinstance(name.value, AliasNode) else name.value if name else None
         value = self.scalar(target) if isinstance(target, ScalarNode) else None
         if not isinstance(value, str):
             origin = name.value.origin if name else label.origin
-            self.error(origin, "FGC408", "the `name` of a `!var` must be a text" if name else "`!var` lacks a `name`")
+            message = "the `name` of a `!var` must be a text" if name else "`!var` lacks a `name`"
+            self.error(origin, "FGC408", message, "write `!var {name: name, default: value}`")
             return
         default = pairs.get("default")
         self.put(place, Var(value, self.lower(default.value, value) if default else None, label.origin))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from fgc.diagnostics import Diagnostic
+from fgc.diagnostics import Diagnostic, Related
 from fgc.ir import Scalar
 from fgc.text import Origin
 from fgc.yaml import AliasNode, MappingNode, Node, ScalarNode, SequenceNode, scalar_type
@@ -46,7 +46,8 @@ def _flatten(mapping: MappingNode, read_key: ReadKey, report: Report, path: tupl
         if isinstance(target, ScalarNode):
             yield Pair(read_key(target), key.origin, value)
         elif target is not None:
-            report(Diagnostic.at(key.origin, "FGC301", "a key must be a scalar, not a list or mapping"))
+            message = "a key must be a text or a number, not a list or mapping"
+            report(Diagnostic.at(key.origin, "FGC313", message, help="put it in quotes to make it a text"))
 
 
 def _is_merge(key: Node) -> bool:
@@ -72,4 +73,6 @@ def _merged(value: Node, read_key: ReadKey, report: Report, path: tuple[int, ...
 
 def _refuse(value: Node, report: Report) -> None:
     message = "`<<` merges a mapping or a list of mappings, and this is neither"
-    report(Diagnostic.at(value.origin, "FGC308", message))
+    anchor = value.target.anchor if isinstance(value, AliasNode) and value.target is not None else None
+    related = (Related(anchor.origin.span, f"`&{anchor.text}` is here"),) if anchor else ()
+    report(Diagnostic.at(value.origin, "FGC308", message, help="name an anchor on a mapping", related=related))

@@ -1,7 +1,7 @@
 """Expressions to values, with the meaning that Jinja2's sandbox gives them."""
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any, assert_never
@@ -9,7 +9,7 @@ from typing import Any, assert_never
 from jinja2.exceptions import SecurityError, UndefinedError
 from jinja2.runtime import Context, Undefined
 
-from fgc.diagnostics import Diagnostic, did_you_mean
+from fgc.diagnostics import Diagnostic
 from fgc.resolve.bounds import MAX_VALUE_SIZE, Budget
 from fgc.resolve.environment import PlacedUndefined, jinja_environment
 from fgc.resolve.errors import Broken, BrokenValue, EvaluationError, Fatal
@@ -17,6 +17,7 @@ from fgc.resolve.failures import (
     attribute_names,
     described,
     undefined_finding,
+    unknown_filter,
     what_fails,
     wrong_arguments,
     wrong_operands,
@@ -208,7 +209,7 @@ class Evaluator:
         for keyword in arguments.keywords:
             if keyword.name in kwargs:
                 message = f"argument `{keyword.name}` is given twice"
-                raise EvaluationError(Diagnostic("FGC206", message, keyword.span))
+                raise EvaluationError(Diagnostic("FGC206", message, keyword.span, help="drop one of them"))
             kwargs[keyword.name] = self._value(keyword.value, scope)
         if arguments.double_star is not None:
             double_star = self.defined(arguments.double_star, scope)
@@ -219,7 +220,7 @@ class Evaluator:
         """The result of a filter, with the origins of its input as far as they can be told."""
         function: Callable[..., Any] | None = self._environment.filters.get(filter.name)
         if function is None:
-            raise EvaluationError(_unknown("filter", filter, self._environment.filters))
+            raise EvaluationError(unknown_filter("filter", filter, self._environment.filters))
         args, kwargs = self.arguments(filter.arguments, scope)
         self._budget.step(span)
         self._budget.weigh(value, span)
@@ -240,7 +241,7 @@ class Evaluator:
         test = expr.test
         function: Any = self._environment.tests.get(test.name)
         if function is None:
-            raise EvaluationError(_unknown("test", test, self._environment.tests))
+            raise EvaluationError(unknown_filter("test", test, self._environment.tests))
         value = self._value(expr.base, scope)
         args, kwargs = self.arguments(test.arguments, scope)
         result = self._guard(
@@ -355,11 +356,6 @@ def _forbidden(reason: str, span: Span) -> Diagnostic:
 
 def _too_large(span: Span) -> Diagnostic:
     return Diagnostic("FGC208", "the result of this expression is too large", span)
-
-
-def _unknown(what: str, filter: ast.Filter, table: Iterable[str]) -> Diagnostic:
-    help = did_you_mean(filter.name, table)
-    return Diagnostic("FGC111", f"unknown {what} `{filter.name}`", filter.name_span, help=help)
 
 
 def _named(value: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2.runtime import Undefined
 from jinja2.utils import Namespace, missing
 
-from fgc.diagnostics import Diagnostic, did_you_mean, ways_here
+from fgc.diagnostics import Diagnostic, Severity, did_you_mean, ways_here
 from fgc.resolve.environment import PlacedUndefined
 from fgc.resolve.macros import Macro, SelfReference, TemplateModule, block_names, listed
 from fgc.syntax import ast
@@ -16,6 +16,7 @@ from fgc.text import Span
 
 _KINDS = {"MappedText": "text", "str": "text", "bool": "boolean", "int": "integer", "float": "number"}
 _OWNERS = {SelfReference: ("this template", "block"), TemplateModule: ("the imported template", "name")}
+_OTHER_LANGUAGES = {"null": "none", "int": "integer", "str": "string", "list": "sequence", "dict": "mapping"}
 _MAX_SEARCHED_ITEMS = 10_000
 
 
@@ -109,6 +110,15 @@ def wrong_arguments(
     if absent:
         return Diagnostic("FGC206", f"{what} lacks its argument `{absent[0]}`", arguments.span)
     return None
+
+
+def unknown_filter(
+    what: str, filter: ast.Filter, table: Iterable[str], severity: Severity = Severity.ERROR
+) -> Diagnostic:
+    """The finding that there is no filter or test of a name."""
+    match = _OTHER_LANGUAGES.get(filter.name) if what == "test" else None
+    help = f"did you mean `{match}`?" if match else did_you_mean(filter.name, table)
+    return Diagnostic("FGC111", f"unknown {what} `{filter.name}`", filter.name_span, severity, help)
 
 
 def with_chain(diagnostic: Diagnostic, via: tuple[Span, ...]) -> Diagnostic:

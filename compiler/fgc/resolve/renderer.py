@@ -25,6 +25,7 @@ from fgc.resolve.templates import Templates, extends_cycle, glued
 from fgc.syntax import ast
 from fgc.text import Piece, Span
 
+_PLACEHOLDER = "undefined"  # stands where a print failed, so that what is around it is still YAML
 _RECURSION_LIMIT = 20_000  # nesting is bounded by the budget, not by Python
 
 
@@ -120,7 +121,7 @@ class Renderer(Machine):
             frame.sink.is_open = False
         elif isinstance(statement, ast.Print) and frame.sink.is_open and not _stands_alone(statement):
             origin = frame.origin(statement.value.span)
-            frame.sink.add([Piece("null", origin, False)])  # so that what is around it is still YAML
+            frame.sink.add([Piece(_PLACEHOLDER, origin, False)])
 
     def _statement(self, statement: ast.Statement, frame: Frame) -> None:
         match statement:

@@ -6,8 +6,9 @@ All of it is read from the syntax trees of the templates that ran; nothing here 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 
-from fgc.diagnostics import Diagnostic, Related, Severity, did_you_mean, misspelt
+from fgc.diagnostics import Diagnostic, Related, Severity, misspelt
 from fgc.resolve.environment import jinja_environment
+from fgc.resolve.failures import unknown_filter
 from fgc.resolve.library import Library
 from fgc.resolve.mentions import walk
 from fgc.resolve.usage import Usage, joined, usage_in, usage_of
@@ -31,12 +32,25 @@ def check_unexplained(
     usage = joined(usage_of(template) for template in templates)
     known = {*usage.defined, *given, *_SPECIAL_NAMES}
     branches = list(_untaken(usage.branches, taken))
-    found = [*reported, *(finding for branch in branches for finding in _misspelt_names(branch, usage, known))]
+    found = [
+        *(_local(finding, usage) for finding in reported),
+        *(finding for branch in branches for finding in _misspelt_names(branch, usage, known)),
+    ]
     unread = list(_unread_variables(usage, known))
     yield from _explained(found, unread)
     yield from _unknown_filters(usage)
     yield from _unread_attributes(usage)
     yield from (finding for branch in branches for finding in _missing_templates(branch, library))
+
+
+def _local(finding: Diagnostic, usage: Usage) -> Diagnostic:
+    """An undefined name with the place that sets it where it is not seen."""
+    name = finding.span.text
+    if finding.code != "FGC203" or name not in usage.sets or finding.message != f"`{name}` is undefined":
+        return finding
+    related = Related(usage.sets[name], f"`{name}` is set here, and not seen there")
+    help = "what a block, loop or filter sets stays there, and imports see nothing: use an attribute of a `namespace()`"
+    return replace(finding, help=help, related=(related, *finding.related))
 
 
 def _explained(found: list[Diagnostic], unread: list[Diagnostic]) -> Iterator[Diagnostic]:
@@ -59,15 +73,7 @@ def _unknown_filters(usage: Usage) -> Iterator[Diagnostic]:
         what, table = ("test", environment.tests) if use.is_test else ("filter", environment.filters)
         if use.filter.name not in table:
             severity = Severity.WARNING if use.is_conditional else Severity.ERROR
-            yield unknown_filter(use.filter, what, table, severity)
-
-
-def unknown_filter(
-    filter: ast.Filter, what: str, table: Collection[str], severity: Severity = Severity.ERROR
-) -> Diagnostic:
-    """The finding that there is no filter or test of a name."""
-    help = did_you_mean(filter.name, table)
-    return Diagnostic("FGC111", f"unknown {what} `{filter.name}`", filter.name_span, severity, help)
+            yield unknown_filter(what, use.filter, table, severity)
 
 
 def _unread_attributes(usage: Usage) -> Iterator[Diagnostic]:

@@ -114,7 +114,8 @@ class _Delimiter:
         """What is never closed ends with its line, or where another delimiter opens, to hide nothing else."""
         text = self._shadow.text
         message = f"`{{{kind}` is never closed by `{_CLOSING_TEXT[kind]}`"
-        self.diagnostics.append(Diagnostic("FGC109", message, self._shadow.span(start, start + 2)))
+        help = f"write `{_CLOSING_TEXT[kind]}` where it ends"
+        self.diagnostics.append(Diagnostic("FGC109", message, self._shadow.span(start, start + 2), help=help))
         line_end = text.find("\n", start)
         line_end = len(text) if line_end < 0 else line_end
         return line_end if stop is None else min(stop, line_end)

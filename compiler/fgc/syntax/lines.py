@@ -171,7 +171,7 @@ class _LineReader:
         span = start + sigil[0], start + sigil[1]
         if not match["rest"].strip():
             message = f"`{match['sigil']}` opens a statement, and nothing follows"
-            self.diagnostics.append(Diagnostic("FGC108", message, Span(self._source, *span)))
+            self.diagnostics.append(Diagnostic("FGC108", message, Span(self._source, *span), help="remove the line"))
             return
         self._begin_line(start)
         opening_at = self._out.length
@@ -192,7 +192,9 @@ class _LineReader:
         if earlier := self._seen.get(name.text):
             related = (Related(earlier, "the first one is here"),)
             message = f"block `{name.text}` is defined twice in this template"
-            self.diagnostics.append(Diagnostic("FGC106", message, name, related=related))
+            self.diagnostics.append(
+                Diagnostic("FGC106", message, name, help="rename one of them, or join them", related=related)
+            )
         self._seen.setdefault(name.text, name)
         self._out.shadow.headers[self._out.length] = header
         self._out.made_up("{% block ", name.start - 1, name.start)

@@ -132,7 +132,8 @@ class Nester:
 
     def _never_closed(self, open_: _Open) -> None:
         keyword = _NAMES.get(open_.head.keyword, open_.head.keyword)
-        self._error("FGC103", f"`{keyword}` is never closed by `end{keyword}`", open_.head.span)
+        help = f"write `-- end{keyword}` where it ends"
+        self._error("FGC103", f"`{keyword}` is never closed by `end{keyword}`", open_.head.span, help=help)
 
     def _overlap(self, open_: _Open, head: Head) -> None:
         if open_.header is None:
@@ -147,7 +148,8 @@ class Nester:
     def _overlap_header(self, open_: _Open, header: Header) -> None:
         keyword = _NAMES.get(open_.head.keyword, open_.head.keyword)
         message = f"`{keyword}` is still open where the block `[{header.name.text}]` around it ends"
-        self._error("FGC105", message, open_.head.span, Related(header.name, "the block begins here"))
+        help = "close it before the next header that is indented as much or less"
+        self._error("FGC105", message, open_.head.span, Related(header.name, "the block begins here"), help=help)
 
     def _finish(self) -> None:
         open_ = self._stack.pop()
@@ -159,7 +161,8 @@ class Nester:
     def _define(self, block: ast.Block, header: Header | None) -> None:
         if (earlier := self.blocks.get(block.name)) is not None and header is None:
             related = Related(earlier.name_span, "the first one is here")
-            self._error("FGC106", f"block `{block.name}` is defined twice in this template", block.name_span, related)
+            message = f"block `{block.name}` is defined twice in this template"
+            self._error("FGC106", message, block.name_span, related, help="rename one of them, or join them")
         self.blocks.setdefault(block.name, block)
 
 

@@ -259,7 +259,8 @@ class _Composer:
         bad = re.search("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", text)
         at = self._base + (bad.start() if bad else 0)
         message = f"character {self._document.text[at : at + 1]!r} is not allowed in YAML"
-        self.diagnostics.append(Diagnostic.at(self._origin(at, at + 1), "FGC301", message))
+        help = 'remove it, or write it as an escape in double quotes, such as "\\x07"'
+        self.diagnostics.append(Diagnostic.at(self._origin(at, at + 1), "FGC301", message, help=help))
         return at
 
     def _second_document(self, event: Any) -> None:

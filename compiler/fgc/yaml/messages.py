@@ -22,7 +22,7 @@ _WORDS = {
         "`- ` is missing: the list above goes on here with something else",
         "write `- ` before it, or indent it otherwise than the list",
     ),
-    "did not find expected node content": ("a value is missing here", None),
+    "did not find expected node content": ("a value is missing here", "write a value, or `null`"),
     "did not find expected <document start>": (
         "this belongs to nothing: the targets have ended",
         "all targets begin in the same column; indent this line as they are",
@@ -41,6 +41,8 @@ _BEGINNINGS = {
     "while parsing a flow sequence": "the list begins here",
 }
 _NO_SPACE = re.compile(r"[^\s:#'\"\[\]{}][^\s:#]*(:)[^\s:/]")
+_CLOSING = {"[": "]", "{": "}"}
+_KEY = re.compile(r"[\w.]+:(?:\s|$)")
 _ALIAS_START = "did not find expected alphabetic or numeric character"
 
 
@@ -116,16 +118,27 @@ def _missing_colon(document: Document, complaint: Complaint) -> tuple[Diagnostic
 
 def _wrong_indent(document: Document, complaint: Complaint) -> tuple[Diagnostic, int] | None:
     """A key that is indented more than its neighbours continues the value before it, until its colon shows."""
-    if complaint.problem != "mapping values are not allowed in this context":
-        return None
     text, at = document.text, complaint.at
-    start = text.rfind("\n", 0, at) + 1
-    key = text[start:at]
+    if (
+        complaint.problem == "did not find expected key"
+        and _KEY.match(text, at)
+        and not text[_line(text, at) : at].strip()
+    ):
+        start, key = _line(text, at), text[_line(text, at) : at + 1]
+    elif complaint.problem == "mapping values are not allowed in this context":
+        start, key = _line(text, at), text[_line(text, at) : at]
+    else:
+        return None
     if not key.strip() or ": " in key or key.strip()[0] in "-[{\"'" or start == 0:
         return None
     place = start + len(key) - len(key.lstrip())
     help = "indent it as the keys beside it; under a value that is no mapping there are no keys"
     return _at(document, place, "this key is indented otherwise than its neighbours", help), at
+
+
+def _line(text: str, at: int) -> int:
+    """Where the line of an offset begins."""
+    return text.rfind("\n", 0, at) + 1
 
 
 def _nameless_alias(document: Document, complaint: Complaint) -> tuple[Diagnostic, int] | None:
@@ -141,11 +154,16 @@ def _unclosed(document: Document, complaint: Complaint) -> tuple[Diagnostic, int
     """A flow collection that runs into a later line shows that its end is missing."""
     text, start, at = document.text, complaint.context_at, _visible(document.text, complaint.at)
     is_flow = complaint.problem.startswith(("did not find expected ',' or", "expected ',' or"))
-    if not is_flow or start is None or "\n" not in text[start:at]:
+    if not is_flow or start is None:
         return None
-    line = text.rfind("\n", 0, at) + 1
+    if not text[complaint.at :].strip():
+        help = f"close it with `{_CLOSING.get(text[start], '')}`"
+        return _at(document, start, f"`{text[start]}` is never closed", help), at
+    if "\n" not in text[start:at]:
+        return None
+    line = _line(text, at)
     first = line + len(text[line:]) - len(text[line:].lstrip())
-    closing = {"[": "]", "{": "}"}.get(text[start], "")
+    closing = _CLOSING.get(text[start], "")
     related = Related(document.locate(first, first + 1).span, "this is read as part of it")
     return _at(document, start, f"`{text[start]}` is never closed", f"close it with `{closing}`", related), at
 
