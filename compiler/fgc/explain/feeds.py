@@ -19,6 +19,7 @@ class FeedKind(Enum):
 
     SET = "set"
     LOOP = "loop"
+    PARAMETER = "argument"
     DEFAULT = "default"
     MISSING = "not given"
     GIVEN = "command line"
@@ -45,13 +46,12 @@ class FeedFinder:
         self._seen: set[tuple[int, str]] = set()
 
     def feeds(self, segment: Segment) -> Iterator[Feed]:
-        """Nearest first, each followed by what fed it."""
+        """Nearest first, each followed by what fed it; inside a macro also what its call was given."""
         origin = segment.piece.origin
         for span in (origin.span, *origin.via):
             event = self._event_of(segment, span)
             if event is not None:
                 yield from self._of_event(event, 0)
-                return
 
     def _event_of(self, segment: Segment, span: Span) -> Event | None:
         """The evaluation that made a piece: the last one at a place with its text, or else at that place."""
@@ -74,7 +74,7 @@ class FeedFinder:
         is_missing = isinstance(value, Undefined)
         source = None if is_missing else self._source(reference, value, event)
         if source is not None:
-            kind = FeedKind.LOOP if source.site.kind is SiteKind.LOOP else FeedKind.SET
+            kind = _KINDS[source.site.kind]
             yield Feed(reference.name, kind, value, source.site.span, depth)
             yield from self._of_event(source, depth + 1)
         elif is_missing:
@@ -129,6 +129,7 @@ def _references(expr: ast.Expr) -> list[_Reference]:
     return list(found.values())
 
 
+_KINDS = {SiteKind.SET: FeedKind.SET, SiteKind.LOOP: FeedKind.LOOP, SiteKind.PARAMETER: FeedKind.PARAMETER}
 _DEFAULTS = ("default", "d", "toyaml")
 _DATA = (str, bool, int, float, list, tuple, dict)  # what is worth showing; not functions and imported templates
 

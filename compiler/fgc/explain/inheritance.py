@@ -1,7 +1,7 @@
 """A place in a template to the way of its text into the document: blocks, templates that extend, includes."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 
 from fgc.explain.trace import SiteKind, Trace
@@ -16,7 +16,8 @@ class LinkKind(Enum):
     KEPT = "kept by super() of"
     REDEFINES = "redefines"
     EXTENDS = "extends"
-    INCLUDED = "includes"
+    INCLUDED = "included by"
+    CALLED = "called by"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +54,16 @@ class Inheritance:
             owner = self._owner(span)
             if owner is None:
                 return
-            leaf = self._leaf(via) or entry
+            included = self._included_by(via)
+            leaf = included or (entry if via is None else owner)
             yield from self._in_template(owner, block or _block_around(owner.body, span), span, leaf)
             if via is not None:
-                yield Link(LinkKind.INCLUDED, leaf.name, None, via)
+                kind = LinkKind.CALLED if included is None else LinkKind.INCLUDED
+                yield Link(kind, leaf.name, None, via)
                 span, block = via, None
 
-    def _leaf(self, via: Span | None) -> ast.Template | None:
-        """The template that an include names."""
+    def _included_by(self, via: Span | None) -> ast.Template | None:
+        """The template that an include names; None for the call of a macro."""
         name = self._included.get((via.source.display_name, via.start)) if via is not None else None
         return self._names.get(name) if name is not None else None
 
@@ -104,13 +107,24 @@ class Inheritance:
 def _block_around(body: Iterable[ast.Statement], span: Span) -> str | None:
     """The innermost block that holds a statement at a place."""
     for statement in body:
-        if statement.span.start == span.start and not isinstance(statement, (ast.Text, ast.Block)):
+        if statement.span == span or any(_covers(part, span) for part in _expression_spans(statement)):
             return ""
         inner = _inner(statement)
         found = _block_around(inner, span) if inner else None
         if found is not None:
             return found or (statement.name if isinstance(statement, ast.Block) else "")
     return None
+
+
+def _expression_spans(statement: ast.Statement) -> Iterator[Span]:
+    for field in fields(statement):
+        value = getattr(statement, field.name)
+        if isinstance(value, ast.Expr):
+            yield value.span
+
+
+def _covers(outer: Span, inner: Span) -> bool:
+    return outer.source is inner.source and outer.start <= inner.start and inner.end <= outer.end
 
 
 def _inner(statement: ast.Statement) -> tuple[ast.Statement, ...]:

@@ -62,7 +62,9 @@ class _Instrumenter:
                 block = replace(statement, body=self._body(statement.body))
                 self._blocks[id(statement)] = block
                 return block
-            case ast.Macro() | ast.CallBlock() | ast.FilterBlock() | ast.Autoescape():
+            case ast.Macro():
+                return replace(statement, body=(*self._parameters(statement), *self._body(statement.body)))
+            case ast.CallBlock() | ast.FilterBlock() | ast.Autoescape():
                 return replace(statement, body=self._body(statement.body))
             case ast.With():
                 bindings = tuple(
@@ -86,6 +88,13 @@ class _Instrumenter:
                 return
         site = Site(SiteKind.SET, ast.Const(span, None), span, target_names(target))
         yield ast.Set(span, target, self._call(site, value))
+
+    def _parameters(self, macro: ast.Macro) -> Iterator[ast.Set]:
+        """Each parameter set to what it is, where the macro begins."""
+        for parameter in macro.parameters:
+            name = ast.Name(parameter.span, parameter.name)
+            site = Site(SiteKind.PARAMETER, ast.Const(parameter.span, None), parameter.span, (parameter.name,))
+            yield ast.Set(parameter.span, name, self._call(site, name))
 
     def _recorded(self, kind: SiteKind, expr: ast.Expr, span: Span, targets: tuple[str, ...] = ()) -> ast.Expr:
         return self._call(Site(kind, expr, span, targets), expr)

@@ -91,26 +91,24 @@ def _alias(alias: AliasNode) -> str:
 
 
 def _links(explanation: Explanation) -> list[str]:
-    """The blocks of the value itself; of what is around an include, only where it stands and what it extends."""
+    """All about the value's own blocks; around an include or a call, where it stands and what is extended there."""
     rows: list[str] = []
-    include: Link | None = None
+    outer: Link | None = None
     for link in explanation.links:
-        block = f"block `{link.block}` of " if link.block else ""
-        match link.kind:
-            case LinkKind.INCLUDED:
-                include = link
-            case LinkKind.WRITTEN:
-                place = include.span if include is not None else link.span
-                rows.append(f"{'included ' if include is not None else ''}in {block}`{link.template}` at {place}")
-            case LinkKind.EXTENDS:
-                rows.append(f"  extends `{link.template}` at {link.span}")
-            case LinkKind.KEPT if include is None:
-                rows.append(f"  kept by `super()` in {block}`{link.template}` at {link.span}")
-            case LinkKind.REDEFINES if include is None:
-                rows.append(f"  redefines {block}`{link.template}` at {link.span}")
-            case _:
-                pass
+        if link.kind in (LinkKind.INCLUDED, LinkKind.CALLED):
+            outer = link
+        elif outer is None or link.kind in (LinkKind.WRITTEN, LinkKind.EXTENDS):
+            rows.append(_link(link, outer))
     return rows
+
+
+def _link(link: Link, outer: Link | None) -> str:
+    block = f"block `{link.block}` of " if link.block else ""
+    if link.kind is LinkKind.WRITTEN and outer is not None:
+        verb = "included" if outer.kind is LinkKind.INCLUDED else "called"
+        return f"{verb} in {block}`{link.template}` at {outer.span}"
+    words = {LinkKind.WRITTEN: "in", LinkKind.KEPT: "  kept by `super()` in"}
+    return f"{words.get(link.kind, f'  {link.kind.value}')} {block}`{link.template}` at {link.span}"
 
 
 def _feeds(explanation: Explanation) -> list[str]:
@@ -129,6 +127,8 @@ def _feed(feed: Feed) -> str:
             return f"{start} is not given: `{feed.span.text if feed.span is not None else ''}`{place}"
         case FeedKind.MISSING:
             return f"{start} is not given"
+        case FeedKind.PARAMETER:
+            return f"{start} = {_short(feed.value)}, an argument of the macro{place}"
         case FeedKind.GIVEN:
             return f"{start} = {_short(feed.value)}, given on the command line"
         case FeedKind.SURROUNDINGS:

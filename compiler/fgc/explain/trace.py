@@ -23,6 +23,7 @@ class SiteKind(Enum):
     PRINT = "print"
     SET = "set"
     LOOP = "loop"
+    PARAMETER = "parameter"
     EXTENDS = "extends"
     INCLUDE = "include"
 

@@ -12,13 +12,17 @@ from fgc.syntax import ast
 
 def dropped_blank_lines(file: ast.ParsedFile, lines: Sequence[Line], codes: Iterable[PlacedCode]) -> list[Line]:
     """The blank lines to leave out."""
-    kept = _kept_line_ends(file, codes)
+    kept = _kept_characters(file, codes)
     children = _child_ranges(file, lines)
     last = max((index for index, line in enumerate(lines) if line.kind is not LineKind.BLANK), default=-1)
     found: list[Line] = []
     for index, line in enumerate(lines):
         is_in_child = any(start <= line.start < end for start, end in children)
-        if line.kind is not LineKind.BLANK or not is_in_child or line.start - 1 in kept or line.end in kept:
+        if (
+            line.kind is not LineKind.BLANK
+            or not is_in_child
+            or not kept.isdisjoint(range(line.start - 1, line.end + 1))
+        ):
             continue
         if index > last or lines[index - 1].kind is LineKind.BLANK:
             found.append(line)
@@ -37,23 +41,23 @@ def _child_ranges(file: ast.ParsedFile, lines: Sequence[Line]) -> list[tuple[int
     return ranges
 
 
-def _kept_line_ends(file: ast.ParsedFile, codes: Iterable[PlacedCode]) -> set[int]:
-    """Offsets of line ends that a document may show, or that stand inside a statement."""
+def _kept_characters(file: ast.ParsedFile, codes: Iterable[PlacedCode]) -> set[int]:
+    """Offsets of what a document may show, and of what stands inside a statement."""
     found = {offset for code in codes for offset in range(code.start, code.closing)}
     for template in (file.main, *file.parts):
         is_child = False
         for statement in template.body:
             is_child = is_child or isinstance(statement, ast.Extends)
             if not (is_child and isinstance(statement, ast.Text)):
-                found.update(_line_ends(statement))
+                found.update(_characters(statement))
     return found
 
 
-def _line_ends(statement: ast.Statement) -> Iterator[int]:
+def _characters(statement: ast.Statement) -> Iterator[int]:
     for text in _texts(statement):
         for run in text.runs:
             if run.is_literal:
-                yield from (run.span.start + at for at, character in enumerate(run.text) if character == "\n")
+                yield from range(run.span.start, run.span.end)
 
 
 def _texts(statement: ast.Statement) -> Iterator[ast.Text]:

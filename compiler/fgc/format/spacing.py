@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from fgc.syntax.tokens import Token
 
 _WORD_OPERATORS = frozenset(("and", "or", "not", "in", "is", "if", "else"))
-_FUSING = frozenset(("**", "//", "==", "<=", ">=", "{%", "%}"))
+_FUSING = frozenset(("**", "//", "==", "<=", ">=", "{%", "%}", "{{"))
 _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 
 

@@ -79,6 +79,14 @@ def test_an_included_template_is_fed_by_the_variables_around_it() -> None:
     assert fed("b", main, part=part) == [(0, "size", "set", 3, "main.yaml:1 'set size = 3'")]
 
 
+def test_an_argument_of_a_macro_is_told_with_what_its_call_was_given() -> None:
+    text = "-- macro m(x)\na: {{ x }}\n-- endmacro\n-- set size = 3\n== m(size)\n"
+    assert fed("a", text) == [
+        (0, "x", "argument", 3, "main.yaml:1 'x'"),
+        (0, "size", "set", 3, "main.yaml:4 'set size = 3'"),
+    ]
+
+
 def test_watching_changes_nothing_where_variables_are_out_of_reach() -> None:
     macros = "{% macro m(x) %}{{ x + 1 }}{% endmacro %}"
     main = "-- import 'macros.yaml' as lib\n-- set size = 3\na: {{ lib.m(size) }}\n"

@@ -44,6 +44,15 @@ def test_an_include_is_followed_to_what_is_around_it() -> None:
     assert way("t.lr", main, base=BASE) == [
         ("written in", "args", "base.yaml", "base.yaml:1"),
         ("extends", None, "base.yaml", "main.yaml:8"),
-        ("includes", None, "part", "main.yaml:3"),
+        ("included by", None, "part", "main.yaml:3"),
         ("written in", "outer", "main.yaml", "main.yaml:1"),
+    ]
+
+
+def test_a_macro_is_followed_to_its_call() -> None:
+    main = "-- macro m()\na: 1\n-- endmacro\n-- block outer\n== m()\n-- endblock\n"
+    assert way("a", main) == [
+        ("written in", None, "main.yaml", "main.yaml:2"),
+        ("called by", None, "main.yaml", "main.yaml:5"),
+        ("written in", "outer", "main.yaml", "main.yaml:4"),
     ]

@@ -105,6 +105,9 @@ class TestBlankLines:
         text = "\n\n\n-- extends 'p'\n"
         assert formatted(text) == text
 
+    def test_white_space_that_ends_a_header_block_stays(self) -> None:
+        assert formatted("-- extends 'p'\n[a]\n  ") == "-- extends 'p'\n[a]\n  "
+
     def test_in_a_header_block_all_stay(self) -> None:
         text = "-- extends 'p'\n\n[a]\nx: 1\n\n\n\n[b]\ny: 1\n\n\n"
         assert formatted(text) == text

@@ -96,7 +96,7 @@ _EXPRESSIONS = st.recursive(
     lambda inner: st.tuples(
         st.sampled_from(
             [
-                *("A|default(~B~)", "A | f(B, k~=~B)", "(~A~)", "[~A~,~B~]", "{~A~:~B~}", "(~A~,~)", "f(*~A, **~B)"),
+                *("A|default(~B~)", "A | f(B, k~=~B)", "(~A~)", "[~A~,~B~]", "{~(A)~:~B~}", "(~A~,~)", "f(*~A, **~B)"),
                 *("A~+~B", "A~-~B", "A~**~B", "A~//~B", "A~~~~B", "A ~==~ B", "A~<=~B~!=~A", "A in B", "A not in B"),
                 *(
                     "not A",
