@@ -106,7 +106,7 @@ class TestBlankLines:
         assert formatted(text) == text
 
     def test_white_space_that_ends_a_header_block_stays(self) -> None:
-        assert formatted("-- extends 'p'\n[a]\n  ") == "-- extends 'p'\n[a]\n  "
+        assert formatted("-- extends 'p'\n[a]\n  ") == "-- extends 'p'\n[a]\n  \n"
 
     def test_in_a_header_block_all_stay(self) -> None:
         text = "-- extends 'p'\n\n[a]\nx: 1\n\n\n\n[b]\ny: 1\n\n\n"
