@@ -60,7 +60,7 @@ class _Speller:
     def _fuses(self, index: int) -> bool:
         """Whether two tokens would be read as others without a space between them."""
         before, text = self._texts[index - 1], self._texts[index]
-        if text == "." and before.isdigit():  # `x.0 .1`
+        if text == "." and before[0].isdigit():  # `x.0 .1`
             return self._texts[index + 1 : index + 2] != [] and self._texts[index + 1][0].isdigit()
         return before[-1] + text[0] in _FUSING
 
