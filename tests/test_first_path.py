@@ -69,7 +69,9 @@ def unigram_entropy(model: Path) -> float:
     from transformers import AutoTokenizer
 
     texts = python_stdlib_sources(split="validation", max_bytes=1_500_000)
-    blocks = PackedDataset(texts=texts, tokenizer=AutoTokenizer.from_pretrained(model), block_size=256)
+    blocks = PackedDataset(
+        texts=texts, tokenizer=AutoTokenizer.from_pretrained(model, trust_remote_code=True), block_size=256
+    )
     counts = Counter(int(token) for block in range(len(blocks)) for token in blocks[block]["input_ids"])
     total = sum(counts.values())
     return -sum(count / total * math.log(count / total) for count in counts.values())
@@ -94,7 +96,7 @@ class Forbid:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Forbid())
 model = AutoModelForCausalLM.from_pretrained(sys.argv[1], trust_remote_code=True)
-tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
+tokenizer = AutoTokenizer.from_pretrained(sys.argv[1], trust_remote_code=True)
 inputs = tokenizer("def ", return_tensors="pt", return_token_type_ids=False)
 cached = model.generate(**inputs, max_new_tokens=12, do_sample=False)
 plain = model.generate(**inputs, max_new_tokens=12, do_sample=False, use_cache=False)

@@ -37,7 +37,7 @@ def _continue(options: argparse.Namespace) -> str:
     from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
 
     set_seed(options.seed)
-    tokenizer = AutoTokenizer.from_pretrained(options.folder)
+    tokenizer = AutoTokenizer.from_pretrained(options.folder, trust_remote_code=True)
     model = AutoModelForCausalLM.from_pretrained(options.folder, trust_remote_code=True)
     inputs = tokenizer(options.prompt, return_tensors="pt", return_token_type_ids=False)
     sampling = {"do_sample": True, "temperature": options.temperature} if options.temperature > 0 else {}
