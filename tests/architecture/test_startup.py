@@ -37,6 +37,12 @@ def test_commands_that_only_read_load_neither_the_emitter_nor_the_runtime(comman
     assert not loaded_by(command, str(CONFIG)) & set(HEAVY)
 
 
+@pytest.mark.parametrize("command", ["ls", "tlist", "trefs", "meta", "index"])
+def test_listings_load_neither_the_emitter_nor_the_runtime(command: str) -> None:
+    project = str(CONFIG.parents[2])
+    assert not loaded_by("-p", project, command, "--no-cache") & set(HEAVY)
+
+
 def test_build_loads_no_part_of_what_it_compiles_for(tmp_path: Path) -> None:
     loaded = loaded_by("build", str(CONFIG), "-o", str(tmp_path / "out"))
     assert not loaded & {"torch", "transformers", "numpy", "starlette", "datasets", "lark", "fgc_runtime", "fgc_models"}

@@ -1,6 +1,5 @@
 """Compiles everything that `fgc check` was asked for and collects what it finds."""
 
-import os
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from fgc.workspace import (
     open_project,
     template_library,
 )
+from fgc.workspace.discovery import projects_below
 from fgc.workspace.project import META_FILE
 from fgc.workspace.settings import CheckSettings, check_severity, read_settings
 
@@ -104,7 +104,7 @@ def _everything(arguments: Namespace, store: FileStore, variables: dict[str, Any
 def _folder(folder: Path, store: FileStore, variables: dict[str, Any]) -> Iterator[_Checked]:
     """All projects of a tree; a project that cannot be read is a finding and stops no other."""
     found = False
-    for project_folder in _projects_below(folder, store):
+    for project_folder in projects_below(folder, store):
         found = True
         try:
             project = open_project(project_folder, store)
@@ -115,14 +115,6 @@ def _folder(folder: Path, store: FileStore, variables: dict[str, Any]) -> Iterat
         yield from _project(project, None, variables)
     if not found:
         raise CannotRun(f"there is no project in `{folder}`: no folder below it holds a `{META_FILE}`")
-
-
-def _projects_below(folder: Path, store: FileStore) -> Iterator[Path]:
-    for root, folders, files in os.walk(folder):
-        store.trace.folders.add(Path(root))
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
-        if META_FILE in files:
-            yield Path(root)
 
 
 def _project(project: Project, config: str | None, variables: dict[str, Any]) -> Iterator[_Checked]:

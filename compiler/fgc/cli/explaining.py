@@ -19,9 +19,9 @@ def explain_path(arguments: Namespace, path: str) -> int:
     """Print the explanation; 2 if the path names nothing, 1 if the configuration has errors."""
 
     def show(selected: Selected) -> int:
-        loader = _ReadSources(selected.sources)
+        loader = ReadSources(selected.sources)
         entry = parse(selected.compilation.entry).value
-        found = explain(entry, loader, selected.variables, _facts(selected), path=path)
+        found = explain(entry, loader, selected.variables, facts_of(selected), path=path)
         errors = [diagnostic for diagnostic in selected.diagnostics if diagnostic.severity.value == "error"]
         if isinstance(found, UnknownPath):
             print(f"fgc: {selected.name}: {found}", file=sys.stderr)
@@ -36,7 +36,7 @@ def explain_path(arguments: Namespace, path: str) -> int:
     return with_selection(arguments, show)
 
 
-class _ReadSources:
+class ReadSources:
     """The templates that compiling has read, by name: explaining reads no other."""
 
     def __init__(self, sources: Iterable[Source]) -> None:
@@ -51,7 +51,8 @@ class _ReadSources:
         return list(self._sources)
 
 
-def _facts(selected: Selected) -> Facts:
+def facts_of(selected: Selected) -> Facts:
+    """The facts with which a configuration was compiled, as they are now."""
     workspace = (Path(selected.folder) / selected.workspace_root).resolve()
     has_workspace = (workspace / "forgather_workspace").is_dir()
     return collect_facts(selected.folder, workspace if has_workspace else None)

@@ -77,7 +77,7 @@ def _split(argv: Sequence[str]) -> tuple[list[str], str | None, list[str]]:
 
 
 def _global_parser() -> ArgumentParser:
-    lines = [f"  {name:<10}{_summary(name)}" for name in command_names()]
+    lines = [f"  {name:<12}{_summary(name)}" for name in command_names()]
     parser = ArgumentParser(
         prog="fgc",
         usage="fgc [-p PROJECT] [-t CONFIG] COMMAND ...",

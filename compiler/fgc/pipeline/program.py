@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from fgc.diagnostics import Outcome
 from fgc.emit import EmitOptions, Program, emit_program, emit_script
-from fgc.ir import Call, Deferred, Graph, Literal
+from fgc.ir import Graph
 from fgc.passes import run as run_passes
+from fgc.pipeline.metadata import meta_text
 from fgc.pipeline.surroundings import Surroundings
 from fgc.text import Document, expression_text
 
@@ -22,19 +23,6 @@ def make_script(graph: Graph, target: str, surroundings: Surroundings) -> Outcom
 def make_module(graph: Graph, targets: Sequence[str], surroundings: Surroundings) -> Outcome[Program | None]:
     """A module whose function `construct` returns the targets."""
     return emit_program(run_passes(graph), targets, options=_options(graph, surroundings, None))
-
-
-def meta_text(graph: Graph, name: str) -> str | None:
-    """A field of the target `meta`, if it is a text."""
-    target = graph.targets.get("meta")
-    call = graph[target] if target is not None else None
-    if isinstance(call, Call):
-        for keyword in call.keywords:
-            node = graph[keyword.value]
-            if keyword.name == name and isinstance(node, (Literal, Deferred)):
-                value = node.value if isinstance(node, Literal) else node.text
-                return value if isinstance(value, str) and value else None
-    return None
 
 
 def _options(graph: Graph, surroundings: Surroundings, run_method: str | None) -> EmitOptions:

@@ -1,0 +1,135 @@
+"""List a project's configurations, or all projects below a folder.
+
+Each configuration is compiled for itself, so that the list shows what it is. A broken one is listed as PARSE ERROR with
+its first error and stops no other. `*` marks the default configuration. Exit code 0, or 1 if something listed is
+broken, or 2 if there is nothing to list.
+"""
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+from fgc.cli.arguments import add_cache_switch, use_color
+from fgc.cli.layout import BOLD, DIM, RED, paint, terminal_columns, two_columns
+from fgc.cli.memo import Answer, Trace, answer
+
+if TYPE_CHECKING:
+    from fgc.cli.listing import ListedConfiguration, ListedProject
+    from fgc.diagnostics import Diagnostic
+
+EXAMPLES = (
+    "fgc ls                          the project around the current folder",
+    "fgc ls -r experiments           all projects below a folder",
+    "fgc ls -r --format json         the same for a program to read",
+)
+
+
+def configure(parser: ArgumentParser) -> None:
+    """The arguments of `fgc ls`."""
+    parser.add_argument("folder", nargs="?", metavar="FOLDER", help="project, or with -r the folder to search")
+    parser.add_argument("-r", "--recursive", action="store_true", help="all projects in the folder and below it")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
+    add_cache_switch(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """Print the list; see the exit codes above."""
+    columns, has_color = terminal_columns(), use_color(sys.stdout)
+    question = ["ls", arguments.folder, arguments.project, arguments.recursive, arguments.format, columns, has_color]
+
+    def compute(trace: Trace) -> Answer:
+        projects, problems = _projects(arguments, trace)
+        if arguments.format == "json":
+            text = json.dumps([_as_json(project) for project in projects], indent=2, ensure_ascii=False) + "\n"
+        else:
+            text = "\n\n".join("\n".join(_as_text(project, columns, has_color)) for project in projects) + "\n"
+        if not projects:
+            return Answer("[]\n" if arguments.format == "json" else "", "".join(problems), 2)
+        code = int(bool(problems) or any(project.is_broken for project in projects))
+        return Answer(text, "".join(problems), code)
+
+    return answer(question, not arguments.no_cache, compute).give()
+
+
+def _projects(arguments: Namespace, trace: Trace) -> "tuple[list[ListedProject], list[str]]":
+    """What is to be listed, and lines about what cannot be."""
+    from fgc.cli.listing import list_folder  # the compiler's stages: 0.15 s
+    from fgc.workspace import FileStore, find_project
+    from fgc.workspace.discovery import projects_below
+
+    store = FileStore(trace)
+    problems: list[str] = []
+    named = arguments.folder or arguments.project
+    if arguments.recursive:
+        start = Path(named or ".")
+        folders = list(projects_below(start, store, lambda error: problems.append(_unreadable(error))))
+        if not folders:
+            problems.append(f"fgc: there is no project in `{start}`: no folder below it holds a `meta.yaml`\n")
+    else:
+        found = Path(named) if named else find_project(Path.cwd())
+        folders = [found] if found is not None and (found / "meta.yaml").is_file() else []
+        if not folders:
+            where = f"in `{named}`" if named else "here: name a FOLDER, or list all below a folder with -r"
+            problems.append(f"fgc: there is no project {where}\n")
+    return [list_folder(folder.resolve(), store) for folder in folders], problems
+
+
+def _unreadable(error: OSError) -> str:
+    return f"fgc: `{error.filename}` cannot be read: {error.strerror or error}\n"
+
+
+def _as_text(project: "ListedProject", columns: int | None, has_color: bool) -> Iterator[str]:
+    title = f"{project.name}: {project.description}" if project.description else project.name
+    first, *rest = wrap(title, columns) if columns is not None else [title]
+    yield paint(first, BOLD, has_color)
+    yield from rest
+    yield "  " + paint(project.folder, DIM, has_color)
+    if project.error is not None:
+        yield from two_columns([("    meta.yaml", RED, _error_text(project.error))], columns, has_color)
+    elif not project.configurations:
+        yield "    no configurations"
+    rows = [(f"  {'*' if item.is_default else ' '} {item.file}", *_words(item)) for item in project.configurations]
+    yield from two_columns(rows, columns, has_color)
+
+
+def _words(item: "ListedConfiguration") -> tuple[str, str]:
+    """The colour and the text beside a configuration."""
+    if item.error is not None:
+        return RED, _error_text(item.error)
+    return "", ": ".join(text for text in (item.config_name, item.description) if text)
+
+
+def _error_text(error: "Diagnostic") -> str:
+    return f"PARSE ERROR {error.message} ({error.span})"
+
+
+def _as_json(project: "ListedProject") -> dict[str, Any]:
+    return {
+        "folder": project.folder,
+        "name": project.name,
+        "description": project.description,
+        "default_config": project.default_config,
+        "error": _error_json(project.error),
+        "configurations": [
+            {
+                "file": item.file,
+                "is_default": item.is_default,
+                "config_name": item.config_name,
+                "config_description": item.description,
+                "error": _error_json(item.error),
+            }
+            for item in project.configurations
+        ],
+    }
+
+
+def _error_json(error: "Diagnostic | None") -> dict[str, Any] | None:
+    if error is None:
+        return None
+    first = error.span.first
+    place = {"file": error.span.source.display_name, "line": first.line, "column": first.column}
+    return {"code": error.code, "message": error.message, **place}

@@ -1,0 +1,81 @@
+"""Show the templates that a configuration draws on.
+
+What it extends, includes and imports, with the names that the templates compute. `dot` is for Graphviz; `svg` needs no
+other program. Solid lines extend, dashed ones include, dotted ones import.
+"""
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from fgc.cli.arguments import CannotRun, add_cache_switch, add_selection, use_color, variables_of
+from fgc.cli.memo import Answer, Trace, answer
+
+if TYPE_CHECKING:
+    from fgc.cli.references import References
+    from fgc.cli.select import Selected
+
+EXAMPLES = (
+    "fgc trefs config.yaml",
+    "fgc -t CONFIG trefs --format files | xargs grep optimizer",
+    "fgc trefs config.yaml --format svg > templates.svg",
+)
+_FORMATS = ("tree", "files", "md", "dot", "svg", "json")
+
+
+def configure(parser: ArgumentParser) -> None:
+    """The arguments of `fgc trefs`."""
+    add_selection(parser)
+    parser.add_argument("--format", choices=_FORMATS, default="tree", help="how to print (default: tree)")
+    add_cache_switch(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """Print the templates; 1 if a finding is an error."""
+    try:
+        variables = variables_of(arguments)
+    except CannotRun as problem:
+        print(f"fgc: {problem}", file=sys.stderr)
+        return 2
+    has_color = use_color(sys.stderr)
+    chosen = [arguments.file, arguments.project, arguments.config, arguments.include, variables]
+    question = ["trefs", *chosen, arguments.format, has_color]
+
+    def compute(trace: Trace) -> Answer:
+        from fgc.cli.guard import selection_answer  # the compiler's stages: 0.15 s
+
+        return selection_answer(arguments, trace, has_color, lambda selected: _shown(selected, arguments.format))
+
+    return answer(question, not arguments.no_cache, compute).give()
+
+
+def _shown(selected: "Selected", form: str) -> str:
+    from fgc.cli.drawing import as_dot, as_svg
+    from fgc.cli.hierarchies import as_markdown, as_tree
+    from fgc.cli.references import references_of
+
+    references = references_of(selected)
+    if form == "json":
+        return _as_json(references)
+    if form == "files":
+        lines = iter(dict.fromkeys(template.file for template in references.templates))
+    elif form in ("dot", "svg"):
+        lines = (as_dot if form == "dot" else as_svg)(references)
+    else:
+        lines = (as_tree if form == "tree" else as_markdown)([references.tree()])
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _as_json(references: "References") -> str:
+    described = {
+        "templates": [
+            {"name": template.name, "file": template.file, "is_inline": template.is_inline}
+            for template in references.templates
+        ],
+        "references": [
+            {"from": reference.user.name, "kind": reference.kind.value, "to": reference.used.name}
+            for reference in references.references
+        ],
+    }
+    return json.dumps(described, indent=2, ensure_ascii=False) + "\n"

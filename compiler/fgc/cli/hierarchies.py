@@ -1,0 +1,98 @@
+"""Templates and what they draw on, drawn: as a tree, as Markdown, as JSON, as a graph for Graphviz."""
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fgc.workspace.hierarchy import TemplateEntry, UseKind
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A template in a tree; `word` says how it hangs on what stands above it."""
+
+    name: str
+    word: str
+    note: str
+    branches: "tuple[Branch, ...]" = ()
+
+
+def inheritance(entries: Sequence[TemplateEntry], all_names: Collection[str]) -> list[Branch]:
+    """Every template below the one that it extends; those that extend none of the entries are roots."""
+    children: dict[TemplateEntry, list[TemplateEntry]] = {}
+    roots = []
+    for entry in entries:
+        parents = [found for name in entry.names(UseKind.EXTENDS) if (found := _find(name, entry, entries))]
+        for parent in parents:
+            children.setdefault(parent, []).append(entry)
+        if not parents:
+            roots.append(entry)
+    placed: set[TemplateEntry] = set()
+
+    def branch(entry: TemplateEntry, above: tuple[TemplateEntry, ...] = ()) -> Branch:
+        placed.add(entry)
+        inner = [child for child in children.get(entry, ()) if child not in (*above, entry)]
+        note = _note(entry, entries, all_names)
+        return Branch(entry.name, "", note, tuple(branch(child, (*above, entry)) for child in inner))
+
+    trees = [branch(entry) for entry in roots]
+    return trees + [branch(entry) for entry in entries if entry not in placed]  # a circle has no root
+
+
+def _find(name: str, user: TemplateEntry, entries: Sequence[TemplateEntry]) -> TemplateEntry | None:
+    """The template that a name most likely means: an inline one of the same file, else the first of the name."""
+    found = [entry for entry in entries if entry.name == name and entry is not user]
+    own = [entry for entry in found if entry.is_inline and entry.file == user.file]
+    return next(iter(own or found), None)
+
+
+def _note(entry: TemplateEntry, entries: Sequence[TemplateEntry], all_names: Collection[str]) -> str:
+    """What is worth knowing beside a template's name."""
+    parts = [f"inline in {Path(entry.file).name}"] if entry.is_inline else []
+    shown = {entry.name for entry in entries}
+    for use in entry.uses:
+        if use.kind is UseKind.EXTENDS and not shown.intersection(use.names):
+            is_missing = bool(use.names) and not set(all_names).intersection(use.names)
+            parts.append(f"extends {', '.join(use.names) or use.text}" + (", which is not there" if is_missing else ""))
+    for kind in (UseKind.INCLUDES, UseKind.IMPORTS):
+        words = list(dict.fromkeys(n for use in entry.uses if use.kind is kind for n in use.names or (use.text,)))
+        parts += [f"{kind.value} {', '.join(words)}"] if words else []
+    return "; ".join(parts)
+
+
+def as_tree(trees: Sequence[Branch], indent: str = "", is_top: bool = True) -> Iterator[str]:
+    """Lines with a branch for each template."""
+    for number, tree in enumerate(trees):
+        is_last = number == len(trees) - 1
+        stem = "" if is_top else ("└── " if is_last else "├── ")
+        yield indent + stem + _words(tree)
+        yield from as_tree(tree.branches, indent if is_top else indent + ("    " if is_last else "│   "), False)
+
+
+def as_markdown(trees: Sequence[Branch], depth: int = 0) -> Iterator[str]:
+    """Nested list items."""
+    for tree in trees:
+        word = f"{tree.word} " if tree.word else ""
+        yield "  " * depth + f"- {word}`{tree.name}`" + (f" ({tree.note})" if tree.note else "")
+        yield from as_markdown(tree.branches, depth + 1)
+
+
+def _words(tree: Branch) -> str:
+    word = f"{tree.word} " if tree.word else ""
+    return word + tree.name + (f"  ({tree.note})" if tree.note else "")
+
+
+def entries_json(entries: Sequence[TemplateEntry]) -> str:
+    """Every template with what it names; `computed` holds names that are known only when the template runs."""
+    rows = [
+        {
+            "name": entry.name,
+            "file": entry.file,
+            "is_inline": entry.is_inline,
+            **{kind.value: list(entry.names(kind)) for kind in UseKind},
+            "computed": [f"{use.kind.value} {use.text}" for use in entry.uses if not use.names],
+        }
+        for entry in entries
+    ]
+    return json.dumps(rows, indent=2, ensure_ascii=False)

@@ -1,0 +1,46 @@
+"""Words to lines that fit a terminal, in colour where there is one."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from textwrap import wrap
+from unicodedata import east_asian_width
+
+BOLD, GREEN, RED, DIM = "1", "32", "1;31", "2"
+
+
+def paint(text: str, tint: str, has_color: bool) -> str:
+    """A text in a colour."""
+    return f"\033[{tint}m{text}\033[0m" if has_color and text else text
+
+
+def terminal_columns() -> int | None:
+    """The width to which lines are wrapped; None for pipes and files, where a line stays a line."""
+    if not sys.stdout.isatty() and not os.environ.get("COLUMNS"):
+        return None
+    return max(shutil.get_terminal_size().columns, 20)
+
+
+def display_width(text: str) -> int:
+    """The columns that a text takes: a Chinese character takes two."""
+    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def pad(text: str, width: int) -> str:
+    """A text with spaces behind it."""
+    return text + " " * (width - display_width(text))
+
+
+def two_columns(rows: Sequence[tuple[str, str, str]], columns: int | None, has_color: bool) -> Iterator[str]:
+    """Rows of name, tint and text: aligned, or with the text below its name where the terminal is narrow."""
+    name_width = max((display_width(name) for name, _, _ in rows), default=0)
+    is_narrow = columns is not None and name_width + 2 > columns // 2
+    indent = 6 if is_narrow else name_width + 2
+    for name, tint, text in rows:
+        lines = wrap(text, columns - indent) if columns is not None else [text] if text else []
+        if is_narrow or not lines:
+            yield name.rstrip()
+        else:
+            yield pad(name, indent) + paint(lines.pop(0), tint, has_color)
+        yield from (" " * indent + paint(line, tint, has_color) for line in lines)

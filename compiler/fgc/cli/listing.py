@@ -1,0 +1,76 @@
+"""Projects to what a list shows of them: every configuration with its name, compiled as if alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fgc.diagnostics import Diagnostic, Severity
+from fgc.pipeline.metadata import meta_text
+from fgc.workspace import FileStore, Project, ProjectError, display_path, open_project
+from fgc.workspace.project import META_FILE
+
+
+@dataclass(frozen=True, slots=True)
+class ListedConfiguration:
+    """A configuration by the name of its file; `error` is its first error, and then what is known may be partial."""
+
+    file: str
+    is_default: bool
+    config_name: str | None
+    description: str | None
+    error: Diagnostic | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedProject:
+    """A project, or the error that keeps it from being read."""
+
+    folder: str
+    name: str
+    description: str | None
+    default_config: str | None
+    configurations: tuple[ListedConfiguration, ...]
+    error: Diagnostic | None = None
+
+    @property
+    def is_broken(self) -> bool:
+        return self.error is not None or any(item.error is not None for item in self.configurations)
+
+
+def list_folder(folder: Path, store: FileStore) -> ListedProject:
+    """The project in a folder; one that cannot be read is listed with its error."""
+    try:
+        return list_project(open_project(folder, store))
+    except ProjectError as error:
+        store.trace.absent.add(folder / META_FILE)
+        return ListedProject(display_path(folder), folder.name, None, None, (), _first_error(error.diagnostics))
+
+
+def list_project(project: Project) -> ListedProject:
+    """A project with all its configurations."""
+    default = project.default_config
+    if default is not None and default not in project.configurations:
+        default = f"{default}.yaml"
+    configurations = tuple(_configuration(project, name, name == default) for name in project.configurations)
+    return ListedProject(
+        folder=display_path(project.folder),
+        name=project.name,
+        description=project.description,
+        default_config=project.default_config,
+        configurations=configurations,
+    )
+
+
+def _configuration(project: Project, name: str, is_default: bool) -> ListedConfiguration:
+    compilation = project.compile(name, {})
+    return ListedConfiguration(
+        file=name,
+        is_default=is_default,
+        config_name=meta_text(compilation.graph, "config_name"),
+        description=meta_text(compilation.graph, "config_description"),
+        error=_first_error(compilation.diagnostics),
+    )
+
+
+def _first_error(diagnostics: Sequence[Diagnostic]) -> Diagnostic | None:
+    return next((found for found in diagnostics if found.severity is Severity.ERROR), None)

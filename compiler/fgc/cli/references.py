@@ -1,0 +1,114 @@
+"""A compiled configuration to the templates that it drew on: it is resolved once more, and watched."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fgc.cli.explaining import ReadSources, facts_of
+from fgc.cli.hierarchies import Branch
+from fgc.cli.select import Selected
+from fgc.diagnostics import Outcome
+from fgc.explain.instrument import instrument
+from fgc.explain.trace import RECORD, Trace
+from fgc.resolve import resolve
+from fgc.syntax import ast, parse
+from fgc.workspace.hierarchy import TemplateEntry, Use, UseKind, entries_of
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One template drew on another."""
+
+    user: TemplateEntry
+    kind: UseKind
+    used: TemplateEntry
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """The configuration's own template, and every reference in the order in which the templates name them."""
+
+    entry: TemplateEntry
+    references: tuple[Reference, ...]
+
+    @property
+    def templates(self) -> list[TemplateEntry]:
+        """All templates, each once, the configuration first."""
+        return list(dict.fromkeys([self.entry, *(reference.used for reference in self.references)]))
+
+    def of(self, user: TemplateEntry) -> list[Reference]:
+        return [reference for reference in self.references if reference.user is user]
+
+    def tree(self) -> Branch:
+        """What a template extends and includes below it; what was shown above is not opened again."""
+        opened: set[TemplateEntry] = set()
+
+        def branch(template: TemplateEntry, word: str) -> Branch:
+            note = f"inline in {Path(template.file).name}" if template.is_inline else ""
+            if template in opened:
+                return Branch(template.name, word, "see above" if self.of(template) else note)
+            opened.add(template)
+            inner = tuple(branch(reference.used, reference.kind.value) for reference in self.of(template))
+            return Branch(template.name, word, note, inner)
+
+        return branch(self.entry, "")
+
+
+def references_of(selected: Selected) -> References:
+    """What a configuration drew on while it was resolved."""
+    trace = Trace()
+    loader = _WatchedLoader(selected, trace)
+    entry = loader.watch(parse(selected.compilation.entry).value)
+    resolve(entry, loader, {**selected.variables, RECORD: trace.record}, facts_of(selected))
+    values: dict[tuple[str, int], list[str]] = {}
+    for event in trace.events:
+        names = event.value if isinstance(event.value, (list, tuple)) else [event.value]
+        place = event.site.span.source.display_name, event.site.span.start
+        values.setdefault(place, []).extend("".join(name) for name in names if isinstance(name, str))
+    templates = [template for file in loader.files for template in entries_of(file)]
+    return References(templates[0], tuple(_reachable(templates, values)))
+
+
+def _reachable(templates: list[TemplateEntry], values: dict[tuple[str, int], list[str]]) -> Iterator[Reference]:
+    known = {template.name: template for template in reversed(templates)}
+    known |= {template.name: template for template in reversed(templates) if template.is_inline}
+    waiting, seen = [templates[0]], {templates[0]}
+    while waiting:
+        user = waiting.pop(0)
+        for use in user.uses:
+            for name in dict.fromkeys(_names(use, values)):
+                used = known.get(name)
+                if used is None:
+                    continue
+                yield Reference(user, use.kind, used)
+                if used not in seen:
+                    seen.add(used)
+                    waiting.append(used)
+
+
+def _names(use: Use, values: dict[tuple[str, int], list[str]]) -> Iterable[str]:
+    """The names that a statement had when it ran; imports are not watched and count as they are written."""
+    if use.kind is UseKind.IMPORTS:
+        return use.names
+    return values.get((use.span.source.display_name, use.span.start), ())
+
+
+class _WatchedLoader:
+    """The templates that compiling has read, changed to tell the trace what they do; `files` are they as written."""
+
+    def __init__(self, selected: Selected, trace: Trace) -> None:
+        self._loader = ReadSources(selected.sources)
+        self._trace = trace
+        self.files: list[ast.ParsedFile] = []
+        self.searchpath: list[str] = []
+
+    def watch(self, file: ast.ParsedFile) -> ast.ParsedFile:
+        self.files.append(file)
+        return instrument(file, self._trace)
+
+    def load(self, name: str) -> Outcome[ast.ParsedFile | None]:
+        found = self._loader.load(name)
+        return found if found.value is None else Outcome(self.watch(found.value))
+
+    def names(self) -> Iterable[str]:
+        return self._loader.names()
