@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fgc.emit.expression import Argument, Attribute, Expression, Invoke, Name
 from fgc.emit.literal import string
-from fgc.emit.names import Names, identifier, is_identifier
+from fgc.emit.names import Names, is_identifier
 from fgc.ir import Symbol, SymbolKind
 
 # modules whose functions say little without them: `torch.randn`, `json.loads`
@@ -45,6 +45,8 @@ class Imports:
         self._beside = {SOURCES, *packages_beside}
         self._file_module = file_module
         self._bound: dict[tuple[str, str | None], str] = {}
+        self._used: set[tuple[str, str | None]] = set()
+        self._odd_modules: dict[str, str] = {}
         self.constants: dict[str, Expression] = {}
 
     def callable(self, symbol: Symbol) -> Expression:
@@ -73,6 +75,7 @@ class Imports:
         found = [
             Import(module, name, None if bound == (name or module) else bound, self._section(module))
             for (module, name), bound in self._bound.items()
+            if (module, name) in self._used
         ]
         first: dict[str, tuple[object, ...]] = {}
         for item in sorted(found, key=_member_key):
@@ -89,6 +92,8 @@ class Imports:
         for symbol in listed:
             if symbol.kind is not SymbolKind.BUILTIN and not is_operator(symbol):
                 self.callable(symbol)
+        self._used.clear()  # what has a name is not imported before something says it
+        self.constants.clear()
 
     def _section(self, module: str) -> int:
         top = module.partition(".")[0]
@@ -113,6 +118,7 @@ class Imports:
 
     def _bind(self, module: str, name: str | None) -> str:
         key = (module, name)
+        self._used.add(key)
         if key in _OWN:
             return self._bound.setdefault(key, _OWN[key])
         if key not in self._bound:
@@ -150,11 +156,10 @@ class Imports:
 
     def _loaded(self, module: str) -> Expression:
         """A module whose name is no Python name, loaded into a constant."""
-        for name, value in self.constants.items():
-            if isinstance(value, Invoke) and value.arguments[0].value == string(module):
-                return Name(name)
         load = self.function("importlib", "import_module")
-        name = self._names.fresh(identifier(module))
+        if module not in self._odd_modules:
+            self._odd_modules[module] = self._names.fresh(module)
+        name = self._odd_modules[module]
         self.constants[name] = Invoke(load, (Argument(string(module)),), is_pure=True)
         return Name(name)
 

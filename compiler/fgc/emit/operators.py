@@ -92,7 +92,7 @@ def _builtin(name: str, given: Arguments, node: NodeId) -> Expression | None:
     match name, given.positional:
         case "call", (function, *rest) if not _is_written_out(function):
             return Invoke(function, Arguments(tuple(rest), given.keywords).written(), node)
-        case "named_dict", ():
+        case "named_dict" | "dict", ():
             return DictDisplay(tuple((string(key), value) for key, value in given.keywords), node)
         case _ if given.keywords:
             return None
@@ -102,9 +102,9 @@ def _builtin(name: str, given: Arguments, node: NodeId) -> Expression | None:
             return Item(value, index, node)
         case "getattr", (value, Constant() as attribute):
             return _attribute(value, attribute, node)
-        case ("named_list", ()):
+        case ("named_list" | "list", ()):
             return ListDisplay((), node)
-        case ("named_tuple", ()):
+        case ("named_tuple" | "tuple", ()):
             return TupleDisplay((), node)
         case ("named_list", (ListDisplay() as display,)):
             return ListDisplay(display.items, node)

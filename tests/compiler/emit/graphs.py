@@ -17,11 +17,14 @@ from fgc.ir import (
     Symbol,
     SymbolKind,
     Var,
+    children,
 )
 from fgc.text import Origin, Source, Span
+from hypothesis import assume
 from hypothesis import strategies as st
 
 T = TypeVar("T")
+_MAX_OBJECTS = 2000
 
 HERE = Origin(Span(Source("fuzz.yaml", "x"), 0, 1))
 _SCALARS: list[Any] = [
@@ -34,7 +37,7 @@ _SCALARS: list[Any] = [
 _WORDS = ["model", "lambda", "class", "list", "print", "a-b", "two words", "l", "main", "args", "kwargs", "self", "é",
           "value", "None", "match", "rec", "ﬁ", "func", "1x", "", "__debug__"]  # fmt: skip
 _HELPERS = ["items", "keys", "values", "getitem", "getattr", "call", "named_list", "named_tuple", "named_dict", "list",
-            "dict", "len", "str", "dict.fromkeys"]  # fmt: skip
+            "dict", "len", "dict.fromkeys"]  # fmt: skip
 _OPERATORS = ["add", "matmul", "neg", "lt", "getitem", "call", "not_", "contains", "eq", "is_", "truth", "mod",
               "sub", "concat"]  # fmt: skip
 _KINDS = [CallKind.SINGLETON, CallKind.SINGLETON, CallKind.FACTORY, CallKind.PARTIAL]
@@ -91,6 +94,8 @@ class _Drawing:
         node = self.builder.add(value)
         if self.count(2) == 0:
             self.builder.hints[node] = self.pick(_WORDS)
+            if self.count(1):
+                self.builder.named.add(node)
         self.made.append(node)
         return node
 
@@ -131,7 +136,21 @@ def graphs(draw: Callable[[st.SearchStrategy[Any]], Any], symbols: Sequence[str]
     names = list(targets)
     if drawing.count(1):
         names.reverse()
-    return drawing.builder.finish({name: targets[name] for name in names})
+    graph = drawing.builder.finish({name: targets[name] for name in names})
+    assume(num_objects(graph) < _MAX_OBJECTS)
+    return graph
+
+
+def num_objects(graph: Graph) -> int:
+    """About how many objects a graph constructs: factories in factories multiply."""
+    counts: dict[NodeId, int] = {}
+    built_once = 0
+    for node_id, node in graph.nodes.items():  # children come first here
+        is_once = isinstance(node, Call) and node.kind is CallKind.SINGLETON
+        own = sum(counts[child] for child in children(node)) * (2 if isinstance(node, Call) else 1) + 1
+        counts[node_id] = 1 if is_once else own
+        built_once += own if is_once else 0
+    return built_once + sum(counts[target] for target in graph.targets.values())
 
 
 def deep_graph(depth: int, kinds: Sequence[str]) -> Graph:

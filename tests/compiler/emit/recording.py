@@ -23,6 +23,9 @@ class Recorded:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.number, self.args, self.kwargs = next(_numbers), args, kwargs
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__qualname__} {self.number}>"
+
     @classmethod
     def make(cls, *args: Any, **kwargs: Any) -> "Recorded":
         return cls("made", *args, **kwargs)
