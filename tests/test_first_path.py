@@ -38,7 +38,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ignored = shutil.ignore_patterns("out", "output_models")
     project = workspace / "tiny_llama"
     shutil.copytree(EXAMPLE, project, ignore=ignored)
-    built = command(FGC, "build", "-D", "max_steps=60", "-D", "max_bytes=1500000", cwd=project)
+    built = command(FGC, "build", "-D", "max_steps=120", cwd=project)
     assert built.returncode == 0, built.stderr
     return project
 
@@ -48,7 +48,7 @@ def trained(project: Path) -> Path:
     """The folder of the trained model."""
     result = command(sys.executable, "out/train.py", cwd=project)
     assert result.returncode == 0, result.stderr
-    assert "step 60/60" in result.stdout, "progress is shown"
+    assert "step 120/120" in result.stdout, "progress is shown"
     return project / "output_models/tiny_llama"
 
 
@@ -68,7 +68,7 @@ def unigram_entropy(model: Path) -> float:
     from fgc_runtime.data import PackedDataset, python_stdlib_sources
     from transformers import AutoTokenizer
 
-    texts = python_stdlib_sources(split="validation", max_bytes=1_500_000)
+    texts = python_stdlib_sources(split="validation", max_bytes=6_000_000)
     blocks = PackedDataset(
         texts=texts, tokenizer=AutoTokenizer.from_pretrained(model, trust_remote_code=True), block_size=256
     )
@@ -80,7 +80,7 @@ def unigram_entropy(model: Path) -> float:
 def test_what_lies_where(trained: Path) -> None:
     names = {path.name for path in trained.iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json", "generation_config.json"} <= names
-    assert (trained / "checkpoints/checkpoint-60/trainer_state.json").is_file()
+    assert (trained / "checkpoints/checkpoint-120/trainer_state.json").is_file()
     (run_folder,) = (trained / "runs").iterdir()
     assert {"trainer_logs.json", "config.yaml", "manifest.json"} <= {path.name for path in run_folder.iterdir()}
     assert list(run_folder.glob("events.out.tfevents.*")), "TensorBoard reads this"
@@ -114,7 +114,7 @@ def test_a_new_learning_rate_is_one_changed_line_of_the_program(project: Path, t
     shutil.copytree(project.parent, changed, ignore=shutil.ignore_patterns("output_models"))
     config = changed / "tiny_llama" / CONFIG
     config.write_text(config.read_text().replace("lr: 2.0e-3", "lr: 5.0e-4"))
-    options = ("-D", "max_steps=60", "-D", "max_bytes=1500000")
+    options = ("-D", "max_steps=120")
     assert command(FGC, "build", *options, cwd=config.parents[2]).returncode == 0
     after = (config.parents[2] / "out/train.py").read_text().splitlines()
     different = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
@@ -125,7 +125,7 @@ def test_a_new_learning_rate_is_one_changed_line_of_the_program(project: Path, t
 def test_the_same_build_in_two_folders_under_two_hash_seeds_is_byte_identical(project: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "some where/else"
     shutil.copytree(project.parent, elsewhere, ignore=shutil.ignore_patterns("out", "output_models"))
-    options = ("-D", "max_steps=60", "-D", "max_bytes=1500000")
+    options = ("-D", "max_steps=120")
     for number, folder in enumerate((project, elsewhere / "tiny_llama")):
         built = command(FGC, "build", *options, "-o", f"twin{number}", cwd=folder, PYTHONHASHSEED=str(number + 1))
         assert built.returncode == 0, built.stderr
@@ -148,10 +148,7 @@ def test_the_generated_files_need_no_formatter_and_no_linter(project: Path) -> N
 
 def test_two_processes_train_together(project: Path) -> None:
     torchrun = str(Path(sys.executable).with_name("torchrun"))
-    assert (
-        command(FGC, "build", "-D", "max_steps=4", "-D", "max_bytes=1500000", "-o", "short", cwd=project).returncode
-        == 0
-    )
+    assert command(FGC, "build", "-D", "max_steps=4", "-o", "short", cwd=project).returncode == 0
     run_folder = project / "two"
     shutil.copytree(project / "short", run_folder / "out")
     result = command(torchrun, "--standalone", "--nproc-per-node", "2", "out/train.py", cwd=run_folder)
@@ -164,7 +161,7 @@ def test_ctrl_c_in_training_leaves_a_checkpoint(project: Path, tmp_path: Path) -
     shutil.copytree(project / "out", tmp_path / "out")
     text = (tmp_path / "out/train.py").read_text()
     (tmp_path / "out/train.py").write_text(
-        text.replace("max_steps=60", "max_steps=100000").replace("logging_steps=20", "logging_steps=1")
+        text.replace("max_steps=120", "max_steps=100000").replace("logging_steps=20", "logging_steps=1")
     )
     process = subprocess.Popen(
         [sys.executable, "out/train.py"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
