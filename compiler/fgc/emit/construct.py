@@ -76,12 +76,18 @@ class Construction:
             mark = scope.mark()
             known = None if given is None else given.get(position)
             value: Expression = known if known is not None else (yield self.value(node, scope))
-            if reads_better_named(value) or (node in self.graph.named and is_step(value)):
+            if reads_better_named(value) or (self._is_named_object(node) and is_step(value)):
                 value = self.assign(value, node, scope, wishes[position] if wishes else None)
             if scope.acted_since(mark):
                 self._settle(values, nodes, wishes, mark, scope)
             values.append(value)
         return values
+
+    def _is_named_object(self, node: NodeId) -> bool:
+        """Whether the author named the object, and not what makes a new one wherever it is mentioned."""
+        value = self.graph[node]
+        is_maker = isinstance(value, Call) and value.kind is not CallKind.SINGLETON
+        return node in self.graph.named and not (is_maker and self.sharing.is_mentioned_again(node))
 
     def assign(self, value: Expression, node: NodeId, scope: Scope, wish: str | None = None) -> Name:
         """Give an expression a name; a lambda becomes a function."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fgc.emit.expression import Argument, Attribute, Expression, Invoke, Name
 from fgc.emit.literal import string
-from fgc.emit.names import Names, is_identifier
+from fgc.emit.names import BUILTIN_NAMES, Names, is_identifier
 from fgc.ir import Symbol, SymbolKind
 
 # modules whose functions say little without them: `torch.randn`, `json.loads`
@@ -109,12 +109,9 @@ class Imports:
                 else _attributes(self._loaded(module), [name])
             )
         is_spoken = module in _SPOKEN or (module in _SPOKEN_FUNCTIONS and name.islower())
-        if is_spoken or not is_identifier(name) or (name.islower() and not self._can_bind(module, name)):
+        if is_spoken or not is_identifier(name) or (name.islower() and name in BUILTIN_NAMES):
             return _attributes(Name(self.module(module)), [name])
         return self.function(module, name)
-
-    def _can_bind(self, module: str, name: str) -> bool:
-        return (module, name) in self._bound or self._names.is_free(name)
 
     def _bind(self, module: str, name: str | None) -> str:
         key = (module, name)

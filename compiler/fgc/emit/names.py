@@ -5,7 +5,7 @@ import keyword
 import re
 import unicodedata
 
-_BUILTINS = frozenset(dir(builtins))
+BUILTIN_NAMES = frozenset(dir(builtins))
 _UNREADABLE = frozenset({"l", "O", "I"})  # look like digits
 _VERBS = ("load_", "get_", "make_", "create_", "build_", "construct_")
 
@@ -21,7 +21,7 @@ class Names:
         return name
 
     def is_free(self, name: str) -> bool:
-        return name not in self._taken and name not in _BUILTINS and name not in _UNREADABLE and is_identifier(name)
+        return name not in self._taken and name not in BUILTIN_NAMES and name not in _UNREADABLE and is_identifier(name)
 
     def fresh(self, *wishes: str) -> str:
         """The first wished name that is free, or the nearest to the first."""
@@ -37,7 +37,7 @@ class Names:
     def _nearest(self, name: str) -> str:
         if self.is_free(name):
             return self.reserve(name)
-        if self.is_free(f"{name}_") and (name in _BUILTINS | _UNREADABLE or keyword.iskeyword(name)):
+        if self.is_free(f"{name}_") and (name in BUILTIN_NAMES | _UNREADABLE or keyword.iskeyword(name)):
             return self.reserve(f"{name}_")
         number = 2
         while not self.is_free(f"{name}_{number}"):

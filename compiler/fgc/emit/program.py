@@ -3,7 +3,7 @@
 Nothing here runs what it generates, and nothing reads the disk except through the given functions.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fgc.diagnostics import Diagnostic, Outcome, did_you_mean
@@ -35,7 +35,7 @@ from fgc.emit.sharing import Sharing
 from fgc.emit.source_files import LocalFile, SourceFiles
 from fgc.emit.steps import Steps, finish
 from fgc.emit.variables import MISSING
-from fgc.ir import Call, Deferred, Graph, NodeId
+from fgc.ir import Call, Deferred, Graph, NodeId, SymbolKind, reachable
 from fgc.passes import run
 from fgc.text import Origin, Source
 
@@ -108,6 +108,9 @@ def _emit(graph: Graph, targets: Sequence[str], options: EmitOptions, *, is_scri
     expanded = expand(graph, ordered, BuildContext(read, options.component_folders, options.template))
     if expanded.diagnostics:
         return Outcome(None, expanded.diagnostics)
+    misplaced = [_misplaced(node) for node in _components(expanded.value.graph, ordered)]
+    if misplaced:
+        return Outcome(None, tuple(misplaced))
     return _Emitter(run(expanded.value.graph), ordered, options, expanded.value.files).emit(is_script)
 
 
@@ -226,6 +229,19 @@ class _Emitter:
 
 def _is_function(statement: Statement) -> bool:
     return isinstance(statement, Define) or any(map(_is_function, getattr(statement, "body", ())))
+
+
+def _components(graph: Graph, targets: Sequence[str]) -> Iterator[Call]:
+    for node_id in reachable(graph, [graph.targets[name] for name in targets]):
+        node = graph[node_id]
+        if isinstance(node, Call) and node.callee.kind is SymbolKind.COMPONENT:
+            yield node
+
+
+def _misplaced(call: Call) -> Diagnostic:
+    message = f"component `{call.callee.text}` stands outside a model"
+    help = "components are parts of the `model` of `!meta:fgc:model_package`"
+    return Diagnostic.at(call.callee.origin, "FGC502", message, help=help)
 
 
 def _unknown_target(graph: Graph, name: str) -> Diagnostic:

@@ -35,6 +35,8 @@ class Recorded:
             raise AttributeError(name)
         return Recorded("attribute", name, self)
 
+    __iter__ = None  # without it `list()` would ask for items without end
+
     def __getitem__(self, index: Any) -> "Recorded":
         return Recorded("item", self, index)
 
