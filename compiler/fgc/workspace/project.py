@@ -90,14 +90,17 @@ def open_project(folder: Path, store: FileStore | None = None) -> Project:
     workspace = next((f for f in (folder, *folder.parents) if (f / WORKSPACE_FOLDER).is_dir()), None)
     if workspace is None:
         message = f"neither `{display_path(folder)}` nor a folder above it holds a folder `{WORKSPACE_FOLDER}`"
-        raise ProjectError([_at_file(meta_file, "FGC005", message, f"make one: `mkdir {WORKSPACE_FOLDER}`")])
+        raise ProjectError([_at_file(meta_file, "FGC005", message, "make one: `fgc ws init --name NAME`")])
     return _read_meta(folder, workspace, meta_file, store or FileStore())
 
 
 def _read_meta(folder: Path, workspace: Path, meta_file: Path, store: FileStore) -> Project:
     library = template_library()
-    session = Session([folder, workspace / WORKSPACE_FOLDER, *([library] if library else [])], store)
     facts = collect_facts(folder, workspace)
+    user_folder = Path(facts.folder_functions["forgather_config_dir"]()) / "templates"
+    own = [user_folder] if user_folder.is_dir() else []
+    store.trace.absent.update([] if own else [user_folder])
+    session = Session([folder, workspace / WORKSPACE_FOLDER, *own, *([library] if library else [])], store)
     compilation = session.compile(meta_file, META_FILE, {}, facts)
     if has_errors(compilation.diagnostics):
         raise ProjectError(compilation.diagnostics)
