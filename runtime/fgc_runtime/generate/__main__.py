@@ -42,7 +42,7 @@ def _continue(options: argparse.Namespace) -> str:
     inputs = tokenizer(options.prompt, return_tensors="pt", return_token_type_ids=False)
     sampling = {"do_sample": True, "temperature": options.temperature} if options.temperature > 0 else {}
     with torch.no_grad():
-        tokens = model.generate(**inputs, max_new_tokens=options.max_tokens, **sampling)
+        tokens = model.generate(**inputs, max_new_tokens=options.max_tokens, **sampling)  # type: ignore[misc]  # a mixin
     text = tokenizer.decode(tokens[0], skip_special_tokens=True)
     return str(text)
 

@@ -15,7 +15,7 @@ def write(name: str, text: str) -> None:
 def test_a_change_of_the_same_size_in_the_same_tick_is_seen(run: Run) -> None:
     write("a.yaml", "-- include 'b.yaml'\n")
     write("b.yaml", "x: 1\n")
-    stat = os.stat("b.yaml")
+    stat = Path("b.yaml").stat()
     assert run("pp", "a.yaml").out == "x: 1"
     write("b.yaml", "x: 2\n")
     os.utime("b.yaml", ns=(stat.st_atime_ns, stat.st_mtime_ns))
