@@ -98,7 +98,10 @@ def _alias(item: Import) -> cst.AsName | None:
 
 
 def section_comments(function: Define, blocks: Mapping[NodeId, str | None]) -> dict[int, str]:
-    """Comments where the block changes that a statement comes from; none if all come from one."""
+    """Comments where the block changes that a statement comes from; none if all come from one.
+
+    An empty comment is an empty line.
+    """
     found: dict[int, str] = {}
     current: str | None = None
     for place, statement in enumerate(function.body):
@@ -106,7 +109,11 @@ def section_comments(function: Define, blocks: Mapping[NodeId, str | None]) -> d
         block = blocks.get(node) if node is not None else None
         if block is not None and title(block) != current:
             current = found[place] = title(block)
-    return found if len(set(found.values())) > 1 else {}
+    if len(set(found.values())) < 2:
+        return {}
+    if isinstance(function.body[-1], Evaluate):
+        found.setdefault(len(function.body) - 1, "")  # what starts it all stands alone
+    return found
 
 
 def title(block: str) -> str:

@@ -202,8 +202,8 @@ def _line(node: cst.BaseSmallStatement, above: Sequence[cst.EmptyLine]) -> cst.S
 def _above(comment: str | None, is_first: bool) -> list[cst.EmptyLine]:
     if comment is None:
         return []
-    line = cst.EmptyLine(comment=cst.Comment(f"# {comment}"))
-    return [line] if is_first else [cst.EmptyLine(indent=False), line]
+    lines = [cst.EmptyLine(comment=cst.Comment(f"# {comment}"))] if comment else []
+    return lines if is_first else [cst.EmptyLine(indent=False), *lines]
 
 
 def _block(body: Sequence[Statement]) -> cst.IndentedBlock:

@@ -121,6 +121,7 @@ def main(device: str = "cuda", learning_rate: float = 0.001) -> None:
         callbacks=callbacks,
         optimizer_factory=optimizer,
     )
+
     TrainingScript(trainer=trainer, do_train=True).run()
 
 
