@@ -70,6 +70,7 @@ _TITLES = {
     "FGC411": "unknown build-time function",
     "FGC412": "variable has no value",
     "FGC413": "build-time function rejects its arguments",
+    "FGC414": "model configuration field is never read",
     "FGC501": "unknown keyword argument",
     "FGC502": "unknown component",
     "FGC503": "missing required argument",

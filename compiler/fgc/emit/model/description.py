@@ -9,7 +9,8 @@ from fgc.emit.model.config_fields import ConfigReader, readers_of
 from fgc.emit.model.configuration import FieldPlan
 from fgc.emit.model.describe import Describer, folders
 from fgc.emit.model.request import ConfigEntry, read_request
-from fgc.emit.model.values import Construction
+from fgc.emit.model.unread import unread_fields
+from fgc.emit.model.values import Construction, fields_of
 from fgc.ir import Call, CallKind, Graph, NodeId
 
 
@@ -48,4 +49,10 @@ def check_model_package(
     graph: Graph, node: NodeId, read: Reader, component_folders: Sequence[str]
 ) -> tuple[Diagnostic, ...]:
     """What is wrong with the model that the node describes."""
-    return describe_model_package(graph, node, read, component_folders).diagnostics
+    outcome = describe_model_package(graph, node, read, component_folders)
+    if outcome.value is None:
+        return outcome.diagnostics
+    call = graph[node]
+    assert isinstance(call, Call), "a description is that of a call"
+    derived = (name for field in outcome.value.fields if field.derived is not None for name in fields_of(field.derived))
+    return tuple(unread_fields(read_request(graph, call).config, (*fields_of(outcome.value.model), *derived)))

@@ -194,3 +194,10 @@ def test_arithmetic_with_a_component_is_told(findings: Findings) -> None:
 def test_checking_reports_what_a_build_would(llama: str, check: Callable[[str], list[str]]) -> None:
     assert check(llama) == []
     assert check(llama.replace("num_kv_heads:", "num_kw_heads:")) == ["FGC501"]
+
+
+def test_a_field_that_nothing_reads_and_that_is_near_to_one_that_is_read_is_told(
+    llama: str, check: Callable[[str], list[str]]
+) -> None:
+    assert check(llama.replace("    hidden_size: 64", "    hidden_size: 64\n    hiden_size: 32")) == ["FGC414"]
+    assert check(llama.replace("    hidden_size: 64", "    hidden_size: 64\n    my_own_note: 32")) == []
