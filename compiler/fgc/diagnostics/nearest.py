@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+_MANY = 500  # candidates: each costs a comparison of 10 microseconds
+_LONGEST = 80  # letters: no person's name for something
 _SHORT = 4  # letters: short names resemble each other by accident
 _SLIP = 0.8  # `levle` for `level`, `warm_up` for `warmup`; not `train_steps` for `eval_steps`
 
@@ -10,7 +12,7 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate that looks most like `name`, or None if none comes close."""
     from difflib import get_close_matches  # 7 ms; only wanted when something is wrong
 
-    ordered = sorted(set(candidates))
+    ordered = _plausible(name, candidates)
     cutoff = 0.6 if len(name) > _SHORT else 0.7
     matches = get_close_matches(name, ordered, n=1, cutoff=cutoff)
     if matches:
@@ -27,9 +29,17 @@ def misspelt(name: str, candidates: Iterable[str]) -> str | None:
     from difflib import get_close_matches
 
     letters = _without_digits(name)
-    others = sorted({other for other in candidates if _without_digits(other) != letters})
+    others = [other for other in _plausible(name, candidates) if _without_digits(other) != letters]
     matches = get_close_matches(name, others, n=1, cutoff=_SLIP)
     return matches[0] if matches else None
+
+
+def _plausible(name: str, candidates: Iterable[str]) -> list[str]:
+    """Candidates in order; of very many, those of about the same length."""
+    ordered = sorted(set(candidates))
+    if len(ordered) > _MANY:
+        ordered = [other for other in ordered if abs(len(other) - len(name)) <= 2][:_MANY]
+    return ordered if len(name) <= _LONGEST else []
 
 
 def _without_digits(name: str) -> str:

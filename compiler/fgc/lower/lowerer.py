@@ -24,7 +24,7 @@ from fgc.ir import (
 )
 from fgc.lower.arguments import ArgumentReader, Arguments
 from fgc.lower.callables import read_symbol
-from fgc.lower.pairs import Pair, read_pairs
+from fgc.lower.pairs import Pair, PairReader
 from fgc.syntax import Tag, parse_tag
 from fgc.text import Origin
 from fgc.yaml import (
@@ -50,6 +50,8 @@ _CALLS = {
     "meta": CallKind.META,
 }
 _COLLECTIONS = {"list": "named_list", "tuple": "named_tuple", "dict": "named_dict", "dlist": "named_list"}
+_MAX_BITS = 10_000  # Python refuses to print integers of more than 4,300 digits
+_MAX_SUGGESTIONS = 100  # a text with more mistakes is another kind of text
 _CROWDED = re.compile(r"[,\[\]{}]")  # what ends an item of a flow collection, swallowed by a tag
 _KINDS = (*_CALLS, *_COLLECTIONS, "var")
 
@@ -68,6 +70,7 @@ class _Lowerer:
         self._done: dict[int, NodeId] = {}
         self._names: dict[str, Label] = {}
         self._arguments = ArgumentReader(self)
+        self._pairs = PairReader(self.scalar, self.report)
         self.diagnostics: list[Diagnostic] = []
 
     def report(self, diagnostic: Diagnostic) -> None:
@@ -153,7 +156,13 @@ class _Lowerer:
         if node.tag is not None:
             kind = "str" if node.tag.text == "!" else standard_type(node.tag.text)
         try:
-            return scalar_value(node.value, kind or "str")
+            value = scalar_value(node.value, kind or "str")
+            if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+                self.error(
+                    node.origin, "FGC307", "this integer has too many digits", "put it in quotes to make it a text"
+                )
+                return node.value
+            return value
         except UnsupportedScalar:
             help = "put it in quotes to make it a text" if is_untagged else None
             message = f"`{node.value}` is a YAML {_TYPE_NAMES.get(kind or '', kind)}, which configurations do not have"
@@ -187,7 +196,7 @@ class _Lowerer:
 
     def pairs(self, node: MappingNode) -> list[Pair]:
         """The pairs of a mapping, merged and overridden."""
-        return read_pairs(node, self.scalar, self.report)
+        return self._pairs.read(node)
 
     # ---- construction tags
 
@@ -212,7 +221,7 @@ class _Lowerer:
     def _unknown_tag(self, place: NodeId, node: Node, label: Label, tag: Tag | None) -> None:
         self.put(place, Literal(None, node.origin))
         word = tag.kind if tag else label.text.lstrip("!").split(":")[0]
-        suggestion = did_you_mean(word, _KINDS)
+        suggestion = did_you_mean(word, _KINDS) if len(self.diagnostics) < _MAX_SUGGESTIONS else None
         help = suggestion.replace("`", "`!", 1) if suggestion else "tags are " + ", ".join(f"`!{k}`" for k in _KINDS)
         crowded = _CROWDED.search(label.text)
         if crowded is not None:

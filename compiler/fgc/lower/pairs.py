@@ -22,53 +22,64 @@ class Pair:
     overrides: Origin | None = None
 
 
-def read_pairs(mapping: MappingNode, read_key: ReadKey, report: Report) -> list[Pair]:
-    """Merged keys first; of one key's values the last, at the place of the first."""
-    found: dict[Scalar, Pair] = {}
-    for pair in _flatten(mapping, read_key, report, ()):
-        earlier = found.get(pair.key)
-        overrides = earlier.origin if earlier else None
-        found[pair.key] = Pair(earlier.key if earlier else pair.key, pair.origin, pair.value, overrides)
-    return list(found.values())
+class PairReader:
+    """Reads mappings. Each is read once, however often others merge it: merges of merges would multiply."""
 
+    def __init__(self, read_key: ReadKey, report: Report) -> None:
+        self._read_key = read_key
+        self._report = report
+        self._known: dict[int, list[Pair]] = {}
+        self._reading: set[int] = set()
 
-def _flatten(mapping: MappingNode, read_key: ReadKey, report: Report, path: tuple[int, ...]) -> Iterator[Pair]:
-    if id(mapping) in path:
-        return
-    path = (*path, id(mapping))
-    for key, value in mapping.pairs:
-        if _is_merge(key):
-            yield from _merged(value, read_key, report, path)
-    for key, value in mapping.pairs:
-        if _is_merge(key):
-            continue
-        target = key.target if isinstance(key, AliasNode) else key
-        if isinstance(target, ScalarNode):
-            yield Pair(read_key(target), key.origin, value)
+    def read(self, mapping: MappingNode) -> list[Pair]:
+        """Merged keys first; of one key's values the last, at the place of the first."""
+        known = self._known.get(id(mapping))
+        if known is not None:
+            return known
+        if id(mapping) in self._reading:
+            return []  # a mapping that merges itself, which was reported at the alias
+        self._reading.add(id(mapping))
+        found: dict[Scalar, Pair] = {}
+        for pair in self._pairs(mapping):
+            earlier = found.get(pair.key)
+            overrides = earlier.origin if earlier else None
+            found[pair.key] = Pair(earlier.key if earlier else pair.key, pair.origin, pair.value, overrides)
+        self._reading.discard(id(mapping))
+        self._known[id(mapping)] = list(found.values())
+        return self._known[id(mapping)]
+
+    def _pairs(self, mapping: MappingNode) -> Iterator[Pair]:
+        for key, value in mapping.pairs:
+            if _is_merge(key):
+                yield from self._merged(value)
+        for key, value in mapping.pairs:
+            if _is_merge(key):
+                continue
+            target = key.target if isinstance(key, AliasNode) else key
+            if isinstance(target, ScalarNode):
+                yield Pair(self._read_key(target), key.origin, value)
+            elif target is not None:
+                message = "a key must be a text or a number, not a list or mapping"
+                help = "put it in quotes to make it a text"
+                self._report(Diagnostic.at(key.origin, "FGC313", message, help=help))
+
+    def _merged(self, value: Node) -> Iterator[Pair]:
+        target = value.target if isinstance(value, AliasNode) else value
+        if isinstance(target, MappingNode):
+            yield from self.read(target)
+        elif isinstance(target, SequenceNode):
+            for item in reversed(target.items):
+                item_target = item.target if isinstance(item, AliasNode) else item
+                if isinstance(item_target, MappingNode):
+                    yield from self.read(item_target)
+                elif item_target is not None:
+                    _refuse(item, self._report)
         elif target is not None:
-            message = "a key must be a text or a number, not a list or mapping"
-            report(Diagnostic.at(key.origin, "FGC313", message, help="put it in quotes to make it a text"))
+            _refuse(value, self._report)
 
 
 def _is_merge(key: Node) -> bool:
     return isinstance(key, ScalarNode) and key.tag is None and scalar_type(key.value, key.is_plain) == "merge"
-
-
-def _merged(value: Node, read_key: ReadKey, report: Report, path: tuple[int, ...]) -> Iterator[Pair]:
-    target = value.target if isinstance(value, AliasNode) else value
-    if target is None:
-        return
-    if isinstance(target, MappingNode):
-        yield from _flatten(target, read_key, report, path)
-    elif isinstance(target, SequenceNode):
-        for item in reversed(target.items):
-            item_target = item.target if isinstance(item, AliasNode) else item
-            if isinstance(item_target, MappingNode):
-                yield from _flatten(item_target, read_key, report, path)
-            elif item_target is not None:
-                _refuse(item, report)
-    else:
-        _refuse(value, report)
 
 
 def _refuse(value: Node, report: Report) -> None:

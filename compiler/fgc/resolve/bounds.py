@@ -7,7 +7,7 @@ from fgc.diagnostics import Diagnostic
 from fgc.resolve.errors import Fatal
 from fgc.text import Span
 
-MAX_STEPS = 200_000  # statements and calls; the largest library configuration takes about 2,000
+MAX_STEPS = 100_000  # statements and calls; the largest library configuration takes about 2,000
 MAX_DEPTH = 120  # includes, blocks and macros inside each other; the deepest known is 14
 MAX_OUTPUT_SIZE = 8_000_000  # characters of one configuration; the longest known has 60,000
 MAX_VALUE_SIZE = 1_000_000  # characters or items of one value

@@ -11,7 +11,7 @@ import yaml
 from jinja2.exceptions import TemplateRuntimeError
 from jinja2.runtime import StrictUndefined, Undefined
 from jinja2.sandbox import SandboxedEnvironment
-from jinja2.utils import missing
+from jinja2.utils import generate_lorem_ipsum, missing
 
 from fgc.diagnostics import Diagnostic
 from fgc.resolve.facts import Facts
@@ -33,6 +33,7 @@ _PATH_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "basename": os.path.basename,
     "splitext": os.path.splitext,
 }
+_MAX_WORDS = 10_000  # of filler text
 _DEFERRED_NAMES = ("project_dir", "workspace_root", "hostname")
 
 
@@ -114,6 +115,7 @@ def make_globals(facts: Facts) -> dict[str, Any]:
         "now": _moment(facts, facts.now),
         "utcnow": _moment(facts, facts.utcnow),
         "repr": repr,
+        "lipsum": _lipsum,
         "modname_from_path": lambda path: PurePath(path).stem,
         "hostname": _deferred("hostname", facts.hostname),
         "uname": facts.uname,
@@ -146,6 +148,12 @@ class _Versions(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return repr(dict(self._versions))
+
+
+def _lipsum(n: int = 5, html: bool = True, min: int = 20, max: int = 100) -> str:
+    if n * max > _MAX_WORDS:
+        raise ValueError(f"at most {_MAX_WORDS:,} words are made")
+    return str(generate_lorem_ipsum(n, html, min, max))
 
 
 def _deferred(name: str, text: str) -> Any:

@@ -121,7 +121,7 @@ class Evaluator:
             case ast.Compare():
                 return self._compare(expr, scope)
             case ast.Concat():
-                return join((self.defined(item, scope) for item in expr.items), Origin(expr.span))
+                return self._concat(expr, scope)
             case ast.Conditional():
                 return self._conditional(expr, scope)
             case _:
@@ -131,6 +131,14 @@ class Evaluator:
         pairs = [(self._value(key, scope), self._value(item, scope)) for key, item in expr.items]
         result: dict[Any, Any] = self._guard(expr.span, lambda: dict(pairs))
         return result
+
+    def _concat(self, expr: ast.Concat, scope: Scope) -> str:
+        parts = [self.defined(item, scope) for item in expr.items]
+        if sum(len(part) for part in parts if isinstance(part, str)) > MAX_VALUE_SIZE:
+            raise EvaluationError(_too_large(expr.span))
+        text: str = self._guard(expr.span, lambda: join(parts, Origin(expr.span)))
+        self._check_size(text, expr.span)
+        return text
 
     def _name(self, expr: ast.Name, scope: Scope) -> Any:
         value = scope.get(expr.name)

@@ -15,6 +15,7 @@ _RAW_BEGIN = line_pattern("RAW_BEGIN")
 _RAW_END = line_pattern("RAW_END")
 _COMMENT_END = line_pattern("COMMENT_END")
 _CLOSINGS = {"%": line_pattern("STATEMENT_END"), "{": line_pattern("PRINT_END")}
+_MAX_UNCLOSED = 50  # each costs a look ahead; a text with more is no template
 _OTHER_LANGUAGES = {
     "&": "write `and`",
     "!": "write `not`; to compare, `!=`",
@@ -54,6 +55,8 @@ class _Delimiter:
     def __init__(self, shadow: Shadow) -> None:
         self._shadow = shadow
         self._parts: list[Part] = []
+        self._unclosed_count = 0
+        self._may_have_comment_end = True  # once none was found, there is none further on
         self.diagnostics: list[Diagnostic] = []
 
     def cut(self) -> list[Part]:
@@ -81,13 +84,17 @@ class _Delimiter:
         """Read what the delimiter at `start` opens; returns the offset behind it."""
         text = self._shadow.text
         if kind == "#":
-            end = _COMMENT_END.search(text, inside)
+            end = _COMMENT_END.search(text, inside) if self._may_have_comment_end else None
+            self._may_have_comment_end = end is not None
             return end.end() if end else self._unclosed(start, kind)
         if raw := _RAW_BEGIN.match(text, start):
             return self._raw(start, raw.end())
         found = scan(text, inside, _CLOSINGS[kind], self._shadow.line_ends.get(start))
         if found.bad is not None:
             self._bad_character(found.bad)
+        if found.deep is not None:
+            self._too_deep(found.deep)
+            return self._line_end(found.deep)
         if found.end_start < 0:
             return self._unclosed(start, kind, found.stop) if found.bad is None else len(text)
         header, closes = self._shadow.headers.get(start), self._shadow.closings.get(start)
@@ -97,7 +104,11 @@ class _Delimiter:
 
     def _bad_character(self, at: int) -> None:
         character = self._shadow.text[at]
-        message = "this string is never closed" if character in "\"'" else f"unexpected character {character!r}"
+        message = f"unexpected character {character!r}"
+        if character in "\"'":
+            message = "this string is never closed"
+        elif character.isdigit():
+            message = "this number has too many digits"
         span = self._shadow.span(at, at + 1)
         self.diagnostics.append(Diagnostic("FGC101", message, span, help=_OTHER_LANGUAGES.get(character)))
 
@@ -112,13 +123,22 @@ class _Delimiter:
 
     def _unclosed(self, start: int, kind: str, stop: int | None = None) -> int:
         """What is never closed ends with its line, or where another delimiter opens, to hide nothing else."""
-        text = self._shadow.text
         message = f"`{{{kind}` is never closed by `{_CLOSING_TEXT[kind]}`"
         help = f"write `{_CLOSING_TEXT[kind]}` where it ends"
         self.diagnostics.append(Diagnostic("FGC109", message, self._shadow.span(start, start + 2), help=help))
-        line_end = text.find("\n", start)
-        line_end = len(text) if line_end < 0 else line_end
+        self._unclosed_count += 1
+        if self._unclosed_count > _MAX_UNCLOSED:
+            return len(self._shadow.text)
+        line_end = self._line_end(start)
         return line_end if stop is None else min(stop, line_end)
+
+    def _line_end(self, at: int) -> int:
+        end = self._shadow.text.find("\n", at)
+        return len(self._shadow.text) if end < 0 else end
+
+    def _too_deep(self, at: int) -> None:
+        message = "brackets are nested too deeply here"
+        self.diagnostics.append(Diagnostic("FGC208", message, self._shadow.span(at, at + 1), help="use variables"))
 
 
 def delimit(shadow: Shadow) -> tuple[list[Part], list[Diagnostic]]:

@@ -6,6 +6,7 @@ from fgc.diagnostics import Diagnostic, Severity
 from fgc.text import Span
 
 _SIGIL = re.compile(r"\s*(?:--|<<|>>|==|=>)\s")
+_MAX_LINE = 2_000  # characters; longer lines are no quotes that a person counts
 _SCALAR_START = re.compile(r"(?:^|[:\-\[{,?]|[!&]\S+)\s*\Z")
 
 
@@ -15,6 +16,8 @@ def cuts_quote(line: str, at: int) -> bool:
     A quote opens a text at the beginning of a YAML scalar, and everywhere in a statement or a print; an apostrophe
     inside a word opens nothing.
     """
+    if len(line) > _MAX_LINE:
+        return False
     quote = _open_quote(line[:at])
     return bool(quote) and quote in line[at:]
 

@@ -22,6 +22,7 @@ _ENDS = {
     "endwith": "with",
     "endautoescape": "autoescape",
 }
+_MAX_DEPTH = 100  # statements inside each other; the deepest known is 9
 _NAMES = {"call_block": "call", "filter_block": "filter", "set_block": "set"}
 
 
@@ -55,6 +56,9 @@ class Nester:
 
     def nest(self, items: Iterable[Item]) -> tuple[ast.Statement, ...]:
         for item in items:
+            if len(self._stack) > _MAX_DEPTH:
+                self._too_deep(self._stack[-1].head)
+                return ()
             if isinstance(item.value, Head):
                 self._head(item.value, item)
             else:
@@ -63,6 +67,11 @@ class Nester:
             self._never_closed(self._stack[-1])
             self._finish()
         return tuple(self._root)
+
+    def _too_deep(self, head: Head) -> None:
+        message = f"statements and blocks are nested more than {_MAX_DEPTH} deep"
+        self.blocks.clear()
+        self._error("FGC208", message, head.span, help="move the inner ones to a template of their own")
 
     @property
     def _body(self) -> list[ast.Statement]:

@@ -42,7 +42,8 @@ class Scanned:
     """The inside of a delimiter.
 
     `end_start` and `end` are the closing delimiter's, both -1 if there is none; `bad` is the first character that
-    begins no token, or None; `stop` is where another delimiter opens inside, which shows that this one is not closed.
+    begins no token, or None; `stop` is where another delimiter opens inside, which shows that this one is not closed;
+    `deep` the bracket that is one too many.
     """
 
     tokens: list[Token]
@@ -50,9 +51,12 @@ class Scanned:
     end: int
     bad: int | None = None
     stop: int | None = None
+    deep: int | None = None
 
 
-_NESTED_OPENING = re.compile(r"\{[{%#]")
+_NESTED_OPENING = re.compile(r"\{[%#]")
+_MAX_DIGITS = 1_000  # Python refuses to read integers of more than 4,300
+_MAX_BRACKETS = 200  # inside each other; deeper is no expression that a person wrote
 
 
 def scan(text: str, start: int, closing: re.Pattern[str], line_end: int | None = None) -> Scanned:
@@ -69,15 +73,20 @@ def scan(text: str, start: int, closing: re.Pattern[str], line_end: int | None =
         end = closing.match(text, stripped)
         if end and (_ends(end, brackets, text) or (line_end is not None and stripped >= line_end)):
             return Scanned(tokens, stripped, end.end())
-        if _NESTED_OPENING.match(text, stripped) and not text.startswith("{{}", stripped):
+        if _NESTED_OPENING.match(text, stripped):
             return Scanned(tokens, -1, -1, stop=stripped)
         match = pattern.match(text, position)
         if match is None:
             return _skip_to_closing(text, tokens, stripped, closing)
         group = match.lastgroup or ""
         value = match[group]
+        if group == "INTEGER" and len(value) > _MAX_DIGITS:
+            return _skip_to_closing(text, tokens, stripped, closing)
         if value in "([{":
             brackets.append(value)
+            if len(brackets) > _MAX_BRACKETS:
+                is_print = text.find("{{", start, stripped) >= 0
+                return Scanned(tokens, -1, -1, deep=None if is_print else stripped)
         elif value in ")]}" and brackets:
             brackets.pop()
         is_literal = group in ("NAME", "OPERATOR") and value in literals

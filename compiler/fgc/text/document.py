@@ -112,9 +112,9 @@ class Document:
         """The pieces of a range of the text, cut to it."""
         found: list[Piece] = []
         index = max(bisect_right(self._starts, start) - 1, 0)
-        for segment in self.segments[index:]:
-            if segment.start >= end:
-                break
+        while index < len(self.segments) and self.segments[index].start < end:
+            segment = self.segments[index]
+            index += 1
             piece = segment.piece.part(max(start, segment.start) - segment.start, min(end, segment.end) - segment.start)
             if piece.text:
                 found.append(piece)

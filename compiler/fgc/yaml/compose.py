@@ -7,6 +7,7 @@ goes on at the next key of the root, so that one mistake hides no other.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import yaml
@@ -19,8 +20,10 @@ from fgc.yaml.nodes import AliasNode, Composition, Label, MappingNode, Node, Sca
 _PARSER: Any = yaml.CLoader if yaml.__with_libyaml__ else yaml.Loader
 _TAG = re.compile(r"(?:&[^\s,\[\]{}]+\s+)?(![^\s]*)")
 _ANCHOR = re.compile(r"(?:![^\s]*\s+)?&([^\s,\[\]{}]+)")
+_ANCHOR_LIKE = re.compile(r"&([^\s,\[\]{}]+)")
 _ROOT_KEY = re.compile(r"^[^\s#\-\]}].*:(?:\s|$)", re.MULTILINE)
 _MAX_DEPTH = 400  # deeper flow nesting is no configuration, and would exhaust later stages
+_MAX_SUGGESTIONS = 100  # a text with more mistakes is another kind of text
 _MAX_RESTARTS = 20  # each syntax error costs a pass over the rest of the text
 
 
@@ -39,13 +42,20 @@ class _Open:
     key: Node | None = None
 
 
+class _TooDeep(Exception):
+    """Collections are nested too deeply to go on; `at` is where."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(at)
+        self.at = at
+
+
 class _Composer:
     def __init__(self, document: Document) -> None:
         self._document = document
         self._base = 0
         self._open: list[_Open] = []
         self._anchored: dict[str, ScalarNode | SequenceNode | MappingNode] = {}
-        self._is_too_deep = False
         self._quoted: tuple[int, int] | None = None  # the last scalar, if it stands in quotes
         self.composition = Composition(None)
         self.diagnostics: list[Diagnostic] = []
@@ -57,6 +67,8 @@ class _Composer:
                 return
             except yaml.MarkedYAMLError as error:
                 at = self._syntax_error(error)
+            except _TooDeep as error:
+                at = error.at
             except yaml.reader.ReaderError as error:
                 at = self._bad_character(error)
             following = _ROOT_KEY.search(self._document.text, self._line_end(max(at, self._base)))
@@ -126,15 +138,21 @@ class _Composer:
 
     def _may_be_lost(self, name: str) -> bool:
         """Whether the anchor may stand where a syntax error hid it."""
-        return self.composition.has_syntax_error and f"&{name}" in self._document.text
+        return self.composition.has_syntax_error and name in self._last_anchors
+
+    @cached_property
+    def _last_anchors(self) -> dict[str, int]:
+        """What looks like an anchor, anywhere in the text, with its last place."""
+        return {match[1]: match.start(1) for match in _ANCHOR_LIKE.finditer(self._document.text)}
 
     def _undefined_alias(self, name: str, origin: Origin, start: int) -> None:
         related: tuple[Related, ...] = ()
-        match = nearest(name, self._anchored)
+        is_among_many = len(self.diagnostics) > _MAX_SUGGESTIONS
+        match = None if is_among_many else nearest(name, self._anchored)
         help = f"did you mean `*{match}`?" if match else None
-        later = re.search(rf"&{re.escape(name)}(?![^\s,\[\]{{}}])", self._document.text[start:])
-        if later:
-            place = self._origin(start + later.start() + 1, start + later.end())
+        later = self._last_anchors.get(name, -1)
+        if later > start:
+            place = self._origin(later, later + len(name))
             related = (Related(place.span, "the anchor comes later"),)
             help = "an anchor must come before its aliases"
         elif match:
@@ -204,16 +222,15 @@ class _Composer:
     def _begin(self, node: SequenceNode | MappingNode, event: Any) -> None:
         self._register(node, event)
         self._open.append(_Open(node))
-        if len(self._open) > _MAX_DEPTH and not self._is_too_deep:
-            self._is_too_deep = True
+        if len(self._open) > _MAX_DEPTH:
+            self.composition.has_syntax_error = True
             message = f"collections are nested more than {_MAX_DEPTH} deep"
-            self.diagnostics.append(Diagnostic.at(node.origin, "FGC301", message))
+            help = "anchor the inner ones beside it, and mention them by alias"
+            self.diagnostics.append(Diagnostic.at(node.origin, "FGC301", message, help=help))
+            raise _TooDeep(self._offset(event.start_mark))
 
     def _end(self) -> None:
-        is_kept = len(self._open) <= _MAX_DEPTH
-        node = self._open.pop().node
-        if is_kept:
-            self._add(node)
+        self._add(self._open.pop().node)
 
     def _add(self, node: Node) -> None:
         if not self._open:
