@@ -11,6 +11,9 @@ from typing import Any, assert_never
 from fgc.ir.graph import Graph
 from fgc.ir.nodes import Call, Deferred, DictNode, ListNode, Literal, NodeId, Var
 
+_MAX_VALUES = 1_000_000  # aliases of aliases can multiply a short text without end
+_CUT = "... cut here: the graph has too many mentions to be printed"
+
 
 def graph_to_json(graph: Graph) -> str:
     """The targets as JSON text; `null` for a graph without any."""
@@ -23,9 +26,13 @@ class _Exporter:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._ids: dict[NodeId, int] = {}
+        self._count = 0
 
     def value(self, node_id: NodeId) -> Any:
         node = self._graph[node_id]
+        self._count += 1
+        if self._count > _MAX_VALUES:
+            return _CUT
         match node:
             case Literal():
                 return _scalar(node.value)
