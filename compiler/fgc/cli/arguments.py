@@ -46,11 +46,11 @@ def variables_of(arguments: Namespace) -> dict[str, Any]:
         name, equals, value = definition.partition("=")
         if not equals or not name.isidentifier():
             raise CannotRun(f"`-D {definition}`: write `-D name=value`")
-        variables[name] = _value(value)
+        variables[name] = value_of(value)
     return variables
 
 
-def _value(text: str) -> Any:
+def value_of(text: str) -> Any:
     """A command-line value: a number, true, false, none, or a text."""
     words = {"true": True, "false": False, "none": None, "null": None}
     if text.lower() in words:

@@ -1,0 +1,95 @@
+"""A generated program to the objects that it constructs, in this process.
+
+What runs is the text that `fgc build` writes: its packages lie in a temporary folder while this process lives, and it
+runs in the project's folder, as `fgc train` starts it.
+"""
+
+import atexit
+import contextlib
+import importlib
+import itertools
+import linecache
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fgc.emit import Program
+
+_numbers = itertools.count(1)
+
+
+class ConstructionError(Exception):
+    """A variable of the program that is unknown, or that has no value."""
+
+
+def construct(program: "Program", folder: Path, variables: Mapping[str, Any], *, system_path: str | None = None) -> Any:
+    """Run a program's `construct`: its target, or a mapping of several. Exceptions of the program pass through.
+
+    They carry a note with the path in the configuration and the template's line.
+    """
+    given = _arguments(program, variables)
+    if system_path is not None and system_path not in sys.path:
+        sys.path.append(system_path)  # for good: what it constructs may import later
+    name = f"fgc_program_{next(_numbers)}"
+    file = f"<{name}>"
+    lines = program.text.splitlines(keepends=True)
+    linecache.cache[file] = (len(program.text), None, lines, file)  # so that a traceback shows the program's lines
+    module = ModuleType(name, "A generated program.")
+    sys.modules[name] = module
+    with _packages(program.files), contextlib.chdir(folder):
+        try:
+            exec(compile(program.text, file, "exec"), module.__dict__)
+            return module.__dict__[program.function](**given)
+        except Exception as error:
+            _add_place(error, program, file)
+            raise
+
+
+def _arguments(program: "Program", variables: Mapping[str, Any]) -> dict[str, Any]:
+    from fgc.diagnostics import did_you_mean
+
+    for name in variables:
+        if name not in program.parameters:
+            known = ", ".join(f"`{known}`" for known in program.parameters) or "none"
+            help = did_you_mean(name, program.parameters) or f"the variables are: {known}"
+            raise ConstructionError(f"no target needs a variable `{name}`; {help}")
+    return {program.parameters[name]: value for name, value in variables.items()}
+
+
+@contextlib.contextmanager
+def _packages(files: Mapping[str, str]) -> Iterator[None]:
+    """Make a program's packages importable, in the place of those of an earlier program."""
+    if not files:
+        yield
+        return
+    folder = Path(tempfile.mkdtemp(prefix="fgc-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # model packages are copied from there when saved
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    own = {name.partition("/")[0].removesuffix(".py") for name in files}
+    for name in [name for name in sys.modules if name.partition(".")[0] in own]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+def _add_place(error: Exception, program: "Program", file: str) -> None:
+    """Say which object was being constructed, and where the configuration says so."""
+    step, line = error.__traceback__, None
+    while step is not None:
+        if step.tb_frame.f_code.co_filename == file:
+            line = step.tb_lineno
+        step = step.tb_next
+    place = program.lines.get(line) if line is not None else None
+    if place is not None:
+        error.add_note(f"while constructing `{place.path}`, written at {place.origin.span}")

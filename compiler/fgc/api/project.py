@@ -1,0 +1,124 @@
+"""A configuration as an object: its text, its graph, and whatever its targets construct."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fgc.api.execution import construct
+from fgc.diagnostics import Diagnostic, Severity, did_you_mean, render_text
+from fgc.ir import Graph
+from fgc.pipeline.metadata import meta_text
+from fgc.workspace import FileStore, ProjectError, find_project, open_project
+from fgc.workspace.selection import NoSuchFile, Selected, select_config, select_file
+
+if TYPE_CHECKING:
+    from fgc.emit import Program
+
+
+class ConfigurationError(Exception):
+    """A configuration that cannot be read or compiled; the text is what `fgc check` prints."""
+
+    def __init__(self, message: str, diagnostics: Iterable[Diagnostic] = ()) -> None:
+        super().__init__(message)
+        self.diagnostics = tuple(diagnostics)
+
+
+class Project:
+    """A compiled configuration.
+
+    `config` is the name of a configuration of the project in or around `project_dir`, or a file; without it, the
+    project's default one. All other keywords are template variables, as `fgc -D` sets them. Raises ConfigurationError.
+
+        proj = Project("small.yaml", max_steps=100)
+        model = proj("model")
+        tokenizer, data = proj("tokenizer", "train_dataset")
+
+    Each call runs the program that `fgc build` would write, in the project's folder: one call, one set of objects.
+    """
+
+    def __init__(self, config: str | Path | None = None, /, project_dir: str | Path = ".", **variables: Any) -> None:
+        try:
+            self._selected = _select(config, Path(project_dir), variables)
+        except (ProjectError, NoSuchFile) as error:
+            found = error.diagnostics if isinstance(error, ProjectError) else ()
+            raise ConfigurationError(render_text(found).rstrip() or str(error), found) from None
+        errors = [found for found in self._selected.diagnostics if found.severity is Severity.ERROR]
+        if errors:
+            raise ConfigurationError(render_text(errors).rstrip(), errors)
+
+    def __call__(self, *targets: str, asdict: bool = False, **variables: Any) -> Any:
+        """Construct targets: one as it is, several as a tuple, or with `asdict` as a mapping by name.
+
+        Without a name it is `main`. Keywords are the configuration's `!var` variables. What the program raises passes
+        through, with a note that names the object and the template's line.
+        """
+        names = targets or ("main",)
+        program = self._program(names)
+        result = construct(program, self._selected.folder, variables, system_path=self._selected.system_path)
+        built = {names[0]: result} if len(set(names)) == 1 else result
+        if asdict:
+            return {name: built[name] for name in names}
+        return built[names[0]] if len(names) == 1 else tuple(built[name] for name in names)
+
+    @property
+    def name(self) -> str:
+        """The configuration's `config_name`, or the name of its file."""
+        return meta_text(self.graph, "config_name") or self._selected.name
+
+    @property
+    def folder(self) -> Path:
+        """The project's folder."""
+        return self._selected.folder
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What can be constructed, in the order in which it is written."""
+        return tuple(self.graph.targets)
+
+    @property
+    def graph(self) -> Graph:
+        """The graph of objects."""
+        return self._selected.compilation.graph
+
+    @property
+    def pp_config(self) -> str:
+        """The YAML text that the configuration becomes, as `fgc pp` prints it."""
+        return self._selected.compilation.document.text
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """Warnings; a configuration with errors is none."""
+        return self._selected.diagnostics
+
+    def code(self, *targets: str) -> str:
+        """The program that constructs targets, as Python."""
+        return self._program(targets or ("main",)).text
+
+    def __repr__(self) -> str:
+        return f"<Project {self.name!r}: {self._selected.name} in {self.folder}>"
+
+    def _program(self, targets: tuple[str, ...]) -> "Program":
+        from fgc.pipeline.program import make_module  # the emitter: 0.4 s
+
+        for name in targets:
+            if name not in self.graph.targets:
+                help = did_you_mean(name, self.targets) or f"the targets are: {', '.join(self.targets)}"
+                raise ConfigurationError(f"`{self._selected.name}` has no target `{name}`; {help}")
+        outcome = make_module(self.graph, targets, self._selected.surroundings)
+        if outcome.value is None:
+            raise ConfigurationError(render_text(outcome.diagnostics).rstrip(), outcome.diagnostics)
+        return outcome.value
+
+
+def _select(config: str | Path | None, folder: Path, variables: dict[str, Any]) -> Selected:
+    """A file that is there as it is, else a configuration's name."""
+    store = FileStore()
+    file = folder / config if config is not None else None
+    if file is not None and file.is_file():
+        return select_file(file, (), variables, store)
+    found = find_project(folder.resolve())
+    if found is None:
+        if config is not None:
+            raise NoSuchFile(f"there is no file `{file}`, and `{folder.resolve()}` is in no project")
+        raise NoSuchFile(f"`{folder.resolve()}` is in no project: name a file, or give `project_dir`")
+    return select_config(open_project(found, store), str(config) if config is not None else None, variables)

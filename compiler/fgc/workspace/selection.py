@@ -1,0 +1,137 @@
+"""Names of configurations to configurations, compiled: a project's by name, or a file."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fgc.diagnostics import Diagnostic, has_errors
+from fgc.pipeline import Compilation, Surroundings
+from fgc.text import Source
+from fgc.workspace.facts import collect_facts
+from fgc.workspace.files import display_path
+from fgc.workspace.library import template_library
+from fgc.workspace.project import Project, ProjectError, find_project, open_project
+from fgc.workspace.python_files import PythonFiles
+from fgc.workspace.session import Session
+from fgc.workspace.store import FileStore
+
+
+class NoSuchFile(Exception):
+    """A file that is not there; the text says which may have been meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A compiled configuration: its name, its project's folder, and all findings.
+
+    `template` is the configuration's file as seen from the folder; `workspace_root` likewise. `sources` are all the
+    templates that were read. `system_path` is the project's folder of Python modules.
+    """
+
+    name: str
+    folder: Path
+    template: str
+    workspace_root: str
+    compilation: Compilation
+    diagnostics: tuple[Diagnostic, ...]
+    variables: Mapping[str, Any]
+    sources: tuple[Source, ...]
+    python_files: PythonFiles
+    system_path: str | None = None
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What the emitter must know of the disk around the configuration."""
+        files = self.python_files
+        return Surroundings(self.template, files.read_python, files.component_folders, self.workspace_root)
+
+    @property
+    def has_errors(self) -> bool:
+        return has_errors(self.diagnostics)
+
+
+def select_config(project: Project, config: str | None, variables: Mapping[str, Any]) -> Selected:
+    """A project's configuration by name, or its default one. Raises ProjectError for an unknown name."""
+    session = project.session()
+    compilation = project.compile(config, variables, session)
+    return Selected(
+        name=str(config or project.default_config),
+        folder=project.folder,
+        template=_seen_from(project.folder, Path(compilation.entry.display_name)),
+        workspace_root=os.path.relpath(project.workspace, project.folder),
+        compilation=compilation,
+        diagnostics=(*project.diagnostics, *compilation.diagnostics),
+        variables=variables,
+        sources=tuple(session.sources.values()),
+        python_files=PythonFiles(project.folder, project.store),
+        system_path=project.system_path,
+    )
+
+
+def select_file(path: Path, include: Sequence[str], variables: Mapping[str, Any], store: FileStore) -> Selected:
+    """A file: with its project, if it is one of its configurations and no search path is given. Raises NoSuchFile."""
+    if not include:
+        project = project_of(path, store)
+        if project is not None:
+            return select_config(project, _config_name(project, path), variables)
+    return _bare_file(path, include, variables, store)
+
+
+def project_of(path: Path, store: FileStore) -> Project | None:
+    """The project that has this file among its configurations, if any."""
+    folder = find_project(path.resolve().parent)
+    if folder is None:
+        return None
+    try:
+        project = open_project(folder, store)
+    except ProjectError:
+        return None
+    return project if path.resolve() in _resolved(project.configurations.values()) else None
+
+
+def _config_name(project: Project, path: Path) -> str:
+    return next(name for name, file in project.configurations.items() if file.resolve() == path.resolve())
+
+
+def _resolved(paths: Iterable[Path]) -> set[Path]:
+    return {path.resolve() for path in paths}
+
+
+def _bare_file(path: Path, include: Sequence[str], variables: Mapping[str, Any], store: FileStore) -> Selected:
+    library = template_library()
+    folders = [Path(folder) for folder in include] or [path.parent]
+    session = Session([*folders, *([library] if library else [])], store)
+    found = path
+    if include and not path.is_absolute():
+        found = session.find(str(path)) or path
+    if not found.exists():
+        raise NoSuchFile(f"there is no file `{path}`{_near_file(path)}")
+    name = str(path) if include else path.name
+    facts = collect_facts(folders[0].resolve() if include else path.resolve().parent, None)
+    compilation = session.compile(found, name, variables, facts)
+    folder = found.resolve().parent
+    return Selected(
+        name=name,
+        folder=folder,
+        template=_seen_from(folder, found),
+        workspace_root=".",
+        compilation=compilation,
+        diagnostics=(*session.diagnostics, *compilation.diagnostics),
+        variables=variables,
+        sources=tuple(session.sources.values()),
+        python_files=PythonFiles(folder, store),
+    )
+
+
+def _seen_from(folder: Path, path: Path) -> str:
+    return Path(os.path.relpath(path.resolve(), folder)).as_posix()
+
+
+def _near_file(path: Path) -> str:
+    from fgc.diagnostics import nearest
+
+    folder = path.parent if path.parent.is_dir() else None
+    match = nearest(path.name, [file.name for file in folder.iterdir()]) if folder else None
+    return f"; did you mean `{display_path(path.parent / match)}`?" if match else ""
