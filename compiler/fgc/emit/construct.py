@@ -69,6 +69,7 @@ class Construction:
         *,
         wishes: Sequence[str | None] = (),
         given: Mapping[int, Expression] | None = None,
+        are_items: bool = False,
     ) -> Steps[list[Expression]]:
         """The expressions of several nodes, evaluated one after the other; `given` holds those that are known."""
         values: list[Expression] = []
@@ -76,7 +77,7 @@ class Construction:
             mark = scope.mark()
             known = None if given is None else given.get(position)
             value: Expression = known if known is not None else (yield self.value(node, scope))
-            if reads_better_named(value) or (self._is_named_object(node) and is_step(value)):
+            if reads_better_named(value, is_item=are_items) or (self._is_named_object(node) and is_step(value)):
                 value = self.assign(value, node, scope, wishes[position] if wishes else None)
             if scope.acted_since(mark):
                 self._settle(values, nodes, wishes, mark, scope)
@@ -144,7 +145,7 @@ class Construction:
             case Deferred():
                 return self.texts.text(value, node)
             case ListNode():
-                return ListDisplay(tuple((yield self.ordered(value.items, scope))), node)
+                return ListDisplay(tuple((yield self.ordered(value.items, scope, are_items=True))), node)
             case DictNode():
                 return (yield self._mapping(value, node, scope))
             case Var():

@@ -6,13 +6,14 @@ from fgc.emit.measure import call_depth, depth, is_atom, is_plain_data, line_cou
 _MAX_DEPTH = 8  # brackets; Python's own parser ends at 200
 _MAX_CALL_DEPTH = 3
 _CALL_WIDTH = 66  # a call that fits on a line of its own as an argument
+_ITEM_WIDTH = 150  # an item of a list begins its own line anyway; naming one would name all before it
 _DISPLAY_WIDTH = 160
 _FUNCTION_WIDTH = 60
 _DATA_LINES = 14
 _REPEAT_WIDTH = 44  # what is short enough to be written twice
 
 
-def reads_better_named(value: Expression) -> bool:
+def reads_better_named(value: Expression, *, is_item: bool = False) -> bool:
     """Whether an argument or an item deserves a variable."""
     if is_atom(value):
         return False
@@ -24,7 +25,7 @@ def reads_better_named(value: Expression) -> bool:
         case ListDisplay() | TupleDisplay() | DictDisplay():
             return line_count(value) > _DATA_LINES if is_plain_data(value) else width(value) > _DISPLAY_WIDTH
         case Invoke():
-            return width(value) > _CALL_WIDTH or call_depth(value) > _MAX_CALL_DEPTH
+            return width(value) > (_ITEM_WIDTH if is_item else _CALL_WIDTH) or call_depth(value) > _MAX_CALL_DEPTH
         case _:
             return width(value) > _CALL_WIDTH
 

@@ -8,7 +8,7 @@ what one takes from another's body is bound to its first parameters.
 from typing import TYPE_CHECKING
 
 from fgc.emit import latent, operators
-from fgc.emit.expression import Argument, Define, Expression, Invoke, Lambda, Name, Parameter, Return
+from fgc.emit.expression import Argument, Attribute, Define, Expression, Invoke, Lambda, Name, Parameter, Return
 from fgc.emit.measure import is_atom
 from fgc.emit.scope import Scope
 from fgc.emit.sharing import arguments
@@ -27,7 +27,7 @@ def handed_over(construction: "Construction", call: Call, node: NodeId, scope: S
         return (yield _late(construction, call, node, scope))
     given, _ = yield construction.arguments(call, scope)
     function = operators.callee(call.callee, construction.imports)
-    if not given.positional and not given.keywords and isinstance(function, Name):
+    if not given.positional and not given.keywords and isinstance(function, Name | Attribute):
         return function
     partial = construction.imports.function("functools", "partial")
     return Invoke(partial, (Argument(function), *given.written()), node, is_pure=True)

@@ -38,7 +38,7 @@ _WORDS = ["model", "lambda", "class", "list", "print", "a-b", "two words", "l", 
           "value", "None", "match", "rec", "ﬁ", "func", "1x", "", "__debug__"]  # fmt: skip
 _HELPERS = ["items", "keys", "values", "getitem", "getattr", "call", "named_list", "named_tuple", "named_dict", "list",
             "dict", "len", "dict.fromkeys"]  # fmt: skip
-_OPERATORS = ["add", "matmul", "neg", "lt", "getitem", "call", "not_", "contains", "eq", "is_", "truth", "mod",
+_OPERATORS = ["add", "matmul", "neg", "lt", "getitem", "call", "not_", "contains", "truth", "mod",
               "sub", "concat"]  # fmt: skip
 _KINDS = [CallKind.SINGLETON, CallKind.SINGLETON, CallKind.FACTORY, CallKind.PARTIAL]
 

@@ -2,7 +2,8 @@
 
 Two sentences that the language leaves open, and that are decided here: what is built once inside an argument that is
 evaluated per call is built at hand-over; what the default of a variable shares with the rest of the program is built
-at the variable's first need, the rest of the default only if the variable is not given.
+at the variable's first need, the rest of the default only if the variable is not given. And a partial without
+arguments is its callee.
 """
 
 import builtins
@@ -108,6 +109,8 @@ class Interpreter:
     def hand_over(self, call: Call) -> Callable[..., Any]:
         nodes = [*call.positional, *(keyword.value for keyword in call.keywords)]
         late = [call.latent] if call.latent is not None else []
+        if not nodes and not late and call.callee.text not in ("items", "keys", "values"):
+            return resolve(call.callee)
         fixed: dict[int, Any] = {}
         for place, node in enumerate(nodes):
             if self.is_per_call(node):
