@@ -6,6 +6,7 @@ A case is a title, fenced inputs (`yaml main.yaml`, further files by name, `json
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from fgc.resolve import Facts
 from fgc.syntax import ast, parse
 from fgc.text import Source, Span
 
+sys.setrecursionlimit(20_000)  # as the resolver does; Hypothesis wants it unchanged while a test runs
 _FENCE = re.compile(r"^(?P<ticks>`{3,})(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=ticks)$", re.MULTILINE | re.DOTALL)
 _EXPECTED = ("document", "graph", "diagnostics")
 

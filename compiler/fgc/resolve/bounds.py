@@ -13,7 +13,7 @@ MAX_OUTPUT_SIZE = 8_000_000  # characters of one configuration; the longest know
 MAX_VALUE_SIZE = 1_000_000  # characters or items of one value
 MAX_WIDTH = 10_000  # of an indentation, a line, a column
 MAX_INTEGER_BITS = 20_000
-_ITEMS_PER_STEP = 500  # what an operation on a long value costs
+_ITEMS_PER_STEP = 100  # what an operation on a long value costs
 
 
 class Budget:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, assert_never
 
 from jinja2.exceptions import SecurityError, UndefinedError
-from jinja2.runtime import Context, Undefined
+from jinja2.runtime import Context, StrictUndefined, Undefined
 
 from fgc.diagnostics import Diagnostic
 from fgc.resolve.bounds import MAX_VALUE_SIZE, Budget
@@ -82,7 +82,7 @@ class Evaluator:
 
     def require(self, value: Any, span: Span) -> None:
         """Raise EvaluationError, at the undefined name, if a value is undefined."""
-        if isinstance(value, Undefined):
+        if isinstance(value, StrictUndefined):
             raise EvaluationError(undefined_finding(value, span))
 
     # ---- one method for each kind of expression
@@ -157,6 +157,7 @@ class Evaluator:
         base = self.defined(expr.base, scope)
         index = self.defined(expr.index, scope)
         value = self._guard(expr.index.span, lambda: self._environment.getitem(base, index))
+        self._budget.weigh(value, expr.span)
         return self._attribute(value, expr.index.span, base, str(index))
 
     def _attribute(self, value: Any, span: Span, base: Any, name: str) -> Any:
@@ -298,6 +299,7 @@ class Evaluator:
         result: Any = True
         for name, operand in expr.rest:
             right = self.defined(operand, scope)
+            self._budget.weigh(right, expr.span)
             result = self._guard(expr.span, partial(_COMPARE[name], left, right))
             if not result:
                 return result
@@ -309,7 +311,7 @@ class Evaluator:
             return self._value(expr.then, scope)
         if expr.otherwise is not None:
             return self._value(expr.otherwise, scope)
-        return PlacedUndefined(hint="the condition is false and there is no `else`", place=expr.span)
+        return Undefined("the condition is false and there is no `else`")  # prints as nothing, as in Jinja2
 
     # ---- guards
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from jinja2.runtime import Undefined
+from jinja2.runtime import StrictUndefined, Undefined
 from jinja2.utils import Namespace, missing
 
 from fgc.diagnostics import Diagnostic, Severity, did_you_mean, ways_here
@@ -46,7 +46,7 @@ def first_undefined(value: Any) -> Any:
         if not stack:
             return value
         item = stack.pop()
-        if isinstance(item, Undefined):
+        if isinstance(item, StrictUndefined):
             return item
         if isinstance(item, dict):
             stack += reversed(item.values())

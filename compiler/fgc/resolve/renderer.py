@@ -127,6 +127,8 @@ class Renderer(Machine):
         match statement:
             case ast.Text():
                 self._text(statement, frame)
+            case ast.Print() if not frame.sink.is_open:
+                pass  # a child's own text is dropped unread
             case ast.Print():
                 self._write(self._evaluator.defined(statement.value, frame.scope), statement.value.span, frame)
             case ast.If():

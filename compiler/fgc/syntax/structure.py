@@ -50,6 +50,7 @@ class Nester:
     def __init__(self) -> None:
         self._stack: list[_Open] = []
         self._root: list[ast.Statement] = []
+        self._header_names: set[str] = set()  # two headers of one name were reported when their lines were read
         self._ended_early: list[str] = []  # statements that a header's end closed: their own end is no second mistake
         self.blocks: dict[str, ast.Block] = {}
         self.diagnostics: list[Diagnostic] = []
@@ -168,11 +169,14 @@ class Nester:
         self._body.append(statement)
 
     def _define(self, block: ast.Block, header: Header | None) -> None:
-        if (earlier := self.blocks.get(block.name)) is not None and header is None:
+        earlier = self.blocks.get(block.name)
+        if earlier is not None and (header is None or block.name not in self._header_names):
             related = Related(earlier.name_span, "the first one is here")
             message = f"block `{block.name}` is defined twice in this template"
             self._error("FGC106", message, block.name_span, related, help="rename one of them, or join them")
         self.blocks.setdefault(block.name, block)
+        if header is not None:
+            self._header_names.add(block.name)
 
 
 def _bodies(open_: _Open) -> list[tuple[ast.Statement, ...]]:
