@@ -15,8 +15,8 @@ from jinja2.utils import generate_lorem_ipsum, missing
 
 from fgc.diagnostics import Diagnostic
 from fgc.resolve.facts import Facts
-from fgc.resolve.mapped import NOWHERE, deferred_text, deferring
-from fgc.text import DeferredCall, DeferredName, Span
+from fgc.resolve.mapped import NOWHERE, MappedText, deferred_text, deferring
+from fgc.text import DeferredCall, DeferredName, Piece, Span
 
 _TIMES = {
     "isotime": ("now", "%Y-%m-%dT%H:%M:%S"),
@@ -176,11 +176,23 @@ def _time(name: str, text: str, facts: Facts) -> Callable[[], str]:
     return call
 
 
-def _folder(name: str, function: Callable[..., str]) -> Callable[..., str]:
+def _folder(name: str, function: Callable[..., str]) -> "_FolderText":
     def call(*args: str) -> str:
         return deferred_text(function(*args), DeferredCall(name, tuple(map(str, args))), NOWHERE)
 
-    return call
+    folder = _FolderText([Piece(function(), NOWHERE, False, DeferredCall(name, ()))])
+    folder.function = call
+    return folder
+
+
+class _FolderText(MappedText):
+    """A folder of the user or the system: a text, and a function of an application's name."""
+
+    __slots__ = ("function",)
+    function: Callable[..., str]
+
+    def __call__(self, *args: str) -> str:
+        return self.function(*args)
 
 
 def _checked(function: Callable[..., Any], name: str) -> Callable[..., Any]:
