@@ -15,10 +15,15 @@ from tests.compiler.emit.recording import install
 from tests.compiler.emit.running import emitted, expected, outcome, run_program
 
 SYMBOLS = install()
-_EXAMPLES = int(os.environ.get("FGC_FUZZ_EXAMPLES", "250"))
+_EXAMPLES = int(os.environ.get("FGC_FUZZ_EXAMPLES", "250"))  # given a number, other examples every time
 
 
-@settings(max_examples=_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=_EXAMPLES,
+    derandomize="FGC_FUZZ_EXAMPLES" not in os.environ,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 @given(
     graph=graphs(SYMBOLS), given_names=st.sets(st.sampled_from(["model", "lambda", "class", "list", "print", "a-b"]))
 )
