@@ -79,7 +79,7 @@ class Imports:
         ]
         first: dict[str, tuple[object, ...]] = {}
         for item in sorted(found, key=_member_key):
-            if item.alias is None:
+            if item.alias is None and item.name is not None:
                 first.setdefault(item.module, _member_key(item))
         return sorted(found, key=lambda item: _isort_key(item, first))
 
@@ -172,7 +172,8 @@ def _attributes(value: Expression, names: list[str]) -> Expression:
 
 def _isort_key(item: Import, first: Mapping[str, tuple[object, ...]]) -> tuple[object, ...]:
     """Plain imports first, modules by name; `first` holds what leads the one line of names without aliases."""
-    line = _member_key(item) if item.alias is not None else first[item.module]
+    is_alone = item.name is None or item.alias is not None
+    line = _member_key(item) if is_alone else first[item.module]
     module = (_natural(item.module.lower()), _natural(item.module))
     return (item.section, item.name is not None, *module, line, _member_key(item))
 
