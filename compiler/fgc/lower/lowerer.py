@@ -67,7 +67,7 @@ def lower(composition: Composition, at: Origin) -> Outcome[Graph]:
 class _Lowerer:
     def __init__(self) -> None:
         self._builder = GraphBuilder()
-        self._done: dict[int, NodeId] = {}
+        self._done: dict[int, tuple[Node, NodeId]] = {}  # holds the node too, or its identity could pass to another
         self._names: dict[str, Label] = {}
         self._arguments = ArgumentReader(self)
         self._pairs = PairReader(self.scalar, self.report)
@@ -109,9 +109,9 @@ class _Lowerer:
             return self.null(node.origin)
         done = self._done.get(id(target))
         if done is not None:
-            return done
+            return done[1]
         place = self._builder.reserve()
-        self._done[id(target)] = place
+        self._done[id(target)] = (target, place)
         self._fill(place, target)
         if target.anchor is not None:
             self._builder.named.add(place)
@@ -167,7 +167,7 @@ class _Lowerer:
             help = "put it in quotes to make it a text" if is_untagged else None
             message = f"`{node.value}` is a YAML {_TYPE_NAMES.get(kind or '', kind)}, which configurations do not have"
             self.error(node.origin, "FGC307", message, help)
-        except (ValueError, OverflowError, IndexError):
+        except (ValueError, OverflowError, LookupError):
             help = "correct the value, or drop the tag" if not is_untagged else None
             self.error(node.origin, "FGC307", f"`{node.value[:60]}` is no {kind}", help)
         return node.value

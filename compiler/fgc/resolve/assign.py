@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from jinja2.runtime import Undefined
 from jinja2.utils import Namespace
 
 from fgc.diagnostics import Diagnostic, did_you_mean
 from fgc.resolve.errors import Broken, EvaluationError
+from fgc.resolve.failures import described, undefined_finding
 from fgc.resolve.scope import Scope, absent
 from fgc.syntax import ast
 
@@ -54,10 +56,12 @@ def _no_namespace(target: ast.NamespaceTarget, value: Any, scope: Scope) -> Diag
 
 
 def _unpack(target: ast.TargetTuple, value: Any) -> list[Any]:
+    if isinstance(value, Undefined):
+        raise EvaluationError(undefined_finding(value, target.span))
     try:
         parts = list(value)
     except TypeError:
-        message = f"this needs {len(target.items)} values, and {value!r:.60} is no list"
+        message = f"this needs {len(target.items)} values, and {described(value)} is no list"
         raise EvaluationError(Diagnostic("FGC206", message, target.span)) from None
     if len(parts) != len(target.items):
         message = f"this needs {len(target.items)} values, and {len(parts)} are given"

@@ -2,6 +2,7 @@
 
 import os.path
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import PurePath
@@ -37,10 +38,25 @@ _MAX_WORDS = 10_000  # of filler text
 _DEFERRED_NAMES = ("project_dir", "workspace_root", "hostname")
 
 
-class PlacedUndefined(StrictUndefined):
-    """An undefined value that knows which expression it is the value of."""
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What is known of an undefined value.
 
-    __slots__ = ("finding", "place", "visible_names")
+    `finding` says it, if it is no plain name; `owner` lacks it as an attribute (Jinja2's `missing` for a plain name).
+    """
+
+    name: str
+    owner: Any
+    hint: str | None
+    place: Span | None
+    visible_names: tuple[str, ...]
+    finding: Diagnostic | None
+
+
+class PlacedUndefined(StrictUndefined):
+    """An undefined value that knows which expression it is the value of. Templates see none of it."""
+
+    __slots__ = ("_finding", "_place", "_visible_names")
 
     def __init__(
         self,
@@ -51,22 +67,15 @@ class PlacedUndefined(StrictUndefined):
         **placed: Any,
     ) -> None:
         super().__init__(hint, obj, name, exc) if exc else super().__init__(hint, obj, name)
-        self.place: Span | None = placed.get("place")
-        self.finding: Diagnostic | None = placed.get("finding")  # what to say of it, if it is no plain name
-        self.visible_names: tuple[str, ...] = tuple(placed.get("visible_names", ()))
+        self._place: Span | None = placed.get("place")
+        self._finding: Diagnostic | None = placed.get("finding")
+        self._visible_names: tuple[str, ...] = tuple(placed.get("visible_names", ()))
 
-    @property
-    def missing_name(self) -> str:
-        return str(self._undefined_name)
 
-    @property
-    def owner(self) -> Any:
-        """The object that lacks the attribute; jinja's `missing` for a plain name."""
-        return self._undefined_obj
-
-    @property
-    def hint(self) -> str | None:
-        return self._undefined_hint
+def placement_of(value: PlacedUndefined) -> Placement:
+    """What is known of an undefined value."""
+    name, owner, hint = str(value._undefined_name), value._undefined_obj, value._undefined_hint
+    return Placement(name, owner, hint, value._place, value._visible_names, value._finding)
 
 
 @lru_cache(maxsize=1)

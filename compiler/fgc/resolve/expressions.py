@@ -11,7 +11,7 @@ from jinja2.runtime import Context, StrictUndefined, Undefined
 
 from fgc.diagnostics import Diagnostic
 from fgc.resolve.bounds import MAX_VALUE_SIZE, Budget
-from fgc.resolve.environment import PlacedUndefined, jinja_environment
+from fgc.resolve.environment import PlacedUndefined, jinja_environment, placement_of
 from fgc.resolve.errors import Broken, BrokenValue, EvaluationError, Fatal
 from fgc.resolve.failures import (
     attribute_names,
@@ -163,9 +163,12 @@ class Evaluator:
     def _attribute(self, value: Any, span: Span, base: Any, name: str) -> Any:
         if isinstance(value, Broken):
             raise BrokenValue
-        if not isinstance(value, PlacedUndefined) or value.place is not None:
+        if not isinstance(value, PlacedUndefined):
             return value
-        if value.hint is not None:
+        known = placement_of(value)
+        if known.place is not None:
+            return value
+        if known.hint is not None:
             help = "templates reach no Python internals"
             raise EvaluationError(Diagnostic("FGC207", f"the sandbox forbids `{name}`", span, help=help))
         return PlacedUndefined(obj=base, name=name, place=span, visible_names=attribute_names(base))
@@ -351,7 +354,7 @@ class Evaluator:
 
 
 def _undefined_operand(error: UndefinedError, operands: list[Any], span: Span) -> Diagnostic:
-    undefined = next((o for o in operands if isinstance(o, PlacedUndefined) and o.place), None)
+    undefined = next((o for o in operands if isinstance(o, PlacedUndefined) and placement_of(o).place), None)
     if undefined is not None:
         return undefined_finding(undefined, span)
     if "unsafe" in str(error):

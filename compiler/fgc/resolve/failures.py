@@ -9,7 +9,7 @@ from jinja2.runtime import StrictUndefined, Undefined
 from jinja2.utils import Namespace, missing
 
 from fgc.diagnostics import Diagnostic, Severity, did_you_mean, ways_here
-from fgc.resolve.environment import PlacedUndefined
+from fgc.resolve.environment import PlacedUndefined, placement_of
 from fgc.resolve.macros import Macro, SelfReference, TemplateModule, block_names, listed
 from fgc.syntax import ast
 from fgc.text import Span
@@ -24,19 +24,20 @@ def undefined_finding(value: Undefined, span: Span) -> Diagnostic:
     """What to say of an undefined value that is used at `span`."""
     if not isinstance(value, PlacedUndefined):
         return Diagnostic("FGC203", "this value is undefined", span)
-    place = value.place or span
-    if value.finding is not None:
-        return replace(value.finding, span=place)
-    if value.hint is not None:
-        return Diagnostic("FGC203", value.hint, place)
-    help = did_you_mean(value.missing_name, value.visible_names)
-    if value.owner is missing:
+    known = placement_of(value)
+    place = known.place or span
+    if known.finding is not None:
+        return replace(known.finding, span=place)
+    if known.hint is not None:
+        return Diagnostic("FGC203", known.hint, place)
+    help = did_you_mean(known.name, known.visible_names)
+    if known.owner is missing:
         help = help or "give it a value with `set`, or a default: `{{ name | default(...) }}`"
-        return Diagnostic("FGC203", f"`{value.missing_name}` is undefined", place, help=help)
-    owner, what = _OWNERS.get(type(value.owner), (described(value.owner), "attribute"))
-    if help is None and value.visible_names and isinstance(value.owner, (Mapping, Namespace, *_OWNERS)):
-        help = f"it has {listed(value.visible_names)}"
-    return Diagnostic("FGC203", f"{owner} has no {what} `{value.missing_name}`", place, help=help)
+        return Diagnostic("FGC203", f"`{known.name}` is undefined", place, help=help)
+    owner, what = _OWNERS.get(type(known.owner), (described(known.owner), "attribute"))
+    if help is None and known.visible_names and isinstance(known.owner, (Mapping, Namespace, *_OWNERS)):
+        help = f"it has {listed(known.visible_names)}"
+    return Diagnostic("FGC203", f"{owner} has no {what} `{known.name}`", place, help=help)
 
 
 def first_undefined(value: Any) -> Any:

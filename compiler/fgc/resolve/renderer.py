@@ -127,7 +127,7 @@ class Renderer(Machine):
         match statement:
             case ast.Text():
                 self._text(statement, frame)
-            case ast.Print() if not frame.sink.is_open:
+            case ast.Print() | ast.FilterBlock() if not frame.sink.is_open:
                 pass  # a child's own text is dropped unread
             case ast.Print():
                 self._write(self._evaluator.defined(statement.value, frame.scope), statement.value.span, frame)

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from fgc.diagnostics import Diagnostic, Related, Severity, did_you_mean
-from fgc.resolve.errors import Broken, EvaluationError, Fatal
+from fgc.resolve.environment import PlacedUndefined
+from fgc.resolve.errors import EvaluationError, Fatal
 from fgc.resolve.frames import Frame, Machine, Sink
 from fgc.resolve.library import Library
 from fgc.resolve.macros import TemplateModule, exports_of, listed
@@ -80,10 +81,11 @@ class Templates:
             if name.name in exports:
                 frame.scope.set(name.alias, exports[name.name])
                 continue
-            frame.scope.set(name.alias, Broken())
             message = f"`{statement.template.span.text}` defines no `{name.name}`"
             help = did_you_mean(name.name, exports) or f"it defines {listed(exports) or 'nothing'}"
-            self._machine.report(Diagnostic("FGC203", message, name.span, help=help))
+            finding = Diagnostic("FGC203", message, name.span, help=help)
+            frame.scope.set(name.alias, PlacedUndefined(name=name.name, place=name.span, finding=finding))
+            self._machine.report(replace(finding, severity=Severity.WARNING))  # an error once it is used
 
     def _outside(self, frame: Frame, with_context: bool) -> dict[str, Any]:
         if not with_context:

@@ -26,7 +26,10 @@ def syntax_error(shadow: Shadow, code: Code, unexpected: Unexpected) -> Diagnost
 
 
 def _too_short(shadow: Shadow, code: Code, unexpected: Unexpected) -> Diagnostic:
-    last = [token for token in code.tokens if shadow.is_literal(token.start)][-1]
+    written = [token for token in code.tokens if shadow.is_literal(token.start)]
+    if not written:  # a `{` that stands right before the delimiter which a line rule makes
+        return Diagnostic("FGC101", "a brace is missing or too much here", span_of(shadow, code))
+    last = written[-1]
     span = shadow.span(last.end - 1, last.end)
     at_end = Span(span.source, span.end, span.end)
     return Diagnostic("FGC101", f"{_expectation(unexpected.expected)} after `{last.text}`", at_end)

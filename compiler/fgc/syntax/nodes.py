@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from fgc.diagnostics import Diagnostic
 from fgc.syntax import ast
 from fgc.syntax.lines import Shadow
 from fgc.syntax.tokens import Token
@@ -21,17 +22,18 @@ class Head:
 
 _HEADS = (
     *("if_", "elif_", "else_", "endif", "for_", "endfor", "block", "endblock", "extends", "include", "import_"),
-    *("from_import", "macro", "endmacro", "call_block", "endcall", "filter_block", "endfilter", "set_", "set_block"),
+    *("from_import", "macro", "endmacro", "endcall", "filter_block", "endfilter", "set_", "set_block"),
     *("endset", "with_", "endwith", "autoescape", "endautoescape"),
 )
 _CONSTANTS = {"true": True, "True": True, "false": False, "False": False, "none": None, "None": None}
 
 
 class NodeBuilder:
-    """Builds nodes whose spans lie in the author's text."""
+    """Builds nodes whose spans lie in the author's text; says what the grammar allows and the language does not."""
 
     def __init__(self, shadow: Shadow) -> None:
         self._shadow = shadow
+        self.diagnostics: list[Diagnostic] = []
         self.table: dict[str, Callable[[int, int, list[Any]], Any]] = {
             name: getattr(self, f"_{name}") for name in _RULES
         }
@@ -42,6 +44,9 @@ class NodeBuilder:
 
     def _head(self, keyword: str) -> Callable[[int, int, list[Any]], Head]:
         return lambda start, end, parts: Head(keyword.rstrip("_"), self._span(start, end), parts)
+
+    def _refuse(self, span: Span, message: str, help: str | None = None) -> None:
+        self.diagnostics.append(Diagnostic("FGC101", message, span, help=help))
 
     def _of(self, token: Token) -> Span:
         return self._span(token.start, token.end)
@@ -81,6 +86,19 @@ class NodeBuilder:
 
     _assign_targets = _targets
 
+    def _target_name(self, start: int, end: int, parts: list[Any]) -> ast.Name:
+        span, name = self._span(start, end), parts[0].text
+        if name in _CONSTANTS:
+            self._refuse(span, f"`{name}` is a constant and cannot be set", "choose another name")
+        return ast.Name(span, name)
+
+    def _call_block(self, start: int, end: int, parts: list[Any]) -> Head:
+        span, called = self._span(start, end), parts[-1]
+        if not isinstance(called, ast.CallExpr):
+            self._refuse(called.span, "a call block calls a macro", f"write `call {called.span.text}()`")
+            parts[-1] = ast.CallExpr(called.span, ast.Invalid(called.span), ast.Arguments(called.span))
+        return Head("call_block", span, parts)
+
     def _target_group(self, start: int, end: int, parts: list[Any]) -> ast.Target:
         target: ast.Target = parts[0]
         return target
@@ -111,7 +129,11 @@ class NodeBuilder:
         return ast.Const(span, _CONSTANTS[text]) if text in _CONSTANTS else ast.Name(span, text)
 
     def _string(self, start: int, end: int, parts: list[Any]) -> ast.Const:
-        return ast.Const(self._span(start, end), "".join(_unquote(part.text) for part in parts))
+        try:
+            return ast.Const(self._span(start, end), "".join(_unquote(part.text) for part in parts))
+        except UnicodeDecodeError:
+            self._refuse(self._span(start, end), "this string has a broken escape", "write `\\\\` for a backslash")
+            return ast.Const(self._span(start, end), "")
 
     def _integer(self, start: int, end: int, parts: list[Any]) -> ast.Const:
         return ast.Const(self._span(start, end), int(parts[0].text.replace("_", ""), 0))
@@ -230,7 +252,7 @@ class NodeBuilder:
 
 
 _RULES = [name[1:] for name in vars(NodeBuilder) if name.startswith("_") and not name.startswith("__")]
-_RULES = [name for name in _RULES if name not in ("span", "head", "of")]
+_RULES = [name for name in _RULES if name not in ("span", "head", "of", "refuse")]
 
 
 def _unquote(text: str) -> str:

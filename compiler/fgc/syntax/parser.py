@@ -60,4 +60,6 @@ def _items(shadow: Shadow, parts: list[Part], diagnostics: list[Diagnostic]) -> 
         if value is None:
             value = ast.Invalid(span) if part.is_print else placeholder(part.tokens, span)
         if value is not None:
+            diagnostics += builder.diagnostics
+            builder.diagnostics.clear()
             yield Item(ast.Print(span, value) if part.is_print else value, part.header, part.closes)
