@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from fgc.text import Origin, Span
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 _STATEMENT = re.compile(r"(include|import|from)\s")  # all else that leads to text is the call of a macro
 
 
@@ -64,10 +64,10 @@ def _way(span: Span) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[T]):
+class Outcome(Generic[T_co]):
     """What a stage returns: never an exception for a user's mistake."""
 
-    value: T
+    value: T_co
     diagnostics: tuple[Diagnostic, ...] = ()
 
 

@@ -55,7 +55,7 @@ class Construction:
         known = scope.find(node)
         if known is not None:
             return known
-        made = yield self._made(node, scope)
+        made: Expression = yield self._made(node, scope)
         if not self.sharing.is_once(node) or not self.sharing.is_repeated(node):
             return made
         if isinstance(made, Name):
@@ -139,19 +139,21 @@ class Construction:
 
     def _made(self, node: NodeId, scope: Scope) -> Steps[Expression]:
         value = self.graph[node]
+        made: Expression
         match value:
             case Literal():
-                return self.scalar(value.value, node)
+                made = self.scalar(value.value, node)
             case Deferred():
-                return self.texts.text(value, node)
+                made = self.texts.text(value, node)
             case ListNode():
-                return ListDisplay(tuple((yield self.ordered(value.items, scope, are_items=True))), node)
+                made = ListDisplay(tuple((yield self.ordered(value.items, scope, are_items=True))), node)
             case DictNode():
-                return (yield self._mapping(value, node, scope))
+                made = yield self._mapping(value, node, scope)
             case Var():
-                return (yield variables.value(self, value, node, scope))
+                made = yield variables.value(self, value, node, scope)
             case Call():
-                return (yield self._called(value, node, scope))
+                made = yield self._called(value, node, scope)
+        return made
 
     def _called(self, call: Call, node: NodeId, scope: Scope) -> Steps[Expression]:
         match call.kind:

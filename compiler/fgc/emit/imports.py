@@ -15,7 +15,7 @@ _SPOKEN = frozenset({"datetime", "json", "math", "operator", "os", "platform", "
 _SPOKEN_FUNCTIONS = frozenset({"numpy", "torch"})
 SOURCES = "sources"
 # what generated code may need itself: these names are never given to anything else
-_OWN = {
+_OWN: dict[tuple[str, str | None], str] = {
     ("typing", "Any"): "Any",
     ("functools", "partial"): "partial",
     ("importlib", "import_module"): "import_module",

@@ -24,11 +24,12 @@ def repeated(
         return Invoke(known, (), node)
     home = scope.home
     if not construction.sharing.is_mentioned_again(node) or not _can_be_function(construction, node, home):
-        return (yield make(scope))
+        in_place: Expression = yield make(scope)
+        return in_place
     for part in construction.sharing.once_parts(node):
         yield construction.value(part, home)
     body = Scope(home, is_per_call=True)
-    made = yield make(body)
+    made: Expression = yield make(body)
     if not body.statements and not reads_better_shared(made):
         return made
     if not body.statements and _is_same_each_time(made):

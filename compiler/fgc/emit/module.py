@@ -7,6 +7,7 @@ from itertools import groupby
 
 import black
 import libcst as cst
+from black.mode import TargetVersion
 
 from fgc.emit import syntax
 from fgc.emit.expression import Assign, Constant, Define, Evaluate, Expression, Invoke, Name
@@ -33,9 +34,9 @@ class ModuleParts:
 
 def render(module: ModuleParts, *, is_formatted: bool = True) -> tuple[str, ast.Module]:
     """The text of a module and its tree; the text is checked to be Python."""
-    text = cst.Module(body=_body(module)).code
+    text = cst.Module(body=_body(module)).code  # type: ignore[arg-type]  # of two subclasses
     if is_formatted:
-        mode = black.Mode(line_length=LINE_WIDTH, target_versions={black.TargetVersion.PY311})
+        mode = black.Mode(line_length=LINE_WIDTH, target_versions={TargetVersion.PY311})
         text = black.format_str(text, mode=mode)
     return text, ast.parse(text)
 

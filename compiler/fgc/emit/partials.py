@@ -24,7 +24,8 @@ _PARAMETERS = (Parameter("*args", "Any"), Parameter("**kwargs", "Any"))
 def handed_over(construction: "Construction", call: Call, node: NodeId, scope: Scope) -> Steps[Expression]:
     """The callable that a partial is."""
     if construction.sharing.is_late(call):
-        return (yield _late(construction, call, node, scope))
+        function_of_its_own: Expression = yield _late(construction, call, node, scope)
+        return function_of_its_own
     given, _ = yield construction.arguments(call, scope)
     function = operators.callee(call.callee, construction.imports)
     if not given.positional and not given.keywords and isinstance(function, Name | Attribute):

@@ -214,7 +214,7 @@ def _parameters(parameters: Sequence[Parameter]) -> cst.Parameters:
     made = {parameter.text: _parameter(parameter) for parameter in parameters}
     plain = [node for text, node in made.items() if not text.startswith("*")]
     return (
-        cst.Parameters(plain, star_arg=made.get("*args"), star_kwarg=made.get("**kwargs"))
+        cst.Parameters(plain, star_arg=made.get("*args") or cst.MaybeSentinel.DEFAULT, star_kwarg=made.get("**kwargs"))
         if made
         else (cst.Parameters())
     )
