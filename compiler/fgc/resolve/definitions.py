@@ -11,6 +11,9 @@ from fgc.syntax import ast
 from fgc.text import Span
 
 
+_PIECES_PER_STEP = 4  # what handing a text on costs
+
+
 class Macros:
     """Makes the macros of one configuration."""
 
@@ -36,6 +39,7 @@ class Macros:
             self._machine.budget.enter(at)
             text = self._machine.capture(body, Frame(frame.run, scope, Sink(), (at, *self._machine.via), frame.block))
             self._machine.budget.leave()
+            self._machine.budget.step(at, len(text.pieces) // _PIECES_PER_STEP)
             return text
 
         return Macro(name, span, parameters, self._mentioned(body), run)

@@ -138,6 +138,7 @@ class Evaluator:
             raise EvaluationError(_too_large(expr.span))
         text: str = self._guard(expr.span, lambda: join(parts, Origin(expr.span)))
         self._check_size(text, expr.span)
+        self._budget.step(expr.span, len(text.pieces) // 4 if isinstance(text, MappedText) else 0)
         return text
 
     def _name(self, expr: ast.Name, scope: Scope) -> Any:
