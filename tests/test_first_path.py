@@ -122,6 +122,14 @@ def test_a_new_learning_rate_is_one_changed_line_of_the_program(project: Path, t
     assert "0.002" in different[0][0] and "0.0005" in different[0][1]
 
 
+def test_the_map_leads_from_a_generated_line_to_the_line_that_the_author_wrote(project: Path) -> None:
+    program = (project / "out/train.py").read_text().splitlines()
+    number = next(number for number, line in enumerate(program, start=1) if "partial(AdamW" in line)
+    place = json.loads((project / "out/train.py.map.json").read_text())["lines"][str(number)]
+    assert place["path"] == "main.trainer.optimizer_factory"
+    assert place["file"].startswith("library/types/training_script/causal_lm/causal_lm.yaml")
+
+
 def test_the_same_build_in_two_folders_under_two_hash_seeds_is_byte_identical(project: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "some where/else"
     shutil.copytree(project.parent, elsewhere, ignore=shutil.ignore_patterns("out", "output_models"))

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from fgc.diagnostics import Outcome
 from fgc.emit import EmitOptions, Program, emit_program, emit_script
 from fgc.ir import Graph
-from fgc.passes import run as run_passes
 from fgc.pipeline.metadata import meta_text
 from fgc.pipeline.surroundings import Surroundings
 from fgc.text import Document, expression_text
@@ -17,12 +16,12 @@ def make_script(graph: Graph, target: str, surroundings: Surroundings) -> Outcom
     """The program that constructs `target` when it is started, and runs it if it is a training script."""
     is_run = target == "main" and (meta_text(graph, "config_class") or "").startswith(_RUNNABLE_CLASS)
     options = _options(graph, surroundings, "run" if is_run else None)
-    return emit_script(run_passes(graph), target, options=options)
+    return emit_script(graph, target, options=options)
 
 
 def make_module(graph: Graph, targets: Sequence[str], surroundings: Surroundings) -> Outcome[Program | None]:
     """A module whose function `construct` returns the targets."""
-    return emit_program(run_passes(graph), targets, options=_options(graph, surroundings, None))
+    return emit_program(graph, targets, options=_options(graph, surroundings, None))
 
 
 def _options(graph: Graph, surroundings: Surroundings, run_method: str | None) -> EmitOptions:
