@@ -10,7 +10,6 @@ from fgc.resolve.scope import Scope
 from fgc.syntax import ast
 from fgc.text import Span
 
-
 _PIECES_PER_STEP = 4  # what handing a text on costs
 
 

@@ -49,7 +49,7 @@ def filter_is_too_large(name: str, value: Any, args: list[Any], kwargs: dict[str
     """Whether a filter would make something huge, or take very long."""
     given = [*args, *kwargs.values()]
     if name == "format":
-        return format_is_too_large(str(value), given)
+        return isinstance(value, str) and format_is_too_large(value, given)
     if name in _WIDE and any(_width(argument) > MAX_WIDTH for argument in given):
         return True
     if name in _SLOW and isinstance(value, (str, list, tuple)) and len(value) > _MAX_SLOW_SIZE:
