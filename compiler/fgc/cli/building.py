@@ -15,31 +15,37 @@ _MAP = f"{PROGRAM}.map.json"
 
 
 def build_folder(selected: Selected, folder: Path, *, target: str, force: bool) -> int:
-    """Write a build; 1 if there are errors, and then the folder is as it was."""
+    """Write a build and say what it holds; 1 if there are errors, and then the folder is as it was."""
+    files = write_folder(selected, folder, target=target, force=force)
+    if files is None:
+        return 1
+    print(f"built {selected.name} into {display_path(folder)}/")
+    for name in files:
+        print(f"  {name}")
+    print(f"run it:  python {display_path(folder / PROGRAM)}")
+    return 0
+
+
+def write_folder(selected: Selected, folder: Path, *, target: str, force: bool) -> list[str] | None:
+    """Write a build and report what was found; the names of its files, or None if there are errors."""
     if selected.has_errors:
         report(selected.diagnostics)
-        return 1
+        return None
     outcome = make_script(selected.compilation.graph, target, selected.surroundings)
     program = outcome.value
     if program is None:
         report((*selected.diagnostics, *outcome.diagnostics))
-        return 1
+        return None
     files = {
         PROGRAM: program.text,
         _MAP: _line_map(selected, program),
         "config.yaml": resolved_text(selected.compilation.document, selected.template),
         **program.files,
     }
-    record = BuildRecord([target], _inputs(selected), selected.variables)
+    record = BuildRecord([target], _inputs(selected), dict(selected.variables))
     written = write_build(folder, files, record, force=force)
     report((*selected.diagnostics, *outcome.diagnostics, *written.diagnostics))
-    if written.value is None:
-        return 1
-    print(f"built {selected.name} into {display_path(folder)}/")
-    for name in sorted(files):
-        print(f"  {name}")
-    print(f"run it:  python {display_path(folder / PROGRAM)}")
-    return 0
+    return sorted(files) if written.value is not None else None
 
 
 def _line_map(selected: Selected, program: Program) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fgc.cli.arguments import CannotRun, variables_of
 from fgc.cli.memo import Trace
-from fgc.cli.select import project_of
+from fgc.cli.select import project_of, select
 from fgc.diagnostics import Diagnostic
 from fgc.lint.baseline import read_baseline
 from fgc.lint.findings import Finding, FindingCollector, Selection
@@ -60,11 +60,21 @@ def check_all(arguments: Namespace, trace: Trace) -> CheckResult:
         trace.files.add(baseline_file)
     collector = FindingCollector(selection, _baseline(baseline_file) if not arguments.write_baseline else {})
     count, failed = 0, False
-    for checked in _everything(arguments, FileStore(trace), variables_of(arguments)):
+    for checked in _everything(arguments, FileStore(trace), _variables(arguments, trace)):
         collector.add(checked.diagnostics, checked.sources, checked.name)
         count += checked.is_configuration
         failed = failed or checked.could_not_run
     return CheckResult(collector.finish(), count, failed)
+
+
+def _variables(arguments: Namespace, trace: Trace) -> dict[str, Any]:
+    """Template variables, with those that one configuration declares as options. Raises CannotRun or ProjectError."""
+    if not arguments.dynamic:
+        return variables_of(arguments)
+    if len(arguments.paths) > 1 or (arguments.paths and Path(arguments.paths[0]).is_dir()):
+        raise CannotRun(f"`{arguments.dynamic[0]}` is an option of a configuration: name one")
+    file = arguments.paths[0] if arguments.paths else None
+    return dict(select(Namespace(**{**vars(arguments), "file": file}), trace).variables)
 
 
 def _selection(arguments: Namespace, settings: CheckSettings) -> Selection:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fgc import __version__
+from fgc.cli.words import split_at_dashes, split_dynamic
 
 EXIT_CLEAN, EXIT_FINDINGS, EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED = 0, 1, 2, 130
 _COMMANDS_FOLDER = Path(__file__).with_name("commands")
@@ -56,8 +57,13 @@ def _dispatch(argv: Sequence[str]) -> int:
     module = import_module(f"fgc.cli.commands.{command}")
     if hasattr(module, "run_words"):
         return int(module.run_words(rest))
-    arguments = _command_parser(module, command).parse_args(rest, options)
-    return int(module.run(arguments))
+    parser = _command_parser(module, command)
+    if getattr(module, "TAKES_TORCHRUN_WORDS", False):
+        rest, options.torchrun = split_at_dashes(rest)
+    if getattr(module, "TAKES_DYNAMIC_ARGUMENTS", False):
+        rest, options.dynamic = split_dynamic(parser, rest)
+        options.known_options = sorted(parser._option_string_actions)
+    return int(module.run(parser.parse_args(rest, options)))
 
 
 def command_names() -> list[str]:

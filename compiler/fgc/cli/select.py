@@ -4,10 +4,13 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from fgc.cli.arguments import CannotRun, use_color, variables_of
+from fgc.cli.dynamic import dynamic_values
 from fgc.cli.memo import Trace
 from fgc.diagnostics import Diagnostic, render_text, summary
+from fgc.pipeline.dynamic import dynamic_arguments
 from fgc.workspace import FileStore, find_project, open_project
 from fgc.workspace.selection import NoSuchFile, Selected, project_of, select_config, select_file
 
@@ -15,9 +18,18 @@ __all__ = ["Selected", "project_of", "report", "select"]
 
 
 def select(arguments: Namespace, trace: Trace | None = None) -> Selected:
-    """Compile what a command line names. Raises CannotRun or ProjectError."""
+    """Compile what a command line names, with the options that it declares. Raises CannotRun or ProjectError."""
     variables = variables_of(arguments)
     store = FileStore(trace)
+    selected = _select(arguments, variables, store)
+    if not getattr(arguments, "dynamic", None):
+        return selected
+    declared = dynamic_arguments(selected.compilation.graph).value
+    variables |= dynamic_values(selected.name, declared, arguments.dynamic, arguments.known_options)
+    return _select(arguments, variables, store)
+
+
+def _select(arguments: Namespace, variables: dict[str, Any], store: FileStore) -> Selected:
     if arguments.file is not None and arguments.project is None:
         try:
             return select_file(Path(arguments.file), arguments.include, variables, store)

@@ -8,6 +8,7 @@ from fgc.diagnostics import Diagnostic, Outcome, has_errors, unique, without_con
 from fgc.ir import Graph
 from fgc.lint import check
 from fgc.lower import lower
+from fgc.pipeline.dynamic import dynamic_arguments
 from fgc.pipeline.models import SourceFiles, check_models
 from fgc.resolve import Facts, Loader, resolve
 from fgc.syntax import ast
@@ -46,6 +47,7 @@ def compile_template(
     lowered = lower(composed.value, document.locate(0))
     found = [*entry.diagnostics, *resolved.diagnostics, *composed.diagnostics, *lowered.diagnostics]
     found += check(composed.value, lowered.value)
+    found += dynamic_arguments(lowered.value).diagnostics
     found += check_models(lowered.value, files) if files is not None and not has_errors(found) else []
     used = {segment.piece.origin.span.source: None for segment in document.segments}
     diagnostics = tuple(without_consequences(unique(found)))

@@ -15,6 +15,7 @@ EXAMPLES = (
     "fgc build config.yaml -D max_steps=10",
     "fgc -p PROJECT -t CONFIG build -o out",
 )
+TAKES_DYNAMIC_ARGUMENTS = True
 
 
 def configure(parser: ArgumentParser) -> None:

@@ -21,6 +21,7 @@ EXAMPLES = (
     "fgc check . --write-baseline fgc-baseline.json",
 )
 _FORMATS = ("text", "json", "github", "sarif", "gitlab")
+TAKES_DYNAMIC_ARGUMENTS = True
 
 
 def configure(parser: ArgumentParser) -> None:

@@ -10,6 +10,7 @@ from fgc.cli.arguments import CannotRun, add_cache_switch, add_selection, use_co
 from fgc.cli.memo import Answer, Trace, answer
 
 EXAMPLES = ("fgc pp config.yaml", "fgc pp config.yaml -I templates -D max_steps=100", "fgc -p PROJECT -t CONFIG pp")
+TAKES_DYNAMIC_ARGUMENTS = True
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -26,7 +27,7 @@ def run(arguments: Namespace) -> int:
         print(f"fgc: {problem}", file=sys.stderr)
         return 2
     has_color = use_color(sys.stderr)
-    chosen = [arguments.file, arguments.project, arguments.config, arguments.include, variables]
+    chosen = [arguments.file, arguments.project, arguments.config, arguments.include, variables, arguments.dynamic]
     question = ["pp", *chosen, has_color]
     return answer(question, not arguments.no_cache, lambda trace: _compute(arguments, trace, has_color)).give()
 

@@ -1,0 +1,54 @@
+"""Build a configuration and train.
+
+The program is started through torchrun in the project's folder, with the configuration's `nproc_per_node` processes.
+Words behind `--` go to torchrun. Ctrl-C lets the program finish its step and write a checkpoint; `--resume` goes on
+from there. The exit code is the program's.
+"""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from fgc.cli.arguments import CannotRun, add_selection
+
+if TYPE_CHECKING:
+    from fgc.cli.select import Selected
+
+EXAMPLES = (
+    "fgc train",
+    "fgc -t CONFIG train -d 0,1          on two devices",
+    "fgc train config.yaml --dry-run     print the command",
+    "fgc train --resume                  go on from the latest checkpoint",
+    "fgc train -- --nnodes 2 --node-rank 0 --master-addr HOST",
+)
+TAKES_DYNAMIC_ARGUMENTS = True
+TAKES_TORCHRUN_WORDS = True
+
+
+def configure(parser: ArgumentParser) -> None:
+    """The arguments of `fgc train`."""
+    add_selection(parser)
+    parser.add_argument("-d", "--devices", metavar="DEVICES", help="which devices: `0`, `0,1`, or `cpu`")
+    parser.add_argument(
+        "-o", "--output", metavar="FOLDER", help="build here, and keep it (default: a temporary folder)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the command; build and start nothing")
+    parser.add_argument(
+        "--resume", nargs="?", const="", metavar="CHECKPOINT", help="go on from this, or from the latest checkpoint"
+    )
+
+
+def run(arguments: Namespace) -> int:
+    """Train; 1 if a finding is an error, 2 if nothing could be started, else the program's exit code."""
+    from fgc.cli.guard import with_selection  # the compiler's stages: 0.15 s
+
+    def train(selected: "Selected") -> int:
+        from fgc.cli.launching import launch
+
+        try:
+            return launch(selected, arguments)
+        except CannotRun as problem:
+            print(f"fgc: {problem}", file=sys.stderr)
+            return 2
+
+    return with_selection(arguments, train)

@@ -1,0 +1,116 @@
+"""A compiled configuration to a running training: built, started through torchrun, waited for."""
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+from fgc.cli.arguments import CannotRun
+from fgc.cli.building import PROGRAM, write_folder
+from fgc.cli.devices import visible_devices
+from fgc.cli.select import Selected, report
+from fgc.pipeline.metadata import meta_value
+from fgc.workspace.library import package_folder
+
+_OWN_PROCESSES = ("--nproc-per-node", "--nproc_per_node")
+_OWN_MEETING = ("--nnodes", "--rdzv", "--master", "--node-rank", "--node_rank", "--standalone")
+
+
+def launch(selected: Selected, arguments: Namespace) -> int:
+    """Build, start, wait; the program's exit code. Raises CannotRun."""
+    if selected.has_errors:
+        report(selected.diagnostics)
+        return 1
+    environment = _environment(selected, arguments.devices)
+    if arguments.dry_run:
+        folder = Path(arguments.output).absolute() if arguments.output else selected.folder / "out"
+        report(selected.diagnostics)
+        print(_printed(_command(selected, arguments, folder), selected.folder, environment))
+        return 0
+    if package_folder("torch") is None or package_folder("fgc_runtime") is None:
+        raise CannotRun("training needs torch and fgc_runtime: pip install 'fgc[train]'")
+    if arguments.output:
+        return _build_and_run(selected, arguments, Path(arguments.output).absolute(), environment)
+    folder = Path(tempfile.mkdtemp(prefix="fgc-train-"))
+    try:
+        return _build_and_run(selected, arguments, folder / "out", environment)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _build_and_run(selected: Selected, arguments: Namespace, folder: Path, environment: Mapping[str, str]) -> int:
+    if write_folder(selected, folder, target="main", force=False) is None:
+        return 1
+    command = _command(selected, arguments, folder)
+    return _wait(command, selected.folder, {**os.environ, **environment})
+
+
+def _command(selected: Selected, arguments: Namespace, folder: Path) -> list[str]:
+    words = list(arguments.torchrun)
+    torchrun = Path(sys.executable).with_name("torchrun")
+    command = [str(torchrun)] if torchrun.is_file() else [sys.executable, "-m", "torch.distributed.run"]
+    if not any(word.startswith(_OWN_MEETING) for word in words):
+        command.append("--standalone")
+    if not any(word.startswith(_OWN_PROCESSES) for word in words):
+        command += ["--nproc-per-node", _processes(selected, arguments.devices)]
+    command += [*words, str(folder / PROGRAM)]
+    if arguments.resume is not None:
+        path = arguments.resume and str(Path(arguments.resume).absolute())
+        command += ["--resume", *([path] if path else [])]
+    return command
+
+
+def _processes(selected: Selected, devices: str | None) -> str:
+    wanted = meta_value(selected.compilation.graph, "nproc_per_node")
+    wanted = 1 if wanted is None else wanted
+    is_count = isinstance(wanted, int) and not isinstance(wanted, bool) and wanted > 0
+    if not is_count and wanted not in ("gpu", "cpu", "auto"):
+        raise CannotRun(
+            f"`nproc_per_node` of the target `meta` must be a count, `gpu`, `cpu` or `auto`, not {wanted!r}"
+        )
+    if devices not in (None, "cpu"):
+        count = len(str(devices).split(","))
+        if isinstance(wanted, int) and wanted > count:
+            raise CannotRun(f"`{selected.name}` has {wanted} processes per node, and `-d {devices}` gives {count}")
+        return str(count) if wanted in ("gpu", "auto") else str(wanted)
+    return str(wanted)
+
+
+def _environment(selected: Selected, devices: str | None) -> dict[str, str]:
+    environment = {} if devices is None else {"CUDA_VISIBLE_DEVICES": visible_devices(devices)}
+    if selected.system_path is not None:
+        path = os.pathsep.join(filter(None, (selected.system_path, os.environ.get("PYTHONPATH"))))
+        environment["PYTHONPATH"] = path
+    return environment
+
+
+def _printed(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> str:
+    settings = [f"{name}={shlex.quote(value)}" for name, value in environment.items()]
+    return f"cd {shlex.quote(str(folder))} && " + " ".join([*settings, shlex.join(command)])
+
+
+def _wait(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
+    """Run to the end. A signal to this process reaches the program once, whoever sent it."""
+    process = subprocess.Popen(command, cwd=folder, env=dict(environment), start_new_session=True)
+    received: list[int] = []
+
+    def forward(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        process.send_signal(number)
+
+    earlier = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        code = process.wait()
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+    if received and code != 0:
+        return 128 + received[0]
+    return code if code >= 0 else 128 - code

@@ -1,0 +1,32 @@
+"""The words behind a command: its own, and those that a configuration declares; loads no stage of the compiler."""
+
+import re
+from argparse import ArgumentParser
+from collections.abc import Sequence
+
+_NUMBER = re.compile(r"-\.?\d.*")
+
+
+def split_at_dashes(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What stands before `--` and what stands behind it."""
+    position = words.index("--") if "--" in words else len(words)
+    return list(words[:position]), list(words[position + 1 :])
+
+
+def split_dynamic(parser: ArgumentParser, words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """A command's own words, and the options that it does not know with all that follows each of them."""
+    own: list[str] = []
+    dynamic: list[str] = []
+    is_own = True
+    for position, word in enumerate(words):
+        if word == "--":
+            return [*own, *words[position:]], dynamic
+        if word.startswith("-") and word != "-" and not _NUMBER.fullmatch(word):
+            is_own = _is_known(parser, word)
+        (own if is_own else dynamic).append(word)
+    return own, dynamic
+
+
+def _is_known(parser: ArgumentParser, word: str) -> bool:
+    name = word.partition("=")[0] if word.startswith("--") else word[:2]
+    return name in parser._option_string_actions  # as it is spelt: a beginning of it may be a configuration's option

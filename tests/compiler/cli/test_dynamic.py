@@ -1,0 +1,106 @@
+"""Options that a configuration declares in `dynamic_args`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .conftest import Run
+
+CONFIG = """\
+dynamic_args:
+    max_steps: { names: [--max-steps, -s], type: int, help: How many steps }
+    fast: { names: --fast, action: store_true }
+    mode: { choices: [a, b] }
+    data: { type: path }
+    deep: { type: bool }
+    many: !dict { type: float, nargs: '+' }
+main: {{ [max_steps | default(7), fast | default(0), mode | default('?'), deep | default('?')] | toyaml }}
+data: {{ data | default(0) }}
+many: {{ many | default(0) }}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _config(run: Run) -> None:
+    Path("c.yaml").write_text(CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((), "main: [7, 0, '?', '?']"),
+        (("--max-steps", "-3"), "main: [-3, 0, '?', '?']"),
+        (("-s", "3", "--fast", "--mode=b", "--deep", "no"), "main: [3, true, b, false]"),
+        (("-D", "max_steps=5"), "main: [5, 0, '?', '?']"),
+        (("--many", "1", "2.5"), "many: [1.0, 2.5]"),
+    ],
+)
+def test_what_is_given_sets_a_variable_and_nothing_else_does(run: Run, words: tuple[str, ...], expected: str) -> None:
+    result = run("pp", "c.yaml", *words)
+    assert result.code == 0, result.err
+    assert expected in result.out.splitlines()
+
+
+def test_a_path_is_that_of_the_folder_in_which_it_was_typed(run: Run) -> None:
+    assert f"data: {Path.cwd() / 'x'}" in run("pp", "c.yaml", "--data", "x").out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--max-stpes", "3"), "`c.yaml` has no option `--max-stpes`; did you mean `--max-steps`?"),
+        (("--max-steps", "x"), "argument --max-steps/-s: invalid int value: 'x'"),
+        (("--mode", "c"), "argument --mode: invalid choice: 'c' (choose from 'a', 'b')"),
+        (("--deep", "maybe"), "argument --deep: invalid true or false value: 'maybe'"),
+        (("--no-cach",), "`c.yaml` has no option `--no-cach`; did you mean `--no-cache`?"),
+        (("--fast", "more"), "`more` belongs to no option; name the configuration before its options"),
+    ],
+)
+def test_a_wrong_option_is_refused_with_what_would_be_right(run: Run, words: tuple[str, ...], message: str) -> None:
+    for command in ("pp", "check"):
+        result = run(command, "c.yaml", *words)
+        assert result.code == 2 and message in result.err, command
+
+
+def test_every_command_that_takes_them_refuses_a_wrong_one(run: Run) -> None:
+    for command in ("pp", "check", "build", "train"):
+        assert "did you mean `--fast`" in run(command, "c.yaml", "--fats").err
+
+
+def test_a_configuration_without_options_has_none(run: Run) -> None:
+    Path("d.yaml").write_text("main: 1\n")
+    assert "`d.yaml` has no option `--fast`; its options are: none" in run("pp", "d.yaml", "--fast").err
+
+
+def test_a_build_and_a_check_take_them(run: Run) -> None:
+    assert run("build", "c.yaml", "--max-steps", "12", "-o", "out").code == 0
+    assert json.loads(Path("out/manifest.json").read_text())["arguments"] == {"max_steps": 12}
+    Path("d.yaml").write_text("dynamic_args: { n: { type: int } }\nmain: {{ nope if n else n }}\n")
+    assert run("check", "d.yaml", "--n", "0").code == 0
+    assert "FGC203" in run("check", "d.yaml", "--n", "1").err
+    assert "name one" in run("check", ".", "--n", "1").err
+
+
+@pytest.mark.parametrize(
+    ("entry", "column", "message"),
+    [
+        ("x: { nmaes: --x }", 10, "has no `nmaes`"),
+        ("x: { type: integer }", 10, "`type` of `x` must be one of str, int, float, bool, path, not 'integer'"),
+        ("x: { names: max }", 10, "must be an option such as `--max-steps`"),
+        ("x: { choices: 3 }", 10, "must be a list of texts or numbers"),
+        ("x: --x", 5, "entry `x` of `dynamic_args` is a mapping"),
+        ("on: {}", 5, "`True` cannot be the name of a template variable"),
+        ("a-b: {}", 5, "cannot be the name of a template variable"),
+        ("x: { default: 3 }", 10, "`default` of `x` has no effect"),
+    ],
+)
+def test_a_wrong_entry_is_a_finding_at_its_line(run: Run, entry: str, column: int, message: str) -> None:
+    Path("d.yaml").write_text(f"dynamic_args:\n    {entry}\nmain: 1\n")
+    (finding,) = json.loads(run("check", "d.yaml", "--format", "json").out)["findings"]
+    assert (finding["line"], finding["column"]) == (2, column) and message in finding["message"]
+
+
+def test_an_option_declared_twice_is_a_finding(run: Run) -> None:
+    Path("d.yaml").write_text("dynamic_args:\n    x: { names: --a }\n    y: { names: [-b, --a] }\nmain: 1\n")
+    assert "option `--a` is declared twice" in run("check", "d.yaml").err

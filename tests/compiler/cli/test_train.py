@@ -1,0 +1,130 @@
+"""`fgc train`: what is started, where, with which devices, and how it ends."""
+
+import os
+import shlex
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from fgc.cli import devices
+from fgc.cli.launching import _wait
+
+from .conftest import Run
+
+CONFIG = (
+    "meta: { config_class: type.program, nproc_per_node: %s }\nmain: !singleton:builtins:print [ {{ project_dir }} ]\n"
+)
+
+
+@pytest.fixture(autouse=True)
+def _project(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_count_devices", lambda: 2)
+    Path("forgather_workspace").mkdir()
+    Path("p/templates/configs").mkdir(parents=True)
+    Path("p/meta.yaml").write_text("name: P\nsystem_path: modules\n")
+    write_config("2")
+
+
+def write_config(processes: str) -> None:
+    Path("p/templates/configs/a.yaml").write_text(CONFIG % processes)
+
+
+def test_a_dry_run_prints_the_command_and_builds_nothing(run: Run) -> None:
+    result = run("-p", "p", "train", "-d", "0,1", "--dry-run")
+    folder = Path.cwd() / "p"
+    assert result.code == 0 and result.out.count("\n") == 1
+    words = shlex.split(result.out)
+    assert words[:3] == ["cd", str(folder), "&&"]
+    assert "CUDA_VISIBLE_DEVICES=0,1" in words and f"PYTHONPATH={folder / 'modules'}" in " ".join(words)
+    assert words[-4:] == ["--standalone", "--nproc-per-node", "2", str(folder / "out/train.py")]
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("processes", "words", "expected"),
+    [
+        ("2", (), "--standalone --nproc-per-node 2 "),
+        ("gpu", ("-d", "1"), "--nproc-per-node 1 "),
+        ("auto", (), "--nproc-per-node auto "),
+        ("2", ("--", "--nnodes", "3"), "--nproc-per-node 2 --nnodes 3 "),
+        ("2", ("--", "--nproc-per-node=4"), "--standalone --nproc-per-node=4 "),
+        ("2", ("-d", "cpu"), "CUDA_VISIBLE_DEVICES=''"),
+        ("2", ("--resume",), "train.py --resume\n"),
+        ("2", ("--resume", "here"), "/here\n"),
+    ],
+)
+def test_processes_devices_and_words_for_torchrun(
+    run: Run, processes: str, words: tuple[str, ...], expected: str
+) -> None:
+    write_config(processes)
+    assert expected in run("-p", "p", "train", "--dry-run", *words).out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("-d", "9"), "there is no device 9 here: the devices are 0, 1; `-d cpu` trains without"),
+        (("-d", "0"), "`a.yaml` has 2 processes per node, and `-d 0` gives 1"),
+        (("-d", "0,0"), "names a device twice"),
+        (("-d", "x"), "write device numbers such as `0,1`"),
+    ],
+)
+def test_devices_that_cannot_be_had(run: Run, words: tuple[str, ...], message: str) -> None:
+    result = run("-p", "p", "train", "--dry-run", *words)
+    assert (result.code, result.out) == (2, "") and message in result.err
+
+
+@pytest.mark.parametrize("processes", ["0", "-1", "many", "true"])
+def test_a_count_of_processes_that_is_none(run: Run, processes: str) -> None:
+    write_config(processes)
+    assert "must be a count" in run("-p", "p", "train", "--dry-run").err
+
+
+def test_a_configuration_with_errors_is_not_started(run: Run) -> None:
+    Path("p/templates/configs/a.yaml").write_text("main: {{ nope }}\n")
+    result = run("-p", "p", "train")
+    assert result.code == 1 and "FGC203" in result.err
+
+
+@pytest.mark.slow
+def test_the_program_runs_in_the_folder_of_the_project(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_config("1")
+    touch = "pathlib:Path.touch [ !call:pathlib:Path [ ran_here ] ]"
+    Path("p/templates/configs/a.yaml").write_text(f"main: !singleton:{touch}\n")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    result = run("-p", "p", "train")
+    assert result.code == 0, result.err
+    assert Path("p/ran_here").exists()
+    assert not list(tmp_path.glob("fgc-train-*")), "the build is removed at the end"
+
+
+def _child(tmp_path: Path, body: str) -> list[str]:
+    ready = tmp_path / "ready"
+    start = f"import pathlib, signal, sys, time\nsignal.signal(signal.SIGINT, lambda *_: {body})\n"
+    wait = f"pathlib.Path({str(ready)!r}).touch()\nwhile True: time.sleep(0.05)\n"
+    return [sys.executable, "-c", start + wait]
+
+
+@pytest.mark.parametrize(("body", "expected"), [("sys.exit(0)", 0), ("sys.exit(7)", 130)])
+def test_ctrl_c_reaches_the_program_which_ends_by_itself(tmp_path: Path, body: str, expected: int) -> None:
+    def interrupt() -> None:
+        while not (tmp_path / "ready").exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    assert _wait(_child(tmp_path, body), tmp_path, os.environ) == expected
+    thread.join()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_exit_code_is_passed_on(tmp_path: Path) -> None:
+    assert _wait([sys.executable, "-c", "raise SystemExit(3)"], tmp_path, os.environ) == 3
+    command = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
+    assert _wait(command, tmp_path, os.environ) == 137
