@@ -249,7 +249,8 @@ class _Composer:
         """The root, or what follows a syntax error: further pairs of the root."""
         root = self.composition.root
         if isinstance(root, MappingNode) and isinstance(node, MappingNode):
-            root.pairs += node.pairs
+            pairs = [*root.pairs, *node.pairs]  # a new node: an alias of the first root must not hold what follows
+            self.composition.root = MappingNode(pairs, root.origin, root.tag, root.anchor)
         elif root is None:
             self.composition.root = node
 
