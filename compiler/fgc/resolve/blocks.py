@@ -39,7 +39,7 @@ class Blocks:
         context = frame.run.context
         definition: BlockDefinition = context.blocks[name][depth]
         scope = Scope(context, parent)
-        scope.names["self"] = self._self(frame)
+        scope.names["self"] = self.all_of(frame)
         if depth + 1 < len(context.blocks[name]):
             scope.names["super"] = self._reference(name, depth + 1, parent, frame)
         else:
@@ -62,7 +62,8 @@ class Blocks:
 
         return BlockReference(render, depth)
 
-    def _self(self, frame: Frame) -> SelfReference:
+    def all_of(self, frame: Frame) -> SelfReference:
+        """`self`: the blocks that are known when one is called."""
         blocks = frame.run.context.blocks
 
         def find(name: str) -> Any:

@@ -77,15 +77,14 @@ class Renderer(Machine):
     def _template(self, template: ast.Template, outside: dict[str, Any], sink: Sink, via: tuple[Span, ...]) -> Context:
         """Run a template, then its parent, and so on."""
         context = Context(outside)
+        context.add_blocks(template)
         current: ast.Template | None = template
         while current is not None:
             self.templates.setdefault(current)
-            context.add_blocks(current)
             run = Run(context)
-            self.body(current.body, Frame(run, Scope(context, is_top=True), Sink(sink.pieces), via))
-            if run.parent in context.chain and run.parent is not None and run.extends_span is not None:
-                self.report(extends_cycle(context.chain, run.parent, run.extends_span))
-                break
+            frame = Frame(run, Scope(context, is_top=True), Sink(sink.pieces), via)
+            frame.scope.names["self"] = self._blocks.all_of(frame)
+            self.body(current.body, frame)
             if run.parent is None and not run.is_broken:
                 self.diagnostics += check_overrides(context, self._templates.included)
             current = run.parent
@@ -201,9 +200,16 @@ class Renderer(Machine):
             message = "this template extends a second parent"
             self.report(Diagnostic("FGC214", message, statement.span, help=help, related=related))
             return
-        frame.run.parent = self._templates.find(statement.parent, frame)
-        frame.run.extends_span = statement.parent.span
+        parent = self._templates.find(statement.parent, frame)
         frame.sink.is_open = False
+        frame.run.extends_span = statement.parent.span
+        context = frame.run.context
+        if parent in context.chain and parent is not None:
+            frame.run.is_broken = True
+            self.report(extends_cycle(context.chain, parent, statement.parent.span))
+        elif parent is not None:
+            frame.run.parent = parent
+            context.add_blocks(parent)
 
     # ---- text
 

@@ -55,12 +55,12 @@ def by_fgc(texts: dict[str, str]) -> str | None:
 def is_mended(texts: dict[str, str], text: str) -> bool:
     """Where we differ on purpose.
 
-    Undefined values in printed lists, addresses of objects, and what a child includes after it has named its parent,
-    which Jinja2 prints before the parent's text.
+    Undefined values in printed lists, addresses of objects, and what a child includes or filters after it has named
+    its parent, which Jinja2 prints before the parent's text.
     """
     children = [text for text in texts.values() if text.startswith("-- extends")]
-    includes = any(" include " in child for child in children)
-    return includes or "Undefined" in text or re.search(r" at 0x|<\w+\.\w+|<(Macro|Context|Cycler)", text) is not None
+    is_dropped = any(" include " in child or " filter " in child for child in children)
+    return is_dropped or "Undefined" in text or re.search(r" at 0x|<\w+\.\w+|<(Macro|Context|Cycler)", text) is not None
 
 
 @settings(max_examples=_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
