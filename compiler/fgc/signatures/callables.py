@@ -1,0 +1,199 @@
+"""What a name stands for to how it is called: functions, methods, constructors."""
+
+import ast
+
+from fgc.signatures.dataclass_fields import (
+    dataclass_decorator,
+    dataclass_parameters,
+    has_flag,
+    name_of,
+    named_tuple_parameters,
+)
+from fgc.signatures.decorators import Effect, effect_of
+from fgc.signatures.modules import PythonModule
+from fgc.signatures.native import native_signature
+from fgc.signatures.resolver import Resolver
+from fgc.signatures.signature import Parameter, ParameterKind, Signature
+from fgc.signatures.values import (
+    ClassValue,
+    FunctionValue,
+    InstanceValue,
+    NativeValue,
+    Value,
+)
+
+_Node = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+_Base = ClassValue | NativeValue | None
+_CONSTRUCTORS = ("__new__", "__init__")
+_MAX_DEPTH = 20  # constructors that hand on to constructors
+_TRANSPARENT = {"typing.Generic", "typing.Protocol", "abc.ABC", "typing_extensions.Protocol"}
+
+
+class Callables:
+    """Signatures of values; none where they are not known, several for overloads."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+
+    def signatures(self, value: Value) -> tuple[Signature, ...]:
+        """How a value is called."""
+        match value:
+            case FunctionValue():
+                return self._function(value)
+            case ClassValue():
+                found = self._class(value)
+            case InstanceValue(cls=cls):
+                method = self._resolver.attribute(value, "__call__")
+                return self._function(method) if isinstance(method, FunctionValue) and cls is not None else ()
+            case NativeValue(value=native):
+                found = native_signature(native)
+            case _:
+                found = None
+        return () if found is None else (found,)
+
+    def _function(self, value: FunctionValue) -> tuple[Signature, ...]:
+        found = [self._of_node(value, node) for node in value.nodes]
+        known = tuple(signature for signature in found if signature is not None)
+        return known if len(known) == len(found) else ()
+
+    def _of_node(self, value: FunctionValue, node: _Node) -> Signature | None:
+        effect = self._effect(value.module, getattr(node, "decorator_list", []))
+        if effect is Effect.UNKNOWN:
+            return None
+        parameters = _parameters(node.args)
+        if value.is_bound:
+            parameters = _without_first(parameters)
+        return Signature(parameters, None, effect is Effect.OPEN)
+
+    def _effect(self, module: PythonModule, decorators: list[ast.expr]) -> Effect:
+        return max((effect_of(self._resolver, module, item) for item in decorators), default=Effect.NONE)
+
+    def _class(self, cls: ClassValue) -> Signature | None:
+        classes = self._resolver.classes_in_order(cls)
+        if classes is None or self._effect(cls.module, cls.node.decorator_list) is not Effect.NONE:
+            return None
+        if any(name_of(base) in ("NamedTuple", "TypedDict") for base in cls.node.bases):
+            is_tuple = any(name_of(base) == "NamedTuple" for base in cls.node.bases)
+            return Signature(named_tuple_parameters(cls)) if is_tuple else None
+        if not all(self._has_plain_making(base) for base in classes):
+            return None
+        return self._constructor(classes, 0, 0)
+
+    def _has_plain_making(self, base: _Base) -> bool:
+        """Whether a class leaves it to Python how its subclasses and objects are made."""
+        if not isinstance(base, ClassValue):
+            return base is None or type(base.value) is type
+        if _full_name(base) in _TRANSPARENT:
+            return True
+        for keyword in base.node.keywords:
+            if keyword.arg == "metaclass" and name_of(keyword.value) != "ABCMeta":
+                return False
+        hooks = [item.node for item in base.scope().bindings.get("__init_subclass__", ())]
+        return not any(_changes_constructors(node) for node in hooks)
+
+    def _constructor(self, classes: list[_Base], start: int, depth: int) -> Signature | None:
+        """The first constructor in the order of look-up, from `start` on."""
+        if depth > _MAX_DEPTH:
+            return None
+        for index in range(start, len(classes)):
+            base = classes[index]
+            if not isinstance(base, ClassValue):
+                return None if base is None else self._native_constructor(base)
+            if _full_name(base) in _TRANSPARENT:
+                continue
+            for name in _CONSTRUCTORS:
+                if name in base.scope().bindings:
+                    return self._written(classes, index, name, depth)
+            if dataclass_decorator(base) is not None and has_flag(dataclass_decorator(base), "init", True):
+                return self._dataclass(classes[index:])
+        return Signature(())
+
+    def _native_constructor(self, base: NativeValue) -> Signature | None:
+        return native_signature(base.value)
+
+    def _dataclass(self, classes: list[_Base]) -> Signature | None:
+        known = [base for base in classes if isinstance(base, ClassValue)]
+        if len(known) < len([base for base in classes if not isinstance(base, NativeValue)]):
+            return None
+        parameters = dataclass_parameters(known)
+        return None if parameters is None else Signature(parameters)
+
+    def _written(self, classes: list[_Base], index: int, name: str, depth: int) -> Signature | None:
+        base = classes[index]
+        assert isinstance(base, ClassValue), "only classes of files have written constructors"
+        nodes = [item.node for item in base.scope().candidates(name)]
+        if len(nodes) != 1 or not isinstance(nodes[0], ast.FunctionDef | ast.AsyncFunctionDef):
+            return None
+        node = nodes[0]
+        effect = self._effect(base.module, node.decorator_list)
+        if effect is Effect.UNKNOWN:
+            return None
+        forwarded = self._forwarded(classes, index, node, depth)
+        has_both = name == "__new__" and any(_has_init(other) for other in classes)
+        return Signature(_without_first(_parameters(node.args)), forwarded, effect is Effect.OPEN or has_both)
+
+    def _forwarded(self, classes: list[_Base], index: int, node: _Node, depth: int) -> tuple[str, ...] | None:
+        """The keywords that the next constructor takes, if `**kwargs` goes there whole and nowhere else."""
+        kwarg = node.args.kwarg
+        if kwarg is None or not _only_goes_up(node, kwarg.arg):
+            return None
+        parent = self._constructor(classes, index + 1, depth + 1)
+        return None if parent is None or parent.takes_any_keyword else parent.keyword_names
+
+
+def _parameters(given: ast.arguments) -> tuple[Parameter, ...]:
+    positional = [*given.posonlyargs, *given.args]
+    defaults = [*[None] * (len(positional) - len(given.defaults)), *given.defaults]
+    found: list[Parameter] = []
+    for index, (argument, default) in enumerate(zip(positional, defaults, strict=True)):
+        kind = ParameterKind.POSITIONAL_ONLY if index < len(given.posonlyargs) else ParameterKind.ANY
+        found.append(_parameter(argument, kind, default))
+    if given.vararg is not None:
+        found.append(_parameter(given.vararg, ParameterKind.VAR_POSITIONAL, None))
+    for argument, default in zip(given.kwonlyargs, given.kw_defaults, strict=True):
+        found.append(_parameter(argument, ParameterKind.KEYWORD_ONLY, default))
+    if given.kwarg is not None:
+        found.append(_parameter(given.kwarg, ParameterKind.VAR_KEYWORD, None))
+    return tuple(found)
+
+
+def _parameter(argument: ast.arg, kind: ParameterKind, default: ast.expr | None) -> Parameter:
+    annotation = None if argument.annotation is None else ast.unparse(argument.annotation)
+    return Parameter(argument.arg, kind, None if default is None else ast.unparse(default), annotation)
+
+
+def _without_first(parameters: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
+    """The parameters behind `self`; `*args` takes it in if no other does."""
+    has_first = parameters and parameters[0].kind in (ParameterKind.POSITIONAL_ONLY, ParameterKind.ANY)
+    return parameters[1:] if has_first else parameters
+
+
+def _only_goes_up(node: _Node, kwargs: str) -> bool:
+    """Whether `kwargs` is used once, in a call of `super().__init__`."""
+    handed = 0
+    for item in ast.walk(node):
+        match item:
+            case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr="__init__")):
+                values = [keyword.value for keyword in item.keywords if keyword.arg is None]
+                handed += sum(isinstance(value, ast.Name) and value.id == kwargs for value in values)
+            case _:
+                pass
+    uses = sum(isinstance(item, ast.Name) and item.id == kwargs for item in ast.walk(node))
+    return handed == uses == 1
+
+
+def _changes_constructors(node: ast.AST) -> bool:
+    """Whether `__init_subclass__` may touch how objects are made."""
+    for item in ast.walk(node):
+        name = getattr(item, "attr", getattr(item, "id", getattr(item, "value", None)))
+        if isinstance(name, str) and (name in _CONSTRUCTORS or name in ("dataclass", "setattr", "__signature__")):
+            return True
+    return False
+
+
+def _has_init(base: _Base) -> bool:
+    return isinstance(base, ClassValue) and "__init__" in base.scope().bindings
+
+
+def _full_name(cls: ClassValue) -> str:
+    return f"{cls.module.name}.{cls.node.name}"

@@ -1,0 +1,102 @@
+"""Dataclasses and NamedTuples to the parameters of their constructors."""
+
+import ast
+from collections.abc import Iterable
+
+from fgc.signatures.modules import Scope
+from fgc.signatures.signature import Parameter, ParameterKind
+from fgc.signatures.values import ClassValue
+
+
+def dataclass_decorator(cls: ClassValue) -> ast.expr | None:
+    """The decorator that makes a class a dataclass."""
+    return next((node for node in cls.node.decorator_list if name_of(node) == "dataclass"), None)
+
+
+def has_flag(call: ast.expr | None, name: str, default: bool) -> bool | None:
+    """A switch of `dataclass(...)` or `field(...)`; None if it is not written out."""
+    if not isinstance(call, ast.Call):
+        return default
+    for keyword in call.keywords:
+        if keyword.arg is None:
+            return None
+        if keyword.arg == name:
+            value = keyword.value
+            return value.value if isinstance(value, ast.Constant) and isinstance(value.value, bool) else None
+    return default
+
+
+def dataclass_parameters(classes: Iterable[ClassValue]) -> tuple[Parameter, ...] | None:
+    """The parameters of a dataclass, from its order of look-up; None if a switch is not written out."""
+    fields: dict[str, Parameter | None] = {}
+    for cls in reversed(list(classes)):
+        decorator = dataclass_decorator(cls)
+        if decorator is None:
+            continue
+        kw_only = has_flag(decorator, "kw_only", False)
+        own = None if kw_only is None else _own_fields(cls, kw_only)
+        if own is None:
+            return None
+        fields.update(own)
+    found = [parameter for parameter in fields.values() if parameter is not None]
+    plain = [parameter for parameter in found if parameter.kind is ParameterKind.ANY]
+    return (*plain, *(parameter for parameter in found if parameter.kind is ParameterKind.KEYWORD_ONLY))
+
+
+def named_tuple_parameters(cls: ClassValue) -> tuple[Parameter, ...]:
+    """The parameters of a class with the base NamedTuple."""
+    return tuple(
+        Parameter(node.target.id, ParameterKind.ANY, _text(node.value), _text(node.annotation))
+        for node in cls.node.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    )
+
+
+def _own_fields(cls: ClassValue, kw_only: bool) -> dict[str, Parameter | None] | None:
+    fields: dict[str, Parameter | None] = {}
+    for name, bindings in _scope(cls).bindings.items():
+        nodes = [item.node for item in bindings if isinstance(item.node, ast.AnnAssign)]
+        if not nodes:
+            continue
+        node = nodes[-1]
+        marker = _text(node.annotation) or ""
+        if marker.rpartition(".")[2] == "KW_ONLY":
+            kw_only = True
+        elif "ClassVar" not in marker:
+            is_keyword = has_flag(_field(node), "kw_only", kw_only)
+            is_parameter = has_flag(_field(node), "init", True)
+            if is_keyword is None or is_parameter is None:
+                return None
+            fields[name] = _parameter(name, node, is_keyword) if is_parameter else None
+    return fields
+
+
+def _scope(cls: ClassValue) -> Scope:
+    return cls.scope()
+
+
+def _parameter(name: str, node: ast.AnnAssign, is_keyword: bool) -> Parameter:
+    kind = ParameterKind.KEYWORD_ONLY if is_keyword else ParameterKind.ANY
+    annotation = _text(node.annotation)
+    field = _field(node)
+    if field is None:
+        return Parameter(name, kind, _text(node.value), annotation)
+    given = {keyword.arg: keyword.value for keyword in field.keywords}
+    if name_of(field) != "field":
+        return Parameter(name, kind, "...", annotation)  # whatever makes a field here, it may have a default
+    default = given.get("default") or given.get("default_factory")
+    return Parameter(name, kind, _text(default), annotation)
+
+
+def _field(node: ast.AnnAssign) -> ast.Call | None:
+    return node.value if isinstance(node.value, ast.Call) and "field" in name_of(node.value).lower() else None
+
+
+def _text(node: ast.expr | None) -> str | None:
+    return None if node is None else ast.unparse(node)
+
+
+def name_of(node: ast.expr) -> str:
+    """The last part of the name that an expression mentions or calls."""
+    node = node.func if isinstance(node, ast.Call) else node
+    return str(getattr(node, "attr", getattr(node, "id", "")))

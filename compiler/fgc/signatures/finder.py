@@ -1,0 +1,120 @@
+"""Dotted names to the files of their modules, without importing anything.
+
+Only the top package is looked up in Python's path, which runs none of its code; the rest are files below it.
+"""
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from fgc.signatures.modules import PythonModule
+from fgc.text import Source
+
+Read = Callable[[str], Source | None]
+
+
+@dataclass(frozen=True, slots=True)
+class NativeModule:
+    """A module of the interpreter or of its standard library that is compiled: it has no text to read."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """No such module: `wrong` is the first dotted name that does not exist."""
+
+    wrong: str
+    is_top: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """A module that is there and cannot be read: an extension without a stub."""
+
+    name: str
+
+
+Found = PythonModule | NativeModule | Absent | Opaque
+
+
+class ModuleFinder:
+    """Finds modules; every file is read once."""
+
+    def __init__(self, read: Read, exists: Callable[[str], bool], top: Callable[[str], str | None]) -> None:
+        self._read = read
+        self._exists = exists
+        self._top = top
+        self._found: dict[str, Found] = {}
+
+    def module(self, name: str) -> Found:
+        """The module of a dotted name."""
+        if name not in self._found:
+            parent, _, last = name.rpartition(".")
+            self._found[name] = self._below(self.module(parent), name, last) if parent else self._at_top(name)
+        return self._found[name]
+
+    def file(self, path: str) -> PythonModule | None:
+        """The module in a file of the project, which belongs to no package."""
+        source = self._read(path)
+        name = path.rpartition("/")[2].removesuffix(".py")
+        return None if source is None else PythonModule(name, path, source)
+
+    def _at_top(self, name: str) -> Found:
+        if name in sys.builtin_module_names:
+            return NativeModule(name)
+        origin = self._top(name)
+        if origin is None:
+            return Absent(name, is_top=True)
+        if origin.endswith("/"):
+            return self._folder(name, origin)
+        return self._file(name, origin)
+
+    def _below(self, parent: Found, name: str, last: str) -> Found:
+        if isinstance(parent, Absent):
+            return parent
+        if not isinstance(parent, PythonModule) or not parent.is_package:
+            return Opaque(name)  # `os.path`, or what a module puts into sys.modules
+        folder = parent.path.rpartition("/")[0]
+        found = self._folder(name, f"{folder}/{last}/", f"{folder}/{last}")
+        return Opaque(name) if isinstance(found, Absent) and self._may_serve(parent, last) else found
+
+    def _may_serve(self, package: PythonModule, last: str) -> bool:
+        """Whether a package may bring a module into being that has no file."""
+        names = package.name.split(".")
+        above = [self.module(".".join(names[: end + 1])) for end in range(len(names))]
+        if any(isinstance(module, PythonModule) and "meta_path" in module.source.text for module in above):
+            return True
+        text = package.source.text
+        return "__path__" in text or ("sys.modules" in text and re.search(rf"\b{last}\b", text) is not None)
+
+    def _folder(self, name: str, folder: str, stem: str | None = None) -> Found:
+        for path in (f"{folder}__init__.py", *([f"{stem}.py"] if stem else [])):
+            source = self._read(path)
+            if source is not None:
+                return PythonModule(name, path, source)
+        for path in (*([f"{stem}.pyi"] if stem else []), f"{folder}__init__.pyi"):
+            source = self._read(path)
+            if source is not None:
+                return PythonModule(name, path, source)
+        if self._exists(folder.rstrip("/")) or any(self._exists(f"{stem}{suffix}") for suffix in _suffixes()):
+            return Opaque(name)
+        return Absent(name, is_top=False)
+
+    def _file(self, name: str, origin: str) -> Found:
+        if origin.endswith(".py"):
+            source = self._read(origin)
+            return Opaque(name) if source is None else PythonModule(name, origin, source)
+        if name in sys.stdlib_module_names:
+            return NativeModule(name)
+        stub = self._read(f"{origin.partition('.')[0]}.pyi") if "/" in origin else None
+        return Opaque(name) if stub is None else PythonModule(name, f"{origin.partition('.')[0]}.pyi", stub)
+
+
+@cache
+def _suffixes() -> tuple[str, ...]:
+    from importlib.machinery import all_suffixes
+
+    return tuple(all_suffixes())

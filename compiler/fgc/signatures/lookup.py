@@ -1,0 +1,84 @@
+"""A callable as a configuration names it to what is known of it."""
+
+import ast
+import builtins
+from typing import assert_never
+
+from fgc.signatures.callables import Callables
+from fgc.signatures.finder import ModuleFinder
+from fgc.signatures.modules import PythonModule
+from fgc.signatures.resolver import Resolver
+from fgc.signatures.signature import Answer, Place, Verdict
+from fgc.signatures.values import (
+    ClassValue,
+    ConstantValue,
+    FunctionValue,
+    InstanceValue,
+    MissingValue,
+    ModuleValue,
+    NativeValue,
+    UnknownValue,
+    Value,
+)
+
+_UNKNOWN = Answer(Verdict.UNKNOWN)
+
+
+class Lookup:
+    """Answers about callables; files are read once for all of them."""
+
+    def __init__(self, finder: ModuleFinder) -> None:
+        self._finder = finder
+        self._resolver = Resolver(finder)
+        self._callables = Callables(self._resolver)
+
+    def in_module(self, module: str, attribute: str) -> Answer:
+        """`module:attribute`."""
+        return self._answer(self._resolver.module(module), attribute)
+
+    def in_file(self, path: str, attribute: str) -> Answer:
+        """`path/file.py:attribute`; a file that cannot be read is somebody else's finding."""
+        module = self._finder.file(path)
+        return _UNKNOWN if module is None else self._answer(ModuleValue(module), attribute)
+
+    def builtin(self, attribute: str) -> Answer:
+        """A builtin, perhaps dotted."""
+        return self._answer(NativeValue(builtins), attribute)
+
+    def _answer(self, value: Value, attribute: str) -> Answer:
+        for name in attribute.split("."):
+            value = self._resolver.attribute(value, name)
+        match value:
+            case MissingValue(verdict=verdict, wrong=wrong, names=names):
+                return Answer(verdict, wrong=wrong, names=tuple(dict.fromkeys(names)))
+            case ModuleValue():
+                return Answer(Verdict.NOT_CALLABLE, wrong="a module")
+            case ConstantValue(module=module, node=literal):
+                return Answer(Verdict.NOT_CALLABLE, (), _place(module, literal), wrong=_kind(literal))
+            case UnknownValue():
+                return _UNKNOWN
+            case NativeValue(value=native):
+                return Answer(Verdict.CALLABLE, self._callables.signatures(value)) if callable(native) else _UNKNOWN
+            case ClassValue() | FunctionValue():
+                node = value.node if isinstance(value, ClassValue) else value.nodes[0]
+                return Answer(Verdict.CALLABLE, self._callables.signatures(value), _place(value.module, node))
+            case InstanceValue():
+                return Answer(Verdict.CALLABLE, self._callables.signatures(value))
+            case _:
+                assert_never(value)
+
+
+def _kind(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant):
+        return "None" if node.value is None else f"a {type(node.value).__name__}"
+    return {"List": "a list", "Dict": "a dict", "Set": "a set", "Tuple": "a tuple"}.get(type(node).__name__, "a str")
+
+
+def _place(module: PythonModule, node: ast.AST) -> Place:
+    """Where a definition's name stands."""
+    line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
+    name = getattr(node, "name", None)
+    if name is None:
+        return Place(module.path, line, column + 1, 1)
+    text = module.source.line(line)
+    return Place(module.path, line, max(text.find(name, column), 0) + 1, len(name))

@@ -1,0 +1,328 @@
+"""Names to what they stand for: through imports, re-exports, star imports, lazy packages, aliases and classes.
+
+When in doubt, a name is unknown; it is missing only where nothing could bring it about.
+"""
+
+import ast
+import builtins
+import re
+from collections.abc import Iterator
+
+from fgc.signatures.finder import Absent, Found, ModuleFinder, NativeModule
+from fgc.signatures.modules import Binding, PythonModule, Scope
+from fgc.signatures.native import native_module
+from fgc.signatures.signature import Verdict
+from fgc.signatures.values import (
+    UNKNOWN,
+    ClassValue,
+    ConstantValue,
+    FunctionValue,
+    InstanceValue,
+    MissingValue,
+    ModuleValue,
+    NativeValue,
+    UnknownValue,
+    Value,
+)
+
+_MANY_STARS = 20  # packages that import so many others whole are searched by the likeness of names
+_MAX_DEPTH = 60  # the longest chain of re-exports known is 9
+_LITERALS = (ast.Constant, ast.List, ast.Dict, ast.Set, ast.Tuple, ast.JoinedStr)
+
+
+class Resolver:
+    """Follows names through files."""
+
+    def __init__(self, finder: ModuleFinder) -> None:
+        self.finder = finder
+        self._active: set[tuple[str, str]] = set()
+
+    def module(self, name: str) -> Value:
+        """What `import name` gives."""
+        return self._module_value(self.finder.module(name))
+
+    def attribute(self, value: Value, name: str) -> Value:
+        """What `value.name` stands for."""
+        match value:
+            case ModuleValue(module=module):
+                return self.global_name(module, name)
+            case ClassValue():
+                return self._class_attribute(value, name, is_instance=False)
+            case InstanceValue(cls=cls):
+                return self._class_attribute(cls, name, is_instance=True)
+            case NativeValue(value=owner):
+                return self._native_attribute(owner, name)
+            case MissingValue():
+                return value
+            case _:
+                return UNKNOWN
+
+    def global_name(self, module: PythonModule, name: str) -> Value:
+        """What `name` stands for in a module; a module of the package counts as its attribute."""
+        key = (module.path, name)
+        if key in self._active or len(self._active) > _MAX_DEPTH:
+            return UNKNOWN
+        self._active.add(key)
+        try:
+            return self._bound(module, name)
+        finally:
+            self._active.discard(key)
+
+    def expression(self, module: PythonModule, node: ast.expr) -> Value:
+        """What an expression at a module's top level stands for."""
+        match node:
+            case ast.Name(id=name):
+                return self._name(module, name)
+            case ast.Attribute(value=owner, attr=name):
+                found = self.attribute(self.expression(module, owner), name)
+                return UNKNOWN if isinstance(found, MissingValue) else found
+            case ast.Call(func=func):
+                callee = self.expression(module, func)
+                return InstanceValue(callee) if isinstance(callee, ClassValue) else UNKNOWN
+            case ast.Subscript(value=owner):
+                found = self.expression(module, owner)
+                return found if isinstance(found, ClassValue | NativeValue) else UNKNOWN
+            case ast.Lambda():
+                return FunctionValue(module, (node,))
+            case _:
+                return ConstantValue(module, node) if isinstance(node, _LITERALS) else UNKNOWN
+
+    def classes_in_order(self, cls: ClassValue) -> list[ClassValue | NativeValue | None] | None:
+        """The class and its bases in the order of look-up, without `object`; None stands for what cannot be read.
+
+        None instead of a list: Python would refuse the order, or it is not known.
+        """
+        return self._linearised(cls, 0)
+
+    def _name(self, module: PythonModule, name: str) -> Value:
+        found = self.global_name(module, name)
+        if isinstance(found, MissingValue | UnknownValue) and name not in module.scope(name).bindings:
+            return NativeValue(getattr(builtins, name)) if hasattr(builtins, name) else UNKNOWN
+        return UNKNOWN if isinstance(found, MissingValue) else found
+
+    def _bound(self, module: PythonModule, name: str) -> Value:
+        scope = module.scope(name)
+        bound = scope.candidates(name)
+        found = self._merged([self._of_binding(module, name, binding) for binding in bound])
+        if found is not None:
+            return self._overridden(module, scope, name, bound[-1].statement.lineno) or found
+        starred, is_certain = self._starred(module, scope, name)
+        if starred is not None:
+            return starred
+        if module.is_package:
+            submodule = self.finder.module(f"{module.name}.{name}")
+            if isinstance(submodule, PythonModule):
+                return ModuleValue(submodule)
+            if not isinstance(submodule, Absent):
+                return UNKNOWN
+        if not is_certain or module.is_dynamic or re.search(rf"\b{name}\b", module.source.text):
+            return UNKNOWN
+        if name.startswith("__") and name.endswith("__"):
+            return UNKNOWN
+        return MissingValue(Verdict.NO_ATTRIBUTE, name, tuple(self._visible(module)))
+
+    def _overridden(self, module: PythonModule, scope: Scope, name: str, line: int) -> Value | None:
+        """What a later star import of a compiled module puts in a name's place: `from _operator import *`."""
+        for statement in reversed(scope.stars[-_MANY_STARS:]):
+            source = self._source_of(module, statement) if statement.lineno > line else None
+            if isinstance(source, NativeValue) and hasattr(source.value, name):
+                return NativeValue(getattr(source.value, name))
+        return None
+
+    def _merged(self, values: list[Value]) -> Value | None:
+        """One value for several bindings of a name: overloads together, else only what all agree on."""
+        if len(values) <= 1:
+            return values[0] if values else None
+        functions = [value for value in values if isinstance(value, FunctionValue)]
+        if len(functions) == len(values) and all(f.module.is_stub for f in functions):
+            first = functions[0]
+            nodes = tuple(node for function in functions for node in function.nodes)
+            return FunctionValue(first.module, nodes, first.owner, first.is_bound)
+        return UNKNOWN
+
+    def _of_binding(self, module: PythonModule, name: str, binding: Binding) -> Value:
+        match binding.statement:
+            case ast.ImportFrom() as statement if isinstance(binding.node, ast.alias):
+                return self._imported(module, statement, binding.node.name)
+            case ast.Import() if isinstance(binding.node, ast.alias):
+                alias = binding.node
+                return self.module(alias.name if alias.asname else alias.name.partition(".")[0])
+            case ast.FunctionDef() | ast.AsyncFunctionDef() as node:
+                return FunctionValue(module, (node,))
+            case ast.ClassDef() as node:
+                return ClassValue(module, node)
+            case ast.Assign(targets=[ast.Name()], value=node):
+                return self.expression(module, node)
+            case ast.AnnAssign(value=ast.expr() as node):
+                return self.expression(module, node)
+            case _:
+                return UNKNOWN
+
+    def _imported(self, module: PythonModule, statement: ast.ImportFrom, name: str) -> Value:
+        found = self.attribute(self._source_of(module, statement), name)
+        if isinstance(found, MissingValue | UnknownValue) and statement.module is None and statement.level:
+            return UNKNOWN
+        return UNKNOWN if isinstance(found, MissingValue) else found
+
+    def _source_of(self, module: PythonModule, statement: ast.ImportFrom) -> Value:
+        if not statement.level:
+            return self.module(statement.module or "")
+        package = module.package.split(".")
+        package = package[: len(package) - statement.level + 1]
+        if not package or not package[0]:
+            return UNKNOWN
+        name = ".".join([*package, *([statement.module] if statement.module else [])])
+        if name == module.name:
+            return ModuleValue(module)
+        return self.module(name)
+
+    def _module_value(self, found: Found) -> Value:
+        match found:
+            case PythonModule():
+                return ModuleValue(found)
+            case NativeModule(name=name):
+                loaded = native_module(name)
+                return UNKNOWN if loaded is None else NativeValue(loaded)
+            case Absent(wrong=wrong, is_top=is_top):
+                return MissingValue(Verdict.NOT_INSTALLED if is_top else Verdict.NO_MODULE, wrong)
+            case _:
+                return UNKNOWN
+
+    def _starred(self, module: PythonModule, scope: Scope, name: str) -> tuple[Value | None, bool]:
+        """What a star import binds to the name, and whether it is certain that none other does."""
+        stars, is_complete = _likely(scope.stars, name)
+        if name.startswith("_"):
+            return None, False
+        for statement in reversed(stars):
+            source = self._source_of(module, statement)
+            found = self.attribute(source, name)
+            if isinstance(found, UnknownValue | MissingValue):
+                is_complete = is_complete and isinstance(found, MissingValue)
+            elif not (isinstance(found, ModuleValue) and isinstance(source, ModuleValue)):
+                return found, True
+        return None, is_complete
+
+    def _visible(self, module: PythonModule) -> Iterator[str]:
+        """The names that a module shows: what could have been meant."""
+        yield from (name for name in module.whole.bindings if not name.startswith("_"))
+        for statement in module.whole.stars[:_MANY_STARS]:
+            source = self._source_of(module, statement)
+            if isinstance(source, ModuleValue):
+                yield from (name for name in source.module.whole.bindings if not name.startswith("_"))
+
+    def _class_attribute(self, cls: ClassValue, name: str, *, is_instance: bool) -> Value:
+        classes = self.classes_in_order(cls)
+        if classes is None:
+            return UNKNOWN
+        for base in classes:
+            if isinstance(base, ClassValue) and name in base.scope().bindings:
+                return self._member(cls, base, name, is_instance=is_instance)
+            if base is None or (isinstance(base, NativeValue) and hasattr(base.value, name)):
+                return UNKNOWN
+        return self._missing_member(cls, [base for base in classes if isinstance(base, ClassValue)], name)
+
+    def _member(self, cls: ClassValue, base: ClassValue, name: str, *, is_instance: bool) -> Value:
+        scope = base.scope()
+        found = self._merged([self._of_binding(base.module, name, binding) for binding in scope.candidates(name)])
+        if not isinstance(found, FunctionValue):
+            return found if isinstance(found, ClassValue) else UNKNOWN
+        marks = {_last_name(decorator) for node in found.nodes for decorator in getattr(node, "decorator_list", ())}
+        is_bound = "classmethod" in marks or (is_instance and "staticmethod" not in marks)
+        return FunctionValue(found.module, found.nodes, cls, is_bound or name == "__new__")
+
+    def _missing_member(self, cls: ClassValue, classes: list[ClassValue], name: str) -> Value:
+        if hasattr(type, name) or hasattr(object, name):
+            return UNKNOWN
+        for base in classes:
+            text = base.module.source.text
+            is_plain = not base.node.keywords and not base.node.decorator_list
+            if not is_plain or "__getattr" in text or re.search(rf"\b{name}\b|setattr\(\s*{base.node.name}\b", text):
+                return UNKNOWN
+        names = [member for base in classes for member in base.scope().bindings if not member.startswith("_")]
+        return MissingValue(Verdict.NO_ATTRIBUTE, name, tuple(dict.fromkeys(names)))
+
+    def _native_attribute(self, owner: object, name: str) -> Value:
+        if hasattr(owner, name):
+            return NativeValue(getattr(owner, name))
+        names = tuple(member for member in dir(owner) if not member.startswith("_"))
+        return MissingValue(Verdict.NO_ATTRIBUTE, name, names)
+
+    def _linearised(self, cls: ClassValue, depth: int) -> list[ClassValue | NativeValue | None] | None:
+        cached: list[ClassValue | NativeValue | None] | None = getattr(cls.node, "fgc_order", None)
+        if cached is not None or depth > _MAX_DEPTH:
+            return cached
+        bases = [self._base(cls, node) for node in cls.node.bases]
+        orders: list[list[ClassValue | NativeValue | None]] = []
+        for base in bases:
+            order = self._linearised(base, depth + 1) if isinstance(base, ClassValue) else _native_order(base)
+            if order is None:
+                return None
+            orders.append(order)
+        merged = _merge([*orders, list(bases)])
+        cls.node.fgc_order = None if merged is None else [cls, *merged]  # type: ignore[attr-defined]
+        return None if merged is None else [cls, *merged]
+
+    def _base(self, cls: ClassValue, node: ast.expr) -> ClassValue | NativeValue | None:
+        found = self.expression(cls.module, node)
+        if isinstance(found, ClassValue):
+            return self._same(found)
+        return found if isinstance(found, NativeValue) and isinstance(found.value, type) else None
+
+    def _same(self, found: ClassValue) -> ClassValue:
+        """One object for one class, however it was reached."""
+        known: ClassValue | None = getattr(found.node, "fgc_value", None)
+        if known is None:
+            found.node.fgc_value = found  # type: ignore[attr-defined]
+            return found
+        return known
+
+
+def _likely(stars: list[ast.ImportFrom], name: str) -> tuple[list[ast.ImportFrom], bool]:
+    """The star imports to look through; of very many those whose module resembles the name, the best last."""
+    if len(stars) <= _MANY_STARS:
+        return stars, True
+    folded = name.lower()
+    scored = [(len(module), star) for star in stars if (module := (star.module or "").replace("_", "")) in folded]
+    return [star for _, star in sorted(scored, key=lambda pair: pair[0])], False
+
+
+def _native_order(base: NativeValue | None) -> list[ClassValue | NativeValue | None]:
+    return [base] if base is None or base.value is not object else []
+
+
+def _merge(
+    orders: list[list[ClassValue | NativeValue | None]],
+) -> list[ClassValue | NativeValue | None] | None:
+    """The C3 merge of Python's method resolution order; None if there is none."""
+    result: list[ClassValue | NativeValue | None] = []
+    orders = [order for order in orders if order]
+    while orders:
+        heads = [order[0] for order in orders]
+        good = next((head for head in heads if not any(_is_in(head, order[1:]) for order in orders)), _NO_HEAD)
+        if good is _NO_HEAD:
+            return None
+        assert good is None or isinstance(good, ClassValue | NativeValue), "a head is a base"
+        result.append(good)
+        orders = [order[1:] if _is_same(order[0], good) else order for order in orders]
+        orders = [order for order in orders if order]
+    return result
+
+
+_NO_HEAD = object()
+
+
+def _is_in(base: ClassValue | NativeValue | None, order: list[ClassValue | NativeValue | None]) -> bool:
+    return base is not None and any(_is_same(base, other) for other in order)
+
+
+def _is_same(one: ClassValue | NativeValue | None, other: ClassValue | NativeValue | None) -> bool:
+    if isinstance(one, ClassValue) and isinstance(other, ClassValue):
+        return one.node is other.node
+    if isinstance(one, NativeValue) and isinstance(other, NativeValue):
+        return one.value is other.value
+    return one is other
+
+
+def _last_name(node: ast.expr) -> str:
+    node = node.func if isinstance(node, ast.Call) else node
+    return str(getattr(node, "attr", getattr(node, "id", "")))

@@ -1,0 +1,136 @@
+"""What is known of a callable: its parameters, where it is defined, and what it would refuse.
+
+Plain data that goes to JSON and back; knows nothing of how it was found out.
+"""
+
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+
+class ParameterKind(Enum):
+    """How a parameter takes arguments, as Python names it."""
+
+    POSITIONAL_ONLY = "positional-only"
+    ANY = "positional or keyword"
+    VAR_POSITIONAL = "*args"
+    KEYWORD_ONLY = "keyword-only"
+    VAR_KEYWORD = "**kwargs"
+
+
+_POSITIONAL = (ParameterKind.POSITIONAL_ONLY, ParameterKind.ANY)
+_NAMED = (ParameterKind.ANY, ParameterKind.KEYWORD_ONLY)
+_COLLECTING = (ParameterKind.VAR_POSITIONAL, ParameterKind.VAR_KEYWORD)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something is defined: a file, a line and a column, both from 1."""
+
+    path: str
+    line: int
+    column: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter; `default` and `annotation` are Python expressions, None where there is none."""
+
+    name: str
+    kind: ParameterKind
+    default: str | None = None
+    annotation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The parameters of a callable, without the object that it is bound to.
+
+    `forwarded` holds the keywords that `**kwargs` takes because it is handed on whole; None: it takes any.
+    `is_open`: a wrapper may take more than the parameters say.
+    """
+
+    parameters: tuple[Parameter, ...]
+    forwarded: tuple[str, ...] | None = None
+    is_open: bool = False
+
+    @property
+    def positional(self) -> tuple[Parameter, ...]:
+        return tuple(parameter for parameter in self.parameters if parameter.kind in _POSITIONAL)
+
+    @property
+    def keyword_names(self) -> tuple[str, ...]:
+        """Every keyword that has a name here, those included that are handed on."""
+        own = [parameter.name for parameter in self.parameters if parameter.kind in _NAMED]
+        return tuple(dict.fromkeys((*own, *(self.forwarded or ()))))
+
+    @property
+    def required(self) -> tuple[Parameter, ...]:
+        return tuple(p for p in self.parameters if p.default is None and p.kind not in _COLLECTING)
+
+    @property
+    def takes_any_keyword(self) -> bool:
+        return self.is_open or (self._has(ParameterKind.VAR_KEYWORD) and self.forwarded is None)
+
+    @property
+    def takes_any_positional(self) -> bool:
+        return self.is_open or self._has(ParameterKind.VAR_POSITIONAL)
+
+    def parameter(self, name: str) -> Parameter | None:
+        """The parameter that takes the keyword `name`."""
+        return next((p for p in self.parameters if p.name == name and p.kind in _NAMED), None)
+
+    def _has(self, kind: ParameterKind) -> bool:
+        return any(parameter.kind is kind for parameter in self.parameters)
+
+
+class Verdict(Enum):
+    """What reading the files said about a name."""
+
+    CALLABLE = "callable"
+    UNKNOWN = "unknown"  # it may be anything: no complaint
+    NOT_INSTALLED = "not installed"
+    NO_MODULE = "no module"
+    NO_ATTRIBUTE = "no attribute"
+    NOT_CALLABLE = "not callable"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is known of a name. A callable whose parameters are unknown has no signatures; overloads have several.
+
+    `wrong` is the part of the name that does not exist, `names` are those that could have been meant.
+    """
+
+    verdict: Verdict
+    signatures: tuple[Signature, ...] = ()
+    place: Place | None = None
+    wrong: str = ""
+    names: tuple[str, ...] = ()
+
+
+def to_json(answer: Answer) -> dict[str, Any]:
+    """An answer as JSON has it."""
+
+    def plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {key: value.value if isinstance(value, Enum) else value for key, value in items}
+
+    return asdict(answer, dict_factory=plain)
+
+
+def from_json(data: dict[str, Any]) -> Answer:
+    """The answer that `to_json` wrote. Raises KeyError, TypeError or ValueError if it is none."""
+    return Answer(
+        Verdict(data["verdict"]),
+        tuple(_signature(item) for item in data["signatures"]),
+        None if data["place"] is None else Place(**data["place"]),
+        data["wrong"],
+        tuple(data["names"]),
+    )
+
+
+def _signature(data: dict[str, Any]) -> Signature:
+    parameters = tuple(Parameter(**{**item, "kind": ParameterKind(item["kind"])}) for item in data["parameters"])
+    forwarded = data["forwarded"]
+    return Signature(parameters, None if forwarded is None else tuple(forwarded), data["is_open"])

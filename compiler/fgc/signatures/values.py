@@ -1,0 +1,86 @@
+"""What a Python expression is found to stand for, as far as it matters for calling it."""
+
+import ast
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from fgc.signatures.modules import PythonModule, Scope
+from fgc.signatures.signature import Verdict
+
+
+@dataclass(frozen=True, eq=False)
+class ClassValue:
+    """A class that is defined in a file."""
+
+    module: PythonModule
+    node: ast.ClassDef
+
+    def scope(self) -> Scope:
+        """The names that the class's body binds."""
+        cached: Scope | None = getattr(self.node, "fgc_scope", None)
+        if cached is None:
+            cached = Scope(self.node.body)
+            self.node.fgc_scope = cached  # type: ignore[attr-defined]
+        return cached
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionValue:
+    """A function that is defined in a file; several nodes are overloads of a stub.
+
+    `owner` is the class in whose body it stands; `is_bound` if its first parameter is given already.
+    """
+
+    module: PythonModule
+    nodes: tuple[ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, ...]
+    owner: ClassValue | None = None
+    is_bound: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class InstanceValue:
+    """An object of a class."""
+
+    cls: ClassValue
+
+
+@dataclass(frozen=True, eq=False)
+class NativeValue:
+    """A compiled object of Python itself."""
+
+    value: Any
+
+
+@dataclass(frozen=True, eq=False)
+class ModuleValue:
+    """A module that can be read."""
+
+    module: PythonModule
+
+
+@dataclass(frozen=True, eq=False)
+class ConstantValue:
+    """A number, a text, None, a list: nothing that can be called."""
+
+    module: PythonModule
+    node: ast.expr
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownValue:
+    """It may be anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingValue:
+    """It surely does not exist; `names` exist where it was looked for."""
+
+    verdict: Verdict
+    wrong: str
+    names: tuple[str, ...] = ()
+
+
+Value: TypeAlias = (
+    ClassValue | FunctionValue | InstanceValue | NativeValue | ModuleValue | ConstantValue | UnknownValue | MissingValue
+)
+UNKNOWN = UnknownValue()

@@ -1,0 +1,91 @@
+"""Signatures read from files agree with what Python says of the living objects."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+from fgc.signatures import Signature, Verdict
+from fgc.signatures.signature import ParameterKind
+
+from .reading import lookup
+
+_TEXT = """
+torch.optim:AdamW torch.optim:SGD torch.optim:Adam torch.optim:RMSprop torch.optim:LBFGS torch.optim:Adafactor
+torch.optim.lr_scheduler:CosineAnnealingLR torch.optim.lr_scheduler:LambdaLR torch.optim.lr_scheduler:OneCycleLR
+torch.nn:Linear torch.nn:Embedding torch.nn:LayerNorm torch.nn:Dropout torch.nn:Conv2d torch.nn:GELU
+torch.nn:MultiheadAttention torch.nn:TransformerEncoderLayer torch.nn:CrossEntropyLoss torch.nn:Sequential
+torch.nn.functional:cross_entropy torch.nn.functional:softmax torch.nn.init:normal_ torch.nn.init:xavier_uniform_
+torch.utils.data:DataLoader torch.utils.data:TensorDataset torch.utils.data:RandomSampler torch:manual_seed
+torch:set_default_dtype torch:save torch:load torch:compile torch.nn.utils:clip_grad_norm_ torch:device
+torch.distributed:init_process_group torch.profiler:profile
+transformers:TrainingArguments transformers:Trainer transformers:LlamaConfig transformers:LlamaForCausalLM
+transformers:AutoTokenizer.from_pretrained transformers:AutoModelForCausalLM.from_config transformers:AutoConfig
+transformers:DataCollatorForLanguageModeling transformers:PreTrainedTokenizerFast transformers:set_seed
+transformers:get_cosine_schedule_with_warmup transformers:EarlyStoppingCallback transformers:GenerationConfig
+transformers:default_data_collator transformers:AutoTokenizer
+datasets:load_dataset datasets:Dataset.from_dict datasets:Dataset.map datasets:interleave_datasets datasets:Dataset
+datasets:IterableDataset.from_generator datasets:DatasetDict datasets:Features datasets:ClassLabel
+tokenizers:Tokenizer tokenizers.models:BPE tokenizers.trainers:BpeTrainer tokenizers.pre_tokenizers:ByteLevel
+tokenizers.implementations:ByteLevelBPETokenizer tokenizers:Tokenizer.from_file
+accelerate:Accelerator accelerate.utils:set_seed accelerate:init_empty_weights accelerate.utils:ProjectConfiguration
+accelerate:DataLoaderConfiguration accelerate:load_checkpoint_and_dispatch
+safetensors.torch:save_file safetensors.torch:load_file safetensors:safe_open safetensors.torch:save_model
+functools:partial functools:lru_cache functools:reduce random:seed random:randint random:Random os.path:join
+collections:OrderedDict collections:deque collections:Counter collections:namedtuple pathlib:Path json:dumps
+json:loads math:sqrt operator:itemgetter operator:add itertools:chain datetime:datetime datetime:timedelta
+logging:getLogger logging:StreamHandler subprocess:run shutil:copytree argparse:ArgumentParser string:Template
+dataclasses:field contextlib:suppress contextlib:contextmanager fractions:Fraction re:compile time:sleep
+types:SimpleNamespace textwrap:dedent tempfile:mkdtemp uuid:uuid4 decimal:Decimal glob:glob copy:deepcopy
+"""
+CALLABLES = _TEXT.split()
+_TRUTH = """
+import importlib, inspect, json, sys, warnings
+warnings.simplefilter("ignore")
+found = {}
+for text in json.load(sys.stdin):
+    module, attribute = text.split(":")
+    try:
+        value = importlib.import_module(module)
+        for name in attribute.split("."):
+            value = getattr(value, name)
+        parameters = inspect.signature(value).parameters.values()
+        found[text] = [[p.name, p.kind.name, p.default is not p.empty] for p in parameters]
+    except (ValueError, TypeError):
+        found[text] = None
+print(json.dumps(found))
+"""
+_KINDS = {
+    ParameterKind.POSITIONAL_ONLY: "POSITIONAL_ONLY",
+    ParameterKind.ANY: "POSITIONAL_OR_KEYWORD",
+    ParameterKind.VAR_POSITIONAL: "VAR_POSITIONAL",
+    ParameterKind.KEYWORD_ONLY: "KEYWORD_ONLY",
+    ParameterKind.VAR_KEYWORD: "VAR_KEYWORD",
+}
+
+
+def as_inspect_says(signature: Signature) -> list[list[object]]:
+    """A signature in the form of the truth above."""
+    return [[p.name, _KINDS[p.kind], p.default is not None] for p in signature.parameters]
+
+
+def truth(names: Sequence[str]) -> dict[str, list[list[object]] | None]:
+    """What `inspect.signature` says, in a process of its own."""
+    command = [sys.executable, "-c", _TRUTH]
+    result = subprocess.run(command, input=json.dumps(names), capture_output=True, text=True, check=True)
+    found: dict[str, list[list[object]] | None] = json.loads(result.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.slow
+def test_signatures_read_from_files_are_those_of_the_living_objects() -> None:
+    expected = truth(CALLABLES)
+    files = lookup()
+    answers = {name: files.in_module(*name.split(":")) for name in CALLABLES}
+    assert {answer.verdict for answer in answers.values()} <= {Verdict.CALLABLE, Verdict.UNKNOWN}
+    single = {name: answer.signatures[0] for name, answer in answers.items() if len(answer.signatures) == 1}
+    comparable = {name: signature for name, signature in single.items() if expected[name] is not None}
+    wrong = {name for name, signature in comparable.items() if as_inspect_says(signature) != expected[name]}
+    assert wrong == set()
+    assert len(comparable) - len(wrong) >= 80
