@@ -53,7 +53,7 @@ def _build_and_run(selected: Selected, arguments: Namespace, folder: Path, envir
 
 
 def _command(selected: Selected, arguments: Namespace, folder: Path) -> list[str]:
-    words = list(arguments.torchrun)
+    words = list(arguments.passed_on)
     torchrun = Path(sys.executable).with_name("torchrun")
     command = [str(torchrun)] if torchrun.is_file() else [sys.executable, "-m", "torch.distributed.run"]
     if not any(word.startswith(_OWN_MEETING) for word in words):

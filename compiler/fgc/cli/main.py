@@ -58,8 +58,8 @@ def _dispatch(argv: Sequence[str]) -> int:
     if hasattr(module, "run_words"):
         return int(module.run_words(rest))
     parser = _command_parser(module, command)
-    if getattr(module, "TAKES_TORCHRUN_WORDS", False):
-        rest, options.torchrun = split_at_dashes(rest)
+    if getattr(module, "PASSES_WORDS_ON", False):
+        rest, options.passed_on = split_at_dashes(rest)
     if getattr(module, "TAKES_DYNAMIC_ARGUMENTS", False):
         rest, options.dynamic = split_dynamic(parser, rest)
         options.known_options = sorted(parser._option_string_actions)

@@ -27,6 +27,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.setenv("FGC_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("COLUMNS", raising=False)  # parallel test processes have it
 
     def call(*argv: str) -> Result:
         code = main(argv)

@@ -22,7 +22,7 @@ EXAMPLES = (
     "fgc train -- --nnodes 2 --node-rank 0 --master-addr HOST",
 )
 TAKES_DYNAMIC_ARGUMENTS = True
-TAKES_TORCHRUN_WORDS = True
+PASSES_WORDS_ON = True
 
 
 def configure(parser: ArgumentParser) -> None:

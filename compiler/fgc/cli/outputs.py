@@ -1,0 +1,116 @@
+"""The folders into which configurations train, and the checkpoints in them; loads nothing of the runtime."""
+
+import os
+import re
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fgc.cli.arguments import CannotRun
+from fgc.cli.projects import chosen_project
+from fgc.cli.select import select
+from fgc.ir import Graph
+from fgc.pipeline.metadata import meta_value
+from fgc.workspace import FileStore
+
+_CHECKPOINT = re.compile(r"checkpoint-(\d+)")
+_TRAINING_STATE = re.compile(r"(optimizer|scheduler|random_state|rng_state|dataset_state).*|trainer_state\.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A complete checkpoint on disk."""
+
+    step: int
+    folder: Path
+
+    @property
+    def files(self) -> list[Path]:
+        return sorted(path for path in self.folder.iterdir() if path.is_file())
+
+    @property
+    def model_files(self) -> list[Path]:
+        """What `from_pretrained` needs: all but the state of the training."""
+        return [path for path in self.files if not _TRAINING_STATE.fullmatch(path.name)]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(path.stat().st_size for path in self.files)
+
+
+def output_folder(arguments: Namespace) -> Path:
+    """Where the chosen configuration trains to. Raises CannotRun or ProjectError."""
+    selected = select(arguments)
+    folder = _output_dir(selected.compilation.graph)
+    if folder is None:
+        raise CannotRun(f"`{selected.name}` has no `output_dir` in its target `meta`")
+    return selected.folder / folder
+
+
+def all_output_folders(arguments: Namespace) -> list[Path]:
+    """Where all configurations of the project train to. Raises CannotRun or ProjectError."""
+    project = chosen_project(arguments, FileStore())
+    graphs = [project.compile(name, {}).graph for name in project.configurations]
+    folders = [project.folder / folder for graph in graphs if (folder := _output_dir(graph)) is not None]
+    if not folders:
+        raise CannotRun(f"no configuration of `{project.name}` has an `output_dir` in its target `meta`")
+    return list(dict.fromkeys(folders))
+
+
+def common_folder(folders: Sequence[Path]) -> Path:
+    """The folder that holds all of them; of one, the folder around it."""
+    return folders[0].parent if len(folders) == 1 else Path(os.path.commonpath(folders))
+
+
+def _output_dir(graph: Graph) -> str | None:
+    value = meta_value(graph, "output_dir")
+    return value if isinstance(value, str) and value else None
+
+
+def checkpoints_in(output: Path) -> list[Checkpoint]:
+    """The checkpoints of an output folder, the lowest step first."""
+    root = output / "checkpoints"
+    paths = list(root.iterdir()) if root.is_dir() else []
+    found = [(match, path) for path in paths if (match := _CHECKPOINT.fullmatch(path.name)) and path.is_dir()]
+    return sorted((Checkpoint(int(match[1]), path) for match, path in found), key=lambda checkpoint: checkpoint.step)
+
+
+def choose(output: Path, step: str) -> Checkpoint:
+    """A checkpoint by its step, or the latest one. Raises CannotRun."""
+    found = checkpoints_in(output)
+    if not found:
+        raise CannotRun(f"there are no checkpoints in `{output / 'checkpoints'}`")
+    if step == "latest":
+        return found[-1]
+    for checkpoint in found:
+        if step in (str(checkpoint.step), checkpoint.folder.name):
+            return checkpoint
+    raise CannotRun(f"there is no checkpoint {step}; there are {', '.join(str(item.step) for item in found)}")
+
+
+def link_model(checkpoint: Checkpoint, folder: Path) -> list[str]:
+    """Make a folder's model that of a checkpoint, by links; files that are no links stay. Raises CannotRun."""
+    files = checkpoint.model_files
+    in_the_way = [
+        path.name for path in files if (folder / path.name).exists() and not (folder / path.name).is_symlink()
+    ]
+    if in_the_way:
+        names = ", ".join(in_the_way)
+        raise CannotRun(f"`{folder}` holds files of its own: {names}; choose another folder: `--into FOLDER`")
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in files:
+        fresh = folder / f".{path.name}.new"
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(os.path.relpath(path, folder.resolve()))
+        fresh.replace(folder / path.name)
+    return [path.name for path in files]
+
+
+def readable_size(size_bytes: float) -> str:
+    """`1.5 GB`, in powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.1f} TB"

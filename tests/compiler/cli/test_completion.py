@@ -1,0 +1,37 @@
+"""`fgc completion`: the scripts are understood by their shells and complete what there is."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from fgc.cli.main import command_names
+
+from .conftest import Run
+
+
+def completed(script: str, *words: str, folder: Path | None = None) -> list[str]:
+    line = " ".join(f"'{word}'" for word in words)
+    ask = f'\nCOMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _fgc; printf "%s\\n" "${{COMPREPLY[@]}}"\n'
+    bash = ["bash", "--norc", "-c", script + ask]
+    return subprocess.run(bash, capture_output=True, text=True, check=True, cwd=folder).stdout.split()
+
+
+def test_bash_completes_commands_and_options(run: Run) -> None:
+    script = run("completion", "bash").out
+    assert {"check", "checkpoint"} == set(completed(script, "fgc", "che"))
+    assert completed(script, "fgc", "-t", "x", "train", "--dry") == ["--dry-run"]
+    assert completed(script, "fgc", "ws", "in") == ["init"]
+
+
+def test_names_of_configurations(run: Run, project: Path) -> None:
+    assert run("-p", str(project), "completion", "configs").out == "a.yaml\nb.yaml\n"
+    assert run("completion", "configs").out == ""
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_the_scripts_of_other_shells_name_every_command(run: Run, shell: str) -> None:
+    script = run("completion", shell).out
+    assert all(f" {name}" in script for name in command_names())
+    if shutil.which(shell):
+        subprocess.run([shell, "-n"], input=script, text=True, check=True)
