@@ -94,7 +94,9 @@ class _Lowerer:
                     targets[pair.key], origins[pair.key] = value, pair.origin
         elif node is None:
             if not composition.has_syntax_error:
-                self.error(at, "FGC306", "the configuration is empty: a mapping of targets is expected")
+                self.error(
+                    at, "FGC306", "the configuration is empty: a mapping of targets is expected", "write `name: value`"
+                )
         else:
             origin = node.tag.origin if not isinstance(node, AliasNode) and node.tag else node.origin
             self.error(origin, "FGC306", "the root must be a mapping of targets", "write `name:` before this value")

@@ -28,7 +28,8 @@ class Budget:
         """One statement, call or loop iteration. Raises Fatal past the bound."""
         self._steps += count
         if self._steps > MAX_STEPS:
-            self._stop(f"this template does not end: more than {MAX_STEPS:,} statements were run", span)
+            help = "something loops or calls itself far more often than any configuration needs"
+            self._stop(f"this template does not end: more than {MAX_STEPS:,} statements were run", span, help)
 
     def weigh(self, value: Any, span: Span) -> None:
         """An operation on a value, which costs more the longer it is. Raises Fatal past the bound."""

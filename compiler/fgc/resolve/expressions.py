@@ -16,6 +16,7 @@ from fgc.resolve.errors import Broken, BrokenValue, EvaluationError, Fatal
 from fgc.resolve.failures import (
     attribute_names,
     described,
+    forbidden,
     undefined_finding,
     unknown_filter,
     what_fails,
@@ -51,6 +52,9 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 
 
 _WIDENING = ("center", "indent")  # filters whose arguments say how long the result is
+
+
+_SMALLER = "a configuration needs no value of this size: make it where the program runs"
 
 
 class Evaluator:
@@ -337,7 +341,7 @@ class Evaluator:
         except UndefinedError as error:
             raise EvaluationError(_undefined_operand(error, operands or [], span)) from None
         except SecurityError as error:
-            raise EvaluationError(_forbidden(str(error), span)) from None
+            raise EvaluationError(forbidden(str(error), span)) from None
         except TypeError as error:
             found = complain() if complain else None
             raise EvaluationError(found or Diagnostic("FGC206", what_fails(error), span)) from None
@@ -359,17 +363,12 @@ def _undefined_operand(error: UndefinedError, operands: list[Any], span: Span) -
     if undefined is not None:
         return undefined_finding(undefined, span)
     if "unsafe" in str(error):
-        return _forbidden(str(error), span)
+        return forbidden(str(error), span)
     return Diagnostic("FGC203", str(error), span)
 
 
-def _forbidden(reason: str, span: Span) -> Diagnostic:
-    message = f"the sandbox forbids this: {reason.rstrip('.')}"
-    return Diagnostic("FGC207", message, span, help="templates reach no Python internals")
-
-
 def _too_large(span: Span) -> Diagnostic:
-    return Diagnostic("FGC208", "the result of this expression is too large", span)
+    return Diagnostic("FGC208", "the result of this expression is too large", span, help=_SMALLER)
 
 
 def _named(value: Any) -> dict[str, Any]:

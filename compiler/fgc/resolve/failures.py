@@ -28,6 +28,8 @@ def undefined_finding(value: Undefined, span: Span) -> Diagnostic:
     place = known.place or span
     if known.finding is not None:
         return replace(known.finding, span=place)
+    if known.hint is not None and "is unsafe" in known.hint:
+        return forbidden(known.hint, place)
     if known.hint is not None:
         return Diagnostic("FGC203", known.hint, place)
     help = did_you_mean(known.name, known.visible_names)
@@ -38,6 +40,12 @@ def undefined_finding(value: Undefined, span: Span) -> Diagnostic:
     if help is None and known.visible_names and isinstance(known.owner, (Mapping, Namespace, *_OWNERS)):
         help = f"it has {listed(known.visible_names)}"
     return Diagnostic("FGC203", f"{owner} has no {what} `{known.name}`", place, help=help)
+
+
+def forbidden(reason: str, span: Span) -> Diagnostic:
+    """The finding that the sandbox refuses something."""
+    message = f"the sandbox forbids this: {reason.rstrip('.')}"
+    return Diagnostic("FGC207", message, span, help="templates reach no Python internals")
 
 
 def first_undefined(value: Any) -> Any:

@@ -99,7 +99,8 @@ class Nester:
             return
         last = self._stack[-1].sections[-1][0]
         if last.keyword == "else":
-            self._error("FGC104", f"`{head.keyword}` stands behind `else`", head.span, Related(last.span, "it is here"))
+            related, help = Related(last.span, "it is here"), "`else` comes last, and once"
+            self._error("FGC104", f"`{head.keyword}` stands behind `else`", head.span, related, help=help)
         self._stack[-1].sections.append((head, []))
 
     def _end(self, head: Head, closes: Header | None) -> None:
@@ -134,11 +135,13 @@ class Nester:
         opened = self._stack[-1].head
         if names and opened.keyword in ("block", "macro") and names[0].text != opened.parts[0].text:
             message = f"`{head.keyword} {names[0].text}` ends the {opened.keyword} `{opened.parts[0].text}`"
-            self._error("FGC104", message, head.span, Related(opened.span, "opened here"))
+            help = f"write `{head.keyword} {opened.parts[0].text}`, or leave the name out"
+            self._error("FGC104", message, head.span, Related(opened.span, "opened here"), help=help)
 
     def _stray(self, head: Head) -> None:
         related = (Related(self._stack[-1].head.span, "the innermost open statement is this"),) if self._stack else ()
-        self._error("FGC104", f"`{head.keyword}` belongs to no open statement", head.span, *related)
+        help = "remove it, or write the statement that it belongs to"
+        self._error("FGC104", f"`{head.keyword}` belongs to no open statement", head.span, *related, help=help)
 
     def _never_closed(self, open_: _Open) -> None:
         keyword = _NAMES.get(open_.head.keyword, open_.head.keyword)
