@@ -24,6 +24,7 @@ class Session:
         self._folders = [folder for folder in folders if folder.is_dir()]
         self._store = store or FileStore()
         self.sources: dict[Path, Source] = {}
+        self._python_files: dict[str, PythonFiles] = {}
         self._store.trace.absent.update(folder for folder in folders if not folder.is_dir())
         self.diagnostics = [_missing_folder(folder) for folder in folders if not folder.is_dir()]
 
@@ -70,7 +71,8 @@ class Session:
 
     def compile(self, path: Path, name: str, variables: Mapping[str, Any], facts: Facts) -> Compilation:
         """Compile a file of this search path."""
-        files = PythonFiles(Path(facts.folders["project_dir"]), self._store)
+        project = facts.folders["project_dir"]
+        files = self._python_files.setdefault(project, PythonFiles(Path(project), self._store))
         compilation = compile_template(self.parse(path, name), self, variables, facts, files=files)
         if facts.used:
             self._store.trace.is_timeless = False

@@ -7,6 +7,7 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from fgc.text import Source, Span
@@ -119,6 +120,7 @@ class ComponentLibrary:
         self._read = read
         self._folders = tuple(folders)
         self._modules: dict[str, ComponentModule | BrokenModule | None] = {}
+        self._signatures: dict[tuple[int, str], Signature] = {}
 
     def find(self, name: str, searchpath: Sequence[str] = ()) -> ComponentModule | BrokenModule | None:
         """The module of a dotted name, from the first folder that has it."""
@@ -163,6 +165,12 @@ class ComponentLibrary:
 
     def signature(self, definition: Definition) -> Signature:
         """The parameters of a function, or of a class's constructor, looked up along its component bases."""
+        key = (id(definition.module), definition.name)  # modules live as long as the library
+        if key not in self._signatures:
+            self._signatures[key] = self._read_signature(definition)
+        return self._signatures[key]
+
+    def _read_signature(self, definition: Definition) -> Signature:
         node = definition.node
         if isinstance(node, ast.FunctionDef):
             return _signature(definition, node, num_skipped=0)
@@ -206,6 +214,7 @@ def constructor(node: ast.ClassDef) -> ast.FunctionDef | None:
     return next((item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
 
 
+@lru_cache(maxsize=512)
 def _parse(folder: str, name: str, source: Source) -> ComponentModule | BrokenModule:
     try:
         tree = ast.parse(source.text)

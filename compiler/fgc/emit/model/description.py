@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fgc.diagnostics import Diagnostic, Outcome
 from fgc.emit.model.components import ComponentLibrary, Reader
@@ -33,7 +34,7 @@ def describe_model_package(
     call = graph[node]
     assert isinstance(call, Call) and call.kind is CallKind.META, f"node {node} is not a build-time call"
     request = read_request(graph, call)
-    library = ComponentLibrary(read, component_folders)
+    library = _library(read, tuple(component_folders))
     field_names = [entry.name for entry in request.config]
     describer = Describer(graph, library, field_names, folders(graph, call.searchpath))
     model = None if request.model is None else describer.model(request.model)
@@ -43,6 +44,12 @@ def describe_model_package(
     if diagnostics or model is None or request.name is None:
         return Outcome(None, diagnostics)
     return Outcome(Description(request.name, library, model, fields, request.plans, config.runtime))
+
+
+@lru_cache(maxsize=32)
+def _library(read: Reader, component_folders: tuple[str, ...]) -> ComponentLibrary:
+    """One library for all configurations of a project: they share their components."""
+    return ComponentLibrary(read, component_folders)
 
 
 def check_model_package(
