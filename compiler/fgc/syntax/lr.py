@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from fgc.syntax.tables import Tables
+from fgc.syntax.tables import Rule, Tables
 from fgc.syntax.tokens import Token
 
 Builder: TypeAlias = Callable[[int, int, list[Any]], Any]
@@ -39,7 +39,11 @@ def run(tables: Tables, start: str, tokens: Sequence[Token], builders: dict[str,
             raise Unexpected(token, _acceptable(tables, states))
         action = actions[terminal]
         if action < 0:
-            _reduce(tables, -1 - action, states, symbols, builders, at)
+            rule = tables.rules[-1 - action]
+            if rule.is_transparent and not isinstance(symbols[-1].value, list):
+                states[-1] = tables.states[states[-2]][rule.origin]  # most reductions: one level of precedence
+            else:
+                _reduce(tables, rule, states, symbols, builders, at)
             if token is None and states[-1] == tables.ends[start]:
                 return symbols[-1].value
             continue
@@ -81,9 +85,8 @@ def _choose(actions: dict[str, int], token: Token | None) -> str | None:
 
 
 def _reduce(
-    tables: Tables, number: int, states: list[int], symbols: list[_Symbol], builders: dict[str, Builder], at: int
+    tables: Tables, rule: Rule, states: list[int], symbols: list[_Symbol], builders: dict[str, Builder], at: int
 ) -> None:
-    rule = tables.rules[number]
     size = len(rule.keep)
     taken = symbols[-size:] if size else []
     if size:

@@ -19,6 +19,7 @@ class Rule:
     is_inline: bool
     passes_single: bool
     keep: tuple[bool, ...]
+    is_transparent: bool  # takes one symbol and passes it on as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,14 @@ def load(grammar: str) -> Tables:
     """The tables of `template` or `tag`."""
     raw = _raw()[grammar]
     rules = tuple(
-        Rule(rule["origin"], rule["builder"], rule["inline"], rule["pass_single"], tuple(rule["keep"]))
+        Rule(
+            rule["origin"],
+            rule["builder"],
+            rule["inline"],
+            rule["pass_single"],
+            tuple(rule["keep"]),
+            is_transparent=rule["pass_single"] and rule["keep"] == [True],
+        )
         for rule in raw["rules"]
     )
     return Tables(raw["literals"], raw["patterns"], rules, tuple(raw["states"]), raw["starts"], raw["ends"])
