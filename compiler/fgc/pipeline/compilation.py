@@ -10,6 +10,7 @@ from fgc.lint import check
 from fgc.lower import lower
 from fgc.pipeline.dynamic import dynamic_arguments
 from fgc.pipeline.models import SourceFiles, check_models
+from fgc.pipeline.signatures import check_calls
 from fgc.resolve import Facts, Loader, resolve
 from fgc.syntax import ast
 from fgc.text import Document, Source
@@ -48,7 +49,9 @@ def compile_template(
     found = [*entry.diagnostics, *resolved.diagnostics, *composed.diagnostics, *lowered.diagnostics]
     found += check(composed.value, lowered.value)
     found += dynamic_arguments(lowered.value).diagnostics
-    found += check_models(lowered.value, files) if files is not None and not has_errors(found) else []
+    if files is not None and not has_errors(found):
+        found += check_models(lowered.value, files)
+        found += check_calls(lowered.value, files, {finding.span for finding in found})
     used = {segment.piece.origin.span.source: None for segment in document.segments}
     diagnostics = tuple(without_consequences(unique(found)))
     sources = dict.fromkeys([entry.value.main.source, *used])

@@ -6,12 +6,13 @@ from typing import Protocol
 from fgc.diagnostics import Diagnostic
 from fgc.emit.model.description import check_model_package
 from fgc.ir import Call, CallKind, Graph
+from fgc.pipeline.signatures import Signatures
 from fgc.text import Source
 
 _MODEL_PACKAGE = "fgc:model_package"
 
 
-class SourceFiles(Protocol):
+class SourceFiles(Signatures, Protocol):
     """Reads Python files by absolute path, or relative to the project; knows where model components lie."""
 
     @property

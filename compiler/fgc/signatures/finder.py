@@ -3,6 +3,7 @@
 Only the top package is looked up in Python's path, which runs none of its code; the rest are files below it.
 """
 
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -75,8 +76,10 @@ class ModuleFinder:
     def _below(self, parent: Found, name: str, last: str) -> Found:
         if isinstance(parent, Absent):
             return parent
+        if name == "os.path":
+            return self.module(os.path.__name__)
         if not isinstance(parent, PythonModule) or not parent.is_package:
-            return Opaque(name)  # `os.path`, or what a module puts into sys.modules
+            return Opaque(name)  # what a module puts into sys.modules
         folder = parent.path.rpartition("/")[0]
         found = self._folder(name, f"{folder}/{last}/", f"{folder}/{last}")
         return Opaque(name) if isinstance(found, Absent) and self._may_serve(parent, last) else found

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+from fgc.ir import Symbol
+from fgc.signatures import Answer
 from fgc.text import Source
+from fgc.workspace.callables import CallableFiles
 from fgc.workspace.library import component_folder
 from fgc.workspace.store import FileStore
 
@@ -13,6 +16,7 @@ class PythonFiles:
     def __init__(self, folder: Path, store: FileStore) -> None:
         self._folder = folder
         self._store = store
+        self._callables = CallableFiles(folder, store)
         self.read: dict[Path, Source] = {}
 
     @property
@@ -26,3 +30,15 @@ class PythonFiles:
         if source is not None:
             self.read[found] = source
         return source
+
+    def look_up(self, symbol: Symbol) -> Answer:
+        """What is known of a callable. The files that say so do not count as read: a build does not rest on them."""
+        return self._callables.look_up(symbol)
+
+    def definition(self, path: str) -> Source | None:
+        """The text of a file that defines a callable."""
+        return self._callables.definition(path)
+
+    def similar_package(self, name: str) -> str | None:
+        """An installed package that `name` is a slip of."""
+        return self._callables.similar_package(name)

@@ -1,0 +1,101 @@
+"""The arguments of one call, compared with a signature: what Python would refuse, and surely so."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from fgc.diagnostics import Diagnostic, Severity
+from fgc.diagnostics.nearest import did_you_mean
+from fgc.ir import Call, CallKind, Graph, Keyword, Literal
+from fgc.pipeline.literal_types import excluded_by
+from fgc.signatures import Parameter, Signature
+from fgc.text import Origin
+
+_MAX_LISTED = 12  # parameters that a help line names; TrainingArguments of transformers has 110
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentCheck:
+    """A call, and how its callee is shown."""
+
+    graph: Graph
+    call: Call
+    shown: str
+
+    def findings(self, signatures: Sequence[Signature]) -> list[Diagnostic]:
+        """What is wrong. Of several overloads one must fit; only a keyword that none has is sure to be wrong."""
+        if len(signatures) == 1:
+            return [*self._with(signatures[0])]
+        if not signatures or any(signature.takes_any_keyword for signature in signatures):
+            return []
+        names = [name for signature in signatures for name in signature.keyword_names]
+        return [self._unknown(keyword, names) for keyword in self.call.keywords if keyword.name not in names]
+
+    def _with(self, signature: Signature) -> Iterator[Diagnostic]:
+        if not signature.takes_any_keyword:
+            for keyword in self.call.keywords:
+                if keyword.name not in signature.keyword_names:
+                    yield self._unknown(keyword, signature.keyword_names)
+        yield from self._positionals(signature)
+        if self.call.kind is not CallKind.PARTIAL and self.call.latent is None and not signature.is_open:
+            yield from self._missing(signature)
+        yield from self._wrong_types(signature)
+
+    def _unknown(self, keyword: Keyword, names: Sequence[str]) -> Diagnostic:
+        names = list(dict.fromkeys(names))
+        listed = ", ".join(names) if names else "none"
+        help = did_you_mean(keyword.name, names)
+        if help is None and len(names) <= _MAX_LISTED:
+            help = f"its parameters: {listed}"
+        message = f"`{self.shown}` has no parameter `{keyword.name}`"
+        return Diagnostic.at(keyword.origin, "FGC501", message, help=help)
+
+    def _positionals(self, signature: Signature) -> Iterator[Diagnostic]:
+        given, slots = self.call.positional, signature.positional
+        if len(given) > len(slots) and not signature.takes_any_positional:
+            message = f"`{self.shown}` takes {_count(len(slots))} by position, not {len(given)}"
+            origin = self.graph[given[len(slots)]].origin
+            yield Diagnostic.at(origin, "FGC506", message, help="give them by name, or leave out what is too much")
+        filled = {slot.name for slot in slots[: len(given)] if signature.parameter(slot.name)}
+        for keyword in self.call.keywords:
+            if keyword.name in filled:
+                message = f"`{keyword.name}` of `{self.shown}` is given twice: by position and by name"
+                yield Diagnostic.at(keyword.origin, "FGC507", message, help="leave one of them out")
+
+    def _missing(self, signature: Signature) -> Iterator[Diagnostic]:
+        filled = {slot.name for slot in signature.positional[: len(self.call.positional)]}
+        filled |= {keyword.name for keyword in self.call.keywords}
+        missing = [parameter.name for parameter in signature.required if parameter.name not in filled]
+        if missing:
+            names = ", ".join(f"`{name}`" for name in missing)
+            message = f"`{self.shown}` needs the argument{'s' if len(missing) > 1 else ''} {names}"
+            help = "give it, or write `!partial` if a later call gives it"
+            yield Diagnostic.at(self.call.callee.attribute_origin, "FGC503", message, help=help)
+
+    def _wrong_types(self, signature: Signature) -> Iterator[Diagnostic]:
+        slots = signature.positional
+        pairs = [*zip(slots, self.call.positional, strict=False)]
+        pairs += [(p, k.value) for k in self.call.keywords if (p := signature.parameter(k.name)) is not None]
+        for parameter, value in pairs:
+            node = self.graph[value]
+            problem = excluded_by(parameter.annotation, node)
+            if problem is not None:
+                yield self._wrong_type(parameter, node.origin, problem, node)
+
+    def _wrong_type(self, parameter: Parameter, origin: Origin, problem: str, node: object) -> Diagnostic:
+        message = f"`{parameter.name}` of `{self.shown}` is `{parameter.annotation}`; this is {problem}"
+        help = None
+        if isinstance(node, Literal) and isinstance(node.value, str) and _is_number(node.value):
+            help = f"YAML takes `{node.value}` for a text; write it with a point and a signed exponent, as in `1.0e-4`"
+        return Diagnostic.at(origin, "FGC508", message, severity=Severity.WARNING, help=help)
+
+
+def _count(number: int) -> str:
+    return f"{number} argument" + ("" if number == 1 else "s")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,121 @@
+"""The calls in a graph, checked against the signatures of their callables, which are read and never run."""
+
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from fgc.diagnostics import Diagnostic, Related, Severity
+from fgc.diagnostics.nearest import did_you_mean
+from fgc.ir import Call, CallKind, Graph, NodeId, Symbol, SymbolKind
+from fgc.ir.graph import children
+from fgc.pipeline.arguments import ArgumentCheck
+from fgc.signatures import Answer, Place, Verdict
+from fgc.text import Origin, Source, Span
+
+_OWN = {"items", "keys", "values", "getitem", "getattr", "call", "named_list", "named_tuple", "named_dict"}
+
+
+class Signatures(Protocol):
+    """Knows callables, and the texts that define them."""
+
+    def look_up(self, symbol: Symbol) -> Answer: ...
+
+    def definition(self, path: str) -> Source | None: ...
+
+    def similar_package(self, name: str) -> str | None: ...
+
+
+def check_calls(graph: Graph, files: Signatures, blamed: Container[Span] = ()) -> list[Diagnostic]:
+    """What Python would refuse in the calls of a program. What a build-time call receives is its own matter.
+
+    `blamed` are places with a finding already: a text that looks like a number is one mistake, not two.
+    """
+    found: list[Diagnostic] = []
+    for node in _calls(graph):
+        symbol = node.callee
+        if symbol.kind is SymbolKind.COMPONENT or (symbol.kind is SymbolKind.BUILTIN and symbol.attribute in _OWN):
+            continue
+        answer = files.look_up(symbol)
+        problems = [*_of_name(symbol, answer, files)]
+        problems += ArgumentCheck(graph, node, symbol.attribute).findings(answer.signatures)
+        found += _with_definition(problems, answer.place, symbol, files)
+    return [finding for finding in found if finding.span not in blamed]
+
+
+def _calls(graph: Graph) -> Iterator[Call]:
+    seen: set[NodeId] = set()
+    stack = list(reversed(list(graph.targets.values())))
+    while stack:
+        node_id = stack.pop()
+        node = graph[node_id]
+        if node_id in seen or (isinstance(node, Call) and node.kind is CallKind.META):
+            continue
+        seen.add(node_id)
+        if isinstance(node, Call):
+            yield node
+        stack.extend(reversed(children(node)))
+
+
+def _of_name(symbol: Symbol, answer: Answer, files: Signatures) -> Iterator[Diagnostic]:
+    match answer.verdict:
+        case Verdict.NOT_INSTALLED:
+            similar = files.similar_package(answer.wrong)
+            if similar is not None:  # else it may be installed where the program runs
+                message = f"the package `{answer.wrong}` is not installed"
+                help = f"did you mean `{similar}`?"
+                origin = _part(symbol, answer.wrong)
+                yield Diagnostic.at(origin, "FGC505", message, severity=Severity.WARNING, help=help)
+        case Verdict.NO_MODULE:
+            message = f"there is no module `{answer.wrong}`"
+            yield Diagnostic.at(_part(symbol, answer.wrong), "FGC504", message, help=_nearest(answer))
+        case Verdict.NO_ATTRIBUTE if symbol.kind is not SymbolKind.BUILTIN:
+            message = f"`{_owner(symbol, answer.wrong)}` has no attribute `{answer.wrong}`"
+            yield Diagnostic.at(_attribute(symbol, answer.wrong), "FGC504", message, help=_nearest(answer))
+        case Verdict.NOT_CALLABLE:
+            message = f"`{symbol.text}` is {answer.wrong} and cannot be called"
+            yield Diagnostic.at(symbol.attribute_origin, "FGC509", message)
+        case _:
+            pass
+
+
+def _nearest(answer: Answer) -> str | None:
+    return did_you_mean(answer.wrong.rpartition(".")[2], answer.names)
+
+
+def _owner(symbol: Symbol, wrong: str) -> str:
+    parts = symbol.attribute.split(".")
+    before = parts[: parts.index(wrong)] if wrong in parts else []
+    return ".".join([symbol.container, *before]) if symbol.kind is SymbolKind.MODULE else symbol.text.rpartition(":")[0]
+
+
+def _attribute(symbol: Symbol, name: str) -> Origin:
+    """The place of one part of a dotted attribute."""
+    origin = symbol.attribute_origin
+    parts = symbol.attribute.split(".")
+    if origin.span.text != symbol.attribute or name not in parts:
+        return origin
+    start = sum(len(part) + 1 for part in parts[: parts.index(name)])
+    return replace(origin, span=origin.span.at(start, start + len(name)))
+
+
+def _part(symbol: Symbol, module: str) -> Origin:
+    """The place of the last part of a module's dotted name."""
+    origin = symbol.origin
+    if origin.span.text != symbol.text or not symbol.container.startswith(module):
+        return origin
+    start = module.rfind(".") + 1
+    return replace(origin, span=origin.span.at(start, len(module)))
+
+
+def _with_definition(
+    problems: Sequence[Diagnostic], place: Place | None, symbol: Symbol, files: Signatures
+) -> list[Diagnostic]:
+    if not problems or place is None:
+        return list(problems)
+    source = files.definition(place.path)
+    if source is None or place.line > len(source.line_starts):
+        return list(problems)
+    start = source.line_starts[place.line - 1] + place.column - 1
+    name = symbol.attribute.rpartition(".")[2]
+    related = Related(Span(source, start, start + place.length), f"`{name}` is defined here")
+    return [replace(problem, related=(related, *problem.related)) for problem in problems]
