@@ -84,7 +84,6 @@ _TITLES = {
     "FGC601": "output folder holds foreign files",
     "FGC602": "output cannot be written",
     "FGC603": "generated file was edited by hand",
-    "FGC604": "nothing to build",
 }
 
 CODES = {code: CodeEntry(code, title) for code, title in _TITLES.items()}
