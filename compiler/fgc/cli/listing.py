@@ -23,7 +23,7 @@ class ListedConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class ListedProject:
-    """A project, or the error that keeps it from being read."""
+    """A project; `error` keeps it, or a folder of it, from being read."""
 
     folder: str
     name: str
@@ -58,6 +58,7 @@ def list_project(project: Project) -> ListedProject:
         description=project.description,
         default_config=project.default_config,
         configurations=configurations,
+        error=next((found for found in project.diagnostics if found.code == "FGC001"), None),
     )
 
 

@@ -41,8 +41,8 @@ def main(argv: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_CLEAN
-    except Exception:
-        return _internal_error()
+    except Exception as error:
+        return _disk_error(error) or _internal_error()
 
 
 def _dispatch(argv: Sequence[str]) -> int:
@@ -118,6 +118,17 @@ def _command_parser(module: Any, command: str) -> ArgumentParser:
     _add_project_options(parser, SUPPRESS)
     module.configure(parser)
     return parser
+
+
+def _disk_error(error: Exception) -> int:
+    """What the disk refuses is no bug: a folder that may not be read, a loop of links. 0 if it is something else."""
+    if isinstance(error, OSError) and error.filename is not None:
+        print(f"fgc: `{error.filename}`: {error.strerror}", file=sys.stderr)
+        return EXIT_COULD_NOT_RUN
+    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):  # pathlib's own words
+        print(f"fgc: a link leads to itself: {str(error).removeprefix('Symlink loop from ')}", file=sys.stderr)
+        return EXIT_COULD_NOT_RUN
+    return 0
 
 
 def _internal_error() -> int:

@@ -1,5 +1,6 @@
 """Projects on disk: a folder with `meta.yaml`, its workspace, its search path and its configurations."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,8 +113,9 @@ def _read_meta(folder: Path, workspace: Path, meta_file: Path, store: FileStore)
     searchpath = tuple(folder / str(item) for item in folders)
     prefix = str(meta.get("config_prefix", "configs"))
     configurations, shadowed = _configurations(searchpath, prefix)
-    store.trace.folders.update(_folders_of(searchpath, prefix))
-    found += shadowed
+    folders_of_configurations = list(_folders_of(searchpath, prefix))
+    store.trace.folders.update(folders_of_configurations)
+    found += [*shadowed, *_unreadable(folders_of_configurations)]
     system_path = meta.get("system_path")
     return Project(
         folder=folder,
@@ -163,6 +165,14 @@ def _folders_of(searchpath: Iterable[Path], prefix: str) -> Iterable[Path]:
         root = folder / prefix
         yield root
         yield from (path for path in root.rglob("*") if path.is_dir())
+
+
+def _unreadable(folders: Iterable[Path]) -> Iterable[Diagnostic]:
+    """Configurations that nobody sees are no reason to list none in silence."""
+    for folder in folders:
+        if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+            message = f"`{display_path(folder)}` cannot be read: its configurations are missing"
+            yield _at_file(folder, "FGC001", message, None, Severity.WARNING)
 
 
 def _plain(graph: Graph, node_id: NodeId) -> Any:

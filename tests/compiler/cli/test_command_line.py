@@ -68,6 +68,13 @@ def test_a_folder_given_as_a_file_to_pp(run: Run) -> None:
     assert result.code != 0 and "folder" in result.err
 
 
+def test_a_link_that_leads_to_itself_is_no_bug(run: Run) -> None:
+    Path("self").symlink_to("self")
+    for words in (("pp", "self"), ("-p", "self", "meta"), ("ls", "self"), ("check", "self"), ("ls", "-r", "self")):
+        result = run(*words)
+        assert result.code == 2 and "self" in result.err and "bug" not in result.err, words
+
+
 def test_wrong_definitions(run: Run) -> None:
     Path("a.yaml").write_text("a: 1\n")
     assert run("pp", "a.yaml", "-D", "novalue").code == 2

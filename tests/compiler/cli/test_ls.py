@@ -105,3 +105,12 @@ def test_a_loop_of_links_ends(run: Run) -> None:
     Path("p/templates/configs/loop").symlink_to(Path("p").resolve())
     result = run("ls", "-r")
     assert (result.code, result.out.count("First")) == (0, 1)
+
+
+@pytest.mark.usefixtures("two")
+def test_a_folder_that_may_not_be_read_is_no_empty_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("p/templates/configs/secret").mkdir()
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path).name != "secret")
+    result = run("ls", "p", "--no-cache")
+    assert result.code == 1 and "`p/templates/configs/secret` cannot be read" in result.out
+    assert "B: does b" in result.out

@@ -89,11 +89,15 @@ def _as_text(project: "ListedProject", columns: int | None, has_color: bool) -> 
     yield from rest
     yield "  " + paint(project.folder, DIM, has_color)
     if project.error is not None:
-        yield from two_columns([("    meta.yaml", RED, _error_text(project.error))], columns, has_color)
+        yield from two_columns([(f"    {_place(project.error)}", RED, _error_text(project.error))], columns, has_color)
     elif not project.configurations:
         yield "    no configurations"
     rows = [(f"  {'*' if item.is_default else ' '} {item.file}", *_words(item)) for item in project.configurations]
     yield from two_columns(rows, columns, has_color)
+
+
+def _place(error: "Diagnostic") -> str:
+    return Path(error.span.source.display_name).name
 
 
 def _words(item: "ListedConfiguration") -> tuple[str, str]:
