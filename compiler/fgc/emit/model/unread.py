@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from fgc.diagnostics import Diagnostic, Related, Severity, nearest
+from fgc.diagnostics import Diagnostic, Related, Severity, misspelt
 from fgc.emit.model.request import ConfigEntry
 
 # what transformers itself reads of any configuration
@@ -22,7 +22,7 @@ def unread_fields(config: Iterable[ConfigEntry], read: Iterable[str]) -> Iterato
     entries = {entry.name: entry for entry in config}
     known = {*read, *_READ_BY_TRANSFORMERS}
     for name, entry in entries.items():
-        match = None if name in known else nearest(name, known)
+        match = None if name in known else misspelt(name, known)
         if match is None:
             continue
         other = entries.get(match)
