@@ -65,7 +65,18 @@ class TrainingRun:
 
 
 class TrainerCallback:
-    """Does nothing at every event; override what you need."""
+    """Does nothing at every event; override what you need.
+
+    A callback that remembers something over steps gives it out with `state_dict` and takes it back with
+    `load_state_dict`: checkpoints keep it, so that a resumed run decides what an uninterrupted one would have decided.
+    """
+
+    def state_dict(self) -> dict[str, object]:
+        """What a checkpoint keeps: numbers, strings, lists, dictionaries of these and tensors. Empty: nothing."""
+        return {}
+
+    def load_state_dict(self, state_dict: Mapping[str, object]) -> None:
+        """Go on from what `state_dict` gave; called after construction, before `on_train_begin`."""
 
     def on_train_begin(self, run: TrainingRun) -> None:
         """The model is in place and a checkpoint, if any, is loaded; no step has run."""
