@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
@@ -13,8 +14,16 @@ from fgc_runtime.checkpoint.folders import flush
 _TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 
-def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, folder: Path) -> None:
+def save_model(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase | None,
+    folder: Path,
+    *,
+    state_dict: dict[str, Tensor] | None = None,
+) -> None:
     """Write safetensors weights, configuration, generation configuration, code and tokenizer.
+
+    `state_dict` holds the weights where the model itself does not, because it is shared among processes.
 
     Weights that several modules share are stored once. A model that does not come from transformers brings its Python
     files along, so that `trust_remote_code=True` loads it where its package is not installed.
@@ -25,17 +34,23 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None
         _name_special_tokens(model, tokenizer)
         tokenizer.save_pretrained(folder)
     with _no_progress_bars():
-        model.save_pretrained(folder)
+        model.save_pretrained(folder, state_dict=state_dict)
 
 
-def publish_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, folder: Path) -> None:
+def publish_model(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase | None,
+    folder: Path,
+    *,
+    state_dict: dict[str, Tensor] | None = None,
+) -> None:
     """`save_model` into a folder that holds other things too.
 
     Each file is replaced whole. Weight files of an earlier model go; nothing else is touched.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".model-") as unfinished:
-        save_model(model, tokenizer, Path(unfinished))
+        save_model(model, tokenizer, Path(unfinished), state_dict=state_dict)
         names = {path.name for path in Path(unfinished).iterdir()}
         for name in sorted(names):
             flush(Path(unfinished, name))

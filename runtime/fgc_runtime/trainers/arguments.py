@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Strategy = Literal["no", "steps", "epoch"]
+IntervalStrategy = Literal["no", "steps", "epoch"]
 
 _STRATEGIES = ("no", "steps", "epoch")
 _SCHEDULES = ("constant", "cosine", "linear")
@@ -39,13 +39,13 @@ class TrainingArguments:
     min_lr_ratio: float = 0.0
     max_grad_norm: float | None = 1.0  # None: gradients are not clipped
 
-    eval_strategy: Strategy = "no"
+    eval_strategy: IntervalStrategy = "no"
     eval_steps: int = 100
     max_eval_steps: int = -1  # above 0: batches per process of one evaluation
     logging_strategy: Literal["no", "steps"] = "steps"
     logging_steps: int = 10
     logging_first_step: bool = False
-    save_strategy: Strategy = "steps"
+    save_strategy: IntervalStrategy = "steps"
     save_steps: int = 1000
     save_total_limit: int | None = 2  # checkpoints of this run that are kept; None: all
     resume_from_checkpoint: bool | str | Path = False  # True: the latest in output_dir, if there is one

@@ -9,49 +9,53 @@ import torch
 from fgc_runtime.callbacks import TrainerState
 from fgc_runtime.data.collator import Batch
 from fgc_runtime.data.windows import MapWindows, Share, StreamWindows, Window, is_stream, shuffled_order, window_loader
-from fgc_runtime.distributed import World
 from fgc_runtime.trainers.arguments import TrainingArguments
+from fgc_runtime.trainers.strategies import Strategy
 
 ExampleDataset = Any  # of torch, of `datasets`, a list: what has rows by number, or can be read in order
 Collator = Callable[[Any], Batch]
 
 
-def train_share(args: TrainingArguments, world: World) -> Share:
+def train_share(args: TrainingArguments, strategy: Strategy) -> Share:
     """How a step is cut up in training."""
-    return Share(args.per_device_train_batch_size, args.gradient_accumulation_steps, world.rank, world.size)
+    return Share(
+        args.per_device_train_batch_size, args.gradient_accumulation_steps, strategy.data_rank, strategy.data_world_size
+    )
 
 
 def train_windows(
-    dataset: ExampleDataset, collate: Collator, args: TrainingArguments, world: World, state: TrainerState
+    dataset: ExampleDataset, collate: Collator, args: TrainingArguments, strategy: Strategy, state: TrainerState
 ) -> Iterator[Window]:
     """Epoch after epoch without end, from where the counters of `state` stand; counts epochs there.
 
     The loop counts the examples. Raises ValueError if a whole epoch has none.
     """
     while True:
-        yield from _loaded(_epoch(dataset, collate, args, world, state), args, world)
+        yield from _loaded(_epoch(dataset, collate, args, strategy, state), args, strategy)
         if state.examples_in_epoch == 0:
             raise ValueError("train_dataset is empty: it has yielded no example in a whole epoch")
         state.epoch += 1
         state.examples_in_epoch = 0
 
 
-def eval_windows(dataset: ExampleDataset, collate: Collator, args: TrainingArguments, world: World) -> Iterator[Window]:
+def eval_windows(
+    dataset: ExampleDataset, collate: Collator, args: TrainingArguments, strategy: Strategy
+) -> Iterator[Window]:
     """One pass in order, one batch per window, `max_eval_steps` at most."""
-    share = Share(args.per_device_eval_batch_size, rank=world.rank, world_size=world.size)
+    share = Share(args.per_device_eval_batch_size, rank=strategy.data_rank, world_size=strategy.data_world_size)
     windows: MapWindows | StreamWindows
     if is_stream(dataset):
         windows = StreamWindows(dataset, collate, share)
     else:
         windows = MapWindows(dataset, torch.arange(len(dataset)), collate, share)
-    return islice(_loaded(windows, args, world), args.max_eval_steps if args.max_eval_steps > 0 else None)
+    return islice(_loaded(windows, args, strategy), args.max_eval_steps if args.max_eval_steps > 0 else None)
 
 
 def _epoch(
-    dataset: ExampleDataset, collate: Collator, args: TrainingArguments, world: World, state: TrainerState
+    dataset: ExampleDataset, collate: Collator, args: TrainingArguments, strategy: Strategy, state: TrainerState
 ) -> MapWindows | StreamWindows:
     """What is left of the current epoch."""
-    share, start = train_share(args, world), state.examples_in_epoch
+    share, start = train_share(args, strategy), state.examples_in_epoch
     if is_stream(dataset):
         if hasattr(dataset, "set_epoch"):
             dataset.set_epoch(state.epoch)
@@ -61,11 +65,11 @@ def _epoch(
     return MapWindows(dataset, order, collate, share, start=start)
 
 
-def _loaded(windows: MapWindows | StreamWindows, args: TrainingArguments, world: World) -> Iterator[Window]:
+def _loaded(windows: MapWindows | StreamWindows, args: TrainingArguments, strategy: Strategy) -> Iterator[Window]:
     loader = window_loader(
         windows,
         num_workers=args.dataloader_num_workers,
-        pin_memory=args.dataloader_pin_memory and world.device.type == "cuda",
+        pin_memory=args.dataloader_pin_memory and strategy.world.device.type == "cuda",
         prefetch_factor=args.dataloader_prefetch_factor,
     )
     return iter(loader)

@@ -14,7 +14,6 @@ from signal import Signals
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -24,12 +23,13 @@ from fgc_runtime.callbacks import JsonLogCallback, ProgressCallback, TrainerCall
 from fgc_runtime.data.collator import Batch, DataCollatorForCausalLM
 from fgc_runtime.data.windows import Window, length_of
 from fgc_runtime.distributed import World, seed_everything
-from fgc_runtime.trainers.arguments import Strategy, TrainingArguments
+from fgc_runtime.trainers.arguments import IntervalStrategy, TrainingArguments
 from fgc_runtime.trainers.factories import LRSchedulerFactory, OptimizerFactory, make_lr_scheduler, make_optimizer
 from fgc_runtime.trainers.feed import ExampleDataset, eval_windows, train_share, train_windows
 from fgc_runtime.trainers.interrupts import Interrupts, TrainingInterrupted
 from fgc_runtime.trainers.meter import Meter
-from fgc_runtime.trainers.stepper import LossOfBatch, Stepper
+from fgc_runtime.trainers.stepper import Stepper
+from fgc_runtime.trainers.strategies import DDP, Strategy
 
 _MAX_EXPONENT = 700  # e to the 710 exceeds a float
 
@@ -42,6 +42,7 @@ class Trainer:
     the rest of it are the model's arguments. Data sets with a length are shuffled anew for each epoch; others are read
     in order and need `max_steps`. `optimizer_factory` is called with parameter groups, `lr_scheduler_factory` with the
     optimizer and, if it has such a parameter, `num_training_steps`. `callbacks` None: progress and a JSON log.
+    `strategy` None: DDP, which on one process is the plain model.
     """
 
     def __init__(
@@ -56,12 +57,14 @@ class Trainer:
         callbacks: Sequence[TrainerCallback] | None = None,
         optimizer_factory: OptimizerFactory | None = None,
         lr_scheduler_factory: LRSchedulerFactory | None = None,
+        strategy: Strategy | None = None,
     ) -> None:
         self.args = args
         self.world = World.connect(device=args.device, use_cpu=args.use_cpu)
         seed_everything(args.seed)
-        self.model = model if isinstance(model, PreTrainedModel) else model()
-        nn.Module.to(self.model, self.world.device)
+        self.strategy = strategy or DDP()
+        self.strategy.prepare(model if isinstance(model, PreTrainedModel) else model(), args, self.world)
+        self.model = self.strategy.model
         self.train_dataset: Any = _checked("train_dataset", train_dataset)
         self.eval_dataset: Any = _checked("eval_dataset", eval_dataset)
         if args.eval_strategy != "no" and eval_dataset is None:
@@ -74,7 +77,6 @@ class Trainer:
         self.output_dir = Path(args.output_dir)
         self.logging_dir = self.world.from_main(_logging_dir(args))
         self.state = TrainerState(seed=args.seed, num_train_examples=length_of(train_dataset))
-        self._loss_of_batch = LossOfBatch(self.model, self.world.device, bf16=args.bf16)
         self._saved_step: int | None = None  # of the newest checkpoint of this run
         self._evaluated_step: int | None = None  # of the newest evaluation
         self._stale_after_step: int | None = -1  # later checkpoints are an earlier run's; None: they have been moved
@@ -87,7 +89,7 @@ class Trainer:
         length = self.state.num_train_examples
         if length is None:
             raise ValueError("max_steps (-1) must be above 0: train_dataset has no length to count epochs by")
-        steps_per_epoch = math.ceil(length / train_share(self.args, self.world).window_size)
+        steps_per_epoch = math.ceil(length / train_share(self.args, self.strategy).window_size)
         return math.ceil(self.args.num_train_epochs * steps_per_epoch)
 
     def train(self, *, resume_from_checkpoint: bool | str | Path | None = None) -> dict[str, float]:
@@ -109,6 +111,7 @@ class Trainer:
             return self._end(session)
         finally:
             self._dispatch(lambda callback: callback.on_train_end(session.run))
+            self.strategy.end()
 
     def evaluate(self) -> dict[str, float]:
         """`eval_loss`, the mean over all label tokens of the evaluation data, its `perplexity`, and `eval_tokens`.
@@ -122,10 +125,10 @@ class Trainer:
         was_training = self.model.training
         self.model.train(False)
         with torch.no_grad():
-            for window in eval_windows(self.eval_dataset, self.data_collator, self.args, self.world):
-                num_tokens += window.num_label_tokens
+            for window in eval_windows(self.eval_dataset, self.data_collator, self.args, self.strategy):
+                num_tokens += window.num_label_tokens * self.strategy.is_counted
                 for batch in window.micro_batches:
-                    loss_sum += self._loss_of_batch(self.model, batch)
+                    loss_sum += self.strategy.loss(batch)
         self.model.train(was_training)
         total_loss, total_tokens = self.world.sum_floats([loss_sum.item(), num_tokens])
         if not total_tokens:
@@ -137,8 +140,9 @@ class Trainer:
     def save_model(self, folder: str | Path | None = None) -> Path:
         """Write the model, loadable with `from_pretrained`, into `folder`, by default `args.output_dir`."""
         target = Path(folder) if folder is not None else self.output_dir
-        if self.world.is_main:
-            checkpoint.publish_model(self.model, self.processing_class, target)
+        full = self.strategy.full_model()
+        if full is not None:
+            checkpoint.publish_model(full.model, self.processing_class, target, state_dict=full.state_dict)
         self.world.wait()
         return target
 
@@ -150,11 +154,9 @@ class Trainer:
         scheduler = make_lr_scheduler(
             optimizer, self.lr_scheduler_factory, self.args, num_training_steps=self.max_steps
         )
-        seed_everything(self.args.seed + self.world.rank)  # dropout differs between processes
+        seed_everything(self.args.seed + self.strategy.dropout_stream)  # dropout differs between processes
         self._resume(resume, optimizer, scheduler)
-        stepper = Stepper(
-            self.model, optimizer, scheduler, self._loss_of_batch, self.world, max_grad_norm=self.args.max_grad_norm
-        )
+        stepper = Stepper(self.strategy, optimizer, scheduler, max_grad_norm=self.args.max_grad_norm)
         return _Session(self._as_callbacks_see_it(), stepper, Meter(self.world, self.state), replace(self.state))
 
     def _as_callbacks_see_it(self) -> TrainingRun:
@@ -193,7 +195,7 @@ class Trainer:
         return Path(wanted)
 
     def _loop(self, session: "_Session", interrupts: Interrupts) -> None:
-        windows = train_windows(self.train_dataset, self.data_collator, self.args, self.world, self.state)
+        windows = train_windows(self.train_dataset, self.data_collator, self.args, self.strategy, self.state)
         while self.state.global_step < session.run.max_steps:
             window = next(windows)
             agreed = self._agree(session, window, interrupts)
@@ -210,7 +212,7 @@ class Trainer:
     def _agree(self, session: "_Session", window: Window, interrupts: Interrupts) -> "_Agreement":
         """One exchange per step tells every process the label tokens of all, and what any of them was asked for."""
         control = session.run.control
-        counts = [window.num_label_tokens, len(window.micro_batches)]
+        counts = [n * self.strategy.is_counted for n in (window.num_label_tokens, len(window.micro_batches))]
         asked = [int(control.should_stop), int(control.should_save), int(control.should_evaluate)]
         control.should_save = control.should_evaluate = False
         tokens, micro_batches, stop, save, evaluate, *flags = self.world.sum([*counts, *asked, *interrupts.flags])
@@ -238,7 +240,7 @@ class Trainer:
         if self._is_due(self.args.save_strategy, self.args.save_steps, window):
             self._save_checkpoint(session)
 
-    def _is_due(self, strategy: Strategy, every_steps: int, window: Window) -> bool:
+    def _is_due(self, strategy: IntervalStrategy, every_steps: int, window: Window) -> bool:
         if strategy == "steps":
             return self.state.global_step % every_steps == 0
         return strategy == "epoch" and window.ends_epoch

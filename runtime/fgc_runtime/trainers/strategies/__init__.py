@@ -1,0 +1,7 @@
+"""How the processes of a run share one model; the training loop is the same for all of them."""
+
+from fgc_runtime.trainers.strategies.base import FullModel, Strategy
+from fgc_runtime.trainers.strategies.ddp import DDP
+from fgc_runtime.trainers.strategies.single import SingleDevice
+
+__all__ = ["DDP", "FullModel", "SingleDevice", "Strategy"]

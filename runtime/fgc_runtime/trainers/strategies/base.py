@@ -1,0 +1,130 @@
+"""What the training loop, checkpoints and the control of a run ask of a parallel strategy.
+
+The loop knows windows, counters and optimizers; a strategy knows where parameters lie and how gradients meet. Losses
+are sums over label tokens: added up over all processes, each label of the step is in there exactly once.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
+from torch.optim import Optimizer
+from transformers import PreTrainedModel
+
+from fgc_runtime.data.collator import Batch
+from fgc_runtime.data.windows import Window
+from fgc_runtime.distributed import World
+from fgc_runtime.trainers.arguments import TrainingArguments
+from fgc_runtime.trainers.objective import Objective
+
+_BY_NAME = StateDictOptions(flatten_optimizer_state_dict=True)
+
+
+class FullModel(NamedTuple):
+    """A model to export. Its class is the user's own; take the weights from `state_dict`, not from the module."""
+
+    model: PreTrainedModel
+    state_dict: dict[str, Tensor]  # canonical names, complete tensors
+
+
+class Strategy(ABC):
+    """One way to train a model on the processes of a world.
+
+    The trainer calls `prepare` once, then per step `backward`, `clip_grad_norm` and the optimizer, and `loss` in
+    evaluations; `end` when a training is over.
+
+    Checkpointing may call, on all processes together:
+
+    - `state_dict(optimizer)`: a dictionary for `torch.distributed.checkpoint.save` and `.load`, with the weights below
+      `model` and the optimizer's state below `optimizer`, both by canonical parameter names. Each process holds what
+      is its own: DTensors (sharded), or plain tensors that every process has or only this one (pipeline stages). The
+      names and global shapes do not depend on the strategy, so a checkpoint of one loads into another.
+    - `load_state_dict(optimizer, state)`: the way back, after `torch.distributed.checkpoint.load` has filled what
+      `state_dict` gave.
+    - `full_model()`: what `save_pretrained` needs, complete on the main process, None on the others.
+
+    Everything else about a checkpoint (scheduler, data, random states) does not depend on the strategy.
+    """
+
+    world: World
+    model: PreTrainedModel  # this process's part: `named_parameters` has canonical names in every strategy
+    objective: Objective
+
+    @property
+    def data_rank(self) -> int:
+        """Which part of each window this process reads; processes that work on the same examples share one."""
+        return self.world.rank
+
+    @property
+    def data_world_size(self) -> int:
+        """Into how many parts a window is cut."""
+        return self.world.size
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether this process's label tokens count: one of those that share a data rank."""
+        return True
+
+    @property
+    def dropout_stream(self) -> int:
+        """Added to the seed of dropout: equal where processes must drop the same activations."""
+        return self.world.rank
+
+    def prepare(self, model: PreTrainedModel, args: TrainingArguments, world: World) -> None:
+        """Place the model; sets `world`, `model` and `objective`. Raises ValueError if it cannot be shared this way."""
+        self.world = world
+        self.model = model
+        nn.Module.to(model, world.device)
+        self.objective = Objective(model, args, world.device)
+
+    @abstractmethod
+    def backward(self, window: Window, num_label_tokens: int) -> Tensor:
+        """Gradients of the mean over `num_label_tokens` labels, those of the step on all processes, into `.grad`.
+
+        Returns the summed loss, to be added up over all processes.
+        """
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Summed loss of a batch, to be added up over all processes. Called equally often on all of them."""
+        return self.objective(batch)  # type: ignore[no-any-return]  # a module called is Any
+
+    def clip_grad_norm(self, max_norm: float) -> Tensor:
+        """Scale the gradients of the whole model down to `max_norm`; returns their norm before."""
+        return nn.utils.clip_grad_norm_(self._trainable(), max_norm)
+
+    def state_dict(self, optimizer: Optimizer) -> dict[str, Any]:
+        """Weights and optimizer state by name, as the class describes. An optimizer that never stepped gets a state."""
+        model, of_optimizer = get_state_dict(self.model, optimizer, options=_BY_NAME)
+        return {"model": model, "optimizer": of_optimizer}
+
+    def load_state_dict(self, optimizer: Optimizer, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave, or a checkpoint filled."""
+        set_state_dict(
+            self.model,
+            optimizer,
+            model_state_dict=state["model"],
+            optim_state_dict=state["optimizer"],
+            options=_BY_NAME,
+        )
+
+    def full_model(self) -> FullModel | None:
+        """The complete model on the main process, None on the others. Called on all processes together."""
+        return FullModel(self.model, self.model.state_dict()) if self.world.is_main else None
+
+    def end(self) -> None:  # noqa: B027  # most strategies have nothing to do
+        """Let go of what holds on to the process group; another training may follow."""
+
+    def _trainable(self) -> list[nn.Parameter]:
+        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+
+    def _accumulate(self, forward: nn.Module, batches: Iterable[Batch], scale: float) -> Tensor:
+        """Backward through each batch; returns their summed loss."""
+        loss_sum = torch.zeros((), device=self.world.device)
+        for batch in batches:
+            loss = forward(batch)
+            (loss * scale).backward()
+            loss_sum += loss.detach()
+        return loss_sum

@@ -1,0 +1,49 @@
+"""The whole model on every process, gradients averaged once per step."""
+
+import inspect
+from typing import Any
+
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from fgc_runtime.data.windows import Window
+from fgc_runtime.trainers.strategies.base import Strategy
+
+
+class DDP(Strategy):
+    """torch's DistributedDataParallel: gradients travel while the last micro-batch's backward still runs.
+
+    `find_unused_parameters` is for models that leave some parameters out of some batches; it costs a walk through the
+    graph per step. On one process this is SingleDevice.
+    """
+
+    def __init__(self, *, find_unused_parameters: bool = False, bucket_cap_mb: int = 25) -> None:
+        self.find_unused_parameters = find_unused_parameters
+        self.bucket_cap_mb = bucket_cap_mb
+        self._replica: DistributedDataParallel | None = None
+
+    def backward(self, window: Window, num_label_tokens: int) -> Tensor:
+        """Gradients of this process's micro-batches, averaged with the others' during the last one."""
+        if self.world.size == 1:
+            return self._accumulate(self.objective, window.micro_batches, 1 / max(1, num_label_tokens))
+        replica = self._replica = self._replica or self._parallel()
+        scale = self.world.size / max(1, num_label_tokens)  # DistributedDataParallel takes the mean over processes
+        with replica.no_sync():
+            loss_sum = self._accumulate(replica, window.micro_batches[:-1], scale)
+        return loss_sum + self._accumulate(replica, window.micro_batches[-1:], scale)
+
+    def end(self) -> None:
+        """The replica may not outlive the process group."""
+        self._replica = None
+
+    def _parallel(self) -> DistributedDataParallel:
+        # exchanging buffers would make every forward wait, and processes may differ in how many they run
+        is_new = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
+        no_buffers: dict[str, Any] = {"forward_sync_buffers" if is_new else "broadcast_buffers": False}
+        return DistributedDataParallel(
+            self.objective,
+            gradient_as_bucket_view=True,
+            find_unused_parameters=self.find_unused_parameters,
+            bucket_cap_mb=self.bucket_cap_mb,
+            **no_buffers,
+        )
