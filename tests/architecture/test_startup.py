@@ -32,6 +32,12 @@ def test_help_loads_no_stage_of_the_compiler() -> None:
     assert not loaded_by("--help") & {*HEAVY, "yaml", "jinja2"}
 
 
+def test_asking_whether_a_build_is_fresh_compiles_nothing(tmp_path: Path) -> None:
+    loaded_by("build", str(CONFIG), "-o", str(tmp_path / "out"))
+    asked = ("-p", str(CONFIG.parents[2]), "check", "--generated", str(tmp_path / "out"))
+    assert not loaded_by(*asked) & {*HEAVY, "yaml", "jinja2"}
+
+
 @pytest.mark.parametrize("command", ["check", "pp", "graph", "targets"])
 def test_commands_that_only_read_load_neither_the_emitter_nor_the_runtime(command: str) -> None:
     assert not loaded_by(command, str(CONFIG)) & set(HEAVY)

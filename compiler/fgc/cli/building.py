@@ -3,12 +3,15 @@
 import json
 from pathlib import Path
 
+from fgc.builds.manifest import BuildRecord
+from fgc.builds.places import Places
+from fgc.builds.writing import write_build
 from fgc.cli.select import Selected, report
 from fgc.emit import Program
 from fgc.pipeline.program import make_script, resolved_text
 from fgc.text import Source
 from fgc.workspace import display_path
-from fgc.workspace.output import BuildRecord, write_build
+from fgc.workspace.library import root_folders
 
 PROGRAM = "train.py"
 _MAP = f"{PROGRAM}.map.json"
@@ -42,7 +45,7 @@ def write_folder(selected: Selected, folder: Path, *, target: str, force: bool) 
         "config.yaml": resolved_text(selected.compilation.document, selected.template),
         **program.files,
     }
-    record = BuildRecord([target], _inputs(selected), dict(selected.variables))
+    record = _record(selected, target)
     written = write_build(folder, files, record, force=force)
     report((*selected.diagnostics, *outcome.diagnostics, *written.diagnostics))
     return sorted(files) if written.value is not None else None
@@ -63,9 +66,18 @@ def _line_map(selected: Selected, program: Program) -> str:
     return json.dumps({"version": 1, "program": PROGRAM, "lines": lines}, indent=1, ensure_ascii=False) + "\n"
 
 
-def _inputs(selected: Selected) -> dict[str, str]:
-    sources = [*selected.sources, *selected.python_files.read.values()]
-    return {_portable_name(selected, source): source.text for source in sources}
+def _record(selected: Selected, target: str) -> BuildRecord:
+    """What the build rests on, by names that are the same everywhere."""
+    places = Places(selected.folder, root_folders())
+    read = {**selected.files, **selected.python_files.read}
+    missing = {**dict.fromkeys(selected.python_files.missing), **selected.missing}
+    return BuildRecord(
+        targets=[target],
+        inputs={places.name(path): source.text for path, source in read.items()},
+        arguments=dict(selected.variables),
+        configuration=selected.template,
+        absent={places.name(path): None if other is None else places.name(other) for path, other in missing.items()},
+    )
 
 
 def _portable_name(selected: Selected, source: Source) -> str:

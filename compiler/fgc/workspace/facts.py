@@ -6,13 +6,13 @@
 
 import os
 import platform
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from fgc.resolve import Facts
+from fgc.workspace.library import base_folder
 
 _PACKAGES = ("torch", "transformers", "accelerate")
 
@@ -69,7 +69,8 @@ def _version(name: str) -> str | None:
 
 def _folder_functions() -> dict[str, Callable[..., str]]:
     home = Path.home()
-    data, config, cache = _base("DATA", ".local/share"), _base("CONFIG", ".config"), _base("CACHE", ".cache")
+    data, config = base_folder("DATA", ".local/share"), base_folder("CONFIG", ".config")
+    cache = base_folder("CACHE", ".cache")
 
     def below(base: Path) -> Callable[..., str]:
         return lambda name="", author="", *rest: str(base / name) if name else str(base)
@@ -84,9 +85,3 @@ def _folder_functions() -> dict[str, Callable[..., str]]:
         "site_data_dir": below(Path("/usr/local/share")),
         "site_config_dir": below(Path("/etc/xdg")),
     }
-
-
-def _base(kind: str, default: str) -> Path:
-    if sys.platform == "darwin" and kind != "CACHE":
-        default = "Library/Application Support"
-    return Path(os.environ.get(f"XDG_{kind}_HOME") or Path.home() / default)

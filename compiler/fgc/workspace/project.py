@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from fgc.pipeline import Compilation
 from fgc.text import Source, Span
 from fgc.workspace.facts import collect_facts
 from fgc.workspace.files import display_path
-from fgc.workspace.library import template_library
+from fgc.workspace.library import template_library, user_templates
 from fgc.workspace.session import Session
 from fgc.workspace.store import FileStore
 
@@ -31,7 +31,10 @@ class ProjectError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project as its `meta.yaml` describes it. `configurations` maps names to files, in order."""
+    """A project as its `meta.yaml` describes it. `configurations` maps names to files, in order.
+
+    `sources` and `missing`: what the description was read from, and what was looked for before it was found.
+    """
 
     folder: Path
     workspace: Path
@@ -44,6 +47,8 @@ class Project:
     configurations: Mapping[str, Path]
     diagnostics: tuple[Diagnostic, ...]
     store: FileStore
+    sources: Mapping[Path, Source] = field(default_factory=dict)
+    missing: Mapping[Path, Path | None] = field(default_factory=dict)
 
     def session(self) -> Session:
         """Templates of this project: its own folders, then the template library."""
@@ -98,7 +103,7 @@ def open_project(folder: Path, store: FileStore | None = None) -> Project:
 def _read_meta(folder: Path, workspace: Path, meta_file: Path, store: FileStore) -> Project:
     library = template_library()
     facts = collect_facts(folder, workspace)
-    user_folder = Path(facts.folder_functions["forgather_config_dir"]()) / "templates"
+    user_folder = user_templates()
     own = [user_folder] if user_folder.is_dir() else []
     store.trace.absent.update([] if own else [user_folder])
     session = Session([folder, workspace / WORKSPACE_FOLDER, *own, *([library] if library else [])], store)
@@ -129,7 +134,15 @@ def _read_meta(folder: Path, workspace: Path, meta_file: Path, store: FileStore)
         configurations=configurations,
         diagnostics=tuple(found),
         store=store,
+        sources=session.sources,
+        missing={**_other_workspaces(folder, workspace), **session.missing},
     )
+
+
+def _other_workspaces(folder: Path, workspace: Path) -> dict[Path, Path | None]:
+    """Folders that would make another workspace the nearest one."""
+    nearer = [at for at in (folder, *folder.parents) if at.is_relative_to(workspace) and at != workspace]
+    return {at / WORKSPACE_FOLDER: workspace / WORKSPACE_FOLDER for at in nearer}
 
 
 def _unknown_keys(graph: Graph) -> Iterable[Diagnostic]:

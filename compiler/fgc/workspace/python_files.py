@@ -11,13 +11,16 @@ from fgc.workspace.store import FileStore
 
 
 class PythonFiles:
-    """Reads Python files by absolute path, or relative to a project; `read` collects what was read."""
+    """Reads Python files by absolute path, or relative to a project; `read` and `missing` collect what
+    was read, and what is not there.
+    """
 
     def __init__(self, folder: Path, store: FileStore) -> None:
         self._folder = folder
         self._store = store
         self._callables = CallableFiles(folder, store)
         self.read: dict[Path, Source] = {}
+        self.missing: set[Path] = set()
 
     @property
     def component_folders(self) -> list[str]:
@@ -27,7 +30,9 @@ class PythonFiles:
     def read_python(self, path: str) -> Source | None:
         found = self._folder / path  # an absolute path stays as it is
         source = self._store.python(found, path)
-        if source is not None:
+        if source is None:
+            self.missing.add(found)
+        else:
             self.read[found] = source
         return source
 

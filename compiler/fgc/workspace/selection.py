@@ -27,7 +27,8 @@ class Selected:
     """A compiled configuration: its name, its project's folder, and all findings.
 
     `template` is the configuration's file as seen from the folder; `workspace_root` likewise. `sources` are all the
-    templates that were read. `system_path` is the project's folder of Python modules.
+    templates that were read. `files` are those and what describes the project; `missing` would have been read if they
+    existed, with what was read instead. `system_path` is the project's folder of Python modules.
     """
 
     name: str
@@ -38,6 +39,8 @@ class Selected:
     diagnostics: tuple[Diagnostic, ...]
     variables: Mapping[str, Any]
     sources: tuple[Source, ...]
+    files: Mapping[Path, Source]
+    missing: Mapping[Path, Path | None]
     python_files: PythonFiles
     system_path: str | None = None
 
@@ -56,6 +59,7 @@ def select_config(project: Project, config: str | None, variables: Mapping[str, 
     """A project's configuration by name, or its default one. Raises ProjectError for an unknown name."""
     session = project.session()
     compilation = project.compile(config, variables, session)
+    file = project.configurations[project.resolve_name(config)]
     return Selected(
         name=str(config or project.default_config),
         folder=project.folder,
@@ -65,9 +69,18 @@ def select_config(project: Project, config: str | None, variables: Mapping[str, 
         diagnostics=(*project.diagnostics, *compilation.diagnostics),
         variables=variables,
         sources=tuple(session.sources.values()),
+        files={**project.sources, **session.sources},
+        missing={**project.missing, **_shadowing(project, file), **session.missing},
         python_files=PythonFiles(project.folder, project.store),
         system_path=project.system_path,
     )
+
+
+def _shadowing(project: Project, file: Path) -> dict[Path, Path | None]:
+    """Files that would be the configuration instead of this one."""
+    roots = [folder / project.config_prefix for folder in project.searchpath]
+    own = next((place for place, root in enumerate(roots) if file.is_relative_to(root)), 0)
+    return {root / file.relative_to(roots[own]): file for root in roots[:own]}
 
 
 def select_file(path: Path, include: Sequence[str], variables: Mapping[str, Any], store: FileStore) -> Selected:
@@ -121,6 +134,8 @@ def _bare_file(path: Path, include: Sequence[str], variables: Mapping[str, Any],
         diagnostics=(*session.diagnostics, *compilation.diagnostics),
         variables=variables,
         sources=tuple(session.sources.values()),
+        files=session.sources,
+        missing=session.missing,
         python_files=PythonFiles(folder, store),
     )
 

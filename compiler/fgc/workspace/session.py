@@ -18,12 +18,13 @@ _MAX_LISTED_FILES = 5_000  # a search path that holds a data set must not stall 
 
 
 class Session:
-    """A search path, and which files were read or looked for in vain: what a result depends on."""
+    """A search path; `sources` were read from it, `missing` looked for before another file was found."""
 
     def __init__(self, folders: Sequence[Path], store: FileStore | None = None) -> None:
         self._folders = [folder for folder in folders if folder.is_dir()]
         self._store = store or FileStore()
         self.sources: dict[Path, Source] = {}
+        self.missing: dict[Path, Path | None] = {}
         self._python_files: dict[str, PythonFiles] = {}
         self._store.trace.absent.update(folder for folder in folders if not folder.is_dir())
         self.diagnostics = [_missing_folder(folder) for folder in folders if not folder.is_dir()]
@@ -44,12 +45,14 @@ class Session:
         """The path of a template, or None."""
         if not name or ".." in name.split("/") or Path(name).is_absolute():
             return None
+        found = next((path for folder in self._folders if (path := folder / name).is_file()), None)
         for folder in self._folders:
             path = folder / name
-            if path.is_file():
-                return path
+            if path == found:
+                break
             self._store.trace.absent.add(path)
-        return None
+            self.missing[path] = found
+        return found
 
     def parse(self, path: Path, name: str) -> Outcome[ast.ParsedFile]:
         """A file's templates; one that cannot be read is empty and says why."""

@@ -4,6 +4,9 @@ Names a configuration file, a project (all its configurations) or a folder (all 
 project around the current folder. Each finding is shown once, at the template where it was written. Exit code 0 if
 there are no findings, 1 if there are, 2 if something could not be checked. [tool.fgc.check] in pyproject.toml holds
 settings.
+
+With `--generated OUT` it says instead whether a build is still what `fgc build` would write, and if not, why. It reads
+the build's manifest and compiles nothing. Exit code 0 if it is fresh, 1 if it is stale.
 """
 
 import sys
@@ -19,6 +22,7 @@ EXAMPLES = (
     "fgc check experiments/ --format sarif  all projects below a folder, for a code scanner",
     "fgc check --ignore FGC310 --severity FGC211=error",
     "fgc check . --write-baseline fgc-baseline.json",
+    "fgc check --generated out              is the build in out/ still what its templates say?",
 )
 _FORMATS = ("text", "json", "github", "sarif", "gitlab")
 TAKES_DYNAMIC_ARGUMENTS = True
@@ -28,6 +32,9 @@ def configure(parser: ArgumentParser) -> None:
     """The arguments of `fgc check`."""
     parser.add_argument("paths", nargs="*", metavar="PATH", help="configuration file, project or folder")
     add_variables(parser)
+    parser.add_argument(
+        "--generated", action="append", default=[], metavar="OUT", help="is this build fresh, or stale, and why"
+    )
     parser.add_argument("--format", choices=_FORMATS, default="text", help="how to print (default: text)")
     parser.add_argument("--select", action="append", default=[], metavar="CODE", help="only these codes or prefixes")
     parser.add_argument("--ignore", action="append", default=[], metavar="CODE", help="not these codes or prefixes")
@@ -43,6 +50,10 @@ def configure(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Print all findings; 1 if there are any."""
     try:
+        if arguments.generated:
+            from fgc.cli.freshness import freshness_answer
+
+            return freshness_answer(arguments).give()
         variables = variables_of(arguments)
     except CannotRun as problem:
         print(f"fgc: {problem}", file=sys.stderr)

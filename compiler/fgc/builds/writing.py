@@ -4,34 +4,19 @@ The new folder is written beside the old one and takes its place in one step. Wh
 that step leaves the old folder as it was, and nothing else behind.
 """
 
-import hashlib
-import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from fgc import __version__
+from fgc.builds.exchange import take_place_of
+from fgc.builds.manifest import MANIFEST, BuildRecord, content_hash, manifest_text, read_manifest
 from fgc.diagnostics import Diagnostic, Outcome
 from fgc.text import Source, Span
-from fgc.workspace.exchange import take_place_of
 
-MANIFEST = "manifest.json"
-_FORMAT = 1
 _NUM_NAMED = 8  # files that a message names before it only counts
 _CACHES = frozenset({"__pycache__"})  # Python's own, made by running what is there
-
-
-@dataclass(frozen=True, slots=True)
-class BuildRecord:
-    """What went into a build. `inputs` maps names, relative to the project, to the texts that were read."""
-
-    targets: Sequence[str] = ()
-    inputs: Mapping[str, str | bytes] = field(default_factory=dict)
-    arguments: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
-    pins: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_build(
@@ -41,34 +26,19 @@ def write_build(
 
     Refuses if the folder holds files that no build wrote (always) or that were edited since (unless `force`).
     """
-    for name in (*files, *record.inputs):
+    for name in files:
         _require_relative(name)
     folder = folder.absolute()
     findings = _obstacles(folder, force=force)
     if findings:
         return Outcome(None, tuple(findings))
     contents = {name: _bytes(content) for name, content in files.items()}
-    contents[MANIFEST] = _manifest(contents, record)
+    contents[MANIFEST] = manifest_text(contents, record)
     try:
         _replace(folder.resolve(), contents)
     except OSError as error:
         return Outcome(None, (_finding(folder, "FGC602", f"cannot write `{folder.name}`: {_reason(error)}"),))
     return Outcome(folder)
-
-
-def read_manifest(folder: Path) -> Mapping[str, object] | None:
-    """The manifest of a build; None if the folder holds none that can be read."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    is_ours = isinstance(manifest, dict) and manifest.get("format") == _FORMAT
-    return manifest if is_ours and isinstance(manifest.get("outputs"), dict) else None
-
-
-def content_hash(content: str | bytes) -> str:
-    """The hash by which a manifest knows a file."""
-    return "sha256:" + hashlib.sha256(_bytes(content)).hexdigest()
 
 
 def _obstacles(folder: Path, *, force: bool) -> list[Diagnostic]:
@@ -95,10 +65,9 @@ def _obstacles(folder: Path, *, force: bool) -> list[Diagnostic]:
     return findings
 
 
-def _outputs(folder: Path) -> dict[str, str]:
+def _outputs(folder: Path) -> Mapping[str, str]:
     manifest = read_manifest(folder)
-    outputs = None if manifest is None else manifest["outputs"]
-    return {str(name): str(known) for name, known in outputs.items()} if isinstance(outputs, dict) else {}
+    return {} if manifest is None else manifest.outputs
 
 
 def _files_in(folder: Path) -> Iterator[str]:
@@ -116,19 +85,6 @@ def _raise(error: OSError) -> None:
 
 def _hash_of(path: Path) -> str:
     return "a link" if path.is_symlink() else content_hash(path.read_bytes())
-
-
-def _manifest(contents: Mapping[str, bytes], record: BuildRecord) -> bytes:
-    manifest = {
-        "format": _FORMAT,
-        "fgc": __version__,
-        "targets": list(record.targets),
-        "arguments": dict(record.arguments),
-        "pins": dict(record.pins),
-        "inputs": {name: content_hash(content) for name, content in record.inputs.items()},
-        "outputs": {name: content_hash(content) for name, content in contents.items()},
-    }
-    return (json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode("utf-8")
 
 
 def _replace(folder: Path, contents: Mapping[str, bytes]) -> None:

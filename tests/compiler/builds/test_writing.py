@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fgc.workspace import exchange, output
-from fgc.workspace.output import BuildRecord, write_build
+from fgc.builds import exchange, writing
+from fgc.builds.manifest import BuildRecord, content_hash
+from fgc.builds.writing import write_build
 
 FILES = {"train.py": "print(1)\n", "model/modeling.py": "x = 1\n"}
 RECORD = BuildRecord(targets=["main"], inputs={"a.yaml": "main: 1\n"}, arguments={"lr": 0.1, "flag": None})
@@ -126,7 +127,7 @@ def test_whatever_fails_the_old_build_stays_whole(
         if calls == (2 if step == "_write" else 1):
             raise error
 
-    monkeypatch.setattr(output, step, fail)
+    monkeypatch.setattr(writing, step, fail)
     if isinstance(error, OSError):
         assert codes(out, {"train.py": "new", "b.py": "new"}) == ["FGC602"]
     else:
@@ -175,6 +176,6 @@ def test_names_that_leave_the_folder_are_a_mistake_of_the_caller(tmp_path: Path)
 def test_the_manifest_says_what_went_in_and_what_came_out(tmp_path: Path) -> None:
     write_build(tmp_path / "out", {"a.bin": b"\x00"}, RECORD)
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
-    assert manifest["inputs"] == {"a.yaml": output.content_hash("main: 1\n")}
-    assert manifest["outputs"] == {"a.bin": output.content_hash(b"\x00")}
+    assert manifest["inputs"] == {"a.yaml": content_hash("main: 1\n")}
+    assert manifest["outputs"] == {"a.bin": content_hash(b"\x00")}
     assert manifest["arguments"] == {"lr": 0.1, "flag": None}

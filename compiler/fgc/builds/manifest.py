@@ -1,0 +1,103 @@
+"""What went into a build and what came out, as `manifest.json` says it; the same text on every machine."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from fgc import __version__
+
+MANIFEST = "manifest.json"
+_FORMAT = 1
+Value: TypeAlias = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A value of the building machine that went into a program: the expression, its value, and who needed it."""
+
+    name: str
+    value: str
+    place: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRecord:
+    """What went into a build.
+
+    `configuration` is its template, as seen from the project. `inputs` maps names (see `places`) to the texts that were
+    read. `absent` maps names that were looked for in vain to the input that was found instead, or to None.
+    """
+
+    targets: Sequence[str] = ()
+    inputs: Mapping[str, str | bytes] = field(default_factory=dict)
+    arguments: Mapping[str, Value] = field(default_factory=dict)
+    pins: Sequence[Pin] = ()
+    configuration: str = ""
+    absent: Mapping[str, str | None] = field(default_factory=dict)
+    is_bundle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest as it was read; `inputs` and `outputs` map names to hashes."""
+
+    fgc: str
+    configuration: str
+    targets: tuple[str, ...]
+    arguments: Mapping[str, Any]
+    pins: tuple[Pin, ...]
+    inputs: Mapping[str, str]
+    absent: Mapping[str, str | None]
+    outputs: Mapping[str, str]
+    is_bundle: bool = False
+
+
+def manifest_text(outputs: Mapping[str, bytes], record: BuildRecord) -> bytes:
+    """The manifest of a build that holds these files."""
+    manifest = {
+        "format": _FORMAT,
+        "fgc": __version__,
+        "configuration": record.configuration,
+        "targets": list(record.targets),
+        "bundle": record.is_bundle,
+        "arguments": dict(record.arguments),
+        "pins": [{name: getattr(pin, name) for name in Pin.__slots__} for pin in record.pins],
+        "inputs": {name: content_hash(content) for name, content in record.inputs.items()},
+        "absent": dict(record.absent),
+        "outputs": {name: content_hash(content) for name, content in outputs.items()},
+    }
+    return (json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode("utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest of a build; None if the folder holds none that can be read."""
+    try:
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(found, dict) or found.get("format") != _FORMAT or not isinstance(found.get("outputs"), dict):
+        return None
+    try:
+        return Manifest(
+            fgc=str(found.get("fgc", "")),
+            configuration=str(found.get("configuration", "")),
+            targets=tuple(map(str, found.get("targets", ()))),
+            arguments=dict(found.get("arguments", {})),
+            pins=tuple(Pin(**{name: str(pin[name]) for name in Pin.__slots__}) for pin in found.get("pins") or ()),
+            inputs={str(name): str(known) for name, known in dict(found.get("inputs", {})).items()},
+            absent=dict(found.get("absent", {})),
+            outputs={str(name): str(known) for name, known in found["outputs"].items()},
+            is_bundle=bool(found.get("bundle")),
+        )
+    except (TypeError, ValueError, KeyError):
+        return None
+
+
+def content_hash(content: str | bytes) -> str:
+    """The hash by which a manifest knows a file."""
+    raw = content.encode("utf-8") if isinstance(content, str) else content
+    return "sha256:" + hashlib.sha256(raw).hexdigest()

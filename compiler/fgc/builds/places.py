@@ -1,0 +1,35 @@
+"""Files of the disk to names that are the same wherever a project and the library lie, and back.
+
+A name is a path seen from the project's folder, or begins with a root: `@library/models/llama.yaml` is a template of
+the library, `@models` a model component, `@runtime` a module of the runtime, `@user` a template of the user.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """A project's folder, and the folders of the roots by their names."""
+
+    project: Path
+    roots: Mapping[str, Path] = field(default_factory=dict)
+
+    def name(self, path: Path) -> str:
+        """The name of a file."""
+        path = path.absolute()
+        if not path.is_relative_to(self.project):
+            for root, folder in self.roots.items():
+                if path.is_relative_to(folder):
+                    return f"@{root}/{path.relative_to(folder).as_posix()}"
+        return Path(os.path.relpath(path, self.project)).as_posix()
+
+    def path(self, name: str) -> Path | None:
+        """The file of a name; None if its root is not installed."""
+        if not name.startswith("@"):
+            return self.project / name
+        root, _, rest = name[1:].partition("/")
+        folder = self.roots.get(root)
+        return None if folder is None else folder / rest

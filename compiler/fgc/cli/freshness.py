@@ -1,0 +1,88 @@
+"""Builds on disk to whether they are fresh, as `fgc check --generated` says it; loads no stage of the compiler."""
+
+import json
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fgc.builds.freshness import Reason, find_project_of, stale_reasons
+from fgc.builds.manifest import Manifest, read_manifest
+from fgc.builds.places import Places
+from fgc.cli.arguments import CannotRun, variables_of
+from fgc.cli.memo import Answer
+from fgc.workspace.library import root_folders
+
+_FORMATS = ("text", "json")
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    folder: str
+    manifest: Manifest
+    reasons: Sequence[Reason]
+
+
+def freshness_answer(arguments: Namespace) -> Answer:
+    """What is to be said of the builds that `--generated` names: 0 if all are fresh, 1 if not. Raises CannotRun."""
+    _require_alone(arguments)
+    wanted = variables_of(arguments) or None
+    verdicts = [_verdict(Path(name), arguments.project, wanted) for name in arguments.generated]
+    code = int(any(verdict.reasons for verdict in verdicts))
+    if arguments.format == "json":
+        return Answer(json.dumps([_plain(verdict) for verdict in verdicts], indent=2) + "\n", "", code)
+    return Answer("".join(map(_text, verdicts)), "", code)
+
+
+def _require_alone(arguments: Namespace) -> None:
+    if arguments.paths:
+        raise CannotRun(f"`--generated` asks about builds: leave out `{arguments.paths[0]}`, or ask about it apart")
+    if arguments.format not in _FORMATS:
+        raise CannotRun(f"`--generated` prints {' or '.join(_FORMATS)}, not {arguments.format}")
+    if arguments.dynamic:
+        raise CannotRun(f"with `--generated`, give `{arguments.dynamic[0]}` as a variable: `-D name=value`")
+
+
+def _verdict(folder: Path, project: str | None, wanted: Mapping[str, Any] | None) -> _Verdict:
+    manifest = read_manifest(folder)
+    if manifest is None:
+        is_there = "holds no manifest of a build" if folder.is_dir() else "is no folder"
+        raise CannotRun(f"`{folder}` {is_there}; `fgc build -o {folder}` writes one")
+    build = folder.absolute()
+    home = Path(project).absolute() if project else find_project_of(build, manifest, Path.cwd())
+    if home is None:
+        help = "name its project with `-p PROJECT`, or run this there"
+        raise CannotRun(f"`{folder}` was built from `{manifest.configuration}`, which is not around here; {help}")
+    reasons = tuple(stale_reasons(build, manifest, Places(home.resolve(), root_folders()), wanted))
+    return _Verdict(str(folder), manifest, reasons)
+
+
+def _plain(verdict: _Verdict) -> dict[str, Any]:
+    return {
+        "folder": verdict.folder,
+        "configuration": verdict.manifest.configuration,
+        "fresh": not verdict.reasons,
+        "reasons": [asdict(reason) for reason in verdict.reasons],
+        "pins": [asdict(pin) for pin in verdict.manifest.pins],
+    }
+
+
+def _text(verdict: _Verdict) -> str:
+    manifest = verdict.manifest
+    pins = "".join(f"  note: `{pin.name}` is pinned to {pin.value!r} at {pin.place}\n" for pin in manifest.pins)
+    if not verdict.reasons:
+        inputs, outputs = len(manifest.inputs), len(manifest.outputs)
+        return f"`{verdict.folder}` is fresh: {inputs} inputs and {outputs} generated files are as they were\n{pins}"
+    lines = "".join(f"  {reason.message}\n" for reason in verdict.reasons)
+    return f"`{verdict.folder}` is stale:\n{lines}{pins}{_advice(verdict)}"
+
+
+def _advice(verdict: _Verdict) -> str:
+    manifest = verdict.manifest
+    words = ["fgc build", manifest.configuration, "-o", verdict.folder]
+    words += [f"-D {name}={value}" for name, value in manifest.arguments.items()]
+    words += [f"--target {name}" for name in manifest.targets if name != "main"]
+    words += ["--bundle"] if manifest.is_bundle else []
+    words += ["--force"] if any(reason.kind == "edited" for reason in verdict.reasons) else []
+    return f"build it again in its project:  {' '.join(words)}\n"
