@@ -16,8 +16,8 @@ from fgc.cli.arguments import CannotRun
 from fgc.cli.building import PROGRAM, write_folder
 from fgc.cli.devices import visible_devices
 from fgc.cli.select import Selected, report
+from fgc.installed import package_folder
 from fgc.pipeline.metadata import meta_value
-from fgc.workspace.library import package_folder
 
 _OWN_PROCESSES = ("--nproc-per-node", "--nproc_per_node")
 _OWN_MEETING = ("--nnodes", "--rdzv", "--master", "--node-rank", "--node_rank", "--standalone")

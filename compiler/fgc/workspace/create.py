@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from keyword import iskeyword
 from pathlib import Path
 
-from fgc.workspace.library import package_folder
+from fgc.installed import package_folder
 
 _TAKEN = frozenset({"train", "sources", "config", "main", "construct"})  # names that a build gives to its own files
 

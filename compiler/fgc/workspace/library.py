@@ -2,20 +2,11 @@
 
 import os
 import sys
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
+from fgc.installed import package_folder
+
 _ROOTS = {"library": "fgc_stdlib", "models": "fgc_models", "runtime": "fgc_runtime"}
-
-
-@cache
-def package_folder(package: str) -> Path | None:
-    """The folder of a top-level package, found without importing it; None if it is not installed."""
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    return Path(next(iter(spec.submodule_search_locations)))
 
 
 def template_library() -> Path | None:

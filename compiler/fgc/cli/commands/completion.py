@@ -6,6 +6,7 @@
 import sys
 from argparse import ArgumentParser, Namespace
 from importlib import import_module
+from typing import Any
 
 EXAMPLES = (
     "source <(fgc completion bash)                                   in ~/.bashrc",
@@ -49,14 +50,24 @@ def _options_by_command() -> dict[str, tuple[str, list[str]]]:
     found: dict[str, tuple[str, list[str]]] = {}
     for name in command_names():
         module = import_module(f"fgc.cli.commands.{name}")
-        parser = ArgumentParser(prog=name)
-        if hasattr(module, "configure"):
-            module.configure(parser)
-        words = [*sorted(parser._option_string_actions), "-p", "-t"]
-        for action in parser._actions:
-            words += list(action.choices or ()) if not action.option_strings else []  # `ws init`, `completion bash`
-        found[name] = ((module.__doc__ or "").splitlines()[0].rstrip("."), words)
+        found[name] = ((module.__doc__ or "").splitlines()[0].rstrip("."), _words(module, name))
     return found
+
+
+def _words(module: Any, name: str) -> list[str]:
+    """What may stand behind a command: its actions, such as `ws init`, and the options of all of them."""
+    if hasattr(module, "completion_words"):
+        return [*module.completion_words(), "--help"]
+    parser = ArgumentParser(prog=name)
+    if hasattr(module, "configure"):
+        module.configure(parser)
+    options, words = set(parser._option_string_actions), ["-p", "-t"]
+    for action in parser._actions:
+        if not action.option_strings and action.choices:
+            words += map(str, action.choices)
+            parsers = action.choices.values() if isinstance(action.choices, dict) else ()
+            options.update(*(inner._option_string_actions for inner in parsers))
+    return [*sorted(options), *words]
 
 
 def _bash(options: dict[str, tuple[str, list[str]]], shell: str) -> str:

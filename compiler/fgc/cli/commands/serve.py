@@ -1,13 +1,13 @@
 """Serve a trained model over the OpenAI HTTP API.
 
-All words behind `fgc serve` are those of `python -m fgc_runtime.serve`, which this becomes.
+All words behind `fgc serve`, or `fgc inf server`, are those of `python -m fgc_runtime.serve`, which this becomes.
 """
 
 import os
 import sys
 from collections.abc import Sequence
 
-from fgc.workspace.library import package_folder
+from fgc.installed import package_folder
 
 _NEEDED = ("fgc_runtime", "torch", "transformers", "starlette", "uvicorn")
 
@@ -19,3 +19,10 @@ def run_words(words: Sequence[str]) -> int:
         print(f"fgc: serving needs {', '.join(missing)}: pip install 'fgc[serve]'", file=sys.stderr)
         return 2
     return os.execv(sys.executable, [sys.executable, "-m", "fgc_runtime.serve", *words])
+
+
+def completion_words() -> list[str]:
+    """What a shell may complete behind `fgc serve`."""
+    from fgc.cli.runtime_words import option_words
+
+    return option_words("fgc_runtime", "serve/arguments.py")

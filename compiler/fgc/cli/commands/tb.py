@@ -25,8 +25,8 @@ def run(arguments: Namespace) -> int:
     """Become TensorBoard; 2 if there is nothing to show it."""
     from fgc.cli.outputs import all_output_folders, common_folder, output_folder  # the compiler's stages: 0.15 s
     from fgc.cli.select import report
+    from fgc.installed import package_folder
     from fgc.workspace import ProjectError
-    from fgc.workspace.library import package_folder
 
     try:
         folder = common_folder(all_output_folders(arguments)) if arguments.all else output_folder(arguments)

@@ -1,0 +1,14 @@
+"""Where installed packages lie: found without importing them, nor any stage of the compiler."""
+
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+
+@cache
+def package_folder(package: str) -> Path | None:
+    """The folder of a top-level package; None if it is not installed."""
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations)))

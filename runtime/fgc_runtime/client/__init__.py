@@ -1,0 +1,1 @@
+"""A client for people: talks to an OpenAI HTTP API from the terminal."""

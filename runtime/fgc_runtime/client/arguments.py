@@ -1,0 +1,145 @@
+"""The command line of `python -m fgc_runtime.client`; loads nothing heavy, so that --help comes at once."""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_EXAMPLES = """\
+examples:
+  fgc inf client                                     chat, while `fgc serve DIR` runs in another terminal
+  fgc inf client --message 'Who are you?'            one answer
+  fgc inf client --completion 'def ' --echo          go on with a text
+  fgc inf client --completion - < prompt.txt         go on with a file
+  cat question.txt | fgc inf client --max-tokens 64  what comes through a pipe is one message
+  fgc inf client --health && fgc inf client --list-models
+
+in a chat: /help lists the commands; Ctrl-C stops an answer; Ctrl-D ends
+exit codes: 0, 1 if the server refuses or an answer breaks off, 2 if it cannot be reached, 130 after Ctrl-C
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says. `sampling` holds the request's fields that were given, by their API names."""
+
+    url: str
+    api_key: str | None
+    model: str | None
+    message: str | None
+    completion: str | None
+    system: str | None
+    is_interactive: bool | None
+    is_streamed: bool
+    is_echoed: bool
+    shows_usage: bool
+    is_health: bool
+    is_model_list: bool
+    timeout_s: float
+    sampling: Mapping[str, object]
+
+
+def parse(arguments: list[str] | None = None) -> Options:
+    """Read the command line; exits with 2 if it is wrong."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.echo and given.completion is None:
+        parser.error("--echo repeats the text of --completion: give that too")
+    if given.interactive and (given.message or given.completion):
+        parser.error("--interactive chats; without it, --message and --completion ask once")
+    stops = [text.replace("\\n", "\n").replace("\\t", "\t") for text in given.stop]
+    sampling = {name: value for name in _SAMPLING if (value := getattr(given, name)) is not None}
+    if stops:
+        sampling["stop"] = stops
+    return Options(
+        url=given.url,
+        api_key=given.api_key or os.environ.get("FGC_API_KEY") or None,
+        model=given.model,
+        message=_text(given.message),
+        completion=_text(given.completion),
+        system=given.system,
+        is_interactive=given.interactive,
+        is_streamed=not given.no_stream,
+        is_echoed=given.echo,
+        shows_usage=given.show_usage,
+        is_health=given.health,
+        is_model_list=given.list_models,
+        timeout_s=given.timeout,
+        sampling=sampling,
+    )
+
+
+_SAMPLING = (
+    *("max_tokens", "temperature", "top_p", "top_k", "seed", "frequency_penalty", "presence_penalty"),
+    *("ignore_eos",),
+)
+
+
+def _text(given: str | None) -> str | None:
+    """An argument; `-` is what comes through standard input."""
+    return sys.stdin.read() if given == "-" else given
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fgc inf client",
+        description="Chat with a served model, or have it go on with a text.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    url = os.environ.get("FGC_URL") or "http://127.0.0.1:8000"
+    add("--url", default=url, help="the server (default: $FGC_URL, or http://127.0.0.1:8000)")
+    add("--api-key", metavar="KEY", help="key that the server asks for (default: $FGC_API_KEY)")
+    add("--model", metavar="NAME", help="which model (default: the server's first)")
+    add(
+        "--timeout",
+        metavar="SECONDS",
+        type=_seconds,
+        default=10.0,
+        help="how long to wait for a connection (%(default)s)",
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--message", metavar="TEXT", help="ask one question and print the answer; `-` reads it from stdin"
+    )
+    what.add_argument("--completion", metavar="TEXT", help="print how the text goes on; `-` reads it from stdin")
+    what.add_argument("--health", action="store_true", help="say whether the server is well, and nothing else")
+    what.add_argument("--list-models", action="store_true", help="print the names of the models")
+    add("--interactive", action=argparse.BooleanOptionalAction, help="chat (default: on a terminal)")
+    add("--system", metavar="TEXT", help="what the model is told before the chat")
+    _add_answer_options(parser)
+    return parser
+
+
+def _add_answer_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--max-tokens", metavar="N", type=int, default=512, help="longest answer (default: %(default)s)")
+    add("--temperature", metavar="T", type=float, help="0: always the likeliest token; 1: as the model says")
+    add("--top-p", metavar="P", type=float, help="only the likeliest tokens that together have this probability")
+    add("--top-k", metavar="K", type=int, help="only the K likeliest tokens")
+    add("--frequency-penalty", metavar="X", type=float, help="-2 to 2: against words that were said often")
+    add("--presence-penalty", metavar="X", type=float, help="-2 to 2: against words that were said at all")
+    add("--seed", metavar="N", type=int, help="the same answer again")
+    add(
+        "--stop",
+        metavar="TEXT",
+        action="append",
+        default=[],
+        help="end the answer before this text (`\\n`: a new line); may be repeated",
+    )
+    add("--ignore-eos", action="store_true", default=None, help="go on after the end of the text")
+    add("--echo", action="store_true", help="print the text of --completion before its continuation")
+    add("--show-usage", action="store_true", help="say how many tokens there were, and how fast")
+    add("--no-stream", action="store_true", help="print the answer when it is whole")
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if value > 0:
+        return value
+    raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0")
