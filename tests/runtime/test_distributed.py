@@ -80,3 +80,16 @@ def test_the_main_process_prepares_first(tmp_path: Path) -> None:
         [*TORCHRUN, "--nproc-per-node", "2", str(program), str(tmp_path / "mark")], capture_output=True, timeout=60
     )
     assert done.returncode == 0, done.stderr.decode()
+
+
+def test_optimizers_move_sharded_weights_as_they_move_whole_ones() -> None:
+    program = PROGRAM.with_name("sharded_optimizers.py")
+    done = subprocess.run(
+        [*TORCHRUN, "--nproc-per-node", "2", str(program)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    gaps = {name: (float(apart), float(moved)) for name, apart, moved in map(str.split, done.stdout.splitlines())}
+    assert len(gaps) == 7
+    for name, (apart, moved) in gaps.items():
+        assert apart < 1e-6, name
+        assert moved > 5e-6, name  # every weight has taken part; a bias of zeros is scaled by 1e-3

@@ -11,6 +11,10 @@ from fgc_runtime.optim import (
     constant_with_warmup,
     cosine_multiplier,
     cosine_with_warmup,
+    infinite,
+    infinite_multiplier,
+    inverse_sqrt_multiplier,
+    inverse_sqrt_with_warmup,
     linear_multiplier,
     linear_with_warmup,
     warmup_stable_decay,
@@ -73,6 +77,78 @@ def test_schedulers_use_their_function_of_the_step(factory: Any, multiplier: Any
 
 def test_constant_with_warmup() -> None:
     assert rates(partial(constant_with_warmup, warmup_steps=2), 4) == [1.0, 2.0, 2.0, 2.0]
+
+
+def test_inverse_sqrt_is_that_of_the_transformer() -> None:
+    """Vaswani et al. 2017, equation 3, counts steps from 1: min(t^-0.5, t W^-1.5), here over its peak W^-0.5."""
+    for step in range(200):
+        t = step + 1
+        formula = min(t**-0.5, t * 16**-1.5) / 16**-0.5
+        assert inverse_sqrt_multiplier(step, warmup_steps=16) == pytest.approx(formula)
+    assert inverse_sqrt_multiplier(0) == 1
+    assert inverse_sqrt_multiplier(99) == pytest.approx(0.1)
+    assert inverse_sqrt_multiplier(29 + 90, warmup_steps=30, timescale=30) == pytest.approx(0.5)
+    assert rates(partial(inverse_sqrt_with_warmup, warmup_steps=2), 8)[7] == pytest.approx(1.0)
+
+
+PHASES = {"warmup_steps": 10, "cooldown_steps": 20, "constant_lr_ratio": 0.4, "annealing_start": 50}
+PHASES |= {"annealing_steps": 15, "min_lr_ratio": 0.01}
+
+
+def test_infinite_has_four_parts() -> None:
+    schedule = partial(infinite_multiplier, **PHASES)  # type: ignore[arg-type]
+    for step in range(10):
+        assert schedule(step) == pytest.approx((step + 1) / 10)
+    for step in range(10, 30):
+        assert schedule(step) == pytest.approx(0.4 + (1 - 0.4) / 2 * (1 + math.cos(math.pi * (step - 10) / 20)))
+    assert [schedule(step) for step in range(30, 51)] == pytest.approx([0.4] * 21)
+    for step in range(50, 66):
+        assert schedule(step) == pytest.approx(math.exp(math.log(0.4) + (step - 50) / 15 * math.log(0.01 / 0.4)))
+    assert schedule(10_000) == pytest.approx(0.01)
+    assert infinite_multiplier(10**9, **{**PHASES, "annealing_start": None}) == pytest.approx(0.4)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "boundaries"),
+    [
+        (partial(infinite_multiplier, **{name: n * 1000 for name, n in PHASES.items() if "ratio" not in name},
+                 constant_lr_ratio=0.4, min_lr_ratio=0.01), [10_000, 30_000, 50_000, 65_000]),
+        (partial(infinite_multiplier, warmup_steps=5000, annealing_start=5000, annealing_steps=9000, min_lr_ratio=0.1),
+         [5000, 14_000]),
+        (partial(wsd_multiplier, num_training_steps=30_000, warmup_steps=9000, decay_steps=9000), [9000, 21_000]),
+        (partial(cosine_multiplier, num_training_steps=30_000, warmup_steps=9000, min_lr_ratio=0.1), [9000, 30_000]),
+        (partial(linear_multiplier, num_training_steps=30_000, warmup_steps=9000, min_lr_ratio=0.1), [9000, 30_000]),
+        (partial(inverse_sqrt_multiplier, warmup_steps=9000), [9000]),
+    ],
+)  # fmt: skip
+def test_no_schedule_jumps_where_its_parts_meet(schedule: Any, boundaries: list[int]) -> None:
+    """Parts of thousands of steps move by less than 1/2000 a step; a jump would be a hundred times that."""
+    for boundary in boundaries:
+        for step in range(boundary - 2, boundary + 2):
+            assert abs(schedule(step + 1) - schedule(step)) < 5e-4
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        (
+            {"constant_lr_ratio": 0.5},
+            r"constant_lr_ratio \(0\.5\) must be 1 where cooldown_steps is 0: the",
+        ),
+        ({"annealing_start": 3, "warmup_steps": 4}, r"annealing_start \(3\) must not come before step 4"),
+        ({"annealing_start": 3}, r"annealing_steps \(0\) must be at least 1"),
+        ({"annealing_start": 3, "annealing_steps": 2}, r"min_lr_ratio \(0\.0\) must be above 0 and at most"),
+        ({"constant_lr_ratio": 0.0}, r"constant_lr_ratio \(0\.0\) must be above 0 and at most 1"),
+    ],
+)
+def test_an_infinite_schedule_that_would_jump_is_refused(parameters: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        infinite(SGD([nn.Parameter(torch.zeros(1))], lr=1.0), **parameters)
+
+
+def test_an_infinite_scheduler_uses_its_function_of_the_step() -> None:
+    used = rates(partial(infinite, **PHASES), 70)
+    assert used == pytest.approx([2 * infinite_multiplier(step, **PHASES) for step in range(70)])  # type: ignore[arg-type]
 
 
 def test_a_resumed_scheduler_goes_on() -> None:
