@@ -1,0 +1,146 @@
+"""The model package that a configuration describes, written beside nothing: to look at it, and to convert into it."""
+
+import json
+import shutil
+import sys
+import tempfile
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fgc.cli.arguments import CannotRun
+from fgc.cli.runtime_process import run_module
+from fgc.cli.select import Selected, report, select
+from fgc.emit.model import expand_model_package
+from fgc.emit.model.description import describe_model_package
+from fgc.ir import Call, CallKind, Graph, NodeId
+from fgc.workspace import ProjectError
+
+_MODEL_PACKAGE = "fgc:model_package"
+_MODULE = "fgc_runtime.models"
+
+
+def show_model(arguments: Namespace) -> int:
+    """Print what a model is made of and costs; the exit code. Raises CannotRun."""
+    words = ["--changes", json.dumps(_changes(arguments.set)), *_words(arguments)]
+    path = None if arguments.file is None else Path(arguments.file)
+    if path is not None and path.is_dir() and arguments.project is None:
+        if arguments.dynamic or arguments.target:
+            raise CannotRun(f"`{path}` is a model's folder: it takes no options of a configuration and no `--target`")
+        return run_module(_MODULE, [str(_model_folder(path)), *words])
+    try:
+        selected = select(arguments)
+    except ProjectError as error:
+        report(error.diagnostics)
+        return 2
+    report(selected.diagnostics)
+    if selected.has_errors:
+        return 1
+    with package_of(selected, arguments.target) as package:
+        if package is None:
+            return 1
+        computed = [name for name in package.computed_fields if name not in _changes(arguments.set)]
+        if computed:
+            note = f"fgc: the program computes {', '.join(computed)}; shown with the class's default, `--set` another"
+            print(note, file=sys.stderr)
+        return run_module(_MODULE, [str(package.folder), *words])
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPackage:
+    """A model package in a folder; `computed_fields` of its configuration have their values from the program."""
+
+    folder: Path
+    computed_fields: tuple[str, ...]
+
+
+@contextmanager
+def package_of(selected: Selected, target: str | None) -> Iterator[WrittenPackage | None]:
+    """The model package in a temporary folder; None if something in it is wrong, which has been reported."""
+    node = _model_node(selected, target)
+    graph, files = selected.compilation.graph, selected.python_files
+    where = (files.read_python, files.component_folders)
+    outcome = expand_model_package(graph, node, *where, selected.template)
+    described = describe_model_package(graph, node, *where).value
+    if outcome.value is None or described is None:
+        report(outcome.diagnostics)
+        yield None
+        return
+    parent = Path(tempfile.mkdtemp(prefix="fgc-model-"))
+    try:
+        for name, text in outcome.value.files.items():
+            (parent / name).parent.mkdir(exist_ok=True)
+            (parent / name).write_text(text, encoding="utf-8")
+        yield WrittenPackage(parent / described.name, tuple(entry.name for entry in described.runtime))
+    finally:
+        shutil.rmtree(parent, ignore_errors=True)
+
+
+def model_nodes(graph: Graph) -> list[NodeId]:
+    """The nodes that describe model packages."""
+    return [
+        node_id
+        for node_id, node in graph.nodes.items()
+        if isinstance(node, Call) and node.kind is CallKind.META and node.callee.text == _MODEL_PACKAGE
+    ]
+
+
+def _model_node(selected: Selected, target: str | None) -> NodeId:
+    graph = selected.compilation.graph
+    found = model_nodes(graph)
+    if target is not None:
+        if graph.targets.get(target) not in found:
+            raise CannotRun(f"`{target}` is no target of `{selected.name}` that describes a model; {_targets(graph)}")
+        return graph.targets[target]
+    if not found:
+        raise CannotRun(f"`{selected.name}` describes no model: it has no `!meta:{_MODEL_PACKAGE}`")
+    if len(found) > 1:
+        raise CannotRun(f"`{selected.name}` describes {len(found)} models: say `--target`; {_targets(graph)}")
+    return found[0]
+
+
+def _targets(graph: Graph) -> str:
+    found = set(model_nodes(graph))
+    names = [f"`{name}`" for name, node in graph.targets.items() if node in found]
+    return f"its models: {', '.join(names) or 'none that is a target'}"
+
+
+def _model_folder(path: Path) -> Path:
+    """The folder itself, or the one package in a build."""
+    if (path / "config.json").is_file() or any(path.glob("configuration_*.py")):
+        return path
+    packages = [file.parent for file in sorted(path.glob("*/configuration_*.py"))]
+    if len(packages) == 1:
+        return packages[0]
+    if packages:
+        raise CannotRun(f"`{path}` holds several models: {', '.join(str(item) for item in packages)}")
+    raise CannotRun(
+        f"`{path}` holds no model: no config.json, and no configuration_*.py in it or in a folder of it. "
+        "Give a Hugging Face model folder, the folder of a build, or a configuration"
+    )
+
+
+def _changes(definitions: Sequence[str]) -> dict[str, Any]:
+    """Configuration fields from `--set`; values are JSON, else text. Raises CannotRun."""
+    changes: dict[str, Any] = {}
+    for definition in definitions:
+        name, equals, value = definition.partition("=")
+        if not equals or not name.isidentifier():
+            raise CannotRun(f"`--set {definition}` must be FIELD=VALUE, such as `num_hidden_layers=80`")
+        try:
+            changes[name] = json.loads(value)
+        except ValueError:
+            changes[name] = value
+    return changes
+
+
+def _words(arguments: Namespace) -> list[str]:
+    words = []
+    for name in ("max_depth", "batch_size", "sequence_length", "dtype", "optimizer", "format"):
+        value = getattr(arguments, name)
+        if value is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return [*words, *(["--no-trust-remote-code"] if arguments.no_trust_remote_code else [])]

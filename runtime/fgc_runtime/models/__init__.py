@@ -1,0 +1,6 @@
+"""What a model is made of and what it costs; whether its serving plans fit it."""
+
+from fgc_runtime.models.folder import ModelError
+from fgc_runtime.models.structure import print_model_structure
+
+__all__ = ["ModelError", "print_model_structure"]
