@@ -19,6 +19,7 @@ examples:
   fgc build config.yaml -o out     compile a configuration; then: python out/train.py
   fgc check config.yaml            find mistakes without running anything
   fgc -p PROJECT -t CONFIG pp      print the text that a project's configuration becomes
+  fgc -p PROJECT -i                a shell in the project, with completion and history
   fgc COMMAND --help               options and examples of one command
 """
 
@@ -49,12 +50,18 @@ def _dispatch(argv: Sequence[str]) -> int:
     before, command, rest = _split(argv)
     parser = _global_parser()
     options = parser.parse_args(before)
+    if options.interactive:
+        from fgc.cli.shell import interact  # the compiler's stages: 0.15 s
+
+        words = [] if command is None else [command, *rest]
+        summaries = {name: _summary(name) for name in command_names()}
+        return interact(words, main, summaries, project=options.project, config=options.config)
     if command is None:
         parser.print_help(sys.stderr)
         return EXIT_COULD_NOT_RUN
     if command not in command_names():
         return _unknown(command)
-    module = import_module(f"fgc.cli.commands.{command}")
+    module = import_module(f"fgc.cli.commands.{command.replace('-', '_')}")
     if hasattr(module, "run_words"):
         return int(module.run_words(rest))
     parser = _command_parser(module, command)
@@ -67,8 +74,10 @@ def _dispatch(argv: Sequence[str]) -> int:
 
 
 def command_names() -> list[str]:
-    """All commands: one module each."""
-    return sorted(path.stem for path in _COMMANDS_FOLDER.glob("*.py") if not path.stem.startswith("_"))
+    """All commands: one module each; `_` in its name is `-` in the command's."""
+    return sorted(
+        path.stem.replace("_", "-") for path in _COMMANDS_FOLDER.glob("*.py") if not path.stem.startswith("_")
+    )
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], str | None, list[str]]:
@@ -86,19 +95,20 @@ def _global_parser() -> ArgumentParser:
     lines = [f"  {name:<12}{_summary(name)}" for name in command_names()]
     parser = ArgumentParser(
         prog="fgc",
-        usage="fgc [-p PROJECT] [-t CONFIG] COMMAND ...",
+        usage="fgc [-p PROJECT] [-t CONFIG] [-i] COMMAND ...",
         description="Compiles machine-learning experiment configurations into standalone, readable Python programs.",
         epilog="commands:\n" + "\n".join(lines) + "\n\n" + _EXAMPLES,
         formatter_class=RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"fgc {__version__}")
+    parser.add_argument("-i", "--interactive", action="store_true", help="a shell in which all commands run")
     _add_project_options(parser, None)
     return parser
 
 
 def _summary(command: str) -> str:
     """The first line of a command's docstring, read from its file: help must not load every command."""
-    with (_COMMANDS_FOLDER / f"{command}.py").open(encoding="utf-8") as file:
+    with (_COMMANDS_FOLDER / f"{command.replace('-', '_')}.py").open(encoding="utf-8") as file:
         return file.readline().strip().strip('"').rstrip(".")
 
 

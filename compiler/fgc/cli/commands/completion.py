@@ -49,7 +49,7 @@ def _options_by_command() -> dict[str, tuple[str, list[str]]]:
 
     found: dict[str, tuple[str, list[str]]] = {}
     for name in command_names():
-        module = import_module(f"fgc.cli.commands.{name}")
+        module = import_module(f"fgc.cli.commands.{name.replace('-', '_')}")
         found[name] = ((module.__doc__ or "").splitlines()[0].rstrip("."), _words(module, name))
     return found
 
@@ -111,7 +111,7 @@ _fgc() {
     -p|--project) COMPREPLY=($(compgen -d -- "$current")); return ;;
     esac
     if [ -z "$command" ]; then
-        words="@COMMANDS@ -p -t --version --help"
+        words="@COMMANDS@ -p -t -i --version --help"
     else
         case "$command" in
 @CASES@        esac

@@ -29,7 +29,11 @@ def run(arguments: Namespace) -> int:
     has_color = use_color(sys.stderr)
     chosen = [arguments.file, arguments.project, arguments.config, arguments.include, variables, arguments.dynamic]
     question = ["pp", *chosen, has_color]
-    return answer(question, not arguments.no_cache, lambda trace: _compute(arguments, trace, has_color)).give()
+    text = answer(question, not arguments.no_cache, lambda trace: _compute(arguments, trace, has_color))
+    code = text.give()
+    if sys.stdout.isatty() and text.out and not text.out.endswith("\n"):
+        print()  # a template's last newline is not part of its text, but a terminal wants it
+    return code
 
 
 def _compute(arguments: Namespace, trace: Trace, has_color: bool) -> Answer:
