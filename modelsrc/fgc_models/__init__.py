@@ -4,4 +4,14 @@ A component takes plain values, and *factories* for the components inside it: `n
 the configuration chose. A parameter called `config` is the model's configuration, given by whoever builds the model.
 """
 
-__all__ = ["attention", "causal_lm", "feed_forward", "layers", "norms", "rotary"]
+__all__ = [
+    "alibi",
+    "attention",
+    "causal_lm",
+    "embeddings",
+    "feed_forward",
+    "initializers",
+    "layers",
+    "norms",
+    "rotary",
+]

@@ -1,6 +1,7 @@
 """Self-attention over the positions so far, by whichever implementation the configuration names."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -38,6 +39,35 @@ def eager_attention(
     return (weights @ value).transpose(1, 2).contiguous(), weights
 
 
+def softcapped_eager_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float,
+    dropout: float = 0.0,
+    softcap: float = math.inf,
+    **kwargs: Any,
+) -> tuple[Tensor, Tensor]:
+    """As plain attention, with scores s pressed into (-softcap, softcap) by softcap * tanh(s / softcap).
+
+    Gemma 2 (Gemma Team 2024, arXiv:2408.00118, section 2). Shapes: query (batch, heads,
+    time, head_dim), key and value (batch, kv_heads, time, head_dim), result (batch, time,
+    heads, head_dim).
+    """
+    group_size = query.shape[1] // key.shape[1]
+    key = key.repeat_interleave(group_size, dim=1)
+    value = value.repeat_interleave(group_size, dim=1)
+    scores = query @ key.transpose(2, 3) * scaling
+    scores = softcap * torch.tanh(scores / softcap)
+    if attention_mask is not None:
+        scores = scores + attention_mask
+    weights = nn.functional.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
+    weights = nn.functional.dropout(weights, p=dropout, training=module.training)
+    return (weights @ value).transpose(1, 2).contiguous(), weights
+
+
 class Attention(nn.Module):
     """Multi-head attention: softmax(q k^T / sqrt(head_dim)) v, then the output projection.
 
@@ -56,10 +86,23 @@ class Attention(nn.Module):
         num_kv_heads: int,
         head_dim: int,
         bias: bool = False,
+        output_bias: bool | None = None,
         dropout: float = 0.0,
         rotary: bool = True,
         qk_norm: Callable[[], nn.Module] | None = None,
+        scaling: float | None = None,
+        softcap: float | None = None,
+        sliding_window: int | None = None,
+        layer_types: Sequence[str] | None = None,
     ) -> None:
+        """What is None takes the usual value: `output_bias` that of `bias`, `scaling` 1 / sqrt(head_dim).
+
+        With a `sliding_window`, a position sees the last so many, itself included (Child et al.
+        2019, arXiv:1904.10509): the mask that comes in says so, and implementations that work
+        without a mask are told the window. `layer_types` says which layers have it: those that it
+        calls "sliding_attention", not "full_attention". `softcap` presses scores s into
+        softcap * tanh(s / softcap).
+        """
         super().__init__()
         if num_heads % num_kv_heads:
             raise ValueError(f"{num_kv_heads} kv heads do not divide {num_heads} heads")
@@ -67,16 +110,21 @@ class Attention(nn.Module):
         self.layer_idx = layer_idx
         self.head_dim = head_dim
         self.num_key_value_groups = num_heads // num_kv_heads
-        self.scaling = head_dim**-0.5
+        self.scaling = scaling if scaling is not None else head_dim**-0.5
         self.attention_dropout = dropout
         self.is_causal = True
         self.rotary = rotary
+        self.softcap = softcap
+        if layer_types is None:
+            self.sliding_window = sliding_window
+        else:
+            self.sliding_window = sliding_window if layer_types[layer_idx] == "sliding_attention" else None
         query_size = num_heads * head_dim
         kv_size = num_kv_heads * head_dim
         self.q_proj = nn.Linear(hidden_size, query_size, bias=bias)
         self.k_proj = nn.Linear(hidden_size, kv_size, bias=bias)
         self.v_proj = nn.Linear(hidden_size, kv_size, bias=bias)
-        self.o_proj = nn.Linear(query_size, hidden_size, bias=bias)
+        self.o_proj = nn.Linear(query_size, hidden_size, bias=output_bias if output_bias is not None else bias)
         # each head by itself, before they are compared (Dehghani et al. 2023, arXiv:2302.05442)
         self.q_norm = qk_norm() if qk_norm is not None else None
         self.k_norm = qk_norm() if qk_norm is not None else None
@@ -102,8 +150,15 @@ class Attention(nn.Module):
             key = apply_rotary(key, *position_embeddings)
         if past_key_values is not None:
             key, value = past_key_values.update(key, value, self.layer_idx)
+        if self.sliding_window is not None:
+            kwargs["sliding_window"] = self.sliding_window
+        if self.softcap is not None:
+            kwargs["softcap"] = self.softcap
 
-        attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention)
+        attend = ALL_ATTENTION_FUNCTIONS.get_interface(
+            self.config._attn_implementation,
+            eager_attention if self.softcap is None else softcapped_eager_attention,
+        )
         attended, weights = attend(
             self,
             query,

@@ -5,7 +5,7 @@ The classes take the names that transformers, its tensor and pipeline plans, and
 """
 
 # transformers is typed in parts only, and its classes want plain lists as attributes
-# mypy: disable-error-code="no-untyped-call, untyped-decorator, dict-item"
+# mypy: disable-error-code="no-untyped-call, untyped-decorator, dict-item, operator"
 # ruff: noqa: RUF012
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers import GenerationMixin, PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache
-from transformers.masking_utils import create_causal_mask
+from transformers.masking_utils import create_causal_mask, create_sliding_window_causal_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.modeling_utils import slice_logits_to_keep
@@ -42,7 +42,10 @@ class DecoderPreTrainedModel(PreTrainedModel):
     }
 
     def _init_weights(self, module: nn.Module) -> None:
-        super()._init_weights(module)
+        if self.base_model.initializer is not None:
+            self.base_model.initializer(self, module)
+        else:
+            super()._init_weights(module)
         init_buffers = getattr(module, "init_buffers", None)
         if init_buffers is not None:
             # from_pretrained leaves buffers that are not saved uninitialised
@@ -57,16 +60,35 @@ class DecoderModel(DecoderPreTrainedModel):
         config: PreTrainedConfig,
         *,
         embedding: Callable[[], nn.Embedding],
-        positional_encoding: Callable[[], nn.Module] | None,
+        positional_encoding: Callable[[], nn.Module] | None = None,
+        positional_embedding: Callable[[], nn.Module] | None = None,
+        position_bias: Callable[[], nn.Module] | None = None,
+        embedding_dropout: Callable[[], nn.Module] | None = None,
         layer: Callable[[int], nn.Module],
         num_layers: int,
-        norm: Callable[[], nn.Module],
+        norm: Callable[[], nn.Module] | None = None,
+        windows: str = "none",
+        initializer: Callable[[], Callable[[nn.Module, nn.Module], None]] | None = None,
     ) -> None:
+        """`windows` says which layers see the last `config.sliding_window` positions only.
+
+        Either "none", "every_layer", or "by_layer": those that `config.layer_types` calls
+        "sliding_attention" and not "full_attention".
+        """
         super().__init__(config)
+        if windows not in ("none", "every_layer", "by_layer"):
+            raise ValueError(f"windows is {windows!r}; it must be none, every_layer or by_layer")
+        if windows != "none" and position_bias is not None:
+            raise ValueError("a position bias looks at all positions: it does not go with windows")
         self.embed_tokens = embedding()
+        self.embed_positions = positional_embedding() if positional_embedding is not None else None
+        self.dropout = embedding_dropout() if embedding_dropout is not None else None
         self.rotary_emb = positional_encoding() if positional_encoding is not None else None
+        self.position_bias = position_bias() if position_bias is not None else None
         self.layers = nn.ModuleList(layer(layer_idx) for layer_idx in range(num_layers))
-        self.norm = norm()
+        self.norm = norm() if norm is not None else None
+        self.windows = windows
+        self.initializer = initializer() if initializer is not None else None
         self.gradient_checkpointing = False
         self.post_init()
 
@@ -97,30 +119,77 @@ class DecoderModel(DecoderPreTrainedModel):
             new = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device)
             position_ids = new.unsqueeze(0) + seen
 
-        mask = create_causal_mask(
-            config=self.config,
-            inputs_embeds=inputs_embeds,
-            attention_mask=attention_mask,
-            past_key_values=past_key_values,
-            position_ids=position_ids,
-        )
-        position_embeddings = self.rotary_emb(inputs_embeds, position_ids) if self.rotary_emb is not None else None
+        if self.position_bias is not None:
+            mask = create_causal_mask(
+                config=self.config,
+                inputs_embeds=inputs_embeds,
+                attention_mask=attention_mask,
+                past_key_values=past_key_values,
+                position_ids=position_ids,
+                allow_is_causal_skip=False,
+            )
+            mask = self.position_bias(mask, inputs_embeds, past_key_values)
+        elif self.windows == "none" or (self.windows == "every_layer" and self.config.sliding_window is None):
+            mask = create_causal_mask(
+                config=self.config,
+                inputs_embeds=inputs_embeds,
+                attention_mask=attention_mask,
+                past_key_values=past_key_values,
+                position_ids=position_ids,
+            )
+        elif self.windows == "every_layer":
+            mask = create_sliding_window_causal_mask(
+                config=self.config,
+                inputs_embeds=inputs_embeds,
+                attention_mask=attention_mask,
+                past_key_values=past_key_values,
+                position_ids=position_ids,
+            )
+        elif isinstance(attention_mask, dict):
+            masks = attention_mask  # generate() prepares one of each kind for a static cache
+        else:
+            arguments: dict[str, Any] = {
+                "config": self.config,
+                "inputs_embeds": inputs_embeds,
+                "attention_mask": attention_mask,
+                "past_key_values": past_key_values,
+                "position_ids": position_ids,
+            }
+            masks = {
+                "full_attention": create_causal_mask(**arguments),
+                "sliding_attention": create_sliding_window_causal_mask(**arguments),
+            }
+        if self.rotary_emb is not None:
+            kwargs["position_embeddings"] = self.rotary_emb(inputs_embeds, position_ids)
 
         hidden_states = inputs_embeds
-        for layer in self.layers:
-            hidden_states = layer(
-                hidden_states,
-                attention_mask=mask,
-                position_ids=position_ids,
-                position_embeddings=position_embeddings,
-                past_key_values=past_key_values,
-                use_cache=use_cache,
-                **kwargs,
-            )
-        return BaseModelOutputWithPast(
-            last_hidden_state=self.norm(hidden_states),
-            past_key_values=past_key_values,
-        )
+        if self.embed_positions is not None:
+            hidden_states = hidden_states + self.embed_positions(position_ids).to(hidden_states.dtype)
+        if self.dropout is not None:
+            hidden_states = self.dropout(hidden_states)
+        if self.windows == "by_layer":
+            for layer, layer_type in zip(self.layers, self.config.layer_types, strict=True):
+                hidden_states = layer(
+                    hidden_states,
+                    attention_mask=masks[layer_type],
+                    position_ids=position_ids,
+                    past_key_values=past_key_values,
+                    use_cache=use_cache,
+                    **kwargs,
+                )
+        else:
+            for layer in self.layers:
+                hidden_states = layer(
+                    hidden_states,
+                    attention_mask=mask,
+                    position_ids=position_ids,
+                    past_key_values=past_key_values,
+                    use_cache=use_cache,
+                    **kwargs,
+                )
+        if self.norm is not None:
+            hidden_states = self.norm(hidden_states)
+        return BaseModelOutputWithPast(last_hidden_state=hidden_states, past_key_values=past_key_values)
 
 
 class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
@@ -141,6 +210,8 @@ class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
         super().__init__(config)
         self.model = decoder(config)
         self.lm_head = lm_head()
+        if self.model.initializer is not None:
+            self.model.initializer.check(self)
         self.post_init()
 
     @can_return_tuple

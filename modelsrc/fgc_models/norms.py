@@ -20,3 +20,23 @@ class RMSNorm(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.weight.shape[0]}, eps={self.eps}"
+
+
+class ZeroCentredRMSNorm(nn.Module):
+    """y = x / sqrt(mean(x^2) + eps) * (1 + weight), over the last axis.
+
+    The RMSNorm of Gemma (Gemma Team 2024, arXiv:2403.08295): weights begin at 0, so that weight
+    decay draws the scale to 1. Computed in float32, returned in the dtype of `hidden_states`.
+    """
+
+    def __init__(self, hidden_size: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(hidden_size))
+        self.eps = eps
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        scale = 1.0 + self.weight.float()
+        return nn.functional.rms_norm(hidden_states.float(), scale.shape, scale, self.eps).type_as(hidden_states)
+
+    def extra_repr(self) -> str:
+        return f"{self.weight.shape[0]}, eps={self.eps}"

@@ -1,12 +1,14 @@
 """The model templates through the real front end, and children that change a number, a part, a layer."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 from fgc.diagnostics import Diagnostic, has_errors, render_text
-from fgc.emit.model import expand_model_package
+from fgc.emit.model import check_model_package, expand_model_package
+from fgc.emit.model.description import describe_model_package
 from fgc.text import Source
 from fgc.workspace.facts import collect_facts
 from fgc.workspace.session import Session
@@ -55,6 +57,24 @@ def test_every_model_template_builds_without_findings(build: Build, name: str) -
     if name.startswith("base_"):
         pytest.skip("its blocks are a child's to fill")
     good(build(f"-- extends 'models/{name}.yaml'\n"))
+
+
+@pytest.mark.parametrize(
+    "name", sorted(f"{path.parent.name}/{path.stem}" for path in (TEMPLATES / "models").glob("*/*.yaml"))
+)
+def test_every_size_is_described_without_findings_and_named_after_its_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / "config.yaml").write_text(f"-- extends 'models/{name}.yaml'\n", encoding="utf-8")
+    session = Session([tmp_path, TEMPLATES])
+    compilation = session.compile(tmp_path / "config.yaml", "config.yaml", {}, collect_facts(tmp_path, None))
+    graph = compilation.graph
+    found = (
+        *compilation.diagnostics,
+        *check_model_package(graph, graph.targets["model"], read, [str(COMPONENTS)]),
+    )
+    assert not found, render_text(found)
+    described = describe_model_package(graph, graph.targets["model"], read, [str(COMPONENTS)]).value
+    assert described is not None
+    assert described.name == re.sub("[-.]", "_", name.rpartition("/")[2])
 
 
 def test_a_child_changes_one_number(build: Build) -> None:

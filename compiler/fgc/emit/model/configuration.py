@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fgc.emit.model.names import ModelNames
-from fgc.emit.model.values import Constant, Items, Table, Value, fields_of, static_text
+from fgc.emit.model.values import Constant, Items, Operation, Table, Value, fields_of, static_text
 
 # what transformers may set to None, or to several, whatever the template says
 _KNOWN_TYPES = {
@@ -71,10 +71,21 @@ def annotation_of(item: FieldPlan) -> str:
         return "list[Any]"
     if isinstance(default, Table):
         return "dict[str, Any]"
+    if isinstance(item.derived, Items) or (
+        isinstance(item.derived, Operation) and isinstance(item.derived.left, Items)
+    ):
+        return "list[Any] | None"
     if isinstance(default, Constant) and default.value is not None:
         return item.annotation or type(default.value).__name__
     known = item.annotation or ("int" if item.name.endswith("_size") else "Any")
     return known if known == "Any" or known.endswith("None") else f"{known} | None"
+
+
+def is_set(item: FieldPlan) -> bool:
+    """Whether the field always has a value: its type allows no None, or `__post_init__` fills it in."""
+    if item.derived is not None:
+        return True
+    return item.default != Constant.of(None) and not annotation_of(item).endswith("None")
 
 
 def _field_line(item: FieldPlan) -> str:

@@ -24,6 +24,7 @@ class Description:
     model: Construction
     fields: Sequence[FieldPlan]
     plans: Mapping[str, str]
+    attention: Sequence[str]
     runtime: Sequence[ConfigEntry]
 
 
@@ -43,7 +44,7 @@ def describe_model_package(
     diagnostics = (*request.diagnostics, *describer.diagnostics, *config.diagnostics)
     if diagnostics or model is None or request.name is None:
         return Outcome(None, diagnostics)
-    return Outcome(Description(request.name, library, model, fields, request.plans, config.runtime))
+    return Outcome(Description(request.name, library, model, fields, request.plans, request.attention, config.runtime))
 
 
 @lru_cache(maxsize=32)

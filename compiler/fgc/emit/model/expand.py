@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from fgc.diagnostics import Diagnostic, Outcome, Related
 from fgc.emit.model.components import Definition, Reader
-from fgc.emit.model.configuration import configuration_text
+from fgc.emit.model.configuration import configuration_text, is_set
 from fgc.emit.model.description import Description, describe_model_package
 from fgc.emit.model.names import CAUSAL_LM, ModelNames, reserved_name
 from fgc.emit.model.plan import Plans
@@ -56,8 +56,9 @@ def _modeling(description: Description, names: ModelNames, header: str) -> tuple
     from fgc.emit.model.modeling import ModelingFile  # libcst: 270 ms, which `check` does without
 
     library, model = description.library, description.model
-    plans = Plans(model, library, lambda definition: reserved_name(definition, names))
-    file = ModelingFile(library, plans, names)
+    set_fields = [field.name for field in description.fields if is_set(field)]
+    plans = Plans(model, library, lambda definition: reserved_name(definition, names), set_fields)
+    file = ModelingFile(library, plans, names, description.attention)
     text = file.text(model, header + f'"""{names.title}, a causal language model."""\n\n{_NO_ANNOTATION}')
     problems = [_clash(model, *clash) for clash in file.clashes]
     if names.base_class not in file.pieces:

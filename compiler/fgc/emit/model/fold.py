@@ -1,6 +1,7 @@
 """Tests whose outcome is known are decided: the branch that is taken stays, without its test.
 
-What is known are names and attributes of `self`: a constant, or only that it is not None.
+What is known are names, attributes of `self`, and attributes of the base model: a constant, or only that it is not
+None.
 """
 
 import ast
@@ -17,7 +18,7 @@ from fgc.ir import Scalar
 class Known:
     """The value of an expression; `NOT_NONE` knows only that there is one."""
 
-    value: Scalar = None
+    value: Scalar | tuple[Scalar, ...] = None
     is_object: bool = False
 
     @property
@@ -26,7 +27,7 @@ class Known:
 
 
 NOT_NONE = Known(is_object=True)
-Facts = Mapping[str, Known]  # by name, or by `self.name`
+Facts = Mapping[str, Known]  # by name, by `self.name`, or by `self.base_model.name`
 
 
 def fold(node: cst.CSTNode, facts: Facts) -> cst.CSTNode:
@@ -43,10 +44,14 @@ def evaluate(node: cst.BaseExpression, facts: Facts) -> Known | None:
             return Known(text == "True")
         case cst.Name(value=name):
             return facts.get(name)
-        case cst.Attribute(value=cst.Name(value="self"), attr=cst.Name(value=name)):
-            return facts.get(f"self.{name}")
+        case cst.Attribute():
+            return facts.get(_dotted(node))
         case cst.Integer() | cst.Float() | cst.SimpleString():
             return Known(ast.literal_eval(node.value))
+        case cst.Tuple(elements=elements):
+            items = [evaluate(element.value, facts) for element in elements]
+            values = [item.value for item in items if item is not None and not isinstance(item.value, tuple)]
+            return Known(tuple(values)) if len(values) == len(elements) and NOT_NONE not in items else None
         case cst.UnaryOperation(operator=cst.Not(), expression=inner):
             known = evaluate(inner, facts)
             return None if known is None or known.truth is None else Known(not known.truth)
@@ -58,12 +63,25 @@ def evaluate(node: cst.BaseExpression, facts: Facts) -> Known | None:
             return None
 
 
+def _dotted(node: cst.BaseExpression) -> str:
+    """`self.model.name` as it is written; empty for other expressions."""
+    match node:
+        case cst.Name(value=name):
+            return name
+        case cst.Attribute(value=owner, attr=cst.Name(value=name)) if prefix := _dotted(owner):
+            return f"{prefix}.{name}"
+        case _:
+            return ""
+
+
 def _compare(left: Known | None, operator: cst.BaseCompOp, right: Known | None) -> Known | None:
     if left is None or right is None:
         return None
     if isinstance(operator, cst.Is | cst.IsNot) and right == Known(None):
         is_none = not left.is_object and left.value is None
         return Known(is_none is isinstance(operator, cst.Is))
+    if isinstance(operator, cst.In | cst.NotIn) and isinstance(right.value, tuple) and not left.is_object:
+        return Known((left.value in right.value) is isinstance(operator, cst.In))
     if isinstance(operator, cst.Equal | cst.NotEqual) and not left.is_object and not right.is_object:
         return Known((left.value == right.value) is isinstance(operator, cst.Equal))
     return None
@@ -105,6 +123,14 @@ class _Folder(cst.CSTTransformer):
         if known is None or known.truth is None:
             return updated_node
         return updated_node.body if known.truth else updated_node.orelse
+
+    def leave_BooleanOperation(
+        self, original_node: cst.BooleanOperation, updated_node: cst.BooleanOperation
+    ) -> cst.BaseExpression:
+        left = evaluate(updated_node.left, self._facts)
+        if left is None or left.truth is None or left.truth is not isinstance(updated_node.operator, cst.And):
+            return updated_node
+        return updated_node.right
 
     def leave_Assert(self, original_node: cst.Assert, updated_node: cst.Assert) -> cst.Assert | cst.RemovalSentinel:
         known = evaluate(updated_node.test, self._facts)

@@ -1,21 +1,29 @@
 """The plans of a model to its modeling file: the classes and functions it needs, leaves first, and their imports."""
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import libcst as cst
 
 from fgc.emit.model.components import ComponentLibrary, ComponentModule, Definition, ImportedName
+from fgc.emit.model.fold import NOT_NONE, Facts, fold
 from fgc.emit.model.imports import import_block
 from fgc.emit.model.names import ModelNames, reserved_name
 from fgc.emit.model.plan import ClassPlan, Plans
 from fgc.emit.model.render import Renderer
-from fgc.emit.model.specialise import specialise
+from fgc.emit.model.specialise import known_attributes, specialise
 from fgc.emit.model.values import Construction
 
 _LAYER_BASE = "GradientCheckpointingLayer"
 _NO_SPLIT = "_no_split_modules"
+_FLAGS = {
+    "_supports_sdpa": "sdpa",
+    "_supports_flash_attn": "flash_attention_2",
+    "_supports_flex_attn": "flex_attention",
+    "_supports_attention_backend": "others",
+}
 Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
 
 
@@ -36,14 +44,17 @@ class ModelingFile:
     library: ComponentLibrary
     plans: Plans
     names: ModelNames
+    attention: Sequence[str] = tuple(_FLAGS.values())  # the implementations that the model works with
     pieces: dict[str, Piece] = field(default_factory=dict)
     imports: dict[str, ImportedName] = field(default_factory=dict)
     clashes: list[tuple[str, list[Definition]]] = field(default_factory=list)
     _trees: dict[ComponentModule, dict[str, Statement]] = field(default_factory=dict)
+    _known: Facts = field(default_factory=dict)
 
     def text(self, model: Construction, header: str) -> str:
         """The file's text, before formatting."""
         plan = self.plans[model]
+        self._known = {**self._base_model_facts(), **self._config_facts()}
         self._add_class(plan)
         self._import(ImportedName(f".{self.names.config_module}", self.names.config_class, self.names.config_class))
         self.clashes += [(name, [piece.origin]) for name, piece in self.pieces.items() if name in self.imports]
@@ -53,6 +64,22 @@ class ModelingFile:
         top = f"{header}\n\n{import_block(self.imports.values())}"
         blocks = [top, *(piece.code for piece in (*leaves, *skeleton))]
         return "\n\n\n".join([*blocks, self._registration(exported)])
+
+    def _base_model_facts(self) -> Facts:
+        """What the other classes may take for granted of the model without its head."""
+        for plan in self.plans:
+            node = self._tree(plan.definition)
+            if plan.name == self.names.base_class and isinstance(node, cst.ClassDef):
+                found = known_attributes(node, plan, Renderer(self.plans))
+                names = {name.removeprefix("self."): known for name, known in found.items()}
+                owners = ("self.base_model", "self.model")
+                return {f"{owner}.{name}": known for owner in owners for name, known in names.items()}
+        return {}
+
+    def _config_facts(self) -> Facts:
+        """Which fields of the configuration are never None."""
+        fields = sorted(self.plans.set_fields)
+        return {f"{owner}.{name}": NOT_NONE for owner in ("self.config", "config") for name in fields}
 
     def _registration(self, exported: list[str]) -> str:
         names = self.names
@@ -71,14 +98,15 @@ class ModelingFile:
         render = Renderer(self.plans)
         node = self._tree(plan.definition)
         assert isinstance(node, cst.ClassDef), f"{plan.definition.name} is not a class"
-        node = specialise(node, plan, render, self.names.config_class)
+        node = specialise(node, plan, render, self.names.config_class, self._known)
         self._add(Piece(plan.name, plan.definition, is_rewritten, ""), node, render, plan.base)
 
     def _add_definition(self, definition: Definition, base: ClassPlan | None) -> None:
         """A class that is only inherited from, a function or a constant: taken as it is."""
         name = reserved_name(definition, self.names)
         if not self._is_taken(name, definition, False):
-            self._add(Piece(name, definition, False, ""), self._tree(definition), Renderer(self.plans), base)
+            node = cast(Statement, fold(self._tree(definition), self._known))
+            self._add(Piece(name, definition, False, ""), node, Renderer(self.plans), base)
 
     def _add(self, piece: Piece, node: Statement, render: Renderer, base: ClassPlan | None) -> None:
         """Add what the code mentions, then the piece; `base` is the plan of the class it takes its constructor from."""
@@ -110,7 +138,7 @@ class ModelingFile:
 
     def _code(self, node: Statement, renames: dict[str, str]) -> str:
         changes = {old: new for old, new in renames.items() if old != new}
-        renamed = _plain_lead(node).visit(_Renamer(changes, self._layer_names()))
+        renamed = _plain_lead(node).visit(_Renamer(changes, self._class_attributes()))
         assert isinstance(renamed, Statement), "renaming removes nothing"
         return cst.Module([renamed]).code.strip()
 
@@ -124,9 +152,12 @@ class ModelingFile:
         if self.imports.setdefault(imported.alias, imported) != imported:
             self.clashes.append((imported.alias, []))
 
-    def _layer_names(self) -> list[str]:
-        """The classes that must stay on one device: those with a residual stream."""
-        return [plan.name for plan in self.plans if _is_layer(plan.definition, self.library)]
+    def _class_attributes(self) -> dict[str, object]:
+        """What the skeleton leaves open: the classes that must stay on one device (those with a residual stream),
+        and the attention implementations that do not work."""
+        layers = [plan.name for plan in self.plans if _is_layer(plan.definition, self.library)]
+        refused = {flag: False for flag, name in _FLAGS.items() if name not in self.attention}
+        return {_NO_SPLIT: layers, **refused}
 
     def _tree(self, definition: Definition) -> Statement:
         module = definition.module
@@ -172,12 +203,12 @@ def _used_names(node: Statement) -> list[str]:
 
 
 class _Renamer(cst.CSTTransformer):
-    """Gives classes their generated names, and names the layer classes where the skeleton asks for them."""
+    """Gives classes their generated names, and class attributes of the skeleton their values."""
 
-    def __init__(self, renames: dict[str, str], layers: list[str]) -> None:
+    def __init__(self, renames: dict[str, str], attributes: dict[str, object]) -> None:
         super().__init__()
         self._renames = renames
-        self._layers = layers
+        self._attributes = attributes
 
     def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.Name:
         return updated_node.with_changes(value=self._renames.get(updated_node.value, updated_node.value))
@@ -192,8 +223,10 @@ class _Renamer(cst.CSTTransformer):
         self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
     ) -> cst.SimpleStatementLine:
         match updated_node.body:
-            case [cst.Assign(targets=[cst.AssignTarget(target=cst.Name(value=name))]) as assign] if name == _NO_SPLIT:
-                value = cst.parse_expression(repr(self._layers))
+            case [cst.Assign(targets=[cst.AssignTarget(target=cst.Name(value=name))]) as assign] if (
+                name in self._attributes
+            ):
+                value = cst.parse_expression(repr(self._attributes[name]))
                 return cst.SimpleStatementLine([assign.with_changes(value=value)])
             case _:
                 return updated_node

@@ -5,7 +5,7 @@ written into the class; what differs, or comes from the class around it, stays a
 """
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from fgc.emit.model.components import ComponentLibrary, Definition, Parameter, Signature
@@ -43,7 +43,15 @@ def class_key(part: Construction) -> ClassKey:
 class Plans:
     """The plans of all classes of a model, leaf classes first."""
 
-    def __init__(self, model: Construction, library: ComponentLibrary, name_of: Callable[[Definition], str]) -> None:
+    def __init__(
+        self,
+        model: Construction,
+        library: ComponentLibrary,
+        name_of: Callable[[Definition], str],
+        set_fields: Collection[str] = (),
+    ) -> None:
+        """`set_fields` are the fields of the configuration that are never None."""
+        self.set_fields = frozenset(set_fields)
         self._library = library
         self._uses: dict[ClassKey, list[Construction]] = {}
         self._handed: dict[ClassKey, list[CallShape]] = {}

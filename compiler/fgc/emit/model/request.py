@@ -10,7 +10,8 @@ from fgc.diagnostics import Diagnostic, did_you_mean
 from fgc.ir import Call, CallKind, DictNode, Graph, ListNode, Literal, NodeId, SymbolKind
 from fgc.text import Origin
 
-_KEYWORDS = ("name", "config", "model", "defaults", "tp_plan", "pp_plan")
+ATTENTION_IMPLEMENTATIONS = ("eager", "sdpa", "flash_attention_2", "flex_attention", "others")
+_KEYWORDS = ("name", "config", "model", "defaults", "tp_plan", "pp_plan", "attention_implementations")
 _FOREIGN_PACKAGES = frozenset(("torch", "transformers", "accelerate", "datasets", "fgc", "fgc_runtime", "fgc_models"))
 _PACKAGE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -33,6 +34,7 @@ class PackageRequest:
     defaults: dict[str, ConfigEntry] = field(default_factory=dict)
     model: NodeId | None = None
     plans: dict[str, str] = field(default_factory=dict)
+    attention: tuple[str, ...] = ATTENTION_IMPLEMENTATIONS
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     def reject(self, origin: Origin, message: str, help_text: str | None = None) -> None:
@@ -56,7 +58,22 @@ def read_request(graph: Graph, call: Call) -> PackageRequest:
     for name, read in (("tp_plan", _tp_plan), ("pp_plan", _pp_plan)):
         if name in given:
             request.plans[name] = read(request, graph, given[name])
+    if "attention_implementations" in given:
+        request.attention = _attention(request, graph, given["attention_implementations"])
     return request
+
+
+def _attention(request: PackageRequest, graph: Graph, node_id: NodeId) -> tuple[str, ...]:
+    """The names of the attention implementations that the model works with."""
+    names = _names(graph, node_id) or []
+    unknown = [name for name in names if name not in ATTENTION_IMPLEMENTATIONS]
+    if not names or unknown:
+        help_text = "a list of " + ", ".join(f"`{name}`" for name in ATTENTION_IMPLEMENTATIONS)
+        told = f"not `{unknown[0]}`" if unknown else "at least one"
+        request.reject(
+            graph[node_id].origin, f"`attention_implementations` names what the model works with, {told}", help_text
+        )
+    return tuple(names)
 
 
 def _check_keywords(request: PackageRequest, call: Call) -> None:

@@ -5,7 +5,7 @@ that only such tests read disappear.
 """
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import libcst as cst
@@ -13,31 +13,52 @@ import libcst as cst
 from fgc.emit.model.fold import NOT_NONE, Facts, Known, evaluate, fold
 from fgc.emit.model.plan import ClassPlan
 from fgc.emit.model.render import Renderer
-from fgc.emit.model.values import Constant, Construction, Value
+from fgc.emit.model.values import Constant, Construction, Field, Value
+
+_NOTHING: Facts = {}
 
 
-def specialise(node: cst.ClassDef, plan: ClassPlan, render: Renderer, config_class: str) -> cst.ClassDef:
-    """The class with the plan's values written into it."""
+def specialise(
+    node: cst.ClassDef, plan: ClassPlan, render: Renderer, config_class: str, elsewhere: Facts = _NOTHING
+) -> cst.ClassDef:
+    """The class with the plan's values written into it; `elsewhere` are facts about other objects."""
     init = _constructor(node)
     if init is None or plan.base is not None:
         return node
-    facts = {name: known for name, value in plan.written.items() if (known := _fact(value)) is not None}
-    decided = cast(cst.FunctionDef, fold(init, facts))
+    facts = _parameter_facts(plan, render)
+    decided = cast(cst.FunctionDef, fold(init, {**elsewhere, **facts}))
     known_attributes = _attribute_facts(init, decided, plan.written, facts)
     node = _replace_method(node, init, decided)
     before = _reads(node)
-    node = cast(cst.ClassDef, fold(node, known_attributes))
-    unread = {name for name, known in known_attributes.items() if not known.is_object and before[name] > 0}
+    node = cast(cst.ClassDef, fold(node, {**elsewhere, **known_attributes}))
+    unread = {name for name, known in known_attributes.items() if not known.is_object}
+    unread = {name for name in unread if before[name] > 0 or f"self.base_model.{name[5:]}" in elsewhere}
     unread = {name.removeprefix("self.") for name in unread if _reads(node)[name] == 0}
     folded = _constructor(node)
     assert folded is not None, f"{plan.name} lost its constructor"
     return _replace_method(node, folded, _rewrite_constructor(folded, plan, render, unread, config_class))
 
 
-def _fact(value: Value) -> Known | None:
+def known_attributes(node: cst.ClassDef, plan: ClassPlan, render: Renderer) -> dict[str, Known]:
+    """What is known of the attributes of the class's objects, by `self.name`."""
+    init = _constructor(node)
+    if init is None:
+        return {}
+    facts = _parameter_facts(plan, render)
+    return _attribute_facts(init, cast(cst.FunctionDef, fold(init, facts)), plan.written, facts)
+
+
+def _parameter_facts(plan: ClassPlan, render: Renderer) -> dict[str, Known]:
+    facts = {name: _fact(value, render) for name, value in plan.written.items()}
+    return {name: known for name, known in facts.items() if known is not None}
+
+
+def _fact(value: Value, render: Renderer) -> Known | None:
     if isinstance(value, Constant):
         return Known(value.value)
-    return NOT_NONE if isinstance(value, Construction) else None
+    if isinstance(value, Field) and value.name not in render.plans.set_fields:
+        return None
+    return NOT_NONE
 
 
 def _attribute_facts(
@@ -56,7 +77,7 @@ def _attribute_facts(
                 known = NOT_NONE
             case _:
                 pass
-        if known is not None and (known.is_object or known.value is None or isinstance(known.value, bool)):
+        if known is not None and (known.is_object or isinstance(known.value, bool | str | None)):
             found[f"self.{name}"] = known
     return found
 
@@ -120,6 +141,8 @@ def _rewrite_constructor(
     inlined = {name: value for name, value in plan.written.items() if name not in rebound}
     body = cast(cst.BaseSuite, init.body.visit(_Writer(inlined, render, unread)))
     assert isinstance(body, cst.IndentedBlock), "constructors are written on lines of their own"
+    if plan.written:
+        body = body.with_changes(body=_without_docstring(body.body))  # it explains parameters that are no more
     used = [name for name in plan.written if name in rebound]
     locals_ = [cst.parse_statement(f"{name} = {render.value(plan.written[name])}\n") for name in used]
     body = body.with_changes(body=[*locals_, *body.body])
@@ -128,6 +151,14 @@ def _rewrite_constructor(
         whitespace_before_params=cst.SimpleWhitespace(""),
         body=body,
     )
+
+
+def _without_docstring(statements: Sequence[cst.BaseStatement]) -> Sequence[cst.BaseStatement]:
+    match statements[0]:
+        case cst.SimpleStatementLine(body=[cst.Expr(value=cst.SimpleString() | cst.ConcatenatedString())]):
+            return statements[1:]
+        case _:
+            return statements
 
 
 def _rebound(init: cst.FunctionDef) -> set[str]:

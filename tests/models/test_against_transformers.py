@@ -1,0 +1,113 @@
+"""Every architecture next to transformers' own class with the same weights."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import (
+    GemmaConfig,
+    GemmaForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedModel,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+
+Construct = Callable[..., PreTrainedModel]
+_CLASSES: dict[str, tuple[Any, Any]] = {
+    "gemma": (GemmaConfig, GemmaForCausalLM),
+    "gpt2": (GPT2Config, GPT2LMHeadModel),
+    "llama": (LlamaConfig, LlamaForCausalLM),
+    "mistral": (MistralConfig, MistralForCausalLM),
+    "qwen3": (Qwen3Config, Qwen3ForCausalLM),
+}
+_GPT2_FIELDS = {"attention_dropout": "attn_pdrop", "residual_dropout": "resid_pdrop", "embedding_dropout": "embd_pdrop"}
+_GPT2_NAMES = (
+    ("model.embed_tokens", "transformer.wte"),
+    ("model.embed_positions", "transformer.wpe"),
+    ("model.norm", "transformer.ln_f"),
+    ("model.layers", "transformer.h"),
+    ("input_layernorm", "ln_1"),
+    ("post_attention_layernorm", "ln_2"),
+    ("self_attn.o_proj", "attn.c_proj"),
+    ("mlp.up_proj", "mlp.c_fc"),
+    ("mlp.down_proj", "mlp.c_proj"),
+)
+pytestmark = pytest.mark.slow
+
+
+def gpt2_weights(ours: dict[str, Tensor]) -> dict[str, Tensor]:
+    """GPT-2's own names; its matrices are (in, out), its query, key and value one matrix."""
+    theirs: dict[str, Tensor] = {}
+    for name, value in ours.items():
+        is_transposed = name.endswith("_proj.weight")
+        for old, new in _GPT2_NAMES:
+            name = name.replace(old, new)
+        theirs[name] = value.T if is_transposed else value
+    for name in [name for name in theirs if "self_attn.q_proj" in name]:
+        parts = [theirs.pop(name.replace("q_proj", part)) for part in ("q_proj", "k_proj", "v_proj")]
+        theirs[name.replace("self_attn.q_proj", "attn.c_attn")] = torch.cat(parts, dim=-1)
+    return theirs
+
+
+def reference(architecture: str, model: PreTrainedModel) -> PreTrainedModel:
+    """transformers' model of the same shape, with the same weights."""
+    config_class, model_class = _CLASSES[architecture]
+    known = set(config_class().to_dict()) | {"hidden_size", "num_hidden_layers", "num_attention_heads"}
+    fields = {_GPT2_FIELDS.get(name, name): value for name, value in model.config.to_dict().items()}
+    shared = {name: value for name, value in fields.items() if name in known - {"architectures", "auto_map"}}
+    if architecture == "gpt2":
+        shared |= {"n_inner": model.config.intermediate_size, "n_positions": model.config.max_position_embeddings}
+    theirs = model_class(config_class(**shared)).eval()
+    weights = dict(model.state_dict())
+    missing, unexpected = theirs.load_state_dict(gpt2_weights(weights) if architecture == "gpt2" else weights)
+    assert not missing and not unexpected
+    return theirs  # type: ignore[no-any-return]
+
+
+def tokens(*shape: int) -> Tensor:
+    return torch.randint(3, 256, shape, generator=torch.Generator().manual_seed(1))
+
+
+def spread(model: PreTrainedModel) -> PreTrainedModel:
+    """With weights that matter: norms and biases away from where they begin, large enough matrices."""
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+    return model
+
+
+@pytest.mark.parametrize("implementation", ["eager", "sdpa"])
+def test_logits_are_those_of_transformers(construct: Construct, architecture: str, implementation: str) -> None:
+    model = spread(construct(architecture))
+    theirs = reference(architecture, model)
+    for each in (model, theirs):
+        each.set_attn_implementation(implementation)
+    x = tokens(2, 50)
+    padding = torch.ones_like(x)
+    padding[0, :5] = 0
+    for mask in (None, padding):
+        found, expected = (each(x, attention_mask=mask).logits for each in (model, theirs))
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+        assert expected.std() > 0.1
+
+
+def test_loss_and_gradients_are_those_of_transformers(construct: Construct, architecture: str) -> None:
+    model = spread(construct(architecture))
+    theirs = reference(architecture, model)
+    x = tokens(2, 40)
+    losses = [each(x, labels=x, num_items_in_batch=60).loss for each in (model, theirs)]
+    torch.testing.assert_close(*losses)
+    for loss in losses:
+        loss.backward()
+    torch.testing.assert_close(
+        model.get_input_embeddings().weight.grad, theirs.get_input_embeddings().weight.grad, atol=1e-5, rtol=1e-4
+    )
