@@ -1,11 +1,16 @@
 """What can be set about a training run, under the names that transformers uses, checked when it is set."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 IntervalStrategy = Literal["no", "steps", "epoch"]
+FusedLoss = Literal["no", "auto", "chunked", "liger", "cut_cross_entropy"]
+MatmulPrecision = Literal["highest", "high", "medium"]
 
+_FUSED_LOSSES: tuple[str, ...] = get_args(FusedLoss)
+_SDPA_BACKENDS = ("math", "flash", "efficient", "cudnn")
 _STRATEGIES = ("no", "steps", "epoch")
 _SCHEDULES = ("constant", "cosine", "linear")
 
@@ -53,8 +58,19 @@ class TrainingArguments:
     seed: int = 42
     device: str | None = None
     use_cpu: bool = False
-    bf16: bool = False
+    bf16: bool = False  # forward passes in bfloat16; weights, gradients and the loss stay in float32
+    fp16: bool = False  # the same in float16, with a loss scale that follows the gradients
     gradient_checkpointing: bool = False
+    activation_offloading: bool = False  # what backward needs waits in the host's memory
+    fused_loss: FusedLoss = "no"  # head and loss in one, without ever holding all logits
+    fused_loss_chunk_size: int | None = None  # rows of logits at once; None: by the vocabulary
+    optimizer_in_backward: bool = False  # each parameter steps as soon as its gradient is there
+    torch_compile: bool = False
+    torch_compile_backend: str = "inductor"
+    torch_compile_mode: str | None = None
+    sdpa_backend: str | Sequence[str] | None = None  # of math, flash, efficient, cudnn; None: torch chooses
+    float32_matmul_precision: MatmulPrecision | None = None
+    detect_anomaly: bool = False
     dataloader_num_workers: int = 0
     dataloader_prefetch_factor: int | None = None
     dataloader_pin_memory: bool = True  # where the device is a GPU
@@ -77,6 +93,34 @@ class TrainingArguments:
         self._require("max_grad_norm", self.max_grad_norm is None or self.max_grad_norm > 0, "must be above 0, or None")
         self._require("save_total_limit", self.save_total_limit is None or self.save_total_limit > 0, "must be above 0")
         self._require("min_lr_ratio", 0 <= self.min_lr_ratio <= 1, "must lie between 0 and 1")
+
+        self._check_speed_and_memory()
+
+    @property
+    def sdpa_backends(self) -> tuple[str, ...]:
+        """The attention kernels that torch may choose from; none given: any."""
+        given = self.sdpa_backend
+        return () if given is None else (given,) if isinstance(given, str) else tuple(given)
+
+    def _check_speed_and_memory(self) -> None:
+        self._require("fused_loss", self.fused_loss in _FUSED_LOSSES, f"must be one of {', '.join(_FUSED_LOSSES)}")
+        rows = self.fused_loss_chunk_size
+        self._require("fused_loss_chunk_size", rows is None or rows >= 1, "must be at least 1, or None")
+        is_known = all(name in _SDPA_BACKENDS for name in self.sdpa_backends)
+        self._require("sdpa_backend", is_known, f"must be of {', '.join(_SDPA_BACKENDS)}")
+        precision = self.float32_matmul_precision
+        precisions: tuple[str, ...] = get_args(MatmulPrecision)
+        self._require(
+            "float32_matmul_precision",
+            precision is None or precision in precisions,
+            f"must be one of {', '.join(precisions)}, or None",
+        )
+        self._require("fp16", not (self.fp16 and self.bf16), "cannot be together with bf16 (True)")
+        if self.optimizer_in_backward:
+            reason = "cannot be together with optimizer_in_backward, which never has all gradients at once"
+            self._require("max_grad_norm", self.max_grad_norm is None, f"{reason}; set max_grad_norm: null")
+            self._require("gradient_accumulation_steps", self.gradient_accumulation_steps == 1, reason)
+            self._require("fp16", not self.fp16, reason)
 
     def _require(self, name: str, holds: bool, rule: str) -> None:
         if not holds:

@@ -61,6 +61,8 @@ class Trainer:
     ) -> None:
         self.args = args
         self.world = World.connect(device=args.device, use_cpu=args.use_cpu)
+        if args.float32_matmul_precision is not None:
+            torch.set_float32_matmul_precision(args.float32_matmul_precision)
         seed_everything(args.seed)
         self.strategy = strategy or DDP()
         self.strategy.prepare(model if isinstance(model, PreTrainedModel) else model(), args, self.world)
@@ -147,8 +149,6 @@ class Trainer:
         return target
 
     def _begin(self, resume: bool | str | Path) -> "_Session":
-        if self.args.gradient_checkpointing:
-            self.model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
         self.model.train()
         optimizer = make_optimizer(self.model, self.optimizer_factory, self.args)
         scheduler = make_lr_scheduler(
@@ -156,7 +156,7 @@ class Trainer:
         )
         seed_everything(self.args.seed + self.strategy.dropout_stream)  # dropout differs between processes
         self._resume(resume, optimizer, scheduler)
-        stepper = Stepper(self.strategy, optimizer, scheduler, max_grad_norm=self.args.max_grad_norm)
+        stepper = Stepper(self.strategy, optimizer, scheduler, self.args)
         return _Session(self._as_callbacks_see_it(), stepper, Meter(self.world, self.state), replace(self.state))
 
     def _as_callbacks_see_it(self) -> TrainingRun:

@@ -4,6 +4,7 @@ The loop knows windows, counters and optimizers; a strategy knows where paramete
 are sums over label tokens: added up over all processes, each label of the step is in there exactly once.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_
 from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
-from fgc_runtime.data.collator import Batch
+from fgc_runtime.data.collator import IGNORED_LABEL, Batch
 from fgc_runtime.data.windows import Window
 from fgc_runtime.distributed import World
 from fgc_runtime.trainers.arguments import TrainingArguments
@@ -52,6 +53,7 @@ class Strategy(ABC):
     world: World
     model: PreTrainedModel  # this process's part: `named_parameters` has canonical names in every strategy
     objective: Objective
+    _micro_batch_size: int
 
     @property
     def data_rank(self) -> int:
@@ -77,12 +79,16 @@ class Strategy(ABC):
         """Place the model; sets `world`, `model` and `objective`. Raises ValueError if it cannot be shared this way."""
         self.world = world
         self.model = model
+        self._micro_batch_size = args.per_device_train_batch_size
+        save_memory(model, args)
         nn.Module.to(model, world.device)
         self.objective = Objective(model, args, world.device)
+        if args.torch_compile:
+            compile_in_place(model, args)
 
     @abstractmethod
-    def backward(self, window: Window, num_label_tokens: int) -> Tensor:
-        """Gradients of the mean over `num_label_tokens` labels, those of the step on all processes, into `.grad`.
+    def backward(self, window: Window, divisor: float) -> Tensor:
+        """Gradients of the loss, summed over the labels of all processes and divided by `divisor`, into `.grad`.
 
         Returns the summed loss, to be added up over all processes.
         """
@@ -91,9 +97,19 @@ class Strategy(ABC):
         """Summed loss of a batch, to be added up over all processes. Called equally often on all of them."""
         return self.objective(batch)  # type: ignore[no-any-return]  # a module called is Any
 
+    def gradients(self) -> list[Tensor]:
+        """Those of this process's parameters; DTensors where parameters are."""
+        return [parameter.grad for parameter in self._trainable() if parameter.grad is not None]
+
+    def grad_norm(self) -> Tensor:
+        """The norm of the gradient of the whole model, the same on all processes."""
+        return nn.utils.get_total_norm(self.gradients())
+
     def clip_grad_norm(self, max_norm: float) -> Tensor:
         """Scale the gradients of the whole model down to `max_norm`; returns their norm before."""
-        return nn.utils.clip_grad_norm_(self._trainable(), max_norm)
+        norm = self.grad_norm()
+        nn.utils.clip_grads_with_norm_(self._trainable(), max_norm, norm)
+        return norm
 
     def state_dict(self, optimizer: Optimizer) -> dict[str, Any]:
         """Weights and optimizer state by name, as the class describes. An optimizer that never stepped gets a state."""
@@ -117,6 +133,15 @@ class Strategy(ABC):
     def end(self) -> None:  # noqa: B027  # most strategies have nothing to do
         """Let go of what holds on to the process group; another training may follow."""
 
+    def evened(self, window: Window) -> list[Batch]:
+        """The window's micro-batches, with empty ones added where other processes of a short window have more.
+
+        For strategies whose forward passes meet: each process must run equally many.
+        """
+        largest_share = math.ceil(window.num_examples / self.data_world_size)
+        missing = math.ceil(largest_share / self._micro_batch_size) - len(window.micro_batches)
+        return [*window.micro_batches, *[without_labels(window.micro_batches[0])] * missing]
+
     def _trainable(self) -> list[nn.Parameter]:
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
@@ -128,3 +153,21 @@ class Strategy(ABC):
             (loss * scale).backward()
             loss_sum += loss.detach()
         return loss_sum
+
+
+def without_labels(batch: Batch) -> Batch:
+    """A batch that takes as long to compute and teaches nothing."""
+    return {**batch, "labels": torch.full_like(batch["labels"], IGNORED_LABEL)}
+
+
+def save_memory(model: PreTrainedModel, args: TrainingArguments) -> None:
+    """Let layers compute their activations once more in backward, if the arguments say so."""
+    if args.gradient_checkpointing:
+        name = "activation_checkpointing_enable"  # its name since transformers 5.23
+        enable = getattr(model, name, None) or model.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
+
+
+def compile_in_place(module: nn.Module, args: TrainingArguments) -> None:
+    """Let torch.compile make faster code of a module, which keeps its name and its parameters."""
+    module.compile(backend=args.torch_compile_backend, mode=args.torch_compile_mode)

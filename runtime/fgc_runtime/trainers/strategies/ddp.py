@@ -22,12 +22,12 @@ class DDP(Strategy):
         self.bucket_cap_mb = bucket_cap_mb
         self._replica: DistributedDataParallel | None = None
 
-    def backward(self, window: Window, num_label_tokens: int) -> Tensor:
+    def backward(self, window: Window, divisor: float) -> Tensor:
         """Gradients of this process's micro-batches, averaged with the others' during the last one."""
         if self.world.size == 1:
-            return self._accumulate(self.objective, window.micro_batches, 1 / max(1, num_label_tokens))
+            return self._accumulate(self.objective, window.micro_batches, 1 / divisor)
         replica = self._replica = self._replica or self._parallel()
-        scale = self.world.size / max(1, num_label_tokens)  # DistributedDataParallel takes the mean over processes
+        scale = self.world.size / divisor  # DistributedDataParallel takes the mean over processes
         with replica.no_sync():
             loss_sum = self._accumulate(replica, window.micro_batches[:-1], scale)
         return loss_sum + self._accumulate(replica, window.micro_batches[-1:], scale)

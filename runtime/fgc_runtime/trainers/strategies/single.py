@@ -18,6 +18,6 @@ class SingleDevice(Strategy):
             raise ValueError(f"SingleDevice trains on one process, not on {world.size}: use DDP, FSDP2 or Pipeline")
         super().prepare(model, args, world)
 
-    def backward(self, window: Window, num_label_tokens: int) -> Tensor:
+    def backward(self, window: Window, divisor: float) -> Tensor:
         """Gradients of all micro-batches, added up."""
-        return self._accumulate(self.objective, window.micro_batches, 1 / max(1, num_label_tokens))
+        return self._accumulate(self.objective, window.micro_batches, 1 / divisor)

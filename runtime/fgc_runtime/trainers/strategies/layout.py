@@ -1,0 +1,49 @@
+"""Where the parts of a causal language model are: its layers, and what stands before and behind them.
+
+Parallel strategies need the names that transformers' own plans use: a base model with `embed_tokens`, `layers` and
+`norm`, and a head.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+_PARTS = ("embed_tokens", "layers", "norm")
+
+
+class DecoderParts(NamedTuple):
+    """The modules of a decoder, by their role."""
+
+    base: PreTrainedModel
+    embed_tokens: nn.Module
+    layers: nn.ModuleList
+    norm: nn.Module
+    head: nn.Module
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether head and embedding are one weight."""
+        return self.head.weight is self.embed_tokens.weight
+
+
+def decoder_parts(model: PreTrainedModel, reason: str) -> DecoderParts:
+    """Raises ValueError, naming what is missing, for a model that is built otherwise."""
+    base: Any = model.base_model
+    missing = [name for name in _PARTS if not hasattr(base, name)]
+    head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    if head is None or base is model:
+        missing.append("lm_head")
+    if missing:
+        raise ValueError(f"{reason}: {type(model).__name__} has no {', '.join(missing)}, which divide it into parts")
+    return DecoderParts(base, base.embed_tokens, base.layers, base.norm, head)
+
+
+def skeleton(model: PreTrainedModel) -> PreTrainedModel:
+    """The same class and configuration without weights, for what asks a model about itself: export, for instance."""
+    with torch.device("meta"):
+        empty = type(model)(model.config)
+    if model.generation_config is not None:
+        empty.generation_config = model.generation_config
+    return empty
