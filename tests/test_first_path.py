@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import openai
 import pytest
+from fgc.workspace.place_map import read_map
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples/tutorials/tiny_llama"
@@ -125,9 +126,9 @@ def test_a_new_learning_rate_is_one_changed_line_of_the_program(project: Path, t
 def test_the_map_leads_from_a_generated_line_to_the_line_that_the_author_wrote(project: Path) -> None:
     program = (project / "out/train.py").read_text().splitlines()
     number = next(number for number, line in enumerate(program, start=1) if "partial(AdamW" in line)
-    place = json.loads((project / "out/train.py.map.json").read_text())["lines"][str(number)]
-    assert place["path"] == "main.trainer.optimizer_factory"
-    assert place["file"].startswith("library/types/training_script/causal_lm/causal_lm.yaml")
+    item = next(item for item in read_map(project / "out/train.py.map.json") if item.area.line == number)
+    assert item.path == "main.trainer.optimizer_factory"
+    assert item.place.file == "@library/types/training_script/causal_lm/causal_lm.yaml"
 
 
 def test_the_same_build_in_two_folders_under_two_hash_seeds_is_byte_identical(project: Path, tmp_path: Path) -> None:

@@ -85,11 +85,19 @@ def _packages(files: Mapping[str, str]) -> Iterator[None]:
 
 def _add_place(error: Exception, program: "Program", file: str) -> None:
     """Say which object was being constructed, and where the configuration says so."""
-    step, line = error.__traceback__, None
+    step, place = error.__traceback__, None
     while step is not None:
         if step.tb_frame.f_code.co_filename == file:
-            line = step.tb_lineno
+            positions = list(step.tb_frame.f_code.co_positions())
+            line, _, column, _ = positions[step.tb_lasti // 2]  # two bytes an instruction
+            place = program.place(line or step.tb_lineno, _column(program.text, line, column))
         step = step.tb_next
-    place = program.lines.get(line) if line is not None else None
     if place is not None:
         error.add_note(f"while constructing `{place.path}`, written at {place.origin.span}")
+
+
+def _column(text: str, line: int | None, offset_bytes: int | None) -> int | None:
+    """A column in characters, from 1; Python counts bytes."""
+    if line is None or offset_bytes is None:
+        return None
+    return len(text.split("\n")[line - 1].encode()[:offset_bytes].decode(errors="ignore")) + 1

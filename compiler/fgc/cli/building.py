@@ -1,6 +1,5 @@
 """A compiled configuration to a folder on disk, and what to say about it."""
 
-import json
 from pathlib import Path
 
 from fgc.builds.manifest import BuildRecord
@@ -8,13 +7,12 @@ from fgc.builds.places import Places
 from fgc.builds.writing import write_build
 from fgc.cli.select import Selected, report
 from fgc.emit import Program
-from fgc.pipeline.program import make_script, resolved_text
-from fgc.text import Source
+from fgc.pipeline.program import Resolved, make_script, resolved_configuration
 from fgc.workspace import display_path
 from fgc.workspace.library import root_folders
+from fgc.workspace.place_map import MAP, map_text
 
 PROGRAM = "train.py"
-_MAP = f"{PROGRAM}.map.json"
 
 
 def build_folder(selected: Selected, folder: Path, *, target: str, force: bool) -> int:
@@ -39,10 +37,11 @@ def write_folder(selected: Selected, folder: Path, *, target: str, force: bool) 
     if program is None:
         report((*selected.diagnostics, *outcome.diagnostics))
         return None
+    resolved = resolved_configuration(selected.compilation.document, selected.template)
     files = {
         PROGRAM: program.text,
-        _MAP: _line_map(selected, program),
-        "config.yaml": resolved_text(selected.compilation.document, selected.template),
+        MAP: _place_map(selected, program, resolved),
+        "config.yaml": resolved.text,
         **program.files,
     }
     record = _record(selected, target)
@@ -51,19 +50,11 @@ def write_folder(selected: Selected, folder: Path, *, target: str, force: bool) 
     return sorted(files) if written.value is not None else None
 
 
-def _line_map(selected: Selected, program: Program) -> str:
-    """Generated lines to template lines, and to the path of the object in the configuration."""
-    lines = {}
-    for number, place in program.lines.items():
-        span = place.origin.span
-        first = span.first
-        lines[str(number)] = {
-            "file": _portable_name(selected, span.source),
-            "line": first.line,
-            "column": first.column,
-            "path": place.path,
-        }
-    return json.dumps({"version": 1, "program": PROGRAM, "lines": lines}, indent=1, ensure_ascii=False) + "\n"
+def _place_map(selected: Selected, program: Program, resolved: Resolved) -> str:
+    """Parts of generated files to places in templates, and to the path of the object in the configuration."""
+    files = {PROGRAM: program.places, **program.file_places, "config.yaml": resolved.places}
+    places = Places(selected.folder, root_folders())
+    return map_text(files, lambda source: places.name(Path(source.path or source.name).resolve()))
 
 
 def _record(selected: Selected, target: str) -> BuildRecord:
@@ -78,13 +69,3 @@ def _record(selected: Selected, target: str) -> BuildRecord:
         configuration=selected.template,
         absent={places.name(path): None if other is None else places.name(other) for path, other in missing.items()},
     )
-
-
-def _portable_name(selected: Selected, source: Source) -> str:
-    """A file's name that is the same wherever the project and the library lie."""
-    if source.path is not None:
-        path = Path(source.path).resolve()
-        if path.is_relative_to(selected.folder):
-            return path.relative_to(selected.folder).as_posix()
-    name = source.name if not Path(source.name).is_absolute() else "/".join(Path(source.name).parts[-2:])
-    return f"library/{name}"

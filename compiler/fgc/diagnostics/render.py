@@ -65,6 +65,11 @@ def _finding(diagnostic: Diagnostic, use_color: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
+def snippet(span: Span, arrow: str, *, use_color: bool = False) -> list[str]:
+    """A line of a source with carets under the span."""
+    return _snippet(span, arrow, len(str(span.first.line)), use_color, _BLUE)
+
+
 def _line_numbers(diagnostic: Diagnostic) -> list[int]:
     return [diagnostic.span.first.line, *(related.span.first.line for related in diagnostic.related)]
 

@@ -6,9 +6,9 @@ Loaded piece by piece: checking a model's description must not load libcst and b
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fgc.emit.program import EmitOptions, Place, Program, emit_program, emit_script
+    from fgc.emit.program import EmitOptions, Program, emit_program, emit_script
 
-__all__ = ["EmitOptions", "Place", "Program", "emit_program", "emit_script"]
+__all__ = ["EmitOptions", "Program", "emit_program", "emit_script"]
 
 
 def __getattr__(name: str) -> Any:

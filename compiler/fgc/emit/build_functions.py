@@ -5,18 +5,26 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fgc.diagnostics import Diagnostic, Outcome, did_you_mean
+from fgc.emit.paths import TargetPaths
+from fgc.emit.places import NodeArea, Place
 from fgc.ir import Call, CallKind, Graph, NodeId, reachable
 from fgc.text import Source
 
 
 class Expansion(Protocol):
-    """What a build-time function gives: the graph without its call, and files to write beside the program."""
+    """What a build-time function gives: the graph without its call, and files to write beside the program.
+
+    `areas` say from which nodes of the graph before parts of the files come.
+    """
 
     @property
     def graph(self) -> Graph: ...
 
     @property
     def files(self) -> Mapping[str, str]: ...
+
+    @property
+    def areas(self) -> Mapping[str, Sequence[NodeArea]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +60,17 @@ def model_package(graph: Graph, node: NodeId, context: BuildContext) -> Outcome[
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
-    """A graph without build-time calls, and the files that they made."""
+    """A graph without build-time calls, the files that they made, and where parts of these come from."""
 
     graph: Graph
     files: Mapping[str, str]
+    places: Mapping[str, tuple[Place, ...]]
 
 
 def expand(graph: Graph, targets: Sequence[str], context: BuildContext) -> Outcome[Expanded]:
     """Run every build-time call that the targets need."""
     files: dict[str, str] = {}
+    places: dict[str, tuple[Place, ...]] = {}
     diagnostics: list[Diagnostic] = []
     failed: set[NodeId] = set()
     while (node := _next_call(graph, targets, failed)) is not None:
@@ -76,9 +86,12 @@ def expand(graph: Graph, targets: Sequence[str], context: BuildContext) -> Outco
         if outcome.value is None:
             failed.add(node)
             continue
+        paths = TargetPaths(graph, targets)
+        for name, areas in outcome.value.areas.items():
+            places[name] = tuple(Place(a.area, a.origin, paths.path(a.node), a.component) for a in areas)
         graph = outcome.value.graph
         files |= outcome.value.files
-    return Outcome(Expanded(graph, files), tuple(diagnostics))
+    return Outcome(Expanded(graph, files, places), tuple(diagnostics))
 
 
 def _next_call(graph: Graph, targets: Sequence[str], failed: set[NodeId]) -> NodeId | None:

@@ -5,8 +5,9 @@ What has one value for the whole run (the clock, the project's folder) becomes a
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 
-from fgc.emit.expression import Argument, Binary, Constant, Expression, Formatted, Invoke, Name, parts
+from fgc.emit.expression import Argument, Attribute, Binary, Constant, Expression, Formatted, Invoke, Name, parts
 from fgc.emit.imports import Imports
 from fgc.emit.literal import string
 from fgc.emit.names import Names
@@ -71,7 +72,8 @@ class DeferredTexts:
 
     def text(self, node: Deferred, node_id: NodeId) -> Expression:
         """The expression of a text with deferred parts."""
-        return self._joined(node.parts, node_id)
+        made = self._joined(node.parts, node_id)
+        return replace(made, node=node_id) if isinstance(made, Attribute | Binary | Formatted | Invoke) else made
 
     def _joined(self, pieces: tuple[str | DeferredExpression, ...], node: NodeId | None) -> Expression:
         values = [piece if isinstance(piece, str) else self._value(piece) for piece in pieces if piece != ""]

@@ -185,6 +185,7 @@ class Define:
     returns: str | None
     body: "tuple[Statement, ...]"
     node: NodeId | None = None
+    decorator: Name | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
-"""Lines of the laid-out program to the nodes they were made from.
+"""The laid-out program to the nodes that its parts were made from.
 
 The statements that were generated and the text that Black laid out have the same tree; walking both at once needs no
 positions from before the layout.
 """
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from fgc.emit.expression import (
     Assign,
@@ -20,65 +20,98 @@ from fgc.emit.expression import (
     Statement,
     parts,
 )
+from fgc.emit.places import Area
 from fgc.ir import NodeId
 
 
-def line_nodes(tree: ast.Module, functions: Sequence[Define]) -> dict[int, NodeId]:
-    """For each line of a function's body that was made from a node: the first such node that begins there."""
-    found: dict[int, NodeId] = {}
+def node_areas(text: str, tree: ast.Module, functions: Sequence[Define]) -> list[tuple[Area, NodeId]]:
+    """The areas of functions' bodies that were made from nodes; of those that begin together, the outer one first."""
+    walk = _Walk(text)
     by_name = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     for function in functions:
-        _statements(function.body, by_name[function.name].body, found)
+        walk.statements(function.body, by_name[function.name].body)
+    return walk.found
+
+
+def import_areas(
+    text: str, tree: ast.Module, node_of: Callable[[str, str], NodeId | None]
+) -> list[tuple[Area, NodeId]]:
+    """The areas of imported names, by what `node_of` says about a module and a name in it; an empty name is all."""
+    columns = Columns(text)
+    found = []
+    for statement in tree.body:
+        for alias in getattr(statement, "names", ()) if isinstance(statement, ast.Import | ast.ImportFrom) else ():
+            module, name = (statement.module, alias.name) if isinstance(statement, ast.ImportFrom) else (alias.name, "")
+            node = node_of(module or "", name)
+            if node is not None:
+                found.append((columns.area(alias), node))
     return found
 
 
-def _statements(written: Sequence[Statement], parsed: Sequence[ast.stmt], found: dict[int, NodeId]) -> None:
-    assert len(written) == len(parsed), "the laid-out program has other statements than the generated one"
-    for statement, node in zip(written, parsed, strict=True):
-        first = node.lineno
-        match statement, node:
-            case Define(), ast.FunctionDef():
-                _note(statement.node, first, found)
-                _statements(statement.body, node.body, found)
-            case Branch(), ast.If():
-                _statements(statement.body, node.body, found)
-            case ((Assign() | Return() | Evaluate()), (ast.Assign() | ast.Return() | ast.Expr())):
-                assert node.value is not None
-                if isinstance(statement, Assign):
-                    _note(statement.node, first, found)
-                _expression(statement.value, node.value, found)
-            case _:
-                raise AssertionError(f"line {first} is another statement than the generated one")
-        _fill(first, node.end_lineno or first, found)
+class Columns:
+    """Positions of a tree, whose columns count bytes, to areas, whose columns count characters."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = text.split("\n")
+        self._is_ascii = text.isascii()
+
+    def area(self, first: ast.AST, last: ast.AST | None = None) -> Area:
+        """From the beginning of a node to its end, or to that of another."""
+        last = first if last is None else last
+        line, end_line = getattr(first, "lineno", 1), getattr(last, "end_lineno", 1)
+        column, end_column = getattr(first, "col_offset", 0), getattr(last, "end_col_offset", 0)
+        return Area(line, self._character(line, column), end_line, self._character(end_line, end_column))
+
+    def _character(self, line: int, offset_bytes: int) -> int:
+        if self._is_ascii:
+            return offset_bytes + 1
+        return len(self._lines[line - 1].encode()[:offset_bytes].decode()) + 1
 
 
-def _fill(first: int, last: int, found: dict[int, NodeId]) -> None:
-    """Closing brackets and lines of a string belong to what began above them."""
-    for line in range(first, last + 1):
-        if line not in found and line - 1 in found and line > first:
-            found[line] = found[line - 1]
+class _Walk:
+    def __init__(self, text: str) -> None:
+        self._columns = Columns(text)
+        self.found: list[tuple[Area, NodeId]] = []
 
+    def statements(self, written: Sequence[Statement], parsed: Sequence[ast.stmt]) -> None:
+        assert len(written) == len(parsed), "the laid-out program has other statements than the generated one"
+        for statement, node in zip(written, parsed, strict=True):
+            match statement, node:
+                case Define(), ast.FunctionDef():
+                    self._note(statement.node, node)
+                    self.statements(statement.body, node.body)
+                case Branch(), ast.If():
+                    self.statements(statement.body, node.body)
+                case ((Assign() | Return() | Evaluate()), (ast.Assign() | ast.Return() | ast.Expr())):
+                    assert node.value is not None
+                    outer = statement.node if isinstance(statement, Assign) else None
+                    self._note(outer, node)
+                    self._expression(statement.value, node.value, outer)
+                case _:
+                    raise AssertionError(f"line {node.lineno} is another statement than the generated one")
 
-def _note(node: NodeId | None, line: int, found: dict[int, NodeId]) -> None:
-    if node is not None:
-        found.setdefault(line, node)
+    def _note(self, node: NodeId | None, first: ast.AST, last: ast.AST | None = None) -> None:
+        if node is not None:
+            self.found.append((self._columns.area(first, last), node))
 
-
-def _expression(written: Expression, parsed: ast.expr, found: dict[int, NodeId]) -> None:
-    if not isinstance(written, Name):
-        _note(written.node if hasattr(written, "node") else None, parsed.lineno, found)
-    if isinstance(written, Name | Formatted):
-        return
-    below = list(_children(parsed))
-    keywords = {id(item.value): item.lineno for item in parsed.keywords} if isinstance(parsed, ast.Call) else {}
-    inner = parts(written)
-    if isinstance(written, DictDisplay):
-        below = [part for pair in _pairs(parsed) for part in pair if part is not None]
-    for expression, node in zip(inner, below, strict=bool(inner)):
-        line = keywords.get(id(node))
-        if line is not None and not isinstance(expression, Name):
-            _note(getattr(expression, "node", None), line, found)
-        _expression(expression, node, found)
+    def _expression(self, written: Expression, parsed: ast.expr, outer: NodeId | None) -> None:
+        """Note an expression and what is in it; `outer` is the node of the area right around it."""
+        own = getattr(written, "node", None)
+        if own != outer:
+            self._note(own, parsed)
+        if isinstance(written, Name | Formatted):
+            return
+        below = list(_children(parsed))
+        keywords = {id(item.value): item for item in parsed.keywords} if isinstance(parsed, ast.Call) else {}
+        inner = parts(written)
+        if isinstance(written, DictDisplay):
+            below = [part for pair in _pairs(parsed) for part in pair if part is not None]
+        for expression, node in zip(inner, below, strict=bool(inner)):
+            keyword = keywords.get(id(node))
+            named = getattr(expression, "node", None) if keyword is not None else None
+            if keyword is not None and named != own:
+                self._note(named, keyword, node)
+            self._expression(expression, node, own if named is None else named)
 
 
 def _children(node: ast.expr) -> Iterator[ast.expr]:

@@ -1,24 +1,28 @@
 """Where in the configuration a node stands: `main.trainer.callbacks[1]`."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
-from fgc.ir import Call, Deferred, DictNode, Graph, ListNode, Literal, NodeId, Var
+from fgc.ir import Call, Deferred, DictNode, Graph, ListNode, Literal, NodeId, SymbolKind, Var
+
+_DISPLAYS = ("named_list", "named_tuple")
 
 
 class TargetPaths:
-    """The first path to each node that some targets need."""
+    """The shortest path to each node that some targets need; of several, the first."""
 
     def __init__(self, graph: Graph, targets: Sequence[str]) -> None:
         self._steps: dict[NodeId, tuple[NodeId | None, str]] = {}
-        stack: list[tuple[NodeId, NodeId | None, str]] = [
-            (graph.targets[name], None, name) for name in reversed(targets)
-        ]
-        while stack:
-            node, parent, label = stack.pop()
+        waiting: deque[tuple[NodeId, NodeId | None, str]] = deque((graph.targets[name], None, name) for name in targets)
+        while waiting:
+            node, parent, label = waiting.popleft()
             if node not in self._steps:
                 self._steps[node] = (parent, label)
-                stack += [(child, node, step) for step, child in reversed(list(_steps(graph, node)))]
+                waiting.extend((child, node, step) for step, child in steps(graph, node))
+
+    def __contains__(self, node: NodeId) -> bool:
+        return node in self._steps
 
     def path(self, node: NodeId) -> str:
         """The path of a node from its target."""
@@ -30,7 +34,8 @@ class TargetPaths:
         return "".join(reversed(labels))
 
 
-def _steps(graph: Graph, node: NodeId) -> Iterator[tuple[str, NodeId]]:
+def steps(graph: Graph, node: NodeId) -> Iterator[tuple[str, NodeId]]:
+    """What a node mentions, each with the path from the node to it."""
     value = graph[node]
     match value:
         case ListNode():
@@ -38,7 +43,8 @@ def _steps(graph: Graph, node: NodeId) -> Iterator[tuple[str, NodeId]]:
         case DictNode():
             yield from ((_key(entry.key), entry.value) for entry in value.entries)
         case Call():
-            yield from ((f"[{position}]", item) for position, item in enumerate(value.positional))
+            is_display = value.callee.kind is SymbolKind.BUILTIN and value.callee.attribute in _DISPLAYS
+            yield from ((_position(position, is_display), item) for position, item in enumerate(value.positional))
             yield from ((f".{keyword.name}", keyword.value) for keyword in value.keywords)
             if value.latent is not None:
                 yield ".latent_args", value.latent
@@ -49,6 +55,11 @@ def _steps(graph: Graph, node: NodeId) -> Iterator[tuple[str, NodeId]]:
             return
         case _:
             assert_never(value)
+
+
+def _position(position: int, is_display: bool) -> str:
+    """An argument by its place; the items of `!list` count as its own."""
+    return "" if is_display and position == 0 else f"[{position}]"
 
 
 def _key(key: object) -> str:

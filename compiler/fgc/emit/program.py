@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fgc.diagnostics import Diagnostic, Outcome, did_you_mean, has_errors
-from fgc.emit.build_functions import BuildContext, expand
+from fgc.emit.build_functions import BuildContext, Expanded, expand
 from fgc.emit.construct import Construction
 from fgc.emit.deferred import CONSTANTS, DeferredTexts
 from fgc.emit.expression import (
@@ -23,22 +23,24 @@ from fgc.emit.expression import (
     Statement,
 )
 from fgc.emit.imports import OWN_NAMES, Imports
-from fgc.emit.linemap import line_nodes
+from fgc.emit.linemap import import_areas, node_areas
 from fgc.emit.literal import string, text
 from fgc.emit.measure import is_atom, width
 from fgc.emit.module import LINE_WIDTH, ModuleParts, render, section_comments
 from fgc.emit.names import Names
 from fgc.emit.parameters import Parameters
 from fgc.emit.paths import TargetPaths
+from fgc.emit.places import Area, Place, innermost
 from fgc.emit.scope import Scope
 from fgc.emit.sharing import Sharing
 from fgc.emit.source_files import LocalFile, SourceFiles
 from fgc.emit.steps import Steps, finish
 from fgc.emit.variables import MISSING
-from fgc.ir import Call, Deferred, Graph, NodeId, SymbolKind, reachable
+from fgc.ir import Call, Deferred, Graph, NodeId, Symbol, SymbolKind, reachable
 from fgc.passes import run
 from fgc.text import Origin, Source, Span
 
+_RUNTIME = "fgc_runtime"
 _RESERVED = (*OWN_NAMES, *CONSTANTS, MISSING, "args", "kwargs", "main", "construct")
 
 
@@ -62,29 +64,27 @@ class EmitOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a generated line comes from, and the path of its object from a target."""
-
-    origin: Origin
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
 class Program:
     """A generated module.
 
     `function` is what to call, with `parameters` by their names in the configuration. `files` are to be written
-    beside the program; `local_files` lists the files of the configuration that it imports.
+    beside the program; `local_files` lists the files of the configuration that it imports. `places` say where parts
+    of the text come from, `file_places` where parts of the files do.
     """
 
     text: str
     function: str
     targets: tuple[str, ...]
-    lines: Mapping[int, Place]
+    places: tuple[Place, ...]
+    file_places: Mapping[str, tuple[Place, ...]]
     imports: tuple[str, ...]
     parameters: Mapping[str, str]
     files: Mapping[str, str]
     local_files: tuple[LocalFile, ...]
+
+    def place(self, line: int, column: int | None = None) -> Place | None:
+        """Where a character of the text, or the beginning of a line, comes from."""
+        return innermost(self.places, line, column)
 
 
 def emit_script(graph: Graph, target: str = "main", *, options: EmitOptions | None = None) -> Outcome[Program | None]:
@@ -110,22 +110,27 @@ def _emit(graph: Graph, targets: Sequence[str], options: EmitOptions, *, is_scri
     found = expanded.diagnostics if has_errors(expanded.diagnostics) else (*expanded.diagnostics, *misplaced)
     if has_errors(found):
         return Outcome(None, found)
-    program = _Emitter(run(expanded.value.graph), ordered, options, expanded.value.files).emit(is_script)
+    paths = TargetPaths(graph, ordered)
+    program = _Emitter(run(expanded.value.graph), ordered, options, expanded.value, paths).emit(is_script)
     return Outcome(program.value, (*found, *program.diagnostics))
 
 
 class _Emitter:
     """The state of one emission."""
 
-    def __init__(self, graph: Graph, targets: Sequence[str], options: EmitOptions, files: Mapping[str, str]) -> None:
+    def __init__(
+        self, graph: Graph, targets: Sequence[str], options: EmitOptions, expanded: Expanded, paths: TargetPaths
+    ) -> None:
         self.graph = graph
         self.targets = targets
         self.options = options
-        self.files = files
+        self.files = expanded.files
+        self.file_places = expanded.places
+        self.paths = paths
         self.names = Names()
         self.sharing = Sharing(graph, targets)
         self.sources = SourceFiles(_text_reader(options.read))
-        packages = frozenset(path.partition("/")[0] for path in files)
+        packages = frozenset(path.partition("/")[0] for path in self.files)
         self.imports = Imports(self.names, self.sources.module, packages)
         self.texts = DeferredTexts(self.imports, options.workspace_root, options.pinned)
 
@@ -141,7 +146,9 @@ class _Emitter:
         signature.sort(key=lambda parameter: parameter.default is not None)
         body: list[Statement] = [*scope.statements, last]
         returns = "None" if is_script else "Any" if len(self.targets) == 1 else "dict[str, Any]"
-        function = Define("main" if is_script else "construct", tuple(signature), returns, tuple(body))
+        recorder = self._recorder() if is_script else None
+        name = "main" if is_script else "construct"
+        function = Define(name, tuple(signature), returns, tuple(body), decorator=recorder)
         texts = [(name, text(value)) for value, name in construction.long_texts.items()]
         return self._program(function, parameters, texts, is_script)
 
@@ -154,6 +161,13 @@ class _Emitter:
             node.callee for node_id in self.sharing.document_order if isinstance(node := self.graph[node_id], Call)
         )
         self.texts.share(self.graph, self.sharing.document_order, self.names)
+
+    def _recorder(self) -> Name | None:
+        """What adds template lines to errors; a program that needs nothing of the runtime stays without it."""
+        symbols = (node.callee for item in self.sharing.order if isinstance(node := self.graph[item], Call))
+        if any(symbol.container.partition(".")[0] == _RUNTIME for symbol in symbols):
+            return self.imports.function(f"{_RUNTIME}.errors", "record")
+        return None
 
     def _script(self, construction: Construction, scope: Scope) -> Steps[Statement]:
         root = self.sharing.roots[0]
@@ -194,7 +208,8 @@ class _Emitter:
             text=code,
             function=function.name,
             targets=tuple(self.targets),
-            lines=self._places(line_nodes(tree, [function])),
+            places=self._places([*import_areas(code, tree, self._imported), *node_areas(code, tree, [function])]),
+            file_places=self.file_places,
             imports=tuple(dict.fromkeys(item.module for item in module.imports)),
             parameters={name: variable.name for name, variable in parameters.by_name.items()},
             files={**self.files, **self.sources.files},
@@ -225,9 +240,24 @@ class _Emitter:
         annotations = [function.returns, *(parameter.annotation for parameter in function.parameters)]
         return any("Any" in (annotation or "") for annotation in annotations) or any(map(_is_function, function.body))
 
-    def _places(self, nodes: Mapping[int, NodeId]) -> dict[int, Place]:
-        paths = TargetPaths(self.graph, self.targets)
-        return {line: Place(self.graph[node].origin, paths.path(node)) for line, node in sorted(nodes.items())}
+    def _places(self, areas: Sequence[tuple[Area, NodeId]]) -> tuple[Place, ...]:
+        """Places with their paths as the configuration has them; what is not in it has one of the program's graph."""
+        made = TargetPaths(self.graph, self.targets)
+        paths = {node: (self.paths if node in self.paths else made).path(node) for _, node in areas}
+        return tuple(Place(area, self.graph[node].origin, paths[node]) for area, node in areas)
+
+    def _imported(self, module: str, name: str) -> NodeId | None:
+        """The first node whose callable an import brings in."""
+        for node_id in self.sharing.document_order:
+            node = self.graph[node_id]
+            if not isinstance(node, Call) or self._container(node.callee) != module:
+                continue
+            if not name or node.callee.attribute.partition(".")[0] == name:
+                return node_id
+        return None
+
+    def _container(self, symbol: Symbol) -> str:
+        return self.sources.module(symbol) if symbol.kind is SymbolKind.FILE else symbol.container
 
 
 def _is_function(statement: Statement) -> bool:

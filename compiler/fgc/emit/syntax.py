@@ -190,8 +190,14 @@ def statement(value: Statement, comment: str | None = None, *, is_first: bool = 
         case Define():
             returns = None if value.returns is None else _annotation(value.returns)
             parameters = _parameters(value.parameters)
+            decorators = [] if value.decorator is None else [cst.Decorator(cst.Name(value.decorator.text))]
             return cst.FunctionDef(
-                cst.Name(value.name), parameters, _block(value.body), returns=returns, leading_lines=above
+                cst.Name(value.name),
+                parameters,
+                _block(value.body),
+                decorators,
+                returns=returns,
+                leading_lines=above,
             )
 
 

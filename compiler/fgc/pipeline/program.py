@@ -1,13 +1,15 @@
 """A compiled configuration to the program it stands for. Loads the emitter: import this only to build."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from fgc.diagnostics import Outcome
 from fgc.emit import EmitOptions, Program, emit_program, emit_script
+from fgc.emit.places import Area, Place
 from fgc.ir import Graph
 from fgc.pipeline.metadata import meta_text
 from fgc.pipeline.surroundings import Surroundings
-from fgc.text import Document, expression_text
+from fgc.text import Document, Piece, expression_text
 
 _RUNNABLE_CLASS = "type.training_script"  # what it constructs is run, and not only constructed
 
@@ -37,11 +39,36 @@ def _options(graph: Graph, surroundings: Surroundings, run_method: str | None) -
     )
 
 
-def resolved_text(document: Document, template: str) -> str:
-    """The YAML text of a configuration with run-time expressions as `${...}`: the same wherever it is built."""
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The YAML text of a configuration, and where each of its lines comes from."""
+
+    text: str
+    places: tuple[Place, ...]
+
+
+def resolved_configuration(document: Document, template: str) -> Resolved:
+    """A configuration with run-time expressions as `${...}`: the same wherever it is built."""
     header = (
         f"# The configuration {template} with everything it inherits. `${{...}}` is known where the program runs.\n"
     )
-    pieces = (segment.piece for segment in document.segments)
-    body = "".join(f"${{{expression_text(p.deferred)}}}" if p.deferred is not None else p.text for p in pieces)
-    return header + body + ("" if body.endswith("\n") else "\n")
+    pieces = [segment.piece for segment in document.segments]
+    texts = [f"${{{expression_text(p.deferred)}}}" if p.deferred is not None else p.text for p in pieces]
+    body = "".join(texts)
+    text = header + body + ("" if body.endswith("\n") else "\n")
+    return Resolved(text, tuple(_line_places(pieces, texts, 2)))
+
+
+def _line_places(pieces: Sequence[Piece], texts: Sequence[str], line: int) -> Iterator[Place]:
+    """For every line the place of the first character that is no space."""
+    column, is_open = 1, True
+    for piece, text in zip(pieces, texts, strict=True):
+        for offset, character in enumerate(text):
+            if character == "\n":
+                line, column, is_open = line + 1, 1, True
+                continue
+            if is_open and character != " ":
+                is_open = False
+                origin = piece.part(offset, len(piece.text)).origin if piece.deferred is None else piece.origin
+                yield Place(Area(line, column, line + 1, 1), origin, "")
+            column += 1

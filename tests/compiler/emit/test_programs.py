@@ -48,18 +48,18 @@ def test_every_line_of_a_function_knows_the_template_line_it_comes_from() -> Non
     program = script("training.yaml")
     lines = program.text.splitlines()
     number = next(place for place, line in enumerate(lines, start=1) if "weight_decay=0.1" in line)
-    assert program.lines[number].path == "main.trainer.optimizer_factory"
+    assert program.place(number).path == "main.trainer.optimizer_factory"  # type: ignore[union-attr]
     number = next(place for place, line in enumerate(lines, start=1) if "block_size = 512" in line)
-    origin = program.lines[number].origin
+    origin = program.place(number).origin  # type: ignore[union-attr]
     assert (origin.span.source.name, origin.span.text) == ("base.yaml", "512")
     (main,) = (node for node in ast.parse(program.text).body if isinstance(node, ast.FunctionDef))
-    unknown = [n for n in range(main.body[0].lineno, (main.end_lineno or 0) + 1) if n not in program.lines]
+    unknown = [n for n in range(main.body[0].lineno, (main.end_lineno or 0) + 1) if program.place(n) is None]
     assert all(not lines[n - 1].strip() or lines[n - 1].strip().startswith("#") for n in unknown)
 
 
 def test_a_program_is_the_same_every_time() -> None:
     first, second = script("training.yaml"), script("training.yaml")
-    places = [{line: (str(place.origin.span), place.path) for line, place in p.lines.items()} for p in (first, second)]
+    places = [[(place.area, str(place.origin.span), place.path) for place in p.places] for p in (first, second)]
     assert (first.text, places[0]) == (second.text, places[1])
 
 

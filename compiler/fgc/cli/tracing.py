@@ -1,0 +1,165 @@
+"""Generated lines to template lines and back, by the map that a build holds."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fgc.cli.arguments import CannotRun
+from fgc.diagnostics import did_you_mean
+from fgc.emit.places import innermost
+from fgc.text import Source, Span
+from fgc.workspace import display_path
+from fgc.workspace.inputs import Inputs
+from fgc.workspace.place_map import MAP, MappedArea, TemplatePlace, read_map
+
+_PLACE = re.compile(r"(?P<file>.+?)(?::(?P<line>\d+))?(?::(?P<column>\d+))?:?")
+_FRAME = re.compile(r'\s*File "(?P<file>[^"]+)", line (?P<line>\d+)')
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A place on the command line: `file`, `file:line` or `file:line:column`."""
+
+    file: Path
+    line: int | None
+    column: int | None
+
+    @staticmethod
+    def of(text: str) -> "Asked":
+        match = _PLACE.fullmatch(text)
+        file = Path(match["file"] if match else text)
+        if match is None or file.exists():
+            return Asked(file, *_numbers(match))
+        whole = Path(text)
+        return Asked(whole, None, None) if whole.exists() else Asked(file, *_numbers(match))
+
+
+def _numbers(match: re.Match[str] | None) -> tuple[int | None, int | None]:
+    line, column = (match["line"], match["column"]) if match is not None else (None, None)
+    return (int(line) if line else None, int(column) if column else None)
+
+
+class Build:
+    """A build's folder: what its map says, and the files behind it."""
+
+    def __init__(self, folder: Path, project: Path | None) -> None:
+        """Raises CannotRun if the folder holds no build with a map."""
+        self.folder = folder
+        self.inputs = Inputs(folder, project)
+        try:
+            self.areas = read_map(folder / MAP)
+        except OSError:
+            raise CannotRun(f"`{display_path(folder)}` holds no build: there is no `{MAP}` in it") from None
+        except ValueError as problem:
+            raise CannotRun(f"{problem}; build it again") from None
+
+    @property
+    def files(self) -> list[str]:
+        """The generated files that the map speaks of."""
+        return list(dict.fromkeys(area.file for area in self.areas))
+
+    def is_edited(self, file: str) -> bool:
+        """Whether a generated file is not what was written."""
+        return self.inputs.is_output_edited(file, (self.folder / file).read_bytes())
+
+    def at(self, file: str, line: int, column: int | None) -> MappedArea | None:
+        """What a generated line, or a character of it, comes from."""
+        return innermost((area for area in self.areas if area.file == file), line, column)
+
+    def lines_of(self, file: str) -> Iterator[MappedArea]:
+        """One area for each line of a generated file at which one begins."""
+        for line in sorted({area.area.line for area in self.areas if area.file == file}):
+            found = self.at(file, line, None)
+            if found is not None:
+                yield found
+
+    def made_from(self, name: str) -> list[MappedArea]:
+        """The areas whose text, or whose component, is written in an input."""
+        return [area for area in self.areas if name in (area.place.file, _file(area.component))]
+
+    def text(self, area: MappedArea) -> str:
+        """The generated line at which an area begins."""
+        try:
+            lines = (self.folder / area.file).read_text(encoding="utf-8").split("\n")
+        except OSError:
+            return ""
+        return lines[area.area.line - 1].strip() if area.area.line <= len(lines) else ""
+
+    def span(self, place: TemplatePlace) -> Span:
+        """A template's place in the file that lies on this machine; in an empty one where it is not found."""
+        found = self.inputs.find(place.file)
+        source = found.source if found is not None else Source(place.file, "", place.file)
+        if found is None or place.line > len(source.line_starts):
+            return Span(source, 0, 0)
+        start = min(source.line_starts[place.line - 1] + place.column - 1, len(source.text))
+        end = source.text.find("\n", start)
+        rest = source.text[start : end if end >= 0 else len(source.text)]
+        return Span(source, start, start + len(rest.rstrip()))
+
+
+def _file(place: TemplatePlace | None) -> str | None:
+    return None if place is None else place.file
+
+
+def build_around(file: Path) -> Path | None:
+    """The build's folder that a generated file lies in."""
+    resolved = file.resolve()
+    folders = [resolved, *resolved.parents] if resolved.is_dir() else resolved.parents
+    return next((folder for folder in folders if (folder / MAP).is_file()), None)
+
+
+def input_name(build: Build, file: Path) -> str:
+    """The name that a build has for a template. Raises CannotRun if it went not into it."""
+    known = {area.place.file for area in build.areas} | {_file(area.component) for area in build.areas} - {None}
+    names = [*build.inputs.names, *sorted(name for name in known if name)]
+    written = file.as_posix()
+    if written in names:
+        return written
+    name = build.inputs.name(file)
+    if name in names:
+        return name
+    help = did_you_mean(file.name, [Path(name).name for name in names])
+    where = display_path(build.folder)
+    if not file.exists():
+        raise CannotRun(f"there is no file `{file}`" + (f"; {help}" if help else ""))
+    raise CannotRun(f"`{file}` went not into the build in `{where}`" + (f"; {help}" if help else ""))
+
+
+def on_line(areas: Sequence[MappedArea], name: str, line: int, column: int | None) -> list[MappedArea]:
+    """The areas that come from a line of an input; with a column, from what begins last before it."""
+    found = [(place, area) for area in areas for place in _places(area, name) if place.line == line]
+    if column is not None and found:
+        before = [place.column for place, _ in found if place.column <= column]
+        wanted = max(before) if before else min(place.column for place, _ in found)
+        found = [(place, area) for place, area in found if place.column == wanted]
+    return [area for _, area in found]
+
+
+def nearest_lines(areas: Iterable[MappedArea], name: str, line: int) -> list[int]:
+    """The last line above and the first below from which something comes."""
+    lines = sorted({place.line for area in areas for place in _places(area, name)})
+    above, below = [item for item in lines if item < line], [item for item in lines if item > line]
+    return [*above[-1:], *below[:1]]
+
+
+def _places(area: MappedArea, name: str) -> list[TemplatePlace]:
+    return [place for place in (area.place, area.component) if place is not None and place.file == name]
+
+
+def annotated(lines: Iterable[str], build: Build | None, project: Path | None) -> Iterator[str]:
+    """A traceback or a log with template lines below the frames of generated files."""
+    builds: dict[Path, Build] = {}
+    for line in lines:
+        yield line
+        match = _FRAME.match(line)
+        if match is None:
+            continue
+        file = Path(match["file"])
+        here = build
+        if here is None and (folder := build_around(file)) is not None:
+            here = builds.setdefault(folder, Build(folder, project)) if folder not in builds else builds[folder]
+        name = None if here is None else next((n for n in here.files if file.as_posix().endswith(f"/{n}")), None)
+        found = here.at(name, int(match["line"]), None) if here is not None and name is not None else None
+        if found is not None:
+            yield f"    configured at {found.place} as `{found.path}`\n"

@@ -1,0 +1,76 @@
+"""Areas of generated files and where they come from."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from fgc.ir import NodeId
+from fgc.text import Origin
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Area:
+    """A part of a text: lines and columns from 1, the place behind it excluded."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+    def holds(self, line: int, column: int) -> bool:
+        """Whether the character at a place is part of it."""
+        return (self.line, self.column) <= (line, column) < (self.end_line, self.end_column)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeArea:
+    """An area of a generated file, the node that it was made from, and where that is written.
+
+    `component` is the place in a component file whose text this is.
+    """
+
+    area: Area
+    node: NodeId
+    origin: Origin
+    component: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An area of a generated file, where it comes from, and the path of its object from a target.
+
+    `component` is the place in a component file whose text this is.
+    """
+
+    area: Area
+    origin: Origin
+    path: str
+    component: Origin | None = None
+
+
+class Placed(Protocol):
+    """Anything that has an area."""
+
+    @property
+    def area(self) -> Area: ...
+
+
+P = TypeVar("P", bound=Placed)
+
+
+def innermost(places: Iterable[P], line: int, column: int | None = None) -> P | None:
+    """The innermost place at a character; for a whole line, what begins there first, or what the line belongs to."""
+    found = list(places)
+    if column is None:
+        beginning = [place for place in found if place.area.line == line]
+        if beginning:
+            return min(beginning, key=_depth)
+        around = [place for place in found if place.area.line < line <= place.area.end_line]
+    else:
+        around = [place for place in found if place.area.holds(line, column)]
+    return max(around, key=_depth, default=None)
+
+
+def _depth(place: Placed) -> tuple[int, int, int, int]:
+    area = place.area
+    return (area.line, area.column, -area.end_line, -area.end_column)

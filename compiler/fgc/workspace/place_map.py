@@ -1,0 +1,88 @@
+"""The map beside a generated program, `train.py.map.json`: parts of generated files to places in templates.
+
+Version 2: `sources` are names of templates and component files as in the manifest. `files` holds for each generated
+file rows `[line, column, end_line, end_column, source, line, column, path]`, with `source, line, column` once more
+where the text is that of a component file. Lines and columns count from 1, columns in code points; ends are excluded.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fgc.emit.places import Area, Place
+from fgc.text import Origin, Source
+
+MAP = "train.py.map.json"
+_VERSION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class TemplatePlace:
+    """A place in a file that went into a build, by the name that the manifest has for it."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class MappedArea:
+    """An area of a generated file, the place in a template that it comes from, and the object's path.
+
+    `component` is the place in a component file whose text this is.
+    """
+
+    file: str
+    area: Area
+    place: TemplatePlace
+    path: str
+    component: TemplatePlace | None = None
+
+
+def map_text(files: Mapping[str, Iterable[Place]], name_of: Callable[[Source], str]) -> str:
+    """The map's text; `name_of` gives a source its name in the manifest."""
+    numbers: dict[str, int] = {}
+    names: dict[Source, str] = {}
+
+    def place(origin: Origin) -> list[int]:
+        source, first = origin.span.source, origin.span.first
+        if source not in names:
+            names[source] = name_of(source)
+        return [numbers.setdefault(names[source], len(numbers)), first.line, first.column]
+
+    def row(item: Place) -> str:
+        area = item.area
+        cells = [area.line, area.column, area.end_line, area.end_column, *place(item.origin), item.path]
+        cells += place(item.component) if item.component is not None else []
+        return json.dumps(cells, ensure_ascii=False)
+
+    parts = [
+        f" {json.dumps(file)}: [\n  " + ",\n  ".join(map(row, places)) + "\n ]"
+        for file, found in files.items()
+        if (places := list(found))
+    ]
+    head = json.dumps({"version": _VERSION, "sources": list(numbers)}, indent=1, ensure_ascii=False)
+    return head.removesuffix("\n}") + ',\n "files": {\n' + ",\n".join(parts) + "\n }\n}\n"
+
+
+def read_map(file: Path) -> list[MappedArea]:
+    """All areas of a map. Raises OSError, and ValueError if it is none."""
+    form = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(form, dict) or form.get("version") != _VERSION:
+        raise ValueError(f"`{file}` is no map of version {_VERSION}")
+    try:
+        return [_area(name, row, form["sources"]) for name, rows in form["files"].items() for row in rows]
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise ValueError(f"`{file}` is damaged: {error!r}") from None
+
+
+def _area(name: str, row: Sequence[int | str], sources: Sequence[str]) -> MappedArea:
+    def place(start: int) -> TemplatePlace:
+        return TemplatePlace(sources[int(row[start])], int(row[start + 1]), int(row[start + 2]))
+
+    area = Area(*(int(cell) for cell in row[:4]))
+    return MappedArea(name, area, place(4), str(row[7]), place(8) if len(row) > 8 else None)

@@ -1,0 +1,174 @@
+"""Errors of a generated program, said with the template lines that they come from.
+
+Reads `train.py.map.json` beside the program when an error passes through it, and never before. Needs nothing but
+Python: torch is asked only where torchrun has started the program.
+"""
+
+import ast
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_ERROR_FILE = "TORCHELASTIC_ERROR_FILE"  # where torchrun wants the error of a process
+_MAX_ITEMS = 1000  # of a list in which an object is looked for
+
+
+def record(main: Callable[P, R]) -> Callable[P, R]:
+    """Add to an error of a generated `main` the template lines that it comes from, and tell torchrun of it.
+
+    The lines are notes of the exception (PEP 678): they stand below its traceback, and in whatever else prints it.
+    """
+    file = main.__code__.co_filename
+
+    @functools.wraps(main)
+    def recorded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return main(*args, **kwargs)
+        except Exception as error:
+            _add_notes(error, file)
+            raise
+
+    return recorded if _ERROR_FILE not in os.environ else _told_to_torchrun(recorded)
+
+
+def _told_to_torchrun(main: Callable[P, R]) -> Callable[P, R]:
+    try:
+        from torch.distributed.elastic.multiprocessing.errors import record as elastic_record
+    except ImportError:
+        return main
+    told: Any = elastic_record(main)
+    return functools.wraps(main)(told)
+
+
+def _add_notes(error: BaseException, program: str) -> None:
+    """Say what is known; nothing that goes wrong here may hide the error itself."""
+    try:
+        places = _Places(Path(program))
+        frames = list(_frames(error.__traceback__))
+        for note in dict.fromkeys(_notes(places, frames)):
+            error.add_note(note)
+    except Exception:
+        return
+
+
+def _frames(step: TracebackType | None) -> Iterator[tuple[FrameType, int, int]]:
+    """The frames of a traceback with the line and the column (from 1; 0 if unknown) that each has come to."""
+    while step is not None:
+        code = step.tb_frame.f_code
+        positions = list(code.co_positions())[step.tb_lasti // 2]  # two bytes an instruction
+        line, column = positions[0] or step.tb_lineno, positions[2]
+        yield step.tb_frame, line, 0 if column is None else column + 1
+        step = step.tb_next
+
+
+def _notes(places: "_Places", frames: Sequence[tuple[FrameType, int, int]]) -> Iterator[str]:
+    """The innermost line of the program, then what of it was in use further in, then lines of its other files."""
+    own = [item for item in frames if item[0].f_code.co_filename == places.program]
+    if not own:
+        return
+    frame, line, column = own[-1]
+    inner = frames[frames.index(own[-1]) + 1 :]
+    used = _in_use(places, [item[0] for item in own], [item[0] for item in inner])
+    row = used or places.at(places.program, line, column)
+    if row is not None:
+        yield places.text(row)
+    for frame, line, column in inner:
+        row = places.at(frame.f_code.co_filename, line, column)
+        if row is not None:
+            yield places.text(row)
+
+
+def _in_use(places: "_Places", own: Sequence[FrameType], inner: Sequence[FrameType]) -> Sequence[Any] | None:
+    """What the program constructed or handed over, and what the innermost such frame was busy with."""
+    named = list(_named_values([frame.f_locals for frame in own]))
+    for frame in reversed(inner):
+        first = frame.f_code.co_varnames[: frame.f_code.co_argcount][:1]
+        subject = frame.f_locals.get(first[0]) if first else None
+        for name, index, value in named:
+            if value is subject or (isinstance(value, functools.partial) and _runs(value, frame)):
+                row = places.of_variable(name, index)
+                if row is not None:
+                    return row
+    return None
+
+
+def _named_values(scopes: Sequence[dict[str, Any]]) -> Iterator[tuple[str, int | None, Any]]:
+    """The objects of a program by the variable that holds them, and by their place in its list."""
+    for scope in scopes:
+        for name, value in scope.items():
+            if value is None or isinstance(value, bool | int | float | str):
+                continue
+            yield name, None, value
+            if isinstance(value, list | tuple):
+                yield from ((name, index, item) for index, item in enumerate(value[:_MAX_ITEMS]))
+
+
+def _runs(value: functools.partial[Any], frame: FrameType) -> bool:
+    """Whether a frame is a call of what a partial calls, with the arguments of the partial."""
+    function = value.func
+    found = [function, getattr(function, "__init__", None), getattr(function, "__new__", None)]
+    codes = {id(getattr(item, "__code__", None)) for item in found if hasattr(item, "__code__")}
+    if id(frame.f_code) not in codes:
+        return False
+    scope = frame.f_locals
+    return all(scope.get(name, given) is given for name, given in value.keywords.items())
+
+
+class _Places:
+    """The map beside a program."""
+
+    def __init__(self, program: Path) -> None:
+        self.program = str(program)
+        form = json.loads(program.with_name(f"{program.name}.map.json").read_text(encoding="utf-8"))
+        self._sources: list[str] = form["sources"]
+        self._files = {str((program.parent / name).resolve()): rows for name, rows in form["files"].items()}
+        self._manifest = program.with_name("manifest.json")
+
+    def at(self, file: str, line: int, column: int) -> Sequence[Any] | None:
+        """The row of the innermost area around a place; areas hold `[line, column, end_line, end_column, ...]`."""
+        path = Path(file).resolve()
+        rows = self._files.get(str(path))
+        if rows is None:
+            return None
+        text = path.read_text(encoding="utf-8").split("\n")[line - 1]
+        column = len(text.encode()[: max(column - 1, 0)].decode(errors="ignore")) + 1  # Python counts bytes
+        around = [row for row in rows if tuple(row[:2]) <= (line, column) < tuple(row[2:4])]
+        around = around or [row for row in rows if row[0] <= line <= row[2]]
+        return max(around, key=lambda row: (row[0], row[1], -row[2], -row[3]), default=None)
+
+    def of_variable(self, name: str, index: int | None) -> Sequence[Any] | None:
+        """The row of what a variable of the program is made of, or an item of its list."""
+        for node in ast.walk(ast.parse(Path(self.program).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name:
+                value = node.value
+                if index is not None:
+                    items = value.elts if isinstance(value, ast.List | ast.Tuple) else []
+                    if index >= len(items) or isinstance(items[index], ast.Name):
+                        return None
+                    value = items[index]
+                return self.at(self.program, value.lineno, value.col_offset + 1)
+        return None
+
+    def text(self, row: Sequence[Any]) -> str:
+        """A row as a note."""
+        source, line, column, path = row[4:8]
+        place = f"{self._sources[source]}:{line}:{column}"
+        note = f"configured at {place}" + (f" as `{path}`" if path else "")
+        if len(row) > 8:
+            note += f", written in {self._sources[row[8]]}:{row[9]}:{row[10]}"
+        return note + ("" if self._is_unchanged() else " (the program was edited since it was built: about there)")
+
+    def _is_unchanged(self) -> bool:
+        try:
+            known = json.loads(self._manifest.read_text(encoding="utf-8"))["outputs"][Path(self.program).name]
+        except (OSError, ValueError, KeyError):
+            return True
+        return bool(known == "sha256:" + hashlib.sha256(Path(self.program).read_bytes()).hexdigest())

@@ -1,0 +1,80 @@
+"""An error of a running program names the template line that it comes from, beside Python's own traceback."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import Run
+from .traced import line_of, write_project
+
+
+def started(run: Run, *options: str, environment: dict[str, str] | None = None) -> list[str]:
+    """The lines that a built program prints when it fails."""
+    write_project()
+    assert run("-p", "p", "build", "-o", "p/out", *options).code == 0
+    variables = {**os.environ, **(environment or {})}
+    command = [sys.executable, "out/train.py"]
+    result = subprocess.run(command, cwd="p", capture_output=True, text=True, env=variables, check=False)
+    assert result.returncode == 1
+    return result.stderr.splitlines()
+
+
+def test_an_error_of_a_constructor_names_the_line_that_asks_for_it(run: Run) -> None:
+    lines = started(run, "-D", "value=0")
+    assert lines[-2:] == [
+        "ZeroDivisionError: division by zero",
+        "configured at templates/base.yaml:2:13 as `main.rate`",
+    ]
+    assert any("out/train.py" in line for line in lines), "Python's own traceback stays"
+
+
+def test_an_error_of_a_partial_that_is_called_later_names_the_partial(run: Run) -> None:
+    lines = started(run, "-D", "ratio=0")
+    assert lines[-1] == "configured at templates/base.yaml:6:13 as `main.make`"
+
+
+def test_an_error_of_an_object_in_use_names_the_object(run: Run) -> None:
+    lines = started(run, "-D", "text=x")
+    assert lines[-1] == "configured at templates/configs/a.yaml:8:7 as `main.steps[1]`"
+
+
+def test_a_program_that_was_edited_says_so(run: Run) -> None:
+    started(run, "-D", "value=0")
+    program = Path("p/out/train.py")
+    program.write_text(program.read_text() + "# mine\n")
+    result = subprocess.run([sys.executable, "out/train.py"], cwd="p", capture_output=True, text=True, check=False)
+    assert "(the program was edited since it was built: about there)" in result.stderr
+
+
+def test_without_its_map_a_program_fails_as_python_does(run: Run) -> None:
+    started(run, "-D", "value=0")
+    Path("p/out/train.py.map.json").unlink()
+    result = subprocess.run([sys.executable, "out/train.py"], cwd="p", capture_output=True, text=True, check=False)
+    assert result.stderr.splitlines()[-1] == "ZeroDivisionError: division by zero"
+
+
+def test_a_program_that_needs_no_runtime_does_not_get_it(run: Run) -> None:
+    write_project()
+    config = Path("p/templates/configs/a.yaml")
+    config.write_text(config.read_text().replace("!singleton:fgc_runtime.generate.stops:StopFilter [ [ x ] ]", "1"))
+    assert run("-p", "p", "build", "-o", "p/out").code == 0
+    assert "fgc_runtime" not in Path("p/out/train.py").read_text()
+
+
+@pytest.mark.slow
+def test_torchrun_hears_of_it_from_every_rank(run: Run, tmp_path: Path) -> None:
+    write_project()
+    assert run("-p", "p", "build", "-o", "p/out", "-D", "value=0").code == 0
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["--log-dir", str(tmp_path / "logs"), "--redirects", "3", "out/train.py"]
+    subprocess.run(command, cwd="p", capture_output=True, text=True, check=False)
+    notes = "configured at templates/base.yaml:2:13 as `main.rate`"
+    errors = sorted((tmp_path / "logs").rglob("stderr.log"))
+    assert len(errors) == 2 and all(notes in file.read_text() for file in errors)
+    (first, *_) = (tmp_path / "logs").rglob("error.json")
+    assert notes in json.loads(first.read_text())["message"]["extraInfo"]["py_callstack"]
+    assert line_of(Path("p/out/train.py"), "@record") > 0
