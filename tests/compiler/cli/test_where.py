@@ -121,13 +121,13 @@ def test_a_line_of_a_model_leads_to_its_component_and_to_who_asks_for_it(run: Ru
     out = Path("out").resolve()
     assert run("-p", str(example), "build", "-o", str(out)).code == 0
     modeling = out / "tiny_llama/modeling_tiny_llama.py"
-    line = line_of(modeling, "variance = ")
+    line = line_of(modeling, "nn.functional.rms_norm(")
     (item,) = found(run, f"{modeling}:{line}", "-p", str(example))
     template, component = item["template"], item["component"]
     assert isinstance(template, dict) and isinstance(component, dict)
     assert template["name"] == "@library/models/llama.yaml" and str(item["path"]).startswith("main.trainer.model.model.")
     source = LIBRARY.parents[1] / "modelsrc/fgc_models/norms.py"
-    assert component["line"] == line_of(source, "variance = ") and component["is_current"]
+    assert component["line"] == line_of(source, "nn.functional.rms_norm(") and component["is_current"]
     config = out / "tiny_llama/configuration_tiny_llama.py"
     (item,) = found(run, f"{config}:{line_of(config, 'intermediate_size: int')}", "-p", str(example))
     assert item["path"] == "main.trainer.model.config.intermediate_size"
