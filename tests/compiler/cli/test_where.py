@@ -125,7 +125,9 @@ def test_a_line_of_a_model_leads_to_its_component_and_to_who_asks_for_it(run: Ru
     (item,) = found(run, f"{modeling}:{line}", "-p", str(example))
     template, component = item["template"], item["component"]
     assert isinstance(template, dict) and isinstance(component, dict)
-    assert template["name"] == "@library/models/llama.yaml" and str(item["path"]).startswith("main.trainer.model.model.")
+    assert template["name"] == "@library/models/llama.yaml" and str(item["path"]).startswith(
+        "main.trainer.model.model."
+    )
     source = LIBRARY.parents[1] / "modelsrc/fgc_models/norms.py"
     assert component["line"] == line_of(source, "nn.functional.rms_norm(") and component["is_current"]
     config = out / "tiny_llama/configuration_tiny_llama.py"

@@ -13,6 +13,7 @@ from typing import Any
 from datasets import load_dataset
 from fgc_runtime.callbacks import JsonLogCallback, ProgressCallback, TextSampleCallback
 from fgc_runtime.data import PackedDataset
+from fgc_runtime.errors import record
 from fgc_runtime.script import TrainingScript
 from fgc_runtime.trainers import Trainer, TrainingArguments
 from torch.nn import RMSNorm
@@ -36,6 +37,7 @@ CHAT_TEMPLATE = """\
 """
 
 
+@record
 def main(device: str = "cuda", learning_rate: float = 0.001) -> None:
     # Model
     init_std = 0.02
