@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-from fgc.builds.manifest import BuildRecord
+from fgc.builds.manifest import BuildRecord, Pin
 from fgc.builds.places import Places
 from fgc.builds.writing import write_build
 from fgc.cli.select import Selected, report
 from fgc.emit import Program
+from fgc.pipeline.pins import pins_of
 from fgc.pipeline.program import Resolved, make_script, resolved_configuration
+from fgc.text import Need, expression_text
 from fgc.workspace import display_path
 from fgc.workspace.library import root_folders
 from fgc.workspace.place_map import MAP, map_text
@@ -67,5 +69,12 @@ def _record(selected: Selected, target: str) -> BuildRecord:
         inputs={places.name(path): source.text for path, source in read.items()},
         arguments=dict(selected.variables),
         configuration=selected.template,
+        pins=[_pin(places, need) for need in pins_of(selected.compilation.needs)],
         absent={places.name(path): None if other is None else places.name(other) for path, other in missing.items()},
     )
+
+
+def _pin(places: Places, need: Need) -> Pin:
+    source, first = need.span.source, need.span.first
+    name = places.name(Path(source.path or source.name).resolve())
+    return Pin(expression_text(need.expression), need.value, f"{name}:{first.line}:{first.column}", need.reason)

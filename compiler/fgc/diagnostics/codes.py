@@ -44,6 +44,7 @@ _TITLES = {
     "FGC213": "template name leaves the search path",
     "FGC214": "template is extended twice",
     "FGC215": "variable is set and never read",
+    "FGC216": "run-time value is pinned",
     "FGC301": "YAML syntax error",
     "FGC302": "undefined alias",
     "FGC303": "anchor defined twice",

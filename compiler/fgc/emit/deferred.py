@@ -7,12 +7,23 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from fgc.emit.expression import Argument, Attribute, Binary, Constant, Expression, Formatted, Invoke, Name, parts
+from fgc.emit.expression import (
+    Argument,
+    Attribute,
+    Binary,
+    Constant,
+    Expression,
+    Formatted,
+    Invoke,
+    Item,
+    Name,
+    parts,
+)
 from fgc.emit.imports import Imports
 from fgc.emit.literal import string
 from fgc.emit.names import Names
 from fgc.ir import Deferred, Graph, NodeId
-from fgc.text import DeferredCall, DeferredExpression, DeferredName
+from fgc.text import DeferredArgument, DeferredCall, DeferredExpression, DeferredName
 
 _PATHS = {
     "joinpath": "os.path.join",
@@ -22,21 +33,24 @@ _PATHS = {
     "dirname": "os.path.dirname",
     "basename": "os.path.basename",
 }
+_MOMENTS = {"now": "NOW", "utcnow": "UTC_NOW"}
 _CLOCKS = {
     "filetime": ("STARTED", "%Y-%m-%dT%H-%M-%S", False),
     "isotime": ("STARTED_ISO", "%Y-%m-%dT%H:%M:%S", False),
     "utcfiletime": ("STARTED_UTC", "%Y-%m-%dT%H-%M-%S", True),
     "utcisotime": ("STARTED_UTC_ISO", "%Y-%m-%dT%H:%M:%S", True),
 }
-_HOME_FOLDERS = {
-    "forgather_config_dir": "~/.config/forgather",
-    "user_data_dir": "~/.local/share",
-    "user_cache_dir": "~/.cache",
-    "user_config_dir": "~/.config",
-    "site_data_dir": "/usr/local/share",
-    "site_config_dir": "/etc/xdg",
+_USER_FOLDERS = {  # by the XDG Base Directory Specification
+    "user_data_dir": ("USER_DATA_DIR", "XDG_DATA_HOME", "~/.local/share"),
+    "user_cache_dir": ("USER_CACHE_DIR", "XDG_CACHE_HOME", "~/.cache"),
+    "user_config_dir": ("USER_CONFIG_DIR", "XDG_CONFIG_HOME", "~/.config"),
 }
-CONSTANTS = ("PROJECT_DIR", "WORKSPACE_ROOT", *(name for name, _, _ in _CLOCKS.values()))
+_SITE_FOLDERS = {"site_data_dir": "/usr/local/share", "site_config_dir": "/etc/xdg"}
+CONSTANTS = (
+    *("PROJECT_DIR", "WORKSPACE_ROOT"),
+    *(name for name, _, _ in (*_CLOCKS.values(), *_USER_FOLDERS.values())),
+    *_MOMENTS.values(),
+)
 _NAMED = frozenset({*_PATHS, "concat"})  # what deserves a constant of its own when it is needed twice
 
 
@@ -94,6 +108,8 @@ class DeferredTexts:
         match expression:
             case DeferredName(name):
                 return self._name(name)
+            case DeferredArgument(_, value):
+                return string(str(value))
             case DeferredCall() if expression in self._shared:
                 return self._common(expression)
             case _:
@@ -116,6 +132,19 @@ class DeferredTexts:
                 return self._invoke("os", _PATHS[function], *map(self._argument, arguments))
             case DeferredCall("version", (str() as package,)):
                 return self._version(package)
+            case DeferredCall("strftime", (str() as moment, str() as layout)):
+                return Invoke(
+                    Attribute(self._moment(moment), "strftime", is_pure=True), (_positional(layout),), None, True
+                )
+            case DeferredCall("splitext", (path, str() as part)):
+                return Item(self._invoke("os", "os.path.splitext", self._argument(path)), Constant(part))
+            case DeferredCall("modname_from_path", (path,)):
+                name = Invoke(self._imports.function("pathlib", "Path"), (Argument(self._argument(path)),), None, True)
+                return Attribute(name, "stem", is_pure=True)
+            case DeferredCall("repr", (value,)):
+                return Invoke(Name("repr"), (Argument(self._argument(value)),), is_pure=True)
+            case DeferredCall("uname", (str() as part,)):
+                return Attribute(self._invoke("platform", "platform.uname"), part, is_pure=True)
             case DeferredCall(function, arguments):
                 return self._folder(function, arguments)
 
@@ -140,6 +169,14 @@ class DeferredTexts:
         utc = (self._invoke("time", "time.gmtime"),) if is_utc else ()
         return self._constant(constant, function, lambda: self._invoke("time", "time.strftime", string(layout), *utc))
 
+    def _moment(self, name: str) -> Name:
+        """The time at which the program starts, without a zone, as `now()` has none."""
+        now = f"{self._imports.module('datetime')}.datetime.now"
+        if name == "now":
+            return self._constant(_MOMENTS[name], name, lambda: Invoke(Name(now), (), is_pure=True))
+        zone = Name(f"{self._imports.module('datetime')}.UTC")
+        return self._constant(_MOMENTS[name], name, lambda: Invoke(Name(now), (Argument(zone),), is_pure=True))
+
     def _version(self, package: str) -> Expression:
         if package == "python":
             return self._invoke("platform", "platform.python_version")
@@ -152,13 +189,27 @@ class DeferredTexts:
             return self._invoke("os", "os.getcwd")
         if function == "user_home_dir":
             return self._invoke("os", "os.path.expanduser", string("~"))
-        if function not in _HOME_FOLDERS:
+        if function == "forgather_config_dir":
+            return self._invoke("os", "os.path.join", self._user_folder("user_config_dir"), string("forgather"))
+        if function in _USER_FOLDERS:
+            path: Expression = self._user_folder(function)
+        elif function in _SITE_FOLDERS:
+            name = arguments[0] if arguments else ""
+            return string("/".join(filter(None, (_SITE_FOLDERS[function], str(name)))))
+        else:
             raise ValueError(f"deferred function {function!r} has no run-time expression")
-        folder = _HOME_FOLDERS[function]
-        path = self._invoke("os", "os.path.expanduser", string(folder)) if folder[0] == "~" else string(folder)
         if not arguments:
             return path
         return self._invoke("os", "os.path.join", path, self._argument(arguments[0]))
+
+    def _user_folder(self, function: str) -> Name:
+        constant, variable, default = _USER_FOLDERS[function]
+
+        def make() -> Expression:
+            set_by_user = self._invoke("os", "os.environ.get", string(variable))
+            return Binary(set_by_user, "or", self._invoke("os", "os.path.expanduser", string(default)))
+
+        return self._constant(constant, function, make)
 
     def _invoke(self, module: str, function: str, *values: Expression) -> Expression:
         bound = self._imports.module(module)
@@ -171,6 +222,10 @@ class DeferredTexts:
             value = make() if pinned is None else string(pinned)
             self._constants[constant] = value
         return Name(constant)
+
+
+def _positional(text: str) -> Argument:
+    return Argument(string(text))
 
 
 def _calls(pieces: Iterable[str | DeferredExpression]) -> Iterator[DeferredCall]:

@@ -2,11 +2,12 @@
 
 from fgc.emit.expression import Attribute, Binary, Conditional, Constant, Expression, Invoke, Item, Lambda, Unary
 
-LAMBDA, CONDITIONAL, NOT, COMPARISON, OR, XOR, AND, SHIFT, SUM, PRODUCT, SIGN, POWER, NUMBER, PRIMARY, ATOM = range(15)
+LAMBDA, CONDITIONAL, EITHER, NOT, COMPARISON = range(5)
+OR, XOR, AND, SHIFT, SUM, PRODUCT, SIGN, POWER, NUMBER, PRIMARY, ATOM = range(5, 16)
 ARGUMENT = LAMBDA  # anything may stand as an argument or an item
 
 _LEVELS = {
-    "|": OR, "^": XOR, "&": AND, "<<": SHIFT, ">>": SHIFT, "+": SUM, "-": SUM,
+    "or": EITHER, "|": OR, "^": XOR, "&": AND, "<<": SHIFT, ">>": SHIFT, "+": SUM, "-": SUM,
     "*": PRODUCT, "/": PRODUCT, "//": PRODUCT, "%": PRODUCT, "@": PRODUCT, "**": POWER,
 }  # fmt: skip
 

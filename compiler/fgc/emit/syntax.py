@@ -102,6 +102,8 @@ def _compound(value: ListDisplay | TupleDisplay | DictDisplay | Unary | Binary |
 
 def _binary(value: Binary) -> cst.BaseExpression:
     left, right = operand_levels(value)
+    if value.operator == "or":
+        return cst.BooleanOperation(expression(value.left, left), cst.Or(), expression(value.right, right))
     if value.operator in _COMPARISONS:
         target = cst.ComparisonTarget(_COMPARISONS[value.operator](), expression(value.right, right))
         return cst.Comparison(expression(value.left, left), [target])

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NewType, TypeAlias
 
-from fgc.text import DeferredExpression, Origin
+from fgc.text import DeferredArgument, DeferredExpression, Origin
 
 NodeId = NewType("NodeId", int)
 Scalar: TypeAlias = bool | int | float | str | None
@@ -49,10 +49,11 @@ class CallKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """None, a boolean, a number or a string."""
+    """None, a boolean, a number or a string. `argument`: it is as a template variable from outside has it."""
 
     value: Scalar
     origin: Origin
+    argument: DeferredArgument | None = None
 
 
 @dataclass(frozen=True, slots=True)

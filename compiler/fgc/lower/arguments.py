@@ -56,7 +56,7 @@ class ArgumentReader:
     def _scalar(self, node: ScalarNode) -> Arguments:
         if node.value == "" and node.is_plain:
             return Arguments()
-        plain = ScalarNode(node.value, node.is_plain, node.origin, parts=node.parts)
+        plain = ScalarNode(node.value, node.is_plain, node.origin, parts=node.parts, argument=node.argument)
         return Arguments([self._lowering.lower(plain)])
 
     def _mapping(self, node: MappingNode) -> Arguments:

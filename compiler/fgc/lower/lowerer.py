@@ -149,7 +149,7 @@ class _Lowerer:
         if isinstance(value, str) and node.parts is not None:
             self.put(place, Deferred(value, node.parts, node.origin))
         else:
-            self.put(place, Literal(value, node.origin))
+            self.put(place, Literal(value, node.origin, node.argument))
 
     def scalar(self, node: ScalarNode) -> Scalar:
         """The value of an untagged or standard-tagged scalar."""

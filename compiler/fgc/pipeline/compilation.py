@@ -10,16 +10,20 @@ from fgc.lint import check
 from fgc.lower import lower
 from fgc.pipeline.dynamic import dynamic_arguments
 from fgc.pipeline.models import SourceFiles, check_models
+from fgc.pipeline.pins import pin_findings
 from fgc.pipeline.signatures import check_calls
 from fgc.resolve import Facts, Loader, resolve
 from fgc.syntax import ast
-from fgc.text import Document, Source
+from fgc.text import Document, Need, Source
 from fgc.yaml import Composition, compose
 
 
 @dataclass(frozen=True, slots=True)
 class Compilation:
-    """What the stages made of a configuration. A stage's result may be partial; then a diagnostic says why."""
+    """What the stages made of a configuration. A stage's result may be partial; then a diagnostic says why.
+
+    `needs`: what could have stayed open until the program runs, and had to be known.
+    """
 
     entry: Source
     document: Document
@@ -27,6 +31,7 @@ class Compilation:
     graph: Graph
     sources: tuple[Source, ...]
     diagnostics: tuple[Diagnostic, ...]
+    needs: tuple[Need, ...] = ()
 
     @property
     def has_errors(self) -> bool:
@@ -48,6 +53,8 @@ def compile_template(
     lowered = lower(composed.value, document.locate(0))
     found = [*entry.diagnostics, *resolved.diagnostics, *composed.diagnostics, *lowered.diagnostics]
     found += check(composed.value, lowered.value)
+    needs = (*document.needs, *composed.value.needs)
+    found += pin_findings(needs)
     found += dynamic_arguments(lowered.value).diagnostics
     if files is not None and not has_errors(found):
         found += check_models(lowered.value, files)
@@ -55,4 +62,6 @@ def compile_template(
     used = {segment.piece.origin.span.source: None for segment in document.segments}
     diagnostics = tuple(without_consequences(unique(found)))
     sources = dict.fromkeys([entry.value.main.source, *used])
-    return Compilation(entry.value.main.source, document, composed.value, lowered.value, tuple(sources), diagnostics)
+    return Compilation(
+        entry.value.main.source, document, composed.value, lowered.value, tuple(sources), diagnostics, needs
+    )

@@ -9,7 +9,7 @@ from fgc.emit.places import Area, Place
 from fgc.ir import Graph
 from fgc.pipeline.metadata import meta_text
 from fgc.pipeline.surroundings import Surroundings
-from fgc.text import Document, Piece, expression_text
+from fgc.text import DeferredArgument, Document, Piece, expression_text
 
 _RUNNABLE_CLASS = "type.training_script"  # what it constructs is run, and not only constructed
 
@@ -53,10 +53,16 @@ def resolved_configuration(document: Document, template: str) -> Resolved:
         f"# The configuration {template} with everything it inherits. `${{...}}` is known where the program runs.\n"
     )
     pieces = [segment.piece for segment in document.segments]
-    texts = [f"${{{expression_text(p.deferred)}}}" if p.deferred is not None else p.text for p in pieces]
+    texts = [_as_written(piece) for piece in pieces]
     body = "".join(texts)
     text = header + body + ("" if body.endswith("\n") else "\n")
     return Resolved(text, tuple(_line_places(pieces, texts, 2)))
+
+
+def _as_written(piece: Piece) -> str:
+    if piece.deferred is None or isinstance(piece.deferred, DeferredArgument):
+        return piece.text
+    return f"${{{expression_text(piece.deferred)}}}"
 
 
 def _line_places(pieces: Sequence[Piece], texts: Sequence[str], line: int) -> Iterator[Place]:

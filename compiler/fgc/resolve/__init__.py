@@ -27,4 +27,6 @@ def resolve(entry: ast.ParsedFile, loader: Loader, variables: Mapping[str, Any],
     pieces = renderer.render(variables)
     given = {*global_names, *variables}
     found = check_unexplained(renderer.templates, renderer.taken, given, library, renderer.diagnostics)
-    return Outcome(Document.of(pieces, entry.main.source), unique([*library.diagnostics, *found]))
+    return Outcome(
+        Document.of(pieces, entry.main.source, renderer.evaluator.needs.found), unique([*library.diagnostics, *found])
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from jinja2.exceptions import TemplateRuntimeError
@@ -33,6 +33,10 @@ _PATH_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "dirname": os.path.dirname,
     "basename": os.path.basename,
     "splitext": os.path.splitext,
+}
+_NEEDS_CWD: dict[str, Callable[..., bool]] = {  # whether the result depends on the folder where it is computed
+    "abspath": lambda path: not os.path.isabs(path),  # noqa: PTH117
+    "relpath": lambda path, start=".": os.path.isabs(path) is not os.path.isabs(start),  # noqa: PTH117
 }
 _MAX_WORDS = 10_000  # of filler text
 _DEFERRED_NAMES = ("project_dir", "workspace_root", "hostname")
@@ -110,6 +114,8 @@ def _plain(value: Any) -> Any:
         return {_plain(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
+    if isinstance(value, Moment):
+        return datetime(*value.timetuple()[:6])
     return value
 
 
@@ -119,16 +125,16 @@ def make_globals(facts: Facts) -> dict[str, Any]:
     for name, (clock, layout) in _TIMES.items():
         names[name] = _time(name, getattr(facts, clock).strftime(layout), facts)
     for name, function in _PATH_FUNCTIONS.items():
-        names[name] = deferring(_checked(function, name), name)
+        names[name] = deferring(_checked(function, name), name, _NEEDS_CWD.get(name))
     names |= {
-        "now": _moment(facts, facts.now),
-        "utcnow": _moment(facts, facts.utcnow),
-        "repr": repr,
-        "lipsum": _lipsum,
-        "modname_from_path": lambda path: PurePath(path).stem,
+        "now": _moment(facts, "now"),
+        "utcnow": _moment(facts, "utcnow"),
+        "repr": deferring(repr, "repr"),
+        "lipsum": lipsum,
+        "modname_from_path": deferring(_checked(_module_name, "modname_from_path"), "modname_from_path"),
         "hostname": _deferred("hostname", facts.hostname),
-        "uname": facts.uname,
-        "versions": _Versions(facts),
+        "uname": _uname(facts),
+        "versions": Versions(facts),
     }
     for name, folder in facts.folders.items():
         names[name] = _deferred(name, folder)
@@ -137,7 +143,7 @@ def make_globals(facts: Facts) -> dict[str, Any]:
     return names
 
 
-class _Versions(Mapping[str, str]):
+class Versions(Mapping[str, str]):
     """Versions of packages, each looked up when a template asks for it, and deferred."""
 
     def __init__(self, facts: Facts) -> None:
@@ -159,7 +165,7 @@ class _Versions(Mapping[str, str]):
         return repr(dict(self._versions))
 
 
-def _lipsum(n: int = 5, html: bool = True, min: int = 20, max: int = 100) -> str:
+def lipsum(n: int = 5, html: bool = True, min: int = 20, max: int = 100) -> str:
     if n * max > _MAX_WORDS:
         raise ValueError(f"at most {_MAX_WORDS:,} words are made")
     return str(generate_lorem_ipsum(n, html, min, max))
@@ -169,12 +175,53 @@ def _deferred(name: str, text: str) -> Any:
     return deferred_text(text, DeferredName(name), NOWHERE) if name in _DEFERRED_NAMES else text
 
 
-def _moment(facts: Facts, value: datetime) -> Callable[[], datetime]:
+class Moment(datetime):
+    """The time at which a program starts: its texts are deferred; whoever asks for its parts needs it now."""
+
+    function: str
+    OPEN_METHODS = ("strftime", "isoformat")
+
+    def strftime(self, format: str) -> str:
+        """The time in a layout, which names no Python internals."""
+        expression = DeferredCall("strftime", (self.function, str(format)))
+        return deferred_text(super().strftime(str(format)), expression, NOWHERE)
+
+    def isoformat(self, sep: str = "T", timespec: str = "auto") -> str:
+        """The time to the second."""
+        return self.strftime(f"%Y-%m-%d{sep}%H:%M:%S")
+
+
+def _moment(facts: Facts, name: str) -> Callable[[], datetime]:
+    known: datetime = getattr(facts, name)
+    moment = Moment(*known.timetuple()[:6])
+    moment.function = name
+
     def call() -> datetime:
         facts.used.add("clock")
-        return value
+        return moment
 
     return call
+
+
+class _Uname(NamedTuple):
+    """What `os.uname` says, each part deferred."""
+
+    sysname: str
+    nodename: str
+    release: str
+    version: str
+    machine: str
+
+
+def _uname(facts: Facts) -> _Uname:
+    names = ("system", "hostname", "release", "version", "machine")
+    expressions = (DeferredName(name) if name == "hostname" else DeferredCall("uname", (name,)) for name in names)
+    parts = zip(facts.uname, expressions, strict=True)
+    return _Uname(*(deferred_text(text, expression, NOWHERE) if text else text for text, expression in parts))
+
+
+def _module_name(path: str) -> str:
+    return PurePath(path).stem
 
 
 def _time(name: str, text: str, facts: Facts) -> Callable[[], str]:

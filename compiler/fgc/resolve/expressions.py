@@ -11,7 +11,7 @@ from jinja2.runtime import Context, StrictUndefined, Undefined
 
 from fgc.diagnostics import Diagnostic
 from fgc.resolve.bounds import MAX_VALUE_SIZE, Budget
-from fgc.resolve.environment import PlacedUndefined, jinja_environment, placement_of
+from fgc.resolve.environment import Moment, PlacedUndefined, Versions, jinja_environment, lipsum, placement_of
 from fgc.resolve.errors import Broken, BrokenValue, EvaluationError, Fatal
 from fgc.resolve.failures import (
     attribute_names,
@@ -26,9 +26,10 @@ from fgc.resolve.failures import (
 from fgc.resolve.guards import call_is_too_large, filter_is_too_large, operator_is_too_large
 from fgc.resolve.macros import BlockReference, Macro
 from fgc.resolve.mapped import MappedText, filtered, join
+from fgc.resolve.needs import Given, Needs, default_for, quoted
 from fgc.resolve.scope import Scope, absent
 from fgc.syntax import ast
-from fgc.text import Origin, Span
+from fgc.text import DeferredCall, Need, Origin, Span
 
 _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
@@ -62,13 +63,14 @@ class Evaluator:
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
+        self.needs = Needs()
         self._environment = jinja_environment()
         self._context = Context(self._environment, {}, None, {})
 
     def value(self, expr: ast.Expr, scope: Scope) -> Any:
-        """The value of an expression, which may be undefined. Raises EvaluationError or BrokenValue."""
+        """The value of an expression: perhaps undefined, or open (`needs`). Raises EvaluationError or BrokenValue."""
         try:
-            return self._value(expr, scope)
+            return self._open(expr, scope)
         except (EvaluationError, BrokenValue):
             raise
         except RecursionError:
@@ -80,8 +82,12 @@ class Evaluator:
         self.require(value, expr.span)
         return value
 
+    def needed(self, expr: ast.Expr, scope: Scope, reason: str) -> Any:
+        """The value of an expression, defined and known now."""
+        return self.needs.now(self.defined(expr, scope), expr.span, reason)
+
     def truth(self, expr: ast.Expr, scope: Scope) -> bool:
-        value = self.defined(expr, scope)
+        value = self.needs.truth(self.defined(expr, scope), expr.span)
         return bool(self._guard(expr.span, lambda: bool(value)))
 
     def require(self, value: Any, span: Span) -> None:
@@ -92,6 +98,10 @@ class Evaluator:
     # ---- one method for each kind of expression
 
     def _value(self, expr: ast.Expr, scope: Scope) -> Any:
+        """A value as other code takes it: a text may be open, nothing else."""
+        return self.needs.plain(self._open(expr, scope), expr.span, "an expression computes with it")
+
+    def _open(self, expr: ast.Expr, scope: Scope) -> Any:
         match expr:
             case ast.Invalid():
                 raise BrokenValue
@@ -106,7 +116,7 @@ class Evaluator:
             case ast.CallExpr():
                 return self._call(expr, scope)
             case ast.FilterExpr():
-                return self.apply(expr.filter, self._value(expr.base, scope), expr.span, scope)
+                return self.apply(expr.filter, self._open(expr.base, scope), expr.span, scope)
             case ast.TestExpr():
                 return self._test(expr, scope)
             case ast.TupleExpr():
@@ -117,7 +127,7 @@ class Evaluator:
                 return self._dict(expr, scope)
             case ast.Slice():
                 bounds = (expr.start, expr.stop, expr.step)
-                return slice(*(None if bound is None else self.defined(bound, scope) for bound in bounds))
+                return slice(*(None if b is None else self.needed(b, scope, "a slice uses it") for b in bounds))
             case ast.Unary():
                 return self._unary(expr, scope)
             case ast.Binary():
@@ -137,10 +147,11 @@ class Evaluator:
         return result
 
     def _concat(self, expr: ast.Concat, scope: Scope) -> str:
-        parts = [self.defined(item, scope) for item in expr.items]
+        origin = Origin(expr.span)
+        parts = [self.needs.printable(self.defined(item, scope), origin) for item in expr.items]
         if sum(len(part) for part in parts if isinstance(part, str)) > MAX_VALUE_SIZE:
             raise EvaluationError(_too_large(expr.span))
-        text: str = self._guard(expr.span, lambda: join(parts, Origin(expr.span)))
+        text: str = self._guard(expr.span, lambda: join(parts, origin))
         self._check_size(text, expr.span)
         self._budget.step(expr.span, len(text.pieces) // 4 if isinstance(text, MappedText) else 0)
         return text
@@ -155,15 +166,25 @@ class Evaluator:
 
     def _getattr(self, expr: ast.GetAttr, scope: Scope) -> Any:
         base = self.defined(expr.base, scope)
+        if isinstance(base, Moment) and expr.name not in Moment.OPEN_METHODS:
+            base = self.needs.now(base, expr.span, f"`{expr.name}` is a part of it")
         value = self._guard(expr.name_span, lambda: self._environment.getattr(base, expr.name))
+        self._note_missing(base, expr.name, value, expr.span)
         return self._attribute(value, expr.name_span, base, expr.name)
 
     def _getitem(self, expr: ast.GetItem, scope: Scope) -> Any:
         base = self.defined(expr.base, scope)
-        index = self.defined(expr.index, scope)
+        index = self.needed(expr.index, scope, "it is an index")
+        base = self.needs.now(base, expr.span, "it is cut") if isinstance(base, (str, Given)) else base
         value = self._guard(expr.index.span, lambda: self._environment.getitem(base, index))
         self._budget.weigh(value, expr.span)
+        self._note_missing(base, str(index), value, expr.span)
         return self._attribute(value, expr.index.span, base, str(index))
+
+    def _note_missing(self, base: Any, name: str, value: Any, span: Span) -> None:
+        """That a package is not installed here is true of this machine."""
+        if isinstance(base, Versions) and isinstance(value, Undefined):
+            self.needs.found.append(Need(DeferredCall("version", (name,)), "", span, "it is not installed here"))
 
     def _attribute(self, value: Any, span: Span, base: Any, name: str) -> Any:
         if isinstance(value, Broken):
@@ -190,6 +211,8 @@ class Evaluator:
         if isinstance(callee, (Macro, BlockReference)):
             return self._guard(expr.span, lambda: callee._call_at(expr.span, args, kwargs), args)
         self._check_callable(callee, expr)
+        args = [self.needs.argument(callee, arg, expr.span) for arg in args]
+        kwargs = {name: self.needs.argument(callee, arg, expr.span) for name, arg in kwargs.items()}
         if call_is_too_large(callee, args, kwargs):
             raise EvaluationError(_too_large(expr.span))
         given = (len(args), kwargs)
@@ -197,7 +220,9 @@ class Evaluator:
         complain = partial(wrong_arguments, what, callee, 0, expr.arguments, given)
         result = self._guard(expr.span, lambda: self._context.call(callee, *args, **kwargs), args, complain)
         self._check_size(result, expr.span)
-        return self._mapped_result(expr, callee, result)
+        if callee is lipsum:
+            self.needs.drawn("lipsum", result, expr.span)
+        return self._mapped_result(expr, callee, result, args)
 
     def _check_callable(self, callee: Any, expr: ast.CallExpr) -> None:
         if not callable(callee):
@@ -207,18 +232,24 @@ class Evaluator:
             message = f"the sandbox forbids calling `{expr.callee.span.text}`"
             raise EvaluationError(Diagnostic("FGC207", message, expr.callee.span))
 
-    def _mapped_result(self, expr: ast.CallExpr, callee: Any, result: Any) -> Any:
+    def _mapped_result(self, expr: ast.CallExpr, callee: Any, result: Any, args: list[Any]) -> Any:
         """The result of a method of a mapped text keeps the origins of its lines."""
-        if type(result) is str and isinstance(expr.callee, ast.GetAttr):
-            owner = getattr(callee, "__self__", None)
-            if isinstance(owner, MappedText):
-                name = "trim" if expr.callee.name == "strip" else expr.callee.name
-                return filtered(name, owner, result, Origin(expr.span))
-        return result
+        owner = getattr(callee, "__self__", None)
+        if not isinstance(owner, MappedText) or not isinstance(expr.callee, ast.GetAttr):
+            return result
+        name = expr.callee.name
+        if name != "strip" or args:
+            owner = self.needs.filtered(name, owner, expr.span, "")
+        if type(result) is not str:
+            self.needs.now(owner, expr.span, f"`{name}` looks at it")
+            return result
+        after = filtered("trim" if name == "strip" else name, owner, result, Origin(expr.span))
+        self.needs.lost(owner, after, expr.span, f"`{name}` changes it")
+        return after
 
     def arguments(self, arguments: ast.Arguments, scope: Scope) -> tuple[list[Any], dict[str, Any]]:
         """Positional and keyword arguments of a call, a filter or a test."""
-        args = [self._value(item, scope) for item in arguments.positional]
+        args = [self._open(item, scope) for item in arguments.positional]
         if arguments.star is not None:
             star = self.defined(arguments.star, scope)
             args += self._guard(arguments.star.span, lambda: list(star))
@@ -227,7 +258,7 @@ class Evaluator:
             if keyword.name in kwargs:
                 message = f"argument `{keyword.name}` is given twice"
                 raise EvaluationError(Diagnostic("FGC206", message, keyword.span, help="drop one of them"))
-            kwargs[keyword.name] = self._value(keyword.value, scope)
+            kwargs[keyword.name] = self._open(keyword.value, scope)
         if arguments.double_star is not None:
             double_star = self.defined(arguments.double_star, scope)
             kwargs |= self._guard(arguments.double_star.span, lambda: _named(double_star))
@@ -239,6 +270,14 @@ class Evaluator:
         if function is None:
             raise EvaluationError(unknown_filter("filter", filter, self._environment.filters))
         args, kwargs = self.arguments(filter.arguments, scope)
+        if filter.name in ("default", "d"):
+            return self._default(filter, value, args, kwargs, span)
+        reason = f"the filter `{filter.name}` takes it"
+        args = [self.needs.now(arg, span, reason) for arg in args]
+        kwargs = {name: self.needs.now(arg, span, reason) for name, arg in kwargs.items()}
+        if filter.name == "toyaml" and (text := quoted(value)) is not None:
+            return text
+        value = self.needs.filtered(filter.name, value, span)
         self._budget.step(span)
         self._budget.weigh(value, span)
         if filter_is_too_large(filter.name, value, args, kwargs):
@@ -250,17 +289,46 @@ class Evaluator:
             partial(self._complain, f"filter `{filter.name}`", function, filter, (len(args), kwargs)),
         )
         self._check_size(result, span)
-        if isinstance(value, MappedText) and isinstance(result, str) and not isinstance(result, MappedText):
-            return filtered(filter.name, value, result, Origin(span))
+        return self._mapped(filter, value, result, span)
+
+    def _mapped(self, filter: ast.Filter, value: Any, result: Any, span: Span) -> Any:
+        """The result of a filter, with the origins of its input, and open where that changes nothing."""
+        if filter.name == "random":
+            self.needs.drawn("random", result, span)
+        if isinstance(value, MappedText) and not isinstance(result, MappedText):
+            reason = f"the filter `{filter.name}` changes it"
+            if isinstance(result, str):
+                result = filtered(filter.name, value, result, Origin(span))
+            self.needs.lost(value, result, span, reason)
         return result
+
+    def _default(self, filter: ast.Filter, value: Any, args: list[Any], kwargs: dict[str, Any], span: Span) -> Any:
+        """A value, or the default for an undefined one; a variable from outside stays open."""
+        takes_false = bool(args[1:] and args[1]) or bool(kwargs.get("boolean"))
+        if takes_false:
+            self.needs.whether_given(value, span)
+            value = self.needs.now(value, span, "`default` looks whether it is false")
+        elif not isinstance(value, Undefined):
+            return value
+        if args:
+            args[0] = self.needs.plain(args[0], span, f"it is the default of `{_shown(value)}`")
+        complain = self._environment.filters["default"]
+        result = self._guard(
+            filter.name_span,
+            lambda: self._environment.call_filter(filter.name, value, args, kwargs, context=self._context),
+            [value, *args],
+            partial(self._complain, f"filter `{filter.name}`", complain, filter, (len(args), kwargs)),
+        )
+        return result if takes_false else default_for(value, result)
 
     def _test(self, expr: ast.TestExpr, scope: Scope) -> bool:
         test = expr.test
         function: Any = self._environment.tests.get(test.name)
         if function is None:
             raise EvaluationError(unknown_filter("test", test, self._environment.tests))
-        value = self._value(expr.base, scope)
+        value = self.needs.tested(test.name, self._open(expr.base, scope), expr.span)
         args, kwargs = self.arguments(test.arguments, scope)
+        args = [self.needs.now(arg, expr.span, f"the test `{test.name}` looks at it") for arg in args]
         result = self._guard(
             test.name_span,
             lambda: self._environment.call_test(test.name, value, args, kwargs, context=self._context),
@@ -282,17 +350,20 @@ class Evaluator:
     def _unary(self, expr: ast.Unary, scope: Scope) -> Any:
         if expr.operator == "not":
             return not self.truth(expr.operand, scope)
-        operand = self.defined(expr.operand, scope)
+        operand = self.needed(expr.operand, scope, f"`{expr.operator}` computes with it")
         apply = operator.neg if expr.operator == "-" else operator.pos
         return self._guard(expr.span, lambda: apply(operand))
 
     def _binary(self, expr: ast.Binary, scope: Scope) -> Any:
         left = self.defined(expr.left, scope)
-        if expr.operator == "and":
-            return self._value(expr.right, scope) if left else left
-        if expr.operator == "or":
-            return left if left else self._value(expr.right, scope)
+        if expr.operator in ("and", "or"):
+            left = self.needs.truth(left, expr.left.span)
+            is_decided = bool(left) is (expr.operator == "or")
+            return left if is_decided else self._open(expr.right, scope)
         right = self.defined(expr.right, scope)
+        if expr.operator != "+" or not (isinstance(left, str) and isinstance(right, str)):
+            reason = f"`{expr.operator}` computes with it"
+            left, right = self.needs.now(left, expr.span, reason), self.needs.now(right, expr.span, reason)
         if operator_is_too_large(expr.operator, left, right):
             raise EvaluationError(_too_large(expr.span))
         self._budget.weigh(left, expr.span)
@@ -303,10 +374,10 @@ class Evaluator:
         return self._guard(expr.span, partial(_BINARY[expr.operator], left, right), None, complain)
 
     def _compare(self, expr: ast.Compare, scope: Scope) -> Any:
-        left = self.defined(expr.first, scope)
+        left = self.needed(expr.first, scope, "it is compared")
         result: Any = True
         for name, operand in expr.rest:
-            right = self.defined(operand, scope)
+            right = self.needed(operand, scope, "it is compared")
             self._budget.weigh(right, expr.span)
             result = self._guard(expr.span, partial(_COMPARE[name], left, right))
             if not result:
@@ -316,9 +387,9 @@ class Evaluator:
 
     def _conditional(self, expr: ast.Conditional, scope: Scope) -> Any:
         if self.truth(expr.condition, scope):
-            return self._value(expr.then, scope)
+            return self._open(expr.then, scope)
         if expr.otherwise is not None:
-            return self._value(expr.otherwise, scope)
+            return self._open(expr.otherwise, scope)
         return Undefined("the condition is false and there is no `else`")  # prints as nothing, as in Jinja2
 
     # ---- guards
@@ -365,6 +436,10 @@ def _undefined_operand(error: UndefinedError, operands: list[Any], span: Span) -
     if "unsafe" in str(error):
         return forbidden(str(error), span)
     return Diagnostic("FGC203", str(error), span)
+
+
+def _shown(value: Any) -> str:
+    return placement_of(value).name if isinstance(value, PlacedUndefined) else "a value"
 
 
 def _too_large(span: Span) -> Diagnostic:

@@ -27,8 +27,15 @@ class Loops:
         self._wanting: dict[int, bool] = {}  # by identity: hashing a loop would walk all of its body
 
     def run(self, statement: ast.For, frame: Frame) -> None:
-        iterable = self._machine.evaluator.defined(statement.iterable, frame.scope)
+        iterable = self._iterable(statement.iterable, frame)
         self._loop(statement, iterable, frame, 0)
+
+    def _iterable(self, expression: ast.Expr, frame: Frame) -> Any:
+        """What is looped over. A list is known now, whatever is in it."""
+        value = self._machine.evaluator.defined(expression, frame.scope)
+        if isinstance(value, (list, tuple, dict)):
+            return value
+        return self._machine.evaluator.needs.now(value, expression.span, "it is looped over")
 
     def _loop(self, statement: ast.For, iterable: Any, frame: Frame, depth: int) -> None:
         items = self._items(statement, iterable, frame)

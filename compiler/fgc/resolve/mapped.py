@@ -38,6 +38,10 @@ class MappedText(str):
     def is_deferred(self) -> bool:
         return any(piece.deferred is not None for piece in self.pieces)
 
+    def closed(self) -> "MappedText":
+        """The same text, known now."""
+        return MappedText(Piece(piece.text, piece.origin, piece.is_literal) for piece in self.pieces)
+
 
 def pieces_of(value: Any, origin: Origin) -> tuple[Piece, ...]:
     """What printing a value adds to the document: its own pieces, or its text, which comes from `origin`."""
@@ -106,18 +110,29 @@ def _line(line: str, old: str, mapped: MappedText, origin: Origin) -> list[Piece
     return [Piece(line[:at], edge, False), *middle, Piece(line[at + len(core) :], edge, False)]
 
 
-def deferring(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """A function over texts that defers itself when an argument is deferred."""
+def deferring(
+    function: Callable[..., Any], name: str, depends: Callable[..., bool] | None = None
+) -> Callable[..., Any]:
+    """A function over texts that defers itself when an argument is deferred, or if it `depends` on where it runs.
+
+    Of a pair of texts, each is deferred for itself.
+    """
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        result = function(*args, **kwargs)
+        args = (*args, *kwargs.values())  # the path functions have no keyword that comes before a positional one
+        result = function(*args)
         deferred = [arg for arg in args if isinstance(arg, MappedText) and arg.is_deferred]
-        if not deferred or kwargs or not isinstance(result, str):
+        if not deferred and not (depends and depends(*args)):
             return result
-        expression = DeferredCall(name, _flat(name, [expression_of(arg) for arg in args]))
-        return deferred_text(result, expression, deferred[0].pieces[0].origin)
+        origin = deferred[0].pieces[0].origin if deferred else NOWHERE
+        arguments = _flat(name, [expression_of(arg) for arg in args])
+        if isinstance(result, tuple):
+            parts = enumerate(result)
+            return tuple(deferred_text(t, DeferredCall(name, (*arguments, str(n))), origin) for n, t in parts)
+        return deferred_text(result, DeferredCall(name, arguments), origin)
 
     call.__name__ = name
+    call.defers = True  # type: ignore[attr-defined]  # what the evaluator asks before it takes the value of a text
     return call
 
 

@@ -19,6 +19,7 @@ from fgc.resolve.frames import Frame, Machine, Run, Sink
 from fgc.resolve.library import Library
 from fgc.resolve.loops import Loops
 from fgc.resolve.mapped import MappedText, pieces_of
+from fgc.resolve.needs import Given, given
 from fgc.resolve.overrides import check_overrides
 from fgc.resolve.scope import Context, Scope
 from fgc.resolve.templates import Templates, extends_cycle, glued
@@ -69,7 +70,8 @@ class Renderer(Machine):
         sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION_LIMIT))
         sink = Sink()
         try:
-            self._template(self._entry, {**self._globals, **variables}, sink, ())
+            outside = {name: given(name, value) for name, value in variables.items()}
+            self._template(self._entry, {**self._globals, **outside}, sink, ())
         except Fatal as fatal:
             self.report(fatal.diagnostic)
         return sink.pieces
@@ -137,7 +139,7 @@ class Renderer(Machine):
             case ast.Block():
                 self._blocks.run(statement, frame)
             case ast.Set():
-                assign(statement.target, self._evaluator.value(statement.value, frame.scope), frame.scope)
+                assign(statement.target, self._assigned(statement.target, statement.value, frame.scope), frame.scope)
             case ast.With():
                 self._with(statement, frame)
             case ast.FilterBlock() | ast.SetBlock():
@@ -164,10 +166,17 @@ class Renderer(Machine):
         self.taken.add(id(statement.otherwise))
         self.body(statement.otherwise, frame)
 
+    def _assigned(self, target: ast.Target, expression: ast.Expr, scope: Scope) -> Any:
+        """What a target is set to: an open value, unless it is taken apart."""
+        value = self._evaluator.value(expression, scope)
+        if isinstance(target, ast.TargetTuple) and isinstance(value, (str, Given)):
+            return self._evaluator.needs.now(value, expression.span, "it is taken apart")
+        return value
+
     def _with(self, statement: ast.With, frame: Frame) -> None:
         scope = frame.scope.inner()
         for target, expression in statement.bindings:
-            assign(target, self._evaluator.value(expression, frame.scope), scope)
+            assign(target, self._assigned(target, expression, frame.scope), scope)
         self.body(statement.body, replace(frame, scope=scope))
 
     def _captured(self, statement: ast.FilterBlock | ast.SetBlock, frame: Frame) -> None:
@@ -225,7 +234,8 @@ class Renderer(Machine):
     def _write(self, value: Any, span: Span, frame: Frame) -> None:
         try:
             self._evaluator.require(first_undefined(value), span)
-            pieces = pieces_of(value, frame.origin(span))
+            origin = frame.origin(span)
+            pieces = pieces_of(self._evaluator.needs.printable(value, origin), origin)
         except (UndefinedError, ValueError, RecursionError) as error:  # from a value's own __str__
             raise EvaluationError(Diagnostic("FGC206", f"this value cannot be printed: {error}", span)) from None
         self.write(pieces, frame)

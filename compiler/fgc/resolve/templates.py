@@ -38,6 +38,7 @@ class Templates:
         value = self._machine.evaluator.value(expression, frame.scope)
         if not ignores_missing:
             self._machine.evaluator.require(value, expression.span)
+        value = self._machine.evaluator.needs.now(value, expression.span, "it names a template")
         names = list(value) if isinstance(value, (list, tuple)) else [value]
         for name in names:
             if not isinstance(name, str):

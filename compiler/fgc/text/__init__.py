@@ -3,15 +3,17 @@
 Knows nothing of the language: sources, spans and segments only.
 """
 
-from fgc.text.deferred import DeferredCall, DeferredExpression, DeferredName, expression_text
+from fgc.text.deferred import DeferredArgument, DeferredCall, DeferredExpression, DeferredName, Need, expression_text
 from fgc.text.document import Document, Origin, Piece, Segment
 from fgc.text.source import Position, Source, Span
 
 __all__ = [
+    "DeferredArgument",
     "DeferredCall",
     "DeferredExpression",
     "DeferredName",
     "Document",
+    "Need",
     "Origin",
     "Piece",
     "Position",

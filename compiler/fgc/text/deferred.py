@@ -1,4 +1,4 @@
-"""Expressions that have a value only where the program runs: the clock, the host, folders.
+"""Expressions that have a value only where the program runs: the clock, the host, folders, options of its command line.
 
 A template may print them, and join them with other text. They travel through the compiler unevaluated and become
 expressions of the generated program.
@@ -6,6 +6,8 @@ expressions of the generated program.
 
 from dataclasses import dataclass
 from typing import TypeAlias
+
+from fgc.text.source import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +25,48 @@ class DeferredCall:
     arguments: "tuple[DeferredExpression | str, ...]"
 
 
-DeferredExpression: TypeAlias = DeferredName | DeferredCall
+@dataclass(frozen=True, slots=True)
+class DeferredArgument:
+    """A template variable that was given from outside, or its default: `value` as long as nobody gives another one.
+
+    `is_quoted`: the text was made by `toyaml`, so that YAML reads any value back as it is.
+    """
+
+    name: str
+    value: bool | int | float | str | None
+    is_quoted: bool = False
+
+
+DeferredExpression: TypeAlias = DeferredName | DeferredCall | DeferredArgument
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What could have stayed open until the program runs, and had to be known when it was compiled: where and why."""
+
+    expression: DeferredExpression
+    value: str
+    span: Span
+    reason: str
 
 
 def expression_text(expression: DeferredExpression | str) -> str:
     """An expression as a template would write it: `joinpath(project_dir, 'runs')`."""
     if isinstance(expression, str):
         return repr(expression)
-    if isinstance(expression, DeferredName):
+    if isinstance(expression, DeferredName | DeferredArgument):
         return expression.name
     if expression.function == "concat":
         return " ~ ".join(map(expression_text, expression.arguments))
+    if expression.function == "uname":
+        part = str(expression.arguments[0])
+        return f"uname.{'sysname' if part == 'system' else part}"
+    if expression.function == "version":
+        return f"versions.{expression.arguments[0]}"
+    if expression.function == "splitext":
+        path, part = expression.arguments
+        return f"splitext({expression_text(path)})[{part}]"
+    if expression.function == "strftime":
+        moment, layout = expression.arguments
+        return f"{moment}().strftime({layout!r})"
     return f"{expression.function}({', '.join(map(expression_text, expression.arguments))})"

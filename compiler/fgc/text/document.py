@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from fgc.text.deferred import DeferredExpression
+from fgc.text.deferred import DeferredExpression, Need
 from fgc.text.source import Source, Span
 
 
@@ -55,16 +55,20 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text made of pieces, and `locate` to find where any of it was written."""
+    """A text made of pieces, and `locate` to find where any of it was written.
+
+    `needs` says what could have stayed open until the program runs, and had to be known to make the text.
+    """
 
     text: str
     segments: tuple[Segment, ...]
     entry: Source
     _starts: list[int] = field(repr=False)
     _deferred: tuple[Segment, ...] = field(repr=False)
+    needs: tuple[Need, ...] = ()
 
     @staticmethod
-    def of(pieces: Iterable[Piece], entry: Source) -> "Document":
+    def of(pieces: Iterable[Piece], entry: Source, needs: Iterable[Need] = ()) -> "Document":
         """Join pieces; `entry` is the template to blame for an empty document."""
         segments: list[Segment] = []
         offset = 0
@@ -74,7 +78,7 @@ class Document:
                 offset += len(piece.text)
         text = "".join(segment.piece.text for segment in segments)
         deferred = tuple(segment for segment in segments if segment.piece.deferred is not None)
-        return Document(text, tuple(segments), entry, [segment.start for segment in segments], deferred)
+        return Document(text, tuple(segments), entry, [segment.start for segment in segments], deferred, tuple(needs))
 
     def __post_init__(self) -> None:
         end = 0
@@ -85,9 +89,14 @@ class Document:
             assert not piece.is_literal or piece.text == piece.origin.span.text, f"source map lies at {segment.start}"
         assert end == len(self.text), "source map does not cover the document"
 
-    def deferred_pieces(self, start: int, end: int) -> list[Piece]:
-        """The pieces of a range that are known only where the program runs."""
-        return [s.piece for s in self._deferred if start <= s.start and s.end <= end]
+    @property
+    def deferred(self) -> tuple[Segment, ...]:
+        """All that is known only where the program runs."""
+        return self._deferred
+
+    def deferred_in(self, start: int, end: int) -> list[Segment]:
+        """What is known only where the program runs, of a range."""
+        return [segment for segment in self._deferred if start <= segment.start and segment.end <= end]
 
     def segment_at(self, offset: int) -> Segment:
         """The segment of the character at `offset`; for the end of the text, the last one."""

@@ -1,7 +1,6 @@
 """Where the parts of the distribution lie that the compiler reads as files and never imports."""
 
 import os
-import sys
 from pathlib import Path
 
 from fgc.installed import package_folder
@@ -21,8 +20,6 @@ def component_folder() -> Path | None:
 
 def base_folder(kind: str, default: str) -> Path:
     """The user's folder for data, configuration or caches (XDG Base Directory Specification)."""
-    if sys.platform == "darwin" and kind != "CACHE":
-        default = "Library/Application Support"
     return Path(os.environ.get(f"XDG_{kind}_HOME") or Path.home() / default)
 
 

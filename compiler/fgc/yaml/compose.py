@@ -13,9 +13,10 @@ from typing import Any
 import yaml
 
 from fgc.diagnostics import Diagnostic, Outcome, Related, nearest
-from fgc.text import DeferredExpression, Document, Origin
+from fgc.text import Document, Origin
 from fgc.yaml.messages import Complaint, syntax_error
 from fgc.yaml.nodes import AliasNode, Composition, Label, MappingNode, Node, ScalarNode, SequenceNode
+from fgc.yaml.open_values import OpenValues
 
 _PARSER: Any = yaml.CLoader if yaml.__with_libyaml__ else yaml.Loader
 _TAG = re.compile(r"(?:&[^\s,\[\]{}]+\s+)?(![^\s]*)")
@@ -31,6 +32,7 @@ def compose(document: Document) -> Outcome[Composition]:
     """Compose the one document of a text. What can be read is kept beside what cannot."""
     composer = _Composer(document)
     composer.run()
+    composer.composition.needs += composer.open_values.finish()
     return Outcome(composer.composition, tuple(composer.diagnostics))
 
 
@@ -58,6 +60,7 @@ class _Composer:
         self._anchored: dict[str, ScalarNode | SequenceNode | MappingNode] = {}
         self._quoted: tuple[int, int] | None = None  # the last scalar, if it stands in quotes
         self.composition = Composition(None)
+        self.open_values = OpenValues(document)
         self.diagnostics: list[Diagnostic] = []
 
     def run(self) -> None:
@@ -167,9 +170,20 @@ class _Composer:
         tag, anchor = self._tag(event), self._anchor(event)
         content = self._content_start(start, end, event)
         node = ScalarNode(event.value, not event.style, self._origin(content, end), tag, anchor)
-        node.parts = _parts(event.value, self._document, start, end)
+        self.open_values.fill(node, content, end, self._is_key, self._tag_around)
         self._register(node, event)
         self._add(node)
+
+    @property
+    def _is_key(self) -> bool:
+        """Whether the next node is the key of a pair."""
+        return bool(self._open) and isinstance(self._open[-1].node, MappingNode) and self._open[-1].key is None
+
+    @property
+    def _tag_around(self) -> str:
+        """The tag of the innermost open collection."""
+        tag = self._open[-1].node.tag if self._open else None
+        return "" if tag is None else tag.text
 
     def _node_origin(self, event: Any) -> Origin:
         start, end = self._offset(event.start_mark), self._offset(event.end_mark)
@@ -286,23 +300,3 @@ class _Composer:
         origin = self._origin(start, start + 3)
         message = "a configuration is one YAML document, and a second one begins here"
         self.diagnostics.append(Diagnostic.at(origin, "FGC305", message, help="remove the `---` line"))
-
-
-def _parts(value: str, document: Document, start: int, end: int) -> tuple[str | DeferredExpression, ...] | None:
-    """The scalar cut at its deferred pieces; None if it has none."""
-    deferred = document.deferred_pieces(start, end)
-    if not deferred:
-        return None
-    parts: list[str | DeferredExpression] = []
-    position = 0
-    for piece in deferred:
-        at = value.find(piece.text, position)
-        if at < 0 or piece.deferred is None:
-            return None
-        if at > position:
-            parts.append(value[position:at])
-        parts.append(piece.deferred)
-        position = at + len(piece.text)
-    if position < len(value):
-        parts.append(value[position:])
-    return tuple(parts)

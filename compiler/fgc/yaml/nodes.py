@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from fgc.text import DeferredExpression, Origin
+from fgc.text import DeferredArgument, DeferredExpression, Need, Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,11 @@ class Label:
 
 @dataclass(slots=True, eq=False)
 class ScalarNode:
-    """A scalar. `parts` is set where some of its text is known only where the program runs."""
+    """A scalar.
+
+    `parts` is set where some of its text is known only where the program runs, `argument` where all of it is what a
+    template variable from outside says.
+    """
 
     value: str
     is_plain: bool
@@ -24,6 +28,7 @@ class ScalarNode:
     tag: Label | None = None
     anchor: Label | None = None
     parts: tuple[str | DeferredExpression, ...] | None = None
+    argument: DeferredArgument | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -60,9 +65,10 @@ Node: TypeAlias = ScalarNode | SequenceNode | MappingNode | AliasNode
 
 @dataclass(slots=True, eq=False)
 class Composition:
-    """A document's root, every anchor in it, and the names that aliases mention."""
+    """A document's root, every anchor in it, the names that aliases mention, and what had to be known for it."""
 
     root: Node | None
     anchors: dict[str, Label] = field(default_factory=dict)
     aliases: dict[str, list[Origin]] = field(default_factory=dict)
     has_syntax_error: bool = False
+    needs: list[Need] = field(default_factory=list)

@@ -1,0 +1,218 @@
+"""Values that could stay open until the program runs, and expressions that need them now.
+
+Open are texts with run-time expressions in them, and what a template variable from outside says (`Given`). Printing,
+joining, naming and passing them on keeps them open; comparing, changing or taking them apart needs their value.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from jinja2.runtime import Undefined
+from jinja2.utils import Namespace, missing
+
+from fgc.resolve.environment import Moment, PlacedUndefined, Versions, placement_of, to_yaml
+from fgc.resolve.macros import BlockReference, Macro
+from fgc.resolve.mapped import NOWHERE, MappedText
+from fgc.text import DeferredArgument, DeferredCall, DeferredExpression, DeferredName, Need, Origin, Piece, Span
+
+_MAX_ITEMS = 1_000  # of a container that is searched for open values
+_KINDS = frozenset({"string", "mapping", "callable", "sequence", "iterable", "none", "number", "integer", "float"})
+_KEEPING = frozenset({"trim", "string", "safe", "indent", "toyaml", "default", "d"})  # filters that change no value
+_STORING = frozenset({"append", "extend", "insert", "update", "setdefault"})
+_MAY_BE_EMPTY = frozenset({"basename", "dirname", "relpath", "splitext", "concat"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Given:
+    """A number, a boolean or none that a template variable from outside has, or that is its default."""
+
+    value: bool | int | float | None
+    name: str
+
+
+class Needs:
+    """Collects what is needed now."""
+
+    def __init__(self) -> None:
+        self.found: list[Need] = []
+
+    def now(self, value: Any, span: Span, reason: str) -> Any:
+        """The value itself, which is needed: whatever is open in it is noted."""
+        for expression, text in open_in(value):
+            self.found.append(Need(expression, text, span, reason))
+        if isinstance(value, Given):
+            return value.value
+        return value.closed() if isinstance(value, MappedText) and value.is_deferred else value
+
+    def plain(self, value: Any, span: Span, reason: str) -> Any:
+        """A value for code that knows texts but no `Given`; texts stay open."""
+        return self.now(value, span, reason) if isinstance(value, Given) else value
+
+    def text_argument(self, value: Any, span: Span, reason: str) -> Any:
+        """A value for a function that defers itself: run-time texts stay open, what was given is needed."""
+        if isinstance(value, MappedText) and any(isinstance(p.deferred, DeferredArgument) for p in value.pieces):
+            for piece in value.pieces:
+                if isinstance(piece.deferred, DeferredArgument):
+                    self.found.append(Need(piece.deferred, piece.text, span, reason))
+            return MappedText(
+                Piece(p.text, p.origin, False) if isinstance(p.deferred, DeferredArgument) else p for p in value.pieces
+            )
+        return self.plain(value, span, reason)
+
+    def printable(self, value: Any, origin: Origin) -> Any:
+        """A value as it is printed: open values stay open, those inside of lists are needed."""
+        if isinstance(value, Given):
+            return given_text(value, origin)
+        if isinstance(value, Moment):
+            return value.isoformat(" ")
+        return value if isinstance(value, str) else self.now(value, origin.span, "it is printed as part of a list")
+
+    def lost(self, before: MappedText, after: str, span: Span, reason: str) -> None:
+        """Note the open parts of a text that a filter has changed."""
+        kept = Counter(piece.deferred for piece in after.pieces) if isinstance(after, MappedText) else Counter()
+        for piece in before.pieces:
+            if piece.deferred is None:
+                continue
+            if kept[piece.deferred] > 0:
+                kept[piece.deferred] -= 1
+            else:
+                self.found.append(Need(piece.deferred, piece.text, span, reason))
+
+    def drawn(self, name: str, value: Any, span: Span) -> None:
+        """Note a value that is another one at every compilation."""
+        self.found.append(Need(DeferredCall(name, ()), str(value)[:40], span, "it is drawn at random"))
+
+    def whether_given(self, value: Any, span: Span) -> None:
+        """Note that it matters whether a variable was given at all."""
+        if isinstance(value, PlacedUndefined) and (known := placement_of(value)).owner is missing:
+            self.found.append(Need(DeferredArgument(known.name, None), "", span, "it is asked whether it is given"))
+
+    def tested(self, test: str, value: Any, span: Span) -> Any:
+        """The operand of a test."""
+        if test in ("defined", "undefined"):
+            self.whether_given(value, span)
+            is_open_text = isinstance(value, MappedText) and not _is_given(value)
+            return value if is_open_text else self.now(value, span, "it is asked whether it is given")
+        if test in _KINDS and not isinstance(value, Given) and not _is_given(value):
+            return value
+        return self.now(value, span, f"the test `{test}` looks at it")
+
+    def truth(self, value: Any, span: Span) -> Any:
+        """The operand of a condition. Texts that are never empty stay open."""
+        if isinstance(value, MappedText) and any(_is_never_empty(piece) for piece in value.pieces):
+            return value
+        return self.now(value, span, "a condition depends on it")
+
+    def filtered(self, name: str, value: Any, span: Span, what: str = "the filter ") -> Any:
+        """The operand of a filter or a method. Of a text of many lines, those that it leaves alone stay open."""
+        reason = f"{what}`{name}` changes it"
+        if name == "toyaml" and not isinstance(value, str):
+            return self.now(value, span, reason if isinstance(value, Given) else "it is printed as part of a list")
+        if name in _KEEPING or (isinstance(value, MappedText) and "\n" in value):
+            return self.plain(value, span, reason)
+        return self.now(value, span, reason)
+
+    def argument(self, callee: Any, value: Any, span: Span) -> Any:
+        """An argument of a call: macros, namespaces and lists keep what they are given as it is."""
+        if isinstance(callee, (Macro, BlockReference)) or callee is Namespace:
+            return value
+        name = getattr(callee, "__name__", type(callee).__name__).lstrip("_")
+        if getattr(callee, "defers", False):
+            return self.text_argument(value, span, f"`{name}` takes it")
+        if callee is dict or (name in _STORING and isinstance(getattr(callee, "__self__", None), (list, dict))):
+            return self.plain(value, span, "it is put into a list or mapping")
+        return self.now(value, span, f"`{name}` takes it")
+
+
+def given(name: str, value: Any) -> Any:
+    """A variable from outside as an open value; anything but a scalar stays what it is."""
+    if isinstance(value, MappedText) or not isinstance(value, (bool, int, float, str, type(None))):
+        return value
+    if isinstance(value, str):
+        return MappedText([Piece(value, NOWHERE, False, DeferredArgument(name, value))]) if value else value
+    return Given(value, name)
+
+
+def given_text(value: Given, origin: Origin) -> MappedText:
+    """What printing a given value adds to the document."""
+    return MappedText([Piece(text_of(value.value), origin, False, DeferredArgument(value.name, value.value))])
+
+
+def quoted(value: Any) -> str | None:
+    """What `toyaml` makes of a variable from outside, and of nothing else: a text that YAML reads back as it is."""
+    argument = argument_of(value)
+    if argument is None:
+        return None
+    still_open = DeferredArgument(argument.name, argument.value, True)
+    return MappedText([Piece(to_yaml(argument.value), NOWHERE, False, still_open)])
+
+
+def argument_of(value: Any) -> DeferredArgument | None:
+    """The variable from outside that all of a value comes from."""
+    if isinstance(value, Given):
+        return DeferredArgument(value.name, value.value)
+    if isinstance(value, MappedText) and len(value.pieces) == 1:
+        deferred = value.pieces[0].deferred
+        return deferred if isinstance(deferred, DeferredArgument) else None
+    return None
+
+
+def default_for(value: Any, default: Any) -> Any:
+    """What `default` gives for a variable from outside that is not given: its default, still open."""
+    if isinstance(value, PlacedUndefined) and not isinstance(default, Undefined):
+        known = placement_of(value)
+        if known.owner is missing and known.finding is None:
+            return given(known.name, default)
+    return default
+
+
+def open_in(value: Any) -> Iterator[tuple[DeferredExpression, str]]:
+    """Everything open in a value, with its text now."""
+    stack = [value]
+    for _ in range(_MAX_ITEMS):
+        if not stack:
+            return
+        item = stack.pop()
+        match item:
+            case Given():
+                yield DeferredArgument(item.name, item.value), text_of(item.value)
+            case MappedText():
+                yield from ((piece.deferred, piece.text) for piece in item.pieces if piece.deferred is not None)
+            case Moment():
+                yield DeferredCall(item.function, ()), datetime.__str__(item)
+            case Versions():
+                yield DeferredCall("versions", ()), repr(item)
+            case dict():
+                stack += [*item.keys(), *item.values()]
+            case list() | tuple():
+                stack += item
+            case _:
+                pass
+
+
+def text_of(value: bool | int | float | None) -> str:
+    """A number as it is printed: in a form that YAML reads as that number, which `1e-05` is not."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
+    text = str(value)
+    return text.replace("e", ".0e") if isinstance(value, float) and "e" in text and "." not in text else text
+
+
+def _is_given(value: Any) -> bool:
+    return isinstance(value, MappedText) and any(isinstance(p.deferred, DeferredArgument) for p in value.pieces)
+
+
+def _is_never_empty(piece: Piece) -> bool:
+    match piece.deferred:
+        case None:
+            return bool(piece.text)
+        case DeferredName():
+            return True
+        case DeferredCall(function):
+            return function not in _MAY_BE_EMPTY
+        case _:
+            return False
