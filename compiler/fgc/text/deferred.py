@@ -64,8 +64,8 @@ def expression_text(expression: DeferredExpression | str) -> str:
     if expression.function == "version":
         return f"versions.{expression.arguments[0]}"
     if expression.function == "splitext":
-        path, part = expression.arguments
-        return f"splitext({expression_text(path)})[{part}]"
+        path, place = expression.arguments
+        return f"splitext({expression_text(path)})[{place}]"
     if expression.function == "strftime":
         moment, layout = expression.arguments
         return f"{moment}().strftime({layout!r})"
