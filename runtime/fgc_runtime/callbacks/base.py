@@ -7,10 +7,14 @@ that fails ends the run: nothing is swallowed.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from fgc_runtime.distributed import World
+
 Logs = Mapping[str, float]
+Phase = Literal["training", "evaluating", "saving"]
 
 
 @dataclass(slots=True)
@@ -43,9 +47,12 @@ class TrainerState:
 class TrainerControl:
     """What callbacks ask of the loop. It answers before its next step, on all processes if one of them asked."""
 
-    should_stop: bool = False
+    should_stop: bool = False  # end as after the last step, without a further evaluation
     should_save: bool = False
     should_evaluate: bool = False
+    should_pause: bool = False  # write a checkpoint and leave: to go on later
+    should_abort: bool = False  # leave, and write nothing more
+    intervals: dict[str, int] = field(default_factory=dict)  # arguments to change, on the main process
 
 
 @dataclass(slots=True)
@@ -58,10 +65,20 @@ class TrainingRun:
     max_steps: int
     output_dir: Path
     logging_dir: Path
-    is_main: bool
-    world_size: int
+    world: World
     arguments: Mapping[str, object]
     control: TrainerControl = field(default_factory=TrainerControl)
+    phase: Phase = "training"
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process prints, logs and saves."""
+        return self.world.is_main
+
+    @property
+    def world_size(self) -> int:
+        """How many processes train together."""
+        return self.world.size
 
 
 class TrainerCallback:
@@ -80,6 +97,9 @@ class TrainerCallback:
 
     def on_train_begin(self, run: TrainingRun) -> None:
         """The model is in place and a checkpoint, if any, is loaded; no step has run."""
+
+    def on_poll(self, run: TrainingRun) -> None:
+        """Between any two steps and any two batches of an evaluation: the moment to pass on requests from outside."""
 
     def on_pre_optimizer_step(self, run: TrainingRun) -> None:
         """Gradients are complete and clipped; the weights are still the old ones."""

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM to a request that the loop answers between two steps."""
+"""Ctrl-C, SIGTERM and SIGUSR1 to a request that the loop answers between two steps."""
 
 import os
 import signal
@@ -7,18 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 
-_HANDLED = (signal.SIGINT, signal.SIGTERM)
+_HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 _ONE_REQUEST_S = 0.5  # torchrun passes on the Ctrl-C that its processes have also received from the terminal
 _NOTICE = b"\nStopping after this step, with a checkpoint. Interrupt again to stop at once.\n"
 
 
 class TrainingInterrupted(SystemExit):
-    """Training stopped on a signal, with a checkpoint. Ends the program as the shell expects it: 130 for Ctrl-C."""
+    """Training stopped before its last step, to go on later or not at all; ends the program with `exit_code`.
 
-    def __init__(self, received: signal.Signals, checkpoint: Path) -> None:
-        self.exit_code = 128 + received
-        super().__init__(self.exit_code)
-        self.received = received
+    On a signal that is what the shell expects, with a checkpoint: 130 for Ctrl-C, 143 for SIGTERM, 138 for SIGUSR1.
+    0 for a pause that was asked for, with a checkpoint; 1 for an abort, without.
+    """
+
+    def __init__(self, exit_code: int, checkpoint: Path | None) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
         self.checkpoint = checkpoint
 
 

@@ -24,6 +24,7 @@ class Meter:
         self._begin_s = self._lap_begin_s = time.perf_counter()
         self._lap_tokens = 0
         self._earlier_laps_s = 0.0
+        self._is_paused = False
         self.num_tokens = 0
 
     @property
@@ -80,7 +81,12 @@ class Meter:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Time spent in the body counts nowhere. Settles first, so that steps still running count as steps."""
+        if self._is_paused:  # a save that was asked for during an evaluation
+            yield
+            return
         self.settle()
         begin_s = time.perf_counter()
+        self._is_paused = True
         yield
+        self._is_paused = False
         self._lap_begin_s += time.perf_counter() - begin_s

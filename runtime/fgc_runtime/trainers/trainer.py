@@ -7,10 +7,10 @@ the whole step, on all processes: how a step is cut into micro-batches, accumula
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from signal import Signals
 from typing import Any, NamedTuple
 
 import torch
@@ -20,6 +20,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from fgc_runtime import checkpoint
 from fgc_runtime.callbacks import JsonLogCallback, ProgressCallback, TrainerCallback, TrainerState, TrainingRun
+from fgc_runtime.callbacks.base import Phase
 from fgc_runtime.data.collator import Batch, DataCollatorForCausalLM
 from fgc_runtime.data.windows import Window, length_of
 from fgc_runtime.distributed import World, seed_everything
@@ -28,6 +29,7 @@ from fgc_runtime.trainers.factories import LRSchedulerFactory, OptimizerFactory,
 from fgc_runtime.trainers.feed import ExampleDataset, eval_windows, train_share, train_windows
 from fgc_runtime.trainers.interrupts import Interrupts, TrainingInterrupted
 from fgc_runtime.trainers.meter import Meter
+from fgc_runtime.trainers.requests import Requests, agree
 from fgc_runtime.trainers.stepper import Stepper
 from fgc_runtime.trainers.strategies import DDP, Strategy
 
@@ -98,8 +100,8 @@ class Trainer:
         """Run all steps that are left; returns the totals, which are also logged.
 
         `resume_from_checkpoint` takes the place of the argument of the same name unless it is None.
-        On Ctrl-C or SIGTERM, raises TrainingInterrupted after the current step and a checkpoint. Raises
-        FloatingPointError if the loss is not a number.
+        On Ctrl-C, SIGTERM or SIGUSR1, or when a callback asks for a pause or an abort, raises TrainingInterrupted after
+        the current step and, but for an abort, a checkpoint. Raises FloatingPointError if the loss is not a number.
         """
         if self.train_dataset is None:
             raise ValueError("train_dataset (None) must be given to train")
@@ -108,9 +110,9 @@ class Trainer:
         try:
             with session.meter.paused():
                 self._dispatch(lambda callback: callback.on_train_begin(session.run))
-            with Interrupts(is_announced=self.world.is_main) as interrupts:
-                self._loop(session, interrupts)
-            return self._end(session)
+            with session.interrupts:
+                self._loop(session)
+                return self._end(session)
         finally:
             self._dispatch(lambda callback: callback.on_train_end(session.run))
             self.strategy.end()
@@ -120,6 +122,12 @@ class Trainer:
 
         Neither batch size nor number of processes changes the result; weights and random states stay as they are.
         """
+        metrics = self._evaluate(lambda: False)
+        assert metrics is not None, "nobody asked to leave"
+        return metrics
+
+    def _evaluate(self, should_leave: Callable[[], bool]) -> dict[str, float] | None:
+        """`evaluate`; `should_leave` is asked before each batch, and where it says so there are no metrics."""
         if self.eval_dataset is None:
             raise ValueError("eval_dataset (None) must be given to evaluate")
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.world.device)
@@ -128,6 +136,9 @@ class Trainer:
         self.model.train(False)
         with torch.no_grad():
             for window in eval_windows(self.eval_dataset, self.data_collator, self.args, self.strategy):
+                if should_leave():
+                    self.model.train(was_training)
+                    return None
                 num_tokens += window.num_label_tokens * self.strategy.is_counted
                 for batch in window.micro_batches:
                     loss_sum += self.strategy.loss(batch)
@@ -157,7 +168,9 @@ class Trainer:
         seed_everything(self.args.seed + self.strategy.dropout_stream)  # dropout differs between processes
         self._resume(resume, optimizer, scheduler)
         stepper = Stepper(self.strategy, optimizer, scheduler, self.args)
-        return _Session(self._as_callbacks_see_it(), stepper, Meter(self.world, self.state), replace(self.state))
+        interrupts = Interrupts(is_announced=self.world.is_main)
+        run, meter = self._as_callbacks_see_it(), Meter(self.world, self.state)
+        return _Session(run, stepper, meter, replace(self.state), interrupts)
 
     def _as_callbacks_see_it(self) -> TrainingRun:
         return TrainingRun(
@@ -167,8 +180,7 @@ class Trainer:
             max_steps=self.max_steps,
             output_dir=self.output_dir,
             logging_dir=self.logging_dir,
-            is_main=self.world.is_main,
-            world_size=self.world.size,
+            world=self.world,
             arguments=asdict(self.args),
         )
 
@@ -194,43 +206,40 @@ class Trainer:
             return checkpoint.latest_checkpoint(self._checkpoints) if wanted else None
         return Path(wanted)
 
-    def _loop(self, session: "_Session", interrupts: Interrupts) -> None:
+    def _loop(self, session: "_Session") -> None:
         windows = train_windows(self.train_dataset, self.data_collator, self.args, self.strategy, self.state)
         while self.state.global_step < session.run.max_steps:
             window = next(windows)
-            agreed = self._agree(session, window, interrupts)
-            if agreed.received is not None:
-                self._stop_on_signal(session, agreed.received)
-            if agreed.should_evaluate:
+            (num_label_tokens, num_micro_batches), requests = self._agree(
+                session, [n * self.strategy.is_counted for n in (window.num_label_tokens, len(window.micro_batches))]
+            )
+            if requests.should_evaluate and not requests.should_leave:
                 self._evaluate_in_training(session)
-            if agreed.should_save:
-                self._save_checkpoint(session)
-            if agreed.should_stop:
+            if self._answer(session, requests):
                 return
-            self._step(session, window, agreed)
+            self._step(session, window, num_label_tokens, num_micro_batches)
 
-    def _agree(self, session: "_Session", window: Window, interrupts: Interrupts) -> "_Agreement":
+    def _agree(self, session: "_Session", counts: Sequence[int] = ()) -> tuple[list[int], Requests]:
         """One exchange per step tells every process the label tokens of all, and what any of them was asked for."""
-        control = session.run.control
-        counts = [n * self.strategy.is_counted for n in (window.num_label_tokens, len(window.micro_batches))]
-        asked = [int(control.should_stop), int(control.should_save), int(control.should_evaluate)]
-        control.should_save = control.should_evaluate = False
-        tokens, micro_batches, stop, save, evaluate, *flags = self.world.sum([*counts, *asked, *interrupts.flags])
-        return _Agreement(tokens, micro_batches, bool(stop), bool(save), bool(evaluate), interrupts.agreed(flags))
+        self._dispatch(lambda callback: callback.on_poll(session.run))
+        sums, requests = agree(self.world, session.run.control, session.interrupts, counts)
+        if requests.intervals:
+            self.args = replace(self.args, **requests.intervals)  # type: ignore[arg-type]  # names of whole numbers
+        return sums, requests
 
-    def _step(self, session: "_Session", window: Window, agreed: "_Agreement") -> None:
+    def _step(self, session: "_Session", window: Window, num_label_tokens: int, num_micro_batches: int) -> None:
         loss_sum = session.stepper.step(
             window,
-            agreed.num_label_tokens,
+            num_label_tokens,
             lambda: self._dispatch(lambda callback: callback.on_pre_optimizer_step(session.run)),
         )
         state = self.state
         state.global_step += 1
-        state.num_micro_batches += agreed.num_micro_batches
+        state.num_micro_batches += num_micro_batches
         state.num_examples += window.num_examples
         state.examples_in_epoch += window.num_examples
-        state.num_tokens += agreed.num_label_tokens
-        session.meter.record(loss_sum, agreed.num_label_tokens)
+        state.num_tokens += num_label_tokens
+        session.meter.record(loss_sum, num_label_tokens)
         self._dispatch(lambda callback: callback.on_step_end(session.run))
         is_first = state.global_step == 1 and self.args.logging_first_step
         if is_first or self._is_due(self.args.logging_strategy, self.args.logging_steps, window):
@@ -246,10 +255,15 @@ class Trainer:
         return strategy == "epoch" and window.ends_epoch
 
     def _end(self, session: "_Session") -> dict[str, float]:
-        """A last evaluation and checkpoint, unless the last step has them; what is not logged yet; the totals."""
+        """A last evaluation and checkpoint, unless the last step has them; what is not logged yet; the totals.
+
+        A run that was stopped early does not evaluate once more: it was told to end.
+        """
         session.meter.settle()
-        if self.args.eval_strategy != "no" and self._evaluated_step != self.state.global_step:
+        is_ended = self._answer(session, self._agree(session)[1])
+        if not is_ended and self.args.eval_strategy != "no" and self._evaluated_step != self.state.global_step:
             self._evaluate_in_training(session)
+            self._answer(session, self._agree(session)[1])
         if self.args.save_strategy != "no" and self._saved_step != self.state.global_step:
             self._save_checkpoint(session)  # before the log, which a longer run would not write here
         if self.state.unlogged_tokens and self.args.logging_strategy != "no":
@@ -258,13 +272,24 @@ class Trainer:
         self._log(session.run, totals)
         return totals
 
-    def _stop_on_signal(self, session: "_Session", received: Signals) -> None:
+    def _answer(self, session: "_Session", requests: Requests) -> bool:
+        """Save if that was asked for; whether to end like a finished run. Raises TrainingInterrupted otherwise."""
+        if requests.should_save:
+            self._save_checkpoint(session)
+        if not requests.should_leave:
+            return False
+        position = f"step {self.state.global_step} of {session.run.max_steps}"
+        if requests.should_abort:
+            self._say(f"Aborted at {position}; nothing more has been written")
+            raise TrainingInterrupted(1, None)
+        if requests.received is None and not requests.should_pause:
+            return True
         folder = self._save_checkpoint(session)
         self._say(
-            f"Stopped at step {self.state.global_step} of {session.run.max_steps}. The checkpoint is {folder}; "
+            f"Stopped at {position}. The checkpoint is {folder}; "
             "go on from it with --resume (resume_from_checkpoint: true)"
         )
-        raise TrainingInterrupted(received, folder)
+        raise TrainingInterrupted(128 + requests.received if requests.received else 0, folder)
 
     def _log_training(self, session: "_Session") -> None:
         record = session.meter.take()
@@ -277,15 +302,24 @@ class Trainer:
         self._dispatch(lambda callback: callback.on_log(run, record))
 
     def _evaluate_in_training(self, session: "_Session") -> None:
-        self._evaluated_step = self.state.global_step
-        with session.meter.paused():
-            metrics = self.evaluate()
+        with session.meter.paused(), _phase(session.run, "evaluating"):
+            metrics = self._evaluate(lambda: self._is_called_away(session))
+            if metrics is None:
+                return
+            self._evaluated_step = self.state.global_step
             self._log(session.run, metrics)
             self._dispatch(lambda callback: callback.on_evaluate(session.run, metrics))
 
+    def _is_called_away(self, session: "_Session") -> bool:
+        """Whether an evaluation should end before its time; saves at once if that is what was asked for."""
+        _, requests = self._agree(session)
+        if requests.should_save:
+            self._save_checkpoint(session)
+        return requests.should_leave
+
     def _save_checkpoint(self, session: "_Session") -> Path:
         folder = checkpoint.checkpoint_folder(self._checkpoints, self.state.global_step)
-        with session.meter.paused():
+        with session.meter.paused(), _phase(session.run, "saving"):
             random_states = self.world.gather(checkpoint.RandomState.capture())
             if self.world.is_main:
                 self._write_checkpoint(session.stepper, folder, random_states)
@@ -325,17 +359,6 @@ class Trainer:
             print(text, flush=True)
 
 
-class _Agreement(NamedTuple):
-    """What all processes know before a step."""
-
-    num_label_tokens: int
-    num_micro_batches: int
-    should_stop: bool
-    should_save: bool
-    should_evaluate: bool
-    received: Signals | None
-
-
 class _Session(NamedTuple):
     """One call of `train`."""
 
@@ -343,6 +366,7 @@ class _Session(NamedTuple):
     stepper: Stepper
     meter: Meter
     begin: TrainerState
+    interrupts: Interrupts
 
     def totals(self, end: TrainerState) -> dict[str, float]:
         """What this call did, and how fast; evaluations and saves count for the runtime, not for the speeds."""
@@ -356,6 +380,14 @@ class _Session(NamedTuple):
             "train_steps_per_second": num_steps / running_s if num_steps else 0.0,
             "train_tokens_per_second": self.meter.num_tokens / running_s if num_steps else 0.0,
         }
+
+
+@contextmanager
+def _phase(run: TrainingRun, phase: Phase) -> Iterator[None]:
+    """What the run does in the body, for those who ask."""
+    before, run.phase = run.phase, phase
+    yield
+    run.phase = before
 
 
 def _checked(name: str, dataset: ExampleDataset | None) -> ExampleDataset | None:

@@ -1,0 +1,18 @@
+"""List and steer running trainings: status, save, stop, save-stop, abort.
+
+All words behind `fgc control` are those of `python -m fgc_runtime.control`, which this becomes.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from fgc.workspace.library import package_folder
+
+
+def run_words(words: Sequence[str]) -> int:
+    """Become the client of running jobs; 2 if the runtime is not installed."""
+    if package_folder("fgc_runtime") is None:
+        print("fgc: control needs fgc_runtime: pip install 'fgc[train]'", file=sys.stderr)
+        return 2
+    return os.execv(sys.executable, [sys.executable, "-m", "fgc_runtime.control", *words])

@@ -1,0 +1,39 @@
+"""Questions and commands to a job, and what it answers.
+
+Raises ConnectionError where nobody answers: the job has ended, or hangs.
+"""
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+
+from fgc_runtime.control.jobs import Job
+
+Answer = dict[str, object]
+_CONNECT_S = 5
+
+
+def ask(job: Job, command: str, *, timeout_s: float | None = None, **options: object) -> Answer:
+    """The last answer to a question or a command. Raises TimeoutError after `timeout_s` without one."""
+    return list(watch(job, command, timeout_s=timeout_s, **options))[-1]
+
+
+def watch(job: Job, command: str, *, timeout_s: float | None = None, **options: object) -> Iterator[Answer]:
+    """Every answer as it comes; the state of the last one is `done` or `failed`."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with closing(connection):
+        connection.settimeout(_CONNECT_S)
+        try:
+            connection.connect(job.address)
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise ConnectionError(f"job `{job.job_id}` has ended without a goodbye") from error
+        connection.settimeout(timeout_s)
+        connection.sendall(json.dumps({"command": command, **options}).encode() + b"\n")
+        answer: Answer = {"state": "accepted"}
+        with connection.makefile(encoding="utf-8") as lines:
+            for line in lines:
+                answer = json.loads(line)
+                yield answer
+    if answer["state"] == "accepted":
+        raise ConnectionError(f"job `{job.job_id}` ended before it answered")
