@@ -6,12 +6,14 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from fgc_runtime import control
 from fgc_runtime.checkpoint import find_checkpoints, latest_checkpoint, read_trainer_state
 
 PROGRAM = Path(__file__).parent / "programs/train.py"
@@ -23,12 +25,18 @@ pytestmark = pytest.mark.slow
 
 @contextmanager
 def training(
-    folder: Path, *, launcher: tuple[str, ...] = (), step_s: float = 0.05, **arguments: object
+    folder: Path,
+    *,
+    launcher: tuple[str, ...] = (),
+    step_s: float = 0.05,
+    job_id: str | None = None,
+    **arguments: object,
 ) -> Iterator[subprocess.Popen[str]]:
     """A program that has done its first step of very many, in a process group of its own."""
     settings = json.dumps({"max_steps": 10_000, "save_strategy": "steps", "save_steps": 100_000, **arguments})
+    name = ["--job-id", job_id] if job_id else []
     process = subprocess.Popen(
-        [sys.executable, *launcher, PROGRAM, folder, "--arguments", settings, "--step-s", str(step_s)],
+        [sys.executable, *launcher, PROGRAM, folder, "--arguments", settings, "--step-s", str(step_s), *name],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -46,7 +54,7 @@ def training(
         process.communicate()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 138)])
 def test_a_signal_ends_with_a_checkpoint(tmp_path: Path, number: signal.Signals, code: int) -> None:
     with training(tmp_path) as process:
         process.send_signal(number)
@@ -90,6 +98,25 @@ def test_two_processes_stop_at_the_same_step(tmp_path: Path) -> None:
     [folder] = find_checkpoints(tmp_path / "checkpoints")
     assert f"The checkpoint is {folder}" in output
     assert 'Traceback (most recent call last):\n  File "' + str(PROGRAM) not in output
+
+
+def test_a_command_reaches_two_processes_within_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(prefix="fgc-") as jobs:
+        monkeypatch.setenv("FGC_JOBS_DIR", jobs)
+        with training(tmp_path, launcher=tuple(TORCHRUN), job_id="pair") as process:
+            job = control.find_job("pair")
+            assert len(job.pids) == 2
+            stacks = control.ask(job, "stacks", timeout_s=10)["stacks"]
+            assert isinstance(stacks, dict)
+            assert all("trainer.py" in stacks[rank] for rank in ("0", "1"))
+            before = control.ask(job, "status", timeout_s=10)
+            answer = control.ask(job, "save-stop", timeout_s=30)
+            output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, output
+        [folder] = find_checkpoints(tmp_path / "checkpoints")
+        assert answer["step"] == read_trainer_state(folder)["global_step"]
+        assert int(str(answer["step"])) - int(str(before["step"])) <= 3  # each step takes 50 ms, both answers some
+        assert not list(Path(jobs).iterdir())
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from fgc.cli.select import Selected, report
 from fgc.installed import package_folder
 from fgc.pipeline.metadata import meta_value
 
+_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 _OWN_PROCESSES = ("--nproc-per-node", "--nproc_per_node")
 _OWN_MEETING = ("--nnodes", "--rdzv", "--master", "--node-rank", "--node_rank", "--standalone")
 
@@ -97,15 +98,18 @@ def _printed(command: Sequence[str], folder: Path, environment: Mapping[str, str
 
 
 def _wait(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
-    """Run to the end. A signal to this process reaches the program once, whoever sent it."""
+    """Run to the end. A signal to this process reaches the program once, whoever sent it.
+
+    SIGUSR1, with which schedulers announce the end of a job, would kill torchrun: it gets SIGTERM, which it passes on.
+    """
     process = subprocess.Popen(command, cwd=folder, env=dict(environment), start_new_session=True)
     received: list[int] = []
 
     def forward(number: int, _: FrameType | None) -> None:
         received.append(number)
-        process.send_signal(number)
+        process.send_signal(signal.SIGTERM if number == signal.SIGUSR1 else number)
 
-    earlier = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+    earlier = {number: signal.signal(number, forward) for number in _FORWARDED}
     try:
         code = process.wait()
     finally:

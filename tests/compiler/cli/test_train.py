@@ -128,3 +128,17 @@ def test_the_exit_code_is_passed_on(tmp_path: Path) -> None:
     assert _wait([sys.executable, "-c", "raise SystemExit(3)"], tmp_path, os.environ) == 3
     command = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
     assert _wait(command, tmp_path, os.environ) == 137
+
+
+def test_a_warning_of_the_scheduler_reaches_torchrun_as_one_that_it_passes_on(tmp_path: Path) -> None:
+    def warn() -> None:
+        while not (tmp_path / "ready").exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    thread = threading.Thread(target=warn)
+    thread.start()
+    command = _child(tmp_path, "sys.exit(1)")
+    command[-1] = command[-1].replace("SIGINT", "SIGTERM")
+    assert _wait(command, tmp_path, os.environ) == 128 + signal.SIGUSR1
+    thread.join()

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from fgc_runtime.callbacks import JsonLogCallback, TrainerCallback, TrainingRun
+from fgc_runtime.callbacks import JsonLogCallback, TrainerCallback, TrainerControlCallback, TrainingRun
 from fgc_runtime.script import TrainingScript
 from fgc_runtime.trainers import Trainer, TrainingArguments
 from torch.optim import SGD
@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--arguments", type=json.loads, default={})
     parser.add_argument("--num-examples", type=int, default=24)
     parser.add_argument("--step-s", type=float, default=0.0)
+    parser.add_argument("--job-id")
     options = parser.parse_args()
     args = TrainingArguments(
         **{
@@ -67,7 +68,7 @@ def main() -> None:
         train_dataset=examples(options.num_examples),
         eval_dataset=examples(7),
         optimizer_factory=partial(SGD, lr=0.5),
-        callbacks=[JsonLogCallback(), Slow(options.step_s)],
+        callbacks=[JsonLogCallback(), TrainerControlCallback(options.job_id), Slow(options.step_s)],
     )
     TrainingScript(trainer, do_eval=True).run()
 
