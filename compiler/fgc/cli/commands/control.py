@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from fgc.workspace.library import package_folder
+from fgc.installed import package_folder
 
 
 def run_words(words: Sequence[str]) -> int:
@@ -16,3 +16,8 @@ def run_words(words: Sequence[str]) -> int:
         print("fgc: control needs fgc_runtime: pip install 'fgc[train]'", file=sys.stderr)
         return 2
     return os.execv(sys.executable, [sys.executable, "-m", "fgc_runtime.control", *words])
+
+
+def completion_words() -> list[str]:
+    """What a shell may complete behind `fgc control`."""
+    return ["list", "status", "save", "stop", "save-stop", "abort", "set", "stacks", "cleanup", "--format", "--force"]
