@@ -4,10 +4,8 @@ One JSON object per line. A request is `{"command": NAME, ...}`; the answers are
 "failed", "message": TEXT, ...}`, the last of which is not "accepted".
 """
 
-import contextlib
 import json
 import os
-import queue
 import socket
 import socketserver
 import struct
@@ -63,8 +61,10 @@ class ControlServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
     def __init__(self, address: str, questions: Mapping[str, Question]) -> None:
         self.questions = questions
-        self.commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
-        self._open: list[Command] = []
+        self._lock = threading.Lock()
+        self._waiting: list[Command] = []  # not taken yet
+        self._open: list[Command] = []  # taken, the caller not told yet
+        self._farewell: str | None = None
         super().__init__(address, _Conversation)
         os.chmod(address, 0o600)  # noqa: PTH101  # the address is a string here
         threading.Thread(target=self.serve_forever, args=(0.1,), name="fgc control", daemon=True).start()
@@ -78,15 +78,23 @@ class ControlServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
     def take(self) -> list[Command]:
         """The commands that have come since the last call."""
-        taken = []
-        with contextlib.suppress(queue.Empty):
-            while True:
-                taken.append(self.commands.get_nowait())
-        self._open = [*(command for command in self._open if not command.sent.is_set()), *taken]
+        with self._lock:
+            taken, self._waiting = self._waiting, []
+            self._open = [*(command for command in self._open if not command.sent.is_set()), *taken]
         return taken
+
+    def put(self, command: Command) -> None:
+        """Leave a command for the loop; one that comes too late is answered here."""
+        with self._lock:
+            if self._farewell is None:
+                self._waiting.append(command)
+            else:
+                command.failed(self._farewell)
 
     def close(self, farewell: str) -> None:
         """Listen no longer; commands without an answer get the farewell. Returns when the answers have been sent."""
+        with self._lock:
+            self._farewell = farewell
         self.shutdown()
         self.server_close()
         self.take()
@@ -127,7 +135,7 @@ class _Conversation(socketserver.StreamRequestHandler):
         elif name in COMMANDS:
             command = Command(name, request)
             self._say({"state": "accepted", "message": "the job carries it out before its next step"})
-            self.server.commands.put(command)
+            self.server.put(command)
             try:
                 self._say(command.wait())
             finally:
