@@ -10,13 +10,13 @@ from fgc_runtime.callbacks import readable
 from fgc_runtime.distributed import disconnect
 from fgc_runtime.trainers import Trainer, TrainingInterrupted
 
-_KEPT_WITH_THE_RUN = ("config.yaml", "manifest.json")  # what the program was built from, beside it
+_KEPT_WITH_THE_RUN = ("config.yaml", "graph.json", "manifest.json")  # what the program was built from, beside it
 
 
 class TrainingScript:
     """Runs a trainer: training, the final model into `output_dir`, an evaluation; each if asked for.
 
-    A copy of the program's `config.yaml` and `manifest.json` goes into the run's logging folder.
+    A copy of the program's `config.yaml`, `graph.json` and `manifest.json` goes into the run's logging folder.
     """
 
     def __init__(self, trainer: Trainer, *, do_train: bool = True, do_save: bool = True, do_eval: bool = False) -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from fgc import __version__
 
 MANIFEST = "manifest.json"
+GRAPH = "graph.json"  # the graph of the configuration, with all its targets
 _FORMAT = 1
 Value: TypeAlias = str | int | float | bool | None
 

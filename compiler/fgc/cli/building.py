@@ -1,20 +1,22 @@
 """A compiled configuration to a folder on disk, and what to say about it."""
 
+from functools import partial
 from pathlib import Path
 
-from fgc.builds.manifest import BuildRecord, Pin
+from fgc.builds.manifest import GRAPH, BuildRecord, Pin
 from fgc.builds.places import Places
 from fgc.builds.writing import write_build
 from fgc.cli.select import Selected, report
-from fgc.emit import Program
+from fgc.ir import snapshot, snapshot_to_json
 from fgc.pipeline.pins import pins_of
-from fgc.pipeline.program import Resolved, make_script, resolved_configuration
-from fgc.text import Need, expression_text
+from fgc.pipeline.program import make_script, resolved_configuration
+from fgc.text import Need, Source, expression_text
 from fgc.workspace import display_path
 from fgc.workspace.library import root_folders
 from fgc.workspace.place_map import MAP, map_text
 
 PROGRAM = "train.py"
+RESOLVED = "config.yaml"
 
 
 def build_folder(selected: Selected, folder: Path, *, target: str, force: bool) -> int:
@@ -39,11 +41,13 @@ def write_folder(selected: Selected, folder: Path, *, target: str, force: bool) 
     if program is None:
         report((*selected.diagnostics, *outcome.diagnostics))
         return None
+    name_of = partial(_portable_name, Places(selected.folder, root_folders()))
     resolved = resolved_configuration(selected.compilation.document, selected.template)
     files = {
         PROGRAM: program.text,
-        MAP: _place_map(selected, program, resolved),
-        "config.yaml": resolved.text,
+        MAP: map_text({PROGRAM: program.places, **program.file_places, RESOLVED: resolved.places}, name_of),
+        GRAPH: snapshot_to_json(snapshot(selected.compilation.graph, name_of)),
+        RESOLVED: resolved.text,
         **program.files,
     }
     record = _record(selected, target)
@@ -52,11 +56,9 @@ def write_folder(selected: Selected, folder: Path, *, target: str, force: bool) 
     return sorted(files) if written.value is not None else None
 
 
-def _place_map(selected: Selected, program: Program, resolved: Resolved) -> str:
-    """Parts of generated files to places in templates, and to the path of the object in the configuration."""
-    files = {PROGRAM: program.places, **program.file_places, "config.yaml": resolved.places}
-    places = Places(selected.folder, root_folders())
-    return map_text(files, lambda source: places.name(Path(source.path or source.name).resolve()))
+def _portable_name(places: Places, source: Source) -> str:
+    """A file's name that is the same wherever the project and the library lie."""
+    return places.name(Path(source.path or source.name).resolve())
 
 
 def _record(selected: Selected, target: str) -> BuildRecord:

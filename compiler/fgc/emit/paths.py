@@ -1,12 +1,9 @@
 """Where in the configuration a node stands: `main.trainer.callbacks[1]`."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from typing import assert_never
+from collections.abc import Sequence
 
-from fgc.ir import Call, Deferred, DictNode, Graph, ListNode, Literal, NodeId, SymbolKind, Var
-
-_DISPLAYS = ("named_list", "named_tuple")
+from fgc.ir import Graph, NodeId, steps
 
 
 class TargetPaths:
@@ -19,7 +16,7 @@ class TargetPaths:
             node, parent, label = waiting.popleft()
             if node not in self._steps:
                 self._steps[node] = (parent, label)
-                waiting.extend((child, node, step) for step, child in steps(graph, node))
+                waiting.extend((child, node, step) for step, child, _ in steps(graph, node))
 
     def __contains__(self, node: NodeId) -> bool:
         return node in self._steps
@@ -32,35 +29,3 @@ class TargetPaths:
             current, label = self._steps[current]
             labels.append(label)
         return "".join(reversed(labels))
-
-
-def steps(graph: Graph, node: NodeId) -> Iterator[tuple[str, NodeId]]:
-    """What a node mentions, each with the path from the node to it."""
-    value = graph[node]
-    match value:
-        case ListNode():
-            yield from ((f"[{position}]", item) for position, item in enumerate(value.items))
-        case DictNode():
-            yield from ((_key(entry.key), entry.value) for entry in value.entries)
-        case Call():
-            is_display = value.callee.kind is SymbolKind.BUILTIN and value.callee.attribute in _DISPLAYS
-            yield from ((_position(position, is_display), item) for position, item in enumerate(value.positional))
-            yield from ((f".{keyword.name}", keyword.value) for keyword in value.keywords)
-            if value.latent is not None:
-                yield ".latent_args", value.latent
-        case Var():
-            if value.default is not None:
-                yield ".default", value.default
-        case Literal() | Deferred():
-            return
-        case _:
-            assert_never(value)
-
-
-def _position(position: int, is_display: bool) -> str:
-    """An argument by its place; the items of `!list` count as its own."""
-    return "" if is_display and position == 0 else f"[{position}]"
-
-
-def _key(key: object) -> str:
-    return f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]"

@@ -22,6 +22,8 @@ from fgc.ir.nodes import (
     Var,
 )
 from fgc.ir.show import graph_to_text
+from fgc.ir.snapshot import FilePlace, Part, Row, Snapshot, snapshot, snapshot_from_json, snapshot_to_json
+from fgc.ir.steps import steps
 from fgc.ir.verify import verify
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Deferred",
     "DictNode",
     "Entry",
+    "FilePlace",
     "Graph",
     "GraphBuilder",
     "Keyword",
@@ -37,7 +40,10 @@ __all__ = [
     "Literal",
     "Node",
     "NodeId",
+    "Part",
+    "Row",
     "Scalar",
+    "Snapshot",
     "Symbol",
     "SymbolKind",
     "Var",
@@ -45,5 +51,9 @@ __all__ = [
     "graph_to_json",
     "graph_to_text",
     "reachable",
+    "snapshot",
+    "snapshot_from_json",
+    "snapshot_to_json",
+    "steps",
     "verify",
 ]
