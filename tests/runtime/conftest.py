@@ -38,14 +38,14 @@ class Recorder(TrainerCallback):
         return [record["loss"] for record in self.logs if "loss" in record]
 
 
-def tiny_llama(*, dropout: float = 0.0, is_tied: bool = False, seed: int = 0) -> LlamaForCausalLM:
+def tiny_llama(*, dropout: float = 0.0, is_tied: bool = False, seed: int = 0, num_layers: int = 2) -> LlamaForCausalLM:
     torch.manual_seed(seed)
     return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=VOCAB_SIZE,
             hidden_size=32,
             intermediate_size=64,
-            num_hidden_layers=2,
+            num_hidden_layers=num_layers,
             num_attention_heads=2,
             max_position_embeddings=64,
             attention_dropout=dropout,

@@ -2,7 +2,16 @@
 
 from fgc_runtime.trainers.arguments import TrainingArguments
 from fgc_runtime.trainers.interrupts import TrainingInterrupted
-from fgc_runtime.trainers.strategies import DDP, FSDP2, SingleDevice, Strategy
+from fgc_runtime.trainers.strategies import DDP, FSDP2, Pipeline, SingleDevice, Strategy
 from fgc_runtime.trainers.trainer import Trainer
 
-__all__ = ["DDP", "FSDP2", "SingleDevice", "Strategy", "Trainer", "TrainingArguments", "TrainingInterrupted"]
+__all__ = [
+    "DDP",
+    "FSDP2",
+    "Pipeline",
+    "SingleDevice",
+    "Strategy",
+    "Trainer",
+    "TrainingArguments",
+    "TrainingInterrupted",
+]

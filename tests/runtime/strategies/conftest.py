@@ -6,11 +6,17 @@ import pickle
 import socket
 import traceback
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.distributed as dist
+from fgc_runtime.callbacks import TrainerCallback
+from fgc_runtime.trainers import Strategy, Trainer, TrainingArguments
+from torch.optim import SGD
+from transformers import LlamaForCausalLM
 
 _TIMEOUT_S = 90
 
@@ -74,3 +80,78 @@ def _answer(receiver: Any, rank: int) -> tuple[Any, str | None]:
 @pytest.fixture
 def in_processes() -> Callable[..., list[Any]]:
     return run_in_processes
+
+
+class Outcome:
+    """What a run showed: plain numbers, so that it travels between processes."""
+
+    def __init__(self, trainer: Trainer, losses: list[float], norms: list[float]) -> None:
+        self.losses, self.norms = losses, norms
+        self.evaluation = trainer.evaluate()
+        self.examples = trainer.state.num_examples
+        self.tokens = trainer.state.num_tokens
+        full = trainer.strategy.full_model()
+        self.weights = None if full is None else {name: tensor.clone() for name, tensor in full.state_dict.items()}
+
+
+class Run:
+    """A training of a tiny Llama on 19 ragged examples; the last step of an epoch has three."""
+
+    def __init__(self, model: Callable[..., LlamaForCausalLM], examples: Callable[..., Any], folder: Path) -> None:
+        self.model, self.examples, self.folder = model, examples, folder
+
+    def __call__(
+        self, strategy: Callable[[], Strategy], *, is_tied: bool = False, num_layers: int = 2, **arguments: Any
+    ) -> Outcome:
+        optimizer = arguments.pop("optimizer", partial(SGD, lr=0.5, momentum=0.9))
+        train_dataset = arguments.pop("train_dataset", None) or self.examples(19)
+        records: list[dict[str, float]] = []
+
+        class Record(TrainerCallback):
+            def on_log(self, run: Any, logs: Any) -> None:
+                records.append(dict(logs))
+
+        trainer = Trainer(
+            self.model(is_tied=is_tied, num_layers=num_layers),
+            TrainingArguments(
+                output_dir=self.folder,
+                logging_steps=1,
+                save_strategy="no",
+                use_cpu=True,
+                **{"max_grad_norm": 0.7, **arguments},
+            ),
+            train_dataset=train_dataset,
+            eval_dataset=self.examples(7, seed=3),
+            callbacks=[Record()],
+            optimizer_factory=optimizer,
+            strategy=strategy(),
+        )
+        trainer.train()
+        steps = [record for record in records if "grad_norm" in record]
+        return Outcome(trainer, [step["loss"] for step in steps], [step["grad_norm"] for step in steps])
+
+
+@pytest.fixture
+def run(tiny_model: Callable[..., Any], examples: Callable[..., Any], tmp_path: Path) -> Run:
+    return Run(tiny_model, examples, tmp_path)
+
+
+def _assert_equal(outcomes: list[Outcome], reference: Outcome, tolerance: float = 1e-6) -> None:
+    main = outcomes[0]
+    assert main.losses == pytest.approx(reference.losses, abs=tolerance)
+    assert len(main.losses) == 5
+    assert main.norms == pytest.approx(reference.norms, abs=tolerance)
+    assert main.evaluation["eval_loss"] == pytest.approx(reference.evaluation["eval_loss"], abs=tolerance)
+    assert main.evaluation["eval_tokens"] == reference.evaluation["eval_tokens"]
+    assert (main.examples, main.tokens) == (reference.examples, reference.tokens)
+    assert main.weights is not None and reference.weights is not None
+    assert main.weights.keys() == reference.weights.keys()
+    for name, weight in reference.weights.items():
+        torch.testing.assert_close(main.weights[name], weight, rtol=0, atol=tolerance, msg=name)
+    assert all(outcome.evaluation == main.evaluation for outcome in outcomes)  # every process knows the result
+    assert all(outcome.weights is None for outcome in outcomes[1:])
+
+
+@pytest.fixture
+def assert_equal() -> Callable[..., None]:
+    return _assert_equal

@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from fgc_runtime.callbacks import TrainerCallback
-from fgc_runtime.trainers import DDP, FSDP2, SingleDevice, Strategy, Trainer, TrainingArguments
-from torch.optim import SGD, AdamW
+from fgc_runtime.trainers import DDP, FSDP2, SingleDevice, Trainer, TrainingArguments
+from torch.optim import AdamW
 from transformers import LlamaForCausalLM
 
 InProcesses = Callable[..., list[Any]]
@@ -17,74 +15,6 @@ InProcesses = Callable[..., list[Any]]
 FIVE_STEPS = {"per_device_train_batch_size": 8, "max_steps": 5}
 HALF = {**FIVE_STEPS, "per_device_train_batch_size": 4}
 QUARTERS = {**HALF, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 2}
-
-
-class Outcome:
-    """What a run showed: plain numbers, so that it travels between processes."""
-
-    def __init__(self, trainer: Trainer, losses: list[float], norms: list[float]) -> None:
-        self.losses, self.norms = losses, norms
-        self.evaluation = trainer.evaluate()
-        self.examples = trainer.state.num_examples
-        self.tokens = trainer.state.num_tokens
-        full = trainer.strategy.full_model()
-        self.weights = None if full is None else {name: tensor.clone() for name, tensor in full.state_dict.items()}
-
-
-class Run:
-    """A training of a tiny Llama on 19 ragged examples; the last step of an epoch has three."""
-
-    def __init__(self, model: Callable[..., LlamaForCausalLM], examples: Callable[..., Any], folder: Path) -> None:
-        self.model, self.examples, self.folder = model, examples, folder
-
-    def __call__(self, strategy: Callable[[], Strategy], *, is_tied: bool = False, **arguments: Any) -> Outcome:
-        optimizer = arguments.pop("optimizer", partial(SGD, lr=0.5, momentum=0.9))
-        records: list[dict[str, float]] = []
-
-        class Record(TrainerCallback):
-            def on_log(self, run: Any, logs: Any) -> None:
-                records.append(dict(logs))
-
-        trainer = Trainer(
-            self.model(is_tied=is_tied),
-            TrainingArguments(
-                output_dir=self.folder,
-                logging_steps=1,
-                save_strategy="no",
-                use_cpu=True,
-                max_grad_norm=0.7,
-                **arguments,
-            ),
-            train_dataset=self.examples(19),
-            eval_dataset=self.examples(7, seed=3),
-            callbacks=[Record()],
-            optimizer_factory=optimizer,
-            strategy=strategy(),
-        )
-        trainer.train()
-        steps = [record for record in records if "grad_norm" in record]
-        return Outcome(trainer, [step["loss"] for step in steps], [step["grad_norm"] for step in steps])
-
-
-@pytest.fixture
-def run(tiny_model: Callable[..., Any], examples: Callable[..., Any], tmp_path: Path) -> Run:
-    return Run(tiny_model, examples, tmp_path)
-
-
-def assert_equal(outcomes: list[Outcome], reference: Outcome, tolerance: float = 1e-6) -> None:
-    main = outcomes[0]
-    assert main.losses == pytest.approx(reference.losses, abs=tolerance)
-    assert len(main.losses) == 5
-    assert main.norms == pytest.approx(reference.norms, abs=tolerance)
-    assert main.evaluation["eval_loss"] == pytest.approx(reference.evaluation["eval_loss"], abs=tolerance)
-    assert main.evaluation["eval_tokens"] == reference.evaluation["eval_tokens"]
-    assert (main.examples, main.tokens) == (reference.examples, reference.tokens)
-    assert main.weights is not None and reference.weights is not None
-    assert main.weights.keys() == reference.weights.keys()
-    for name, weight in reference.weights.items():
-        torch.testing.assert_close(main.weights[name], weight, rtol=0, atol=tolerance, msg=name)
-    assert all(outcome.evaluation == main.evaluation for outcome in outcomes)  # every process knows the result
-    assert all(outcome.weights is None for outcome in outcomes[1:])
 
 
 @pytest.mark.parametrize("is_tied", [False, True], ids=["untied", "tied"])
@@ -106,19 +36,21 @@ def assert_equal(outcomes: list[Outcome], reference: Outcome, tolerance: float =
     ],
 )
 def test_the_strategy_trains_like_one_process(
-    run: Run, in_processes: InProcesses, strategy: Any, processes: int, arguments: Any, is_tied: bool
+    run: Any, in_processes: InProcesses, assert_equal: Any, strategy: Any, processes: int, arguments: Any, is_tied: bool
 ) -> None:
     reference = run(SingleDevice, is_tied=is_tied, **FIVE_STEPS)
     assert_equal(in_processes(processes, partial(run, is_tied=is_tied, **arguments), strategy), reference)
 
 
-def test_shards_and_cut_matrices_together_train_like_one_process(run: Run, in_processes: InProcesses) -> None:
+def test_shards_and_cut_matrices_together_train_like_one_process(
+    run: Any, in_processes: InProcesses, assert_equal: Any
+) -> None:
     arguments = {"optimizer": partial(AdamW, lr=1e-3, eps=1e-3), **FIVE_STEPS}
     outcomes = in_processes(4, partial(run, **{**arguments, **HALF}), partial(FSDP2, tp_size=2))
     assert_equal(outcomes, run(SingleDevice, **arguments))
 
 
-def test_a_strategy_for_one_process_refuses_two(run: Run, in_processes: InProcesses) -> None:
+def test_a_strategy_for_one_process_refuses_two(run: Any, in_processes: InProcesses) -> None:
     with pytest.raises(AssertionError, match="SingleDevice trains on one process, not on 2: use DDP, FSDP2"):
         in_processes(2, run, SingleDevice)
 
@@ -131,13 +63,13 @@ def test_a_strategy_for_one_process_refuses_two(run: Run, in_processes: InProces
     ],
 )
 def test_sizes_that_do_not_fit_the_world_are_refused(
-    run: Run, in_processes: InProcesses, strategy: Any, message: str
+    run: Any, in_processes: InProcesses, strategy: Any, message: str
 ) -> None:
     with pytest.raises(AssertionError, match=message):
         in_processes(2, run, strategy)
 
 
-def test_heads_that_do_not_divide_are_refused(run: Run, in_processes: InProcesses) -> None:
+def test_heads_that_do_not_divide_are_refused(run: Any, in_processes: InProcesses) -> None:
     with pytest.raises(AssertionError, match=r"tp_size \(4\) must divide num_attention_heads \(2\)"):
         in_processes(4, run, partial(FSDP2, tp_size=4))
 
@@ -151,7 +83,7 @@ def test_wrong_values_are_refused_with_their_name(given: Any) -> None:
 
 @pytest.mark.parametrize("strategy", [DDP, FSDP2], ids=["ddp", "fsdp2"])
 def test_an_exported_model_is_the_users_class_and_loads(
-    run: Run, in_processes: InProcesses, tmp_path: Path, strategy: Any
+    run: Any, in_processes: InProcesses, tmp_path: Path, strategy: Any
 ) -> None:
     def train_and_save(folder: Path) -> None:
         trainer = Trainer(

@@ -3,6 +3,7 @@
 from fgc_runtime.trainers.strategies.base import FullModel, Strategy
 from fgc_runtime.trainers.strategies.ddp import DDP
 from fgc_runtime.trainers.strategies.fsdp2 import FSDP2
+from fgc_runtime.trainers.strategies.pipeline import Pipeline
 from fgc_runtime.trainers.strategies.single import SingleDevice
 
-__all__ = ["DDP", "FSDP2", "FullModel", "SingleDevice", "Strategy"]
+__all__ = ["DDP", "FSDP2", "FullModel", "Pipeline", "SingleDevice", "Strategy"]

@@ -1,0 +1,313 @@
+"""The strategy: schedules of torch.distributed.pipelining over stages of the model, and pipelines side by side."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.pipelining import (
+    PipelineStage,
+    Schedule1F1B,
+    ScheduleGPipe,
+    ScheduleInterleaved1F1B,
+    ScheduleInterleavedZeroBubble,
+    ScheduleLoopedBFS,
+    ScheduleZBVZeroBubble,
+)
+from transformers import PreTrainedModel
+
+from fgc_runtime.data.collator import IGNORED_LABEL, Batch
+from fgc_runtime.data.windows import Window
+from fgc_runtime.distributed import World
+from fgc_runtime.trainers.arguments import TrainingArguments
+from fgc_runtime.trainers.strategies.base import FullModel, Strategy, compile_in_place, save_memory
+from fgc_runtime.trainers.strategies.layout import decoder_parts, skeleton
+from fgc_runtime.trainers.strategies.pipeline.layout import StageLayout
+from fgc_runtime.trainers.strategies.pipeline.stages import (
+    Stage,
+    cost_of_head,
+    keep_own_parts,
+    layers_by_stage,
+    make_stages,
+)
+from fgc_runtime.trainers.strategies.pipeline.wavefront import wavefront
+
+SCHEDULES: dict[str, Any] = {
+    "GPipe": ScheduleGPipe,
+    "1F1B": Schedule1F1B,
+    "Interleaved1F1B": ScheduleInterleaved1F1B,
+    "LoopedBFS": ScheduleLoopedBFS,
+    "InterleavedZeroBubble": ScheduleInterleavedZeroBubble,
+    "ZBVZeroBubble": ScheduleZBVZeroBubble,
+}
+_ONE_STAGE = ("GPipe", "1F1B")
+_SPLITS_BACKWARD = ("InterleavedZeroBubble", "ZBVZeroBubble")
+_MOST_SHAPES = 8  # each keeps buffers for what stages receive
+
+
+class Pipeline(Strategy):
+    """`pp_size` processes hold the model's layers in stages; a batch passes through as `n_microbatches` micro-batches.
+
+    `schedule`: GPipe (all forwards, then all backwards), 1F1B (fewer activations), Interleaved1F1B and LoopedBFS
+    (several stages per process: a smaller bubble, more traffic), InterleavedZeroBubble and ZBVZeroBubble (weight
+    gradients fill the bubble). `stages_per_rank` None: 1 for the first two, 2 for the others. `layers_per_stage` None:
+    evenly, with the head counted by its size. `pp_size` None: all processes; a part of them: several pipelines side by
+    side, each on its share of the data. Every process of a pipeline reads the batch itself, so masks and positions need
+    not travel.
+    """
+
+    def __init__(
+        self,
+        *,
+        schedule: str = "1F1B",
+        n_microbatches: int = 4,
+        pp_size: int | None = None,
+        stages_per_rank: int | None = None,
+        layers_per_stage: Sequence[int] | None = None,
+    ) -> None:
+        if schedule not in SCHEDULES:
+            raise ValueError(f"schedule ({schedule!r}) must be one of {', '.join(SCHEDULES)}")
+        default = 1 if schedule in _ONE_STAGE else 2
+        self.stages_per_rank = default if stages_per_rank is None else stages_per_rank
+        if (schedule in _ONE_STAGE or schedule == "ZBVZeroBubble") and self.stages_per_rank != default:
+            raise ValueError(f"stages_per_rank ({stages_per_rank}) must be {default} for the schedule {schedule}")
+        for name, value in (("n_microbatches", n_microbatches), ("stages_per_rank", self.stages_per_rank)):
+            if value < 1:
+                raise ValueError(f"{name} ({value}) must be at least 1")
+        self.schedule = schedule
+        self.n_microbatches = n_microbatches
+        self.pp_size = pp_size
+        self.layers_per_stage = layers_per_stage
+        self._prepared: dict[tuple[int, ...], _Prepared] = {}
+
+    @property
+    def data_rank(self) -> int:
+        """The number of the pipeline: its processes read the same examples."""
+        return self.world.rank // self._layout.size
+
+    @property
+    def data_world_size(self) -> int:
+        """How many pipelines there are."""
+        return self.world.size // self._layout.size
+
+    @property
+    def is_counted(self) -> bool:
+        """One process of each pipeline."""
+        return self._layout.rank == 0
+
+    def prepare(self, model: PreTrainedModel, args: TrainingArguments, world: World) -> None:
+        """Keep this process's stages, drop the rest of the model."""
+        self._check(args, world)
+        self.world = world
+        self.model = model
+        self._batch_size = args.per_device_train_batch_size
+        self._skeleton = skeleton(model)
+        save_memory(model, args)
+        self._layout = self._arrange(world)
+        parts = decoder_parts(model, "Pipeline")
+        layers = layers_by_stage(
+            len(parts.layers), self._layout.num_stages, head_cost=cost_of_head(parts), wanted=self.layers_per_stage
+        )
+        stages = make_stages(model, layers, args, world.device)
+        self._own = {number: stages[number] for number in self._layout.own}
+        self._hidden_size = int(model.config.hidden_size)
+        self._join_tied(parts.is_tied)
+        keep_own_parts(model, list(self._own.values()))
+        for stage in self._own.values():
+            nn.Module.to(stage, world.device)
+            if args.torch_compile:
+                compile_in_place(stage.part, args)
+        self._make_schedule((self._batch_size, 1))  # what torch has against the schedule is said before the first step
+
+    def backward(self, window: Window, divisor: float) -> Tensor:
+        """Each micro-batch of the window passes the pipeline; then gradients of tied weights and of pipelines meet."""
+        loss_sums: list[Tensor] = []
+        for batch in window.micro_batches:
+            loss_sums += self._train(self._on_device(_filled(batch, self._batch_size)), 1 / divisor)
+        if self.data_world_size > 1:
+            _add_up(self.gradients(), self._data_group)
+        if self._tied_group is not None:
+            _add_up([self._tied_weight.grad], self._tied_group)
+        return torch.stack(loss_sums).sum() if loss_sums else torch.zeros((), device=self.world.device)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """The last stage's process returns the loss, the others 0."""
+        whole = self._on_device(batch)
+        num_rows = len(whole["labels"])
+        size = -(-num_rows // min(self.n_microbatches, num_rows))
+        batches = [
+            {name: tensor[first : first + size] for name, tensor in whole.items()} for first in range(0, num_rows, size)
+        ]
+        losses = wavefront(self._own, self._layout, batches, self._hidden_size, self._skeleton.dtype)
+        return torch.cat(losses).sum() if losses else torch.zeros((), device=self.world.device)
+
+    def grad_norm(self) -> Tensor:
+        """Of all stages; a weight that two processes hold counts once."""
+        counted = [
+            parameter.grad
+            for parameter in self._trainable()
+            if parameter.grad is not None and not (parameter is self._tied_weight and not self._counts_tied)
+        ]
+        square = nn.utils.get_total_norm(counted).square().to(self.world.device)
+        dist.all_reduce(square, group=self._layout.group)
+        return square.sqrt()
+
+    def full_model(self) -> FullModel | None:
+        """Stages of the first pipeline gathered in the main process's memory."""
+        own = {name: tensor.detach().cpu() for name, tensor in self.model.state_dict().items()}
+        if self.data_rank > 0:
+            return None
+        everyones: list[Any] = [None] * self._layout.size
+        dist.gather_object(own, everyones if self.world.is_main else None, dst=0, group=self._layout.group)
+        if not self.world.is_main:
+            return None
+        gathered = {name: tensor for part in everyones for name, tensor in part.items()}
+        order = [name for name in self._skeleton.state_dict() if name in gathered]
+        return FullModel(self._skeleton, {name: gathered[name] for name in order})
+
+    def end(self) -> None:
+        """Schedules hold on to the process group."""
+        self._prepared.clear()
+
+    def _check(self, args: TrainingArguments, world: World) -> None:
+        if world.size == 1:
+            raise ValueError(
+                "Pipeline needs at least two processes, one would hold all stages: start the program with "
+                "torchrun --nproc-per-node 2 (or more), or `fgc train`, or choose another strategy"
+            )
+        if world.size % (self.pp_size or world.size) or self.pp_size == 1:
+            raise ValueError(
+                f"pp_size ({self.pp_size}) must divide the number of processes ({world.size}), and be at least 2"
+            )
+        batch_size = args.per_device_train_batch_size
+        if batch_size % self.n_microbatches:
+            raise ValueError(
+                f"n_microbatches ({self.n_microbatches}) must divide per_device_train_batch_size ({batch_size})"
+            )
+        size = self.pp_size or world.size
+        if self.schedule == "1F1B" and self.n_microbatches < size:
+            raise ValueError(f"n_microbatches ({self.n_microbatches}) must be at least pp_size ({size}) for 1F1B")
+        rounds = max(1, self.n_microbatches // size)
+        if self.schedule in ("Interleaved1F1B", "InterleavedZeroBubble") and self.n_microbatches % rounds:
+            raise ValueError(
+                f"n_microbatches ({self.n_microbatches}) must be a multiple of its rounds ({rounds}: n_microbatches "
+                f"// pp_size) for the schedule {self.schedule}"
+            )
+        if args.optimizer_in_backward:
+            raise ValueError("optimizer_in_backward (True) must be False with Pipeline: gradients come in parts")
+        if args.torch_compile and self.schedule in _SPLITS_BACKWARD:
+            raise ValueError(f"torch_compile (True) must be False for {self.schedule}, which splits backward in two")
+
+    def _arrange(self, world: World) -> StageLayout:
+        size = self.pp_size or world.size
+        mesh = init_device_mesh(world.device.type, (world.size // size, size), mesh_dim_names=("dp", "pp"))
+        self._data_group = mesh.get_group("dp")
+        is_v = self.schedule == "ZBVZeroBubble"
+        return StageLayout(world.rank % size, size, self.stages_per_rank, is_v, mesh.get_group("pp"))
+
+    def _join_tied(self, is_tied: bool) -> None:
+        """Where embedding and head are one weight and lie on two processes, both keep it and add their gradients up."""
+        layout = self._layout
+        first, last = layout.rank_of(0), layout.rank_of(layout.num_stages - 1)
+        self._tied_group: dist.ProcessGroup | None = None
+        self._tied_weight: Any = None
+        self._counts_tied = layout.rank == first
+        if not is_tied or first == last:
+            return
+        for pipeline in range(self.world.size // layout.size):  # every process takes part in making each group
+            ranks = [pipeline * layout.size + rank for rank in (first, last)]
+            group = dist.new_group(ranks)
+            if self.world.rank in ranks:
+                self._tied_group = group
+                self._tied_weight = decoder_parts(self.model, "Pipeline").head.weight
+
+    def _on_device(self, batch: Batch) -> Batch:
+        return {name: tensor.to(self.world.device, non_blocking=True) for name, tensor in batch.items()}
+
+    def _train(self, batch: Batch, scale: float) -> list[Tensor]:
+        prepared = self._schedule_for(batch["input_ids"].shape)
+        prepared.losses.scale = scale
+        inputs = dict(batch)
+        token_ids = inputs.pop("input_ids")
+        first = (token_ids,) if 0 in self._own else ()
+        prepared.schedule.step(*first, target=batch["labels"], return_outputs=False, **inputs)
+        return prepared.losses.take()
+
+    def _schedule_for(self, shape: Sequence[int]) -> "_Prepared":
+        """Stages of torch know the shapes they exchange, so there is a schedule for each."""
+        key = tuple(shape)
+        if key not in self._prepared:
+            if len(self._prepared) == _MOST_SHAPES:
+                self._prepared.pop(next(iter(self._prepared)))
+            self._prepared[key] = self._make_schedule(shape)
+        return self._prepared[key]
+
+    def _make_schedule(self, shape: Sequence[int]) -> "_Prepared":
+        rows, length = shape[0] // self.n_microbatches, shape[1]
+        stages = [self._torch_stage(number, stage, rows, length) for number, stage in self._own.items()]
+        losses = _Losses()
+        make = SCHEDULES[self.schedule]
+        given = stages[0] if self.schedule in _ONE_STAGE else stages
+        return _Prepared(make(given, self.n_microbatches, loss_fn=losses.record, scale_grads=False), losses)
+
+    def _torch_stage(self, number: int, stage: Stage, rows: int, length: int) -> PipelineStage:
+        layout = self._layout
+        dtype = self._skeleton.dtype
+        token_ids = torch.empty(rows, length, dtype=torch.long, device="meta")
+        hidden = torch.empty(rows, length, self._hidden_size, dtype=dtype, device="meta", requires_grad=True)
+        loss = torch.empty(1, device="meta", requires_grad=True)
+        return PipelineStage(
+            stage,
+            number,
+            layout.num_stages,
+            self.world.device,
+            input_args=token_ids if number == 0 else hidden,
+            output_args=loss if number == layout.num_stages - 1 else hidden,
+            group=layout.group,
+        )
+
+
+class _Losses:
+    """The loss function of a schedule: the last stage has computed the loss, what is left is to scale it."""
+
+    def __init__(self) -> None:
+        self.scale = 1.0
+        self._sums: list[Tensor] = []
+
+    def record(self, loss_sum: Tensor, _: Tensor) -> Tensor:
+        self._sums.append(loss_sum.detach().sum())
+        return loss_sum.sum() * self.scale
+
+    def take(self) -> list[Tensor]:
+        sums, self._sums = self._sums, []
+        return sums
+
+
+class _Prepared(NamedTuple):
+    schedule: Any
+    losses: _Losses
+
+
+def _filled(batch: Batch, num_rows: int) -> Batch:
+    """A short batch with rows added that teach nothing: stages exchange tensors of one shape."""
+    missing = num_rows - len(batch["labels"])
+    if missing <= 0:
+        return batch
+    filled = {
+        name: torch.cat([tensor, tensor[:1].expand(missing, *tensor.shape[1:])]) for name, tensor in batch.items()
+    }
+    filled["labels"][-missing:] = IGNORED_LABEL
+    return filled
+
+
+def _add_up(gradients: Sequence[Tensor], group: dist.ProcessGroup) -> None:
+    """Each gradient becomes its sum over the group; those of one dtype travel together."""
+    for dtype in {gradient.dtype for gradient in gradients}:
+        alike = [gradient for gradient in gradients if gradient.dtype == dtype]
+        together = torch.cat([gradient.flatten() for gradient in alike])
+        dist.all_reduce(together, group=group)
+        parts = torch.split(together, [gradient.numel() for gradient in alike])
+        for gradient, part in zip(alike, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
