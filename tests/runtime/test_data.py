@@ -83,9 +83,10 @@ def test_adding_a_document_moves_no_other_to_another_split(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"body": "x", "id": 1}', r"rows\.jsonl:2 has no text under column \('text'\); it has: body, id"),
-        ('{"text": 5}', r"rows\.jsonl:2 has no text under column"),
-        ("[1]", r"rows\.jsonl:2 has no text under column \('text'\); it has: list"),
+        ('{"body": "x", "id": 1}', r"rows\.jsonl:2: column \('text'\) must be one of: body, id"),
+        ('{"texts": "x", "id": 1}', r"must be one of: texts, id; did you mean 'texts'\?"),
+        ('{"text": 5}', r"rows\.jsonl: row 2 holds no text under column \('text'\), but int"),
+        ("[1]", r"rows\.jsonl:2 is no object with columns, but list"),
         ("{", r"rows\.jsonl:2 is not JSON"),
     ],
 )
@@ -119,7 +120,7 @@ def test_data_sets_of_the_hub_are_read_by_column(tmp_path: Path, monkeypatch: py
     path.write_text("".join(json.dumps({"story": f"story {number}"}) + "\n" for number in range(10)))
     texts = hub_dataset("json", split="train[:50%]", column="story", data_files=str(path))
     assert list(texts) == [f"story {number}" for number in range(5)]
-    with pytest.raises(ValueError, match=r"column \('text'\) must be one of the columns of json: story"):
+    with pytest.raises(ValueError, match=r"column \('text'\) must be one of: story"):
         hub_dataset("json", data_files=str(path))
 
 
@@ -245,7 +246,7 @@ def test_positions_restart_with_each_document_and_go_on_from_0_in_each_block(
             expected.append(position)
             position += 1
         assert example["position_ids"].tolist() == expected
-        is_start = example["input_ids"] == 0
+        is_start = example["position_ids"] == 0  # of a document, or of its part in this block
         assert (example["labels"][is_start] == -100).all()
         assert torch.equal(example["labels"][~is_start], example["input_ids"][~is_start])
 

@@ -1,11 +1,14 @@
 """The template library's parts, built from a configuration and used: every optimizer and every schedule takes steps."""
 
+import itertools
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from fgc.api import Project
+from fgc_runtime.data import Stage, train_bpe_tokenizer
 from fgc_runtime.optim import weight_decay_groups
 from fgc_runtime.trainers import TrainingArguments
 from fgc_runtime.trainers.factories import make_lr_scheduler, make_optimizer
@@ -60,3 +63,96 @@ def test_every_schedule_of_the_library_steps(name: str, tmp_path: Path, tiny_mod
 def test_a_line_behind_an_include_changes_an_argument(tmp_path: Path) -> None:
     factory = built(tmp_path, "optimizers/lion.yaml", "optimizer", "    lr: 0.125")
     assert factory.keywords == {"lr": 0.125, "betas": (0.9, 0.99), "weight_decay": 0.3}
+
+
+# ---- data
+
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with texts and conversations; the cache lies beside them."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    texts = [f"def function_{n}(x):\n    return x + {n}\n" for n in range(200)]
+    chats = [[{"role": "user", "content": text}, {"role": "assistant", "content": "fine " + text}] for text in texts]
+    (tmp_path / "data").mkdir()
+    rows = zip(texts, chats, strict=True)
+    lines = "".join(json.dumps({"text": text, "messages": chat}) + "\n" for text, chat in rows)
+    (tmp_path / "data/rows.jsonl").write_text(lines)
+    (tmp_path / "data/all.txt").write_text("---\n".join(texts))
+    return tmp_path
+
+
+def data_of(project: Path, source: str, packing: str, changes: str = "", blocks: str = "") -> tuple[Any, ...]:
+    (project / "config.yaml").write_text(
+        "-- extends 'types/training_script/causal_lm/causal_lm.yaml'\n\n"
+        "[config_metadata]\n    == super()\n    -- set ns.block_size = 256\n\n"
+        f"[dataset]\n    -- include 'datasets/{source}'\n\n{changes}\n"
+        f"[datasets_definition]\n    -- include '{packing}'\n\n{blocks}"
+    )
+    built: tuple[Any, ...] = Project(project / "config.yaml")("tokenizer", "train_dataset", "eval_dataset")
+    return built
+
+
+@pytest.mark.parametrize("packing", ["packed", "tokenized", "stream", "interleaved"])
+def test_every_way_of_packing_of_the_library_gives_examples(packing: str, project: Path) -> None:
+    tokenizer, train, validation = data_of(project, "files.yaml", f"datasets/{packing}.yaml")
+    example = next(iter(train)) if isinstance(train, Stage) else train[0]
+    assert "return x +" in tokenizer.decode(example["input_ids"])
+    assert len(example["input_ids"]) <= 256
+    assert "def function_" in tokenizer.decode(validation[0]["input_ids"])
+
+
+def test_text_files_of_the_library(project: Path) -> None:
+    changes = '    document_separator: "---\\n"\n'
+    tokenizer, train, _ = data_of(project, "text_files.yaml", "datasets/tokenized.yaml", changes)
+    assert 150 < len(train) < 200
+    assert tokenizer.decode(train[0]["input_ids"], skip_special_tokens=True).startswith("def function_")
+
+
+def test_a_child_of_the_library_mixes_sources(project: Path) -> None:
+    blocks = """
+#---- mixed ----
+-- extends 'datasets/interleaved.yaml'
+
+[sources]
+.define: &sources
+    code: *train_texts
+    other: [ "another text", "and one more" ]
+.define: &weights
+    code: 3.0
+    other: 1.0
+"""
+    tokenizer, train, _ = data_of(project, "files.yaml", "mixed", blocks=blocks)
+    text = "".join(tokenizer.decode(example["input_ids"]) for example in itertools.islice(iter(train), 40))
+    counts = [text.count("def function_"), text.count("another text") + text.count("and one more")]
+    assert 2 < counts[0] / counts[1] < 4.5
+
+
+def test_chats_of_the_library_learn_the_assistants_words(project: Path) -> None:
+    made = train_bpe_tokenizer(["def function_1(x): fine"], vocab_size=300, cache_dir=project / "cache")
+    made.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"], "pad_token": "<|eos|>"})
+    made.save_pretrained(project / "tokenizer")
+    blocks = f"""
+[construct_tokenizer]
+    -- set ns.tokenizer_path = '{project / "tokenizer"}'
+    -- include 'tokenizers/pretrained.yaml'
+
+#---- chats ----
+-- extends 'datasets/chat.yaml'
+
+[chat_encoder]
+    == super()
+    chat_template: chatml.jinja
+"""
+    (project / "chatml.jinja").write_text(CHATML)
+    tokenizer, train, _ = data_of(project, "files.yaml", "chats", "    column: messages\n", blocks)
+    labels = train[0]["labels"]
+    runs = tokenizer.decode(labels[labels != -100]).split("<|im_end|>")[:-1]
+    assert runs
+    assert all(run.startswith("fine def function_") for run in runs)
+    assert tokenizer.pad_token != tokenizer.eos_token

@@ -7,7 +7,7 @@ that fails ends the run: nothing is swallowed.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -31,6 +31,7 @@ class TrainerState:
     unlogged_loss: float = 0.0  # summed since the last log, so that a resumed run logs the same mean
     unlogged_tokens: int = 0
     seed: int = 0
+    stream: dict[str, Any] | None = None  # where in its data a run stands whose data set says so itself
 
     @classmethod
     def from_record(cls, record: Mapping[str, object]) -> "TrainerState":

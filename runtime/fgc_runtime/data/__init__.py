@@ -1,18 +1,46 @@
-"""Texts to batches: sources of documents, a tokenizer trained on them, packed blocks, a collator."""
+"""Documents to batches: sources, tokenizers and chat templates, streams, packing, a collator."""
 
-from fgc_runtime.data.collator import DataCollatorForCausalLM
+from fgc_runtime.data.chat import ChatEncoder
+from fgc_runtime.data.collator import CheckedCollator, DataCollatorForCausalLM
+from fgc_runtime.data.encoding import TextEncoder
+from fgc_runtime.data.interleaving import InterleavedStream
+from fgc_runtime.data.packed_stream import PackedStream, TokenizedStream
 from fgc_runtime.data.packing import PackedDataset, TokenizedDataset
-from fgc_runtime.data.sources import TextDataset, hub_dataset, jsonl_files, python_stdlib_sources, text_files
-from fgc_runtime.data.tokenizer import train_bpe_tokenizer
+from fgc_runtime.data.sources import (
+    DocumentDataset,
+    TextDataset,
+    hub_dataset,
+    jsonl_files,
+    python_stdlib_sources,
+    table_files,
+    text_files,
+)
+from fgc_runtime.data.stage import DocumentStream, ShuffledStream, Stage
+from fgc_runtime.data.stream_sources import FileStream, HubStream
+from fgc_runtime.data.tokenizer import train_bpe_tokenizer, with_pad_token
 
 __all__ = [
+    "ChatEncoder",
+    "CheckedCollator",
     "DataCollatorForCausalLM",
+    "DocumentDataset",
+    "DocumentStream",
+    "FileStream",
+    "HubStream",
+    "InterleavedStream",
     "PackedDataset",
+    "PackedStream",
+    "ShuffledStream",
+    "Stage",
     "TextDataset",
+    "TextEncoder",
     "TokenizedDataset",
+    "TokenizedStream",
     "hub_dataset",
     "jsonl_files",
     "python_stdlib_sources",
+    "table_files",
     "text_files",
     "train_bpe_tokenizer",
+    "with_pad_token",
 ]

@@ -1,6 +1,7 @@
 """Examples to one batch: `input_ids`, `labels`, and `position_ids` or `attention_mask` where they are needed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,13 +16,20 @@ IGNORED_LABEL = -100  # what torch's cross entropy leaves out
 class DataCollatorForCausalLM:
     """Pads on the right to the longest example; labels are -100 there, so that padding is never learnt.
 
-    Labels are the input ids unless an example brings its own. Equally long examples need no mask. Packed examples bring
-    `position_ids`; their padding becomes a document of its own. All others get an `attention_mask` with the padding.
+    The tokenizer's pad token must be none that a text can end with: another id than eos. Labels are the input ids
+    unless an example brings its own. Equally long examples need no mask. Packed examples bring `position_ids`; their
+    padding becomes a document of its own. All others get an `attention_mask` with the padding. Whatever else an example
+    has, such as `sequence_ids`, is left out.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase | None = None, *, pad_to_multiple_of: int = 1) -> None:
         if tokenizer is not None and tokenizer.pad_token_id is None:
             raise ValueError("tokenizer must have a pad_token; a token of its own, so that eos can still be learnt")
+        if tokenizer is not None and tokenizer.pad_token_id == tokenizer.eos_token_id:
+            raise ValueError(
+                f"tokenizer's pad_token ({tokenizer.pad_token!r}) must differ from its eos_token, or padding reads as "
+                "the end of a text; give it one of its own: fgc_runtime.data:with_pad_token"
+            )
         self.pad_token_id = 0 if tokenizer is None else int(tokenizer.pad_token_id)
         self.pad_to_multiple_of = pad_to_multiple_of
 
@@ -43,3 +51,35 @@ class DataCollatorForCausalLM:
         padded = pad_sequence(rows, batch_first=True, padding_value=value)
         missing = -padded.shape[1] % self.pad_to_multiple_of
         return torch.nn.functional.pad(padded, (0, missing), value=value) if missing else padded
+
+
+class CheckedCollator:
+    """A collator whose batches are looked through for token ids that the model does not have.
+
+    An embedding would fail on them with an index error on a CPU, and with an assertion of the whole process on a GPU.
+    """
+
+    def __init__(self, collate: Callable[[Any], Batch], vocab_size: int) -> None:
+        self.collate = collate
+        self.vocab_size = vocab_size
+
+    def __call__(self, examples: Any) -> Batch:
+        """The batch. Raises ValueError, naming token id and place, if one is outside the vocabulary."""
+        batch = self.collate(examples)
+        for name, lowest in (("input_ids", 0), ("labels", IGNORED_LABEL)):
+            tokens = batch.get(name)
+            if tokens is not None and tokens.numel():
+                self._check(name, tokens, lowest)
+        return batch
+
+    def _check(self, name: str, tokens: Tensor, lowest: int) -> None:
+        smallest, largest = torch.aminmax(tokens)
+        if smallest >= lowest and largest < self.vocab_size:
+            return
+        wrong = (tokens < lowest) | (tokens >= self.vocab_size)
+        row, column = wrong.nonzero()[0].tolist()
+        raise ValueError(
+            f"{name}: token id {int(tokens[row, column])} (example {row} of its batch, place {column}) must be below "
+            f"the model's vocab_size ({self.vocab_size}) and not negative; the model needs vocab_size: len(tokenizer), "
+            "or the data another tokenizer"
+        )

@@ -1,81 +1,92 @@
-"""Texts and a tokenizer to a map-style data set of examples: packed blocks, or one example per document.
+"""Documents and a tokenizer to a map-style data set of examples: packed blocks, or one example per document."""
 
-Every document becomes `<bos> tokens <eos>`. Special tokens are put in here and never read from the text: a document
-that contains the letters `<|eos|>` does not end there.
-"""
-
+import json
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer
 from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
+from fgc_runtime.data.bins import Strategy, best_fit_decreasing, check_strategy, first_fit_decreasing
 from fgc_runtime.data.cache import cache_folder, cached_file, content_key
-from fgc_runtime.data.collator import IGNORED_LABEL
-
-Example = dict[str, Tensor]
+from fgc_runtime.data.encoding import Encoder, TextEncoder
+from fgc_runtime.data.pieces import Example, Piece, assembled, check_cutting, cut
 
 _ENCODED_AT_ONCE = 64  # documents; enough to keep the tokenizer's threads busy, little enough to hold in memory
 
+Ranges = NDArray[numpy.int64]
+
 
 class PackedDataset(Dataset[Example]):
-    """Documents end to end, cut into blocks of `block_size` tokens; no padding, and only the last block may be short.
+    """Documents in blocks of at most `block_size` tokens.
+
+    `greedy` puts them end to end and cuts where a block is full: no padding, and only the last block may be short.
+    `first_fit` and `best_fit` keep documents whole, the longest placed first, and cut only those longer than a block;
+    blocks end with padding, which the collator adds.
 
     With `isolate_documents`, no token attends to another document: `position_ids` restart at 0 with each, which is how
     transformers' masks recognise packed text, and the first token of a document is not a label, because nothing before
     it could tell it. Without, positions are left to the model and attention crosses from one document into the next.
+
+    A document that goes on in another block begins there with its last `stride` tokens, as context. Parts with fewer
+    than `min_length` tokens are left out. With `truncation`, what exceeds a block is left out too. `encoder` makes
+    tokens of documents: by default `TextEncoder(tokenizer)`; `ChatEncoder` for conversations.
     """
 
     def __init__(
         self,
-        texts: Sequence[str],
+        texts: Sequence[Any],
         tokenizer: PreTrainedTokenizerFast,
         block_size: int,
         *,
+        strategy: Strategy = "greedy",
         isolate_documents: bool = True,
+        min_length: int = 1,
+        stride: int = 0,
+        truncation: bool = False,
         max_tokens: int | None = None,
+        encoder: Encoder | None = None,
         cache_dir: str | Path | None = None,
     ) -> None:
-        if block_size < 2:
-            raise ValueError(
-                f"block_size ({block_size}) must be at least 2: the first token of a block predicts nothing"
-            )
-        encoded = _encode_cached(texts, tokenizer, cache_dir)
+        check_strategy(strategy)
+        check_cutting(block_size, stride=stride, min_length=min_length)
+        self._corpus = _Corpus.of(texts, encoder or TextEncoder(tokenizer), cache_dir)
         self.block_size = block_size
         self.isolate_documents = isolate_documents
-        self._tokens = encoded["tokens"][:max_tokens]
-        self._document_starts = encoded["document_starts"]
+        documents = self._corpus.bounds(max_tokens, longest=block_size if truncation else None)
+        settings: dict[str, int] = {"stride": stride, "min_length": min_length}
+        make = _greedy if strategy == "greedy" else _fitted
+        blocks = make(documents, block_size, strategy, **settings)
+        # a block of one token has nothing to predict
+        self._blocks = [block for block in blocks if sum(last - first for first, last, _ in block) > 1]
+        if not self._blocks:
+            raise ValueError(f"texts hold no block to learn from: min_length ({min_length}) leaves all documents out")
 
     def __len__(self) -> int:
-        whole, rest = divmod(len(self._tokens), self.block_size)
-        return whole + (rest > 1)  # a rest of one token has nothing to predict
+        return len(self._blocks)
 
     def __getitem__(self, index: int) -> Example:
         if not -len(self) <= index < len(self):
             raise IndexError(f"index ({index}) must be below the number of blocks ({len(self)})")
-        first = index % len(self) * self.block_size
-        input_ids = self._tokens[first : first + self.block_size].long()
-        if not self.isolate_documents:
-            return {"input_ids": input_ids, "labels": input_ids.clone()}
-        starts = self._starts_within(first, first + len(input_ids))
-        labels = input_ids.clone()
-        labels[starts] = IGNORED_LABEL
-        return {"input_ids": input_ids, "labels": labels, "position_ids": _positions(starts, len(input_ids))}
+        pieces = [self._corpus.piece(*part) for part in self._blocks[index]]
+        return assembled(pieces, isolate=self.isolate_documents)
 
     @property
     def num_tokens(self) -> int:
         """Tokens in all blocks together."""
-        return len(self._tokens)
+        return sum(last - first for block in self._blocks for first, last, _ in block)
 
-    def _starts_within(self, first: int, last: int) -> Tensor:
-        """Where in the block documents begin."""
-        low, high = torch.searchsorted(self._document_starts, torch.tensor([first, last])).tolist()
-        return self._document_starts[low:high] - first
+    @property
+    def efficiency(self) -> float:
+        """The share of the blocks that is no padding."""
+        return self.num_tokens / (len(self) * self.block_size)
 
 
 class TokenizedDataset(Dataset[Example]):
@@ -83,72 +94,127 @@ class TokenizedDataset(Dataset[Example]):
 
     def __init__(
         self,
-        texts: Sequence[str],
+        texts: Sequence[Any],
         tokenizer: PreTrainedTokenizerFast,
         max_length: int,
         *,
+        encoder: Encoder | None = None,
         cache_dir: str | Path | None = None,
     ) -> None:
         if max_length < 2:
             raise ValueError(f"max_length ({max_length}) must be at least 2: the first token predicts nothing")
-        encoded = _encode_cached(texts, tokenizer, cache_dir)
+        self._corpus = _Corpus.of(texts, encoder or TextEncoder(tokenizer), cache_dir)
         self.max_length = max_length
-        self._tokens = encoded["tokens"]
-        self._bounds = [*encoded["document_starts"].tolist(), len(self._tokens)]
+        self._bounds = self._corpus.bounds(None, longest=max_length)
 
     def __len__(self) -> int:
-        return len(self._bounds) - 1
+        return len(self._bounds)
 
     def __getitem__(self, index: int) -> Example:
         if not -len(self) <= index < len(self):
             raise IndexError(f"index ({index}) must be below the number of documents ({len(self)})")
-        first, last = self._bounds[index % len(self)], self._bounds[index % len(self) + 1]
-        input_ids = self._tokens[first : min(last, first + self.max_length)].long()
-        return {"input_ids": input_ids, "labels": input_ids.clone()}
+        first, last = self._bounds[index]
+        return assembled([self._corpus.piece(first, last, 0)], isolate=False)
 
 
-def _positions(starts: Tensor, length: int) -> Tensor:
-    """0, 1, 2 ... from the beginning of the block and again from each start: starts [2], length 4 -> 0 1 0 1."""
-    begin = torch.zeros(length, dtype=torch.long)
-    begin[starts] = starts
-    return torch.arange(length) - begin.cummax(0).values
+class _Part(NamedTuple):
+    """Of the corpus: `num_context` of the tokens are there to be looked at."""
+
+    first: int
+    last: int
+    num_context: int
 
 
-def _encode_cached(
-    texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, cache_dir: str | Path | None
-) -> dict[str, Tensor]:
-    bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
-    if bos is None or eos is None:
-        raise ValueError("tokenizer must have a bos_token and an eos_token: they mark where documents begin and end")
-    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-    key = content_key([backend.to_str(), str(bos), str(eos), *texts])
-    folder = Path(cache_dir) if cache_dir is not None else cache_folder() / "tokens"
-    path = cached_file(folder / f"{key}.safetensors", lambda path: save_file(_encode(texts, backend, bos, eos), path))
-    return load_file(path)
+Block = list[_Part]
 
 
-def _encode(texts: Sequence[str], backend: Tokenizer, bos: int, eos: int) -> dict[str, Tensor]:
-    """All documents end to end as int32 `tokens`, and the position of each one's <bos> as int64 `document_starts`."""
-    backend.encode_special_tokens = True  # the text's own "<|eos|>" is letters, not the end
-    backend.no_truncation()
-    documents = [
-        numpy.array([bos, *encoding.ids, eos], dtype=numpy.int32)
-        for batch in _batches(texts)
-        for encoding in backend.encode_batch_fast(batch, add_special_tokens=False)
+class _Corpus:
+    """All documents' tokens end to end, as the cache holds them."""
+
+    def __init__(self, encoded: dict[str, Tensor]) -> None:
+        self._tokens = encoded["tokens"].numpy()
+        self._marks = encoded["is_label"].numpy() if "is_label" in encoded else None
+        self._starts: list[int] = encoded["document_starts"].tolist()
+
+    @classmethod
+    def of(cls, documents: Sequence[Any], encoder: Encoder, cache_dir: str | Path | None) -> "_Corpus":
+        """Encoded on first use, later read from the cache."""
+        if len(documents) == 0:
+            raise ValueError("texts must not be empty")
+        key = content_key([encoder.key, *map(_canonical, documents)])
+        folder = Path(cache_dir) if cache_dir is not None else cache_folder() / "tokens"
+        path = cached_file(folder / f"{key}.safetensors", lambda path: save_file(_encode(documents, encoder), path))
+        return cls(load_file(path))
+
+    def bounds(self, max_tokens: int | None, *, longest: int | None) -> list[tuple[int, int]]:
+        """Where documents begin and end in the first `max_tokens`; ends moved to at most `longest` tokens."""
+        total = len(self._tokens) if max_tokens is None else min(max_tokens, len(self._tokens))
+        ends = [*self._starts[1:], len(self._tokens)]
+        return [
+            (first, min(last, total, last if longest is None else first + longest))
+            for first, last in zip(self._starts, ends, strict=True)
+            if first < total
+        ]
+
+    def piece(self, first: int, last: int, num_context: int) -> Piece:
+        """A part of the corpus."""
+        marks = None if self._marks is None else self._marks[first:last]
+        return Piece(self._tokens[first:last], marks, num_context)
+
+
+def _greedy(
+    documents: Sequence[tuple[int, int]], block_size: int, strategy: Strategy, *, stride: int, min_length: int
+) -> list[Block]:
+    blocks: list[Block] = [[]]
+    room = block_size
+    for begin, end in documents:
+        first, context = begin, 0
+        while end - first - context >= min_length:
+            if room < context + min_length:
+                blocks.append([])
+                room = block_size
+            last = min(end, first + room)
+            blocks[-1].append(_Part(first, last, context))
+            room -= last - first
+            first, context = (last - stride, stride) if last < end else (end, 0)
+    return blocks
+
+
+def _fitted(
+    documents: Sequence[tuple[int, int]], block_size: int, strategy: Strategy, *, stride: int, min_length: int
+) -> list[Block]:
+    parts = [
+        _Part(begin + first, begin + last, context)
+        for begin, end in documents
+        for first, last, context in cut(end - begin, block_size, stride=stride, min_length=min_length)
     ]
-    ends = numpy.cumsum([len(document) for document in documents])
-    return {
-        "tokens": torch.from_numpy(numpy.concatenate(documents)),
+    place = first_fit_decreasing if strategy == "first_fit" else best_fit_decreasing
+    bins = place([part.last - part.first for part in parts], block_size)
+    return [[parts[item] for item in sorted(chosen)] for chosen in bins]
+
+
+def _canonical(document: Any) -> str:
+    return document if isinstance(document, str) else json.dumps(document, sort_keys=True, default=str)
+
+
+def _encode(documents: Sequence[Any], encoder: Encoder) -> dict[str, Tensor]:
+    """`tokens` (int32), where documents start in them (int64), and `is_label` (bool) where the encoder says it."""
+    encoded = [item for batch in _batches(documents) for item in encoder.encode(batch) if len(item.ids)]
+    if not encoded:
+        raise ValueError("texts hold no tokens")
+    ends = numpy.cumsum([len(item.ids) for item in encoded])
+    tensors = {
+        "tokens": torch.from_numpy(numpy.concatenate([item.ids for item in encoded])),
         "document_starts": torch.from_numpy(numpy.concatenate([[0], ends[:-1]]).astype(numpy.int64)),
     }
+    marks = [item.is_label for item in encoded if item.is_label is not None]
+    if marks:
+        assert len(marks) == len(encoded), "an encoder marks all documents or none"
+        tensors["is_label"] = torch.from_numpy(numpy.concatenate(marks))
+    return tensors
 
 
-def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    for text in texts:
-        batch.append(text)
-        if len(batch) == _ENCODED_AT_ONCE:
-            yield batch
-            batch = []
-    if batch:
+def _batches(documents: Sequence[Any]) -> Iterator[list[Any]]:
+    remaining = iter(documents)
+    while batch := list(islice(remaining, _ENCODED_AT_ONCE)):
         yield batch

@@ -1,4 +1,4 @@
-"""Where text comes from: files, the Python installation, the Hugging Face hub; always to a `TextDataset`.
+"""Where documents come from: files, the Python installation, the Hugging Face hub; with a length, or as streams.
 
 Each source takes `split`, so that a configuration changes its data by changing the name of the function. Sources
 without splits of their own divide documents by a hash of their content: adding one document moves no other.
@@ -8,19 +8,24 @@ import hashlib
 import json
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import overload
+from typing import Any, Generic, TypeVar, overload
+
+from fgc_runtime.data.tables import is_table, no_column, values
+
+D = TypeVar("D")
+Paths = str | Path | Sequence[str | Path]
 
 _SKIPPED_FOLDERS = {"site-packages", "dist-packages", "test", "tests", "idle_test"}
-_TABLES = {"encodings", "pydoc_data"}  # a sixth of the library in size; long lists that say little about Python
 _TABLES = {"encodings", "pydoc_data"}  # a tenth of the library in size; long lists that say little about Python
-_SPLITS = ("train", "validation", "all")
+SPLITS = ("train", "validation", "all")
 
 
-class TextDataset(Sequence[str]):
-    """Documents, one string each, in a fixed order; `name` says in messages where they came from."""
+class DocumentDataset(Sequence[D], Generic[D]):
+    """Documents in a fixed order, texts or conversations; `name` says in messages where they came from."""
 
-    def __init__(self, documents: Sequence[str], *, name: str) -> None:
+    def __init__(self, documents: Sequence[D], *, name: str) -> None:
         if len(documents) == 0:
             raise ValueError(f"{name} holds no documents")
         self.name = name
@@ -29,20 +34,24 @@ class TextDataset(Sequence[str]):
     def __len__(self) -> int:
         return len(self._documents)
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[D]:
         return iter(self._documents)
 
     @overload
-    def __getitem__(self, index: int) -> str: ...
+    def __getitem__(self, index: int) -> D: ...
     @overload
-    def __getitem__(self, index: slice) -> "TextDataset": ...
-    def __getitem__(self, index: int | slice) -> "str | TextDataset":
+    def __getitem__(self, index: slice) -> "DocumentDataset[D]": ...
+    def __getitem__(self, index: int | slice) -> "D | DocumentDataset[D]":
         if isinstance(index, slice):
-            return TextDataset(self._documents[index], name=self.name)
+            return type(self)(self._documents[index], name=self.name)
         return self._documents[index]
 
     def __repr__(self) -> str:
-        return f"TextDataset({self.name}, {len(self)} documents)"
+        return f"{type(self).__name__}({self.name}, {len(self)} documents)"
+
+
+class TextDataset(DocumentDataset[str]):
+    """Documents, one string each."""
 
 
 def python_stdlib_sources(
@@ -57,11 +66,13 @@ def python_stdlib_sources(
     skipped = _SKIPPED_FOLDERS | _TABLES
     paths = [path for path in root.rglob("*.py") if skipped.isdisjoint(path.relative_to(root).parts)]
     documents = (path.read_text(encoding="utf-8", errors="replace") for path in sorted(paths))
-    return _split(documents, split, validation_fraction, f"Python sources in {root}", max_bytes=max_bytes)
+    name = f"Python sources in {root}"
+    chosen = _split(documents, split, validation_fraction, name, max_bytes=max_bytes)
+    return TextDataset(chosen, name=f"{name} ({split})")
 
 
 def text_files(
-    paths: str | Path | Sequence[str | Path],
+    paths: Paths,
     split: str = "all",
     *,
     document_separator: str | None = None,
@@ -72,25 +83,48 @@ def text_files(
 
     `paths` is a file, a pattern such as `data/**/*.txt`, or several of these.
     """
-    documents = (
-        document
-        for path in _expand(paths)
-        for document in _divide(path.read_text(encoding="utf-8"), document_separator)
-    )
-    return _split(documents, split, validation_fraction, f"text files {paths}", max_bytes=max_bytes)
+    documents = (document for path in expand(paths) for document in _divide(_decoded(path), document_separator))
+    name = f"text files {paths}"
+    chosen = _split(documents, split, validation_fraction, name, max_bytes=max_bytes)
+    return TextDataset(chosen, name=f"{name} ({split})")
 
 
-def jsonl_files(
-    paths: str | Path | Sequence[str | Path],
+def table_files(
+    paths: Paths,
     split: str = "all",
     *,
     column: str = "text",
     max_bytes: int | None = None,
     validation_fraction: float = 0.05,
-) -> TextDataset:
-    """Files with one JSON object per line; the document is what stands under `column`."""
-    documents = (document for path in _expand(paths) for document in _json_column(path, column))
-    return _split(documents, split, validation_fraction, f"JSON lines {paths}", max_bytes=max_bytes)
+) -> DocumentDataset[Any]:
+    """Files with rows; the document, a text or a list of messages, is what stands under `column`.
+
+    JSON lines (`.jsonl`, `.ndjson`, `.json`), `.csv`, `.tsv`, `.parquet` and `.arrow`, by the file's name; text formats
+    also with `.gz` behind.
+    """
+    found = expand(paths)
+    for path in found:
+        if not is_table(path):
+            raise ValueError(
+                f"paths: {path} must end in .jsonl, .ndjson, .json, .csv, .tsv, .parquet or .arrow, or .gz behind a "
+                "text format; text_files reads plain texts"
+            )
+    documents = (value for path in found for value, _ in values(path, column))
+    name = f"rows of {paths}"
+    chosen = _split(documents, split, validation_fraction, name, max_bytes=max_bytes)
+    return DocumentDataset(chosen, name=f"{name} ({split})")
+
+
+def jsonl_files(
+    paths: Paths,
+    split: str = "all",
+    *,
+    column: str = "text",
+    max_bytes: int | None = None,
+    validation_fraction: float = 0.05,
+) -> DocumentDataset[Any]:
+    """`table_files` for files with one JSON object per line."""
+    return table_files(paths, split, column=column, max_bytes=max_bytes, validation_fraction=validation_fraction)
 
 
 def hub_dataset(
@@ -100,73 +134,103 @@ def hub_dataset(
     *,
     column: str = "text",
     data_files: str | Sequence[str] | None = None,
-) -> TextDataset:
-    """A data set of the Hugging Face hub, or any other that `datasets.load_dataset` reads; rows stay on disk.
+    revision: str | None = None,
+) -> DocumentDataset[Any]:
+    """A data set of the Hugging Face hub, or any other that `datasets` reads; rows stay on disk.
 
+    `path` is a name on the hub, a builder such as `parquet` with `data_files`, or a folder that `save_to_disk` wrote.
     `split` is the data set's own name for it, slices such as `train[:10%]` included.
     """
-    from datasets import load_dataset
+    from datasets import load_dataset, load_from_disk  # 1 s
 
-    rows = load_dataset(path, name, split=split, data_files=data_files)
+    saved = Path(path) / "dataset_dict.json"
+    if saved.is_file() or saved.with_name("state.json").is_file():
+        rows: Any = load_from_disk(path)
+        if saved.is_file() and split not in rows:
+            raise ValueError(f"split ({split!r}) must be one of those in {path}: {', '.join(rows)}")
+        rows = rows[split] if saved.is_file() else rows
+    else:
+        rows = load_dataset(path, name, split=split, data_files=data_files, revision=revision)
     if column not in rows.column_names:
-        raise ValueError(f"column ({column!r}) must be one of the columns of {path}: {', '.join(rows.column_names)}")
-    return TextDataset(rows[column], name=f"{path} ({split})")
+        raise no_column(f"{path}: ", column, rows.column_names)
+    return DocumentDataset(rows[column], name=f"{path} ({split})")
 
 
-def _expand(paths: str | Path | Sequence[str | Path]) -> list[Path]:
+def expand(paths: Paths) -> list[Path]:
+    """The files that paths and patterns name, in order. Raises FileNotFoundError, naming the nearest ones there are."""
     found: list[Path] = []
     for pattern in [paths] if isinstance(paths, str | Path) else paths:
         absolute = Path(pattern).expanduser().absolute()
         matches = sorted(Path(absolute.anchor).glob(str(absolute.relative_to(absolute.anchor))))
-        if not matches:
-            raise FileNotFoundError(f"paths: no file matches {str(pattern)!r} in {Path.cwd()}")
-        found.extend(match for match in matches if match.is_file())
+        files = [match for match in matches if match.is_file()]
+        if not files:
+            raise FileNotFoundError(f"paths: no file matches {str(pattern)!r} in {Path.cwd()}{_nearest(absolute)}")
+        found.extend(files)
     return found
+
+
+def _nearest(missing: Path) -> str:
+    folder = missing.parent
+    while not folder.is_dir():
+        missing, folder = folder, folder.parent
+    near = get_close_matches(missing.name, [path.name for path in folder.iterdir()], n=1)
+    return f"; did you mean {near[0]!r} in {folder}?" if near else ""
+
+
+def _decoded(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from error
 
 
 def _divide(text: str, separator: str | None) -> list[str]:
     return [text] if separator is None else text.split(separator)
 
 
-def _json_column(path: Path, column: str) -> Iterator[str]:
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{path}:{number} is not JSON: {error}") from error
-            if not isinstance(row, dict) or not isinstance(row.get(column), str):
-                found = ", ".join(row) if isinstance(row, dict) else type(row).__name__
-                raise ValueError(f"{path}:{number} has no text under column ({column!r}); it has: {found}")
-            yield row[column]
-
-
 def _split(
-    documents: Iterable[str], split: str, validation_fraction: float, name: str, *, max_bytes: int | None
-) -> TextDataset:
-    """Non-blank documents of one split, in the order of their hashes where `max_bytes` chooses among them."""
-    if split not in _SPLITS:
-        raise ValueError(f"split ({split!r}) must be one of {', '.join(_SPLITS)}")
-    if not 0 <= validation_fraction < 1:
-        raise ValueError(f"validation_fraction ({validation_fraction}) must be at least 0 and below 1")
-    hashed = [(_hash(document), document) for document in documents if document.strip()]
+    documents: Iterable[D], split: str, validation_fraction: float, name: str, *, max_bytes: int | None
+) -> list[D]:
+    """Documents of one split that are not blank, in the order of their hashes where `max_bytes` chooses among them."""
+    check_split(split, validation_fraction)
+    hashed = [(_hash(document), document) for document in documents if not _is_blank(document)]
     if not hashed:
         raise ValueError(f"{name}: there is no text")
     if max_bytes is not None:
-        hashed = _first_bytes(sorted(hashed), max_bytes)
-    chosen = [text for hash_, text in hashed if split == "all" or _in_split(hash_, split, validation_fraction)]
+        hashed = _first_bytes(sorted(hashed, key=lambda pair: pair[0]), max_bytes)
+    chosen = [document for hash_, document in hashed if split == "all" or _in_split(hash_, split, validation_fraction)]
     if not chosen:
         raise ValueError(
             f"{name}: none of the {len(hashed)} documents falls into split {split!r} with validation_fraction "
             f"{validation_fraction}; give each split files of its own, or set document_separator"
         )
-    return TextDataset(chosen, name=f"{name} ({split})")
+    return chosen
 
 
-def _hash(document: str) -> int:
-    return int.from_bytes(hashlib.sha256(document.encode("utf-8", errors="replace")).digest()[:8], "big")
+def check_split(split: str, validation_fraction: float) -> None:
+    """Raises ValueError, naming parameter, value and rule."""
+    if split not in SPLITS:
+        raise ValueError(f"split ({split!r}) must be one of {', '.join(SPLITS)}")
+    if not 0 <= validation_fraction < 1:
+        raise ValueError(f"validation_fraction ({validation_fraction}) must be at least 0 and below 1")
+
+
+def is_of_split(document: object, split: str, validation_fraction: float) -> bool:
+    """Whether a document belongs to `split`; its content alone decides."""
+    return split == "all" or _in_split(_hash(document), split, validation_fraction)
+
+
+def _is_blank(document: object) -> bool:
+    return not (document.strip() if isinstance(document, str) else document)
+
+
+def _bytes(document: object) -> bytes:
+    text = document if isinstance(document, str) else json.dumps(document, sort_keys=True, default=str)
+    return text.encode("utf-8", errors="replace")
+
+
+def _hash(document: object) -> int:
+    return int.from_bytes(hashlib.sha256(_bytes(document)).digest()[:8], "big")
 
 
 def _in_split(hash_: int, split: str, validation_fraction: float) -> bool:
@@ -175,11 +239,11 @@ def _in_split(hash_: int, split: str, validation_fraction: float) -> bool:
     return is_validation == (split == "validation")
 
 
-def _first_bytes(hashed: list[tuple[int, str]], max_bytes: int) -> list[tuple[int, str]]:
-    taken: list[tuple[int, str]] = []
+def _first_bytes(hashed: list[tuple[int, D]], max_bytes: int) -> list[tuple[int, D]]:
+    taken: list[tuple[int, D]] = []
     size_bytes = 0
     for hash_, document in hashed:
-        size_bytes += len(document.encode("utf-8", errors="replace"))
+        size_bytes += len(_bytes(document))
         if taken and size_bytes > max_bytes:
             break
         taken.append((hash_, document))

@@ -54,6 +54,18 @@ def train_bpe_tokenizer(
     )
 
 
+def with_pad_token(tokenizer: PreTrainedTokenizerFast, pad_token: str = "<|pad|>") -> PreTrainedTokenizerFast:
+    """The tokenizer with a pad token of its own; one that it already has, or a new one behind all others.
+
+    A new token makes it longer by one: a model needs `vocab_size` of `len(tokenizer)` at least. Raises ValueError if
+    `pad_token` ends texts.
+    """
+    if pad_token == tokenizer.eos_token:
+        raise ValueError(f"pad_token ({pad_token!r}) must differ from the tokenizer's eos_token")
+    tokenizer.add_special_tokens({"pad_token": pad_token})
+    return tokenizer
+
+
 def _train(texts: Iterator[str], vocab_size: int, min_frequency: int, special_tokens: list[str]) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

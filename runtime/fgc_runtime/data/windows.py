@@ -8,7 +8,7 @@ world size alone, and a position in the data is a count of examples, which stays
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -27,6 +27,7 @@ class Window(NamedTuple):
     num_label_tokens: int  # of this process
     num_examples: int  # of all processes
     ends_epoch: bool
+    stream_state: dict[str, Any] | None = None  # of a stream that can go on behind this window
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,8 @@ class MapWindows(Dataset[Window]):
 class StreamWindows(IterableDataset[Window]):
     """An epoch of a data set that can only be read in order: every process reads all of it and keeps its part.
 
-    Starting at example `start` reads and drops what comes before, so the data set must repeat itself exactly.
+    Starting at example `start` reads and drops what comes before, so the data set must repeat itself exactly. A data
+    set with a `state_dict` can do without: each window says where the stream stands behind it.
     """
 
     def __init__(self, dataset: Iterable[E], collate: Collator[E], share: Share, *, start: int = 0) -> None:
@@ -97,10 +99,12 @@ class StreamWindows(IterableDataset[Window]):
         examples = islice(iter(self._dataset), self._start, None)
         ahead = list(islice(examples, self._share.window_size))
         while ahead:
+            state = self._dataset.state_dict() if hasattr(self._dataset, "state_dict") else None
             rows, ahead = ahead, list(islice(examples, self._share.window_size))
             own = list(self._share.own(rows))
             spare = [] if own else rows[:1]
-            yield _cut(own, spare, self._collate, self._share, len(rows), ends_epoch=not ahead)
+            window = _cut(own, spare, self._collate, self._share, len(rows), ends_epoch=not ahead)
+            yield window._replace(stream_state=state)
 
 
 def window_loader(

@@ -36,6 +36,7 @@ def train_windows(
             raise ValueError("train_dataset is empty: it has yielded no example in a whole epoch")
         state.epoch += 1
         state.examples_in_epoch = 0
+        state.stream = None
 
 
 def eval_windows(
@@ -59,6 +60,9 @@ def _epoch(
     if is_stream(dataset):
         if hasattr(dataset, "set_epoch"):
             dataset.set_epoch(state.epoch)
+        if state.stream is not None and hasattr(dataset, "load_state_dict"):
+            dataset.load_state_dict(state.stream)
+            start = 0
         return StreamWindows(dataset, collate, share, start=start)
     length = len(dataset)
     order = shuffled_order(length, seed=args.seed, epoch=state.epoch) if args.shuffle else torch.arange(length)

@@ -21,7 +21,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from fgc_runtime import checkpoint
 from fgc_runtime.callbacks import JsonLogCallback, ProgressCallback, TrainerCallback, TrainerState, TrainingRun
 from fgc_runtime.callbacks.base import Phase
-from fgc_runtime.data.collator import Batch, DataCollatorForCausalLM
+from fgc_runtime.data.collator import Batch, CheckedCollator, DataCollatorForCausalLM
 from fgc_runtime.data.windows import Window, length_of
 from fgc_runtime.distributed import World, seed_everything
 from fgc_runtime.trainers.arguments import IntervalStrategy, TrainingArguments
@@ -74,6 +74,7 @@ class Trainer:
         if args.eval_strategy != "no" and eval_dataset is None:
             raise ValueError(f"eval_strategy ({args.eval_strategy!r}) must be 'no' where there is no eval_dataset")
         self.data_collator = data_collator or DataCollatorForCausalLM(processing_class)
+        self._collate = CheckedCollator(self.data_collator, int(self.model.config.vocab_size))
         self.processing_class = processing_class
         self.callbacks = [ProgressCallback(), JsonLogCallback()] if callbacks is None else list(callbacks)
         self.optimizer_factory = optimizer_factory
@@ -135,7 +136,7 @@ class Trainer:
         was_training = self.model.training
         self.model.train(False)
         with torch.no_grad():
-            for window in eval_windows(self.eval_dataset, self.data_collator, self.args, self.strategy):
+            for window in eval_windows(self.eval_dataset, self._collate, self.args, self.strategy):
                 if should_leave():
                     self.model.train(was_training)
                     return None
@@ -207,7 +208,7 @@ class Trainer:
         return Path(wanted)
 
     def _loop(self, session: "_Session") -> None:
-        windows = train_windows(self.train_dataset, self.data_collator, self.args, self.strategy, self.state)
+        windows = train_windows(self.train_dataset, self._collate, self.args, self.strategy, self.state)
         while self.state.global_step < session.run.max_steps:
             window = next(windows)
             (num_label_tokens, num_micro_batches), requests = self._agree(
@@ -238,6 +239,7 @@ class Trainer:
         state.num_micro_batches += num_micro_batches
         state.num_examples += window.num_examples
         state.examples_in_epoch += window.num_examples
+        state.stream = window.stream_state
         state.num_tokens += num_label_tokens
         session.meter.record(loss_sum, num_label_tokens)
         self._dispatch(lambda callback: callback.on_step_end(session.run))

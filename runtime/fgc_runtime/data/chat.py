@@ -1,0 +1,140 @@
+"""Conversations to token ids through a chat template, with marks on what the assistant says."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy
+from transformers import PreTrainedTokenizerFast
+
+from fgc_runtime.data.encoding import Encoded, Marks
+
+Conversation = Sequence[Mapping[str, Any]]
+
+
+class ChatEncoder:
+    """Lists of messages (`role`, `content`) to ids; only the assistant's turns are learnt, ends of turns included.
+
+    A template with `{% generation %}` says itself what the assistant's tokens are. With any other, a turn is what the
+    conversation up to its end has more than the conversation before it with the generation prompt; the turn ends with
+    its last special token, which the model has to learn to say. `train_on` "all" learns everything. `chat_template` is
+    a template, or the path of a file that ends in `.jinja`; by default it is the tokenizer's own.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        *,
+        chat_template: str | None = None,
+        train_on: Literal["assistant", "all"] = "assistant",
+    ) -> None:
+        template = _read(chat_template) if chat_template is not None else tokenizer.chat_template
+        if template is None:
+            raise ValueError("tokenizer must have a chat_template; or give one: chat_template")
+        if train_on not in ("assistant", "all"):
+            raise ValueError(f"train_on ({train_on!r}) must be one of assistant, all")
+        self._tokenizer = tokenizer
+        self._template = str(template)
+        self._train_on = train_on
+        self._says_itself = re.search(r"\{%-?\s*generation\b", self._template) is not None
+        self._special = set(tokenizer.all_special_ids)
+
+    @property
+    def key(self) -> str:
+        """The tokenizer, the template and all settings."""
+        return json.dumps([self._tokenizer.backend_tokenizer.to_str(), self._template, self._train_on])
+
+    def encode(self, documents: Sequence[Conversation]) -> list[Encoded]:
+        """Each conversation's ids. Raises ValueError, naming conversation and turn, where a turn cannot be told."""
+        return [self._encode(_checked(document)) for document in documents]
+
+    def render(self, conversation: Conversation, *, add_generation_prompt: bool = False) -> str:
+        """The text that the template makes of it."""
+        text = self._tokenizer.apply_chat_template(
+            [dict(message) for message in conversation],
+            chat_template=self._template,
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+        )
+        assert isinstance(text, str), "one conversation without tokenization is one text"
+        return text
+
+    def _encode(self, conversation: Conversation) -> Encoded:
+        if self._train_on == "assistant" and self._says_itself:
+            return self._by_template(conversation)
+        text = self.render(conversation)
+        encoding = self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False)
+        ids = numpy.array(encoding.ids, dtype=numpy.int32)
+        if self._train_on == "all":
+            return Encoded(ids)
+        marks = numpy.zeros(len(ids), dtype=numpy.bool_)
+        for first, last in self._spans(conversation, text):
+            marks |= self._turn(encoding.ids, encoding.offsets, first, last)
+        return Encoded(ids, marks)
+
+    def _by_template(self, conversation: Conversation) -> Encoded:
+        encoded: Any = self._tokenizer.apply_chat_template(
+            [dict(message) for message in conversation],
+            chat_template=self._template,
+            tokenize=True,
+            return_dict=True,
+            return_assistant_tokens_mask=True,
+        )
+        ids = numpy.array(encoded["input_ids"], dtype=numpy.int32)
+        return Encoded(ids, numpy.array(encoded["assistant_masks"], dtype=numpy.bool_))
+
+    def _spans(self, conversation: Conversation, text: str) -> list[tuple[int, int]]:
+        """Where in the text the assistant's turns are, in characters."""
+        spans = []
+        for turn, message in enumerate(conversation):
+            if message["role"] != "assistant":
+                continue
+            before = self.render(conversation[:turn], add_generation_prompt=True)
+            upto = self.render(conversation[: turn + 1])
+            if not (upto.startswith(before) and text.startswith(upto)):
+                raise ValueError(
+                    f"conversation {_excerpt(conversation)}, turn {turn}: the chat template renders what comes before "
+                    "a turn differently once the turn is there, so its tokens cannot be told from the others'; give a "
+                    "chat_template that puts {% generation %} ... {% endgeneration %} around the assistant's words"
+                )
+            spans.append((len(before), len(upto)))
+        return spans
+
+    def _turn(self, ids: Sequence[int], offsets: Sequence[tuple[int, int]], first: int, last: int) -> Marks:
+        """Tokens that lie in the turn, up to the special token that ends it; what comes behind that nobody says."""
+        inside = [first <= begin < end <= last for begin, end in offsets]
+        marks = numpy.array(inside, dtype=numpy.bool_)
+        special = [place for place in numpy.flatnonzero(marks).tolist() if ids[place] in self._special]
+        if special:
+            marks[special[-1] + 1 :] = False
+        return marks
+
+
+def _read(chat_template: str) -> str:
+    if not chat_template.endswith(".jinja"):
+        return chat_template
+    path = Path(chat_template).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f"chat_template: there is no file {chat_template} in {Path.cwd()}")
+    return path.read_text(encoding="utf-8")
+
+
+def _checked(conversation: object) -> Conversation:
+    is_list = isinstance(conversation, Sequence) and not isinstance(conversation, str) and len(conversation) > 0
+    messages: Sequence[Any] = conversation if is_list else ()  # type: ignore[assignment]
+    if not messages or not all(isinstance(message, Mapping) for message in messages):
+        raise TypeError(f"a conversation must be a list of messages with role and content, not {conversation!r:.80}")
+    for turn, message in enumerate(messages):
+        if "role" not in message:
+            raise ValueError(
+                f"conversation {_excerpt(messages)}, turn {turn} has no role; it has: {', '.join(message)}"
+            )
+    return messages
+
+
+def _excerpt(conversation: Conversation) -> str:
+    """Enough of it to find it again."""
+    text = str(conversation[0].get("content", conversation[0]))
+    return repr(text if len(text) <= 60 else text[:60] + "...")

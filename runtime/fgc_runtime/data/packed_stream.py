@@ -1,0 +1,169 @@
+"""Documents that can only be read in order to examples: packed blocks, or one example per document."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from transformers import PreTrainedTokenizerFast
+
+from fgc_runtime.data.bins import OpenBins, Strategy, check_strategy
+from fgc_runtime.data.encoding import Encoded, Encoder, TextEncoder
+from fgc_runtime.data.pieces import Example, Piece, assembled, check_cutting, pieces_of
+from fgc_runtime.data.stage import BlockStage, Stage, State
+
+_ENCODED_AT_ONCE = 64  # documents; enough to keep the tokenizer's threads busy, soon read again when a run goes on
+
+
+class EncodedStream(BlockStage[Encoded]):
+    """Each document's tokens."""
+
+    def __init__(self, source: Iterable[Any], encoder: Encoder) -> None:
+        super().__init__(source, block_length=_ENCODED_AT_ONCE)
+        self.encoder = encoder
+
+    def arranged(self, block: list[Any]) -> Sequence[Encoded]:
+        """In the same order; documents without tokens are left out."""
+        return [encoded for encoded in self.encoder.encode(block) if len(encoded.ids)]
+
+
+class TokenizedStream(Stage[Example]):
+    """One example per document, cut off after `max_length` tokens."""
+
+    def __init__(
+        self,
+        texts: Iterable[Any],
+        tokenizer: PreTrainedTokenizerFast,
+        max_length: int,
+        *,
+        encoder: Encoder | None = None,
+    ) -> None:
+        if max_length < 2:
+            raise ValueError(f"max_length ({max_length}) must be at least 2: the first token predicts nothing")
+        self.max_length = max_length
+        self._documents = EncodedStream(texts, encoder or TextEncoder(tokenizer))
+
+    def set_epoch(self, epoch: int) -> None:
+        """For the documents too."""
+        super().set_epoch(epoch)
+        self._documents.set_epoch(epoch)
+
+    def begin(self) -> None:
+        """From the first document."""
+        self._documents.begin()
+
+    def items(self) -> Iterator[Example]:
+        """An example for each."""
+        for document in self._documents.items():
+            marks = None if document.is_label is None else document.is_label[: self.max_length]
+            yield assembled([Piece(document.ids[: self.max_length], marks)], isolate=False)
+
+    def own_state(self) -> State:
+        """The documents'."""
+        return {"documents": self._documents.state_dict()}
+
+    def take_state(self, state: Mapping[str, Any]) -> None:
+        """The documents'."""
+        self._documents.load_state_dict(state["documents"])
+
+
+class PackedStream(Stage[Example]):
+    """`PackedDataset` for documents that come one after another; the state holds the open blocks.
+
+    `greedy` fills one block at a time. `first_fit` and `best_fit` keep at most `open_blocks` open, put each document
+    into one of these where it fits, and close the fullest where it fits in none. A pass ends with the open blocks.
+    """
+
+    def __init__(
+        self,
+        texts: Iterable[Any],
+        tokenizer: PreTrainedTokenizerFast,
+        block_size: int,
+        *,
+        strategy: Strategy = "greedy",
+        open_blocks: int = 64,
+        isolate_documents: bool = True,
+        min_length: int = 1,
+        stride: int = 0,
+        truncation: bool = False,
+        encoder: Encoder | None = None,
+    ) -> None:
+        check_strategy(strategy)
+        check_cutting(block_size, stride=stride, min_length=min_length)
+        if open_blocks < 1:
+            raise ValueError(f"open_blocks ({open_blocks}) must be at least 1")
+        self.block_size = block_size
+        self.isolate_documents = isolate_documents
+        self.strategy = strategy
+        self.min_length = min_length
+        self.stride = stride
+        self.truncation = truncation
+        most_open = 1 if strategy == "greedy" else open_blocks
+        self._open: OpenBins[Piece] = OpenBins(block_size, strategy=strategy, most_open=most_open)
+        self._ready: list[list[Piece]] = []  # blocks that are closed and not out yet
+        self._documents = EncodedStream(texts, encoder or TextEncoder(tokenizer))
+
+    def set_epoch(self, epoch: int) -> None:
+        """For the documents too."""
+        super().set_epoch(epoch)
+        self._documents.set_epoch(epoch)
+
+    def begin(self) -> None:
+        """From the first document, nothing open."""
+        self._documents.begin()
+        self._open.close_all()
+        self._ready = []
+
+    def items(self) -> Iterator[Example]:
+        """Block after block."""
+        yield from self._closed()
+        for document in self._documents.items():
+            self._place(document)
+            yield from self._closed()
+        self._ready += self._open.close_all()
+        yield from self._closed()
+
+    def own_state(self) -> State:
+        """Where the documents stand, and the pieces in open and ready blocks."""
+        blocks = [[piece.state() for piece in block] for block in self._open.bins]
+        ready = [[piece.state() for piece in block] for block in self._ready]
+        return {"documents": self._documents.state_dict(), "open": blocks, "ready": ready}
+
+    def take_state(self, state: Mapping[str, Any]) -> None:
+        """Fill the blocks as they were."""
+        self._documents.load_state_dict(state["documents"])
+        self._open.bins = [[Piece.from_state(piece) for piece in block] for block in state["open"]]
+        self._open.rooms = [self.block_size - sum(map(len, block)) for block in self._open.bins]
+        self._ready = [[Piece.from_state(piece) for piece in block] for block in state["ready"]]
+
+    def _closed(self) -> Iterator[Example]:
+        while self._ready:
+            block = self._ready.pop(0)
+            if sum(map(len, block)) > 1:  # one token has nothing to predict
+                yield assembled(block, isolate=self.isolate_documents)
+
+    def _place(self, document: Encoded) -> None:
+        if self.truncation:
+            marks = None if document.is_label is None else document.is_label[: self.block_size]
+            document = Encoded(document.ids[: self.block_size], marks)
+        if self.strategy == "greedy":
+            self._place_greedily(document)
+            return
+        for piece in pieces_of(document, self.block_size, stride=self.stride, min_length=self.min_length):
+            self._take(piece)
+
+    def _place_greedily(self, document: Encoded) -> None:
+        """Cut where the block is full; a block with too little room for another part is closed."""
+        first, context, end = 0, 0, len(document.ids)
+        while end - first - context >= self.min_length:
+            room = self._open.rooms[0] if self._open.rooms else self.block_size
+            if room < context + self.min_length:
+                self._ready += self._open.close_all()
+                continue
+            last = min(end, first + room)
+            marks = None if document.is_label is None else document.is_label[first:last]
+            self._take(Piece(document.ids[first:last], marks, context))
+            first, context = (last - self.stride, self.stride) if last < end else (end, 0)
+
+    def _take(self, piece: Piece) -> None:
+        closed = self._open.add(piece, len(piece))
+        if closed is not None:
+            self._ready.append(closed)

@@ -1,0 +1,101 @@
+"""Documents as streams, read when they are needed: files of every format, and data sets of the Hugging Face hub."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from fgc_runtime.data.sources import Paths, check_split, expand, is_of_split
+from fgc_runtime.data.stage import Stage, State
+from fgc_runtime.data.tables import Place, no_column, values
+
+
+class FileStream(Stage[Any]):
+    """The documents of files one after another: rows' `column` of tables, plain texts whole, as `table_files` has them.
+
+    Files come in the order of their names, pattern by pattern. The state is a file and a place in it: going on does not
+    read what came before. `split` divides documents by a hash of their content, as the other sources do.
+    """
+
+    def __init__(
+        self, paths: Paths, split: str = "all", *, column: str = "text", validation_fraction: float = 0.05
+    ) -> None:
+        check_split(split, validation_fraction)
+        self.paths = expand(paths)
+        self.split = split
+        self.column = column
+        self.validation_fraction = validation_fraction
+        self._file = 0
+        self._place: Place = []
+
+    def begin(self) -> None:
+        """From the first file."""
+        self._file, self._place = 0, []
+
+    def items(self) -> Iterator[Any]:
+        """The rest of the current file, then the others."""
+        while self._file < len(self.paths):
+            for document, place in values(self.paths[self._file], self.column, self._place):
+                self._place = place
+                if is_of_split(document, self.split, self.validation_fraction):
+                    yield document
+            self._file, self._place = self._file + 1, []
+
+    def own_state(self) -> State:
+        """The file's number and the place in it."""
+        return {"file": self._file, "place": list(self._place)}
+
+    def take_state(self, state: Mapping[str, Any]) -> None:
+        """Go on there."""
+        self._file, self._place = state["file"], list(state["place"])
+
+
+class HubStream(Stage[Any]):
+    """A data set of the Hugging Face hub, or any other that `datasets` streams; nothing is downloaded as a whole."""
+
+    def __init__(
+        self,
+        path: str,
+        name: str | None = None,
+        split: str = "train",
+        *,
+        column: str = "text",
+        data_files: str | Sequence[str] | None = None,
+        revision: str | None = None,
+    ) -> None:
+        from datasets import load_dataset  # 1 s
+
+        self.column = column
+        self._rows: Any = load_dataset(
+            path, name, split=split, data_files=data_files, revision=revision, streaming=True
+        )
+        if self._rows.column_names is not None and column not in self._rows.column_names:
+            raise no_column(f"{path}: ", column, self._rows.column_names)
+        self._beginning: State = self._rows.state_dict()
+        self._standing = self._beginning  # where the pass stands that is not read yet
+        self._is_read = False
+
+    def begin(self) -> None:
+        """From the first row."""
+        self._stand({**self._beginning, "epoch": self.epoch})
+
+    def items(self) -> Iterator[Any]:
+        """Rows that hold something."""
+        for row in self._rows:
+            self._is_read = True
+            if self.column not in row:
+                raise no_column("", self.column, list(row))
+            value = row[self.column]
+            if value.strip() if isinstance(value, str) else value:
+                yield value
+
+    def own_state(self) -> State:
+        """What `datasets` says."""
+        return {"rows": self._rows.state_dict() if self._is_read else self._standing}
+
+    def take_state(self, state: Mapping[str, Any]) -> None:
+        """Hand it back."""
+        self._stand(state["rows"])
+
+    def _stand(self, state: State) -> None:
+        self._is_read, self._standing = False, state
+        self._rows.set_epoch(self.epoch)  # it ignores the state of another epoch
+        self._rows.load_state_dict(state)
