@@ -157,10 +157,10 @@ def test_the_generated_files_need_no_formatter_and_no_linter(project: Path) -> N
 
 def test_two_processes_train_together(project: Path) -> None:
     torchrun = str(Path(sys.executable).with_name("torchrun"))
-    assert command(FGC, "build", "-D", "max_steps=4", "-o", "short", cwd=project).returncode == 0
     run_folder = project / "two"
-    shutil.copytree(project / "short", run_folder / "out")
-    result = command(torchrun, "--standalone", "--nproc-per-node", "2", "out/train.py", cwd=run_folder)
+    shutil.copytree(project / "out", run_folder / "out")
+    program = ("out/train.py", "--max-steps", "4")
+    result = command(torchrun, "--standalone", "--nproc-per-node", "2", *program, cwd=run_folder)
     assert result.returncode == 0, result.stderr
     assert "step 4/4" in result.stdout
     assert (run_folder / "output_models/tiny_llama/model.safetensors").is_file()
@@ -169,12 +169,9 @@ def test_two_processes_train_together(project: Path) -> None:
 def test_ctrl_c_in_training_leaves_a_checkpoint(project: Path, tmp_path: Path) -> None:
     shutil.copytree(project / "out", tmp_path / "out")
     text = (tmp_path / "out/train.py").read_text()
-    (tmp_path / "out/train.py").write_text(
-        text.replace("max_steps=120", "max_steps=100000").replace("logging_steps=20", "logging_steps=1")
-    )
-    process = subprocess.Popen(
-        [sys.executable, "out/train.py"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    (tmp_path / "out/train.py").write_text(text.replace("logging_steps=20", "logging_steps=1"))
+    words = [sys.executable, "out/train.py", "--max-steps", "100000"]
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
     for line in process.stdout:
         if re.search(r"step \d+/100000", line):

@@ -25,13 +25,15 @@ class TrainingScript:
         self.do_save = do_save
         self.do_eval = do_eval
 
-    def run(self, arguments: Sequence[str] | None = None) -> None:
+    def run(self, arguments: Sequence[str] | None = None, *, resume: bool | str | None = None) -> None:
         """Do what was asked for. An interrupted training exits with 130 or 143 and leaves the final model alone.
 
         Of the program's `arguments`, by default its command line, `--resume [CHECKPOINT]` is obeyed: with a path that
-        checkpoint, without one the latest. Whatever else they are is left to the program.
+        checkpoint, without one the latest. Whatever else they are is left to the program. A program that reads its
+        command line itself gives `resume`: a checkpoint, or True for the latest.
         """
-        resume = _resume_option(sys.argv[1:] if arguments is None else arguments)
+        if resume is None:
+            resume = _resume_option(sys.argv[1:] if arguments is None else arguments)
         exit_code = 0
         try:
             self._run(resume)

@@ -1,5 +1,7 @@
 """A compiled configuration to a folder on disk, and what to say about it."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -7,6 +9,7 @@ from fgc.builds.manifest import GRAPH, BuildRecord, Pin
 from fgc.builds.places import Places
 from fgc.builds.writing import write_build
 from fgc.cli.select import Selected, report
+from fgc.emit.options import Options
 from fgc.ir import snapshot, snapshot_to_json
 from fgc.pipeline.pins import pins_of
 from fgc.pipeline.program import make_script, resolved_configuration
@@ -21,18 +24,38 @@ RESOLVED = "config.yaml"
 
 def build_folder(selected: Selected, folder: Path, *, target: str, force: bool) -> int:
     """Write a build and say what it holds; 1 if there are errors, and then the folder is as it was."""
-    files = write_folder(selected, folder, target=target, force=force)
-    if files is None:
+    built = write_folder(selected, folder, target=target, force=force)
+    if built is None:
         return 1
     print(f"built {selected.name} into {display_path(folder)}/")
-    for name in files:
+    for name in built.files:
         print(f"  {name}")
+    for line in _option_lines(built.options):
+        print(line)
     print(f"run it:  python {display_path(folder / PROGRAM)}")
     return 0
 
 
-def write_folder(selected: Selected, folder: Path, *, target: str, force: bool) -> list[str] | None:
-    """Write a build and report what was found; the names of its files, or None if there are errors."""
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The names of the files that were written, and the options of the program."""
+
+    files: list[str]
+    options: Options
+
+
+def _option_lines(options: Options) -> Iterator[str]:
+    """Which options of the configuration the program has too, and why it has not the others."""
+    if options.offered:
+        names = ", ".join(option.names[0] for option, _ in options.offered.values())
+        yield f"its options:  {names}"
+    for closed in options.closed:
+        place = f" ({closed.span})" if closed.span is not None else ""
+        yield f"fixed by the build:  {closed.option.names[0]}, because {closed.reason}{place}"
+
+
+def write_folder(selected: Selected, folder: Path, *, target: str, force: bool) -> Built | None:
+    """Write a build and report what was found; None if there are errors."""
     if selected.has_errors:
         report(selected.diagnostics)
         return None
@@ -53,7 +76,7 @@ def write_folder(selected: Selected, folder: Path, *, target: str, force: bool) 
     record = _record(selected, target)
     written = write_build(folder, files, record, force=force)
     report((*selected.diagnostics, *outcome.diagnostics, *written.diagnostics))
-    return sorted(files) if written.value is not None else None
+    return Built(sorted(files), program.options) if written.value is not None else None
 
 
 def _portable_name(places: Places, source: Source) -> str:

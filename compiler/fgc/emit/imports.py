@@ -20,7 +20,7 @@ _OWN: dict[tuple[str, str | None], str] = {
     ("functools", "partial"): "partial",
     ("importlib", "import_module"): "import_module",
     ("importlib.metadata", "version"): "version",
-    **{(module, None): module for module in ("math", "operator", "os", "platform", "socket", "time")},
+    **{(module, None): module for module in ("argparse", "math", "operator", "os", "platform", "socket", "time")},
 }
 OWN_NAMES = frozenset(_OWN.values())
 

@@ -39,7 +39,8 @@ def _runs_code(expression: Expression) -> bool:
 
 def is_atom(expression: Expression) -> bool:
     """Whether it can be written twice, or evaluated later, and nobody could tell."""
-    return isinstance(expression, Name | Constant | Lines | Formatted)
+    is_read = isinstance(expression, Attribute) and expression.is_pure and expression.node is not None
+    return is_read or isinstance(expression, Name | Constant | Lines | Formatted)
 
 
 def width(expression: Expression) -> int:

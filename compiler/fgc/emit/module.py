@@ -45,7 +45,8 @@ def _body(module: ModuleParts) -> list[cst.BaseStatement]:
     body: list[cst.BaseStatement] = [_docstring(module.docstring)]
     body += _imports(module.imports)
     body += [_constant(name, value) for name, value in module.constants]
-    body += [_function(function, module.sections) for function in module.functions]
+    body += [_function(function, {}) for function in module.functions[:-1]]
+    body += [_function(function, module.sections) for function in module.functions[-1:]]
     if module.entry is not None:
         call = syntax.statement(Evaluate(Invoke(Name(module.entry), ())))
         test = cst.Comparison(cst.Name("__name__"), [cst.ComparisonTarget(cst.Equal(), cst.SimpleString('"__main__"'))])

@@ -11,6 +11,8 @@ from fgc.emit.build_functions import BuildContext, Expanded, expand
 from fgc.emit.construct import Construction
 from fgc.emit.deferred import CONSTANTS, DeferredTexts
 from fgc.emit.expression import (
+    Argument,
+    Assign,
     Attribute,
     Define,
     DictDisplay,
@@ -28,6 +30,7 @@ from fgc.emit.literal import string, text
 from fgc.emit.measure import is_atom, width
 from fgc.emit.module import LINE_WIDTH, ModuleParts, render, section_comments
 from fgc.emit.names import Names
+from fgc.emit.options import ARGUMENTS, PARSE, Closed, Option, Options, parser_function, settle
 from fgc.emit.parameters import Parameters
 from fgc.emit.paths import TargetPaths
 from fgc.emit.places import Area, Place, innermost
@@ -41,7 +44,8 @@ from fgc.passes import run
 from fgc.text import Origin, Source, Span
 
 _RUNTIME = "fgc_runtime"
-_RESERVED = (*OWN_NAMES, *CONSTANTS, MISSING, "args", "kwargs", "main", "construct")
+_RESERVED = (*OWN_NAMES, *CONSTANTS, MISSING, ARGUMENTS, PARSE, "args", "kwargs", "main", "construct")
+_SCRIPT = "fgc_runtime.script:TrainingScript"  # the one that takes `resume`
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,8 @@ class EmitOptions:
 
     `summary` and `template` make the docstring. `read` gives the text of a file that the configuration names, by its
     path there; without it local files are listed and not copied. `pinned` replaces deferred names by values.
-    `workspace_root` is relative to the project's folder.
+    `workspace_root` is relative to the project's folder. `declared` are the options of the configuration, `closed`
+    those of which its templates need the values.
     """
 
     summary: str = "Construct the objects of a configuration."
@@ -61,6 +66,8 @@ class EmitOptions:
     component_folders: Sequence[str] = ()
     pinned: Mapping[str, str] = field(default_factory=dict)
     workspace_root: str = "."
+    declared: Sequence[Option] = ()
+    closed: Sequence[Closed] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,7 @@ class Program:
     parameters: Mapping[str, str]
     files: Mapping[str, str]
     local_files: tuple[LocalFile, ...]
+    options: Options
 
     def place(self, line: int, column: int | None = None) -> Place | None:
         """Where a character of the text, or the beginning of a line, comes from."""
@@ -111,7 +119,9 @@ def _emit(graph: Graph, targets: Sequence[str], options: EmitOptions, *, is_scri
     if has_errors(found):
         return Outcome(None, found)
     paths = TargetPaths(graph, ordered)
-    program = _Emitter(run(expanded.value.graph), ordered, options, expanded.value, paths).emit(is_script)
+    declared = options.declared if is_script else ()
+    settled, offered = settle(run(expanded.value.graph), graph, ordered, declared, options.closed)
+    program = _Emitter(settled, ordered, options, expanded.value, paths, offered).emit(is_script)
     return Outcome(program.value, (*found, *program.diagnostics))
 
 
@@ -119,7 +129,13 @@ class _Emitter:
     """The state of one emission."""
 
     def __init__(
-        self, graph: Graph, targets: Sequence[str], options: EmitOptions, expanded: Expanded, paths: TargetPaths
+        self,
+        graph: Graph,
+        targets: Sequence[str],
+        options: EmitOptions,
+        expanded: Expanded,
+        paths: TargetPaths,
+        offered: Options,
     ) -> None:
         self.graph = graph
         self.targets = targets
@@ -127,6 +143,7 @@ class _Emitter:
         self.files = expanded.files
         self.file_places = expanded.places
         self.paths = paths
+        self.offered = offered
         self.names = Names()
         self.sharing = Sharing(graph, targets)
         self.sources = SourceFiles(_text_reader(options.read))
@@ -148,9 +165,24 @@ class _Emitter:
         returns = "None" if is_script else "Any" if len(self.targets) == 1 else "dict[str, Any]"
         recorder = self._recorder() if is_script else None
         name = "main" if is_script else "construct"
+        parser = self._parser() if is_script else None
+        if parser is not None:
+            body.insert(0, Assign(ARGUMENTS, Invoke(Name(parser.name), ())))
         function = Define(name, tuple(signature), returns, tuple(body), decorator=recorder)
         texts = [(name, text(value)) for value, name in construction.long_texts.items()]
-        return self._program(function, parameters, texts, is_script)
+        functions = [function] if parser is None else [parser, function]
+        return self._program(functions, parameters, texts, is_script)
+
+    def _parser(self) -> Define | None:
+        """The function that reads the command line, if there is anything to read."""
+        if not self.offered.offered and not self._takes_resume:
+            return None
+        return parser_function(self.offered, self.imports, has_resume=self._takes_resume)
+
+    @property
+    def _takes_resume(self) -> bool:
+        root = self.graph[self.sharing.roots[0]]
+        return self.options.run_method is not None and isinstance(root, Call) and root.callee.text == _SCRIPT
 
     def _reserve(self) -> None:
         """Take the names of imports and of builtins that the program calls before any variable can."""
@@ -175,9 +207,11 @@ class _Emitter:
         method = self.options.run_method
         if method is None:
             return Evaluate(value)
-        if width(value) > LINE_WIDTH - len(method) - 8 and not is_atom(value):
-            value = construction.assign(value, root, scope)
-        return Evaluate(Invoke(Attribute(value, method), (), root))
+        resume = (Argument(Attribute(Name(ARGUMENTS), "resume"), "resume"),) if self._takes_resume else ()
+        run = Invoke(Attribute(value, method), resume, root)
+        if width(run) > LINE_WIDTH - 4 and not is_atom(value):
+            run = Invoke(Attribute(construction.assign(value, root, scope), method), resume, root)
+        return Evaluate(run)
 
     def _module(self, construction: Construction, scope: Scope) -> Steps[Statement]:
         if len(self.sharing.roots) == 1:
@@ -200,9 +234,14 @@ class _Emitter:
         return Parameter(variable.name, variable.annotation, default)
 
     def _program(
-        self, function: Define, parameters: Parameters, texts: Sequence[tuple[str, Expression]], is_script: bool
+        self,
+        functions: Sequence[Define],
+        parameters: Parameters,
+        texts: Sequence[tuple[str, Expression]],
+        is_script: bool,
     ) -> Outcome[Program | None]:
-        module = self._parts(function, parameters, texts, is_script)
+        function = functions[-1]
+        module = self._parts(functions, parameters, texts, is_script)
         code, tree = render(module, is_formatted=self.options.is_formatted)
         program = Program(
             text=code,
@@ -214,12 +253,18 @@ class _Emitter:
             parameters={name: variable.name for name, variable in parameters.by_name.items()},
             files={**self.files, **self.sources.files},
             local_files=tuple(self.sources.local.values()),
+            options=self.offered,
         )
         return Outcome(program, tuple(self.sources.diagnostics))
 
     def _parts(
-        self, function: Define, parameters: Parameters, texts: Sequence[tuple[str, Expression]], is_script: bool
+        self,
+        functions: Sequence[Define],
+        parameters: Parameters,
+        texts: Sequence[tuple[str, Expression]],
+        is_script: bool,
     ) -> ModuleParts:
+        function = functions[-1]
         if self._needs_any(function):
             self.imports.function("typing", "Any")
         constants: list[tuple[str, Expression]] = [*self.texts.constants, *self.imports.constants.items(), *texts]
@@ -231,7 +276,7 @@ class _Emitter:
             docstring=f"{self.options.summary}\n\n{origin}\n",
             imports=self.imports.all(),
             constants=constants,
-            functions=[function],
+            functions=functions,
             sections=section_comments(function, blocks),
             entry=function.name if is_script else None,
         )

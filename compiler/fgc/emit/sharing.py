@@ -41,6 +41,8 @@ class Sharing:
                 return True
             case ListNode() | DictNode():
                 return self._mentions[node] > 1
+            case Literal(argument=argument) if argument is not None:
+                return False  # `arguments.steps` is as short as a name for it
             case Literal():
                 return self._mentions[node] > 1 and node in self.graph.hints and value.value not in _UNNAMED
             case Deferred():

@@ -1,13 +1,14 @@
 """A compiled configuration to the program it stands for. Loads the emitter: import this only to build."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fgc.diagnostics import Outcome
 from fgc.emit import EmitOptions, Program, emit_program, emit_script
 from fgc.emit.places import Area, Place
 from fgc.ir import Graph
 from fgc.pipeline.metadata import meta_text
+from fgc.pipeline.options import closed_options, declared_options
 from fgc.pipeline.surroundings import Surroundings
 from fgc.text import DeferredArgument, Document, Piece, expression_text
 
@@ -15,9 +16,14 @@ _RUNNABLE_CLASS = "type.training_script"  # what it constructs is run, and not o
 
 
 def make_script(graph: Graph, target: str, surroundings: Surroundings) -> Outcome[Program | None]:
-    """The program that constructs `target` when it is started, and runs it if it is a training script."""
+    """The program that constructs `target` when it is started, and runs it if it is a training script.
+
+    Options that the configuration declares are options of the program, unless templates need their values.
+    """
     is_run = target == "main" and (meta_text(graph, "config_class") or "").startswith(_RUNNABLE_CLASS)
+    declared = declared_options(graph)
     options = _options(graph, surroundings, "run" if is_run else None)
+    options = replace(options, declared=declared, closed=closed_options(declared, surroundings.needs))
     return emit_script(graph, target, options=options)
 
 

@@ -3,14 +3,18 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fgc.text import Source
+from fgc.text import Need, Source
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Where a program comes from: the template's name for people, and how to read the files that it names."""
+    """Where a program comes from: the template's name for people, and how to read the files that it names.
+
+    `needs`: what the templates had to know of run-time values and of variables from outside.
+    """
 
     template: str
     read: Callable[[str], Source | None]
     component_folders: Sequence[str]
     workspace_root: str = "."
+    needs: tuple[Need, ...] = ()

@@ -211,8 +211,9 @@ class Evaluator:
         if isinstance(callee, (Macro, BlockReference)):
             return self._guard(expr.span, lambda: callee._call_at(expr.span, args, kwargs), args)
         self._check_callable(callee, expr)
-        args = [self.needs.argument(callee, arg, expr.span) for arg in args]
-        kwargs = {name: self.needs.argument(callee, arg, expr.span) for name, arg in kwargs.items()}
+        shown = expr.callee.name if isinstance(expr.callee, ast.GetAttr) else expr.callee.span.text
+        args = [self.needs.argument(callee, arg, expr.span, shown) for arg in args]
+        kwargs = {name: self.needs.argument(callee, arg, expr.span, shown) for name, arg in kwargs.items()}
         if call_is_too_large(callee, args, kwargs):
             raise EvaluationError(_too_large(expr.span))
         given = (len(args), kwargs)

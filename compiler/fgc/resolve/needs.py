@@ -116,16 +116,17 @@ class Needs:
             return self.plain(value, span, reason)
         return self.now(value, span, reason)
 
-    def argument(self, callee: Any, value: Any, span: Span) -> Any:
+    def argument(self, callee: Any, value: Any, span: Span, shown: str) -> Any:
         """An argument of a call: macros, namespaces and lists keep what they are given as it is."""
+        reason = f"`{shown}` takes it"
         if isinstance(callee, (Macro, BlockReference)) or callee is Namespace:
             return value
-        name = getattr(callee, "__name__", type(callee).__name__).lstrip("_")
         if getattr(callee, "defers", False):
-            return self.text_argument(value, span, f"`{name}` takes it")
+            return self.text_argument(value, span, reason)
+        name = getattr(callee, "__name__", "")
         if callee is dict or (name in _STORING and isinstance(getattr(callee, "__self__", None), (list, dict))):
             return self.plain(value, span, "it is put into a list or mapping")
-        return self.now(value, span, f"`{name}` takes it")
+        return self.now(value, span, reason)
 
 
 def given(name: str, value: Any) -> Any:

@@ -48,7 +48,8 @@ class Selected:
     def surroundings(self) -> Surroundings:
         """What the emitter must know of the disk around the configuration."""
         files = self.python_files
-        return Surroundings(self.template, files.read_python, files.component_folders, self.workspace_root)
+        needs = self.compilation.needs
+        return Surroundings(self.template, files.read_python, files.component_folders, self.workspace_root, needs)
 
     @property
     def has_errors(self) -> bool:

@@ -1,0 +1,248 @@
+"""Options that a configuration declares to options of its program's command line, where that is exact.
+
+An option is offered if its variable reaches nothing but literals of the program: then running with a value is the same
+as building with it. Everything else is closed, with the reason.
+"""
+
+import keyword
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from fgc.emit.expression import (
+    Argument,
+    Assign,
+    Attribute,
+    Define,
+    Evaluate,
+    Expression,
+    Invoke,
+    ListDisplay,
+    Name,
+    Return,
+    Statement,
+)
+from fgc.emit.imports import Imports
+from fgc.emit.literal import literal, non_finite, string
+from fgc.ir import Call, CallKind, Graph, Literal, NodeId, Scalar, Var, children, reachable
+from fgc.text import Span
+from fgc.yaml.scalars import scalar_type
+
+PARSE, ARGUMENTS = "parse_arguments", "arguments"
+_OPTIONS_MODULE = "fgc_runtime.options"
+_TAKEN = frozenset({"-h", "--help", "--resume"})
+_TEXT_TYPES = ("str", "path")
+_CONVERTERS = {"bool": "boolean", "path": "absolute_path"}
+_RESUME_HELP = "go on from this checkpoint, or from the latest one"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option as it is declared: the template variable that it sets, how it is spelt, what it takes."""
+
+    variable: str
+    names: tuple[str, ...]
+    type: str = "str"
+    choices: tuple[str | int | float, ...] = ()
+    help: str | None = None
+    action: str = "store"
+    metavar: str | None = None
+    takes_many: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Why an option is none of the program: the place that decides it, if there is one."""
+
+    option: Option
+    reason: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of one program with the values that they have in it, and those that it does not offer."""
+
+    offered: Mapping[str, tuple[Option, Scalar]] = field(default_factory=dict)
+    closed: tuple[Closed, ...] = ()
+
+
+def settle(
+    graph: Graph, before: Graph, targets: Sequence[str], declared: Iterable[Option], known: Iterable[Closed]
+) -> tuple[Graph, Options]:
+    """Decide what is offered; in the graph that comes back, only literals of offered options name an argument.
+
+    `before` is the graph with its build-time calls, whose parts go into files; `known` are closed already.
+    """
+    closed = {item.option.variable: item for item in known}
+    roots = [before.targets[name] for name in targets]
+    reasons = dict(_structural(before, graph, roots))
+    offered: dict[str, tuple[Option, Scalar]] = {}
+    for option in declared:
+        if option.variable in closed:
+            continue
+        leaves = _leaves(graph, [graph.targets[name] for name in targets], option.variable)
+        found = reasons.get(option.variable) or _unfit(option, leaves)
+        if found is None:
+            offered[option.variable] = (option, leaves[0].value)
+        else:
+            closed[option.variable] = Closed(option, *found)
+    nodes = {
+        node_id: replace(node, argument=None)
+        if isinstance(node, Literal) and node.argument is not None and node.argument.name not in offered
+        else node
+        for node_id, node in graph.nodes.items()
+    }
+    ordered = tuple(closed[option.variable] for option in declared if option.variable in closed)
+    return replace(graph, nodes=nodes), Options(offered, ordered)
+
+
+def _leaves(graph: Graph, roots: Iterable[NodeId], variable: str) -> list[Literal]:
+    nodes = (graph[node_id] for node_id in reachable(graph, roots))
+    return [n for n in nodes if isinstance(n, Literal) and n.argument is not None and n.argument.name == variable]
+
+
+def _structural(before: Graph, after: Graph, roots: Sequence[NodeId]) -> Iterator[tuple[str, tuple[str, Span]]]:
+    """Arguments that are needed to build: in generated files, in search paths, as defaults of variables."""
+    remaining = set(reachable(after, after.targets.values()))
+    for node_id in reachable(before, roots):
+        node = before[node_id]
+        if node_id not in remaining:
+            yield from _arguments_in(before, [node_id], "it is written into a generated file")
+        if isinstance(node, Call) and node.kind is CallKind.META:
+            yield from _arguments_in(before, _data(before, node_id), "it is written into a generated file")
+        if isinstance(node, Call) and node.searchpath is not None:
+            yield from _arguments_in(before, reachable(before, [node.searchpath]), "it says where files are found")
+        if isinstance(node, Var) and node.default is not None:
+            yield from _arguments_in(before, [node.default], "it is the default of a `!var`")
+    meta = before.targets.get("meta")
+    for key, value in _entries(before, meta) if meta is not None else ():
+        if key in ("config_name", "config_description", "config_class"):
+            yield from _arguments_in(before, [value], f"it is the program's `{key}`")
+
+
+def _arguments_in(graph: Graph, nodes: Iterable[NodeId], reason: str) -> Iterator[tuple[str, tuple[str, Span]]]:
+    for node_id in nodes:
+        node = graph[node_id]
+        if isinstance(node, Literal) and node.argument is not None:
+            yield node.argument.name, (reason, node.origin.span)
+
+
+def _data(graph: Graph, root: NodeId) -> Iterator[NodeId]:
+    """What a build-time call is given as it stands; objects that it mentions are the program's."""
+    stack = [root]
+    seen: set[NodeId] = set()
+    while stack:
+        node_id = stack.pop()
+        node = graph[node_id]
+        is_object = isinstance(node, Call) and node.kind in (CallKind.SINGLETON, CallKind.FACTORY)
+        if node_id not in seen and not (is_object and node_id != root):
+            seen.add(node_id)
+            yield node_id
+            stack.extend(children(node))
+
+
+def _entries(graph: Graph, node_id: NodeId) -> Iterator[tuple[object, NodeId]]:
+    node = graph[node_id]
+    if isinstance(node, Call):
+        yield from ((item.name, item.value) for item in node.keywords)
+    else:
+        yield from ((entry.key, entry.value) for entry in getattr(node, "entries", ()))
+
+
+def _unfit(option: Option, leaves: Sequence[Literal]) -> tuple[str, Span | None] | None:
+    """Why an option cannot be one of a program in which it reaches these literals."""
+    if not leaves:
+        return "nothing that the program constructs has it as a value", None
+    first = leaves[0]
+    place = first.origin.span
+    if option.takes_many:
+        return "it takes several values", place
+    if keyword.iskeyword(option.variable):
+        return f"`{option.variable}` is a word of Python", place
+    if taken := _TAKEN.intersection(option.names):
+        return f"`{min(taken)}` is an option of every program", place
+    for leaf in leaves[1:]:
+        if repr(leaf.value) != repr(first.value):
+            return f"it has two defaults: {first.value!r} and {leaf.value!r}", leaf.origin.span
+    if isinstance(first.value, str) and option.type not in _TEXT_TYPES:
+        return f"its default {first.value!r} is no {option.type}", place
+    if option.type == "path" and isinstance(first.value, str) and not first.value.startswith("/"):
+        return "its default is a relative path, and a path that is given becomes an absolute one", place
+    if option.type in _TEXT_TYPES and option.action == "store" and not _is_exact(option, leaves):
+        write = f"{{{{ {option.variable} | toyaml }}}}"
+        return f"YAML may read a text as something else: write `{write}`", place
+    return None
+
+
+def _is_exact(option: Option, leaves: Sequence[Literal]) -> bool:
+    """Whether YAML reads each text that may be given as that text."""
+    if all(leaf.argument is not None and leaf.argument.is_quoted for leaf in leaves):
+        return True
+    return bool(option.choices) and all(
+        isinstance(choice, str) and choice.isidentifier() and scalar_type(choice, True) == "str"
+        for choice in option.choices
+    )
+
+
+def parser_function(options: Options, imports: Imports, *, has_resume: bool) -> Define:
+    """The function that reads the command line."""
+    argparse = imports.module("argparse")
+    maker = Invoke(Name(f"{argparse}.ArgumentParser"), (Argument(Name("__doc__"), "description"),))
+    body: list[Statement] = [Assign("parser", maker)]
+    body += [Evaluate(_added(*offered, imports)) for offered in options.offered.values()]
+    if has_resume:
+        words = {"nargs": string("?"), "const": literal(True), "metavar": string("CHECKPOINT")}
+        body.append(Evaluate(_add_argument(("--resume",), {**words, "help": string(_RESUME_HELP)})))
+    body.append(Return(Invoke(Attribute(Name("parser"), "parse_args"), ())))
+    return Define(PARSE, (), f"{argparse}.Namespace", tuple(body))
+
+
+def _added(option: Option, default: Scalar, imports: Imports) -> Expression:
+    words: dict[str, Expression] = {}
+    is_switch = option.action in ("store_true", "store_false")
+    if option.variable != _destination(option.names):
+        words["dest"] = string(option.variable)
+    if is_switch:
+        words["action"] = string(option.action)
+    elif option.type != "str":
+        converter = _CONVERTERS.get(option.type)
+        words["type"] = imports.function(_OPTIONS_MODULE, converter) if converter else Name(option.type)
+    if option.choices and not is_switch:
+        words["choices"] = ListDisplay(tuple(map(literal, option.choices)))
+    if not is_switch or default is not (option.action == "store_false"):
+        words["default"] = _literal(default, imports)
+    if option.metavar and not is_switch:
+        words["metavar"] = string(option.metavar)
+    if help := _help(option, default, is_switch):
+        words["help"] = string(help)
+    return _add_argument(option.names, {name: value for name, value in words.items() if not _is_none(name, value)})
+
+
+def _help(option: Option, default: Scalar, is_switch: bool) -> str:
+    text = (option.help or "").replace("%", "%%")
+    if is_switch or default is None:
+        return text
+    return f"{text} (default: %(default)s)" if text else "default: %(default)s"
+
+
+def _literal(value: Scalar, imports: Imports) -> Expression:
+    if isinstance(value, float) and not math.isfinite(value):
+        return non_finite(value, imports.module("math"))
+    return literal(value)
+
+
+def _is_none(name: str, value: Expression) -> bool:
+    return name == "default" and value == literal(None)
+
+
+def _add_argument(names: Iterable[str], words: Mapping[str, Expression]) -> Expression:
+    given = [Argument(string(name)) for name in names]
+    given += [Argument(value, word) for word, value in words.items()]
+    return Invoke(Attribute(Name("parser"), "add_argument"), tuple(given))
+
+
+def _destination(names: Sequence[str]) -> str:
+    """The attribute that argparse derives from an option's names."""
+    long = next((name for name in names if name.startswith("--")), names[0])
+    return long.lstrip("-").replace("-", "_")

@@ -1,0 +1,150 @@
+"""Options of a configuration as options of its program: running with a value is building with it."""
+
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.compiler.cli.conftest import Run
+
+CONFIG = """\
+-- set ns = namespace()
+-- set ns.lr = lr | default(1.0e-3)
+-- macro size(given)
+{{ given }}
+-- endmacro
+main: !call:print
+  - !call:dict
+    steps: {{ max_steps | default(400) }}
+    again: [ {{ max_steps | default(400) }}, 400 ]
+    lr: {{ ns.lr }}
+    name: {{ name | default('tiny') | toyaml }}
+    kind: {{ kind | default('small') }}
+    flag: {{ flag | default(true) }}
+    fast: {{ fast | default(false) }}
+    slow: {{ slow | default(true) }}
+    eval: {{ eval_steps | default(none) | toyaml }}
+    data: {{ data | default('/data') | toyaml }}
+    width: {{ size(width | default(8)) }}
+dynamic_args:
+    max_steps: { names: [--max-steps, -s], type: int, help: "How many steps, 100% of them" }
+    lr: { type: float }
+    name: { help: What to call it, metavar: WORD }
+    kind: { names: --size, choices: [small, large] }
+    flag: { type: bool }
+    fast: { action: store_true, help: Be fast }
+    slow: { action: store_false }
+    eval_steps: { type: int }
+    data: { type: path }
+    width: { type: int }
+"""
+GIVEN = [
+    ["--max-steps", "50"],
+    ["-s", "-3"],
+    *(["--lr", text] for text in ("0.5", "1e-5", "3", "1e30", "inf", "-0.0", "nan")),
+    *(["--name", text] for text in ("big", "10", "a: b", "yes", "", " x ", 'it\'s "q"', "ü\n-", "~", "{{ x }}", "#")),
+    ["--size", "large"],
+    ["--flag", "no"],
+    ["--fast", "--slow"],
+    ["--eval-steps", "7"],
+    ["--data", "some/../where"],
+    ["--width", "0", "--max-steps", "400", "--lr", "2.5e-05", "--name", "null"],
+]
+
+
+@pytest.fixture
+def program(run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Runs a built program with options; what it prints."""
+
+    def call(folder: str, *words: str) -> str:
+        monkeypatch.setattr(sys, "argv", [f"{folder}/train.py", *words])
+        runpy.run_path(f"{folder}/train.py", run_name="__main__")
+        return capsys.readouterr().out
+
+    return call
+
+
+def build(run: Run, text: str, *words: str, folder: str = "out") -> str:
+    Path("c.yaml").write_text(text, encoding="utf-8")
+    result = run("build", "c.yaml", "-o", folder, *words)
+    assert result.code == 0, result.err
+    return result.out
+
+
+def test_running_with_an_option_is_building_with_it(run: Run, program: Callable[..., str]) -> None:
+    build(run, CONFIG)
+    assert program("out").startswith("{'steps': 400, 'again': [400, 400], 'lr': 0.001, 'name': 'tiny',")
+    for number, words in enumerate(GIVEN):
+        build(run, CONFIG, *words, folder=f"built_{number}")
+        with_option = program("out", *words)
+        assert with_option == program(f"built_{number}"), words
+        assert with_option != program("out"), words
+
+
+def test_the_help_says_what_was_declared(
+    run: Run, program: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = build(run, CONFIG, "--max-steps", "50")
+    names = "--max-steps, --lr, --name, --size, --flag, --fast, --slow, --eval-steps, --data, --width"
+    assert f"its options:  {names}\n" in said
+    assert "fixed by the build" not in said
+    with pytest.raises(SystemExit):
+        program("out", "--help")
+    text = capsys.readouterr().out
+    for part in ("How many steps, 100% of them (default: 50)", "{small,large}", "--name WORD", "Be fast\n"):
+        assert part in text
+
+
+@pytest.mark.parametrize("words", [["--max-steps", "x"], ["--size", "huge"], ["--flag", "maybe"], ["--max-stpes", "1"]])
+def test_a_wrong_option_is_refused_before_anything_is_constructed(
+    run: Run, program: Callable[..., str], capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    build(run, CONFIG)
+    with pytest.raises(SystemExit, match="2"):
+        program("out", *words)
+    assert capsys.readouterr().out == ""
+
+
+CLOSED = {
+    "main: !call:print [ 1 ]\n-- if x | default(1) > 2\nother: 1\n-- endif\n": "it is compared (c.yaml:2:7)",
+    "main: !call:print [ {{ 2 if x is defined else 1 }} ]\n": "it is asked whether it is given (c.yaml:1:29)",
+    "main: !call:print [ '{{ x | default(1) }}' ]\n": "it is a part of a text (c.yaml:1:25)",
+    "main: !call:print [ {{ x | default(1) * 2 }} ]\n": "`*` computes with it (c.yaml:1:24)",
+    "main: !call:print [ {{ (x | default(1)) | int }} ]\n": "the filter `int` changes it (c.yaml:1:24)",
+    "main: !call:dict { {{ x | default('a') }}: 1 }\n": "it is a key (c.yaml:1:23)",
+    "main: !call:{{ x | default('print') }} [ 1 ]\n": "it stands outside of a value (c.yaml:1:16)",
+    "main: !call:print [ {{ x | default(1) }}, {{ x | default(2) }} ]\n": "it has two defaults: 1 and 2 (c.yaml:1:46)",
+    "main: !call:print [ {{ x | default('a') }} ]\n": "its default 'a' is no int (c.yaml:1:24)",
+    "main: !call:print [ !var { name: v, default: {{ x | default(1) }} } ]\n": "it belongs to a `!var` (c.yaml:1:49)",
+    "main: !call:print [ 1 ]\nother: {{ x | default(1) }}\n": "nothing that the program constructs has it as a value",
+    "a: &a {{ x | default(1) }}\nmain: !call:print [ *a ]\nmeta: { config_class: *a }\n": (
+        "it is the program's `config_class` (c.yaml:1:10)"
+    ),
+    "main: !call:print [ {{ [x | default(1)] }} ]\n": "an expression computes with it (c.yaml:1:25)",
+    "-- for i in range(x | default(1))\n-- endfor\nmain: !call:print [ 1 ]\n": "`range` takes it (c.yaml:1:13)",
+    "main: !call:print [ {{ y | default(x | default(1)) }} ]\n": "it is the default of `y` (c.yaml:1:24)",
+}
+
+
+@pytest.mark.parametrize(("text", "reason"), CLOSED.items())
+def test_what_a_value_decides_is_fixed_by_the_build(run: Run, text: str, reason: str) -> None:
+    said = build(run, f"{text}dynamic_args: {{ x: {{ type: int }} }}\n")
+    assert f"fixed by the build:  --x, because {reason}\n" in said
+    assert "its options" not in said
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "reason"),
+    [
+        ("{}", "'a'", "YAML may read a text as something else: write `{{ x | toyaml }}`"),
+        ("{ choices: [a, 'no'] }", "'a'", "YAML may read a text as something else: write `{{ x | toyaml }}`"),
+        ("{ names: --resume, type: int }", "1", "`--resume` is an option of every program"),
+        ("{ nargs: '+' }", "'a'", "it takes several values"),
+        ("{ type: path }", "'a'", "its default is a relative path, and a path that is given becomes an absolute one"),
+    ],
+)
+def test_an_option_that_would_not_be_exact_is_fixed_by_the_build(run: Run, entry: str, value: str, reason: str) -> None:
+    said = build(run, f"main: !call:print [ {{{{ x | default({value}) }}}} ]\ndynamic_args: {{ x: {entry} }}\n")
+    assert f"because {reason} (c.yaml:1:24)\n" in said
