@@ -1,8 +1,10 @@
 """A module of the runtime in a process of its own: the compiler never loads torch."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from fgc.cli.arguments import CannotRun
 from fgc.installed import package_folder
@@ -17,10 +19,16 @@ def require_runtime() -> None:
         raise CannotRun(f"this needs {', '.join(missing)}: pip install 'fgc[train]'")
 
 
-def run_module(module: str, words: Sequence[str]) -> int:
-    """Run it to its end, on this terminal; its exit code. Ctrl-C reaches it too, and it ends first."""
+def run_module(module: str, words: Sequence[str], *, folder: Path | None = None, system_path: str | None = None) -> int:
+    """Run it to its end, on this terminal, in `folder`; its exit code. Ctrl-C reaches it too, and it ends first.
+
+    Python looks for modules in `system_path` too.
+    """
     require_runtime()
-    process = subprocess.Popen([sys.executable, "-m", module, *words])
+    environment = dict(os.environ)
+    if system_path is not None:
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (system_path, environment.get("PYTHONPATH"))))
+    process = subprocess.Popen([sys.executable, "-m", module, *words], cwd=folder, env=environment)
     try:
         code = process.wait()
     except KeyboardInterrupt:

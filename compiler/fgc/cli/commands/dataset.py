@@ -1,0 +1,125 @@
+"""Show examples of a data set, how long they are, and how much of them is learnt.
+
+The data set is constructed by the program that `fgc build` would write, in a process of its own. Where it gives tokens,
+colours alternate from token to token, what is no label is grey, and every document of a packed example has a line that
+announces it; without colour, ⟦ ⟧ stand around what is no label. Texts are counted in tokens if the configuration has a
+target `tokenizer`.
+"""
+
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from pathlib import Path
+from typing import Any
+
+from fgc.cli.arguments import CannotRun, add_selection
+
+EXAMPLES = (
+    "fgc dataset",
+    "fgc -t CONFIG dataset --target eval_dataset -n 1",
+    "fgc dataset --tokens -n 1               a line per token, with id, position and label",
+    "fgc dataset -n 0 -H lengths.png         statistics and a histogram only",
+    "fgc dataset --format json | jq .statistics",
+    "fgc dataset --pp                        the configuration's text, as fgc pp prints it",
+)
+TAKES_DYNAMIC_ARGUMENTS = True
+_USUAL_TARGETS = ("train_dataset", "dataset", "train_texts", "main")
+_MODULE = "fgc_runtime.data"
+
+
+def configure(parser: ArgumentParser) -> None:
+    """The arguments of `fgc dataset`."""
+    add_selection(parser)
+    add = parser.add_argument
+    add("--target", metavar="T", help=f"which data set (default: the first there is of {', '.join(_USUAL_TARGETS)})")
+    add("-n", "--examples", type=_count, default=3, metavar="N", help="how many to show (default: 3)")
+    add("--sample", type=_count, default=1000, metavar="N", help="how many to count for statistics (default: 1000)")
+    add("--tokens", action="store_true", help="show a line per token")
+    add("--full", action="store_true", help="show long examples to their end")
+    add("-H", "--histogram", metavar="FILE.png", help="write a histogram of the lengths (needs matplotlib)")
+    add("--pp", action="store_true", help="print the configuration's text in place of its data")
+    add("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
+
+
+def run(arguments: Namespace) -> int:
+    """Print them; 1 if the configuration or its data have errors, 2 for a wrong name."""
+    from fgc.cli.guard import with_selection  # the compiler's stages: 0.15 s
+    from fgc.cli.select import Selected
+
+    def show(selected: Selected) -> int:
+        try:
+            return _show(selected, arguments)
+        except CannotRun as problem:
+            print(f"fgc: {problem}", file=sys.stderr)
+            return 2
+
+    return with_selection(arguments, show)
+
+
+def _show(selected: Any, arguments: Namespace) -> int:
+    from fgc.cli.select import report
+
+    report(selected.diagnostics)
+    if arguments.pp:
+        print(selected.compilation.document.text, end="")
+        return int(selected.has_errors)
+    if selected.has_errors:
+        return 1
+    targets = selected.compilation.graph.targets
+    target = _target(selected.name, arguments.target, targets)
+    names = [target, "tokenizer"] if "tokenizer" in targets and target != "tokenizer" else [target]
+    return _run(selected, names, _words(arguments, target, has_tokenizer=len(names) > 1))
+
+
+def _run(selected: Any, names: list[str], words: list[str]) -> int:
+    """Write the program that constructs the targets, and run it in the project's folder."""
+    import shutil
+    import tempfile
+
+    from fgc.cli.runtime_process import run_module
+    from fgc.cli.select import report
+    from fgc.pipeline.program import make_module  # the emitter: 0.4 s
+
+    outcome = make_module(selected.compilation.graph, names, selected.surroundings)
+    if outcome.value is None:
+        report(outcome.diagnostics)
+        return 1
+    folder = Path(tempfile.mkdtemp(prefix="fgc-dataset-"))
+    try:
+        for name, text in {"program.py": outcome.value.text, **outcome.value.files}.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+        program = [str(folder / "program.py"), "--function", outcome.value.function]
+        return run_module(_MODULE, [*program, *words], folder=selected.folder, system_path=selected.system_path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _target(configuration: str, wanted: str | None, targets: Any) -> str:
+    from fgc.diagnostics import did_you_mean
+
+    if wanted is not None:
+        if wanted in targets:
+            return wanted
+        help = did_you_mean(wanted, targets) or f"its targets: {', '.join(targets)}"
+        raise CannotRun(f"`{configuration}` has no target `{wanted}`; {help}")
+    for name in _USUAL_TARGETS:
+        if name in targets:
+            return name
+    raise CannotRun(f"`{configuration}`: say which of its targets is the data set: `--target`, of {', '.join(targets)}")
+
+
+def _words(arguments: Namespace, target: str, *, has_tokenizer: bool) -> list[str]:
+    words = ["--target", target, "--examples", str(arguments.examples), "--sample", str(arguments.sample)]
+    words += ["--format", arguments.format]
+    words += [f"--{name}" for name in ("tokens", "full") if getattr(arguments, name)]
+    if has_tokenizer:
+        words += ["--tokenizer", "tokenizer"]
+    if arguments.histogram:
+        words += ["--histogram", str(Path(arguments.histogram).absolute())]
+    return words
+
+
+def _count(text: str) -> int:
+    if text.isdecimal():
+        return int(text)
+    raise ArgumentTypeError(f"{text} is not a whole number of at least 0")
