@@ -19,6 +19,8 @@ from fgc.resolve import Facts
 from fgc.syntax import ast, parse
 from fgc.text import Source, Span
 
+from tests.corpus.python_files import PythonFiles
+
 sys.setrecursionlimit(20_000)  # as the resolver does; Hypothesis wants it unchanged while a test runs
 _FENCE = re.compile(r"^(?P<ticks>`{3,})(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=ticks)$", re.MULTILINE | re.DOTALL)
 _EXPECTED = ("document", "graph", "diagnostics")
@@ -81,7 +83,8 @@ def compile_texts(texts: Mapping[str, str], variables: Mapping[str, Any] | None 
     """Compile `main.yaml` among texts."""
     files = Files(texts)
     facts = Facts(versions={"python": "3.11.0", "torch": "2.9.0"}, folders={"project_dir": "/project"})
-    return compile_template(files.parsed("main.yaml"), files, variables or {}, facts)
+    python = PythonFiles(texts)
+    return compile_template(files.parsed("main.yaml"), files, variables or {}, facts, files=python or None)
 
 
 def results(case: Case) -> dict[str, str]:

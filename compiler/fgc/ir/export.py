@@ -6,6 +6,7 @@ and `{"$ref": n}` after.
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any, assert_never
 
 from fgc.ir.graph import Graph
@@ -15,16 +16,17 @@ _MAX_VALUES = 1_000_000  # aliases of aliases can multiply a short text without 
 _CUT = "... cut here: the graph has too many mentions to be printed"
 
 
-def graph_to_json(graph: Graph) -> str:
-    """The targets as JSON text; `null` for a graph without any."""
-    exporter = _Exporter(graph)
+def graph_to_json(graph: Graph, types: Mapping[NodeId, str] | None = None) -> str:
+    """The targets as JSON text; `null` for a graph without any. With `types`, nodes have their `type`."""
+    exporter = _Exporter(graph, types or {})
     value = {name: exporter.value(node) for name, node in graph.targets.items()}
     return json.dumps(_mapping(list(value.items())) if value else None, indent=1, ensure_ascii=False)
 
 
 class _Exporter:
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, types: Mapping[NodeId, str]) -> None:
         self._graph = graph
+        self._types = types
         self._ids: dict[NodeId, int] = {}
         self._count = 0
 
@@ -58,6 +60,8 @@ class _Exporter:
         form = {"$node": node.kind.value, "$id": number, "callable": node.callee.text}
         if node.name is not None:
             form["name"] = node.name
+        if node_id in self._types:
+            form["type"] = self._types[node_id]
         if node.positional:
             form["args"] = [self.value(item) for item in node.positional]
         if node.keywords:

@@ -1,20 +1,26 @@
 """The graph as indented text for people: what is constructed of what, shared nodes by name."""
 
+from collections.abc import Mapping
+
 from fgc.ir.graph import Graph
 from fgc.ir.nodes import Call, CallKind, Deferred, DictNode, ListNode, Literal, NodeId, Var
 
 
-def graph_to_text(graph: Graph) -> str:
-    """Targets and what they are made of; a node met before is only named."""
-    shower = _Shower(graph)
+def graph_to_text(graph: Graph, types: Mapping[NodeId, str] | None = None) -> str:
+    """Targets and what they are made of; a node met before is only named.
+
+    With `types`, a call whose callee does not tell what it gives says so: `load -> list`.
+    """
+    shower = _Shower(graph, types or {})
     for name, node in graph.targets.items():
         shower.show(f"{name}: ", node, 0)
     return "\n".join(shower.lines)
 
 
 class _Shower:
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, types: Mapping[NodeId, str]) -> None:
         self._graph = graph
+        self._types = types
         self._shown: dict[NodeId, str] = {}
         self.lines: list[str] = []
 
@@ -42,11 +48,14 @@ class _Shower:
                 for entry in node.entries:
                     self.show(f"{entry.key}: ", entry.value, depth + 1)
             case Call():
-                self._call(label, node, depth)
+                self._call(label, node_id, node, depth)
 
-    def _call(self, label: str, node: Call, depth: int) -> None:
+    def _call(self, label: str, node_id: NodeId, node: Call, depth: int) -> None:
         kind = "" if node.kind is CallKind.SINGLETON else f"{node.kind.value} "
-        self._line(depth, f"{label}{kind}{node.callee.text}")
+        type_name = self._types.get(node_id)
+        is_said = type_name is None or node.kind is CallKind.PARTIAL or node.callee.attribute.endswith(type_name)
+        given = "" if is_said else f" -> {type_name}"
+        self._line(depth, f"{label}{kind}{node.callee.text}{given}")
         for item in node.positional:
             self.show("- ", item, depth + 1)
         for keyword in node.keywords:

@@ -1,25 +1,28 @@
 """The arguments of one call, compared with a signature: what Python would refuse, and surely so."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fgc.diagnostics import Diagnostic, Severity
+from fgc.diagnostics import Diagnostic, Related, Severity
 from fgc.diagnostics.nearest import did_you_mean
-from fgc.ir import Call, CallKind, Graph, Keyword, Literal
-from fgc.pipeline.literal_types import excluded_by
-from fgc.signatures import Parameter, Signature
+from fgc.ir import Call, CallKind, Graph, Keyword, Literal, Node, NodeId
+from fgc.pipeline.literal_types import excluded_by, type_excluded_by
+from fgc.signatures import Parameter, Signature, TypeName
 from fgc.text import Origin
 
+_EXPONENT = re.compile(r"[-+]?\d+(?:\.\d*)?[eE][-+]?\d+")
 _MAX_LISTED = 12  # parameters that a help line names; TrainingArguments of transformers has 110
 
 
 @dataclass(frozen=True, slots=True)
 class ArgumentCheck:
-    """A call, and how its callee is shown."""
+    """A call, how its callee is shown, and the types of values as far as they are known."""
 
     graph: Graph
     call: Call
     shown: str
+    types: Mapping[NodeId, Sequence[TypeName]]
 
     def findings(self, signatures: Sequence[Signature]) -> list[Diagnostic]:
         """What is wrong. Of several overloads one must fit; only a keyword that none has is sure to be wrong."""
@@ -72,21 +75,36 @@ class ArgumentCheck:
             yield Diagnostic.at(self.call.callee.attribute_origin, "FGC503", message, help=help)
 
     def _wrong_types(self, signature: Signature) -> Iterator[Diagnostic]:
-        slots = signature.positional
-        pairs = [*zip(slots, self.call.positional, strict=False)]
-        pairs += [(p, k.value) for k in self.call.keywords if (p := signature.parameter(k.name)) is not None]
-        for parameter, value in pairs:
+        positional = zip(signature.positional, self.call.positional, strict=False)
+        given = [(parameter, value, self.graph[value].origin) for parameter, value in positional]
+        for keyword in self.call.keywords:
+            if (parameter := signature.parameter(keyword.name)) is not None:
+                given.append((parameter, keyword.value, keyword.origin))
+        for parameter, value, origin in given:
             node = self.graph[value]
             problem = excluded_by(parameter.annotation, node)
             if problem is not None:
-                yield self._wrong_type(parameter, node.origin, problem, node)
+                yield self._wrong_type(parameter, node.origin, problem, _help_for(node))
+            elif isinstance(node, Call):
+                problem = type_excluded_by(parameter.annotation, self.types.get(value, ()))
+                if problem is not None:
+                    related = (Related(node.origin.span, "it is made here"),)
+                    yield self._wrong_type(parameter, origin, problem, None, related)
 
-    def _wrong_type(self, parameter: Parameter, origin: Origin, problem: str, node: object) -> Diagnostic:
+    def _wrong_type(
+        self, parameter: Parameter, origin: Origin, problem: str, help: str | None, related: Sequence[Related] = ()
+    ) -> Diagnostic:
         message = f"`{parameter.name}` of `{self.shown}` is `{parameter.annotation}`; this is {problem}"
-        help = None
-        if isinstance(node, Literal) and isinstance(node.value, str) and _is_number(node.value):
-            help = f"YAML takes `{node.value}` for a text; write it with a point and a signed exponent, as in `1.0e-4`"
-        return Diagnostic.at(origin, "FGC508", message, severity=Severity.WARNING, help=help)
+        return Diagnostic.at(origin, "FGC508", message, severity=Severity.WARNING, help=help, related=related)
+
+
+def _help_for(node: Node) -> str | None:
+    """How to write a number that became a text."""
+    if not isinstance(node, Literal) or not isinstance(node.value, str) or not _is_number(node.value):
+        return None
+    if _EXPONENT.fullmatch(node.value):
+        return f"YAML takes `{node.value}` for a text; write it with a point and a signed exponent, as in `1.0e-4`"
+    return f"`{node.value}` in quotes is a text; leave them out for the number"
 
 
 def _count(number: int) -> str:

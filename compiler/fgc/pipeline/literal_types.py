@@ -1,8 +1,10 @@
 """Literals and annotations to whether the one clearly excludes the other; any doubt is in favour of the literal."""
 
 import ast
+from collections.abc import Sequence
 
 from fgc.ir import DictNode, ListNode, Literal, Node
+from fgc.signatures import TypeName
 
 _PLAIN = {"int", "float", "str", "bool", "None"}
 _NUMBERS = {"int", "float", "bool", "complex"}
@@ -29,6 +31,29 @@ def excluded_by(annotation: str | None, node: Node) -> str | None:
             return None if fits else "a number with a fraction" if types & _NUMBERS else "a number"
         case _:
             return None
+
+
+def type_excluded_by(annotation: str | None, types: Sequence[TypeName]) -> str | None:
+    """What a value of one of these types is, if the annotation has no room for any of them; else None."""
+    plain = _types(annotation)
+    if not plain or not types or any(_may_fit(item, plain) for item in types):
+        return None
+    return " or ".join(f"{article(item.name)} `{item.name}`" for item in types)
+
+
+def article(name: str) -> str:
+    """`an` before a vowel."""
+    return "an" if name[:1].lower() in tuple("aeio") else "a"
+
+
+def _may_fit(item: TypeName, plain: set[str]) -> bool:
+    bases = {name.removeprefix("builtins.") for name in item.bases}
+    is_number = bases & _NUMBERS or set(item.conversions) & {"__float__", "__int__", "__index__"}
+    if item.is_open or "bool" in plain or item.name == "None":  # anything is true or false
+        return True
+    if plain & _NUMBERS and is_number:
+        return True
+    return "str" in plain and ("str" in bases or "__fspath__" in item.conversions)
 
 
 def _types(annotation: str | None) -> set[str]:

@@ -8,8 +8,9 @@ from fgc.diagnostics import Diagnostic, Related, Severity
 from fgc.diagnostics.nearest import did_you_mean
 from fgc.ir import Call, CallKind, Graph, NodeId, Symbol, SymbolKind
 from fgc.ir.graph import children
+from fgc.passes import infer, verify_types
 from fgc.pipeline.arguments import ArgumentCheck
-from fgc.signatures import Answer, Place, Verdict
+from fgc.signatures import Answer, Place, TypeName, Verdict
 from fgc.text import Origin, Source, Span
 
 _OWN = {"items", "keys", "values", "getitem", "getattr", "call", "named_list", "named_tuple", "named_dict"}
@@ -20,9 +21,13 @@ class Signatures(Protocol):
 
     def look_up(self, symbol: Symbol) -> Answer: ...
 
+    def attribute(self, owner: TypeName, name: str) -> Answer: ...
+
     def definition(self, path: str) -> Source | None: ...
 
     def similar_package(self, name: str) -> str | None: ...
+
+    def modules_in(self, package: str) -> Sequence[str]: ...
 
 
 def check_calls(graph: Graph, files: Signatures, blamed: Container[Span] = ()) -> list[Diagnostic]:
@@ -31,13 +36,15 @@ def check_calls(graph: Graph, files: Signatures, blamed: Container[Span] = ()) -
     `blamed` are places with a finding already: a text that looks like a number is one mistake, not two.
     """
     found: list[Diagnostic] = []
+    types = infer(graph, files)
+    verify_types(graph, types)
     for node in _calls(graph):
         symbol = node.callee
         if symbol.kind is SymbolKind.COMPONENT or (symbol.kind is SymbolKind.BUILTIN and symbol.attribute in _OWN):
             continue
         answer = files.look_up(symbol)
         problems = [*_of_name(symbol, answer, files)]
-        problems += ArgumentCheck(graph, node, symbol.attribute).findings(answer.signatures)
+        problems += ArgumentCheck(graph, node, symbol.attribute, types).findings(answer.signatures)
         found += _with_definition(problems, answer.place, symbol, files)
     return [finding for finding in found if finding.span not in blamed]
 
@@ -67,7 +74,9 @@ def _of_name(symbol: Symbol, answer: Answer, files: Signatures) -> Iterator[Diag
                 yield Diagnostic.at(origin, "FGC505", message, severity=Severity.WARNING, help=help)
         case Verdict.NO_MODULE:
             message = f"there is no module `{answer.wrong}`"
-            yield Diagnostic.at(_part(symbol, answer.wrong), "FGC504", message, help=_nearest(answer))
+            package, _, name = answer.wrong.rpartition(".")
+            nearest_module = did_you_mean(name, files.modules_in(package))
+            yield Diagnostic.at(_part(symbol, answer.wrong), "FGC504", message, help=nearest_module)
         case Verdict.NO_ATTRIBUTE if symbol.kind is not SymbolKind.BUILTIN:
             message = f"`{_owner(symbol, answer.wrong)}` has no attribute `{answer.wrong}`"
             yield Diagnostic.at(_attribute(symbol, answer.wrong), "FGC504", message, help=_nearest(answer))
@@ -76,6 +85,10 @@ def _of_name(symbol: Symbol, answer: Answer, files: Signatures) -> Iterator[Diag
             yield Diagnostic.at(symbol.attribute_origin, "FGC509", message)
         case _:
             pass
+    if answer.deprecated is not None:
+        message = f"`{symbol.attribute}` is deprecated"
+        origin, said = symbol.attribute_origin, answer.deprecated or None
+        yield Diagnostic.at(origin, "FGC510", message, severity=Severity.WARNING, help=said)
 
 
 def _nearest(answer: Answer) -> str | None:

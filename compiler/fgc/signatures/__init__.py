@@ -2,7 +2,18 @@
 
 from fgc.signatures.finder import ModuleFinder
 from fgc.signatures.lookup import Lookup
-from fgc.signatures.signature import Answer, Parameter, ParameterKind, Place, Signature, Verdict, from_json, to_json
+from fgc.signatures.signature import (
+    Answer,
+    Parameter,
+    ParameterKind,
+    Place,
+    Signature,
+    TypeName,
+    Verdict,
+    from_json,
+    to_json,
+)
+from fgc.signatures.types import native_type
 
 __all__ = [
     "Answer",
@@ -12,7 +23,9 @@ __all__ = [
     "ParameterKind",
     "Place",
     "Signature",
+    "TypeName",
     "Verdict",
     "from_json",
+    "native_type",
     "to_json",
 ]

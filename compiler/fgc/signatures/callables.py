@@ -51,6 +51,15 @@ class Callables:
                 found = None
         return () if found is None else (found,)
 
+    def makes_plainly(self, cls: ClassValue) -> bool:
+        """Whether calling a class gives an object of that class, and nothing else."""
+        classes = self._resolver.classes_in_order(cls)
+        if classes is None or self._effect(cls.module, cls.node.decorator_list) is not Effect.NONE:
+            return False
+        if not all(self._has_plain_making(base) for base in classes):
+            return False
+        return not any(isinstance(base, ClassValue) and "__new__" in base.scope().bindings for base in classes)
+
     def _function(self, value: FunctionValue) -> tuple[Signature, ...]:
         found = [self._of_node(value, node) for node in value.nodes]
         known = tuple(signature for signature in found if signature is not None)

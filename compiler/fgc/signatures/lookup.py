@@ -5,11 +5,14 @@ import builtins
 from typing import assert_never
 
 from fgc.signatures.callables import Callables
+from fgc.signatures.deprecation import deprecation
 from fgc.signatures.finder import ModuleFinder
 from fgc.signatures.modules import PythonModule
 from fgc.signatures.resolver import Resolver
-from fgc.signatures.signature import Answer, Place, Verdict
+from fgc.signatures.signature import Answer, Place, TypeName, Verdict
+from fgc.signatures.types import ResultTypes
 from fgc.signatures.values import (
+    UNKNOWN,
     ClassValue,
     ConstantValue,
     FunctionValue,
@@ -31,6 +34,7 @@ class Lookup:
         self._finder = finder
         self._resolver = Resolver(finder)
         self._callables = Callables(self._resolver)
+        self._results = ResultTypes(self._resolver, self._callables)
 
     def in_module(self, module: str, attribute: str) -> Answer:
         """`module:attribute`."""
@@ -45,6 +49,22 @@ class Lookup:
         """A builtin, perhaps dotted."""
         return self._answer(NativeValue(builtins), attribute)
 
+    def folder_of(self, package: str) -> str | None:
+        """Where the modules of a package lie."""
+        module = self._finder.module(package)
+        return module.path.rpartition("/")[0] if isinstance(module, PythonModule) and module.is_package else None
+
+    def of_object(self, owner: TypeName, attribute: str) -> Answer:
+        """What an attribute of an object is, as the result of an answer; callable if it is a method."""
+        module = None if owner.path is None else self._finder.module(owner.bases[0].rpartition(".")[0])
+        if not isinstance(module, PythonModule) or module.path != owner.path:
+            module = None if owner.path is None else self._finder.file(owner.path)
+        cls = UNKNOWN if module is None else self._resolver.global_name(module, owner.name)
+        if not isinstance(cls, ClassValue):
+            return _UNKNOWN
+        found = self._results.attribute(cls, attribute)
+        return Answer(Verdict.UNKNOWN, result=found)
+
     def _answer(self, value: Value, attribute: str) -> Answer:
         for name in attribute.split("."):
             value = self._resolver.attribute(value, name)
@@ -58,19 +78,25 @@ class Lookup:
             case UnknownValue():
                 return _UNKNOWN
             case NativeValue(value=native):
-                return Answer(Verdict.CALLABLE, self._callables.signatures(value)) if callable(native) else _UNKNOWN
+                if not callable(native):
+                    return _UNKNOWN
+                return Answer(Verdict.CALLABLE, self._callables.signatures(value), result=self._results.result(value))
             case ClassValue() | FunctionValue():
                 node = value.node if isinstance(value, ClassValue) else value.nodes[0]
-                return Answer(Verdict.CALLABLE, self._callables.signatures(value), _place(value.module, node))
+                signatures, result = self._callables.signatures(value), self._results.result(value)
+                deprecated = deprecation(value)
+                place = _place(value.module, node)
+                return Answer(Verdict.CALLABLE, signatures, place, result=result, deprecated=deprecated)
             case InstanceValue():
-                return Answer(Verdict.CALLABLE, self._callables.signatures(value))
+                return Answer(Verdict.CALLABLE, self._callables.signatures(value), result=self._results.result(value))
             case _:
                 assert_never(value)
 
 
 def _kind(node: ast.expr) -> str:
     if isinstance(node, ast.Constant):
-        return "None" if node.value is None else f"a {type(node.value).__name__}"
+        name = type(node.value).__name__
+        return "None" if node.value is None else f"an {name}" if name == "int" else f"a {name}"
     return {"List": "a list", "Dict": "a dict", "Set": "a set", "Tuple": "a tuple"}.get(type(node).__name__, "a str")
 
 

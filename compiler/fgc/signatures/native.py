@@ -1,7 +1,7 @@
 """Compiled callables of Python itself to their signatures.
 
 The only place that looks at living objects: those of the interpreter and of its compiled standard library, which run no
-code of a user's or of a library's. See docs/internals/decisions/0020-signatures-of-compiled-python.md.
+code of a user's or of a library's. See docs/internals/decisions/0031-signatures-are-read.md.
 """
 
 import importlib

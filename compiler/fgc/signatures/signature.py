@@ -85,6 +85,21 @@ class Signature:
         return any(parameter.kind is kind for parameter in self.parameters)
 
 
+@dataclass(frozen=True, slots=True)
+class TypeName:
+    """A class by its name, and by the full names of itself and of all that it inherits from.
+
+    `conversions` are those of `__float__`, `__int__`, `__index__` and `__fspath__` that it has. `is_open`: a base
+    cannot be read. `path` is the file that defines it, if one does.
+    """
+
+    name: str
+    bases: tuple[str, ...]
+    conversions: tuple[str, ...] = ()
+    is_open: bool = False
+    path: str | None = None
+
+
 class Verdict(Enum):
     """What reading the files said about a name."""
 
@@ -100,7 +115,8 @@ class Verdict(Enum):
 class Answer:
     """What is known of a name. A callable whose parameters are unknown has no signatures; overloads have several.
 
-    `wrong` is the part of the name that does not exist, `names` are those that could have been meant.
+    `wrong` is the part of the name that does not exist, `names` are those that could have been meant. `result` is what
+    a call gives: one of these types, or not known. `deprecated` is what a deprecated callable says of that.
     """
 
     verdict: Verdict
@@ -108,6 +124,8 @@ class Answer:
     place: Place | None = None
     wrong: str = ""
     names: tuple[str, ...] = ()
+    result: tuple[TypeName, ...] = ()
+    deprecated: str | None = None
 
 
 def to_json(answer: Answer) -> dict[str, Any]:
@@ -127,7 +145,13 @@ def from_json(data: dict[str, Any]) -> Answer:
         None if data["place"] is None else Place(**data["place"]),
         data["wrong"],
         tuple(data["names"]),
+        tuple(_type(item) for item in data["result"]),
+        data["deprecated"],
     )
+
+
+def _type(data: dict[str, Any]) -> TypeName:
+    return TypeName(**{**data, "bases": tuple(data["bases"]), "conversions": tuple(data["conversions"])})
 
 
 def _signature(data: dict[str, Any]) -> Signature:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fgc.diagnostics.nearest import misspelt
 from fgc.ir import Symbol, SymbolKind
-from fgc.signatures import Answer, Lookup, ModuleFinder, Verdict
+from fgc.signatures import Answer, Lookup, ModuleFinder, TypeName, Verdict
 from fgc.text import Source
 from fgc.workspace.signature_cache import SignatureCache
 from fgc.workspace.store import FileStore
@@ -37,6 +37,19 @@ class CallableFiles:
             self._known[question] = self._kept(question) or self._fresh(question, symbol)
         return self._known[question]
 
+    def attribute(self, owner: TypeName, name: str) -> Answer:
+        """What an attribute of an object is, as the result of an answer."""
+        question = f"{owner.path}:{owner.bases[0] if owner.bases else owner.name}.{name}"
+        if owner.path is None:
+            return Answer(Verdict.UNKNOWN)
+        if question not in self._known:
+            kept = self._kept(question)
+            if kept is None:
+                kept = self._reader().of_object(owner, name)
+                self._cache.put(question, kept, self._read, self._absent)
+            self._known[question] = kept
+        return self._known[question]
+
     def definition(self, path: str) -> Source | None:
         """The text of a file that defines something."""
         return self._store.python(Path(path), path)
@@ -46,6 +59,15 @@ class CallableFiles:
         for entry in sys.path:
             self._store.trace.absent.add(Path(entry) / name)
         return misspelt(name, _packages())
+
+    def modules_in(self, package: str) -> list[str]:
+        """The modules that lie in a package."""
+        folder = self._reader().folder_of(package)
+        if folder is None or not Path(folder).is_dir():
+            return []
+        self._store.trace.folders.add(Path(folder))
+        names = {path.stem for path in Path(folder).iterdir() if path.suffix == ".py" or path.is_dir()}
+        return sorted(name for name in names if not name.startswith("_"))
 
     def _kept(self, question: str) -> Answer | None:
         kept = self._cache.get(question)
@@ -57,18 +79,22 @@ class CallableFiles:
         return answer
 
     def _fresh(self, question: str, symbol: Symbol) -> Answer:
-        if self._lookup is None:
-            self._lookup = Lookup(ModuleFinder(self._read_file, self._exists, _top))
+        lookup = self._reader()
         match symbol.kind:
             case SymbolKind.FILE:
-                answer = self._lookup.in_file(str(self._folder.absolute() / symbol.container), symbol.attribute)
+                answer = lookup.in_file(str(self._folder.absolute() / symbol.container), symbol.attribute)
             case SymbolKind.BUILTIN:
-                return self._lookup.builtin(symbol.attribute)
+                return lookup.builtin(symbol.attribute)
             case _:
-                answer = self._lookup.in_module(symbol.container, symbol.attribute)
+                answer = lookup.in_module(symbol.container, symbol.attribute)
         if answer.verdict is not Verdict.NOT_INSTALLED:
             self._cache.put(question, answer, self._read, self._absent)
         return answer
+
+    def _reader(self) -> Lookup:
+        if self._lookup is None:
+            self._lookup = Lookup(ModuleFinder(self._read_file, self._exists, _top))
+        return self._lookup
 
     def _read_file(self, path: str) -> Source | None:
         source = self._store.python(Path(path), path)

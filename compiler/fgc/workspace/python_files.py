@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fgc.ir import Symbol
-from fgc.signatures import Answer
+from fgc.signatures import Answer, TypeName
 from fgc.text import Source
 from fgc.workspace.callables import CallableFiles
 from fgc.workspace.library import component_folder
@@ -40,9 +40,17 @@ class PythonFiles:
         """What is known of a callable. The files that say so do not count as read: a build does not rest on them."""
         return self._callables.look_up(symbol)
 
+    def attribute(self, owner: TypeName, name: str) -> Answer:
+        """What an attribute of an object is, as the result of an answer."""
+        return self._callables.attribute(owner, name)
+
     def definition(self, path: str) -> Source | None:
         """The text of a file that defines a callable."""
         return self._callables.definition(path)
+
+    def modules_in(self, package: str) -> list[str]:
+        """The modules that lie in a package."""
+        return self._callables.modules_in(package)
 
     def similar_package(self, name: str) -> str | None:
         """An installed package that `name` is a slip of."""

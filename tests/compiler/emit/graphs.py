@@ -1,11 +1,14 @@
 """Random graphs: everything that a configuration can say, and much that nobody should."""
 
+import os
+import socket
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from fgc.ir import (
     Call,
     CallKind,
+    Deferred,
     DictNode,
     Entry,
     Graph,
@@ -19,7 +22,7 @@ from fgc.ir import (
     Var,
     children,
 )
-from fgc.text import Origin, Source, Span
+from fgc.text import DeferredCall, DeferredExpression, DeferredName, Origin, Source, Span
 from hypothesis import assume
 from hypothesis import strategies as st
 
@@ -40,6 +43,15 @@ _HELPERS = ["items", "keys", "values", "getitem", "getattr", "call", "named_list
             "dict", "len", "dict.fromkeys"]  # fmt: skip
 _OPERATORS = ["add", "matmul", "neg", "lt", "getitem", "call", "not_", "contains", "truth", "mod",
               "sub", "concat"]  # fmt: skip
+_HOME = DeferredName("project_dir")
+_RUN_TIME: list[tuple[str, str | DeferredExpression]] = [
+    (os.getcwd(), _HOME),  # noqa: PTH109 -- what the program calls
+    (os.path.join(os.getcwd(), "a b", "é"), DeferredCall("joinpath", (_HOME, "a b", "é"))),  # noqa: PTH109, PTH118
+    (os.path.dirname(os.getcwd()), DeferredCall("dirname", (_HOME,))),  # noqa: PTH109, PTH120
+    (os.path.expanduser("~"), DeferredCall("user_home_dir", ())),  # noqa: PTH111
+    (socket.gethostname(), DeferredName("hostname")),
+    ("-", "-"), ("{x}", "{x}"), ('"\\', '"\\'), ("\n", "\n"), ("", ""),
+]  # fmt: skip
 _KINDS = [CallKind.SINGLETON, CallKind.SINGLETON, CallKind.FACTORY, CallKind.PARTIAL]
 
 
@@ -80,7 +92,7 @@ class _Drawing:
         return list(dict.fromkeys(self.pick(_WORDS) for _ in range(self.count(most))))
 
     def node(self) -> NodeId:
-        kind = self.count(11)
+        kind = self.count(12)
         if kind == 0:
             value: Any = ListNode(self.children(4), HERE)
         elif kind == 1:
@@ -89,6 +101,8 @@ class _Drawing:
             value = Var(self.pick(_WORDS[:9]), self.child() if self.count(3) else None, HERE)
         elif kind == 3:
             value = self.helper()
+        elif kind == 4:
+            value = self.deferred()
         else:
             value = self.call()
         node = self.builder.add(value)
@@ -97,7 +111,26 @@ class _Drawing:
             if self.count(1):
                 self.builder.named.add(node)
         self.made.append(node)
+        if self.count(59) == 0:
+            self.made.append(self.chain(node, self.count(60)))
         return node
+
+    def chain(self, node: NodeId, length: int) -> NodeId:
+        """A node deep inside lists, mappings, calls and partials of partials."""
+        kinds = [self.count(5) for _ in range(3)]
+        for level in range(length):
+            kind = kinds[level % len(kinds)]
+            value: Any = ListNode((node,), HERE) if kind == 0 else DictNode((Entry("k", node, HERE),), HERE)
+            if kind > 1:
+                symbol_of_level = symbol(self.symbols[level % len(self.symbols)])
+                value = Call(symbol_of_level, _KINDS[kind - 2], (), (Keyword("rec", node, HERE),), HERE)
+            node = self.builder.add(value)
+        return node
+
+    def deferred(self) -> Deferred:
+        """A text with parts that are known only at run time, and that are the same in this process."""
+        parts = [self.pick(_RUN_TIME) for _ in range(1 + self.count(3))]
+        return Deferred("".join(text for text, _ in parts), tuple(part for _, part in parts), HERE)
 
     def mapping(self) -> DictNode:
         keys: list[Any] = [

@@ -21,7 +21,7 @@ _HELPERS: dict[str, Callable[..., Any]] = {
     "keys": lambda value: value.keys(),
     "values": lambda value: value.values(),
     "getitem": operator.getitem,
-    "call": lambda function, *args, **kwargs: function(*args, **kwargs),
+    "call": lambda function, /, *args, **kwargs: function(*args, **kwargs),
     "named_list": list,
     "named_tuple": tuple,
     "named_dict": dict,
@@ -100,7 +100,7 @@ class Interpreter:
                 given = [self.value(child) for child in self.parts(node)]
                 return self.apply(call, given)
 
-    def apply(self, call: Call, given: list[Any], *more: Any, **override: Any) -> Any:
+    def apply(self, call: Call, given: list[Any], /, *more: Any, **override: Any) -> Any:
         late = given.pop() if call.latent is not None else {}
         split = len(call.positional)
         written = dict(zip((keyword.name for keyword in call.keywords), given[split:], strict=True))

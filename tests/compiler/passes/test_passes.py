@@ -1,7 +1,24 @@
 """Passes keep what a graph constructs, and say it more plainly."""
 
-from fgc.ir import Call, CallKind, Deferred, Graph, GraphBuilder, Keyword, Literal, NodeId, Symbol, SymbolKind
-from fgc.passes import run
+import pytest
+from fgc.ir import (
+    Call,
+    CallKind,
+    Deferred,
+    DictNode,
+    Entry,
+    Graph,
+    GraphBuilder,
+    Keyword,
+    ListNode,
+    Literal,
+    NodeId,
+    Symbol,
+    SymbolKind,
+    Var,
+)
+from fgc.passes import infer, run, verify_types
+from fgc.signatures import Answer, TypeName, Verdict, native_type
 from fgc.text import DeferredName, Origin, Source, Span
 
 HERE = Origin(Span(Source("a.yaml", "x"), 0, 1))
@@ -66,3 +83,71 @@ def test_a_text_without_deferred_parts_is_a_literal() -> None:
     graph = run(builder.finish({"known": known, "open": open_text}))
     assert graph[known] == Literal("ab", HERE)
     assert isinstance(graph[open_text], Deferred)
+
+
+def test_mentions_of_a_variable_are_one_node_if_its_value_is_the_same_for_all() -> None:
+    builder = GraphBuilder()
+    one = [builder.add(Literal(1, HERE)) for _ in range(3)]
+    same = [builder.add(Var("x", None, HERE)), builder.add(Var("x", None, HERE))]
+    defaults = [builder.add(Var("y", one[0], HERE)), builder.add(Var("y", one[1], HERE))]
+    made = [add(builder, LOAD, CallKind.FACTORY)] * 2
+    apart = [builder.add(Var("z", node, HERE)) for node in made]
+    main = builder.add(ListNode((*same, *defaults, *apart), HERE))
+    node = run(builder.finish({"main": main}))[main]
+    assert isinstance(node, ListNode)
+    assert node.items == (same[0], same[0], defaults[0], defaults[0], *apart)
+
+
+def test_variables_whose_defaults_are_of_other_types_stay_apart() -> None:
+    builder = GraphBuilder()
+    nodes = [builder.add(Var("x", builder.add(Literal(value, HERE)), HERE)) for value in (1, 1.0, True, 0.0, -0.0)]
+    main = builder.add(ListNode(tuple(nodes), HERE))
+    node = run(builder.finish({"main": main}))[main]
+    assert isinstance(node, ListNode) and node.items == tuple(nodes)
+
+
+class _Known:
+    """Says what two callables give."""
+
+    def look_up(self, symbol: Symbol) -> Answer:
+        return Answer(Verdict.CALLABLE, result=(native_type(list),) if symbol == LOAD else ())
+
+    def attribute(self, owner: TypeName, name: str) -> Answer:
+        return Answer(Verdict.UNKNOWN, result=(native_type(int),) if (owner.name, name) == ("list", "n") else ())
+
+
+def inferred(builder: GraphBuilder, node: NodeId) -> list[str]:
+    graph = builder.finish({"main": node})
+    types = infer(graph, _Known())
+    verify_types(graph, types)
+    return [item.name for item in types.get(node, ())]
+
+
+def test_types_are_those_of_literals_results_and_what_is_looked_up_in_them() -> None:
+    builder = GraphBuilder()
+    text = builder.add(Literal("n", HERE))
+    loaded = add(builder, LOAD, CallKind.SINGLETON)
+    table = builder.add(DictNode((Entry("n", loaded, HERE),), HERE))
+    partial = add(builder, LOAD, CallKind.PARTIAL, text)
+    bare = add(builder, LOAD, CallKind.PARTIAL)
+    other = Symbol("data:other", SymbolKind.MODULE, "data", "other", HERE)
+    helper = {name: Symbol(name, SymbolKind.BUILTIN, "", name, HERE) for name in ("getattr", "getitem", "items")}
+    assert inferred(builder, builder.add(Literal(1.5, HERE))) == ["float"]
+    assert inferred(builder, loaded) == ["list"]
+    assert inferred(builder, add(builder, other, CallKind.SINGLETON)) == []
+    assert inferred(builder, partial) == ["partial"] and inferred(builder, bare) == []
+    assert inferred(builder, add(builder, CALL, CallKind.SINGLETON, partial)) == ["list"]
+    assert inferred(builder, add(builder, helper["getattr"], CallKind.SINGLETON, loaded, text)) == ["int"]
+    assert inferred(builder, add(builder, helper["getitem"], CallKind.SINGLETON, table, text)) == ["list"]
+    assert inferred(builder, add(builder, helper["items"], CallKind.SINGLETON, table)) == []
+    assert inferred(builder, builder.add(Var("x", loaded, HERE))) == []
+
+
+def test_a_type_beside_a_literal_of_another_type_is_found() -> None:
+    builder = GraphBuilder()
+    one = builder.add(Literal(1, HERE))
+    graph = builder.finish({"main": one})
+    with pytest.raises(AssertionError, match="is no str"):
+        verify_types(graph, {one: (native_type(str),)})
+    with pytest.raises(AssertionError, match="does not exist"):
+        verify_types(graph, {NodeId(9): (native_type(str),)})

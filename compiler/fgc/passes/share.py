@@ -1,0 +1,67 @@
+"""Nodes that are one object however they are written, made one node."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from fgc.ir import Call, Deferred, DictNode, Graph, ListNode, Literal, Node, NodeId, Var, reachable
+
+
+def share(graph: Graph) -> Graph:
+    """One node for all mentions of a variable whose value is the same object wherever it is mentioned.
+
+    Variables of one name that must be given are one; so are those with the same text or number for a default. A default
+    that is constructed stays apart: each mention may construct its own.
+    """
+    first: dict[object, NodeId] = {}
+    instead: dict[NodeId, NodeId] = {}
+    for node_id in reachable(graph, graph.targets.values()):
+        node = graph[node_id]
+        key = _key(graph, node) if isinstance(node, Var) else None
+        if key is not None and first.setdefault(key, node_id) != node_id:
+            instead[node_id] = first[key]
+    if not instead:
+        return graph
+    nodes = {node_id: _moved(node, lambda child: instead.get(child, child)) for node_id, node in graph.nodes.items()}
+    targets = {name: instead.get(node_id, node_id) for name, node_id in graph.targets.items()}
+    hints = dict(graph.hints)
+    for node_id, kept in instead.items():
+        if node_id in graph.hints:
+            hints.setdefault(kept, graph.hints[node_id])
+    return replace(graph, nodes=nodes, targets=targets, hints=hints)
+
+
+def _key(graph: Graph, node: Var) -> object:
+    """What makes two variables one; None if nothing does."""
+    default = None if node.default is None else graph[node.default]
+    match default:
+        case None:
+            return (node.name,)
+        case Literal(value=float(value)):
+            return (node.name, "float", value.hex())
+        case Literal(value=value):
+            return (node.name, type(value).__name__, value)
+        case Deferred(parts=parts):
+            return (node.name, "text", parts)
+        case _:
+            return None
+
+
+def _moved(node: Node, move: Callable[[NodeId], NodeId]) -> Node:
+    """The node with other nodes in the place of those that it mentions."""
+    match node:
+        case ListNode():
+            return replace(node, items=tuple(map(move, node.items)))
+        case DictNode():
+            return replace(node, entries=tuple(replace(item, value=move(item.value)) for item in node.entries))
+        case Call():
+            return replace(
+                node,
+                positional=tuple(map(move, node.positional)),
+                keywords=tuple(replace(item, value=move(item.value)) for item in node.keywords),
+                searchpath=None if node.searchpath is None else move(node.searchpath),
+                latent=None if node.latent is None else move(node.latent),
+            )
+        case Var():
+            return node if node.default is None else replace(node, default=move(node.default))
+        case Literal() | Deferred():
+            return node
