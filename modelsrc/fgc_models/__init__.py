@@ -12,6 +12,7 @@ __all__ = [
     "feed_forward",
     "initializers",
     "layers",
+    "moe",
     "norms",
     "rotary",
 ]

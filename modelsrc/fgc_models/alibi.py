@@ -10,7 +10,6 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 from transformers import initialization as init
-from transformers.cache_utils import Cache
 
 
 def alibi_slopes(num_heads: int) -> Tensor:
@@ -29,20 +28,15 @@ class AlibiBias(nn.Module):
     """score(query, key) - slope * (position of query - position of key), with one slope per head.
 
     ALiBi (Press et al. 2021, arXiv:2108.12409, section 3). The bias is part of the attention
-    mask, so attention needs an implementation that takes one: eager or sdpa. With `trainable`,
-    the slopes are parameters.
+    mask, so attention needs an implementation that takes one: eager or sdpa.
     """
 
     slopes: Tensor
 
-    def __init__(self, num_heads: int, *, trainable: bool = False) -> None:
+    def __init__(self, num_heads: int) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.trainable = trainable
-        if trainable:
-            self.slopes = nn.Parameter(alibi_slopes(num_heads))
-        else:
-            self.register_buffer("slopes", alibi_slopes(num_heads), persistent=False)
+        self.register_buffer("slopes", alibi_slopes(num_heads), persistent=False)
 
     def init_buffers(self) -> None:
         """Fill the buffers that checkpoints do not hold."""
@@ -50,22 +44,20 @@ class AlibiBias(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)
-        if not self.trainable:
-            # bfloat16() and half() must not round the slopes
-            self.slopes = alibi_slopes(self.num_heads).to(self.slopes.device)
+        # bfloat16() and half() must not round the slopes
+        self.slopes = alibi_slopes(self.num_heads).to(self.slopes.device)
         return self
 
-    def forward(self, mask: Tensor | None, hidden_states: Tensor, past_key_values: Cache | None) -> Tensor:
+    def forward(self, mask: Tensor | None, dtype: torch.dtype, num_seen: int | Tensor) -> Tensor:
         """The mask with the bias, to be added to the scores: (batch, heads, queries, keys).
 
-        `mask` has one head, True or 0 where a query sees a key.
+        `mask` has one head, True or 0 where a query sees a key; the first query has the position
+        `num_seen`.
         """
         if not isinstance(mask, Tensor):
             raise ValueError("ALiBi is a part of the mask: choose attn_implementation eager or sdpa")
-        offset = 0 if past_key_values is None else past_key_values.get_query_offset()
-        queries = torch.arange(mask.shape[-2], device=mask.device) + offset
+        queries = torch.arange(mask.shape[-2], device=mask.device) + num_seen
         keys = torch.arange(mask.shape[-1], device=mask.device)
         bias = self.slopes[:, None, None] * (keys - queries[:, None])
-        lowest = torch.finfo(hidden_states.dtype).min
         is_seen = mask if mask.dtype == torch.bool else mask == 0
-        return torch.where(is_seen, bias.to(hidden_states.dtype), lowest)
+        return torch.where(is_seen, bias.to(dtype), torch.finfo(dtype).min)

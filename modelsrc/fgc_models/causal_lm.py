@@ -17,10 +17,12 @@ from transformers import GenerationMixin, PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache
 from transformers.masking_utils import create_causal_mask, create_sliding_window_causal_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
-from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast, MoeCausalLMOutputWithPast
 from transformers.modeling_utils import slice_logits_to_keep
 from transformers.utils.generic import can_return_tuple
-from transformers.utils.output_capturing import capture_outputs
+from transformers.utils.output_capturing import capture_outputs, maybe_install_capturing_hooks
+
+from fgc_models.moe import share_of_items
 
 
 class DecoderPreTrainedModel(PreTrainedModel):
@@ -61,6 +63,7 @@ class DecoderModel(DecoderPreTrainedModel):
         *,
         embedding: Callable[[], nn.Embedding],
         positional_encoding: Callable[[], nn.Module] | None = None,
+        local_positional_encoding: Callable[[], nn.Module] | None = None,
         positional_embedding: Callable[[], nn.Module] | None = None,
         position_bias: Callable[[], nn.Module] | None = None,
         embedding_dropout: Callable[[], nn.Module] | None = None,
@@ -73,7 +76,8 @@ class DecoderModel(DecoderPreTrainedModel):
         """`windows` says which layers see the last `config.sliding_window` positions only.
 
         Either "none", "every_layer", or "by_layer": those that `config.layer_types` calls
-        "sliding_attention" and not "full_attention".
+        "sliding_attention" and not "full_attention". `local_positional_encoding` is that of the
+        layers with a window, if theirs differs.
         """
         super().__init__(config)
         if windows not in ("none", "every_layer", "by_layer"):
@@ -84,6 +88,7 @@ class DecoderModel(DecoderPreTrainedModel):
         self.embed_positions = positional_embedding() if positional_embedding is not None else None
         self.dropout = embedding_dropout() if embedding_dropout is not None else None
         self.rotary_emb = positional_encoding() if positional_encoding is not None else None
+        self.rotary_emb_local = local_positional_encoding() if local_positional_encoding is not None else None
         self.position_bias = position_bias() if position_bias is not None else None
         self.layers = nn.ModuleList(layer(layer_idx) for layer_idx in range(num_layers))
         self.norm = norm() if norm is not None else None
@@ -120,15 +125,19 @@ class DecoderModel(DecoderPreTrainedModel):
             position_ids = new.unsqueeze(0) + seen
 
         if self.position_bias is not None:
+            # a stage of a pipeline fills the cache of its own layers only
+            first_layer = [isinstance(layer, nn.Identity) for layer in self.layers].index(False)
             mask = create_causal_mask(
                 config=self.config,
                 inputs_embeds=inputs_embeds,
                 attention_mask=attention_mask,
                 past_key_values=past_key_values,
                 position_ids=position_ids,
+                layer_idx=first_layer,
                 allow_is_causal_skip=False,
             )
-            mask = self.position_bias(mask, inputs_embeds, past_key_values)
+            seen = 0 if past_key_values is None else past_key_values.get_query_offset(first_layer)
+            mask = self.position_bias(mask, inputs_embeds.dtype, seen)
         elif self.windows == "none" or (self.windows == "every_layer" and self.config.sliding_window is None):
             mask = create_causal_mask(
                 config=self.config,
@@ -159,16 +168,25 @@ class DecoderModel(DecoderPreTrainedModel):
                 "full_attention": create_causal_mask(**arguments),
                 "sliding_attention": create_sliding_window_causal_mask(**arguments),
             }
-        if self.rotary_emb is not None:
+        if self.rotary_emb_local is not None:
+            assert self.rotary_emb is not None, "layers without a window have no positions"
+            position_embeddings = {
+                "full_attention": self.rotary_emb(inputs_embeds, position_ids),
+                "sliding_attention": self.rotary_emb_local(inputs_embeds, position_ids),
+            }
+        elif self.rotary_emb is not None:
             kwargs["position_embeddings"] = self.rotary_emb(inputs_embeds, position_ids)
 
         hidden_states = inputs_embeds
-        if self.embed_positions is not None:
+        # later stages of a pipeline are given hidden states as embeddings: theirs have positions already
+        if self.embed_positions is not None and not isinstance(self.layers[0], nn.Identity):
             hidden_states = hidden_states + self.embed_positions(position_ids).to(hidden_states.dtype)
-        if self.dropout is not None:
+        if self.dropout is not None and not isinstance(self.layers[0], nn.Identity):
             hidden_states = self.dropout(hidden_states)
         if self.windows == "by_layer":
             for layer, layer_type in zip(self.layers, self.config.layer_types, strict=True):
+                if self.rotary_emb_local is not None:
+                    kwargs["position_embeddings"] = position_embeddings[layer_type]
                 hidden_states = layer(
                     hidden_states,
                     attention_mask=masks[layer_type],
@@ -206,13 +224,23 @@ class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
         *,
         decoder: Callable[[PreTrainedConfig], nn.Module],
         lm_head: Callable[[], nn.Module],
+        logit_softcap: float | None = None,
+        router_loss: Callable[[], nn.Module] | None = None,
     ) -> None:
+        """`logit_softcap` presses logits z into softcap * tanh(z / softcap).
+
+        `router_loss` is added to the loss `config.router_aux_loss_coef` times.
+        """
         super().__init__(config)
         self.model = decoder(config)
         self.lm_head = lm_head()
+        self.logit_softcap = logit_softcap
+        self.router_loss = router_loss() if router_loss is not None else None
         if self.model.initializer is not None:
             self.model.initializer.check(self)
         self.post_init()
+        if self.router_loss is not None:
+            maybe_install_capturing_hooks(self.model)  # torch.compile could not
 
     @can_return_tuple
     def forward(
@@ -226,10 +254,13 @@ class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
         use_cache: bool | None = None,
         logits_to_keep: int | Tensor = 0,
         **kwargs: Any,
-    ) -> CausalLMOutputWithPast:
+    ) -> CausalLMOutputWithPast | MoeCausalLMOutputWithPast:
         if labels is not None:
             # given a cache, transformers would not keep packed sequences apart
             use_cache = False
+        if self.router_loss is not None:
+            is_wanted = labels is not None and self.config.output_router_logits
+            kwargs.setdefault("output_router_logits", is_wanted)
         outputs = self.model(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -240,9 +271,27 @@ class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
             **kwargs,
         )
         logits = self.lm_head(slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep))
+        if self.logit_softcap is not None:
+            logits = self.logit_softcap * torch.tanh(logits / self.logit_softcap)
         loss = None
         if labels is not None:
             loss = self.loss_function(logits, labels, vocab_size=self.config.vocab_size, **kwargs)
+        if self.router_loss is not None:
+            router_logits = outputs.get("router_logits")
+            aux_loss = None
+            if router_logits is not None and labels is not None:
+                aux_loss = self.router_loss(router_logits, attention_mask)
+                share = share_of_items(labels, kwargs.get("num_items_in_batch"))
+                loss = loss + self.config.router_aux_loss_coef * share * aux_loss
+            return MoeCausalLMOutputWithPast(
+                loss=loss,
+                aux_loss=aux_loss,
+                logits=logits,
+                past_key_values=outputs.past_key_values,
+                hidden_states=outputs.hidden_states,
+                attentions=outputs.attentions,
+                router_logits=router_logits,
+            )
         return CausalLMOutputWithPast(
             loss=loss,
             logits=logits,

@@ -19,12 +19,16 @@ class RotaryEmbedding(nn.Module):
     precision, neighbouring positions beyond a few hundred would share their angles.
     """
 
+    rope_type = "default"
     inv_freq: Tensor
 
     def __init__(self, head_dim: int, rope_parameters: Mapping[str, Any]) -> None:
         super().__init__()
         if head_dim % 2:
             raise ValueError(f"head_dim ({head_dim}) must be even: channels turn in pairs")
+        if rope_parameters["rope_type"] != self.rope_type:
+            wanted = rope_parameters["rope_type"]
+            raise ValueError(f"{type(self).__name__} computes rope_type {self.rope_type!r}, not {wanted!r}")
         self.head_dim = head_dim
         self.rope_parameters = dict(rope_parameters)
         self.register_buffer("inv_freq", self.compute_inv_freq(), persistent=False)
@@ -53,6 +57,94 @@ class RotaryEmbedding(nn.Module):
         return cos.to(hidden_states.dtype), sin.to(hidden_states.dtype)
 
 
+class LinearRotaryEmbedding(RotaryEmbedding):
+    """RoPE stretched to longer contexts: positions count 1 / factor (Chen et al. 2023, arXiv:2306.15595, eq. 4)."""
+
+    rope_type = "linear"
+
+    def compute_inv_freq(self) -> Tensor:
+        """Radians per position, for each pair of channels: (head_dim / 2,)."""
+        factor: float = self.rope_parameters["factor"]
+        return super().compute_inv_freq() / factor
+
+
+class DynamicRotaryEmbedding(RotaryEmbedding):
+    """RoPE whose base grows with the sequence, once that is longer than `max_positions`.
+
+    Dynamic NTK-aware scaling (Peng et al. 2023, arXiv:2309.00071, section 3.3): with s the
+    length over `max_positions`, theta is multiplied by (factor s - factor + 1)^(d / (d - 2)).
+    The length is the largest position of the batch at hand, plus one.
+    """
+
+    rope_type = "dynamic"
+
+    def __init__(self, head_dim: int, rope_parameters: Mapping[str, Any], max_positions: int) -> None:
+        super().__init__(head_dim, rope_parameters)
+        self.max_positions = max_positions
+
+    @torch.no_grad()
+    def forward(self, hidden_states: Tensor, position_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosine and sine in the dtype of `hidden_states`: (batch, 1, time, head_dim / 2)."""
+        factor: float = self.rope_parameters["factor"]
+        stretch = ((position_ids.max() + 1) / self.max_positions).clamp(min=1.0)
+        base_growth = (factor * stretch - factor + 1.0) ** (self.head_dim / (self.head_dim - 2))
+        channels = torch.arange(0, self.head_dim, 2, dtype=torch.float32, device=position_ids.device)
+        inv_freq = self.inv_freq / base_growth ** (channels / self.head_dim)
+        angles = position_ids[:, None, :, None].float() * inv_freq
+        cos, sin = angles.cos(), angles.sin()
+        return cos.to(hidden_states.dtype), sin.to(hidden_states.dtype)
+
+
+class YarnRotaryEmbedding(RotaryEmbedding):
+    """RoPE stretched by parts: channels that turn seldom are slowed by `factor`, those that turn often are kept.
+
+    YaRN (Peng et al. 2023, arXiv:2309.00071, sections 3.2 and 3.4). Over the original context,
+    a channel that turns less than `beta_slow` times is slowed, one that turns more than
+    `beta_fast` times is kept, between the two frequencies are mixed. Cosine and sine are
+    multiplied by 0.1 ln(factor) + 1, which sharpens attention.
+    """
+
+    rope_type = "yarn"
+
+    def compute_inv_freq(self) -> Tensor:
+        """Radians per position, for each pair of channels: (head_dim / 2,)."""
+        inv_freq = super().compute_inv_freq()
+        factor: float = self.rope_parameters["factor"]
+        first = self._pair_that_turns(self.rope_parameters.get("beta_fast") or 32.0)
+        last = self._pair_that_turns(self.rope_parameters.get("beta_slow") or 1.0)
+        if self.rope_parameters.get("truncate", True):
+            first, last = math.floor(first), math.ceil(last)
+        first, last = max(first, 0), min(last, self.head_dim - 1)
+        pairs = torch.arange(self.head_dim // 2, dtype=torch.float32)
+        slowed_share = ((pairs - first) / max(last - first, 0.001)).clamp(0.0, 1.0)
+        mixed: Tensor = inv_freq * (slowed_share / factor + 1.0 - slowed_share)
+        return mixed
+
+    def _pair_that_turns(self, count: float) -> float:
+        """The index of the pair of channels that turns `count` times over the original context."""
+        theta: float = self.rope_parameters["rope_theta"]
+        original_length: int = self.rope_parameters["original_max_position_embeddings"]
+        return self.head_dim * math.log(original_length / (count * 2 * math.pi)) / (2 * math.log(theta))
+
+    def attention_factor(self) -> float:
+        """What multiplies cosine and sine."""
+        given: float | None = self.rope_parameters.get("attention_factor")
+        if given is not None:
+            return given
+        log_factor = 0.1 * math.log(max(self.rope_parameters["factor"], 1.0))
+        mscale, mscale_all_dim = (self.rope_parameters.get(name) for name in ("mscale", "mscale_all_dim"))
+        if mscale and mscale_all_dim:
+            return float((mscale * log_factor + 1.0) / (mscale_all_dim * log_factor + 1.0))
+        return log_factor + 1.0
+
+    @torch.no_grad()
+    def forward(self, hidden_states: Tensor, position_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosine and sine in the dtype of `hidden_states`: (batch, 1, time, head_dim / 2)."""
+        angles = position_ids[:, None, :, None].float() * self.inv_freq
+        cos, sin = angles.cos() * self.attention_factor(), angles.sin() * self.attention_factor()
+        return cos.to(hidden_states.dtype), sin.to(hidden_states.dtype)
+
+
 class Llama3RotaryEmbedding(RotaryEmbedding):
     """RoPE stretched to longer contexts: slow rotations are slowed by `factor`, fast ones kept.
 
@@ -61,7 +153,10 @@ class Llama3RotaryEmbedding(RotaryEmbedding):
     with L the original context; between the two, the frequency is interpolated.
     """
 
+    rope_type = "llama3"
+
     def compute_inv_freq(self) -> Tensor:
+        """Radians per position, for each pair of channels: (head_dim / 2,)."""
         inv_freq = super().compute_inv_freq()
         factor: float = self.rope_parameters["factor"]
         low = self.rope_parameters["low_freq_factor"]
@@ -71,6 +166,46 @@ class Llama3RotaryEmbedding(RotaryEmbedding):
         kept_share = ((turns - low) / (high - low)).clamp(0.0, 1.0)
         stretched: Tensor = inv_freq * (kept_share + (1.0 - kept_share) / factor)
         return stretched
+
+
+class LongRotaryEmbedding(RotaryEmbedding):
+    """RoPE with a divisor for each pair of channels, found by search: one set for short sequences, one for long.
+
+    LongRoPE (Ding et al. 2024, arXiv:2402.13753, section 3). A sequence is long if it is longer
+    than the original context. Cosine and sine are multiplied by
+    sqrt(1 + ln(factor) / ln(original context)), with `factor` the new over the old context.
+    """
+
+    rope_type = "longrope"
+
+    def __init__(self, head_dim: int, rope_parameters: Mapping[str, Any], max_positions: int) -> None:
+        super().__init__(head_dim, rope_parameters)
+        self.max_positions = max_positions
+
+    def compute_inv_freq(self) -> Tensor:
+        """Radians per position, for short and for long sequences: (2, head_dim / 2)."""
+        divisors = [self.rope_parameters["short_factor"], self.rope_parameters["long_factor"]]
+        if any(len(row) != self.head_dim // 2 for row in divisors):
+            raise ValueError(f"short_factor and long_factor must have head_dim / 2 ({self.head_dim // 2}) numbers each")
+        return super().compute_inv_freq() / torch.tensor(divisors, dtype=torch.float32)
+
+    def attention_factor(self) -> float:
+        """What multiplies cosine and sine."""
+        given: float | None = self.rope_parameters.get("attention_factor")
+        if given is not None:
+            return given
+        original_length: int = self.rope_parameters["original_max_position_embeddings"]
+        factor: float = self.rope_parameters.get("factor") or self.max_positions / original_length
+        return math.sqrt(1.0 + math.log(max(factor, 1.0)) / math.log(original_length))
+
+    @torch.no_grad()
+    def forward(self, hidden_states: Tensor, position_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosine and sine in the dtype of `hidden_states`: (batch, 1, time, head_dim / 2)."""
+        is_long = position_ids.max() >= self.rope_parameters["original_max_position_embeddings"]
+        inv_freq = torch.where(is_long, self.inv_freq[1], self.inv_freq[0])
+        angles = position_ids[:, None, :, None].float() * inv_freq
+        cos, sin = angles.cos() * self.attention_factor(), angles.sin() * self.attention_factor()
+        return cos.to(hidden_states.dtype), sin.to(hidden_states.dtype)
 
 
 def apply_rotary(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -17,13 +17,26 @@ from transformers import PreTrainedModel
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "stdlib" / "fgc_stdlib"
 COMPONENTS = ROOT / "modelsrc" / "fgc_models"
-ARCHITECTURES = ("gemma", "gpt2", "llama", "mistral", "qwen3")
+ARCHITECTURES = (
+    "deepone",
+    "gemma",
+    "gemma2",
+    "gemma3",
+    "gpt2",
+    "llama",
+    "mistral",
+    "mixtral",
+    "qwen3",
+    "transformer",
+)
 
 Construct = Callable[..., PreTrainedModel]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "architecture" in metafunc.fixturenames:
+    if "architecture" in metafunc.fixturenames and not any(
+        "architecture" in marker.args[0] for marker in metafunc.definition.iter_markers("parametrize")
+    ):
         metafunc.parametrize("architecture", ARCHITECTURES)
 
 
@@ -57,16 +70,63 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     sys.path.remove(str(folder))
 
 
-@pytest.fixture
-def construct(packages: Path) -> Construct:
-    """Construct the model of an architecture, with fields of its configuration changed."""
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """Sums come out the same in every process."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
-    def run(architecture: str, **fields: object) -> PreTrainedModel:
+
+@pytest.fixture(scope="session")
+def architectures() -> tuple[str, ...]:
+    return ARCHITECTURES
+
+
+@pytest.fixture(scope="session")
+def construct(packages: Path) -> Construct:
+    """Construct the model of an architecture, with fields of its configuration changed.
+
+    `is_spread` moves the weights away from where they begin.
+    """
+
+    def run(
+        architecture: str, *, attn_implementation: str | None = None, is_spread: bool = False, **fields: object
+    ) -> PreTrainedModel:
         module = import_module(f"{architecture}_test")
         title = f"{architecture.capitalize()}Test"
         torch.manual_seed(0)
         model = getattr(module, f"{title}ForCausalLM")(getattr(module, f"{title}Config")(**fields))
         assert isinstance(model, PreTrainedModel)
+        if attn_implementation is not None:
+            model.set_attn_implementation(attn_implementation)
+        if is_spread:
+            _spread(model)
         return model.eval()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def saved(construct: Construct, architectures: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every model saved, and beside it a prompt, its logits, and the tokens that follow."""
+    folder = tmp_path_factory.mktemp("saved")
+    options = {"max_new_tokens": 8, "do_sample": False, "pad_token_id": 0, "eos_token_id": -1}
+    for architecture in architectures:
+        model = construct(architecture, attn_implementation="eager", is_spread=True)
+        model.save_pretrained(folder / architecture)
+        x = torch.randint(3, 256, (2, 40), generator=torch.Generator().manual_seed(1))
+        with torch.no_grad():
+            logits = model(x).logits
+        generated = model.generate(x, attention_mask=torch.ones_like(x), **options)
+        torch.save((x, logits, generated), folder / architecture / "expected.pt")
+    return folder
+
+
+def _spread(model: PreTrainedModel) -> None:
+    """Weights that matter: norms and biases away from where they begin, matrices large enough to be told apart."""
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)

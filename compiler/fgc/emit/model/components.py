@@ -214,6 +214,17 @@ def constructor(node: ast.ClassDef) -> ast.FunctionDef | None:
     return next((item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
 
 
+def constant(definition: Definition, name: str) -> object:
+    """The value of a class attribute that is written as a constant; None if there is none."""
+    for item in definition.node.body if isinstance(definition.node, ast.ClassDef) else ():
+        match item:
+            case ast.Assign(targets=[ast.Name(id=target)], value=ast.Constant(value=value)) if target == name:
+                return value
+            case _:
+                pass
+    return None
+
+
 @lru_cache(maxsize=512)
 def _parse(folder: str, name: str, source: Source) -> ComponentModule | BrokenModule:
     try:

@@ -7,7 +7,7 @@ from typing import cast
 
 import libcst as cst
 
-from fgc.emit.model.components import ComponentLibrary, ComponentModule, Definition, ImportedName
+from fgc.emit.model.components import ComponentLibrary, ComponentModule, Definition, ImportedName, constant
 from fgc.emit.model.fold import NOT_NONE, Facts, fold
 from fgc.emit.model.imports import import_block
 from fgc.emit.model.names import ModelNames, reserved_name
@@ -18,6 +18,8 @@ from fgc.emit.model.values import Construction
 
 _LAYER_BASE = "GradientCheckpointingLayer"
 _NO_SPLIT = "_no_split_modules"
+_RECORDS = "_can_record_outputs"
+_RECORDED_AS = "recorded_as"
 _FLAGS = {
     "_supports_sdpa": "sdpa",
     "_supports_flash_attn": "flash_attention_2",
@@ -56,6 +58,8 @@ class ModelingFile:
         plan = self.plans[model]
         self._known = {**self._base_model_facts(), **self._config_facts()}
         self._add_class(plan)
+        if self._recorded():
+            self._import(ImportedName("transformers.utils.output_capturing", "OutputRecorder", "OutputRecorder"))
         self._import(ImportedName(f".{self.names.config_module}", self.names.config_class, self.names.config_class))
         self.clashes += [(name, [piece.origin]) for name, piece in self.pieces.items() if name in self.imports]
         skeleton = [piece for piece in self.pieces.values() if piece.origin.module is plan.definition.module]
@@ -157,7 +161,16 @@ class ModelingFile:
         and the attention implementations that do not work."""
         layers = [plan.name for plan in self.plans if _is_layer(plan.definition, self.library)]
         refused = {flag: False for flag, name in _FLAGS.items() if name not in self.attention}
-        return {_NO_SPLIT: layers, **refused}
+        return {_NO_SPLIT: layers, **refused, _RECORDS: self._recorded()}
+
+    def _recorded(self) -> dict[str, str]:
+        """The outputs of components that transformers can record, as the components declare: key to class."""
+        found: dict[str, str] = {}
+        for plan in self.plans:
+            match constant(plan.definition, _RECORDED_AS):
+                case str(key):
+                    found[key] = plan.name
+        return found
 
     def _tree(self, definition: Definition) -> Statement:
         module = definition.module
@@ -202,6 +215,16 @@ def _used_names(node: Statement) -> list[str]:
     return list(dict.fromkeys(item.id for item in found))
 
 
+def _class_attribute(name: str, written: cst.BaseExpression, value: object) -> cst.BaseExpression:
+    """The value of a class attribute; outputs to record are added to those that are written."""
+    if name != _RECORDS:
+        return cst.parse_expression(repr(value))
+    assert isinstance(written, cst.Dict) and isinstance(value, dict), "outputs to record are a dict"
+    added = [(repr(key), f"OutputRecorder({class_name}, index=0)") for key, class_name in value.items()]
+    pairs = [cst.DictElement(cst.parse_expression(key), cst.parse_expression(text)) for key, text in added]
+    return written.with_changes(elements=[*written.elements, *pairs])
+
+
 class _Renamer(cst.CSTTransformer):
     """Gives classes their generated names, and class attributes of the skeleton their values."""
 
@@ -226,7 +249,7 @@ class _Renamer(cst.CSTTransformer):
             case [cst.Assign(targets=[cst.AssignTarget(target=cst.Name(value=name))]) as assign] if (
                 name in self._attributes
             ):
-                value = cst.parse_expression(repr(self._attributes[name]))
+                value = _class_attribute(name, assign.value, self._attributes[name])
                 return cst.SimpleStatementLine([assign.with_changes(value=value)])
             case _:
                 return updated_node
