@@ -3,15 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fgc.api import Project
+    from fgc.api import ConfigurationError, ConstructionError, Project, ProjectIndex, from_project
 
 __version__ = "0.1.0"
-__all__ = ["Project", "__version__"]
+__all__ = ["ConfigurationError", "ConstructionError", "Project", "ProjectIndex", "__version__", "from_project"]
 
 
 def __getattr__(name: str) -> Any:
-    if name != "Project":
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from fgc.api import Project  # the compiler's stages: 0.15 s
+    import fgc.api  # the compiler's stages: 0.15 s
 
-    return Project
+    return getattr(fgc.api, name)

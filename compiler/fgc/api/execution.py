@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import itertools
 import linecache
+import os
 import shutil
 import sys
 import tempfile
@@ -33,8 +34,9 @@ def construct(program: "Program", folder: Path, variables: Mapping[str, Any], *,
     They carry a note with the path in the configuration and the template's line.
     """
     given = _arguments(program, variables)
-    if system_path is not None and system_path not in sys.path:
-        sys.path.append(system_path)  # for good: what it constructs may import later
+    for path in (system_path or "").split(os.pathsep):
+        if path and path not in sys.path:
+            sys.path.append(path)  # for good: what it constructs may import later
     name = f"fgc_program_{next(_numbers)}"
     file = f"<{name}>"
     lines = program.text.splitlines(keepends=True)

@@ -1,17 +1,19 @@
 """A configuration as an object: its text, its graph, and whatever its targets construct."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fgc.api.execution import construct
+from fgc.api.notebook import Highlighted, caption, table
 from fgc.diagnostics import Diagnostic, Severity, did_you_mean, render_text
-from fgc.ir import Graph
+from fgc.ir import Graph, target_kind
 from fgc.pipeline.metadata import meta_text
 from fgc.workspace import FileStore, ProjectError, find_project, open_project
 from fgc.workspace.selection import NoSuchFile, Selected, select_config, select_file
 
 if TYPE_CHECKING:
+    from fgc.api.templates import TemplateTree
     from fgc.emit import Program
 
 
@@ -81,21 +83,34 @@ class Project:
         return self._selected.compilation.graph
 
     @property
-    def pp_config(self) -> str:
+    def pp_config(self) -> Highlighted:
         """The YAML text that the configuration becomes, as `fgc pp` prints it."""
-        return self._selected.compilation.document.text
+        return Highlighted(self._selected.compilation.document.text, "yaml")
+
+    @property
+    def templates(self) -> "TemplateTree":
+        """The templates that the configuration draws on, as `fgc trefs` shows them; a notebook draws them."""
+        from fgc.api.templates import TemplateTree
+
+        return TemplateTree(self._selected)
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Warnings; a configuration with errors is none."""
         return self._selected.diagnostics
 
-    def code(self, *targets: str) -> str:
+    def code(self, *targets: str) -> Highlighted:
         """The program that constructs targets, as Python."""
-        return self._program(targets or ("main",)).text
+        return Highlighted(self._program(targets or ("main",)).text, "python")
 
     def __repr__(self) -> str:
         return f"<Project {self.name!r}: {self._selected.name} in {self.folder}>"
+
+    def _repr_html_(self) -> str:
+        about = meta_text(self.graph, "config_description")
+        rows = [(name, target_kind(self.graph[node])) for name, node in self.graph.targets.items()]
+        place = f"{self.folder}: {self._selected.name}"
+        return caption(self.name, about, place) + table(("target", "what it is"), rows)
 
     def _program(self, targets: tuple[str, ...]) -> "Program":
         from fgc.pipeline.program import make_module  # the emitter: 0.4 s
@@ -108,6 +123,24 @@ class Project:
         if outcome.value is None:
             raise ConfigurationError(render_text(outcome.diagnostics).rstrip(), outcome.diagnostics)
         return outcome.value
+
+
+def from_project(
+    project_dir: str | Path,
+    config: str | Path | None = None,
+    targets: str | Sequence[str] = "main",
+    **variables: Any,
+) -> Any:
+    """Construct targets of another project's configuration: one by its name, several as a mapping by name.
+
+    `project_dir` is a folder in the project; without `config` it is the project's default configuration. All other
+    keywords are template variables. The objects are its own: each call makes a new set. A configuration says the same
+    with `!meta:fgc:from_project`. Raises ConfigurationError.
+
+        tokenizer = from_project("../tokenizers", "small.yaml", "tokenizer", vocab_size=4096)
+    """
+    project = Project(config, project_dir=project_dir, **variables)
+    return project(targets) if isinstance(targets, str) else project(*targets, asdict=True)
 
 
 def _select(config: str | Path | None, folder: Path, variables: dict[str, Any]) -> Selected:

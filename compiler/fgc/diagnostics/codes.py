@@ -72,6 +72,7 @@ _TITLES = {
     "FGC412": "variable has no value",
     "FGC413": "build-time function rejects its arguments",
     "FGC414": "model configuration field is never read",
+    "FGC415": "other project cannot be used",
     "FGC501": "unknown keyword argument",
     "FGC502": "unknown component",
     "FGC503": "missing required argument",

@@ -90,6 +90,12 @@ def expand(graph: Graph, targets: Sequence[str], context: BuildContext) -> Outco
         for name, areas in outcome.value.areas.items():
             places[name] = tuple(Place(a.area, a.origin, paths.path(a.node), a.component) for a in areas)
         graph = outcome.value.graph
+        clashing = [path for path, text in outcome.value.files.items() if files.get(path, text) != text]
+        if clashing:
+            package = clashing[0].partition("/")[0]
+            help = "give one of them another `name`"
+            message = f"two different models are called `{package}`: their files would have the same names"
+            diagnostics.append(Diagnostic.at(call.origin, "FGC413", message, help=help))
         files |= outcome.value.files
     return Outcome(Expanded(graph, files, places), tuple(diagnostics))
 
@@ -103,6 +109,6 @@ def _next_call(graph: Graph, targets: Sequence[str], failed: set[NodeId]) -> Nod
 
 
 def _unknown(call: Call) -> Diagnostic:
-    name = call.callee.text
-    help = did_you_mean(name, BUILD_FUNCTIONS) or f"known are {', '.join(f'`{known}`' for known in BUILD_FUNCTIONS)}"
+    name, names = call.callee.text, (*BUILD_FUNCTIONS, "fgc:from_project")  # which the graph no longer holds
+    help = did_you_mean(name, names) or f"known are {', '.join(f'`{known}`' for known in names)}"
     return Diagnostic.at(call.callee.origin, "FGC411", f"unknown build-time function `{name}`", help=help)

@@ -3,6 +3,7 @@
 What has one value for the whole run (the clock, the project's folder) becomes a constant of the module.
 """
 
+import posixpath
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -23,7 +24,7 @@ from fgc.emit.imports import Imports
 from fgc.emit.literal import string
 from fgc.emit.names import Names
 from fgc.ir import Deferred, Graph, NodeId
-from fgc.text import DeferredArgument, DeferredCall, DeferredExpression, DeferredName
+from fgc.text import DeferredArgument, DeferredCall, DeferredExpression, DeferredFolder, DeferredName
 
 _PATHS = {
     "joinpath": "os.path.join",
@@ -63,6 +64,7 @@ class DeferredTexts:
         self._pinned = pinned
         self._constants: dict[str, Expression] = {}
         self._shared: dict[DeferredCall, str] = {}
+        self._folders: dict[str, str] = {}
 
     @property
     def constants(self) -> list[tuple[str, Expression]]:
@@ -77,6 +79,9 @@ class DeferredTexts:
             node = graph[node_id]
             if isinstance(node, Deferred):
                 counts.update(_calls(node.parts))
+                for path in _folders(node.parts):
+                    if path not in self._folders:
+                        self._folders[path] = names.fresh_constant(f"{posixpath.basename(path).strip('.')}_dir")
                 match node.parts:
                     case (DeferredCall() as whole,):
                         hints.setdefault(whole, graph.hints.get(node_id, "path"))
@@ -110,6 +115,8 @@ class DeferredTexts:
                 return self._name(name)
             case DeferredArgument(_, value):
                 return string(str(value))
+            case DeferredFolder(path):
+                return self._constant(self._folders[path], path, lambda: self._from_start(path))
             case DeferredCall() if expression in self._shared:
                 return self._common(expression)
             case _:
@@ -155,13 +162,13 @@ class DeferredTexts:
         if name == "project_dir":
             return self._constant("PROJECT_DIR", name, lambda: self._invoke("os", "os.getcwd"))
         if name == "workspace_root":
-            return self._constant("WORKSPACE_ROOT", name, self._workspace)
+            return self._constant("WORKSPACE_ROOT", name, lambda: self._from_start(self._workspace_root))
         if name == "hostname":
             return self._invoke("socket", "socket.gethostname")
         raise ValueError(f"deferred name {name!r} has no run-time expression")
 
-    def _workspace(self) -> Expression:
-        joined = self._invoke("os", "os.path.join", self._name("project_dir"), string(self._workspace_root))
+    def _from_start(self, path: str) -> Expression:
+        joined = self._invoke("os", "os.path.join", self._name("project_dir"), string(path))
         return self._invoke("os", "os.path.normpath", joined)
 
     def _clock(self, function: str) -> Expression:
@@ -234,6 +241,14 @@ def _calls(pieces: Iterable[str | DeferredExpression]) -> Iterator[DeferredCall]
         if isinstance(piece, DeferredCall) and piece.function in _NAMED:
             yield piece
             yield from _calls(piece.arguments)
+
+
+def _folders(pieces: Iterable[str | DeferredExpression]) -> Iterator[str]:
+    for piece in pieces:
+        if isinstance(piece, DeferredFolder):
+            yield piece.path
+        elif isinstance(piece, DeferredCall):
+            yield from _folders(piece.arguments)
 
 
 def _fits_in_braces(expression: Expression) -> bool:

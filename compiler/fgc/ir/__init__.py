@@ -21,7 +21,7 @@ from fgc.ir.nodes import (
     SymbolKind,
     Var,
 )
-from fgc.ir.show import graph_to_text
+from fgc.ir.show import graph_to_text, target_kind
 from fgc.ir.snapshot import FilePlace, Part, Row, Snapshot, snapshot, snapshot_from_json, snapshot_to_json
 from fgc.ir.steps import steps
 from fgc.ir.verify import verify
@@ -55,5 +55,6 @@ __all__ = [
     "snapshot_from_json",
     "snapshot_to_json",
     "steps",
+    "target_kind",
     "verify",
 ]

@@ -1,9 +1,10 @@
 """The graph as indented text for people: what is constructed of what, shared nodes by name."""
 
 from collections.abc import Mapping
+from typing import assert_never
 
 from fgc.ir.graph import Graph
-from fgc.ir.nodes import Call, CallKind, Deferred, DictNode, ListNode, Literal, NodeId, Var
+from fgc.ir.nodes import Call, CallKind, Deferred, DictNode, ListNode, Literal, Node, NodeId, Var
 
 
 def graph_to_text(graph: Graph, types: Mapping[NodeId, str] | None = None) -> str:
@@ -15,6 +16,23 @@ def graph_to_text(graph: Graph, types: Mapping[NodeId, str] | None = None) -> st
     for name, node in graph.targets.items():
         shower.show(f"{name}: ", node, 0)
     return "\n".join(shower.lines)
+
+
+def target_kind(node: Node) -> str:
+    """What a target is, in a few words: how it is made and of what, or which kind of value it is."""
+    match node:
+        case Call():
+            return f"{node.kind.value} {node.callee.text}"
+        case Var():
+            return f"variable {node.name}"
+        case ListNode():
+            return "list"
+        case DictNode():
+            return "mapping"
+        case Literal() | Deferred():
+            return "value"
+        case _:
+            assert_never(node)
 
 
 class _Shower:

@@ -9,6 +9,7 @@ from fgc.ir import Graph
 from fgc.lint import check
 from fgc.lower import lower
 from fgc.pipeline.dynamic import dynamic_arguments
+from fgc.pipeline.imports import Projects, graft
 from fgc.pipeline.models import SourceFiles, check_models
 from fgc.pipeline.pins import pin_findings
 from fgc.pipeline.signatures import check_calls
@@ -45,6 +46,7 @@ def compile_template(
     facts: Facts,
     *,
     files: SourceFiles | None = None,
+    projects: Projects | None = None,
 ) -> Compilation:
     """Run every stage on a parsed file. Errors of one stage do not stop the next."""
     resolved = resolve(entry.value, loader, variables, facts)
@@ -56,12 +58,14 @@ def compile_template(
     needs = (*document.needs, *composed.value.needs)
     found += pin_findings(needs)
     found += dynamic_arguments(lowered.value).diagnostics
+    whole = graft(lowered.value, projects)
+    found += whole.diagnostics
+    graph = whole.value.graph
     if files is not None and not has_errors(found):
-        found += check_models(lowered.value, files)
-        found += check_calls(lowered.value, files, {finding.span for finding in found})
+        found += check_models(graph, files)
+        found += check_calls(graph, files, {finding.span for finding in found})
     used = {segment.piece.origin.span.source: None for segment in document.segments}
     diagnostics = tuple(without_consequences(unique(found)))
     sources = dict.fromkeys([entry.value.main.source, *used])
-    return Compilation(
-        entry.value.main.source, document, composed.value, lowered.value, tuple(sources), diagnostics, needs
-    )
+    needs = (*needs, *whole.value.needs)
+    return Compilation(entry.value.main.source, document, composed.value, graph, tuple(sources), diagnostics, needs)

@@ -3,7 +3,15 @@
 Knows nothing of the language: sources, spans and segments only.
 """
 
-from fgc.text.deferred import DeferredArgument, DeferredCall, DeferredExpression, DeferredName, Need, expression_text
+from fgc.text.deferred import (
+    DeferredArgument,
+    DeferredCall,
+    DeferredExpression,
+    DeferredFolder,
+    DeferredName,
+    Need,
+    expression_text,
+)
 from fgc.text.document import Document, Origin, Piece, Segment
 from fgc.text.source import Position, Source, Span
 
@@ -11,6 +19,7 @@ __all__ = [
     "DeferredArgument",
     "DeferredCall",
     "DeferredExpression",
+    "DeferredFolder",
     "DeferredName",
     "Document",
     "Need",

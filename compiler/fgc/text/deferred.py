@@ -18,6 +18,13 @@ class DeferredName:
 
 
 @dataclass(frozen=True, slots=True)
+class DeferredFolder:
+    """A folder by its path from the one in which the program starts, such as `../other_project`."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeferredCall:
     """A function over deferred values, such as `filetime()` or `joinpath(project_dir, "runs")`."""
 
@@ -37,7 +44,7 @@ class DeferredArgument:
     is_quoted: bool = False
 
 
-DeferredExpression: TypeAlias = DeferredName | DeferredCall | DeferredArgument
+DeferredExpression: TypeAlias = DeferredName | DeferredFolder | DeferredCall | DeferredArgument
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,8 @@ def expression_text(expression: DeferredExpression | str) -> str:
         return repr(expression)
     if isinstance(expression, DeferredName | DeferredArgument):
         return expression.name
+    if isinstance(expression, DeferredFolder):
+        return f"normpath(joinpath(project_dir, {expression.path!r}))"
     if expression.function == "concat":
         return " ~ ".join(map(expression_text, expression.arguments))
     if expression.function == "uname":

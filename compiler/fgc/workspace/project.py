@@ -50,10 +50,10 @@ class Project:
     sources: Mapping[Path, Source] = field(default_factory=dict)
     missing: Mapping[Path, Path | None] = field(default_factory=dict)
 
-    def session(self) -> Session:
-        """Templates of this project: its own folders, then the template library."""
+    def session(self, chain: tuple[Path, ...] = ()) -> Session:
+        """Templates of this project: its own folders, then the template library. `chain` takes objects from it."""
         library = template_library()
-        return Session([*self.searchpath, *([library] if library else [])], self.store)
+        return Session([*self.searchpath, *([library] if library else [])], self.store, chain)
 
     def resolve_name(self, config: str | None) -> str:
         """The full name of a configuration, or of the default one. Raises ProjectError for an unknown name."""
@@ -62,7 +62,7 @@ class Project:
             raise ProjectError([self._finding("FGC002", f"project `{self.name}` has no configuration")])
         path = self.configurations.get(name) or self.configurations.get(f"{name}.yaml")
         if path is None:
-            help = did_you_mean(name, self.configurations)
+            help = did_you_mean(name if name.endswith(".yaml") else f"{name}.yaml", self.configurations)
             help = help or f"it has: {', '.join(self.configurations) or 'none'}"
             raise ProjectError([self._finding("FGC002", f"project `{self.name}` has no configuration `{name}`", help)])
         return name if name in self.configurations else f"{name}.yaml"

@@ -28,7 +28,7 @@ class Selected:
 
     `template` is the configuration's file as seen from the folder; `workspace_root` likewise. `sources` are all the
     templates that were read. `files` are those and what describes the project; `missing` would have been read if they
-    existed, with what was read instead. `system_path` is the project's folder of Python modules.
+    existed, with what was read instead. `system_path` are folders of Python modules, as PYTHONPATH has them.
     """
 
     name: str
@@ -70,10 +70,10 @@ def select_config(project: Project, config: str | None, variables: Mapping[str, 
         diagnostics=(*project.diagnostics, *compilation.diagnostics),
         variables=variables,
         sources=tuple(session.sources.values()),
-        files={**project.sources, **session.sources},
+        files={**project.sources, **session.sources, **session.imported},
         missing={**project.missing, **_shadowing(project, file), **session.missing},
         python_files=PythonFiles(project.folder, project.store),
-        system_path=project.system_path,
+        system_path=_system_path(project.system_path, session),
     )
 
 
@@ -135,10 +135,16 @@ def _bare_file(path: Path, include: Sequence[str], variables: Mapping[str, Any],
         diagnostics=(*session.diagnostics, *compilation.diagnostics),
         variables=variables,
         sources=tuple(session.sources.values()),
-        files=session.sources,
+        files={**session.sources, **session.imported},
         missing=session.missing,
         python_files=PythonFiles(folder, store),
+        system_path=_system_path(None, session),
     )
+
+
+def _system_path(own: str | None, session: Session) -> str | None:
+    """The folder of Python modules, and those of the projects from which objects are taken."""
+    return os.pathsep.join(dict.fromkeys([*([own] if own is not None else []), *session.system_paths])) or None
 
 
 def _seen_from(folder: Path, path: Path) -> str:

@@ -11,6 +11,7 @@ from fgc.resolve import Facts
 from fgc.syntax import ast
 from fgc.text import Source, Span
 from fgc.workspace.files import display_path
+from fgc.workspace.other_projects import OtherProjects
 from fgc.workspace.python_files import PythonFiles
 from fgc.workspace.store import FileStore
 
@@ -18,13 +19,20 @@ _MAX_LISTED_FILES = 5_000  # a search path that holds a data set must not stall 
 
 
 class Session:
-    """A search path; `sources` were read from it, `missing` looked for before another file was found."""
+    """A search path; `sources` were read from it, `missing` looked for before another file was found.
 
-    def __init__(self, folders: Sequence[Path], store: FileStore | None = None) -> None:
+    `imported` are the files of other projects from which a configuration takes objects, `system_paths` their folders of
+    Python modules; `chain` are the configurations that take objects from this one.
+    """
+
+    def __init__(self, folders: Sequence[Path], store: FileStore | None = None, chain: tuple[Path, ...] = ()) -> None:
         self._folders = [folder for folder in folders if folder.is_dir()]
         self._store = store or FileStore()
         self.sources: dict[Path, Source] = {}
         self.missing: dict[Path, Path | None] = {}
+        self.imported: dict[Path, Source] = {}
+        self.system_paths: dict[str, None] = {}
+        self._chain = chain
         self._python_files: dict[str, PythonFiles] = {}
         self._store.trace.absent.update(folder for folder in folders if not folder.is_dir())
         self.diagnostics = [_missing_folder(folder) for folder in folders if not folder.is_dir()]
@@ -76,7 +84,13 @@ class Session:
         """Compile a file of this search path."""
         project = facts.folders["project_dir"]
         files = self._python_files.setdefault(project, PythonFiles(Path(project), self._store))
-        compilation = compile_template(self.parse(path, name), self, variables, facts, files=files)
+        workspace = facts.folders.get("workspace_root")
+        others = OtherProjects(Path(project), workspace, self._store, (*self._chain, path.resolve()))
+        entry = self.parse(path, name)
+        compilation = compile_template(entry, self, variables, facts, files=files, projects=others)
+        self.imported |= others.sources
+        self.missing |= others.missing
+        self.system_paths |= others.system_paths
         if facts.used:
             self._store.trace.is_timeless = False
         return compilation

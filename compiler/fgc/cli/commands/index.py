@@ -12,7 +12,7 @@ from fgc.cli.arguments import add_cache_switch, use_color
 from fgc.cli.memo import Answer, Trace, answer
 
 if TYPE_CHECKING:
-    from fgc.cli.listing import ListedConfiguration, ListedProject
+    from fgc.api.listing import ListedConfiguration, ListedProject
     from fgc.workspace import Project
 
 EXAMPLES = ("fgc index", "fgc -p PROJECT index > OVERVIEW.md")
@@ -39,8 +39,8 @@ def run(arguments: Namespace) -> int:
 
 
 def _overview(project: "Project") -> Iterator[str]:
-    from fgc.cli.hierarchies import as_markdown, inheritance
-    from fgc.cli.listing import list_project
+    from fgc.api.hierarchies import as_markdown, inheritance
+    from fgc.api.listing import list_project
     from fgc.workspace import display_path, template_library
     from fgc.workspace.hierarchy import template_entries
 

@@ -18,7 +18,7 @@ from fgc.cli.layout import BOLD, DIM, RED, paint, terminal_columns, two_columns
 from fgc.cli.memo import Answer, Trace, answer
 
 if TYPE_CHECKING:
-    from fgc.cli.listing import ListedConfiguration, ListedProject
+    from fgc.api.listing import ListedConfiguration, ListedProject
     from fgc.diagnostics import Diagnostic
 
 EXAMPLES = (
@@ -57,7 +57,7 @@ def run(arguments: Namespace) -> int:
 
 def _projects(arguments: Namespace, trace: Trace) -> "tuple[list[ListedProject], list[str]]":
     """What is to be listed, and lines about what cannot be."""
-    from fgc.cli.listing import list_folder  # the compiler's stages: 0.15 s
+    from fgc.api.listing import list_folder  # the compiler's stages: 0.15 s
     from fgc.workspace import FileStore, find_project
     from fgc.workspace.discovery import projects_below
 

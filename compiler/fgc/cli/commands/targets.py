@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 from fgc.cli.arguments import add_selection
 from fgc.cli.guard import with_selection
 from fgc.cli.select import Selected, report
-from fgc.ir import Call, Node, Var
+from fgc.ir import target_kind
 
 EXAMPLES = ("fgc targets config.yaml", "fgc targets config.yaml --format json")
 
@@ -26,7 +26,7 @@ def run(arguments: Namespace) -> int:
     def show(selected: Selected) -> int:
         graph = selected.compilation.graph
         rows = [
-            {"target": name, "kind": _kind(graph[node]), "place": str(graph.target_origins[name].span)}
+            {"target": name, "kind": target_kind(graph[node]), "place": str(graph.target_origins[name].span)}
             for name, node in graph.targets.items()
         ]
         if arguments.format == "json":
@@ -40,11 +40,3 @@ def run(arguments: Namespace) -> int:
         return int(selected.has_errors)
 
     return with_selection(arguments, show)
-
-
-def _kind(node: Node) -> str:
-    if isinstance(node, Call):
-        return f"{node.kind.value} {node.callee.text}"
-    if isinstance(node, Var):
-        return f"variable {node.name}"
-    return {"Literal": "value", "Deferred": "value", "ListNode": "list", "DictNode": "mapping"}[type(node).__name__]

@@ -46,7 +46,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _listed(project: "Project", form: str, is_own: bool) -> str:
-    from fgc.cli.hierarchies import as_markdown, as_tree, entries_json, inheritance
+    from fgc.api.hierarchies import as_markdown, as_tree, entries_json, inheritance
     from fgc.workspace import display_path, template_library
     from fgc.workspace.hierarchy import template_entries, template_files
 

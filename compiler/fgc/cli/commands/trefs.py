@@ -13,7 +13,7 @@ from fgc.cli.arguments import CannotRun, add_cache_switch, add_selection, use_co
 from fgc.cli.memo import Answer, Trace, answer
 
 if TYPE_CHECKING:
-    from fgc.cli.references import References
+    from fgc.api.references import References
     from fgc.cli.select import Selected
 
 EXAMPLES = (
@@ -51,9 +51,9 @@ def run(arguments: Namespace) -> int:
 
 
 def _shown(selected: "Selected", form: str) -> str:
-    from fgc.cli.drawing import as_dot, as_svg
-    from fgc.cli.hierarchies import as_markdown, as_tree
-    from fgc.cli.references import references_of
+    from fgc.api.drawing import as_dot, as_svg
+    from fgc.api.hierarchies import as_markdown, as_tree
+    from fgc.api.references import references_of
 
     references = references_of(selected)
     if form == "json":

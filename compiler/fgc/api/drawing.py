@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from html import escape
 
-from fgc.cli.references import References
+from fgc.api.references import References
 from fgc.workspace.hierarchy import TemplateEntry, UseKind
 
 _CHARACTER_PX, _BOX_HEIGHT_PX, _ROW_PX, _GAP_PX, _MARGIN_PX = 7.3, 26, 40, 70, 12

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fgc.cli.explaining import ReadSources, facts_of
-from fgc.cli.hierarchies import Branch
-from fgc.cli.select import Selected
+from fgc.api.hierarchies import Branch
 from fgc.diagnostics import Outcome
 from fgc.explain.instrument import instrument
 from fgc.explain.trace import RECORD, Trace
 from fgc.resolve import resolve
 from fgc.syntax import ast, parse
 from fgc.workspace.hierarchy import TemplateEntry, Use, UseKind, entries_of
+from fgc.workspace.replay import ReadSources, facts_of
+from fgc.workspace.selection import Selected
 
 
 @dataclass(frozen=True, slots=True)
