@@ -1,9 +1,10 @@
 """Templates and what they draw on, drawn: as a tree, as Markdown, as JSON, as a graph for Graphviz."""
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 
 from fgc.workspace.hierarchy import TemplateEntry, UseKind
 
@@ -61,13 +62,25 @@ def _note(entry: TemplateEntry, entries: Sequence[TemplateEntry], all_names: Col
     return "; ".join(parts)
 
 
-def as_tree(trees: Sequence[Branch], indent: str = "", is_top: bool = True) -> Iterator[str]:
-    """Lines with a branch for each template."""
-    for number, tree in enumerate(trees):
-        is_last = number == len(trees) - 1
-        stem = "" if is_top else ("└── " if is_last else "├── ")
-        yield indent + stem + _words(tree)
-        yield from as_tree(tree.branches, indent if is_top else indent + ("    " if is_last else "│   "), False)
+def as_tree(trees: Sequence[Branch], *, columns: int | None = None, dim: Callable[[str], str] = str) -> Iterator[str]:
+    """Lines with a branch for each template; notes are dimmed, and wrapped where lines have a width."""
+    for tree in trees:
+        yield from _tree_lines(tree, "", "", columns, dim)
+
+
+def _tree_lines(tree: Branch, stem: str, indent: str, columns: int | None, dim: Callable[[str], str]) -> Iterator[str]:
+    name = f"{tree.word} {tree.name}" if tree.word else tree.name
+    note = f"({tree.note})" if tree.note else ""
+    below = indent + ("│   " if tree.branches else "    ")
+    if columns is None or len(stem + name + note) + 2 <= columns:
+        yield stem + name + (f"  {dim(note)}" if note else "")
+    else:
+        yield stem + name
+        yield from (below + dim(line) for line in wrap(note, max(columns - len(below), 20), break_long_words=False))
+    for number, branch in enumerate(tree.branches):
+        is_last = number == len(tree.branches) - 1
+        inner = indent + ("    " if is_last else "│   ")
+        yield from _tree_lines(branch, indent + ("└── " if is_last else "├── "), inner, columns, dim)
 
 
 def as_markdown(trees: Sequence[Branch], depth: int = 0) -> Iterator[str]:
@@ -76,11 +89,6 @@ def as_markdown(trees: Sequence[Branch], depth: int = 0) -> Iterator[str]:
         word = f"{tree.word} " if tree.word else ""
         yield "  " * depth + f"- {word}`{tree.name}`" + (f" ({tree.note})" if tree.note else "")
         yield from as_markdown(tree.branches, depth + 1)
-
-
-def _words(tree: Branch) -> str:
-    word = f"{tree.word} " if tree.word else ""
-    return word + tree.name + (f"  ({tree.note})" if tree.note else "")
 
 
 def entries_json(entries: Sequence[TemplateEntry]) -> str:

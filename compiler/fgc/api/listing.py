@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fgc.diagnostics import Diagnostic, Severity
 from fgc.pipeline.metadata import meta_text
@@ -23,7 +24,7 @@ class ListedConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class ListedProject:
-    """A project; `error` keeps it, or a folder of it, from being read."""
+    """A project; `error` keeps it, or a folder of it, from being read. `warnings` are about its description."""
 
     folder: str
     name: str
@@ -31,6 +32,7 @@ class ListedProject:
     default_config: str | None
     configurations: tuple[ListedConfiguration, ...]
     error: Diagnostic | None = None
+    warnings: tuple[Diagnostic, ...] = ()
 
     @property
     def is_broken(self) -> bool:
@@ -59,6 +61,7 @@ def list_project(project: Project) -> ListedProject:
         default_config=project.default_config,
         configurations=configurations,
         error=next((found for found in project.diagnostics if found.code == "FGC001"), None),
+        warnings=tuple(found for found in project.diagnostics if found.code != "FGC001"),
     )
 
 
@@ -75,3 +78,32 @@ def _configuration(project: Project, name: str, is_default: bool) -> ListedConfi
 
 def _first_error(diagnostics: Sequence[Diagnostic]) -> Diagnostic | None:
     return next((found for found in diagnostics if found.severity is Severity.ERROR), None)
+
+
+def project_json(project: ListedProject) -> dict[str, Any]:
+    """A project as `fgc ls --format json` has it."""
+    return {
+        "folder": project.folder,
+        "name": project.name,
+        "description": project.description,
+        "default_config": project.default_config,
+        "error": _error_json(project.error),
+        "configurations": [
+            {
+                "file": item.file,
+                "is_default": item.is_default,
+                "config_name": item.config_name,
+                "config_description": item.description,
+                "error": _error_json(item.error),
+            }
+            for item in project.configurations
+        ],
+    }
+
+
+def _error_json(error: Diagnostic | None) -> dict[str, Any] | None:
+    if error is None:
+        return None
+    first = error.span.first
+    place = {"file": error.span.source.display_name, "line": first.line, "column": first.column}
+    return {"code": error.code, "message": error.message, **place}

@@ -8,11 +8,11 @@ from typing import Any
 
 from fgc.cli.arguments import CannotRun, variables_of
 from fgc.cli.memo import Trace
-from fgc.cli.select import project_of, select
+from fgc.cli.select import configuration_hint, project_of, select
 from fgc.diagnostics import Diagnostic
 from fgc.lint.baseline import read_baseline
 from fgc.lint.findings import Finding, FindingCollector, Selection
-from fgc.text import Source
+from fgc.text import Source, Span
 from fgc.workspace import (
     FileStore,
     Project,
@@ -25,6 +25,7 @@ from fgc.workspace import (
     template_library,
 )
 from fgc.workspace.discovery import projects_below
+from fgc.workspace.files import real_path
 from fgc.workspace.project import META_FILE
 from fgc.workspace.settings import CheckSettings, check_severity, read_settings
 
@@ -114,7 +115,8 @@ def _everything(arguments: Namespace, store: FileStore, variables: dict[str, Any
 def _folder(folder: Path, store: FileStore, variables: dict[str, Any]) -> Iterator[_Checked]:
     """All projects of a tree; a project that cannot be read is a finding and stops no other."""
     found = False
-    for project_folder in projects_below(folder, store):
+    unreadable: list[OSError] = []
+    for project_folder in projects_below(folder, store, unreadable.append):
         found = True
         try:
             project = open_project(project_folder, store)
@@ -123,8 +125,17 @@ def _folder(folder: Path, store: FileStore, variables: dict[str, Any]) -> Iterat
             yield _Checked(name, error.diagnostics, (), is_configuration=False, could_not_run=True)
             continue
         yield from _project(project, None, variables)
-    if not found:
+    yield from map(_unreadable, unreadable)
+    if not found and not unreadable:
         raise CannotRun(f"there is no project in `{folder}`: no folder below it holds a `{META_FILE}`")
+
+
+def _unreadable(error: OSError) -> _Checked:
+    """A folder that cannot be searched: what is in it was not checked."""
+    name = display_path(Path(error.filename))
+    message = f"`{name}` cannot be read: {error.strerror or error}"
+    finding = Diagnostic("FGC001", message, Span(Source(name, "", name), 0, 0))
+    return _Checked(name, (finding,), (), is_configuration=False, could_not_run=True)
 
 
 def _project(project: Project, config: str | None, variables: dict[str, Any]) -> Iterator[_Checked]:
@@ -142,7 +153,7 @@ def _file(path: Path, include: list[str], store: FileStore, variables: dict[str,
     if not include and path.is_file():
         project = project_of(path, store)
         if project is not None:
-            name = next(n for n, file in project.configurations.items() if file.resolve() == path.resolve())
+            name = next(n for n, file in project.configurations.items() if real_path(file) == real_path(path))
             compilation = project.compile(name, variables)
             return _Checked(name, (*project.diagnostics, *compilation.diagnostics), compilation.sources)
     library = template_library()
@@ -151,7 +162,7 @@ def _file(path: Path, include: list[str], store: FileStore, variables: dict[str,
     found = session.find(str(path)) if include and not path.is_absolute() else None
     found = found or path
     if not found.exists():
-        raise CannotRun(f"there is no file `{path}`")
+        raise CannotRun(f"there is no file `{path}`{configuration_hint(str(path), store)}")
     facts = collect_facts((folders[0] if include else path.parent).resolve(), None)
     name = str(path) if include else path.name
     compilation = session.compile(found, name, variables, facts)

@@ -4,9 +4,9 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 
-from fgc.cli.arguments import CannotRun
+from fgc.cli.arguments import CannotRun, use_color
 from fgc.cli.memo import Answer, Trace
-from fgc.cli.select import Selected, report, select
+from fgc.cli.select import Selected, select
 from fgc.diagnostics import render_text, summary
 from fgc.workspace import ProjectError
 
@@ -19,7 +19,7 @@ def with_selection(arguments: Namespace, use: Callable[[Selected], int]) -> int:
         print(f"fgc: {problem}", file=sys.stderr)
         return 2
     except ProjectError as error:
-        report(error.diagnostics)
+        print(render_text(error.diagnostics, use_color=use_color(sys.stderr)), file=sys.stderr)
         return 2
     return use(selected)
 

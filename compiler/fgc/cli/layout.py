@@ -12,7 +12,7 @@ BOLD, GREEN, RED, DIM = "1", "32", "1;31", "2"
 
 def paint(text: str, tint: str, has_color: bool) -> str:
     """A text in a colour."""
-    return f"\033[{tint}m{text}\033[0m" if has_color and text else text
+    return f"\033[{tint}m{text}\033[0m" if has_color and text and tint else text
 
 
 def terminal_columns() -> int | None:
@@ -44,3 +44,19 @@ def two_columns(rows: Sequence[tuple[str, str, str]], columns: int | None, has_c
         else:
             yield pad(name, indent) + paint(lines.pop(0), tint, has_color)
         yield from (" " * indent + paint(line, tint, has_color) for line in lines)
+
+
+def table(rows: Sequence[Sequence[str]], columns: int | None, has_color: bool) -> Iterator[str]:
+    """Rows in columns, the last one dim; below one another where the terminal is too narrow for that."""
+    count = max((len(row) for row in rows), default=0)
+    widths = [max(display_width(row[place]) for row in rows) for place in range(count)]
+    is_narrow = columns is not None and sum(widths) + 2 * (count - 1) > columns
+    for row in rows:
+        *first, last = row
+        if is_narrow:
+            yield row[0]
+            yield from (f"    {text}" for text in first[1:])
+            yield "    " + paint(last, DIM, has_color)
+        else:
+            cells = [pad(text, width) for text, width in zip(first, widths, strict=False)]
+            yield "  ".join([*cells, paint(last, DIM, has_color)])

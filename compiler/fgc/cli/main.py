@@ -1,18 +1,22 @@
 """The `fgc` command: finds the command's module, loads only that, and runs it."""
 
+import errno
 import gc
 import os
+import signal
 import sys
-from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
+from argparse import SUPPRESS, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 from fgc import __version__
-from fgc.cli.words import split_at_dashes, split_dynamic
+from fgc.cli.words import CommandParser, split_at_dashes, split_dynamic
 
 EXIT_CLEAN, EXIT_FINDINGS, EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED = 0, 1, 2, 130
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _COMMANDS_FOLDER = Path(__file__).with_name("commands")
 _EXAMPLES = """\
 examples:
@@ -26,7 +30,14 @@ examples:
 
 def run() -> None:
     """The entry point of the installed command."""
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 -- closed by who started this
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
+    signal.signal(signal.SIGTERM, _end)  # an ordinary end: what is half made is removed
     sys.exit(main(sys.argv[1:]))
+
+
+def _end(number: int, _: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_output()
         return EXIT_CLEAN
     except Exception as error:
         return _disk_error(error) or _internal_error()
@@ -91,9 +102,9 @@ def _split(argv: Sequence[str]) -> tuple[list[str], str | None, list[str]]:
     return list(argv), None, []
 
 
-def _global_parser() -> ArgumentParser:
+def _global_parser() -> CommandParser:
     lines = [f"  {name:<12}{_summary(name)}" for name in command_names()]
-    parser = ArgumentParser(
+    parser = CommandParser(
         prog="fgc",
         usage="fgc [-p PROJECT] [-t CONFIG] [-i] COMMAND ...",
         description="Compiles machine-learning experiment configurations into standalone, readable Python programs.",
@@ -112,14 +123,14 @@ def _summary(command: str) -> str:
         return file.readline().strip().strip('"').rstrip(".")
 
 
-def _add_project_options(parser: ArgumentParser, default: Any) -> None:
+def _add_project_options(parser: CommandParser, default: Any) -> None:
     parser.add_argument("-p", "--project", metavar="PROJECT", default=default, help="project folder")
     parser.add_argument("-t", "--config", metavar="CONFIG", default=default, help="configuration of the project")
 
 
-def _command_parser(module: Any, command: str) -> ArgumentParser:
+def _command_parser(module: Any, command: str) -> CommandParser:
     summary, _, details = (module.__doc__ or "").partition("\n")
-    parser = ArgumentParser(
+    parser = CommandParser(
         prog=f"fgc {command}",
         description=summary + "\n" + details.rstrip(),
         epilog="examples:\n" + "\n".join(f"  {example}" for example in module.EXAMPLES),
@@ -130,8 +141,17 @@ def _command_parser(module: Any, command: str) -> ArgumentParser:
     return parser
 
 
+def _silence_output() -> None:
+    """Nobody reads on: Python must not try once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _disk_error(error: Exception) -> int:
-    """What the disk refuses is no bug: a folder that may not be read, a loop of links. 0 if it is something else."""
+    """What the disk refuses is no bug: a folder that may not be read, a full disk. 0 if it is something else."""
+    if isinstance(error, OSError) and error.filename is None and error.errno in _CANNOT_WRITE:
+        print(f"fgc: the output cannot be written: {error.strerror}", file=sys.stderr)
+        _silence_output()
+        return EXIT_COULD_NOT_RUN
     if isinstance(error, OSError) and error.filename is not None:
         print(f"fgc: `{error.filename}`: {error.strerror}", file=sys.stderr)
         return EXIT_COULD_NOT_RUN

@@ -1,5 +1,6 @@
 """Which configuration a command line means: a file, or a project's, with its variables; compiled."""
 
+import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Iterable
@@ -9,12 +10,12 @@ from typing import Any
 from fgc.cli.arguments import CannotRun, use_color, variables_of
 from fgc.cli.dynamic import dynamic_values
 from fgc.cli.memo import Trace
-from fgc.diagnostics import Diagnostic, render_text, summary
+from fgc.diagnostics import Diagnostic, nearest, render_text, summary
 from fgc.pipeline.dynamic import dynamic_arguments
-from fgc.workspace import FileStore, find_project, open_project
+from fgc.workspace import FileStore, ProjectError, find_project, open_project
 from fgc.workspace.selection import NoSuchFile, Selected, project_of, select_config, select_file
 
-__all__ = ["Selected", "project_of", "report", "select"]
+__all__ = ["Selected", "configuration_hint", "project_of", "report", "select"]
 
 
 def select(arguments: Namespace, trace: Trace | None = None) -> Selected:
@@ -34,11 +35,24 @@ def _select(arguments: Namespace, variables: dict[str, Any], store: FileStore) -
         try:
             return select_file(Path(arguments.file), arguments.include, variables, store)
         except NoSuchFile as problem:
-            raise CannotRun(str(problem)) from None
+            hint = configuration_hint(arguments.file, store)
+            raise CannotRun(f"there is no file `{arguments.file}`{hint}" if hint else str(problem)) from None
     folder = Path(arguments.project) if arguments.project else find_project(Path.cwd())
     if folder is None:
         raise CannotRun("no configuration is named: give a FILE, or `-p PROJECT`, or run this inside a project")
     return select_config(open_project(folder, store), arguments.file or arguments.config, variables)
+
+
+def configuration_hint(word: str, store: FileStore) -> str:
+    """What to write if a word that is no file may have meant a configuration of the project here."""
+    folder = find_project(Path.cwd())
+    try:
+        names = list(open_project(folder, store).configurations) if folder is not None else []
+    except ProjectError:
+        names = []
+    stem = word if word.endswith(".yaml") else f"{word}.yaml"
+    found = stem if stem in names else nearest(stem, names)
+    return f"; for the configuration `{found}` of this project write `fgc -t {shlex.quote(found)} ...`" if found else ""
 
 
 def report(diagnostics: Iterable[Diagnostic]) -> None:

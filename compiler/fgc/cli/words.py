@@ -3,6 +3,20 @@
 import re
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from typing import NoReturn
+
+
+class CommandParser(ArgumentParser):
+    """An argument parser whose errors say what to write."""
+
+    def error(self, message: str) -> NoReturn:
+        missing = re.fullmatch(r"argument (\S+): expected one argument", message)
+        if missing is not None:
+            option = missing[1].split("/")[-1]
+            joined = f"{option}=-VALUE" if option.startswith("--") else f"{option}-VALUE"
+            message += f"; one that begins with a dash is written `{joined}`"
+        super().error(message)
+
 
 _NUMBER = re.compile(r"-\.?\d.*")
 

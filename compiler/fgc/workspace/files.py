@@ -1,5 +1,6 @@
 """Files to sources: the only place where templates are read from disk."""
 
+import os
 from pathlib import Path
 
 from fgc.diagnostics import Diagnostic
@@ -32,13 +33,18 @@ def read_source(path: Path, name: str) -> tuple[Source, Diagnostic | None]:
     return Source(name, text.replace("\r\n", "\n").replace("\r", "\n"), shown), None
 
 
+def real_path(path: Path) -> Path:
+    """The file that a path leads to; where a loop of links leads nowhere, the path itself."""
+    return Path(os.path.realpath(path))
+
+
 def display_path(path: Path) -> str:
-    """A path as the user would type it here: relative if that is shorter."""
-    try:
-        relative = str(path.resolve().relative_to(Path.cwd()))
-    except (ValueError, OSError):
-        return str(path)
-    return relative
+    """A path as the user would type it here: relative if it lies below the current folder."""
+    here = Path.cwd()
+    for shown in (Path(os.path.abspath(path)), real_path(path)):  # noqa: PTH100 -- as it is called, then as it is
+        if shown.is_relative_to(here):
+            return str(shown.relative_to(here))
+    return os.path.normpath(path)
 
 
 def _unreadable(name: str, shown: str, code: str, message: str) -> tuple[Source, Diagnostic]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fgc.diagnostics import Diagnostic, Outcome, Related, Severity
 from fgc.pipeline.imports import Imported, ProjectRequest
 from fgc.text import Origin, Source
-from fgc.workspace.files import display_path
+from fgc.workspace.files import display_path, real_path
 from fgc.workspace.store import FileStore
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class OtherProjects:
         except ProjectError as error:
             return _refused(request.config_origin, error.diagnostics)
         key = repr((project.folder, name, sorted(request.variables.items())))
-        file = project.configurations[name].resolve()
+        file = real_path(project.configurations[name])
         if file in self._chain:
             return Outcome(None, (self._circle(file, request),))
         if key not in self._loaded:

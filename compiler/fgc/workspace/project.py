@@ -59,7 +59,11 @@ class Project:
         """The full name of a configuration, or of the default one. Raises ProjectError for an unknown name."""
         name = config or self.default_config
         if name is None:
-            raise ProjectError([self._finding("FGC002", f"project `{self.name}` has no configuration")])
+            place = (
+                f"{display_path(self.searchpath[0])}/{self.config_prefix}" if self.searchpath else self.config_prefix
+            )
+            missing = f"project `{self.name}` has no configuration"
+            raise ProjectError([self._finding("FGC002", missing, f"write one: `{place}/NAME.yaml`")])
         path = self.configurations.get(name) or self.configurations.get(f"{name}.yaml")
         if path is None:
             help = did_you_mean(name if name.endswith(".yaml") else f"{name}.yaml", self.configurations)
@@ -121,6 +125,7 @@ def _read_meta(folder: Path, workspace: Path, meta_file: Path, store: FileStore)
     folders_of_configurations = list(_folders_of(searchpath, prefix))
     store.trace.folders.update(folders_of_configurations)
     found += [*shadowed, *_unreadable(folders_of_configurations)]
+    found += _missing_default(compilation.graph, meta.get("default_config"), configurations)
     system_path = meta.get("system_path")
     return Project(
         folder=folder,
@@ -151,6 +156,15 @@ def _unknown_keys(graph: Graph) -> Iterable[Diagnostic]:
             help = did_you_mean(name, _KEYS)
             message = f"`{META_FILE}` has no key `{name}`"
             yield Diagnostic.at(origin, "FGC005", message, severity=Severity.WARNING, help=help)
+
+
+def _missing_default(graph: Graph, name: object, configurations: Iterable[str]) -> Iterable[Diagnostic]:
+    known = list(configurations)
+    if name is not None and name not in known and f"{name}.yaml" not in known:
+        origin = graph[graph.targets["default_config"]].origin
+        help = did_you_mean(str(name), known) or f"there are: {', '.join(known) or 'none'}"
+        message = f"the default configuration `{name}` is not there"
+        yield Diagnostic.at(origin, "FGC002", message, severity=Severity.WARNING, help=help)
 
 
 def _configurations(searchpath: Iterable[Path], prefix: str) -> tuple[dict[str, Path], list[Diagnostic]]:

@@ -10,7 +10,7 @@ from fgc.diagnostics import Diagnostic, has_errors
 from fgc.pipeline import Compilation, Surroundings
 from fgc.text import Source
 from fgc.workspace.facts import collect_facts
-from fgc.workspace.files import display_path
+from fgc.workspace.files import display_path, real_path
 from fgc.workspace.library import template_library
 from fgc.workspace.project import Project, ProjectError, find_project, open_project
 from fgc.workspace.python_files import PythonFiles
@@ -95,22 +95,22 @@ def select_file(path: Path, include: Sequence[str], variables: Mapping[str, Any]
 
 def project_of(path: Path, store: FileStore) -> Project | None:
     """The project that has this file among its configurations, if any."""
-    folder = find_project(path.resolve().parent)
+    folder = find_project(real_path(path).parent)
     if folder is None:
         return None
     try:
         project = open_project(folder, store)
     except ProjectError:
         return None
-    return project if path.resolve() in _resolved(project.configurations.values()) else None
+    return project if real_path(path) in _resolved(project.configurations.values()) else None
 
 
 def _config_name(project: Project, path: Path) -> str:
-    return next(name for name, file in project.configurations.items() if file.resolve() == path.resolve())
+    return next(name for name, file in project.configurations.items() if real_path(file) == real_path(path))
 
 
 def _resolved(paths: Iterable[Path]) -> set[Path]:
-    return {path.resolve() for path in paths}
+    return {real_path(path) for path in paths}
 
 
 def _bare_file(path: Path, include: Sequence[str], variables: Mapping[str, Any], store: FileStore) -> Selected:
@@ -148,7 +148,7 @@ def _system_path(own: str | None, session: Session) -> str | None:
 
 
 def _seen_from(folder: Path, path: Path) -> str:
-    return Path(os.path.relpath(path.resolve(), folder)).as_posix()
+    return Path(os.path.relpath(real_path(path), folder)).as_posix()
 
 
 def _near_file(path: Path) -> str:

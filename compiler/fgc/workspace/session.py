@@ -10,7 +10,7 @@ from fgc.pipeline import Compilation, compile_template
 from fgc.resolve import Facts
 from fgc.syntax import ast
 from fgc.text import Source, Span
-from fgc.workspace.files import display_path
+from fgc.workspace.files import display_path, real_path
 from fgc.workspace.other_projects import OtherProjects
 from fgc.workspace.python_files import PythonFiles
 from fgc.workspace.store import FileStore
@@ -85,7 +85,7 @@ class Session:
         project = facts.folders["project_dir"]
         files = self._python_files.setdefault(project, PythonFiles(Path(project), self._store))
         workspace = facts.folders.get("workspace_root")
-        others = OtherProjects(Path(project), workspace, self._store, (*self._chain, path.resolve()))
+        others = OtherProjects(Path(project), workspace, self._store, (*self._chain, real_path(path)))
         entry = self.parse(path, name)
         compilation = compile_template(entry, self, variables, facts, files=files, projects=others)
         self.imported |= others.sources

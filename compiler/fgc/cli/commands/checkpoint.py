@@ -29,8 +29,9 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--folder", metavar="OUTPUT", help="an output folder, in place of the configuration's")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="all checkpoints, the lowest step first")
-    listing.add_argument("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
     show = actions.add_parser("show", help="one checkpoint: its state and its files")
+    for action in (listing, show):
+        action.add_argument("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
     link = actions.add_parser("link", help="make one the model of the output folder, by links")
     for action in (show, link):
         action.add_argument("step", nargs="?", default="latest", metavar="STEP", help="a step, or `latest` (default)")
@@ -50,7 +51,7 @@ def run(arguments: Namespace) -> int:
             return _list(output, arguments.format)
         checkpoint = choose(output, arguments.step)
         if arguments.action == "show":
-            return _show(checkpoint)
+            return _show(checkpoint, arguments.format)
         folder = Path(arguments.into) if arguments.into else output
         names = link_model(checkpoint, folder)
         print(f"{display_path(folder)} is checkpoint {checkpoint.step} now: {', '.join(names)}")
@@ -80,15 +81,20 @@ def _list(output: Path, form: str) -> int:
     return 0
 
 
-def _show(checkpoint: "Checkpoint") -> int:
+def _show(checkpoint: "Checkpoint", form: str) -> int:
     from fgc.cli.outputs import readable_size
 
-    print(f"checkpoint {checkpoint.step} in {checkpoint.folder}")
     state = checkpoint.folder / "trainer_state.json"
     try:
         values = json.loads(state.read_text(encoding="utf-8")) if state.is_file() else {}
     except ValueError:
         raise CannotRun(f"`{state}` is not valid JSON") from None
+    if form == "json":
+        files = [{"name": path.name, "size_bytes": path.stat().st_size} for path in checkpoint.files]
+        described = {"step": checkpoint.step, "folder": str(checkpoint.folder), "state": values, "files": files}
+        print(json.dumps(described, indent=2, ensure_ascii=False))
+        return 0
+    print(f"checkpoint {checkpoint.step} in {checkpoint.folder}")
     for name, value in values.items() if isinstance(values, dict) else ():
         print(f"  {name}: {json.dumps(value)}")
     for path in checkpoint.files:

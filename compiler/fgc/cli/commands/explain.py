@@ -4,6 +4,7 @@
 prints the page of a finding; without arguments, all findings are listed. Exit code 2 if there is nothing to explain.
 """
 
+import json
 import re
 import sys
 from argparse import ArgumentParser, Namespace
@@ -30,7 +31,7 @@ def run(arguments: Namespace) -> int:
     words = arguments.words
     is_configured = arguments.config is not None or arguments.project is not None
     if not words and not is_configured:
-        return _list_codes()
+        return _list_codes(arguments.format)
     if len(words) == 1 and _CODE.fullmatch(words[0]):
         return _explain_code(words[0].upper())
     if len(words) not in (1, 2):
@@ -42,9 +43,12 @@ def run(arguments: Namespace) -> int:
     return explain_path(arguments, words[-1])
 
 
-def _list_codes() -> int:
+def _list_codes(form: str) -> int:
     from fgc.diagnostics import CODES
 
+    if form == "json":
+        print(json.dumps([{"code": entry.code, "title": entry.title} for entry in CODES.values()], indent=2))
+        return 0
     for entry in CODES.values():
         print(f"{entry.code}  {entry.title}")
     return 0

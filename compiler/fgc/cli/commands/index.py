@@ -3,6 +3,7 @@
 Its description, its configurations with what they are, its folders, and which of its templates extends which.
 """
 
+import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
     from fgc.api.listing import ListedConfiguration, ListedProject
     from fgc.workspace import Project
 
-EXAMPLES = ("fgc index", "fgc -p PROJECT index > OVERVIEW.md")
+EXAMPLES = ("fgc index", "fgc -p PROJECT index > OVERVIEW.md", "fgc index --format json")
 
 
 def configure(parser: ArgumentParser) -> None:
     """The arguments of `fgc index`."""
+    parser.add_argument("--format", choices=("md", "json"), default="md", help="how to print (default: md)")
     add_cache_switch(parser)
 
 
@@ -31,11 +33,12 @@ def run(arguments: Namespace) -> int:
         from fgc.cli.projects import project_answer  # the compiler's stages: 0.15 s
 
         def show(project: "Project") -> str:
-            return "\n".join(_overview(project)) + "\n"
+            return _as_json(project) if arguments.format == "json" else "\n".join(_overview(project)) + "\n"
 
         return project_answer(arguments, trace, has_color, show)
 
-    return answer(["index", arguments.project, has_color], not arguments.no_cache, compute).give()
+    question = ["index", arguments.project, arguments.format, has_color]
+    return answer(question, not arguments.no_cache, compute).give()
 
 
 def _overview(project: "Project") -> Iterator[str]:
@@ -58,6 +61,18 @@ def _overview(project: "Project") -> Iterator[str]:
     everything = template_entries([*project.searchpath, *([library] if library else [])], project.store)
     own = template_entries(project.searchpath, project.store)
     yield from as_markdown(inheritance(own, {entry.name for entry in everything}))
+
+
+def _as_json(project: "Project") -> str:
+    """What `fgc ls` and `fgc tlist --own` have as JSON, in one."""
+    from fgc.api.hierarchies import entries_json
+    from fgc.api.listing import list_project, project_json
+    from fgc.workspace.hierarchy import template_entries
+
+    templates = json.loads(entries_json(template_entries(project.searchpath, project.store)))
+    folders = {"workspace": str(project.workspace), "searchpath": [str(folder) for folder in project.searchpath]}
+    described = {**project_json(list_project(project)), **folders, "templates": templates}
+    return json.dumps(described, indent=2, ensure_ascii=False) + "\n"
 
 
 def _table(listed: "ListedProject", project: "Project") -> Iterator[str]:

@@ -4,10 +4,12 @@ Every target with the callable that makes it and the place where it is written.
 """
 
 import json
+import sys
 from argparse import ArgumentParser, Namespace
 
-from fgc.cli.arguments import add_selection
+from fgc.cli.arguments import add_selection, use_color
 from fgc.cli.guard import with_selection
+from fgc.cli.layout import table, terminal_columns
 from fgc.cli.select import Selected, report
 from fgc.ir import target_kind
 
@@ -32,10 +34,8 @@ def run(arguments: Namespace) -> int:
         if arguments.format == "json":
             print(json.dumps(rows, indent=2, ensure_ascii=False))
         else:
-            width = max((len(row["target"]) for row in rows), default=0)
-            kind_width = max((len(row["kind"]) for row in rows), default=0)
-            for row in rows:
-                print(f"{row['target']:<{width}}  {row['kind']:<{kind_width}}  {row['place']}")
+            cells = [tuple(row.values()) for row in rows]
+            print("".join(f"{line}\n" for line in table(cells, terminal_columns(), use_color(sys.stdout))), end="")
         report(selected.diagnostics)
         return int(selected.has_errors)
 

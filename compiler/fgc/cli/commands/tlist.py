@@ -6,9 +6,11 @@ is written. `fgc trefs` shows what one configuration really draws on.
 
 import sys
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fgc.cli.arguments import add_cache_switch, use_color
+from fgc.cli.layout import DIM, paint, terminal_columns
 from fgc.cli.memo import Answer, Trace, answer
 
 if TYPE_CHECKING:
@@ -31,21 +33,21 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Print the templates; 2 if there is no project."""
-    has_color = use_color(sys.stderr)
-    question = ["tlist", arguments.project, arguments.format, arguments.own, has_color]
+    has_color, style = use_color(sys.stderr), (terminal_columns(), use_color(sys.stdout))
+    question = ["tlist", arguments.project, arguments.format, arguments.own, has_color, style]
 
     def compute(trace: Trace) -> Answer:
         from fgc.cli.projects import project_answer  # the compiler's stages: 0.15 s
 
         def show(project: "Project") -> str:
-            return _listed(project, arguments.format, arguments.own)
+            return _listed(project, arguments.format, arguments.own, style)
 
         return project_answer(arguments, trace, has_color, show)
 
     return answer(question, not arguments.no_cache, compute).give()
 
 
-def _listed(project: "Project", form: str, is_own: bool) -> str:
+def _listed(project: "Project", form: str, is_own: bool, style: tuple[int | None, bool]) -> str:
     from fgc.api.hierarchies import as_markdown, as_tree, entries_json, inheritance
     from fgc.workspace import display_path, template_library
     from fgc.workspace.hierarchy import template_entries, template_files
@@ -59,5 +61,7 @@ def _listed(project: "Project", form: str, is_own: bool) -> str:
     if form == "json":
         return entries_json(entries) + "\n"
     names = {entry.name for entry in template_entries(everything, project.store)}
-    lines = (as_tree if form == "tree" else as_markdown)(inheritance(entries, names))
+    trees = inheritance(entries, names)
+    dim = partial(paint, tint=DIM, has_color=style[1])
+    lines = as_tree(trees, columns=style[0], dim=dim) if form == "tree" else as_markdown(trees)
     return "".join(f"{line}\n" for line in lines)

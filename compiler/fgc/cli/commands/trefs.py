@@ -7,9 +7,11 @@ other program. Solid lines extend, dashed ones include, dotted ones import.
 import json
 import sys
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fgc.cli.arguments import CannotRun, add_cache_switch, add_selection, use_color, variables_of
+from fgc.cli.layout import DIM, paint, terminal_columns
 from fgc.cli.memo import Answer, Trace, answer
 
 if TYPE_CHECKING:
@@ -38,19 +40,19 @@ def run(arguments: Namespace) -> int:
     except CannotRun as problem:
         print(f"fgc: {problem}", file=sys.stderr)
         return 2
-    has_color = use_color(sys.stderr)
+    has_color, style = use_color(sys.stderr), (terminal_columns(), use_color(sys.stdout))
     chosen = [arguments.file, arguments.project, arguments.config, arguments.include, variables]
-    question = ["trefs", *chosen, arguments.format, has_color]
+    question = ["trefs", *chosen, arguments.format, has_color, style]
 
     def compute(trace: Trace) -> Answer:
         from fgc.cli.guard import selection_answer  # the compiler's stages: 0.15 s
 
-        return selection_answer(arguments, trace, has_color, lambda selected: _shown(selected, arguments.format))
+        return selection_answer(arguments, trace, has_color, lambda selected: _shown(selected, arguments.format, style))
 
     return answer(question, not arguments.no_cache, compute).give()
 
 
-def _shown(selected: "Selected", form: str) -> str:
+def _shown(selected: "Selected", form: str, style: tuple[int | None, bool]) -> str:
     from fgc.api.drawing import as_dot, as_svg
     from fgc.api.hierarchies import as_markdown, as_tree
     from fgc.api.references import references_of
@@ -62,8 +64,11 @@ def _shown(selected: "Selected", form: str) -> str:
         lines = iter(dict.fromkeys(template.file for template in references.templates))
     elif form in ("dot", "svg"):
         lines = (as_dot if form == "dot" else as_svg)(references)
+    elif form == "md":
+        lines = as_markdown([references.tree()])
     else:
-        lines = (as_tree if form == "tree" else as_markdown)([references.tree()])
+        dim = partial(paint, tint=DIM, has_color=style[1])
+        lines = as_tree([references.tree()], columns=style[0], dim=dim)
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -4,6 +4,7 @@ A workspace is a folder with a `forgather_workspace` in it; the projects below i
 there already is never overwritten. A name that begins with a dash is given as `--name=-NAME`.
 """
 
+import shlex
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -102,5 +103,6 @@ def _project(arguments: Namespace) -> int:
     create_folder(folder, files := project_files(new))
     shown = display_path(folder)
     print(f"made {shown}/")
-    print("".join(f"  {name}\n" for name in files) + f"next:  cd {shown} && fgc train")
+    words = shlex.quote(f"./{shown}" if shown.startswith("-") else shown)
+    print("".join(f"  {name}\n" for name in files) + f"next:  cd {words} && fgc train")
     return 0
