@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from fgc.cli.arguments import CannotRun
 from fgc.installed import package_folder
@@ -28,7 +29,11 @@ def run_module(module: str, words: Sequence[str], *, folder: Path | None = None,
     environment = dict(os.environ)
     if system_path is not None:
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (system_path, environment.get("PYTHONPATH"))))
-    process = subprocess.Popen([sys.executable, "-m", module, *words], cwd=folder, env=environment)
+    return wait_for(subprocess.Popen([sys.executable, "-m", module, *words], cwd=folder, env=environment))
+
+
+def wait_for(process: "subprocess.Popen[Any]") -> int:
+    """Its exit code; interrupted, it ends first: Ctrl-C has reached it too."""
     try:
         code = process.wait()
     except KeyboardInterrupt:

@@ -53,6 +53,7 @@ def package_classes(folder: Path) -> tuple[type[PreTrainedConfig], type[PreTrain
     names = [path.stem.removeprefix("configuration_") for path in folder.glob("configuration_*.py")]
     if len(names) != 1 or not (folder / f"modeling_{names[0]}.py").is_file():
         raise ModelError(f"{folder} is no generated model package: it has no configuration_*.py with its modeling_*.py")
+    _forget(folder.resolve())
     sys.path.insert(0, str(folder.resolve().parent))
     try:
         package = importlib.import_module(folder.resolve().name)
@@ -64,6 +65,14 @@ def package_classes(folder: Path) -> tuple[type[PreTrainedConfig], type[PreTrain
     config = next(item for item in exported if issubclass(item, PreTrainedConfig))
     model = next(item for item in exported if item.__name__.endswith("ForCausalLM"))
     return config, model
+
+
+def _forget(folder: Path) -> None:
+    """Let another package of the same name be imported."""
+    known = sys.modules.get(folder.name)
+    if known is not None and list(getattr(known, "__path__", ())) != [str(folder)]:
+        for name in [item for item in sys.modules if item == folder.name or item.startswith(f"{folder.name}.")]:
+            del sys.modules[name]
 
 
 def _configured(

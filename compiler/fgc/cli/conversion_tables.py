@@ -1,0 +1,95 @@
+"""The conversion tables of the library, and the template of a converted model: plain data in, text out."""
+
+import json
+import keyword
+import math
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fgc.cli.arguments import CannotRun
+from fgc.diagnostics import did_you_mean
+from fgc.installed import package_folder
+
+Table = Mapping[str, Any]
+
+
+def read_tables() -> dict[str, Table]:
+    """All tables of the library, by the `model_type` of their architecture; each is a file of its own."""
+    library = package_folder("fgc_stdlib")
+    assert library is not None, "the template library is part of the distribution"
+    files = sorted((library / "conversions").glob("*.yaml"))
+    tables = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
+    return {table["model_type"]: table for table in tables}
+
+
+def table_of(tables: Mapping[str, Table], model_type: str, where: str) -> Table:
+    """The table of a kind of model. Raises CannotRun."""
+    if model_type in tables:
+        return tables[model_type]
+    help = did_you_mean(model_type, tables)
+    hint = f"; {help}" if help else "."
+    known = ", ".join(f"{name} ({table['architecture']})" for name, table in tables.items())
+    raise CannotRun(f"{where} is `{model_type}`, which fgc does not convert{hint} Known: {known}")
+
+
+def package_name(wish: str | None, folder: Path) -> str:
+    """The package's name: as wished, or the folder's as a name of Python. Raises CannotRun."""
+    if wish is not None:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", wish) or keyword.iskeyword(wish):
+            raise CannotRun(f"`--name {wish}` must be a package name: lower-case letters, digits and `_`")
+        return wish
+    name = re.sub(r"[^a-z0-9]+", "_", folder.name.lower()).strip("_") or "model"
+    is_taken = keyword.iskeyword(name) or name in sys.stdlib_module_names or package_folder(name) is not None
+    return f"model_{name}" if is_taken or not name[0].isalpha() else name
+
+
+def template_text(table: Table, name: str, source: str, fields: Table, blocks: Mapping[str, Table]) -> str:
+    """A template that extends the architecture's with the sizes of a converted model."""
+    lines = [
+        f"## {table['architecture']} with the sizes and weights of {source}. To train on, extend this template.",
+        f"-- extends '{table['template']}'",
+        *_block("model_config", fields),
+    ]
+    for block, arguments in blocks.items():
+        lines += _block(block, arguments)
+    lines += _block("model_code_generator", {"name": name})
+    return "\n".join(lines) + "\n"
+
+
+def _block(name: str, entries: Table) -> list[str]:
+    return ["", f"[{name}]", "    == super()", *(f"    {key}: {_yaml(value)}" for key, value in entries.items())]
+
+
+def _yaml(value: Any) -> str:
+    """A value as YAML 1.1 reads it back: a float has a point."""
+    match value:
+        case bool() | None | int():
+            return json.dumps(value)
+        case float():
+            return _float(value)
+        case str():
+            return value if re.fullmatch(r"[a-z][a-z0-9_]*", value) and _is_text(value) else json.dumps(value)
+        case list() | tuple():
+            return f"[ {', '.join(map(_yaml, value))} ]" if value else "[ ]"
+        case dict():
+            return f"{{ {', '.join(f'{_yaml(key)}: {_yaml(item)}' for key, item in value.items())} }}"
+        case _:
+            raise TypeError(f"{type(value).__name__} is no value of JSON")
+
+
+def _is_text(word: str) -> bool:
+    return isinstance(yaml.safe_load(word), str)
+
+
+def _float(value: float) -> str:
+    if not math.isfinite(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
+    mantissa, e, exponent = repr(value).partition("e")
+    if not e:
+        return mantissa
+    return f"{mantissa if '.' in mantissa else mantissa + '.0'}e{exponent if exponent[0] in '+-' else '+' + exponent}"

@@ -1,0 +1,146 @@
+"""`fgc convert`: checks what can be known without torch, then a runtime process moves the weights.
+
+A package needs the compiler: the process reads the source's configuration, this side makes a template of it and builds
+the package, and the process goes on with that.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from argparse import Namespace
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from fgc.cli.arguments import CannotRun
+from fgc.cli.conversion_tables import Table, package_name, read_tables, table_of, template_text
+from fgc.cli.model_packages import package_of
+from fgc.cli.runtime_process import require_runtime, wait_for
+from fgc.cli.select import report
+from fgc.workspace import FileStore
+from fgc.workspace.selection import select_file
+
+_MODULE = "fgc_runtime.convert"
+_TEMPLATE = "model.yaml"
+
+
+def convert(arguments: Namespace) -> int:
+    """Convert, or say what would be; the exit code. Raises CannotRun."""
+    source = Path(arguments.source)
+    config = _source_config(source)
+    target = _target(arguments, source)
+    is_to_package = not any(source.glob("configuration_*.py"))
+    tables = _tables(arguments.to, config, source, is_to_package)
+    name = package_name(arguments.name, (target or source).absolute())
+    require_runtime()
+    message = {
+        "source": str(source),
+        "target": str(target) if target is not None else None,
+        "tables": tables,
+        "is_to_package": is_to_package,
+        "name": name,
+        "dtype": arguments.dtype,
+        "max_shard_bytes": arguments.max_shard_size,
+        "is_dry_run": arguments.dry_run,
+        "is_verified": not arguments.no_verify,
+        "ignore": arguments.ignore,
+    }
+    return _converse(message, tables[0], name, source)
+
+
+def _source_config(source: Path) -> dict[str, Any]:
+    if not source.is_dir():
+        raise CannotRun(f"`{source}` is not a folder: give the folder of a model, with config.json and weights")
+    file = source / "config.json"
+    if not file.is_file():
+        raise CannotRun(f"`{source}` has no config.json: give the folder of a saved model")
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CannotRun(f"`{file}` is not valid JSON: {error}") from None
+    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
+        raise CannotRun(f"`{file}` names no `model_type`: it is no model's configuration")
+    return config
+
+
+def _target(arguments: Namespace, source: Path) -> Path | None:
+    """Where to write: a folder that is not there, or is empty, or holds a model that may go."""
+    if arguments.target is None:
+        if not arguments.dry_run:
+            raise CannotRun("DST is missing: name the folder to write, or say `--dry-run`")
+        return None
+    target = Path(arguments.target)
+    here, there = source.resolve(), target.resolve()
+    if here == there or there.is_relative_to(here) or here.is_relative_to(there):
+        raise CannotRun(f"DST `{target}` and SRC `{source}` must not lie in each other")
+    if target.exists() and not target.is_dir():
+        raise CannotRun(f"`{target}` is a file, not a folder")
+    if arguments.dry_run or not target.exists() or not any(target.iterdir()):
+        return target
+    if not (target / "config.json").is_file():
+        raise CannotRun(f"`{target}` is not empty and holds no model: nothing in it is replaced, choose another folder")
+    if not arguments.force:
+        raise CannotRun(f"`{target}` holds a model already: `--force` replaces it")
+    return target
+
+
+def _tables(wish: str | None, config: dict[str, Any], source: Path, is_to_package: bool) -> list[Table]:
+    """The architecture of the source, or those that a package may become: the most special ones first."""
+    tables = read_tables()
+    if is_to_package:
+        if wish is not None:
+            raise CannotRun(f"`--to` is for packages of fgc; `{source}` is a {config['model_type']} and becomes one")
+        return [table_of(tables, config["model_type"], f"the `model_type` of `{source}`")]
+    if wish is not None:
+        return [table_of(tables, wish, "`--to`")]
+    return sorted(tables.values(), key=lambda table: -len(table["config"]["same"]))
+
+
+def _converse(message: dict[str, Any], table: Table, name: str, source: Path) -> int:
+    """Start the process, build the package that it asks for, and wait for the end."""
+    receiving, sending = os.pipe()
+    command = [sys.executable, "-m", _MODULE, str(sending)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(sending,), text=True)
+    os.close(sending)
+    assert process.stdin is not None, "it was asked for"
+    with ExitStack() as stack:
+        answers = stack.enter_context(os.fdopen(receiving))
+        try:
+            _say(process, message)
+            question = answers.readline()
+            if question:
+                package = package_for(stack, table, name, source, json.loads(question))
+                if package is None:
+                    process.terminate()
+                else:
+                    _say(process, package)
+        finally:
+            process.stdin.close()
+            code = wait_for(process)
+    return code
+
+
+def _say(process: "subprocess.Popen[str]", message: dict[str, Any]) -> None:
+    assert process.stdin is not None, "it was asked for"
+    try:
+        process.stdin.write(json.dumps(message) + "\n")
+        process.stdin.flush()
+    except BrokenPipeError:
+        pass  # it has ended, and said why
+
+
+def package_for(
+    stack: ExitStack, table: Table, name: str, source: Path, question: dict[str, Any]
+) -> dict[str, Any] | None:
+    """The package of the source's configuration, in a folder that lasts as long as `stack`."""
+    text = template_text(table, name, source.resolve().name, question["fields"], question["blocks"])
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fgc-convert-")))
+    (folder / _TEMPLATE).write_text(text, encoding="utf-8")
+    selected = select_file(folder / _TEMPLATE, [], {}, FileStore())
+    if selected.has_errors:
+        report(selected.diagnostics)
+        return None
+    package = stack.enter_context(package_of(selected, None))
+    return None if package is None else {"package": str(package.folder), "template": text}

@@ -1,0 +1,120 @@
+"""Tiny models of every architecture, and conversions without a process of their own."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fgc.cli.conversion_tables import read_tables
+from fgc.cli.converting import package_for
+from fgc_runtime.convert.conversion import Job, convert
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    PreTrainedConfig,
+    PreTrainedTokenizerFast,
+)
+
+_COMMON = {"vocab_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 64}
+_WIDE = {**_COMMON, "hidden_size": 64, "intermediate_size": 96, "num_key_value_heads": 2}
+FIELDS: dict[str, dict[str, Any]] = {
+    "llama": {**_WIDE, "attention_bias": True, "eos_token_id": [2, 5], "rms_norm_eps": 1e-5},
+    "mistral": {**_WIDE, "sliding_window": 16, "head_dim": 32},
+    "qwen3": {**_WIDE, "head_dim": 24, "tie_word_embeddings": True, "eos_token_id": 2},
+    "gpt2": {**_COMMON, "hidden_size": 64, "bos_token_id": 0, "eos_token_id": 0},
+    "gemma": {**_WIDE, "num_key_value_heads": 1, "head_dim": 24},
+}
+Convert = Callable[..., int]
+
+
+def config_of(model_type: str, **changes: Any) -> PreTrainedConfig:
+    return AutoConfig.for_model(model_type, **{**FIELDS[model_type], **changes})
+
+
+def save_model(folder: Path, config: PreTrainedConfig, **options: Any) -> Path:
+    """A model whose weights are all random, norms and biases too, so that no two can be mixed up."""
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    model.save_pretrained(folder, **options)
+    return folder
+
+
+def save_tokenizer(folder: Path) -> None:
+    vocabulary = {"<s>": 0, "</s>": 1, "<unk>": 2, "a": 3, "b": 4}
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", eos_token="</s>").save_pretrained(folder)
+
+
+@pytest.fixture(scope="session")
+def hugging_face(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a tiny model of an architecture; not to be written to."""
+    root = tmp_path_factory.mktemp("hugging_face")
+    return cache(lambda model_type: save_model(root / model_type, config_of(model_type)))
+
+
+class InProcess:
+    """The compiler's side of a conversion, answering at once; it builds each package once."""
+
+    def __init__(self, stack: ExitStack, packages: dict[str, dict[str, Any]]) -> None:
+        self.job: Job | None = None
+        self._stack = stack
+        self._packages = packages
+
+    def ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        job = self.job
+        assert job is not None, "a job has begun"
+        key = json.dumps([job.tables[0].model_type, job.name, message])
+        if key not in self._packages:
+            answer = package_for(self._stack, read_tables()[job.tables[0].model_type], job.name, job.source, message)
+            assert answer is not None, "the template has findings"
+            self._packages[key] = answer
+        return self._packages[key]
+
+
+@pytest.fixture(scope="session")
+def compiler() -> Iterator[InProcess]:
+    with ExitStack() as stack:
+        yield InProcess(stack, {})
+
+
+def job_of(source: Path, target: Path | None, **options: Any) -> Job:
+    tables = read_tables()
+    model_type = AutoConfig.from_pretrained(source, trust_remote_code=True).model_type
+    is_to_package = model_type in tables
+    candidates = sorted(tables.values(), key=lambda table: -len(table["config"]["same"]))
+    return Job.of(
+        {
+            "source": str(source),
+            "target": str(target) if target is not None else None,
+            "tables": [tables[model_type]] if is_to_package else candidates,
+            "is_to_package": is_to_package,
+            "name": (target or source).name,
+            "dtype": None,
+            "max_shard_bytes": 10**9,
+            "is_dry_run": False,
+            "is_verified": True,
+            "ignore": [],
+            **options,
+        }
+    )
+
+
+@pytest.fixture
+def run_conversion(compiler: InProcess) -> Convert:
+    """Converts a folder; options are those of the message."""
+
+    def run(source: Path, target: Path | None, **options: Any) -> int:
+        compiler.job = job_of(source, target, **options)
+        return convert(compiler.job, compiler)  # type: ignore[arg-type]  # it asks alike
+
+    return run
