@@ -2,12 +2,13 @@
 
 from fgc_runtime.trainers.arguments import TrainingArguments
 from fgc_runtime.trainers.interrupts import TrainingInterrupted
-from fgc_runtime.trainers.strategies import DDP, FSDP2, Pipeline, SingleDevice, Strategy
+from fgc_runtime.trainers.strategies import DDP, FSDP2, Accelerate, Pipeline, SingleDevice, Strategy
 from fgc_runtime.trainers.trainer import Trainer
 
 __all__ = [
     "DDP",
     "FSDP2",
+    "Accelerate",
     "Pipeline",
     "SingleDevice",
     "Strategy",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fgc_runtime.trainers import DDP, FSDP2, SingleDevice, Trainer, TrainingArguments
+from fgc_runtime.trainers import DDP, FSDP2, Accelerate, SingleDevice, Trainer, TrainingArguments
 from torch.optim import AdamW
 from transformers import LlamaForCausalLM
 
@@ -23,6 +23,8 @@ QUARTERS = {**HALF, "per_device_train_batch_size": 2, "gradient_accumulation_ste
     [
         pytest.param(DDP, 2, HALF, id="ddp"),
         pytest.param(DDP, 2, QUARTERS, id="ddp-accumulation"),
+        pytest.param(Accelerate, 1, FIVE_STEPS, id="accelerate-alone"),
+        pytest.param(Accelerate, 2, QUARTERS, id="accelerate-accumulation"),
         pytest.param(FSDP2, 2, HALF, id="fsdp2"),
         pytest.param(FSDP2, 2, QUARTERS, id="fsdp2-accumulation"),
         pytest.param(FSDP2, 1, FIVE_STEPS, id="fsdp2-alone"),

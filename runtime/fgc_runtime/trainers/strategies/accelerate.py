@@ -1,0 +1,65 @@
+"""Replicas that Hugging Face accelerate makes, for machines that `accelerate config` describes."""
+
+import warnings
+from typing import Any
+
+from torch import Tensor
+
+from fgc_runtime.data.windows import Window
+from fgc_runtime.trainers.strategies.base import Strategy
+
+
+class Accelerate(Strategy):
+    """`accelerate.Accelerator` wraps the model; the loop, the loss and the schedule stay the trainer's.
+
+    So gradients travel once per step, nothing is divided twice by the accumulation, and the learning rate counts
+    optimizer steps, not processes. Mixed precision is the trainer's too (`bf16`, `fp16`). For sharded models use FSDP2.
+    """
+
+    def __init__(self, *, find_unused_parameters: bool = False) -> None:
+        self.find_unused_parameters = find_unused_parameters
+        self._accelerator: Any = None
+        self._replica: Any = None
+
+    def backward(self, window: Window, divisor: float) -> Tensor:
+        """Gradients of this process's micro-batches, averaged with the others' during the last one."""
+        if self._replica is None:
+            self._connect()
+        scale = self.world.size / divisor  # replicas take the mean over processes
+        with self._accelerator.no_sync(self._replica):
+            loss_sum = self._accumulate(self._replica, window.micro_batches[:-1], scale)
+        return loss_sum + self._accumulate(self._replica, window.micro_batches[-1:], scale)
+
+    def end(self) -> None:
+        """The replica may not outlive the process group."""
+        if self._accelerator is not None:
+            self._accelerator.free_memory(self._replica)
+        self._accelerator = self._replica = None
+
+    def _connect(self) -> None:
+        from accelerate import Accelerator
+        from accelerate.utils import DistributedDataParallelKwargs, DistributedType
+
+        options = DistributedDataParallelKwargs(
+            broadcast_buffers=False,  # exchanging them would make every forward wait
+            gradient_as_bucket_view=True,
+            find_unused_parameters=self.find_unused_parameters,
+        )
+        accelerator: Any = Accelerator(
+            cpu=self.world.device.type == "cpu", mixed_precision="no", kwargs_handlers=[options]
+        )
+        replicas = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
+        if accelerator.distributed_type not in replicas:
+            raise ValueError(
+                f"accelerate is configured for {accelerator.distributed_type.value}, the strategy Accelerate makes "
+                "replicas; for sharded models use FSDP2"
+            )
+        if accelerator.num_processes != self.world.size:
+            raise RuntimeError(
+                f"accelerate sees {accelerator.num_processes} processes, there are {self.world.size}: start the "
+                "program with torchrun, accelerate launch or `fgc train`"
+            )
+        self._accelerator = accelerator
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")  # accelerate knows no other name
+            self._replica = accelerator.prepare_model(self.objective, device_placement=False)
