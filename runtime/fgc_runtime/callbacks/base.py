@@ -68,6 +68,8 @@ class TrainingRun:
     logging_dir: Path
     world: World
     arguments: Mapping[str, object]
+    num_parameters: int = 0  # of the whole model, however many processes share it
+    is_model_whole: bool = True  # whether `model` has all its weights here, and can be called by one process alone
     control: TrainerControl = field(default_factory=TrainerControl)
     phase: Phase = "training"
 

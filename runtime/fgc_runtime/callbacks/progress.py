@@ -92,7 +92,7 @@ def _bar() -> "Progress":
 def _headline(run: TrainingRun) -> str:
     processes = f" on {run.world_size} processes" if run.world_size > 1 else ""
     goal = f"steps {run.state.global_step} to {run.max_steps}" if run.state.global_step else f"{run.max_steps} steps"
-    return f"Training {run.model.num_parameters():,} parameters for {goal}{processes}, logs in {run.logging_dir}"
+    return f"Training {run.num_parameters:,} parameters for {goal}{processes}, logs in {run.logging_dir}"
 
 
 def _position(run: TrainingRun) -> str:

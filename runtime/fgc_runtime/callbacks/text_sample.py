@@ -34,10 +34,12 @@ class TextSampleCallback(TrainerCallback):
         """Refuse a run that has no tokenizer before any time is spent on it."""
         if run.tokenizer is None:
             raise ValueError("TextSampleCallback needs the trainer's processing_class: the tokenizer of the prompts")
+        if run.is_main and not run.is_model_whole:
+            print("No text samples: they need the whole model in one process, which this strategy divides", flush=True)
 
     def on_evaluate(self, run: TrainingRun, metrics: Logs) -> None:
         """Print one sample per prompt."""
-        if not run.is_main:
+        if not run.is_main or not run.is_model_whole:
             return
         samples = [self._sample(run, prompt) for prompt in self.prompts]
         text = "\n".join(f"--- step {run.state.global_step}: {sample}" for sample in samples)

@@ -183,6 +183,8 @@ class Trainer:
             logging_dir=self.logging_dir,
             world=self.world,
             arguments=asdict(self.args),
+            num_parameters=self.strategy.num_parameters,
+            is_model_whole=self.strategy.holds_whole_model,
         )
 
     def _resume(self, wanted: bool | str | Path, optimizer: Optimizer, scheduler: LRScheduler) -> None:

@@ -71,6 +71,16 @@ class Strategy(ABC):
         return True
 
     @property
+    def holds_whole_model(self) -> bool:
+        """Whether one process alone can call `model`."""
+        return True
+
+    @property
+    def num_parameters(self) -> int:
+        """Of the whole model."""
+        return self.model.num_parameters()
+
+    @property
     def dropout_stream(self) -> int:
         """Added to the seed of dropout: equal where processes must drop the same activations."""
         return self.world.rank

@@ -73,6 +73,16 @@ class FSDP2(Strategy):
         return self.world.size // self.tp_size
 
     @property
+    def holds_whole_model(self) -> bool:
+        """No: weights lie on all processes."""
+        return False
+
+    @property
+    def num_parameters(self) -> int:
+        """Of the whole model."""
+        return self._skeleton.num_parameters()
+
+    @property
     def is_counted(self) -> bool:
         """The first of those that share matrices."""
         return self.world.rank % self.tp_size == 0

@@ -93,6 +93,16 @@ class Pipeline(Strategy):
         return self.world.size // self._layout.size
 
     @property
+    def holds_whole_model(self) -> bool:
+        """No: weights lie on all processes."""
+        return False
+
+    @property
+    def num_parameters(self) -> int:
+        """Of the whole model."""
+        return self._skeleton.num_parameters()
+
+    @property
     def is_counted(self) -> bool:
         """One process of each pipeline."""
         return self._layout.rank == 0
