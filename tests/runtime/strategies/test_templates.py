@@ -36,7 +36,7 @@ def test_each_template_makes_its_strategy(tmp_path: Path, template: str) -> None
 
 def test_the_plain_trainer_names_no_strategy(tmp_path: Path) -> None:
     config = project(tmp_path, "trainer.yaml")
-    assert "strategy" not in config.code()
+    assert "strategy=strategy" not in config.code()
     assert config("meta")["nproc_per_node"] == 1
 
 
