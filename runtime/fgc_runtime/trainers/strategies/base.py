@@ -91,7 +91,7 @@ class Strategy(ABC):
         self.model = model
         self._micro_batch_size = args.per_device_train_batch_size
         save_memory(model, args)
-        nn.Module.to(model, world.device)
+        place(model, world.device)
         self.objective = Objective(model, args, world.device)
         if args.torch_compile:
             compile_in_place(model, args)
@@ -168,6 +168,12 @@ class Strategy(ABC):
 def without_labels(batch: Batch) -> Batch:
     """A batch that takes as long to compute and teaches nothing."""
     return {**batch, "labels": torch.full_like(batch["labels"], IGNORED_LABEL)}
+
+
+def place(module: nn.Module, device: torch.device) -> None:
+    """Move a module, unless it lies there: a rehearsal's parameters have no contents and cannot be moved."""
+    if any(tensor.device != device for tensor in [*module.parameters(), *module.buffers()]):
+        nn.Module.to(module, device)
 
 
 def save_memory(model: PreTrainedModel, args: TrainingArguments) -> None:

@@ -22,7 +22,7 @@ from fgc_runtime.data.collator import IGNORED_LABEL, Batch
 from fgc_runtime.data.windows import Window
 from fgc_runtime.distributed import World
 from fgc_runtime.trainers.arguments import TrainingArguments
-from fgc_runtime.trainers.strategies.base import FullModel, Strategy, compile_in_place, save_memory
+from fgc_runtime.trainers.strategies.base import FullModel, Strategy, compile_in_place, place, save_memory
 from fgc_runtime.trainers.strategies.layout import decoder_parts, skeleton
 from fgc_runtime.trainers.strategies.pipeline.layout import StageLayout
 from fgc_runtime.trainers.strategies.pipeline.stages import (
@@ -126,7 +126,7 @@ class Pipeline(Strategy):
         self._join_tied(parts.is_tied)
         keep_own_parts(model, list(self._own.values()))
         for stage in self._own.values():
-            nn.Module.to(stage, world.device)
+            place(stage, world.device)
             if args.torch_compile:
                 compile_in_place(stage.part, args)
         self._make_schedule((self._batch_size, 1))  # what torch has against the schedule is said before the first step
