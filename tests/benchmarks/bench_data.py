@@ -55,8 +55,8 @@ def speed(texts: Any, tokenizer: Any) -> None:
         nonlocal total
         total = sum(len(item.ids) for item in encoder.encode(list(texts)))
 
-    print(f"encoding alone: {total / seconds(encode) if total else 0:,.0f}", end="\r")
-    print(f"encoding alone: {total / seconds(encode):,.0f} tokens/s")
+    encode_s = seconds(encode)
+    print(f"encoding alone: {total / encode_s:,.0f} tokens/s")
     collate = DataCollatorForCausalLM(tokenizer)
     for strategy in ("greedy", "best_fit"):
         stream = PackedStream(ShuffledStream(texts, buffer_size=500), tokenizer, 1024, strategy=strategy)

@@ -156,3 +156,26 @@ def test_chats_of_the_library_learn_the_assistants_words(project: Path) -> None:
     assert runs
     assert all(run.startswith("fine def function_") for run in runs)
     assert tokenizer.pad_token != tokenizer.eos_token
+
+
+# ---- callbacks
+
+EVENTS = {
+    "base_callbacks.yaml": [],
+    "loggers.yaml": [],
+    "control.yaml": [],
+    "text_samples.yaml": [],
+    "profiler.yaml": [],
+    "diagnostics.yaml": ["grad_norm/attention", "weight_norm/mlp", "peak_memory_gib", "tflops_per_second"],
+}
+
+
+@pytest.mark.parametrize("name", parts("callbacks"))
+def test_every_set_of_callbacks_of_the_library_trains(
+    name: str, tmp_path: Path, make_trainer: Any, recorder: Any
+) -> None:
+    tokenizer = train_bpe_tokenizer(["a b c"], vocab_size=260, cache_dir=tmp_path)
+    callbacks = built(tmp_path, f"callbacks/{name}", "callbacks")
+    made = make_trainer(callbacks=[*callbacks, recorder], processing_class=tokenizer, logging_dir=tmp_path, max_steps=3)
+    made.train()
+    assert all(key in recorder.logs[0] for key in EVENTS.get(name, []))

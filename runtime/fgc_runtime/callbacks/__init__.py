@@ -2,20 +2,31 @@
 
 from fgc_runtime.callbacks.base import TrainerCallback, TrainerControl, TrainerState, TrainingRun
 from fgc_runtime.callbacks.control import TrainerControlCallback
-from fgc_runtime.callbacks.json_log import JsonLogCallback
+from fgc_runtime.callbacks.divergence import DivergenceCallback
+from fgc_runtime.callbacks.json_log import JsonLogCallback, read_log
+from fgc_runtime.callbacks.memory import MemoryCallback
+from fgc_runtime.callbacks.norms import NormCallback
+from fgc_runtime.callbacks.profiler import ProfilerCallback
 from fgc_runtime.callbacks.progress import ProgressCallback, readable
 from fgc_runtime.callbacks.tensorboard import TensorBoardCallback
 from fgc_runtime.callbacks.text_sample import TextSampleCallback
+from fgc_runtime.callbacks.throughput import ThroughputCallback
 
 __all__ = [
+    "DivergenceCallback",
     "JsonLogCallback",
+    "MemoryCallback",
+    "NormCallback",
+    "ProfilerCallback",
     "ProgressCallback",
     "TensorBoardCallback",
     "TextSampleCallback",
+    "ThroughputCallback",
     "TrainerCallback",
     "TrainerControl",
     "TrainerControlCallback",
     "TrainerState",
     "TrainingRun",
+    "read_log",
     "readable",
 ]

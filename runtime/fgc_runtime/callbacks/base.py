@@ -110,6 +110,9 @@ class TrainerCallback:
     def on_step_end(self, run: TrainingRun) -> None:
         """The optimizer has stepped and the counters are up to date."""
 
+    def on_record(self, run: TrainingRun, record: dict[str, float]) -> None:
+        """A record of training is about to be logged: add numbers to it."""
+
     def on_log(self, run: TrainingRun, logs: Logs) -> None:
         """Means since the last log, or the metrics of an evaluation, or the totals at the end."""
 

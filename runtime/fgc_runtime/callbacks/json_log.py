@@ -5,7 +5,8 @@ import math
 import platform
 import time
 from datetime import UTC, datetime
-from typing import TextIO
+from pathlib import Path
+from typing import Any, TextIO
 
 import torch
 import transformers
@@ -25,7 +26,11 @@ class JsonLogCallback(TrainerCallback):
         if not run.is_main:
             return
         run.logging_dir.mkdir(parents=True, exist_ok=True)
-        self._file = (run.logging_dir / self.file_name).open("a", encoding="utf-8")
+        path = run.logging_dir / self.file_name
+        is_cut_off = _is_cut_off(path)
+        self._file = path.open("a", encoding="utf-8")
+        if is_cut_off:
+            self._file.write("\n")
         self._write(_description(run))
 
     def on_log(self, run: TrainingRun, logs: Logs) -> None:
@@ -45,6 +50,29 @@ class JsonLogCallback(TrainerCallback):
         finite = {key: None if _is_not_json(value) else value for key, value in record.items()}
         self._file.write(json.dumps(finite, default=str, allow_nan=False) + "\n")
         self._file.flush()
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The records of a log, that of a run which is going on, or was killed, included.
+
+    A line that was cut off in the middle is left out.
+    """
+    records = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            continue
+    return records
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Whether the process that wrote the file was killed within a line."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, 2)
+        return file.read() != b"\n"
 
 
 def _is_not_json(value: object) -> bool:

@@ -10,6 +10,7 @@ from fgc_runtime.callbacks import TrainerState
 from fgc_runtime.data.collator import Batch
 from fgc_runtime.data.windows import MapWindows, Share, StreamWindows, Window, is_stream, shuffled_order, window_loader
 from fgc_runtime.trainers.arguments import TrainingArguments
+from fgc_runtime.trainers.nonfinite import StepOrigin
 from fgc_runtime.trainers.strategies import Strategy
 
 ExampleDataset = Any  # of torch, of `datasets`, a list: what has rows by number, or can be read in order
@@ -39,6 +40,14 @@ def train_windows(
         state.stream = None
 
 
+def rows_of(dataset: ExampleDataset, args: TrainingArguments, origin: StepOrigin) -> list[int] | None:
+    """The numbers of a step's examples in a data set that has numbers."""
+    if is_stream(dataset):
+        return None
+    order = _order(len(dataset), args, origin.epoch)
+    return [int(row) for row in order[origin.first_example : origin.first_example + origin.num_examples]]
+
+
 def eval_windows(
     dataset: ExampleDataset, collate: Collator, args: TrainingArguments, strategy: Strategy
 ) -> Iterator[Window]:
@@ -64,9 +73,11 @@ def _epoch(
             dataset.load_state_dict(state.stream)
             start = 0
         return StreamWindows(dataset, collate, share, start=start)
-    length = len(dataset)
-    order = shuffled_order(length, seed=args.seed, epoch=state.epoch) if args.shuffle else torch.arange(length)
-    return MapWindows(dataset, order, collate, share, start=start)
+    return MapWindows(dataset, _order(len(dataset), args, state.epoch), collate, share, start=start)
+
+
+def _order(length: int, args: TrainingArguments, epoch: int) -> torch.Tensor:
+    return shuffled_order(length, seed=args.seed, epoch=epoch) if args.shuffle else torch.arange(length)
 
 
 def _loaded(windows: MapWindows | StreamWindows, args: TrainingArguments, strategy: Strategy) -> Iterator[Window]:

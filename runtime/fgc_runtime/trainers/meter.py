@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from fgc_runtime.callbacks import TrainerState
+from fgc_runtime.data.windows import Window
 from fgc_runtime.distributed import World
+from fgc_runtime.trainers.nonfinite import NonFiniteLoss, StepOrigin
 
 _MOST_PENDING = 64  # steps; a loss that is not a number is noticed after at most as many
 
@@ -20,7 +22,7 @@ class Meter:
     def __init__(self, world: World, state: TrainerState) -> None:
         self._world = world
         self._state = state
-        self._pending: list[Tensor] = []
+        self._pending: list[tuple[Tensor, StepOrigin, Window]] = []
         self._begin_s = self._lap_begin_s = time.perf_counter()
         self._lap_tokens = 0
         self._earlier_laps_s = 0.0
@@ -41,9 +43,12 @@ class Meter:
     def _lap_s(self) -> float:
         return max(1e-9, time.perf_counter() - self._lap_begin_s)
 
-    def record(self, loss_sum: Tensor, num_label_tokens: int) -> None:
+    def record(self, loss_sum: Tensor, num_label_tokens: int, window: Window) -> None:
         """Take note of the step that just ended; the sum is this process's, the tokens are all processes'."""
-        self._pending.append(loss_sum)
+        state = self._state
+        first = state.examples_in_epoch - window.num_examples
+        origin = StepOrigin(state.global_step, state.epoch, first, window.num_examples)
+        self._pending.append((loss_sum, origin, window))
         self._state.unlogged_tokens += num_label_tokens
         self._lap_tokens += num_label_tokens
         self.num_tokens += num_label_tokens
@@ -51,18 +56,14 @@ class Meter:
             self.settle()
 
     def settle(self) -> None:
-        """Move pending losses to the state. Raises FloatingPointError, naming the step, if one is not finite."""
+        """Move pending losses to the state. Raises NonFiniteLoss, naming step and batch, if one is not finite."""
         if not self._pending:
             return
-        first_step = self._state.global_step - len(self._pending) + 1
-        losses = self._world.sum_floats(torch.stack(self._pending).tolist())
-        self._pending.clear()
-        for step, loss in enumerate(losses, first_step):
+        pending, self._pending = self._pending, []
+        losses = self._world.sum_floats(torch.stack([loss for loss, _, _ in pending]).tolist())
+        for loss, (_, origin, window) in zip(losses, pending, strict=True):
             if not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"the loss is {loss} at step {step}: lower the learning rate, warm it up for longer, or clip "
-                    "gradients (max_grad_norm); the newest checkpoint is from before this step"
-                )
+                raise NonFiniteLoss(loss, origin, window)
             self._state.unlogged_loss += loss
 
     def take(self) -> dict[str, float]:

@@ -26,9 +26,10 @@ from fgc_runtime.data.windows import Window, length_of
 from fgc_runtime.distributed import World, seed_everything
 from fgc_runtime.trainers.arguments import IntervalStrategy, TrainingArguments
 from fgc_runtime.trainers.factories import LRSchedulerFactory, OptimizerFactory, make_lr_scheduler, make_optimizer
-from fgc_runtime.trainers.feed import ExampleDataset, eval_windows, train_share, train_windows
+from fgc_runtime.trainers.feed import ExampleDataset, eval_windows, rows_of, train_share, train_windows
 from fgc_runtime.trainers.interrupts import Interrupts, TrainingInterrupted
 from fgc_runtime.trainers.meter import Meter
+from fgc_runtime.trainers.nonfinite import NonFiniteLoss, write_dump
 from fgc_runtime.trainers.requests import Requests, agree
 from fgc_runtime.trainers.stepper import Stepper
 from fgc_runtime.trainers.strategies import DDP, Strategy
@@ -114,9 +115,20 @@ class Trainer:
             with session.interrupts:
                 self._loop(session)
                 return self._end(session)
+        except NonFiniteLoss as error:
+            error.add_note(f"its batch and a report are in {self._dump(error, session)}")
+            raise
         finally:
             self._dispatch(lambda callback: callback.on_train_end(session.run))
             self.strategy.end()
+
+    def _dump(self, error: NonFiniteLoss, session: "_Session") -> Path:
+        """What there is to find the reason, beside the logs."""
+        folder = self.logging_dir / f"not_finite_step_{error.origin.step}"
+        numbers = {"learning_rate": session.stepper.learning_rate, "grad_norm": session.stepper.grad_norm}
+        rows = rows_of(self.train_dataset, self.args, error.origin)
+        write_dump(error, folder, model=self.model, world=self.world, rows=rows, **numbers)
+        return folder
 
     def evaluate(self) -> dict[str, float]:
         """`eval_loss`, the mean over all label tokens of the evaluation data, its `perplexity`, and `eval_tokens`.
@@ -243,7 +255,7 @@ class Trainer:
         state.examples_in_epoch += window.num_examples
         state.stream = window.stream_state
         state.num_tokens += num_label_tokens
-        session.meter.record(loss_sum, num_label_tokens)
+        session.meter.record(loss_sum, num_label_tokens, window)
         self._dispatch(lambda callback: callback.on_step_end(session.run))
         is_first = state.global_step == 1 and self.args.logging_first_step
         if is_first or self._is_due(self.args.logging_strategy, self.args.logging_steps, window):
@@ -300,6 +312,7 @@ class Trainer:
         if session.stepper.grad_norm is not None:
             record["grad_norm"] = session.stepper.grad_norm.item()
         record["learning_rate"] = session.stepper.learning_rate
+        self._dispatch(lambda callback: callback.on_record(session.run, record))
         self._log(session.run, record)
 
     def _log(self, run: TrainingRun, record: Mapping[str, float]) -> None:
