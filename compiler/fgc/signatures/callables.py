@@ -1,6 +1,7 @@
 """What a name stands for to how it is called: functions, methods, constructors."""
 
 import ast
+from abc import ABCMeta
 
 from fgc.signatures.dataclass_fields import (
     dataclass_decorator,
@@ -91,7 +92,7 @@ class Callables:
     def _has_plain_making(self, base: _Base) -> bool:
         """Whether a class leaves it to Python how its subclasses and objects are made."""
         if not isinstance(base, ClassValue):
-            return base is None or type(base.value) is type
+            return base is None or type(base.value) in (type, ABCMeta)
         if _full_name(base) in _TRANSPARENT:
             return True
         for keyword in base.node.keywords:

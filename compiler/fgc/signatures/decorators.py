@@ -70,17 +70,28 @@ def _of_function(node: _Function) -> Effect:
     decorated, inner = arguments[0].arg, _inner(node)
     if any(_is_assigned(item, decorated) for item in ast.walk(node)):
         return Effect.UNKNOWN
-    effects = [_of_returned(item.value, decorated, inner) for item in returns]
+    updated = {name for item in node.body if (name := _updated(item, decorated)) is not None}
+    effects = [_of_returned(item.value, decorated, inner, updated) for item in returns]
     return max(effects)
 
 
-def _of_returned(value: ast.expr | None, decorated: str, inner: dict[str, _Function]) -> Effect:
+def _updated(statement: ast.stmt, decorated: str) -> str | None:
+    """The wrapper of `functools.update_wrapper(wrapper, decorated)`."""
+    match statement:
+        case ast.Expr(value=ast.Call(func=func, args=[ast.Name(id=wrapper), ast.Name(id=name)])) if name == decorated:
+            return wrapper if getattr(func, "attr", getattr(func, "id", "")) == "update_wrapper" else None
+        case _:
+            return None
+
+
+def _of_returned(value: ast.expr | None, decorated: str, inner: dict[str, _Function], updated: set[str]) -> Effect:
     if not isinstance(value, ast.Name):
         return Effect.UNKNOWN
     if value.id == decorated:
         return Effect.NONE
     wrapper = inner.get(value.id)
-    if wrapper is None or not any(_is_wraps(item, decorated) for item in wrapper.decorator_list):
+    is_wrapping = wrapper is not None and any(_is_wraps(item, decorated) for item in wrapper.decorator_list)
+    if wrapper is None or not (is_wrapping or value.id in updated):
         return Effect.UNKNOWN
     return Effect.NONE if _hands_on(wrapper) else Effect.OPEN
 

@@ -49,6 +49,7 @@ class ModuleFinder:
         self._exists = exists
         self._top = top
         self._found: dict[str, Found] = {}
+        self._stubs: dict[str, PythonModule | None] = {}
 
     def module(self, name: str) -> Found:
         """The module of a dotted name."""
@@ -56,6 +57,16 @@ class ModuleFinder:
             parent, _, last = name.rpartition(".")
             self._found[name] = self._below(self.module(parent), name, last) if parent else self._at_top(name)
         return self._found[name]
+
+    def stub(self, module: PythonModule) -> PythonModule | None:
+        """The stub beside a module's file: it tells of what an extension brings in."""
+        key = f"{module.path}i"
+        if module.is_stub or not module.path.endswith(".py"):
+            return None
+        if key not in self._stubs:
+            source = self._read(key)
+            self._stubs[key] = None if source is None else PythonModule(module.name, key, source)
+        return self._stubs[key]
 
     def file(self, path: str) -> PythonModule | None:
         """The module in a file of the project, which belongs to no package."""

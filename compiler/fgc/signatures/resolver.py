@@ -64,9 +64,16 @@ class Resolver:
             return UNKNOWN
         self._active.add(key)
         try:
-            return self._bound(module, name)
+            found = self._bound(module, name)
+            return self._in_stub(module, name) if isinstance(found, UnknownValue) else found
         finally:
             self._active.discard(key)
+
+    def _in_stub(self, module: PythonModule, name: str) -> Value:
+        """What the stub beside a module says of a name that the module itself leaves open."""
+        stub = self.finder.stub(module)
+        found = UNKNOWN if stub is None else self.global_name(stub, name)
+        return found if isinstance(found, ClassValue | FunctionValue) else UNKNOWN
 
     def expression(self, module: PythonModule, node: ast.expr) -> Value:
         """What an expression at a module's top level stands for."""
