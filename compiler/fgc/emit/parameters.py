@@ -1,6 +1,6 @@
 """`!var` nodes to the parameters of the generated function."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fgc.emit.names import Names
@@ -24,13 +24,19 @@ class Variable:
 class Parameters:
     """The variables that some targets need, by their names in the configuration."""
 
-    def __init__(self, graph: Graph, order: Sequence[NodeId], names: Names) -> None:
+    def __init__(
+        self, graph: Graph, order: Sequence[NodeId], names: Names, annotations: Mapping[str, str] | None = None
+    ) -> None:
+        """`annotations` are what the receivers of variables ask for, where that is known."""
+        known = annotations or {}
         nodes: dict[str, list[Var]] = {}
         for node_id in order:
             node = graph[node_id]
             if isinstance(node, Var):
                 nodes.setdefault(node.name, []).append(node)
-        self.by_name = {name: _variable(graph, names.fresh(name), found) for name, found in nodes.items()}
+        self.by_name = {
+            name: _variable(graph, names.fresh(name), found, known.get(name)) for name, found in nodes.items()
+        }
 
     def __getitem__(self, name: str) -> Variable:
         return self.by_name[name]
@@ -46,13 +52,13 @@ class Parameters:
         return any(variable.is_optional and variable.default is None for variable in self.by_name.values())
 
 
-def _variable(graph: Graph, name: str, nodes: Sequence[Var]) -> Variable:
+def _variable(graph: Graph, name: str, nodes: Sequence[Var], asked: str | None) -> Variable:
     defaults = [node.default for node in nodes if node.default is not None]
     if len(defaults) < len(nodes):
-        return Variable(name, "Any", None, False, False)
+        return Variable(name, asked or "Any", None, False, False)
     first = graph[defaults[0]]
     if isinstance(first, Literal | Deferred) and all(_same(first, graph[default]) for default in defaults):
-        return Variable(name, _annotation(first), defaults[0], True, True)
+        return Variable(name, _annotation(first, asked), defaults[0], True, True)
     return Variable(name, "Any", None, True, len(nodes) == 1)
 
 
@@ -66,7 +72,14 @@ def _exact(value: Scalar) -> tuple[type, object]:
     return type(value), value.hex() if isinstance(value, float) else value
 
 
-def _annotation(default: Literal | Deferred) -> str:
+def _annotation(default: Literal | Deferred, asked: str | None) -> str:
+    """What is asked for, if the default is that; else the type of the default."""
     if isinstance(default, Deferred):
         return "str"
-    return "Any" if default.value is None else type(default.value).__name__
+    own = "None" if default.value is None else type(default.value).__name__
+    allowed = asked.split(" | ") if asked else []
+    if asked is not None and (own in allowed or (own == "int" and "float" in allowed)):
+        return asked
+    if default.value is None:
+        return f"{asked} | None" if asked else "Any"
+    return own

@@ -54,7 +54,8 @@ class EmitOptions:
 
     `summary` and `template` make the docstring. `read` gives the text of a file that the configuration names, by its
     path there; without it local files are listed and not copied. `pinned` replaces deferred names by values.
-    `workspace_root` is relative to the project's folder. `declared` are the options of the configuration, `closed`
+    `workspace_root` is relative to the project's folder. `annotations` are what the receivers of variables ask for.
+    `declared` are the options of the configuration, `closed`
     those of which its templates need the values.
     """
 
@@ -66,6 +67,7 @@ class EmitOptions:
     component_folders: Sequence[str] = ()
     pinned: Mapping[str, str] = field(default_factory=dict)
     workspace_root: str = "."
+    annotations: Mapping[str, str] = field(default_factory=dict)
     declared: Sequence[Option] = ()
     closed: Sequence[Closed] = ()
 
@@ -153,7 +155,7 @@ class _Emitter:
 
     def emit(self, is_script: bool) -> Outcome[Program | None]:
         self._reserve()
-        parameters = Parameters(self.graph, self.sharing.order, self.names)
+        parameters = Parameters(self.graph, self.sharing.order, self.names, self.options.annotations)
         construction = Construction(
             self.sharing, names=self.names, imports=self.imports, texts=self.texts, parameters=parameters
         )

@@ -235,4 +235,4 @@ def _parameter(parameter: Parameter) -> cst.Param:
 
 
 def _annotation(text: str) -> cst.Annotation:
-    return cst.Annotation(cst.parse_expression(text) if "[" in text else dotted(text))
+    return cst.Annotation(dotted(text) if text.replace(".", "").isidentifier() else cst.parse_expression(text))

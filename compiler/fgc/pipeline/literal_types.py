@@ -12,7 +12,7 @@ _NUMBERS = {"int", "float", "bool", "complex"}
 
 def excluded_by(annotation: str | None, node: Node) -> str | None:
     """What the literal is, if the annotation has no room for it; else None."""
-    types = _types(annotation)
+    types = plain_types(annotation)
     if not types:
         return None
     match node:
@@ -35,7 +35,7 @@ def excluded_by(annotation: str | None, node: Node) -> str | None:
 
 def type_excluded_by(annotation: str | None, types: Sequence[TypeName]) -> str | None:
     """What a value of one of these types is, if the annotation has no room for any of them; else None."""
-    plain = _types(annotation)
+    plain = plain_types(annotation)
     if not plain or not types or any(_may_fit(item, plain) for item in types):
         return None
     return " or ".join(f"{article(item.name)} `{item.name}`" for item in types)
@@ -56,7 +56,7 @@ def _may_fit(item: TypeName, plain: set[str]) -> bool:
     return "str" in plain and ("str" in bases or "__fspath__" in item.conversions)
 
 
-def _types(annotation: str | None) -> set[str]:
+def plain_types(annotation: str | None) -> set[str]:
     """The plain types that an annotation allows; nothing if it allows any other."""
     if annotation is None:
         return set()
@@ -73,7 +73,7 @@ def _names(node: ast.expr) -> set[str]:
         case ast.Constant(value=None):
             return {"None"}
         case ast.Constant(value=str(text)):
-            return _types(text)
+            return plain_types(text)
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             return _all(left, right)
         case ast.Subscript(value=ast.Name(id=name) | ast.Attribute(attr=name), slice=inner):

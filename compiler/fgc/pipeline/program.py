@@ -7,6 +7,7 @@ from fgc.diagnostics import Outcome
 from fgc.emit import EmitOptions, Program, emit_program, emit_script
 from fgc.emit.places import Area, Place
 from fgc.ir import Graph
+from fgc.pipeline.annotations import variable_annotations
 from fgc.pipeline.metadata import meta_text
 from fgc.pipeline.options import closed_options, declared_options
 from fgc.pipeline.surroundings import Surroundings
@@ -33,6 +34,7 @@ def make_module(graph: Graph, targets: Sequence[str], surroundings: Surroundings
 
 
 def _options(graph: Graph, surroundings: Surroundings, run_method: str | None) -> EmitOptions:
+    signatures = surroundings.signatures
     name, description = meta_text(graph, "config_name"), meta_text(graph, "config_description")
     summary = ": ".join(text for text in (name, description) if text).rstrip(".") + "."
     return EmitOptions(
@@ -42,6 +44,7 @@ def _options(graph: Graph, surroundings: Surroundings, run_method: str | None) -
         read=surroundings.read,
         component_folders=surroundings.component_folders,
         workspace_root=surroundings.workspace_root,
+        annotations={} if signatures is None else variable_annotations(graph, signatures),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from fgc.pipeline.signatures import Signatures
 from fgc.text import Need, Source
 
 
@@ -10,7 +11,8 @@ from fgc.text import Need, Source
 class Surroundings:
     """Where a program comes from: the template's name for people, and how to read the files that it names.
 
-    `needs`: what the templates had to know of run-time values and of variables from outside.
+    `needs`: what the templates had to know of run-time values and of variables from outside. `signatures` know what the
+    callables of the program take.
     """
 
     template: str
@@ -18,3 +20,4 @@ class Surroundings:
     component_folders: Sequence[str]
     workspace_root: str = "."
     needs: tuple[Need, ...] = ()
+    signatures: Signatures | None = None

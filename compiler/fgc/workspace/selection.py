@@ -49,7 +49,9 @@ class Selected:
         """What the emitter must know of the disk around the configuration."""
         files = self.python_files
         needs = self.compilation.needs
-        return Surroundings(self.template, files.read_python, files.component_folders, self.workspace_root, needs)
+        return Surroundings(
+            self.template, files.read_python, files.component_folders, self.workspace_root, needs, files
+        )
 
     @property
     def has_errors(self) -> bool:

@@ -2,8 +2,8 @@
 
 Two sentences that the language leaves open, and that are decided here: what is built once inside an argument that is
 evaluated per call is built at hand-over; what the default of a variable shares with the rest of the program is built
-at the variable's first need, the rest of the default only if the variable is not given. And a partial without
-arguments is its callee.
+at the variable's first need, the rest of the default only if the variable is not given; a variable that one mention
+requires has no default. And a partial without arguments is its callee.
 """
 
 import builtins
@@ -38,6 +38,9 @@ class Interpreter:
         mentioned = [*graph.targets.values()]
         for node in reachable(graph, graph.targets.values()):
             mentioned += self.parts(node)
+        wanted = reachable(graph, [graph.targets[name] for name in self.targets])
+        needed = [found for node in wanted if isinstance(found := graph[node], Var)]
+        self.required = {var.name for var in needed if var.default is None}
         self.shared = {node for node in mentioned if mentioned.count(node) > 1}
 
     def run(self) -> dict[str, Any]:
@@ -134,7 +137,7 @@ class Interpreter:
                 self.prepare(part)
 
     def variable(self, node: NodeId, var: Var) -> Any:
-        if var.default is not None:
+        if var.default is not None and var.name not in self.required:
             self.build_shared(var.default, self.without(node))
         if var.name in self.variables:
             return self.variables[var.name]
