@@ -1,17 +1,22 @@
 """Checkpoints are complete or absent, found by step, and hold a model that loads anywhere."""
 
+import hashlib
 import json
 import os
 import pickle
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from fgc_runtime.callbacks import TrainerCallback, TrainingRun
 from fgc_runtime.checkpoint import (
+    CheckpointMismatch,
     RandomState,
     find_checkpoints,
     latest_checkpoint,
@@ -22,7 +27,7 @@ from fgc_runtime.checkpoint import (
     written_whole,
 )
 from fgc_runtime.data import train_bpe_tokenizer
-from fgc_runtime.trainers import Trainer
+from fgc_runtime.trainers import ResumeRefused, SaveFailed, Trainer
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
@@ -60,17 +65,25 @@ def test_an_interrupted_first_write_leaves_nothing_to_be_found(tmp_path: Path) -
 
 @pytest.mark.parametrize("fails_at", ["save_model", "save_training_state"])
 def test_a_save_that_fails_leaves_the_newest_checkpoint_usable(
-    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fails_at: str
+    make_trainer: MakeTrainer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    fails_at: str,
 ) -> None:
-    from fgc_runtime import checkpoint
+    from fgc_runtime.checkpoint import saver
 
-    make_trainer(save_strategy="steps", save_steps=2, max_steps=2).train()
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
-        patch.setattr(checkpoint, fails_at, disk_full)
-        make_trainer(save_strategy="steps", save_steps=2, max_steps=4, resume_from_checkpoint=True).train()
-    assert [path.name for path in find_checkpoints(tmp_path / "out/checkpoints")] == ["checkpoint-2"]
-    trainer = make_trainer(save_strategy="steps", save_steps=2, max_steps=4, resume_from_checkpoint=True)
-    trainer.train()
+    saving: dict[str, Any] = {"save_strategy": "steps", "save_steps": 2, "lr_scheduler_type": "constant"}
+    make_trainer(max_steps=2, **saving).train()
+    with monkeypatch.context() as patch:
+        patch.setattr(saver, fails_at, disk_full)
+        with pytest.raises(SaveFailed, match=r"checkpoint-4 could not be written: OSError: disk full; the newest .*-2"):
+            make_trainer(max_steps=4, resume_from_checkpoint=True, **saving).train()
+        assert names(tmp_path / "out/checkpoints") == ["checkpoint-2"]
+        make_trainer(max_steps=4, resume_from_checkpoint=True, save_failure="continue", **saving).train()
+        assert "training goes on (save_failure 'continue')" in capsys.readouterr().err
+    assert names(tmp_path / "out/checkpoints") == ["checkpoint-2"]
+    make_trainer(max_steps=4, resume_from_checkpoint=True, **saving).train()
     assert names(tmp_path / "out/checkpoints") == ["checkpoint-2", "checkpoint-4"]
 
 
@@ -113,7 +126,7 @@ def test_a_new_run_moves_the_checkpoints_of_an_earlier_one_aside(make_trainer: M
 def test_going_on_from_an_earlier_checkpoint_moves_the_later_ones_aside(
     make_trainer: MakeTrainer, tmp_path: Path
 ) -> None:
-    saving = {"save_strategy": "steps", "save_total_limit": 2}
+    saving = {"save_strategy": "steps", "save_total_limit": 2, "lr_scheduler_type": "constant"}
     make_trainer(save_steps=2, **{**saving, "save_total_limit": None}).train()
     folder = tmp_path / "out/checkpoints"
     make_trainer(save_steps=1, max_steps=3, resume_from_checkpoint=folder / "checkpoint-2", **saving).train()
@@ -122,7 +135,7 @@ def test_going_on_from_an_earlier_checkpoint_moves_the_later_ones_aside(
 
 
 def test_going_on_from_elsewhere_moves_all_aside(make_trainer: MakeTrainer, tmp_path: Path) -> None:
-    saving = {"save_strategy": "steps", "save_steps": 2, "max_steps": 4}
+    saving = {"save_strategy": "steps", "save_steps": 2, "max_steps": 4, "lr_scheduler_type": "constant"}
     for name in ("one", "two"):
         make_trainer(output_dir=tmp_path / name, **saving).train()
     elsewhere = tmp_path / "one/checkpoints/checkpoint-4"
@@ -174,13 +187,27 @@ def test_random_states_come_back_from_disk(tmp_path: Path) -> None:
     assert [draw(), draw()] == expected
 
 
-def test_state_that_holds_code_is_refused(make_trainer: MakeTrainer, tmp_path: Path) -> None:
+def _with_new_hashes(folder: Path) -> str:
+    manifest = json.loads((folder / "checkpoint.json").read_text())
+    for name, written in manifest["files"].items():
+        content = (folder / name).read_bytes()
+        written.update(size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    return json.dumps(manifest)
+
+
+@pytest.mark.parametrize("file", ["training_state.pt", "state/.metadata"])
+def test_state_that_holds_code_is_refused(make_trainer: MakeTrainer, tmp_path: Path, file: str) -> None:
     class Malicious:
         def __reduce__(self) -> Any:
             return (Path(tmp_path / "ran").touch, ())
 
     make_trainer(save_strategy="steps", save_steps=6).train()
-    torch.save(Malicious(), tmp_path / "out/checkpoints/checkpoint-6/scheduler.pt")
+    folder = tmp_path / "out/checkpoints/checkpoint-6"
+    if file == "training_state.pt":
+        torch.save(Malicious(), folder / file)
+    else:
+        (folder / file).write_bytes(pickle.dumps(Malicious()))
+    (folder / "checkpoint.json").write_text(_with_new_hashes(folder))  # whoever can write the one can write the other
     with pytest.raises(pickle.UnpicklingError):
         make_trainer(resume_from_checkpoint=True).train()
     assert not (tmp_path / "ran").exists()
@@ -263,7 +290,7 @@ def package_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_model_with_its_own_code_brings_it_along(
     make_trainer: MakeTrainer, package_model: Any, tmp_path: Path
 ) -> None:
-    saving = {"save_strategy": "steps", "save_steps": 3}
+    saving = {"save_strategy": "steps", "save_steps": 3, "lr_scheduler_type": "constant"}
     make_trainer(model=package_model, max_steps=3, **saving).train()
     trainer = make_trainer(model=package_model, max_steps=6, resume_from_checkpoint=True, **saving)
     trainer.train()
@@ -301,3 +328,114 @@ def test_that_model_loads_where_its_package_is_unknown(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) == pytest.approx(expected, rel=1e-5)
+
+
+def best_of(make_trainer: MakeTrainer, eval_dataset: Any, losses: list[float], **more: Any) -> Trainer:
+    """A run whose evaluations give the losses, one each step."""
+    settings: dict[str, Any] = {
+        "eval_strategy": "steps",
+        "eval_steps": 1,
+        "save_strategy": "steps",
+        "save_steps": 1,
+        "save_total_limit": 1,
+        "metric_for_best_model": "eval_loss",
+        "greater_is_better": False,
+        "max_steps": len(losses),
+        "lr_scheduler_type": "constant",
+    }
+    trainer = make_trainer(eval_dataset=eval_dataset, **{**settings, **more})
+    real = trainer._evaluate
+
+    def evaluate(should_leave: Any) -> Any:
+        return {**real(should_leave), "eval_loss": losses[trainer.state.global_step - 1]}
+
+    trainer._evaluate = evaluate
+    trainer.train()
+    return trainer
+
+
+@pytest.mark.parametrize(
+    ("losses", "more", "kept"),
+    [
+        ([3.0, 1.0, 2.0, 4.0], {}, [2, 4]),
+        ([3.0, 1.0, 2.0, 4.0], {"save_best_limit": 2}, [2, 3, 4]),
+        ([3.0, 1.0, 2.0, 4.0], {"greater_is_better": True}, [4]),
+        ([1.0, 2.0, 3.0], {"save_total_limit": 2}, [1, 2, 3]),
+        ([2.0, 1.0, 1.0], {"save_total_limit": None}, [1, 2, 3]),
+    ],
+)
+def test_the_best_checkpoints_are_never_removed(
+    make_trainer: MakeTrainer, examples: Any, losses: list[float], more: dict[str, Any], kept: list[int]
+) -> None:
+    trainer = best_of(make_trainer, examples(3), losses, **more)
+    assert names(trainer.output_dir / "checkpoints") == [f"checkpoint-{step}" for step in kept]
+
+
+def test_the_best_is_remembered_over_a_break(make_trainer: MakeTrainer, examples: Any) -> None:
+    best_of(make_trainer, examples(3), [3.0, 1.0])
+    trainer = best_of(make_trainer, examples(3), [9.0, 9.0, 2.0, 4.0], resume_from_checkpoint=True)
+    assert (trainer.state.best_metric, trainer.state.best_step) == (1.0, 2)
+    assert names(trainer.output_dir / "checkpoints") == ["checkpoint-2", "checkpoint-4"]
+
+
+def test_the_best_model_is_the_final_one_where_that_is_wanted(make_trainer: MakeTrainer, examples: Any) -> None:
+    trainer = best_of(make_trainer, examples(3), [3.0, 1.0, 2.0], load_best_model_at_end=True)
+    best = AutoModelForCausalLM.from_pretrained(trainer.output_dir / "checkpoints/checkpoint-2")
+    assert torch.equal(trainer.model.lm_head.weight, best.lm_head.weight)
+
+
+def test_a_metric_must_say_which_way_is_better(make_trainer: MakeTrainer, examples: Any) -> None:
+    with pytest.raises(ValueError, match="greater_is_better \\(None\\) must be true or false where metric_for_best"):
+        best_of(make_trainer, examples(3), [1.0], greater_is_better=None)
+    with pytest.raises(ValueError, match="metric_for_best_model \\('eval_los'\\) must be one of eval_loss, perplexity"):
+        best_of(make_trainer, examples(3), [1.0], metric_for_best_model="eval_los")
+
+
+def test_training_goes_on_while_a_checkpoint_is_written(
+    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fgc_runtime.checkpoint import saver
+
+    weights: list[torch.Tensor] = []
+    steps_meanwhile: list[int] = []
+
+    class SaveFirst(TrainerCallback):
+        def on_step_end(self, run: TrainingRun) -> None:
+            if run.state.global_step == 1:
+                weights.append(run.model.lm_head.weight.detach().clone())
+                run.control.should_save = True
+
+        def on_save(self, run: TrainingRun, folder: Path) -> None:
+            steps_meanwhile.append(run.state.global_step - 1)
+
+    def slow(*arguments: Any, **options: Any) -> None:
+        time.sleep(0.3)
+        save_model(*arguments, **options)
+
+    monkeypatch.setattr(saver, "save_model", slow)
+    trainer = make_trainer(callbacks=[SaveFirst()], max_steps=60)
+    trainer.train()
+    assert steps_meanwhile[0] > 3, "steps of 5 ms while a save takes 300"
+    saved = AutoModelForCausalLM.from_pretrained(trainer.output_dir / "checkpoints/checkpoint-1")
+    assert torch.equal(saved.lm_head.weight, weights[0]), "the moment of the save, not what came later"
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_first_step(
+    make_trainer: MakeTrainer, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    trainer = make_trainer(output_dir=tmp_path / "file/out", save_strategy="steps")
+    with pytest.raises(OSError, match=r"output_dir \('.*file/out'\) cannot be written: .*Not a directory"):
+        trainer.train()
+    assert trainer.state.global_step == 0
+
+
+def test_another_optimizer_does_not_take_the_state(make_trainer: MakeTrainer) -> None:
+    from torch.optim import SGD
+
+    make_trainer(save_strategy="steps", max_steps=2).train()
+    other = {"optimizer_factory": partial(SGD, lr=0.1, momentum=0.9), "resume_from_checkpoint": True, "max_steps": 2}
+    with pytest.raises(ResumeRefused, match=r"optimizer\.class was AdamW and is SGD"):
+        make_trainer(**other).train()
+    with pytest.raises(CheckpointMismatch, match=r"is of another model or optimizer: .*momentum_buffer"):
+        make_trainer(resume_anyway=True, **other).train()

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 from fgc_runtime.callbacks import TrainerCallback, TrainingRun
-from fgc_runtime.trainers import Trainer
+from fgc_runtime.checkpoint import DamagedCheckpoint
+from fgc_runtime.trainers import ResumeRefused, Trainer
 from torch.utils.data import IterableDataset
 
 MakeTrainer = Callable[..., Trainer]
@@ -80,15 +81,19 @@ def test_another_batch_size_goes_on_with_the_examples_that_are_left(
             seen.append(index)
             return super().__getitem__(index)
 
+    class Forgets(recorder_class):  # type: ignore[misc]
+        def on_train_begin(self, run: TrainingRun) -> None:
+            del seen[run.state.num_examples :]  # what was looked at before, or fetched after the stop
+
     data = Watched(examples(24))
-    run_of_10(make_trainer, tiny_model, recorder_class(), stop_at=3, train_dataset=data)
-    seen = seen[:12]  # what is fetched after the stop is fetched again
+    run_of_10(make_trainer, tiny_model, Forgets(), stop_at=3, train_dataset=data)
     run_of_10(
         make_trainer,
         tiny_model,
-        recorder_class(),
+        Forgets(),
         train_dataset=data,
         resume_from_checkpoint=True,
+        resume_anyway=True,
         per_device_train_batch_size=3,
         max_steps=7,
     )
@@ -108,7 +113,7 @@ def test_true_without_a_checkpoint_starts_anew(make_trainer: MakeTrainer, tiny_m
 
 
 def test_a_path_that_holds_no_checkpoint_is_an_error(make_trainer: MakeTrainer, tmp_path: Any) -> None:
-    with pytest.raises(FileNotFoundError, match=r"is no checkpoint to resume from: it has no trainer_state\.json"):
+    with pytest.raises(FileNotFoundError, match=r"is no checkpoint to resume from: it has no checkpoint\.json"):
         make_trainer(resume_from_checkpoint=tmp_path / "nowhere").train()
 
 
@@ -126,8 +131,8 @@ def test_damaged_state_is_an_error_and_not_a_fresh_start(
     make_trainer: MakeTrainer, tiny_model: Any, recorder_class: Any, tmp_path: Any
 ) -> None:
     run_of_10(make_trainer, tiny_model, recorder_class(), stop_at=3)
-    (tmp_path / "out/checkpoints/checkpoint-3/optimizer.pt").unlink()
-    with pytest.raises(FileNotFoundError, match="optimizer"):
+    (tmp_path / "out/checkpoints/checkpoint-3/training_state.pt").unlink()
+    with pytest.raises(DamagedCheckpoint, match=r"checkpoint-3 is damaged: training_state\.pt is missing$"):
         run_of_10(make_trainer, tiny_model, recorder_class(), resume_from_checkpoint=True)
 
 
@@ -135,5 +140,96 @@ def test_other_data_than_before_is_said(
     make_trainer: MakeTrainer, tiny_model: Any, recorder_class: Any, examples: Any
 ) -> None:
     run_of_10(make_trainer, tiny_model, recorder_class(), stop_at=3)
-    with pytest.warns(UserWarning, match="num_train_examples was 24 when the checkpoint was written and is 30 now"):
-        run_of_10(make_trainer, tiny_model, recorder_class(), resume_from_checkpoint=True, train_dataset=examples(30))
+    other = {"resume_from_checkpoint": True, "train_dataset": examples(30)}
+    with pytest.raises(ResumeRefused, match=r"data\.num_examples was 24 and is 30\nTo go on.*--resume-anyway"):
+        run_of_10(make_trainer, tiny_model, recorder_class(), **other)
+    run_of_10(make_trainer, tiny_model, recorder_class(), resume_anyway=True, **other)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"seed": 7}, "seed was 42 and is 7"),
+        ({"max_steps": 12}, "max_steps was 10 and is 12"),
+        ({"learning_rate": 0.5}, r"optimizer\.0\.initial_lr was 0\.01 and is 0\.5"),
+        ({"per_device_train_batch_size": 2}, "examples_per_step was 4 and is 2"),
+        ({"lr_scheduler_type": "linear"}, "schedule was cosine and is linear"),
+    ],
+)
+def test_what_changes_the_numbers_is_said(
+    make_trainer: MakeTrainer, tiny_model: Any, recorder_class: Any, change: dict[str, Any], said: str
+) -> None:
+    run_of_10(make_trainer, tiny_model, recorder_class(), stop_at=3)
+    with pytest.raises(ResumeRefused, match=said):
+        run_of_10(make_trainer, tiny_model, recorder_class(), resume_from_checkpoint=True, **change)
+
+
+def test_other_content_of_the_same_length_is_noticed(
+    make_trainer: MakeTrainer, tiny_model: Any, recorder_class: Any, examples: Any
+) -> None:
+    run_of_10(make_trainer, tiny_model, recorder_class(), stop_at=3)
+    with pytest.raises(ResumeRefused, match=r"data\.examples has changed"):
+        run_of_10(
+            make_trainer, tiny_model, recorder_class(), resume_from_checkpoint=True, train_dataset=examples(24, seed=1)
+        )
+
+
+def test_what_changes_no_number_may_change(
+    make_trainer: MakeTrainer, tiny_model: Any, recorder_class: Any, examples: Any
+) -> None:
+    straight, after = recorder_class(), recorder_class()
+    run_of_10(make_trainer, tiny_model, straight)
+    run_of_10(make_trainer, tiny_model, recorder_class(), stop_at=3, output_dir=make_trainer().output_dir / "other")
+    run_of_10(
+        make_trainer,
+        tiny_model,
+        after,
+        resume_from_checkpoint=make_trainer().output_dir / "other/checkpoints/checkpoint-3",
+        save_steps=4,
+        eval_strategy="steps",
+        eval_steps=5,
+        eval_dataset=examples(4),
+        save_failure="continue",
+    )
+    assert after.losses == straight.losses[3:]
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_offered(
+    make_trainer: MakeTrainer, tiny_model: Any, recorder_class: Any, tmp_path: Any
+) -> None:
+    run_of_10(make_trainer, tiny_model, recorder_class(), save_steps=2)
+    newest = tmp_path / "out/checkpoints/checkpoint-10"
+    weights = bytearray((newest / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (newest / "model.safetensors").write_bytes(weights)
+    with pytest.raises(DamagedCheckpoint) as refused:
+        run_of_10(make_trainer, tiny_model, recorder_class(), resume_from_checkpoint=True)
+    before = newest.with_name("checkpoint-8")
+    assert str(refused.value) == (
+        f"{newest} is damaged: the content of model.safetensors is not what was written. "
+        f"The one before it is whole; go on from there with: --resume {before}"
+    )
+    after = recorder_class()
+    run_of_10(make_trainer, tiny_model, after, resume_from_checkpoint=before)
+    assert len(after.losses) == 2
+
+
+def test_what_callbacks_remember_is_there_again(make_trainer: MakeTrainer) -> None:
+    class Counts(TrainerCallback):
+        steps = 0
+
+        def on_step_end(self, run: TrainingRun) -> None:
+            self.steps += 1
+
+        def state_dict(self) -> dict[str, object]:
+            return {"steps": self.steps}
+
+        def load_state_dict(self, state_dict: Any) -> None:
+            self.steps = state_dict["steps"]
+
+    saving: dict[str, Any] = {"save_strategy": "steps", "lr_scheduler_type": "constant"}
+    make_trainer(callbacks=[Counts(), Counts()], max_steps=3, **saving).train()
+    resumed = make_trainer(callbacks=[Counts()], max_steps=5, resume_from_checkpoint=True, **saving)
+    resumed.train()
+    assert resumed.callbacks[0].steps == 5
+    assert [record["step"] for record in resumed.log_history if "loss" in record] == [1, 2, 3, 4, 5]

@@ -15,7 +15,7 @@ from fgc.pipeline.metadata import meta_value
 from fgc.workspace import FileStore
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
-_TRAINING_STATE = re.compile(r"(optimizer|scheduler|random_state|rng_state|dataset_state).*|trainer_state\.json")
+_TRAINING_STATE = re.compile(r"training_state\.pt|(trainer_state|checkpoint|log_history)\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Checkpoint:
 
     @property
     def size_bytes(self) -> int:
-        return sum(path.stat().st_size for path in self.files)
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
 
 def output_folder(arguments: Namespace) -> Path:

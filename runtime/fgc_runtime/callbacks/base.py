@@ -32,6 +32,8 @@ class TrainerState:
     unlogged_tokens: int = 0
     seed: int = 0
     stream: dict[str, Any] | None = None  # where in its data a run stands whose data set says so itself
+    best_metric: float | None = None  # of the evaluations so far, where a metric_for_best_model is given
+    best_step: int | None = None
 
     @classmethod
     def from_record(cls, record: Mapping[str, object]) -> "TrainerState":
@@ -120,7 +122,10 @@ class TrainerCallback:
         """An evaluation inside training is done; its metrics have been logged."""
 
     def on_save(self, run: TrainingRun, folder: Path) -> None:
-        """A checkpoint lies complete in `folder`."""
+        """A checkpoint lies complete in `folder`; where it is written beside the training, some steps later."""
+
+    def on_save_failed(self, run: TrainingRun, folder: Path, problem: str) -> None:
+        """A checkpoint could not be written, and training goes on (`save_failure`)."""
 
     def on_train_end(self, run: TrainingRun) -> None:
         """The last event of a run, however it ended."""

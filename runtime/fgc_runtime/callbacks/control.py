@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from fgc_runtime.callbacks.base import Logs, TrainerCallback, TrainingRun
+from fgc_runtime.checkpoint import step_of
 from fgc_runtime.control import Command, ControlServer, Job, UnsafeFolder, remove_job
 from fgc_runtime.control.jobs import claimed_folder
 from fgc_runtime.distributed import World
@@ -75,7 +76,13 @@ class TrainerControlCallback(TrainerCallback):
         """Tell those who wait for a checkpoint."""
         self._checkpoint = folder
         for command in self._saves:
-            command.done(f"saved {folder}", checkpoint=str(folder), step=run.state.global_step)
+            command.done(f"saved {folder}", checkpoint=str(folder), step=step_of(folder))
+        self._saves.clear()
+
+    def on_save_failed(self, run: TrainingRun, folder: Path, problem: str) -> None:
+        """Tell them that there is none."""
+        for command in self._saves:
+            command.failed(f"{folder.name} could not be written: {problem}")
         self._saves.clear()
 
     def on_train_end(self, run: TrainingRun) -> None:

@@ -6,23 +6,47 @@ from fgc_runtime.checkpoint.folders import (
     latest_checkpoint,
     remove_old_checkpoints,
     set_aside,
+    step_of,
     written_whole,
 )
-from fgc_runtime.checkpoint.model import load_weights, publish_model, save_model
-from fgc_runtime.checkpoint.state import RandomState, load_training_state, read_trainer_state, save_training_state
+from fgc_runtime.checkpoint.manifest import DamagedCheckpoint, read_manifest, verify
+from fgc_runtime.checkpoint.model import publish_model, save_model
+from fgc_runtime.checkpoint.saver import Export, Saved, Saver, Snapshot
+from fgc_runtime.checkpoint.state import (
+    RandomState,
+    TrainingState,
+    load_training_state,
+    read_trainer_state,
+    save_training_state,
+)
+from fgc_runtime.checkpoint.tensors import CheckpointMismatch, Staging, join, load_tensors, save_tensors, split
 
 __all__ = [
+    "CheckpointMismatch",
+    "DamagedCheckpoint",
+    "Export",
     "RandomState",
+    "Saved",
+    "Saver",
+    "Snapshot",
+    "Staging",
+    "TrainingState",
     "checkpoint_folder",
     "find_checkpoints",
+    "join",
     "latest_checkpoint",
+    "load_tensors",
     "load_training_state",
-    "load_weights",
     "publish_model",
+    "read_manifest",
     "read_trainer_state",
     "remove_old_checkpoints",
     "save_model",
+    "save_tensors",
     "save_training_state",
     "set_aside",
+    "split",
+    "step_of",
+    "verify",
     "written_whole",
 ]

@@ -1,15 +1,17 @@
 """Checkpoint folders: `checkpoint-<step>` under one root, complete or absent, found and ordered by their step.
 
-A folder is written under another name, flushed to the disk, and renamed. What is interrupted leaves a folder ending in
-`.unfinished`, which nothing reads and the next save removes.
+A folder is written under another name, described by its manifest, flushed to the disk, and renamed. What is
+interrupted leaves a folder ending in `.unfinished`, which nothing reads and the next save removes.
 """
 
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from fgc_runtime.checkpoint.manifest import write_manifest
 
 _NAME = re.compile(r"checkpoint-\d+")
 _UNFINISHED = ".unfinished"
@@ -24,7 +26,7 @@ def find_checkpoints(root: Path) -> list[Path]:
     """Complete checkpoints, the lowest step first."""
     if not root.is_dir():
         return []
-    return sorted((path for path in root.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()), key=_step)
+    return sorted((path for path in root.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()), key=step_of)
 
 
 def latest_checkpoint(root: Path) -> Path | None:
@@ -34,12 +36,38 @@ def latest_checkpoint(root: Path) -> Path | None:
 
 
 @contextmanager
-def written_whole(folder: Path) -> Iterator[Path]:
-    """An empty folder to write to, which becomes `folder` when the body has succeeded; it replaces an older one."""
-    unfinished = folder.with_name(folder.name + _UNFINISHED)
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
+def written_whole(folder: Path, about: Mapping[str, object] | None = None) -> Iterator[Path]:
+    """An empty folder to write to, which becomes `folder` when the body has succeeded; it replaces an older one.
+
+    `about` goes into the manifest.
+    """
+    unfinished = begin(folder)
     yield unfinished
+    commit(folder, about or {})
+
+
+def unfinished_folder(folder: Path) -> Path:
+    """Where `folder` is written before it has its name."""
+    return folder.with_name(folder.name + _UNFINISHED)
+
+
+def begin(folder: Path) -> Path:
+    """An empty folder to write to, until `commit` or `discard`."""
+    discard(folder)
+    unfinished = unfinished_folder(folder)
+    unfinished.mkdir(parents=True)
+    return unfinished
+
+
+def discard(folder: Path) -> None:
+    """Remove what has been written of `folder`."""
+    shutil.rmtree(unfinished_folder(folder), ignore_errors=True)
+
+
+def commit(folder: Path, about: Mapping[str, object]) -> None:
+    """Give what has been written its name; it replaces an older folder. Until the last line the older one is there."""
+    unfinished = unfinished_folder(folder)
+    write_manifest(unfinished, about)
     for path in [*unfinished.rglob("*"), unfinished]:
         flush(path)
     replaced = folder.with_name(folder.name + ".replaced" + _UNFINISHED)
@@ -51,14 +79,16 @@ def written_whole(folder: Path) -> Iterator[Path]:
     shutil.rmtree(replaced, ignore_errors=True)
 
 
-def remove_old_checkpoints(root: Path, *, limit: int | None) -> None:
+def remove_old_checkpoints(root: Path, *, limit: int | None, best: Iterable[Path] = ()) -> None:
     """Remove what was interrupted, and of the complete checkpoints all but the `limit` with the highest steps.
 
-    A checkpoint is renamed before its files go, so that it too is complete or absent.
+    The `best` stay in any case. A checkpoint is renamed before its files go, so that it too is complete or absent.
     """
+    kept = set(best)
     excess = find_checkpoints(root)[:-limit] if limit is not None else []
     for folder in excess:
-        folder.rename(folder.with_name(folder.name + _UNFINISHED))
+        if folder not in kept:
+            folder.rename(unfinished_folder(folder))
     for leftover in root.glob(f"checkpoint-*{_UNFINISHED}"):
         shutil.rmtree(leftover)
 
@@ -68,7 +98,7 @@ def set_aside(root: Path, *, after_step: int) -> Path | None:
 
     They belong to a run that went on from there in another way: left in place, they would be the latest.
     """
-    stale = [path for path in find_checkpoints(root) if _step(path) > after_step]
+    stale = [path for path in find_checkpoints(root) if step_of(path) > after_step]
     if not stale:
         return None
     number = 1
@@ -89,5 +119,6 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _step(folder: Path) -> int:
+def step_of(folder: Path) -> int:
+    """The optimizer step of a checkpoint, from its name."""
     return int(folder.name.rpartition("-")[2])

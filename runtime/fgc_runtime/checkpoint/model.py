@@ -61,13 +61,6 @@ def publish_model(
     flush(folder)
 
 
-def load_weights(model: PreTrainedModel, folder: Path) -> None:
-    """Give `model` the weights of a checkpoint; its class and configuration must be the checkpoint's."""
-    with _no_progress_bars():
-        saved = type(model).from_pretrained(folder, dtype=model.dtype)
-    model.load_state_dict(saved.state_dict())
-
-
 def _bring_code(model: PreTrainedModel) -> None:
     """Let `save_pretrained` copy the model's files and name its classes in the configuration's `auto_map`.
 

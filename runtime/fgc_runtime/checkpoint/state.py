@@ -1,4 +1,4 @@
-"""What a run needs to go on exactly where it stopped, beside the weights: counters, optimizer, rate, random states.
+"""What a run needs to go on exactly where it stopped, beside weights and optimizer: counters, rate, random states.
 
 Torch's files are read with `weights_only`: a checkpoint can hold numbers, not code.
 """
@@ -8,25 +8,16 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy
 import torch
 from torch import Tensor
 
 _TRAINER_STATE = "trainer_state.json"
-_OPTIMIZER = "optimizer.pt"
-_SCHEDULER = "scheduler.pt"
-_RANDOM = "random_state.pt"
+_TRAINING_STATE = "training_state.pt"
+_LOG_HISTORY = "log_history.json"
 
 PythonState = tuple[int, tuple[int, ...], float | None]
-
-
-class Stateful(Protocol):
-    """An optimizer or a scheduler."""
-
-    def state_dict(self) -> dict[str, object]: ...
-    def load_state_dict(self, state_dict: dict[str, object]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +48,26 @@ class RandomState:
             torch.cuda.set_rng_state(self.cuda)
 
 
-def save_training_state(
-    folder: Path,
-    *,
-    trainer_state: Mapping[str, object],
-    optimizer: Stateful,
-    scheduler: Stateful,
-    random_states: Sequence[RandomState],
-) -> None:
-    """Write all that `load_training_state` and `read_trainer_state` read; `random_states` by rank."""
-    torch.save(optimizer.state_dict(), folder / _OPTIMIZER)
-    torch.save(scheduler.state_dict(), folder / _SCHEDULER)
-    states = [{name: getattr(state, name) for name in RandomState.__slots__} for state in random_states]
-    torch.save(states, folder / _RANDOM)
-    (folder / _TRAINER_STATE).write_text(json.dumps(trainer_state, indent=2) + "\n", encoding="utf-8")
+@dataclass(frozen=True, slots=True)
+class TrainingState:
+    """All but tensors: small, the same on every process."""
+
+    counters: Mapping[str, object]  # of the trainer, as JSON takes them
+    values: Mapping[str, object]  # what of a strategy's state is no tensor, by name, of all processes
+    scheduler: Mapping[str, object]
+    loss_scale: Mapping[str, object]  # of a float16 run, else empty
+    callbacks: Mapping[str, Mapping[str, object]]
+    random_states: Sequence[RandomState]  # by rank
+    log_history: Sequence[Mapping[str, object]]
+
+
+def save_training_state(folder: Path, state: TrainingState) -> None:
+    """Write all that `load_training_state` and `read_trainer_state` read."""
+    states = [{name: getattr(random, name) for name in RandomState.__slots__} for random in state.random_states]
+    parts = {name: getattr(state, name) for name in ("values", "scheduler", "loss_scale", "callbacks")}
+    torch.save({**parts, "random_states": states}, folder / _TRAINING_STATE)
+    (folder / _TRAINER_STATE).write_text(json.dumps(state.counters, indent=2) + "\n", encoding="utf-8")
+    (folder / _LOG_HISTORY).write_text(json.dumps(state.log_history) + "\n", encoding="utf-8")
 
 
 def read_trainer_state(folder: Path) -> dict[str, object]:
@@ -83,9 +80,15 @@ def read_trainer_state(folder: Path) -> dict[str, object]:
     return state
 
 
-def load_training_state(folder: Path, *, optimizer: Stateful, scheduler: Stateful, rank: int) -> RandomState | None:
-    """Restore optimizer and scheduler; returns the random state of this rank, None if it had no predecessor."""
-    optimizer.load_state_dict(torch.load(folder / _OPTIMIZER, map_location="cpu", weights_only=True))
-    scheduler.load_state_dict(torch.load(folder / _SCHEDULER, map_location="cpu", weights_only=True))
-    states = torch.load(folder / _RANDOM, map_location="cpu", weights_only=True)
-    return RandomState(**states[rank]) if rank < len(states) else None
+def load_training_state(folder: Path) -> TrainingState:
+    """What `save_training_state` wrote. Raises pickle.UnpicklingError where there is code in it."""
+    saved = torch.load(folder / _TRAINING_STATE, map_location="cpu", weights_only=True)
+    return TrainingState(
+        counters=read_trainer_state(folder),
+        values=saved["values"],
+        scheduler=saved["scheduler"],
+        loss_scale=saved["loss_scale"],
+        callbacks=saved["callbacks"],
+        random_states=[RandomState(**random) for random in saved["random_states"]],
+        log_history=json.loads((folder / _LOG_HISTORY).read_text(encoding="utf-8")),
+    )

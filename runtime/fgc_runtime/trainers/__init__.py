@@ -1,6 +1,7 @@
 """The training loop and its arguments."""
 
 from fgc_runtime.trainers.arguments import TrainingArguments
+from fgc_runtime.trainers.checkpoints import ResumeRefused, SaveFailed
 from fgc_runtime.trainers.interrupts import TrainingInterrupted
 from fgc_runtime.trainers.strategies import DDP, FSDP2, Accelerate, Pipeline, SingleDevice, Strategy
 from fgc_runtime.trainers.trainer import Trainer
@@ -10,6 +11,8 @@ __all__ = [
     "FSDP2",
     "Accelerate",
     "Pipeline",
+    "ResumeRefused",
+    "SaveFailed",
     "SingleDevice",
     "Strategy",
     "Trainer",

@@ -53,7 +53,14 @@ class TrainingArguments:
     save_strategy: IntervalStrategy = "steps"
     save_steps: int = 1000
     save_total_limit: int | None = 2  # checkpoints of this run that are kept; None: all
+    save_failure: Literal["stop", "continue"] = "stop"  # what a checkpoint that cannot be written does to training
+    async_save: bool = True  # training goes on while a checkpoint is written
+    metric_for_best_model: str | None = None  # of an evaluation, such as eval_loss: its best checkpoints are kept
+    greater_is_better: bool | None = None  # must be said where there is a metric
+    save_best_limit: int = 1  # how many of the best are kept, beside save_total_limit
+    load_best_model_at_end: bool = False
     resume_from_checkpoint: bool | str | Path = False  # True: the latest in output_dir, if there is one
+    resume_anyway: bool = False  # also where the program or the data are not those of the checkpoint
 
     seed: int = 42
     device: str | None = None
@@ -94,6 +101,7 @@ class TrainingArguments:
         self._require("save_total_limit", self.save_total_limit is None or self.save_total_limit > 0, "must be above 0")
         self._require("min_lr_ratio", 0 <= self.min_lr_ratio <= 1, "must lie between 0 and 1")
 
+        self._check_best()
         self._check_speed_and_memory()
 
     @property
@@ -101,6 +109,19 @@ class TrainingArguments:
         """The attention kernels that torch may choose from; none given: any."""
         given = self.sdpa_backend
         return () if given is None else (given,) if isinstance(given, str) else tuple(given)
+
+    def _check_best(self) -> None:
+        self._require("save_failure", self.save_failure in ("stop", "continue"), "must be one of stop, continue")
+        has_metric = self.metric_for_best_model is not None
+        self._require(
+            "greater_is_better",
+            (self.greater_is_better is None) != has_metric,
+            "must be true or false where metric_for_best_model is given, and None where it is not",
+        )
+        if has_metric or self.load_best_model_at_end:
+            self._require("metric_for_best_model", has_metric, "must be given for load_best_model_at_end")
+            self._require("eval_strategy", self.eval_strategy != "no", "must not be no with a metric_for_best_model")
+            self._require("save_strategy", self.save_strategy != "no", "must not be no with a metric_for_best_model")
 
     def _check_speed_and_memory(self) -> None:
         self._require("fused_loss", self.fused_loss in _FUSED_LOSSES, f"must be one of {', '.join(_FUSED_LOSSES)}")
@@ -134,6 +155,7 @@ _AT_LEAST_ONE = (
     "eval_steps",
     "logging_steps",
     "save_steps",
+    "save_best_limit",
 )
 _NOT_NEGATIVE = (
     "learning_rate",

@@ -6,7 +6,6 @@ the whole step, on all processes: how a step is cut into micro-batches, accumula
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -14,8 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from fgc_runtime import checkpoint
@@ -25,8 +22,10 @@ from fgc_runtime.data.collator import Batch, CheckedCollator, DataCollatorForCau
 from fgc_runtime.data.windows import Window, length_of
 from fgc_runtime.distributed import World, seed_everything
 from fgc_runtime.trainers.arguments import IntervalStrategy, TrainingArguments
+from fgc_runtime.trainers.checkpoints import Checkpoints, Moment, SaveFailed, compare, named
 from fgc_runtime.trainers.factories import LRSchedulerFactory, OptimizerFactory, make_lr_scheduler, make_optimizer
 from fgc_runtime.trainers.feed import ExampleDataset, eval_windows, rows_of, train_share, train_windows
+from fgc_runtime.trainers.fingerprint import Fingerprint, depends_on_length, fingerprint
 from fgc_runtime.trainers.interrupts import Interrupts, TrainingInterrupted
 from fgc_runtime.trainers.meter import Meter
 from fgc_runtime.trainers.nonfinite import NonFiniteLoss, write_dump
@@ -83,9 +82,10 @@ class Trainer:
         self.output_dir = Path(args.output_dir)
         self.logging_dir = self.world.from_main(_logging_dir(args))
         self.state = TrainerState(seed=args.seed, num_train_examples=length_of(train_dataset))
-        self._saved_step: int | None = None  # of the newest checkpoint of this run
-        self._evaluated_step: int | None = None  # of the newest evaluation
-        self._stale_after_step: int | None = -1  # later checkpoints are an earlier run's; None: they have been moved
+        self.log_history: list[dict[str, float]] = []
+        self._metrics: dict[str, float] = {}  # of the newest evaluation
+        self._evaluated_step: int | None = None
+        self._checkpoints = Checkpoints(self.output_dir / "checkpoints", self.strategy, processing_class)
 
     @property
     def max_steps(self) -> int:
@@ -115,8 +115,10 @@ class Trainer:
             with session.interrupts:
                 self._loop(session)
                 return self._end(session)
-        except NonFiniteLoss as error:
-            error.add_note(f"its batch and a report are in {self._dump(error, session)}")
+        except (Exception, TrainingInterrupted) as error:
+            if isinstance(error, NonFiniteLoss):
+                error.add_note(f"its batch and a report are in {self._dump(error, session)}")
+            self._checkpoints.let_go()
             raise
         finally:
             self._dispatch(lambda callback: callback.on_train_end(session.run))
@@ -179,11 +181,22 @@ class Trainer:
             optimizer, self.lr_scheduler_factory, self.args, num_training_steps=self.max_steps
         )
         seed_everything(self.args.seed + self.strategy.dropout_stream)  # dropout differs between processes
-        self._resume(resume, optimizer, scheduler)
         stepper = Stepper(self.strategy, optimizer, scheduler, self.args)
+        has_length = depends_on_length(self.lr_scheduler_factory, self.args)
+        print_of_run = fingerprint(
+            self.args,
+            self.model,
+            optimizer,
+            self.train_dataset,
+            examples_per_step=train_share(self.args, self.strategy).window_size,
+            schedule=self.lr_scheduler_factory or self.args.lr_scheduler_type,
+            schedule_steps=self.max_steps if has_length else None,
+        )
+        self._checkpoints.begin(self.args)
+        self._resume(resume, stepper, print_of_run)
         interrupts = Interrupts(is_announced=self.world.is_main)
         run, meter = self._as_callbacks_see_it(), Meter(self.world, self.state)
-        return _Session(run, stepper, meter, replace(self.state), interrupts)
+        return _Session(run, stepper, meter, replace(self.state), interrupts, print_of_run)
 
     def _as_callbacks_see_it(self) -> TrainingRun:
         return TrainingRun(
@@ -199,34 +212,35 @@ class Trainer:
             is_model_whole=self.strategy.holds_whole_model,
         )
 
-    def _resume(self, wanted: bool | str | Path, optimizer: Optimizer, scheduler: LRScheduler) -> None:
-        folder = self.world.from_main(self._checkpoint_to_resume(wanted))
+    def _resume(self, wanted: bool | str | Path, stepper: Stepper, now: Fingerprint) -> None:
+        folder = self._checkpoints.chosen(wanted)
         if folder is None:
             return
-        saved = TrainerState.from_record(checkpoint.read_trainer_state(folder))
-        _warn_of_changes(saved, self.state)
-        self.state = replace(saved, seed=self.state.seed, num_train_examples=self.state.num_train_examples)
-        self._saved_step = saved.global_step
-        self._stale_after_step = saved.global_step if folder.parent.resolve() == self._checkpoints.resolve() else -1
-        checkpoint.load_weights(self.model, folder)
-        random_state = checkpoint.load_training_state(
-            folder, optimizer=optimizer, scheduler=scheduler, rank=self.world.rank
-        )
-        if random_state is not None:
-            random_state.restore()
+        for change in compare(folder, now, is_told=self.args.resume_anyway):
+            self._say(f"Changed since the checkpoint: {change}")
+        saved = self._checkpoints.restore(folder, stepper)
+        state = TrainerState.from_record(dict(saved.counters))
+        self.state = replace(state, seed=self.state.seed, num_train_examples=self.state.num_train_examples)
+        self.log_history = [dict(record) for record in saved.log_history]  # type: ignore[arg-type]  # numbers
+        for name, callback in named(self.callbacks):
+            if name in saved.callbacks:
+                callback.load_state_dict(saved.callbacks[name])
+        if len(saved.random_states) != self.world.size:
+            self._say(
+                f"The checkpoint is of {len(saved.random_states)} processes, this run has {self.world.size}: the data "
+                "goes on at the same example; dropout draws other numbers"
+            )
+        if self.world.rank < len(saved.random_states):
+            saved.random_states[self.world.rank].restore()
         self._say(f"Resuming at step {self.state.global_step} from {folder}")
-
-    def _checkpoint_to_resume(self, wanted: bool | str | Path) -> Path | None:
-        if isinstance(wanted, bool):
-            return checkpoint.latest_checkpoint(self._checkpoints) if wanted else None
-        return Path(wanted)
 
     def _loop(self, session: "_Session") -> None:
         windows = train_windows(self.train_dataset, self._collate, self.args, self.strategy, self.state)
         while self.state.global_step < session.run.max_steps:
             window = next(windows)
+            counts = [window.num_label_tokens, len(window.micro_batches)]
             (num_label_tokens, num_micro_batches), requests = self._agree(
-                session, [n * self.strategy.is_counted for n in (window.num_label_tokens, len(window.micro_batches))]
+                session, [count * self.strategy.is_counted for count in counts]
             )
             if requests.should_evaluate and not requests.should_leave:
                 self._evaluate_in_training(session)
@@ -237,7 +251,10 @@ class Trainer:
     def _agree(self, session: "_Session", counts: Sequence[int] = ()) -> tuple[list[int], Requests]:
         """One exchange per step tells every process the label tokens of all, and what any of them was asked for."""
         self._dispatch(lambda callback: callback.on_poll(session.run))
-        sums, requests = agree(self.world, session.run.control, session.interrupts, counts)
+        is_saved = int(self._checkpoints.is_done)
+        (*sums, num_saved), requests = agree(self.world, session.run.control, session.interrupts, [*counts, is_saved])
+        if num_saved == self.world.size:
+            self._finish_save(session)
         if requests.intervals:
             self.args = replace(self.args, **requests.intervals)  # type: ignore[arg-type]  # names of whole numbers
         return sums, requests
@@ -264,6 +281,8 @@ class Trainer:
             self._evaluate_in_training(session)
         if self._is_due(self.args.save_strategy, self.args.save_steps, window):
             self._save_checkpoint(session)
+        if window.ends_epoch and self.args.dataloader_num_workers:
+            self._finish_save(session)  # the next epoch forks processes, which should not find a lock of the writer's
 
     def _is_due(self, strategy: IntervalStrategy, every_steps: int, window: Window) -> bool:
         if strategy == "steps":
@@ -280,18 +299,31 @@ class Trainer:
         if not is_ended and self.args.eval_strategy != "no" and self._evaluated_step != self.state.global_step:
             self._evaluate_in_training(session)
             self._answer(session, self._agree(session)[1])
-        if self.args.save_strategy != "no" and self._saved_step != self.state.global_step:
+        if self.args.save_strategy != "no" and self._checkpoints.newest_step != self.state.global_step:
             self._save_checkpoint(session)  # before the log, which a longer run would not write here
+        self._finish_save(session)
         if self.state.unlogged_tokens and self.args.logging_strategy != "no":
             self._log_training(session)
         totals = session.totals(self.state)
         self._log(session.run, totals)
+        if self.args.load_best_model_at_end:
+            self._load_best(session)
         return totals
+
+    def _load_best(self, session: "_Session") -> None:
+        best = self.world.from_main(self._checkpoints.best() if self.world.is_main else [])
+        if not best:
+            return
+        self._checkpoints.load_weights(best[0], session.stepper.optimizer)
+        self._say(f"The model is that of {best[0].name}: {self.args.metric_for_best_model} {self.state.best_metric}")
 
     def _answer(self, session: "_Session", requests: Requests) -> bool:
         """Save if that was asked for; whether to end like a finished run. Raises TrainingInterrupted otherwise."""
         if requests.should_save:
-            self._save_checkpoint(session)
+            if self.state.global_step == 0:  # an optimizer has no state yet: after the first step
+                session.run.control.should_save = True
+            else:
+                self._save_checkpoint(session)
         if not requests.should_leave:
             return False
         position = f"step {self.state.global_step} of {session.run.max_steps}"
@@ -300,12 +332,19 @@ class Trainer:
             raise TrainingInterrupted(1, None)
         if requests.received is None and not requests.should_pause:
             return True
+        exit_code = 128 + requests.received if requests.received else 0
+        if self.state.global_step == 0:
+            self._say(f"Stopped at {position}: there is nothing to save yet")
+            raise TrainingInterrupted(exit_code, None)
         folder = self._save_checkpoint(session)
+        saved = self._finish_save(session)
+        if saved is None or saved.problem is not None:
+            raise SaveFailed(f"{folder.name} could not be written when the run had to stop")
         self._say(
             f"Stopped at {position}. The checkpoint is {folder}; "
             "go on from it with --resume (resume_from_checkpoint: true)"
         )
-        raise TrainingInterrupted(128 + requests.received if requests.received else 0, folder)
+        raise TrainingInterrupted(exit_code, folder)
 
     def _log_training(self, session: "_Session") -> None:
         record = session.meter.take()
@@ -316,6 +355,7 @@ class Trainer:
         self._log(session.run, record)
 
     def _log(self, run: TrainingRun, record: Mapping[str, float]) -> None:
+        self.log_history.append({"step": self.state.global_step, **record})
         self._dispatch(lambda callback: callback.on_log(run, record))
 
     def _evaluate_in_training(self, session: "_Session") -> None:
@@ -324,6 +364,8 @@ class Trainer:
             if metrics is None:
                 return
             self._evaluated_step = self.state.global_step
+            self._metrics = metrics
+            self._note_best(metrics)
             self._log(session.run, metrics)
             self._dispatch(lambda callback: callback.on_evaluate(session.run, metrics))
 
@@ -334,38 +376,39 @@ class Trainer:
             self._save_checkpoint(session)
         return requests.should_leave
 
+    def _note_best(self, metrics: Mapping[str, float]) -> None:
+        name = self.args.metric_for_best_model
+        if name is None:
+            return
+        if name not in metrics:
+            raise ValueError(f"metric_for_best_model ({name!r}) must be one of {', '.join(metrics)}")
+        state, value = self.state, metrics[name]
+        sign = 1 if self.args.greater_is_better else -1
+        if state.best_metric is None or sign * value > sign * state.best_metric:
+            state.best_metric, state.best_step = value, state.global_step
+
     def _save_checkpoint(self, session: "_Session") -> Path:
-        folder = checkpoint.checkpoint_folder(self._checkpoints, self.state.global_step)
+        """Begin to write a checkpoint of this moment; training goes on when everything has been copied."""
         with session.meter.paused(), _phase(session.run, "saving"):
-            random_states = self.world.gather(checkpoint.RandomState.capture())
-            if self.world.is_main:
-                self._write_checkpoint(session.stepper, folder, random_states)
-            self.world.wait()
-            self._saved_step = self.state.global_step
-            self._dispatch(lambda callback: callback.on_save(session.run, folder))
+            self._finish_save(session)
+            metrics = self._metrics if self._evaluated_step == self.state.global_step else {}
+            moment = Moment(replace(self.state), metrics, self.log_history)
+            folder = self._checkpoints.start(moment, session.stepper, self.callbacks, session.fingerprint)
+            if not self.args.async_save:
+                self._finish_save(session)
         return folder
 
-    def _write_checkpoint(
-        self, stepper: Stepper, folder: Path, random_states: Sequence[checkpoint.RandomState]
-    ) -> None:
-        if self._stale_after_step is not None:
-            if aside := checkpoint.set_aside(self._checkpoints, after_step=self._stale_after_step):
-                self._say(f"Moved the checkpoints of an earlier run to {aside}")
-            self._stale_after_step = None
-        with checkpoint.written_whole(folder) as unfinished:
-            checkpoint.save_model(self.model, self.processing_class, unfinished)
-            checkpoint.save_training_state(
-                unfinished,
-                trainer_state=asdict(self.state),
-                optimizer=stepper.optimizer,
-                scheduler=stepper.scheduler,
-                random_states=random_states,
-            )
-        checkpoint.remove_old_checkpoints(self._checkpoints, limit=self.args.save_total_limit)
-
-    @property
-    def _checkpoints(self) -> Path:
-        return self.output_dir / "checkpoints"
+    def _finish_save(self, session: "_Session") -> checkpoint.Saved | None:
+        """Wait for the checkpoint that is being written, if any. Raises SaveFailed."""
+        saved = self._checkpoints.finish()
+        if saved is None:
+            return None
+        folder, problem = saved.folder, saved.problem
+        if problem is None:
+            self._dispatch(lambda callback: callback.on_save(session.run, folder))
+        else:
+            self._dispatch(lambda callback: callback.on_save_failed(session.run, folder, problem))
+        return saved
 
     def _dispatch(self, event: Callable[[TrainerCallback], None]) -> None:
         for callback in self.callbacks:
@@ -384,6 +427,7 @@ class _Session(NamedTuple):
     meter: Meter
     begin: TrainerState
     interrupts: Interrupts
+    fingerprint: Fingerprint
 
     def totals(self, end: TrainerState) -> dict[str, float]:
         """What this call did, and how fast; evaluations and saves count for the runtime, not for the speeds."""
@@ -417,14 +461,3 @@ def _logging_dir(args: TrainingArguments) -> Path:
     if args.logging_dir is not None:
         return Path(args.logging_dir)
     return Path(args.output_dir) / "runs" / f"{args.run_name}_{time.strftime('%Y-%m-%dT%H-%M-%S')}"
-
-
-def _warn_of_changes(saved: TrainerState, now: TrainerState) -> None:
-    """The data position is a count in an order that seed and length determine."""
-    for name in ("seed", "num_train_examples"):
-        if getattr(saved, name) != getattr(now, name):
-            warnings.warn(
-                f"{name} was {getattr(saved, name)} when the checkpoint was written and is {getattr(now, name)} now: "
-                "the order of the data is another one, so some examples of this epoch are repeated and others left out",
-                stacklevel=2,
-            )

@@ -1,0 +1,123 @@
+"""One checkpoint after the other to the disk, beside the training: it waits for the copy into memory, not for the disk.
+
+All processes of a run call the same methods in the same order. How a save ended is the same on all of them: they tell
+each other, in a process group of their own, so that nothing mixes with the training's exchanges.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch.distributed as dist
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from fgc_runtime.checkpoint.folders import begin, commit, discard, unfinished_folder
+from fgc_runtime.checkpoint.model import save_model
+from fgc_runtime.checkpoint.state import TrainingState, save_training_state
+from fgc_runtime.checkpoint.tensors import Tensors, save_tensors
+from fgc_runtime.distributed import World
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A model for `from_pretrained`; its weights are in `state_dict`."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase | None
+    state_dict: dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A moment of a training, which later steps do not change."""
+
+    folder: Path
+    tensors: Tensors
+    state: TrainingState
+    about: Mapping[str, object]
+    export: Export | None  # on the main process
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """How a save ended."""
+
+    folder: Path
+    problem: str | None  # None: the checkpoint is complete
+
+
+class Saver:
+    """Writes snapshots, one at a time. `after` runs on the main process when one is complete."""
+
+    def __init__(self, world: World, *, is_async: bool, after: Callable[[], None]) -> None:
+        self._world = world
+        self._is_async = is_async
+        self._after = after
+        self._group = dist.new_group(backend="gloo") if world.size > 1 else None
+        self._thread: threading.Thread | None = None
+        self._saved: Saved | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether a save has ended on this process and nobody has asked how."""
+        return self._thread is not None and not self._thread.is_alive()
+
+    def start(self, snapshot: Snapshot) -> None:
+        """Begin to write; `finish` has been called for the one before."""
+        assert self._thread is None, "one save at a time"
+        # a daemon: who interrupts twice does not wait for the disk
+        self._thread = threading.Thread(target=self._run, args=(snapshot,), name="checkpoint", daemon=True)
+        self._thread.start()
+        if not self._is_async:
+            self._thread.join()
+
+    def finish(self, *, timeout_s: float | None = None) -> Saved | None:
+        """Wait for the save that was started, if there is one; how it ended."""
+        if self._thread is None:
+            return None
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            return None
+        self._thread = None
+        assert self._saved is not None, "a save that ended has an end"
+        return self._saved
+
+    def _run(self, snapshot: Snapshot) -> None:
+        problem = None
+        for step in (self._begin, self._write_tensors, self._write_rest):
+            try:
+                step(snapshot)
+            except BaseException as error:  # of any kind: the training must hear of it
+                problem = f"{type(error).__name__}: {error}"
+            problem = self._agreed(problem)
+            if problem is not None:
+                discard(snapshot.folder)
+                break
+        self._saved = Saved(snapshot.folder, problem)
+
+    def _begin(self, snapshot: Snapshot) -> None:
+        if self._world.is_main:
+            begin(snapshot.folder)
+
+    def _write_tensors(self, snapshot: Snapshot) -> None:
+        save_tensors(unfinished_folder(snapshot.folder), snapshot.tensors, self._group)
+
+    def _write_rest(self, snapshot: Snapshot) -> None:
+        if not self._world.is_main:
+            return
+        unfinished, export = unfinished_folder(snapshot.folder), snapshot.export
+        if export is not None:
+            save_model(export.model, export.tokenizer, unfinished, state_dict=export.state_dict)
+        save_training_state(unfinished, snapshot.state)
+        commit(snapshot.folder, snapshot.about)
+        self._after()
+
+    def _agreed(self, problem: str | None) -> str | None:
+        """The problem of any process."""
+        if self._group is None:
+            return problem
+        problems: list[str | None] = [None] * self._world.size
+        dist.all_gather_object(problems, problem, group=self._group)
+        return next((found for found in problems if found is not None), None)

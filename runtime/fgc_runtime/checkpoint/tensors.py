@@ -1,0 +1,128 @@
+"""Weights and optimizer state to files that any number of processes can read: torch.distributed.checkpoint.
+
+A checkpoint can hold numbers, not code: what torch would unpickle is read with a list of the classes that may occur.
+"""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
+from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
+from torch.distributed.checkpoint.metadata import Metadata, StorageMeta
+from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
+
+Tensors = dict[str, Tensor]
+Values = dict[str, object]
+
+_FOLDER = "state"
+_METADATA_MODULES = ("torch.distributed.checkpoint.metadata", "torch.distributed.tensor")
+_METADATA_CLASSES = {
+    ("torch.distributed.checkpoint.filesystem", "_StorageInfo"),
+    ("torch.serialization", "_get_layout"),
+    ("torch", "Size"),
+    ("collections", "OrderedDict"),
+    ("pathlib", "Path"),
+    ("pathlib", "PosixPath"),
+}
+
+
+class CheckpointMismatch(Exception):
+    """A checkpoint of another model or another optimizer."""
+
+
+def split(state: Mapping[str, Mapping[str, Any]]) -> tuple[Tensors, Values]:
+    """A strategy's state as tensors, which may be sharded, and all other values; names as `model.<parameter>`."""
+    flat = {f"{part}.{name}": value for part, values in state.items() for name, value in values.items()}
+    tensors = {name: value for name, value in flat.items() if isinstance(value, Tensor)}
+    return tensors, {name: value for name, value in flat.items() if name not in tensors}
+
+
+def join(tensors: Tensors, values: Mapping[str, object]) -> dict[str, dict[str, Any]]:
+    """`split` backwards."""
+    state: dict[str, dict[str, Any]] = {"model": {}, "optimizer": {}}
+    for name, value in {**tensors, **values}.items():
+        part, _, rest = name.partition(".")
+        state[part][rest] = value
+    return state
+
+
+class Staging:
+    """Copies in the CPU's memory that later steps do not change. The memory is used again for the next checkpoint."""
+
+    def __init__(self) -> None:
+        options = StagingOptions(
+            use_pinned_memory=torch.cuda.is_available(),
+            use_shared_memory=False,
+            use_async_staging=False,
+            use_non_blocking_copy=torch.cuda.is_available(),
+        )
+        self._stager = DefaultStager(options)
+
+    def copy(self, state: dict[str, Any]) -> dict[str, Any]:
+        """The same structure; tensors that share memory still do."""
+        copied = self._stager.stage(state)
+        assert isinstance(copied, dict), "staging is not asynchronous"
+        return copied
+
+
+def save_tensors(folder: Path, tensors: Tensors, group: dist.ProcessGroup | None) -> None:
+    """Write each process's part; called on all processes of `group` together, None for a process alone."""
+    writer = FileSystemWriter(folder / _FOLDER, sync_files=True)
+    try:
+        save(tensors, storage_writer=writer, process_group=group, no_dist=group is None)
+    except CheckpointException as error:
+        raise _first_cause(error) from None
+
+
+def load_tensors(folder: Path, tensors: Tensors, *, world_size: int) -> None:
+    """Fill `tensors` from a checkpoint, whatever number of processes wrote it. Raises CheckpointMismatch."""
+    reader = _Reader(folder / _FOLDER)
+    reader.read_metadata()  # torch would call it again, under another name, if it fails
+    try:
+        load(tensors, storage_reader=reader, planner=_TensorsOnly(), no_dist=world_size == 1)
+    except CheckpointException as error:
+        cause = _first_cause(error)
+        if isinstance(cause, RuntimeError | ValueError):
+            raise CheckpointMismatch(f"{folder} is of another model or optimizer: {cause}") from None
+        raise cause from None
+
+
+def _first_cause(error: CheckpointException) -> BaseException:
+    """What went wrong on the first process where something did; torch wraps it with all tracebacks."""
+    rank = min(error.failures)
+    return error.failures[rank][0]
+
+
+class _TensorsOnly(DefaultLoadPlanner):
+    """Refuses what is not a tensor: torch would unpickle it."""
+
+    def load_bytes(self, read_item: Any, value: Any) -> None:
+        raise pickle.UnpicklingError(f"{read_item.dest_index.fqn} is no tensor in the checkpoint")
+
+
+class _Reader(FileSystemReader):
+    """Reads the table of contents without running what may be in it."""
+
+    def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
+        with (Path(self.path) / ".metadata").open("rb") as file:
+            metadata = _MetadataUnpickler(file).load()
+        assert isinstance(metadata, Metadata), "the class is one of those that may occur"
+        metadata.storage_meta = metadata.storage_meta or StorageMeta()
+        metadata.storage_meta.load_id = self.load_id
+        return metadata
+
+
+class _MetadataUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        is_dtype = module == "torch" and isinstance(getattr(torch, name, None), torch.dtype)
+        if module.startswith(_METADATA_MODULES) or (module, name) in _METADATA_CLASSES or is_dtype:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"a checkpoint's table of contents may not name {module}.{name}")

@@ -1,0 +1,182 @@
+"""A run to what its numbers depend on, name by name, so that a resume can say what has changed since the checkpoint.
+
+What does not change the numbers is left out: where things are written, how often, how a step's examples are divided.
+"""
+
+import ast
+import functools
+import hashlib
+import inspect
+import json
+import sys
+from collections.abc import Callable, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+from transformers import PreTrainedModel
+
+from fgc_runtime.data.windows import is_stream, length_of
+from fgc_runtime.trainers.arguments import TrainingArguments
+
+Fingerprint = dict[str, object]
+
+_MEANING = (
+    "seed", "shuffle", "bf16", "fp16", "max_grad_norm", "optimizer_in_backward", "fused_loss", "torch_compile",
+)  # fmt: skip
+_OF_CONFIG = ("_name_or_path", "transformers_version", "auto_map", "architectures", "dtype", "torch_dtype")
+_TOKEN_IDS = (
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+)  # the tokenizer's: a save writes them
+_SAMPLED_EXAMPLES = 16
+_HARMLESS = {
+    "output_dir", "logging_dir", "run_name", "logging_strategy", "logging_steps", "logging_first_step", "eval_strategy",
+    "eval_steps", "max_eval_steps", "per_device_eval_batch_size", "save_strategy", "save_steps", "save_total_limit",
+    "resume_from_checkpoint", "resume_anyway", "async_save", "save_failure", "metric_for_best_model",
+    "greater_is_better", "save_best_limit", "load_best_model_at_end", "dataloader_num_workers",
+    "dataloader_prefetch_factor", "dataloader_pin_memory", "callbacks", "do_train", "do_save", "do_eval",
+    # these have entries of their own, which say more than that a file has changed
+    "max_steps", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps",
+}  # fmt: skip
+
+
+def fingerprint(
+    args: TrainingArguments,
+    model: PreTrainedModel,
+    optimizer: Optimizer,
+    dataset: Any,
+    *,
+    examples_per_step: int,
+    schedule: object,
+    schedule_steps: int | None,
+) -> Fingerprint:
+    """Everything by name, as JSON takes it; `schedule_steps` None: the rate does not depend on the number of steps."""
+    found: Fingerprint = {name: getattr(args, name) for name in _MEANING}
+    found |= {"examples_per_step": examples_per_step, "schedule": _described(schedule), "max_steps": schedule_steps}
+    found |= {f"optimizer.{name}": value for name, value in _optimizer(optimizer).items()}
+    found |= {f"model.{name}": value for name, value in _model(model).items()}
+    found |= {f"data.{name}": value for name, value in _data(dataset).items()}
+    found |= {f"program.{name}": value for name, value in _program().items()}
+    normal: Fingerprint = json.loads(json.dumps(found, default=str, sort_keys=True))
+    return normal
+
+
+def differences(saved: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    """What has changed, a sentence each."""
+    missing = "nothing"
+    changed = []
+    for name in sorted({*saved, *now}):
+        before, after = saved.get(name, missing), now.get(name, missing)
+        if before == after:
+            continue
+        if _is_hash(before) or _is_hash(after):
+            event = "is new" if before == missing else "is gone" if after == missing else "has changed"
+            changed.append(f"{name} {event}")
+        else:
+            changed.append(f"{name} was {before} and is {after}")
+    return changed
+
+
+def _is_hash(value: object) -> bool:
+    return isinstance(value, str) and value.startswith("sha256:")
+
+
+def _hash(content: bytes) -> str:
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def _optimizer(optimizer: Optimizer) -> dict[str, object]:
+    """Its class and settings. The rate is that of the beginning: the schedule has its own entry."""
+    found: dict[str, object] = {"class": type(optimizer).__qualname__}
+    for number, group in enumerate(optimizer.param_groups):
+        settings = {name: value for name, value in group.items() if name not in ("params", "lr", "param_names")}
+        found |= {f"{number}.{name}": _described(value) for name, value in settings.items()}
+    return found
+
+
+def _model(model: PreTrainedModel) -> dict[str, object]:
+    skipped = {*_OF_CONFIG, *_TOKEN_IDS}
+    config = {name: value for name, value in model.config.to_dict().items() if name not in skipped}
+    shapes = [(name, tuple(parameter.shape)) for name, parameter in model.named_parameters()]
+    return {"class": type(model).__name__, **config, "parameters": len(shapes)}
+
+
+def _data(dataset: Any) -> dict[str, object]:
+    """Its length and the hash of some of its examples: the first ones of a stream, others spread over the whole."""
+    length = length_of(dataset)
+    known = getattr(dataset, "fingerprint", None) or getattr(dataset, "_fingerprint", None)  # the latter of `datasets`
+    if isinstance(known, str):
+        return {"num_examples": length, "content": _hash(known.encode())}
+    if is_stream(dataset):
+        first = [] if iter(dataset) is dataset else list(islice(iter(dataset), _SAMPLED_EXAMPLES))
+        return {"first_examples": _hash(b"".join(_bytes(example) for example in first))}
+    assert length is not None, "what is no stream has a length"
+    rows = sorted({int(row) for row in torch.linspace(0, length - 1, min(length, _SAMPLED_EXAMPLES)).tolist()})
+    return {"num_examples": length, "examples": _hash(b"".join(_bytes(dataset[row]) for row in rows))}
+
+
+def _bytes(value: Any) -> bytes:
+    """A value's content, the same in every process."""
+    if isinstance(value, torch.Tensor):
+        return repr((str(value.dtype), tuple(value.shape), value.tolist())).encode()
+    if isinstance(value, Mapping):
+        return b"{" + b",".join(str(key).encode() + b":" + _bytes(value[key]) for key in sorted(value)) + b"}"
+    if isinstance(value, list | tuple):
+        return b"[" + b",".join(_bytes(item) for item in value) + b"]"
+    return repr(value).encode() if isinstance(value, str | int | float | bytes | bool | None) else b"?"
+
+
+def _described(value: object) -> object:
+    """A factory by its name and settings, a value as it is."""
+    if isinstance(value, functools.partial):
+        settings = {name: _described(setting) for name, setting in sorted(value.keywords.items())}
+        arguments = [_described(argument) for argument in value.args]
+        return {"call": _described(value.func), "arguments": arguments, **settings}
+    if isinstance(value, list | tuple):
+        return [_described(item) for item in value]
+    if isinstance(value, str | int | float | bool | None):
+        return value
+    if isinstance(value, torch.Tensor):
+        return value.tolist()
+    return getattr(value, "__qualname__", type(value).__qualname__)
+
+
+def _program() -> dict[str, object]:
+    """The program's own Python files: those that its build lists. Nothing for a program that was not built."""
+    main = getattr(sys.modules["__main__"], "__file__", None)
+    manifest = Path(main).with_name("manifest.json") if main else None
+    if manifest is None or not manifest.is_file():
+        return {}
+    outputs = json.loads(manifest.read_text(encoding="utf-8")).get("outputs", {})
+    files = [manifest.parent / name for name in outputs if name.endswith(".py")]
+    return {str(path.relative_to(manifest.parent)): _code(path) for path in files if path.is_file()}
+
+
+def _code(path: Path) -> str:
+    """The hash of what a Python file does: without comments, layout, and settings that change no number."""
+    tree = _Harmless().visit(ast.parse(path.read_text(encoding="utf-8")))
+    return _hash(ast.dump(tree).encode())
+
+
+class _Harmless(ast.NodeTransformer):
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        node.keywords = [keyword for keyword in node.keywords if keyword.arg not in _HARMLESS]
+        return node
+
+    def visit_Module(self, node: ast.Module) -> ast.AST:
+        self.generic_visit(node)
+        if ast.get_docstring(node) is not None:  # names the template
+            node.body = node.body[1:]
+        return node
+
+
+def depends_on_length(factory: Callable[..., object] | None, args: TrainingArguments) -> bool:
+    """Whether the learning rate of a step depends on how many there will be."""
+    if factory is None:
+        return args.lr_scheduler_type != "constant"
+    return "num_training_steps" in inspect.signature(factory).parameters
