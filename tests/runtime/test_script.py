@@ -42,10 +42,10 @@ def test_evaluates(
 def test_resumes_when_the_command_line_says_so(
     make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: list[str], first_step: int
 ) -> None:
-    make_trainer(max_steps=4, save_strategy="steps", save_steps=2).train()
+    make_trainer(max_steps=4, save_strategy="steps", save_steps=2, lr_scheduler_type="constant").train()
     command_line = ["train.py", *(option.format(tmp_path / "out/checkpoints") for option in options)]
     monkeypatch.setattr(sys, "argv", command_line)
-    trainer = make_trainer()
+    trainer = make_trainer(lr_scheduler_type="constant")
     TrainingScript(trainer, do_save=False).run()
     assert trainer.callbacks[0].logs[0]["step"] == first_step
 

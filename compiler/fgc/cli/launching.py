@@ -30,6 +30,8 @@ def launch(selected: Selected, arguments: Namespace) -> int:
         report(selected.diagnostics)
         return 1
     environment = _environment(selected, arguments.devices)
+    if arguments.resume_anyway:
+        environment["FGC_RESUME_ANYWAY"] = "1"
     if arguments.dry_run:
         folder = Path(arguments.output).absolute() if arguments.output else selected.folder / "out"
         report(selected.diagnostics)
@@ -62,7 +64,7 @@ def _command(selected: Selected, arguments: Namespace, folder: Path) -> list[str
     if not any(word.startswith(_OWN_PROCESSES) for word in words):
         command += ["--nproc-per-node", _processes(selected, arguments.devices)]
     command += [*words, str(folder / PROGRAM)]
-    if arguments.resume is not None:
+    if arguments.resume is not None or arguments.resume_anyway:
         path = arguments.resume and str(Path(arguments.resume).absolute())
         command += ["--resume", *([path] if path else [])]
     return command

@@ -1,5 +1,6 @@
 """A run's checkpoints: written beside the training, kept or removed, read again to go on."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -213,7 +214,11 @@ class Checkpoints:
 
 
 def compare(folder: Path, now: Fingerprint, *, is_told: bool) -> list[str]:
-    """What has changed since the checkpoint was written. Raises ResumeRefused for it unless the user `is_told`."""
+    """What has changed since the checkpoint was written. Raises ResumeRefused for it unless the user wants it so.
+
+    `is_told` says that, or `FGC_RESUME_ANYWAY=1` in the environment.
+    """
+    is_told = is_told or os.environ.get("FGC_RESUME_ANYWAY") == "1"
     saved = checkpoint.read_manifest(folder).get("fingerprint")
     assert isinstance(saved, dict), "a manifest has a fingerprint"
     changed = differences(saved, now)
@@ -221,7 +226,7 @@ def compare(folder: Path, now: Fingerprint, *, is_told: bool) -> list[str]:
         listed = "".join(f"\n  {line}" for line in changed)
         raise ResumeRefused(
             f"{folder} was written by another program or with other data, so this would not be the same training:"
-            f"{listed}\nTo go on from it all the same: --resume-anyway (resume_anyway: true)"
+            f"{listed}\nTo go on from it all the same: FGC_RESUME_ANYWAY=1 in the environment, or fgc train --resume-anyway"
         )
     return changed
 

@@ -36,6 +36,9 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--resume", nargs="?", const="", metavar="CHECKPOINT", help="go on from this, or from the latest checkpoint"
     )
+    parser.add_argument(
+        "--resume-anyway", action="store_true", help="go on also where the program or the data have changed since"
+    )
 
 
 def run(arguments: Namespace) -> int:
