@@ -141,7 +141,7 @@ def test_other_data_than_before_is_said(
 ) -> None:
     run_of_10(make_trainer, tiny_model, recorder_class(), stop_at=3)
     other = {"resume_from_checkpoint": True, "train_dataset": examples(30)}
-    with pytest.raises(ResumeRefused, match=r"data\.num_examples was 24 and is 30\nTo go on.*FGC_RESUME_ANYWAY=1"):
+    with pytest.raises(ResumeRefused, match=r"data\.num_examples was 24 and is 30\nTo go on.*--resume-anyway"):
         run_of_10(make_trainer, tiny_model, recorder_class(), **other)
     run_of_10(make_trainer, tiny_model, recorder_class(), resume_anyway=True, **other)
 

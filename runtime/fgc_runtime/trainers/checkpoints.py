@@ -226,7 +226,7 @@ def compare(folder: Path, now: Fingerprint, *, is_told: bool) -> list[str]:
         listed = "".join(f"\n  {line}" for line in changed)
         raise ResumeRefused(
             f"{folder} was written by another program or with other data, so this would not be the same training:"
-            f"{listed}\nTo go on from it all the same: FGC_RESUME_ANYWAY=1 in the environment, or fgc train --resume-anyway"
+            f"{listed}\nTo go on all the same: fgc train --resume-anyway, or set FGC_RESUME_ANYWAY=1"
         )
     return changed
 
