@@ -4,6 +4,7 @@ A checkpoint can hold numbers, not code: what torch would unpickle is read with 
 """
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
 from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
-from torch.distributed.checkpoint.metadata import Metadata, StorageMeta
+from torch.distributed.checkpoint.metadata import Metadata, StorageMeta, TensorStorageMetadata
 from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
@@ -32,6 +33,10 @@ _METADATA_CLASSES = {
     ("pathlib", "Path"),
     ("pathlib", "PosixPath"),
 }
+
+
+# a process alone is no mistake, and torch says so at every load
+warnings.filterwarnings("ignore", message="torch.distributed is disabled", category=UserWarning)
 
 
 class CheckpointMismatch(Exception):
@@ -93,6 +98,18 @@ def load_tensors(folder: Path, tensors: Tensors, *, world_size: int) -> None:
         if isinstance(cause, RuntimeError | ValueError):
             raise CheckpointMismatch(f"{folder} is of another model or optimizer: {cause}") from None
         raise cause from None
+
+
+def read_all_tensors(folder: Path) -> Tensors:
+    """Everything that a checkpoint holds, whole, without a model or an optimizer to hold it."""
+    entries = _Reader(folder / _FOLDER).read_metadata().state_dict_metadata
+    tensors = {
+        name: torch.empty(entry.size, dtype=entry.properties.dtype)
+        for name, entry in entries.items()
+        if isinstance(entry, TensorStorageMetadata)
+    }
+    load_tensors(folder, tensors, world_size=1)
+    return tensors
 
 
 def _first_cause(error: CheckpointException) -> BaseException:

@@ -1,7 +1,9 @@
 """What can be set about a training run, under the names that transformers uses, checked when it is set."""
 
+import json
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -146,6 +148,22 @@ class TrainingArguments:
     def _require(self, name: str, holds: bool, rule: str) -> None:
         if not holds:
             raise ValueError(f"{name} ({getattr(self, name)!r}) {rule}")
+
+
+def with_environment(args: TrainingArguments) -> TrainingArguments:
+    """The arguments, but for those that the JSON object in `FGC_TRAINING_ARGUMENTS` changes. Raises ValueError."""
+    text = os.environ.get("FGC_TRAINING_ARGUMENTS")
+    if not text:
+        return args
+    try:
+        changes = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"FGC_TRAINING_ARGUMENTS ({text!r}) must be a JSON object: {error}") from error
+    names = {field.name for field in fields(args)}
+    if not isinstance(changes, dict) or not names.issuperset(changes):
+        unknown = sorted(set(changes) - names) if isinstance(changes, dict) else changes
+        raise ValueError(f"FGC_TRAINING_ARGUMENTS must be a JSON object of training arguments, not of {unknown}")
+    return replace(args, **changes)
 
 
 _AT_LEAST_ONE = (

@@ -21,7 +21,7 @@ from fgc_runtime.callbacks.base import Phase
 from fgc_runtime.data.collator import Batch, CheckedCollator, DataCollatorForCausalLM
 from fgc_runtime.data.windows import Window, length_of
 from fgc_runtime.distributed import World, seed_everything
-from fgc_runtime.trainers.arguments import IntervalStrategy, TrainingArguments
+from fgc_runtime.trainers.arguments import IntervalStrategy, TrainingArguments, with_environment
 from fgc_runtime.trainers.checkpoints import Checkpoints, Moment, SaveFailed, compare, named
 from fgc_runtime.trainers.factories import LRSchedulerFactory, OptimizerFactory, make_lr_scheduler, make_optimizer
 from fgc_runtime.trainers.feed import ExampleDataset, eval_windows, rows_of, train_share, train_windows
@@ -61,7 +61,7 @@ class Trainer:
         lr_scheduler_factory: LRSchedulerFactory | None = None,
         strategy: Strategy | None = None,
     ) -> None:
-        self.args = args
+        self.args = args = with_environment(args)
         self.world = World.connect(device=args.device, use_cpu=args.use_cpu)
         if args.float32_matmul_precision is not None:
             torch.set_float32_matmul_precision(args.float32_matmul_precision)

@@ -22,7 +22,7 @@ def output(run: Run) -> Path:
     for step in (5, 10, 100):
         folder = output / f"checkpoints/checkpoint-{step}"
         folder.mkdir(parents=True)
-        for name in ("model.safetensors", "config.json", "optimizer.pt", "random_state.pt"):
+        for name in ("model.safetensors", "config.json", "training_state.pt", "checkpoint.json"):
             (folder / name).write_text(f"{name} {step}")
         (folder / "trainer_state.json").write_text(json.dumps({"global_step": step}))
     (output / "checkpoints/checkpoint-7.unfinished").mkdir()
@@ -47,7 +47,7 @@ def test_one_is_shown_with_its_state(run: Run) -> None:
 def test_a_checkpoint_is_linked_and_linked_anew_but_no_file_is_replaced(run: Run, output: Path) -> None:
     assert run("-p", "p", "checkpoint", "link").code == 0
     assert (output / "model.safetensors").read_text() == "model.safetensors 100"
-    assert not (output / "optimizer.pt").exists() and not (output / "trainer_state.json").exists()
+    assert not (output / "training_state.pt").exists() and not (output / "trainer_state.json").exists()
     assert run("-p", "p", "checkpoint", "link", "5").code == 0
     assert (output / "model.safetensors").read_text() == "model.safetensors 5"
     (output / "config.json").unlink()

@@ -1,0 +1,26 @@
+"""Prove on a build of yours that a training which is killed and resumed gives the same numbers, bit for bit.
+
+All words behind `fgc verify-resume` are those of `python -m fgc_runtime.verify`, which this becomes.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from fgc.installed import package_folder
+
+
+def run_words(words: Sequence[str]) -> int:
+    """Become the verification; 2 if something that it needs is not installed."""
+    missing = [package for package in ("fgc_runtime", "torch", "transformers") if package_folder(package) is None]
+    if missing:
+        print(f"fgc: this needs {', '.join(missing)}: pip install 'fgc[train]'", file=sys.stderr)
+        return 2
+    return os.execv(sys.executable, [sys.executable, "-m", "fgc_runtime.verify", *words])
+
+
+def completion_words() -> list[str]:
+    """What a shell may complete behind `fgc verify-resume`."""
+    from fgc.cli.runtime_words import option_words
+
+    return option_words("fgc_runtime", "verify/__main__.py")
