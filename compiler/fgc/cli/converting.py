@@ -16,6 +16,7 @@ from typing import Any
 
 from fgc.cli.arguments import CannotRun
 from fgc.cli.conversion_tables import Table, package_name, read_tables, table_of, template_text
+from fgc.cli.model_folders import source_config, target_folder
 from fgc.cli.model_packages import package_of
 from fgc.cli.runtime_process import require_runtime, wait_for
 from fgc.cli.select import report
@@ -29,8 +30,10 @@ _TEMPLATE = "model.yaml"
 def convert(arguments: Namespace) -> int:
     """Convert, or say what would be; the exit code. Raises CannotRun."""
     source = Path(arguments.source)
-    config = _source_config(source)
-    target = _target(arguments, source)
+    config = source_config(source)
+    if arguments.target is None and not arguments.dry_run:
+        raise CannotRun("DST is missing: name the folder to write, or say `--dry-run`")
+    target = None if arguments.target is None else target_folder(arguments, source)
     is_to_package = not any(source.glob("configuration_*.py"))
     tables = _tables(arguments.to, config, source, is_to_package)
     name = package_name(arguments.name, (target or source).absolute())
@@ -48,42 +51,6 @@ def convert(arguments: Namespace) -> int:
         "ignore": arguments.ignore,
     }
     return _converse(message, tables[0], name, source)
-
-
-def _source_config(source: Path) -> dict[str, Any]:
-    if not source.is_dir():
-        raise CannotRun(f"`{source}` is not a folder: give the folder of a model, with config.json and weights")
-    file = source / "config.json"
-    if not file.is_file():
-        raise CannotRun(f"`{source}` has no config.json: give the folder of a saved model")
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CannotRun(f"`{file}` is not valid JSON: {error}") from None
-    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
-        raise CannotRun(f"`{file}` names no `model_type`: it is no model's configuration")
-    return config
-
-
-def _target(arguments: Namespace, source: Path) -> Path | None:
-    """Where to write: a folder that is not there, or is empty, or holds a model that may go."""
-    if arguments.target is None:
-        if not arguments.dry_run:
-            raise CannotRun("DST is missing: name the folder to write, or say `--dry-run`")
-        return None
-    target = Path(arguments.target)
-    here, there = source.resolve(), target.resolve()
-    if here == there or there.is_relative_to(here) or here.is_relative_to(there):
-        raise CannotRun(f"DST `{target}` and SRC `{source}` must not lie in each other")
-    if target.exists() and not target.is_dir():
-        raise CannotRun(f"`{target}` is a file, not a folder")
-    if arguments.dry_run or not target.exists() or not any(target.iterdir()):
-        return target
-    if not (target / "config.json").is_file():
-        raise CannotRun(f"`{target}` is not empty and holds no model: nothing in it is replaced, choose another folder")
-    if not arguments.force:
-        raise CannotRun(f"`{target}` holds a model already: `--force` replaces it")
-    return target
 
 
 def _tables(wish: str | None, config: dict[str, Any], source: Path, is_to_package: bool) -> list[Table]:

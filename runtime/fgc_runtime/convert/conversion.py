@@ -3,10 +3,7 @@
 The target is written under another name and renamed at the end: what fails or is interrupted leaves nothing.
 """
 
-import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +11,10 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
-from fgc_runtime.checkpoint.folders import written_whole
 from fgc_runtime.convert import companions
 from fgc_runtime.convert.faults import ConvertError
 from fgc_runtime.convert.fields import to_architecture, to_package
+from fgc_runtime.convert.folders import complete_or_absent
 from fgc_runtime.convert.moves import Plan, carry_out, make_plan, wanted_of
 from fgc_runtime.convert.progress import Progress
 from fgc_runtime.convert.tables import Architecture
@@ -153,7 +150,7 @@ def _unread(config: PreTrainedConfig, table: Architecture) -> list[str]:
 
 
 def _write(job: Job, folder: Path, target: Target, plan: Plan, weights: Weights) -> Comparison | None:
-    with _complete_or_absent(folder) as unfinished:
+    with complete_or_absent(folder) as unfinished:
         _write_companions(job, target, plan, unfinished)
         wanted = wanted_of(plan)
         progress = Progress(sum(item.num_bytes for item in wanted))
@@ -182,17 +179,3 @@ def _write_companions(job: Job, target: Target, plan: Plan, folder: Path) -> Non
     if target.package is not None and target.template is not None:
         companions.copy_code(target.package, (path.name for path in target.package.glob("*.py")), folder)
         (folder / "model.yaml").write_text(target.template, encoding="utf-8")
-
-
-@contextmanager
-def _complete_or_absent(folder: Path) -> Iterator[Path]:
-    """`written_whole`, without what an error or an interrupt leaves."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = folder
-    try:
-        with written_whole(folder) as unfinished:
-            yield unfinished
-    except BaseException:
-        if unfinished != folder:
-            shutil.rmtree(unfinished, ignore_errors=True)
-        raise

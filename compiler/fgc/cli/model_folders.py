@@ -1,0 +1,41 @@
+"""The folder that a command reads a model from, and the one that it may write to."""
+
+import json
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from fgc.cli.arguments import CannotRun
+
+
+def source_config(source: Path) -> dict[str, Any]:
+    """The configuration of a model's folder. Raises CannotRun."""
+    if not source.is_dir():
+        raise CannotRun(f"`{source}` is not a folder: give the folder of a model, with config.json and weights")
+    file = source / "config.json"
+    if not file.is_file():
+        raise CannotRun(f"`{source}` has no config.json: give the folder of a saved model")
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CannotRun(f"`{file}` is not valid JSON: {error}") from None
+    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
+        raise CannotRun(f"`{file}` names no `model_type`: it is no model's configuration")
+    return config
+
+
+def target_folder(arguments: Namespace, source: Path) -> Path:
+    """Where to write: a folder that is not there, or is empty, or holds a model that may go. Raises CannotRun."""
+    target = Path(arguments.target)
+    here, there = source.resolve(), target.resolve()
+    if here == there or there.is_relative_to(here) or here.is_relative_to(there):
+        raise CannotRun(f"`{target}` and `{source}` must not lie in each other")
+    if target.exists() and not target.is_dir():
+        raise CannotRun(f"`{target}` is a file, not a folder")
+    if arguments.dry_run or not target.exists() or not any(target.iterdir()):
+        return target
+    if not (target / "config.json").is_file():
+        raise CannotRun(f"`{target}` is not empty and holds no model: nothing in it is replaced, choose another folder")
+    if not arguments.force:
+        raise CannotRun(f"`{target}` holds a model already: `--force` replaces it")
+    return target
