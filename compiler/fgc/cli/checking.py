@@ -3,6 +3,7 @@
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from fgc.workspace.discovery import projects_below
 from fgc.workspace.files import real_path
 from fgc.workspace.project import META_FILE
 from fgc.workspace.settings import CheckSettings, check_severity, read_settings
+from fgc.workspace.store import Check
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +63,24 @@ def check_all(arguments: Namespace, trace: Trace) -> CheckResult:
         trace.files.add(baseline_file)
     collector = FindingCollector(selection, _baseline(baseline_file) if not arguments.write_baseline else {})
     count, failed = 0, False
-    for checked in _everything(arguments, FileStore(trace), _variables(arguments, trace)):
+    store = FileStore(trace)
+    store.checks += _more_checks(arguments)
+    for checked in _everything(arguments, store, _variables(arguments, trace)):
         collector.add(checked.diagnostics, checked.sources, checked.name)
         count += checked.is_configuration
         failed = failed or checked.could_not_run
     return CheckResult(collector.finish(), count, failed)
+
+
+def _more_checks(arguments: Namespace) -> list[Check]:
+    """The checks that are asked for. Raises CannotRun."""
+    if not arguments.vllm:
+        if arguments.tensor_parallel_size is not None:
+            raise CannotRun("`--tensor-parallel-size` is for `--vllm`")
+        return []
+    from fgc.pipeline.serving import check_serving  # the emitter: 0.4 s
+
+    return [partial(check_serving, tensor_parallel_size=arguments.tensor_parallel_size or 1)]
 
 
 def _variables(arguments: Namespace, trace: Trace) -> dict[str, Any]:

@@ -16,10 +16,10 @@ from fgc.cli.runtime_process import run_module
 from fgc.cli.select import Selected, report, select
 from fgc.emit.model import expand_model_package
 from fgc.emit.model.description import describe_model_package
-from fgc.ir import Call, CallKind, Graph, NodeId
+from fgc.ir import Graph, NodeId
+from fgc.pipeline.models import MODEL_PACKAGE, model_nodes
 from fgc.workspace import ProjectError
 
-_MODEL_PACKAGE = "fgc:model_package"
 _MODULE = "fgc_runtime.models"
 
 
@@ -79,15 +79,6 @@ def package_of(selected: Selected, target: str | None) -> Iterator[WrittenPackag
         shutil.rmtree(parent, ignore_errors=True)
 
 
-def model_nodes(graph: Graph) -> list[NodeId]:
-    """The nodes that describe model packages."""
-    return [
-        node_id
-        for node_id, node in graph.nodes.items()
-        if isinstance(node, Call) and node.kind is CallKind.META and node.callee.text == _MODEL_PACKAGE
-    ]
-
-
 def _model_node(selected: Selected, target: str | None) -> NodeId:
     graph = selected.compilation.graph
     found = model_nodes(graph)
@@ -96,7 +87,7 @@ def _model_node(selected: Selected, target: str | None) -> NodeId:
             raise CannotRun(f"`{target}` is no target of `{selected.name}` that describes a model; {_targets(graph)}")
         return graph.targets[target]
     if not found:
-        raise CannotRun(f"`{selected.name}` describes no model: it has no `!meta:{_MODEL_PACKAGE}`")
+        raise CannotRun(f"`{selected.name}` describes no model: it has no `!meta:{MODEL_PACKAGE}`")
     if len(found) > 1:
         raise CannotRun(f"`{selected.name}` describes {len(found)} models: say `--target`; {_targets(graph)}")
     return found[0]

@@ -1,4 +1,4 @@
-"""The table of finding codes: 1xx syntax, 2xx templates, 3xx YAML, 4xx tags and graph, 5xx Python, 6xx builds."""
+"""The finding codes: 1xx syntax, 2xx templates, 3xx YAML, 4xx tags and graph, 5xx Python, 6xx builds, 8xx serving."""
 
 from dataclasses import dataclass
 
@@ -87,6 +87,14 @@ _TITLES = {
     "FGC601": "output folder holds foreign files",
     "FGC602": "output cannot be written",
     "FGC603": "generated file was edited by hand",
+    "FGC801": "serving plan names no part of the model",
+    "FGC802": "vLLM does not know the parallel style",
+    "FGC803": "vLLM cannot find the layers",
+    "FGC804": "vLLM cannot take over the attention",
+    "FGC805": "vLLM leaves this out of attention",
+    "FGC806": "stages of a pipeline would do this again",
+    "FGC807": "vLLM would replace the head by another",
+    "FGC808": "sizes do not divide over the processes",
 }
 
 CODES = {code: CodeEntry(code, title) for code, title in _TITLES.items()}

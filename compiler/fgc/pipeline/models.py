@@ -5,11 +5,11 @@ from typing import Protocol
 
 from fgc.diagnostics import Diagnostic
 from fgc.emit.model.description import check_model_package
-from fgc.ir import Call, CallKind, Graph
+from fgc.ir import Call, CallKind, Graph, NodeId
 from fgc.pipeline.signatures import Signatures
 from fgc.text import Source
 
-_MODEL_PACKAGE = "fgc:model_package"
+MODEL_PACKAGE = "fgc:model_package"
 
 
 class SourceFiles(Signatures, Protocol):
@@ -23,8 +23,14 @@ class SourceFiles(Signatures, Protocol):
 
 def check_models(graph: Graph, files: SourceFiles) -> list[Diagnostic]:
     """What is wrong with the models that a configuration describes."""
-    found: list[Diagnostic] = []
-    for node_id, node in graph.nodes.items():
-        if isinstance(node, Call) and node.kind is CallKind.META and node.callee.text == _MODEL_PACKAGE:
-            found += check_model_package(graph, node_id, files.read_python, files.component_folders)
-    return found
+    where = (files.read_python, files.component_folders)
+    return [finding for node in model_nodes(graph) for finding in check_model_package(graph, node, *where)]
+
+
+def model_nodes(graph: Graph) -> list[NodeId]:
+    """The nodes that describe model packages."""
+    return [
+        node_id
+        for node_id, node in graph.nodes.items()
+        if isinstance(node, Call) and node.kind is CallKind.META and node.callee.text == MODEL_PACKAGE
+    ]

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,9 @@ class Session:
         self.imported |= others.sources
         self.missing |= others.missing
         self.system_paths |= others.system_paths
+        if self._store.checks and not compilation.has_errors:
+            found = [finding for check in self._store.checks for finding in check(compilation.graph, files)]
+            compilation = replace(compilation, diagnostics=(*compilation.diagnostics, *found))
         if facts.used:
             self._store.trace.is_timeless = False
         return compilation

@@ -1,10 +1,13 @@
 """Files read and parsed once in a run, whoever asks: shared by all search paths of the process."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from fgc.diagnostics import Outcome
+from fgc.diagnostics import Diagnostic, Outcome
+from fgc.ir import Graph
+from fgc.pipeline.models import SourceFiles
 from fgc.syntax import ast, parse
 from fgc.text import Source
 from fgc.workspace.files import read_source
@@ -29,11 +32,15 @@ class _NoTrace:
     is_timeless: bool = True
 
 
+Check: TypeAlias = Callable[[Graph, SourceFiles], Sequence[Diagnostic]]
+
+
 class FileStore:
     """Parsed files by path and by the name under which a template knows them."""
 
     def __init__(self, trace: Dependencies | None = None) -> None:
         self.trace: Dependencies = trace if trace is not None else _NoTrace()
+        self.checks: list[Check] = []
         self._python: dict[Path, Source | None] = {}
         self._parsed: dict[tuple[Path, str], Outcome[ast.ParsedFile]] = {}
 

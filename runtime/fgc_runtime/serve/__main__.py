@@ -23,6 +23,10 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         folder = find_model(options.folder, options.tokenizer)
+        if options.engine == "vllm":
+            from fgc_runtime.serve.vllm import become_vllm
+
+            become_vllm(folder, options)
         with _listen(options) as listener:
             _serve(folder, options, listener)
     except FolderError as error:

@@ -10,6 +10,7 @@ examples:
   python -m fgc_runtime.serve output_models/tiny_llama
   python -m fgc_runtime.serve output_models/tiny_llama/checkpoints/checkpoint-500 --port 8001
   python -m fgc_runtime.serve my_model --device cuda --dtype bfloat16 --max-batch-size 64
+  python -m fgc_runtime.serve my_model --engine vllm --tensor-parallel-size 2
   FGC_API_KEY=secret python -m fgc_runtime.serve my_model --host 0.0.0.0
 
 exit codes: 0 after --help, 2 if it cannot start (the message says why), 130 after Ctrl-C, 143 after SIGTERM
@@ -36,6 +37,10 @@ class Options:
     api_key: str | None
     trust_remote_code: bool
     log_level: str
+    engine: str
+    vllm_python: str | None
+    tensor_parallel_size: int
+    pipeline_parallel_size: int
 
 
 def parse(arguments: list[str] | None = None) -> Options:
@@ -85,8 +90,17 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
     add("--max-batch-size", metavar="N", type=_positive, default=32, help="sequences that step together (%(default)s)")
     add("--max-body-mib", metavar="MIB", type=_positive, default=16, help="largest request body (default: %(default)s)")
     add("--api-key", metavar="KEY", help="key that requests must bring (default: $FGC_API_KEY, or none)")
+    _add_engine_options(parser)
     levels = ("critical", "error", "warning", "info", "debug")
     add("--log-level", choices=levels, default="warning", help="info lists requests; texts are never logged")
+
+
+def _add_engine_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--engine", choices=("fgc", "vllm"), default="fgc", help="vllm becomes vLLM's own server (default: fgc)")
+    add("--vllm-python", metavar="FILE", help="Python of vLLM's environment (default: $FGC_VLLM_PYTHON, or this one)")
+    for way in ("tensor", "pipeline"):
+        add(f"--{way}-parallel-size", metavar="N", type=_positive, default=1, help="with vllm (default: %(default)s)")
 
 
 def _port(text: str) -> int:

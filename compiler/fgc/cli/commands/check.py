@@ -10,7 +10,7 @@ the build's manifest and compiles nothing. Exit code 0 if it is fresh, 1 if it i
 """
 
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
 from fgc.cli.arguments import CannotRun, add_cache_switch, add_variables, use_color, variables_of
@@ -21,6 +21,7 @@ EXAMPLES = (
     "fgc check                              all configurations of this project",
     "fgc check experiments/ --format sarif  all projects below a folder, for a code scanner",
     "fgc check --ignore FGC310 --severity FGC211=error",
+    "fgc check --vllm --tensor-parallel-size 2",
     "fgc check . --write-baseline fgc-baseline.json",
     "fgc check --generated out              is the build in out/ still what its templates say?",
 )
@@ -44,7 +45,17 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--baseline", metavar="FILE", help="findings listed in this file do not count")
     parser.add_argument("--write-baseline", metavar="FILE", help="write all findings to a baseline file and succeed")
     parser.add_argument("--fail-on", choices=("error", "warning"), default="warning", help="exit with 1 from here on")
+    parser.add_argument("--vllm", action="store_true", help="also what vLLM needs to serve the models (FGC8)")
+    parser.add_argument(
+        "--tensor-parallel-size", type=_positive, metavar="N", help="with --vllm: sizes must divide over N processes"
+    )
     add_cache_switch(parser)
+
+
+def _positive(text: str) -> int:
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise ArgumentTypeError(f"{text} is not a positive whole number")
 
 
 def run(arguments: Namespace) -> int:

@@ -76,6 +76,12 @@ def _attention(request: PackageRequest, graph: Graph, node_id: NodeId) -> tuple[
     return tuple(names)
 
 
+def plan_entries(graph: Graph, call: Call, name: str) -> list[ConfigEntry]:
+    """The entries of a mapping that the call is given: of `tp_plan`, `pp_plan` or `config`."""
+    given = {item.name: item.value for item in call.keywords}
+    return _mapping(PackageRequest(), graph, given[name], name) if name in given else []
+
+
 def _check_keywords(request: PackageRequest, call: Call) -> None:
     if call.positional:
         request.reject(call.origin, "`fgc:model_package` takes keywords only: " + ", ".join(_KEYWORDS))
