@@ -23,6 +23,7 @@ from fgc_runtime.convert.text import finished_text, plan_text
 from fgc_runtime.convert.verify import Comparison, compare, require_memory
 from fgc_runtime.convert.weights import Weights
 from fgc_runtime.convert.writer import ShardWriter
+from fgc_runtime.models.folder import ModelError
 from fgc_runtime.models.opening import on_meta, package_classes
 
 
@@ -75,7 +76,7 @@ class Target:
 def convert(job: Job, compiler: Compiler) -> int:
     """Do it and say what was done; 1 if a dry run finds problems. Raises ConvertError."""
     weights = Weights(job.source)
-    config = AutoConfig.from_pretrained(job.source, trust_remote_code=True)
+    config = _config(job.source)
     target = _package(job, config, compiler) if job.is_to_package else _architecture(job, config, weights)
     prefix = target.architecture.prefix
     if job.is_to_package and prefix and not any(name.startswith(prefix) for name in weights.tensors):
@@ -99,6 +100,15 @@ def convert(job: Job, compiler: Compiler) -> int:
     comparison = _write(job, job.target, target, plan, weights)
     print(finished_text(plan, target.architecture, target.notes, comparison))
     return 0
+
+
+def _config(source: Path) -> PreTrainedConfig:
+    try:
+        config: PreTrainedConfig = AutoConfig.from_pretrained(source, trust_remote_code=True)
+    except Exception as error:  # anything: a field of a wrong type, code in the folder
+        reason = f"{type(error).__name__}: {error}"
+        raise ConvertError(f"{source / 'config.json'} cannot be used: {reason}") from error
+    return config
 
 
 def _package(job: Job, config: PreTrainedConfig, compiler: Compiler) -> Target:
@@ -127,7 +137,7 @@ def _architecture(job: Job, config: PreTrainedConfig, weights: Weights) -> Targe
             made = to_architecture(ours, weights.tensors, table)
             made.architectures = [table.name]
             model = on_meta(AutoModelForCausalLM.from_config, made)
-        except (ConvertError, ValueError) as error:
+        except (ConvertError, ModelError) as error:
             reasons.append(f"  {table.model_type}: {error}")
             continue
         plan = make_plan(weights, model, table, is_to_package=False, dtype=None, ignore=job.ignore)

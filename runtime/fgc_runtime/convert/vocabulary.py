@@ -117,8 +117,9 @@ def _embedding(model: PreTrainedModel) -> Tensor:
 
 def _row_parameters(model: PreTrainedModel, weights: Weights) -> set[str]:
     """The stored tensors with a row for each token: embeddings, and the head if it has weights of its own."""
-    heads = [model.get_input_embeddings(), model.get_output_embeddings()]
-    parameters = {id(item) for head in heads if head is not None for item in head.parameters()}
+    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    heads = [model.get_input_embeddings(), head]
+    parameters = {id(item) for part in heads if part is not None for item in part.parameters()}
     named_all = model.named_parameters(remove_duplicate=False)
     names = {name for name, item in named_all if id(item) in parameters}
     found = names & set(weights.tensors)
@@ -152,7 +153,8 @@ def _bring_files(source: Path, folder: Path, *, is_in_place: bool) -> None:
         if path.is_file():
             shutil.copyfile(path, folder / path.name)
         elif is_in_place or path.name == "chat_templates":
-            shutil.copytree(path, folder / path.name, copy_function=os.link if is_in_place else shutil.copy2)
+            copy = os.link if is_in_place else shutil.copy2
+            shutil.copytree(path, folder / path.name, symlinks=True, copy_function=copy)
 
 
 def _write_ids(source: Path, target: Path, update: Update) -> None:

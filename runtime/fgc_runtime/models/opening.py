@@ -41,10 +41,14 @@ def open_on_meta(
 
 
 def on_meta(construct: Callable[..., PreTrainedModel], config: PreTrainedConfig, **options: Any) -> PreTrainedModel:
-    """A model without weights, with the ties between its parameters."""
-    with torch.device("meta"), no_init_weights():
-        model = construct(config, **options)
-    model.tie_weights()
+    """A model without weights, with the ties between its parameters. Raises ModelError for sizes that do not fit."""
+    try:
+        with torch.device("meta"), no_init_weights():
+            model = construct(config, **options)
+        model.tie_weights()
+    except Exception as error:  # anything: model code is foreign code
+        reason = f"{type(error).__name__}: {error}"
+        raise ModelError(f"no model can be made of this {type(config).__name__}: {reason}") from error
     return model
 
 
