@@ -21,14 +21,15 @@ def visible_devices(named: str) -> str:
             continue  # a device by its serial number: CUDA knows it, or says so
         if not (word.isascii() and word.isdigit()):
             raise CannotRun(f"`-d {named}`: write device numbers such as `0,1`, or `cpu`")
-        count = _count_devices() if count is None else count
+        count = count_devices() if count is None else count
         if int(word) >= count:
             known = "there are none" if count == 0 else f"the devices are {', '.join(map(str, range(count)))}"
             raise CannotRun(f"there is no device {word} here: {known}; `-d cpu` trains without")
     return ",".join(words)
 
 
-def _count_devices() -> int:
+def count_devices() -> int:
+    """How many GPUs of NVIDIA this machine has."""
     program = shutil.which("nvidia-smi")
     if program is not None:
         try:

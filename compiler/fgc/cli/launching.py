@@ -14,12 +14,13 @@ from types import FrameType
 
 from fgc.cli.arguments import CannotRun
 from fgc.cli.building import PROGRAM, write_folder
-from fgc.cli.devices import visible_devices
+from fgc.cli.devices import count_devices, visible_devices
 from fgc.cli.select import Selected, report
 from fgc.installed import package_folder
 from fgc.pipeline.metadata import meta_value
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+_FEWEST_TO_SHARE = 2  # processes, where the configuration says `gpu` or `auto` and this machine has none
 _OWN_PROCESSES = ("--nproc-per-node", "--nproc_per_node")
 _OWN_MEETING = ("--nnodes", "--rdzv", "--master", "--node-rank", "--node_rank", "--standalone")
 
@@ -51,7 +52,7 @@ def launch(selected: Selected, arguments: Namespace) -> int:
 def _build_and_run(selected: Selected, arguments: Namespace, folder: Path, environment: Mapping[str, str]) -> int:
     if write_folder(selected, folder, target="main", force=False) is None:
         return 1
-    command = _command(selected, arguments, folder)
+    command = (_rehearsal if arguments.rehearses else _command)(selected, arguments, folder)
     return _wait(command, selected.folder, {**os.environ, **environment})
 
 
@@ -68,6 +69,17 @@ def _command(selected: Selected, arguments: Namespace, folder: Path) -> list[str
         path = arguments.resume and str(Path(arguments.resume).absolute())
         command += ["--resume", *([path] if path else [])]
     return command
+
+
+def _rehearsal(selected: Selected, arguments: Namespace, folder: Path) -> list[str]:
+    ranks = arguments.ranks
+    if ranks is None:
+        processes = _processes(selected, arguments.devices)
+        ranks = int(processes) if processes.isdecimal() else max(_FEWEST_TO_SHARE, count_devices())
+    if ranks < 1:
+        raise CannotRun(f"`--ranks {ranks}`: a training has at least one process")
+    module = [sys.executable, "-m", "fgc_runtime.rehearsal", str(folder / PROGRAM)]
+    return [*module, "--ranks", str(ranks), "--format", arguments.format]
 
 
 def _processes(selected: Selected, devices: str | None) -> str:

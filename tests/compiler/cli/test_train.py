@@ -21,7 +21,7 @@ CONFIG = (
 
 @pytest.fixture(autouse=True)
 def _project(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "_count_devices", lambda: 2)
+    monkeypatch.setattr(devices, "count_devices", lambda: 2)
     Path("forgather_workspace").mkdir()
     Path("p/templates/configs").mkdir(parents=True)
     Path("p/meta.yaml").write_text("name: P\nsystem_path: modules\n")
@@ -142,3 +142,19 @@ def test_a_warning_of_the_scheduler_reaches_torchrun_as_one_that_it_passes_on(tm
     command[-1] = command[-1].replace("SIGINT", "SIGTERM")
     assert _wait(command, tmp_path, os.environ) == 128 + signal.SIGUSR1
     thread.join()
+
+
+def test_a_deep_dry_run_rehearses_the_program_on_so_many_processes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr("fgc.cli.launching._wait", lambda command, *_: started.append(command) or 1)
+    for words, ranks in (((), "2"), (("--ranks", "8", "--format", "json"), "8")):
+        assert run("-p", "p", "train", "--dry-run=deep", *words).code == 1
+        command = started.pop()
+        assert command[:3] == [sys.executable, "-m", "fgc_runtime.rehearsal"]
+        assert command[3].endswith("train.py") and command[5] == ranks
+        assert command[-1] == ("json" if words else "text")
+    write_config("auto")
+    assert run("-p", "p", "train", "--dry-run=deep", "-d", "0").code == 1
+    assert started.pop()[5] == "1"
+    result = run("-p", "p", "train", "--dry-run=deep", "--ranks", "0")
+    assert result.code == 2 and "at least one process" in result.err

@@ -18,6 +18,7 @@ EXAMPLES = (
     "fgc train",
     "fgc -t CONFIG train -d 0,1          on two devices",
     "fgc train config.yaml --dry-run     print the command",
+    "fgc train --dry-run=deep --ranks 8  what would fail on 8 processes, and the memory of each",
     "fgc train --resume                  go on from the latest checkpoint",
     "fgc train -- --nnodes 2 --node-rank 0 --master-addr HOST",
 )
@@ -33,6 +34,18 @@ def configure(parser: ArgumentParser) -> None:
         "-o", "--output", metavar="FOLDER", help="build here, and keep it (default: a temporary folder)"
     )
     parser.add_argument("--dry-run", action="store_true", help="print the command; build and start nothing")
+    parser.add_argument(
+        "--dry-run=deep",
+        action="store_true",
+        dest="rehearses",
+        help="build, read one batch, and step once on tensors without contents: what would fail, and the memory needed",
+    )
+    parser.add_argument(
+        "--ranks", type=int, metavar="N", help="with --dry-run=deep: as on N processes (default: the configuration's)"
+    )
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="how --dry-run=deep prints (default: text)"
+    )
     parser.add_argument(
         "--resume", nargs="?", const="", metavar="CHECKPOINT", help="go on from this, or from the latest checkpoint"
     )

@@ -140,6 +140,18 @@ class Strategy(ABC):
         """The complete model on the main process, None on the others. Called on all processes together."""
         return FullModel(self.model, self.model.state_dict()) if self.world.is_main else None
 
+    def rehearse(self, window: Window, divisor: float) -> Tensor:
+        """`backward` without contents and without other processes, for shapes and memory."""
+        return self._accumulate(self.objective, window.micro_batches, 1 / divisor)
+
+    def distinct_ranks(self) -> list[int]:
+        """Processes that differ in what they hold; the others are like one of them."""
+        return [0]
+
+    def plan(self) -> str:
+        """What is done with how many processes, in a few words."""
+        return f"{self.world.size} replicas" if self.world.size > 1 else "one process"
+
     def end(self) -> None:  # noqa: B027  # most strategies have nothing to do
         """Let go of what holds on to the process group; another training may follow."""
 

@@ -9,7 +9,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch._C._distributed_c10d import HashStore
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
-from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, OffloadPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
@@ -19,7 +19,7 @@ from fgc_runtime.distributed import World
 from fgc_runtime.trainers.arguments import TrainingArguments
 from fgc_runtime.trainers.objective import Objective
 from fgc_runtime.trainers.strategies.base import FullModel, Strategy, compile_in_place, save_memory
-from fgc_runtime.trainers.strategies.layout import decoder_parts, skeleton
+from fgc_runtime.trainers.strategies.layout import decoder_parts, make_mesh, skeleton
 from fgc_runtime.trainers.strategies.tensor_parallel import apply_tensor_parallel
 
 # it warns that gathering what is cut along two meshes takes two steps, each time a model is saved
@@ -158,6 +158,20 @@ class FSDP2(Strategy):
         whole: dict[str, Any] = get_model_state_dict(self.model, options=options)
         return FullModel(self._skeleton, whole) if self.world.is_main else None
 
+    def rehearse(self, window: Window, divisor: float) -> Tensor:
+        """The same: collectives of a rehearsal do nothing."""
+        return self.backward(window, divisor)
+
+    def plan(self) -> str:
+        """What is done with how many processes."""
+        shards = self.data_world_size // self.dp_replicate_size
+        parts = [f"weights in {shards} shards"]
+        if self.dp_replicate_size > 1:
+            parts.append(f"{self.dp_replicate_size} replicas")
+        if self.tp_size > 1:
+            parts.append(f"matrices cut in {self.tp_size}")
+        return ", ".join(parts)
+
     def _mesh(self, world: World) -> DeviceMesh:
         others = self.dp_replicate_size * self.tp_size
         if world.size % others:
@@ -169,7 +183,7 @@ class FSDP2(Strategy):
             backend = "cpu:gloo,cuda:nccl" if world.device.type == "cuda" else "gloo"
             dist.init_process_group(backend, store=HashStore(), rank=0, world_size=1)
         shape = (self.dp_replicate_size, world.size // others, self.tp_size)
-        return init_device_mesh(world.device.type, shape, mesh_dim_names=("dp_replicate", "dp_shard", "tp"))
+        return make_mesh(world.device.type, shape, ("dp_replicate", "dp_shard", "tp"))
 
     def _compute_dtype(self, args: TrainingArguments) -> torch.dtype | None:
         if self.param_dtype is not None:

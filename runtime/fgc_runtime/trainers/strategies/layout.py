@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import unset_fake_temporarily
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from transformers import PreTrainedModel
 
 _PARTS = ("embed_tokens", "layers", "norm")
@@ -47,3 +49,9 @@ def skeleton(model: PreTrainedModel) -> PreTrainedModel:
     if model.generation_config is not None:
         empty.generation_config = model.generation_config
     return empty
+
+
+def make_mesh(device_type: str, shape: tuple[int, ...], names: tuple[str, ...]) -> DeviceMesh:
+    """`init_device_mesh`, also in a rehearsal, where all other tensors have no contents."""
+    with unset_fake_temporarily():
+        return init_device_mesh(device_type, shape, mesh_dim_names=names)

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.pipelining import (
     PipelineStage,
     Schedule1F1B,
@@ -23,7 +22,7 @@ from fgc_runtime.data.windows import Window
 from fgc_runtime.distributed import World
 from fgc_runtime.trainers.arguments import TrainingArguments
 from fgc_runtime.trainers.strategies.base import FullModel, Strategy, compile_in_place, place, save_memory
-from fgc_runtime.trainers.strategies.layout import decoder_parts, skeleton
+from fgc_runtime.trainers.strategies.layout import decoder_parts, make_mesh, skeleton
 from fgc_runtime.trainers.strategies.pipeline.layout import StageLayout
 from fgc_runtime.trainers.strategies.pipeline.stages import (
     Stage,
@@ -121,6 +120,7 @@ class Pipeline(Strategy):
             len(parts.layers), self._layout.num_stages, head_cost=cost_of_head(parts), wanted=self.layers_per_stage
         )
         stages = make_stages(model, layers, args, world.device)
+        self._layers = {number: layers[number] for number in self._layout.own}
         self._own = {number: stages[number] for number in self._layout.own}
         self._hidden_size = int(model.config.hidden_size)
         self._join_tied(parts.is_tied)
@@ -177,6 +177,39 @@ class Pipeline(Strategy):
         order = [name for name in self._skeleton.state_dict() if name in gathered]
         return FullModel(self._skeleton, {name: gathered[name] for name in order})
 
+    def rehearse(self, window: Window, divisor: float) -> Tensor:
+        """Each micro-batch through this process's stages, with inputs of the right shape in place of the received."""
+        batch = _filled(window.micro_batches[0], self._batch_size)
+        rows = self._batch_size // self.n_microbatches
+        micro_batch = {name: tensor[:rows].to(self.world.device) for name, tensor in batch.items()}
+        token_ids = micro_batch.pop("input_ids")
+        hidden_shape = (*token_ids.shape, self._hidden_size)
+        kept: list[Tensor] = []
+        for _ in range(self._num_in_flight):
+            for number, stage in self._own.items():
+                hidden = torch.zeros(hidden_shape, dtype=self._skeleton.dtype, device=self.world.device)
+                kept.append(stage(token_ids if number == 0 else hidden.requires_grad_(), **micro_batch))
+        for output in kept:
+            (output.float().sum() / divisor).backward()  # type: ignore[no-untyped-call]
+        return kept[-1].detach().sum()
+
+    def distinct_ranks(self) -> list[int]:
+        """The processes of one pipeline: each has other layers."""
+        return list(range(self.pp_size or self.world.size))
+
+    def plan(self) -> str:
+        """What is done with how many processes."""
+        layers = ", ".join(f"{stage}: {numbers.start}-{numbers.stop - 1}" for stage, numbers in self._layers.items())
+        beside = f", {self.data_world_size} pipelines side by side" if self.data_world_size > 1 else ""
+        return f"{self.schedule}, {self.n_microbatches} micro-batches, layers of this process's stages {layers}{beside}"
+
+    @property
+    def _num_in_flight(self) -> int:
+        """Micro-batches whose activations a process holds at once: all of them, but for 1F1B those on their way."""
+        if self.schedule == "1F1B":
+            return min(self.n_microbatches, self._layout.size - self._layout.rank)
+        return self.n_microbatches
+
     def end(self) -> None:
         """Schedules hold on to the process group."""
         self._prepared.clear()
@@ -212,7 +245,7 @@ class Pipeline(Strategy):
 
     def _arrange(self, world: World) -> StageLayout:
         size = self.pp_size or world.size
-        mesh = init_device_mesh(world.device.type, (world.size // size, size), mesh_dim_names=("dp", "pp"))
+        mesh = make_mesh(world.device.type, (world.size // size, size), ("dp", "pp"))
         self._data_group = mesh.get_group("dp")
         is_v = self.schedule == "ZBVZeroBubble"
         return StageLayout(world.rank % size, size, self.stages_per_rank, is_v, mesh.get_group("pp"))

@@ -1,0 +1,112 @@
+"""One step of one process, on tensors that have shapes and no contents, among processes that do not exist."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
+from torch.distributed.device_mesh import DeviceMesh
+from torch.testing._internal.distributed.fake_pg import FakeStore
+from transformers import PreTrainedModel
+
+from fgc_runtime.callbacks import TrainerState
+from fgc_runtime.data import DataCollatorForCausalLM
+from fgc_runtime.data.windows import Window
+from fgc_runtime.distributed import World, disconnect
+from fgc_runtime.rehearsal.memory import Ledger
+from fgc_runtime.rehearsal.program import Cast
+from fgc_runtime.rehearsal.report import Rank
+from fgc_runtime.trainers.factories import make_optimizer
+from fgc_runtime.trainers.feed import train_windows
+
+
+class Rehearsed(NamedTuple):
+    """What one process showed."""
+
+    rank: Rank
+    window: Window  # with contents
+    model: PreTrainedModel
+    distinct_ranks: list[int]
+    num_parameters: int
+
+
+def rehearse(cast: Cast, *, rank: int, world_size: int, check: Callable[[Window, PreTrainedModel], None]) -> Rehearsed:
+    """Prepare, read the first window, and step once; `check` sees the window before that.
+
+    Raises what the strategy, the data and the model raise.
+    """
+    world = World(rank, rank, world_size, torch.device("cpu"))
+    args = replace(cast.args, dataloader_num_workers=0, use_cpu=True, torch_compile=False)
+    with _fake_processes(rank, world_size), FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        model = _empty(cast.model)
+        strategy = cast.strategy
+        strategy.prepare(model, args, world)
+        strategy.model.train()
+        with unset_fake_temporarily():
+            collate = cast.data_collator or DataCollatorForCausalLM(cast.processing_class)
+            window = next(train_windows(cast.train_dataset, collate, args, strategy, TrainerState(seed=args.seed)))
+            check(window, strategy.model)
+        shaped = window._replace(
+            micro_batches=[{name: mode.from_tensor(tensor) for name, tensor in batch.items()} for batch in window[0]]
+        )
+        optimizer = make_optimizer(strategy.model, cast.optimizer_factory, args)
+        ledger = Ledger()
+        with ledger:
+            divisor = float(max(1, window.num_label_tokens))
+            strategy.rehearse(shaped, divisor)
+            gradients = sum(_bytes(gradient) for gradient in strategy.gradients())
+            optimizer.step()
+            optimizer.zero_grad()
+            strategy.rehearse(shaped, divisor)  # now beside the optimizer's state
+        states = sum(
+            _bytes(value) for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)
+        )
+        parameters = sum(_bytes(tensor) for tensor in [*strategy.model.parameters(), *strategy.model.buffers()])
+        found = Rank(
+            rank,
+            strategy.plan(),
+            parameters,
+            gradients,
+            states,
+            max(0, ledger.peak_bytes - gradients - states),
+            parameters + ledger.peak_bytes,
+        )
+        return Rehearsed(found, window, strategy.model, strategy.distinct_ranks(), strategy.num_parameters)
+
+
+def _empty(model: Any) -> PreTrainedModel:
+    """The model without contents: called in fake mode, a function allocates nothing."""
+    return type(model)(model.config) if isinstance(model, PreTrainedModel) else model()
+
+
+def _bytes(tensor: Tensor) -> int:
+    local = tensor.to_local() if hasattr(tensor, "to_local") else tensor
+    return local.numel() * local.element_size()
+
+
+@contextmanager
+def _fake_processes(rank: int, world_size: int) -> Iterator[None]:
+    """A process group whose collectives do nothing; meshes keep their contents."""
+    disconnect()
+    dist.init_process_group("fake", rank=rank, world_size=world_size, store=FakeStore())
+    original = DeviceMesh._concatenate
+    DeviceMesh._concatenate = staticmethod(_with_contents(original))  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        DeviceMesh._concatenate = original  # type: ignore[method-assign]
+        disconnect()
+
+
+def _with_contents(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with unset_fake_temporarily():
+            return function(*args, **kwargs)
+
+    return call

@@ -1,0 +1,150 @@
+"""`fgc train --dry-run=deep`: what would go wrong on many processes, found in one, without weights."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+from fgc_runtime.rehearsal.memory import Ledger
+from fgc_runtime.rehearsal.run import rehearsed
+
+PROGRAM = """
+from functools import partial
+import torch
+from fgc_runtime.script import TrainingScript
+from fgc_runtime.trainers import DDP, FSDP2, Pipeline, Trainer, TrainingArguments
+from transformers import LlamaConfig, LlamaForCausalLM
+
+def main():
+    config = LlamaConfig(
+        vocab_size=1000, hidden_size={hidden_size}, intermediate_size=128, num_hidden_layers=4, num_attention_heads=4,
+        max_position_embeddings=64,
+    )
+    args = TrainingArguments(output_dir="nowhere", per_device_train_batch_size=8, {arguments})
+    trainer = Trainer(
+        args=args, model=partial(LlamaForCausalLM, config), train_dataset={dataset}, strategy={strategy},
+        processing_class={tokenizer},
+    )
+    print("constructed")
+    TrainingScript(trainer=trainer).run()
+
+if __name__ == "__main__":
+    main()
+"""
+DATASET = "[{'input_ids': torch.arange(32)}] * 64"
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Write:
+    def write(**given: Any) -> Path:
+        blanks = {"arguments": "", "strategy": "None", "dataset": DATASET, "tokenizer": "None", "hidden_size": 64}
+        path = tmp_path / "train.py"
+        path.write_text(PROGRAM.format(**{**blanks, **given}))
+        return path
+
+    return write
+
+
+def test_it_counts_the_memory_of_a_step(program: Write) -> None:
+    report = rehearsed(program(), world_size=1)
+    assert report.problems == []
+    (rank,) = report.ranks
+    weights = report.num_parameters * 4
+    assert weights <= rank.parameters < weights + 1000  # and the frequencies of the positions
+    assert rank.gradients == weights
+    assert 2 * weights <= rank.optimizer < 2 * weights + 1000  # and Adam's step counts
+    logits = 8 * 32 * 1000 * 4
+    assert rank.activations > 2 * logits
+    assert rank.peak == rank.parameters + rank.gradients + rank.optimizer + rank.activations
+    assert (report.batch_shape, report.label_tokens, report.max_steps) == ([8, 32], 8 * 31, 8)
+    assert "8 x 32 tokens" in report.as_text() and report.as_text().endswith("no problems")
+    assert json.loads(report.as_json())["ranks"][0]["peak"] == rank.peak
+    assert not dist.is_initialized()
+
+
+def test_the_peak_is_that_of_what_was_alive_at_once() -> None:
+    with Ledger() as ledger:
+        first = torch.zeros(1000)
+        second = first + 1
+        view = first[10:]
+        del first
+        assert ledger.peak_bytes == 8000
+        del view
+        third = second * 2
+        assert ledger.peak_bytes == 8000
+        fourth = third + second
+        assert ledger.peak_bytes == 12000
+        third.untyped_storage().resize_(0)  # as fully_shard drops gathered weights
+        fifth = fourth.clone()
+        assert ledger.peak_bytes == 12000
+        third.untyped_storage().resize_(4000)
+        assert ledger.peak_bytes == 16000
+        fifth.add_(1)
+        assert ledger.peak_bytes == 16000
+
+
+def test_shards_take_their_share_and_a_fused_loss_less_than_logits(program: Write) -> None:
+    whole = rehearsed(program(), world_size=1).ranks[0]
+    sharded = rehearsed(program(strategy="FSDP2()"), world_size=4)
+    assert sharded.problems == []
+    assert sharded.ranks[0].plan == "weights in 4 shards"
+    assert sharded.ranks[0].optimizer == pytest.approx(whole.optimizer / 4, rel=0.02)
+    fused = rehearsed(program(arguments="fused_loss='chunked', fused_loss_chunk_size=16"), world_size=1).ranks[0]
+    assert whole.activations - fused.activations > 8 * 32 * 1000 * 4
+
+
+def test_a_pipeline_is_reported_stage_by_stage(program: Write) -> None:
+    report = rehearsed(program(strategy="Pipeline(schedule='GPipe')"), world_size=2)
+    assert report.problems == []
+    assert [rank.rank for rank in report.ranks] == [0, 1]
+    first, last = report.ranks
+    assert "GPipe, 4 micro-batches" in first.plan
+    assert first.parameters + last.parameters >= report.num_parameters * 4
+
+
+@pytest.mark.parametrize(
+    ("given", "world_size", "problem"),
+    [
+        ({"strategy": "FSDP2(tp_size=8)"}, 8, "tp_size (8) must divide num_attention_heads (4)"),
+        ({"strategy": "FSDP2(tp_size=2)"}, 3, "must divide the number of processes (3)"),
+        ({"strategy": "Pipeline(schedule='LoopedBFS')"}, 4, "num_hidden_layers (4) must be at least"),
+        ({"strategy": "Pipeline(n_microbatches=3)"}, 2, "must divide per_device_train_batch_size (8)"),
+        ({"strategy": "Pipeline()"}, 1, "Pipeline needs at least two processes"),
+        ({"dataset": "[{'input_ids': torch.arange(65)}] * 9"}, 1, "max_position_embeddings of the model is 64"),
+        ({"dataset": "[{'input_ids': torch.tensor([1, 1000])}] * 9"}, 1, "token id 1000 is beyond the model's vocab"),
+        ({"dataset": "[]"}, 1, "empty"),
+        ({"dataset": "open('no_such_file.txt')"}, 1, "No such file or directory: 'no_such_file.txt'"),
+        ({"hidden_size": 62}, 1, ""),
+        ({"arguments": "learning_rate=-1"}, 1, "learning_rate (-1) must not be negative"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_what_would_fail_is_said_in_one_line(program: Write, given: Any, world_size: int, problem: str) -> None:
+    report = rehearsed(program(**given), world_size=world_size)
+    assert len(report.problems) == 1
+    assert problem in report.problems[0]
+    assert "\n" not in report.problems[0]
+
+
+def test_a_pad_token_that_is_eos_is_found(program: Write) -> None:
+    fields = "{'pad_token_id': 2, 'eos_token_id': 2, 'pad_token': '</s>', 'eos_token': '</s>', '__len__': lambda _: 3}"
+    report = rehearsed(program(tokenizer=f"type('T', (), {fields})()"), world_size=1)
+    (problem,) = report.problems
+    assert "'</s>'" in problem and "pad" in problem and "eos" in problem
+
+
+def test_nothing_is_written(program: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rehearsed(program(), world_size=1)
+    assert [path.name for path in tmp_path.iterdir() if path.name != "__pycache__"] == ["train.py"]
+
+
+def test_cut_matrices_are_rehearsed_too(program: Write) -> None:
+    report = rehearsed(program(strategy="FSDP2(tp_size=2)"), world_size=4)
+    assert report.problems == []
+    assert report.ranks[0].plan == "weights in 2 shards, matrices cut in 2"
