@@ -1,18 +1,22 @@
-"""Tokens per second of the trainer against a loop written by hand for the same model, batches and optimizer.
+"""Tokens per second of the trainer, of transformers' Trainer and of a loop by hand: same model, data and optimizer.
 
-    python tests/benchmarks/bench_training.py [--steps 60] [--rounds 5] [--hidden-size 128] [--device cpu]
+    python tests/benchmarks/bench_training.py [--batch-sizes 2 8] [--steps 60] [--rounds 5] [--hidden-size 128]
 
-Both take turns within one process. On the CPU the clock is the process's own, so that other programs do not count.
-Prints each round's rates and the median of the rounds' ratios: 0.98 says that bookkeeping costs 2 % of a step.
+They take turns within one process. On the CPU the clock is the process's own, so that other programs do not count.
+Prints each round's rates and the median of the rounds' ratios to the loop by hand: 0.98 says that bookkeeping costs 2 %
+of a step.
 """
 
 import argparse
+import contextlib
+import io
 import statistics
 import tempfile
 import time
 from functools import partial
 
 import torch
+import transformers
 from fgc_runtime.callbacks import JsonLogCallback, ProgressCallback
 from fgc_runtime.optim import cosine_multiplier, cosine_with_warmup
 from fgc_runtime.trainers import Trainer, TrainingArguments
@@ -21,7 +25,7 @@ from torch.nn import functional
 from torch.optim import AdamW
 from transformers import LlamaConfig, LlamaForCausalLM
 
-VOCAB_SIZE, BATCH_SIZE, WARMUP_STEPS, LOG_EVERY = 2048, 8, 10, 10
+VOCAB_SIZE, WARMUP_STEPS, LOG_EVERY = 2048, 10, 10
 
 
 def train_by_hand(model: LlamaForCausalLM, batches: list[Tensor], device: torch.device) -> None:
@@ -55,7 +59,7 @@ def train_with_trainer(model: LlamaForCausalLM, batches: list[Tensor], device: t
     with tempfile.TemporaryDirectory() as folder:
         args = TrainingArguments(
             output_dir=folder,
-            per_device_train_batch_size=BATCH_SIZE,
+            per_device_train_batch_size=len(batches[0]),
             logging_steps=LOG_EVERY,
             save_strategy="no",
             shuffle=False,
@@ -72,8 +76,33 @@ def train_with_trainer(model: LlamaForCausalLM, batches: list[Tensor], device: t
         trainer.train()
 
 
+def train_with_transformers(model: LlamaForCausalLM, batches: list[Tensor], device: torch.device) -> None:
+    """The same through transformers' Trainer, without its progress bar and reports."""
+    with tempfile.TemporaryDirectory() as folder:
+        args = transformers.TrainingArguments(
+            output_dir=folder,
+            per_device_train_batch_size=len(batches[0]),
+            num_train_epochs=1,
+            learning_rate=1e-3,
+            weight_decay=0.1,
+            adam_beta2=0.999,
+            warmup_steps=WARMUP_STEPS,
+            lr_scheduler_type="cosine",
+            optim="adamw_torch_fused",
+            logging_steps=LOG_EVERY,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            use_cpu=device.type == "cpu",
+            dataloader_pin_memory=False,
+        )
+        rows = [{"input_ids": row, "labels": row} for batch in batches for row in batch]
+        transformers.Trainer(model, args, train_dataset=rows).train()
+
+
 def main() -> None:
     options = parse()
+    transformers.logging.set_verbosity_error()
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
     config = LlamaConfig(
@@ -84,29 +113,37 @@ def main() -> None:
         num_attention_heads=4,
         max_position_embeddings=options.block_size,
     )
+    for batch_size in options.batch_sizes:
+        print(f"batch size {batch_size}")
+        compare(config, batch_size, options, device)
+
+
+def compare(config: LlamaConfig, batch_size: int, options: argparse.Namespace, device: torch.device) -> None:
     generator = torch.Generator().manual_seed(0)
-    shape = (options.steps, BATCH_SIZE, options.block_size)
+    shape = (options.steps, batch_size, options.block_size)
     batches = list(torch.randint(VOCAB_SIZE, shape, generator=generator))
-    num_tokens = options.steps * BATCH_SIZE * (options.block_size - 1)
+    num_tokens = options.steps * batch_size * (options.block_size - 1)
     clock = time.process_time if device.type == "cpu" else time.perf_counter
-    rates: dict[str, list[float]] = {"by hand": [], "trainer": []}
+    ways = [("by hand", train_by_hand), ("trainer", train_with_trainer), ("transformers", train_with_transformers)]
+    rates: dict[str, list[float]] = {name: [] for name, _ in ways}
     for number in range(options.rounds + 1):
-        ways = [("by hand", train_by_hand), ("trainer", train_with_trainer)]
         for name, train in ways if number % 2 else reversed(ways):
             torch.manual_seed(0)
             model = LlamaForCausalLM(config)
             begin_s = clock()
-            train(model, batches, device)
+            with contextlib.redirect_stdout(io.StringIO()):
+                train(model, batches, device)
             if number:  # round 0 warms up
                 rates[name].append(num_tokens / (clock() - begin_s))
     for name, values in rates.items():
-        print(f"{name:8} {statistics.median(values):12,.0f} tokens/s  ({', '.join(f'{v:,.0f}' for v in values)})")
-    pairs = zip(rates["trainer"], rates["by hand"], strict=True)
-    print(f"ratio    {statistics.median(ours / theirs for ours, theirs in pairs):12.3f}")
+        ratio = statistics.median(ours / theirs for ours, theirs in zip(values, rates["by hand"], strict=True))
+        each = ", ".join(f"{value:,.0f}" for value in values)
+        print(f"{name:13} {statistics.median(values):10,.0f} tokens/s   {ratio:.3f} of by hand   ({each})", flush=True)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[2, 8])
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--hidden-size", type=int, default=128)
