@@ -236,7 +236,7 @@ def test_a_loss_that_is_no_number_leaves_its_batch_behind(
     assert [batch["input_ids"].shape[0] for batch in batches] == [2, 2]
     first = batches[0]["input_ids"][0]
     assert torch.equal(first[: len(data[rows[0]]["input_ids"])], data[rows[0]]["input_ids"])
-    assert not (tmp_path / "out/checkpoints").exists()
+    assert not list((tmp_path / "out").glob("checkpoints/checkpoint-*"))
 
 
 # ---- logs
@@ -278,4 +278,4 @@ def test_progress_has_words_and_units_for_what_is_measured() -> None:
     from fgc_runtime.callbacks import readable
 
     line = readable({"peak_memory_gib": 1.25, "mfu": 0.412, "tflops_per_second": 3.0, "grad_norm/mlp": 0.12345})
-    assert line == "1.25 GiB  MFU 41.2%  3.00 TFLOP/s  grad_norm/mlp 0.1235"
+    assert line == "1.25 GiB  MFU 41.2%  3 TFLOP/s"  # groups would fill the terminal: they are in the logs

@@ -193,6 +193,18 @@ def test_sinkgd_leaves_rows_of_zeros_alone() -> None:
     assert (weight[1] == 0).all()
 
 
+@pytest.mark.parametrize("factory", OWN, ids=lambda factory: factory.func.__name__)
+def test_gradients_of_zeros_harm_nothing(factory: Any) -> None:
+    model = nn.ModuleDict({"hidden": nn.Linear(64, 48)})
+    optimizer = factory(weight_decay_groups(model))
+    for gradient in (1.0, 0.0, 0.0, 1.0, 0.0):
+        for parameter in model.parameters():
+            parameter.grad = torch.full_like(parameter, gradient)
+            parameter.grad[0] = 0.0  # a row that never has one
+        optimizer.step()
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
+
+
 @pytest.mark.parametrize("factory", [partial(GaLore, rank=2), partial(Apollo, rank=2), SinkGD])
 @pytest.mark.parametrize("shape", [(5,), (2, 3, 4)])
 def test_what_is_no_matrix_is_moved_by_adamw(factory: Any, shape: tuple[int, ...]) -> None:

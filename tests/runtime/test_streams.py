@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from fgc_runtime.data import (
+    DataCollatorForCausalLM,
     DocumentStream,
     FileStream,
     HubStream,
@@ -23,6 +24,7 @@ from fgc_runtime.data import (
     train_bpe_tokenizer,
 )
 from fgc_runtime.data.stage import Stage, as_stage
+from fgc_runtime.data.windows import Share, StreamWindows, Window
 from transformers import PreTrainedTokenizerFast
 
 WORDS = [f"{number} " + "word " * (number % 23) for number in range(150)]
@@ -325,6 +327,31 @@ def test_a_resumed_run_reads_on_and_computes_the_same(
             assert losses == straight[step:]
             if not workers:  # a worker's count stays with it; 64 documents are encoded, and read again, at once
                 assert all_read.read - read.read == {4: 64, 8: 64, 12: 150}[step]
+
+
+def test_a_stream_goes_on_with_another_number_of_processes(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Two processes, then one: every example once, and the same ones in each step."""
+    collate = DataCollatorForCausalLM(tokenizer)
+
+    def windows(share: Share, state: Any = None) -> list[Window]:
+        stream = PackedStream(ShuffledStream(WORDS, buffer_size=50), tokenizer, 32, strategy="best_fit")
+        if state is not None:
+            stream.load_state_dict(json.loads(json.dumps(state)))
+        return list(StreamWindows(stream, collate, share))
+
+    def rows(window: Window) -> list[list[int]]:
+        batches = (batch["input_ids"] for batch in window.micro_batches)
+        return [[token for token in row.tolist() if token != 2] for batch in batches for row in batch]
+
+    straight = [rows(window) for window in windows(Share(4))]
+    by_rank = [windows(Share(2, rank=rank, world_size=2)) for rank in range(2)]
+    for number, pair in enumerate(zip(*by_rank, strict=True)):
+        assert pair[0].stream_state == pair[1].stream_state
+        both = [row for rank in pair if rank.num_label_tokens for row in rows(rank)]
+        assert sorted(both) == sorted(straight[number])
+    for state_of in by_rank:
+        resumed = windows(Share(4), state_of[2].stream_state)
+        assert [rows(window) for window in resumed] == straight[3:]
 
 
 @pytest.mark.slow

@@ -100,8 +100,11 @@ def _position(run: TrainingRun) -> str:
 
 
 def readable(logs: Logs) -> str:
-    """A record as one line, with units and as many digits as mean something."""
-    return "  ".join(_FORMATS.get(key, key + " {:.4g}").format(value) for key, value in logs.items())
+    """A record as one line, with units and as many digits as mean something.
+
+    Numbers of groups, such as `grad_norm/mlp`, are left to the logs: they would fill the terminal.
+    """
+    return "  ".join(_FORMATS.get(key, key + " {:.4g}").format(value) for key, value in logs.items() if "/" not in key)
 
 
 _FORMATS = {
@@ -111,7 +114,7 @@ _FORMATS = {
     "tokens_per_second": "{:,.0f} tokens/s",
     "num_tokens": "{:,.0f} tokens",
     "peak_memory_gib": "{:.2f} GiB",
-    "tflops_per_second": "{:.2f} TFLOP/s",
+    "tflops_per_second": "{:.3g} TFLOP/s",
     "mfu": "MFU {:.1%}",
     "eval_loss": "eval loss {:.4f}",
     "perplexity": "perplexity {:.2f}",

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fgc_runtime.optim.rule import Group, State, UpdateRule, settled
+from fgc_runtime.optim.rule import Group, State, UpdateRule, mean_square, settled
 
 
 class Adafactor(UpdateRule):
@@ -53,11 +53,9 @@ class Adafactor(UpdateRule):
         self, parameters: Sequence[Tensor], gradients: Sequence[Tensor], states: Sequence[State], group: Group
     ) -> list[Tensor]:
         """Clipped, and averaged and scaled where asked for."""
-        squares = list(torch._foreach_mul(list(gradients), list(gradients)))
-        torch._foreach_add_(squares, group["eps"][0])
         updates = [
-            gradient * _inverse_root(square, state, float(state["step"]) ** group["decay_rate"])
-            for gradient, square, state in zip(gradients, squares, states, strict=True)
+            _normalised(gradient, state, float(state["step"]) ** group["decay_rate"], group["eps"][0])
+            for gradient, state in zip(gradients, states, strict=True)
         ]
         for update in updates:
             update.div_((_rms(update) / group["clip_threshold"]).clamp(min=1.0))
@@ -69,13 +67,14 @@ class Adafactor(UpdateRule):
         return updates
 
 
-def _inverse_root(square: Tensor, state: State, weight: float) -> Tensor:
-    """1 / sqrt(V) after `square` has been averaged in with `weight`, which is 1 at the first step."""
-    if square.ndim < 2:
-        return _average(state, "exp_avg_sq", square, weight).rsqrt()
-    rows = _average(state, "row_mean", settled(square.mean(dim=-1, keepdim=True)), weight)
-    columns = _average(state, "column_mean", settled(square.mean(dim=-2, keepdim=True)), weight)
-    return (rows / settled(rows.mean(dim=-2, keepdim=True))).rsqrt() * columns.rsqrt()
+def _normalised(gradient: Tensor, state: State, weight: float, eps: float) -> Tensor:
+    """g / sqrt(V) after g^2 + eps has been averaged in with `weight`, which is 1 at the first step."""
+    if gradient.ndim < 2:
+        return gradient * _average(state, "exp_avg_sq", gradient.square() + eps, weight).rsqrt()
+    rows = _average(state, "row_mean", mean_square(gradient, -1) + eps, weight)
+    columns = _average(state, "column_mean", mean_square(gradient, -2) + eps, weight)
+    update = gradient * (rows / settled(rows.mean(dim=-2, keepdim=True))).rsqrt()
+    return update.mul_(columns.rsqrt())
 
 
 def _average(state: State, name: str, value: Tensor, weight: float) -> Tensor:
@@ -93,4 +92,4 @@ def _averaged(updates: list[Tensor], states: Sequence[State], beta1: float) -> l
 
 
 def _rms(tensor: Tensor) -> Tensor:
-    return settled(tensor.square().mean()).sqrt()
+    return mean_square(tensor, None).sqrt()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fgc_runtime.optim.rounding import noise_generator
-from fgc_runtime.optim.rule import Group, State, UpdateRule, adam_updates, beside, settled
+from fgc_runtime.optim.rule import SMALLEST_NORM, Group, State, UpdateRule, adam_updates, beside, norms, settled
 
 
 class _LowRank(UpdateRule):
@@ -158,14 +158,14 @@ class Apollo(_LowRank):
 
     def _back(self, gradient: Tensor, low: Tensor, step: Tensor, state: State, group: Group) -> Tensor:
         channel = (0 if _is_wide(gradient) else 1) if not group["per_tensor"] else None
-        scales = _norm(step, channel) / _norm(low, channel).clamp(min=torch.finfo(low.dtype).tiny)
-        update = gradient * scales * group["scale"]
+        scales = norms(step, channel) / norms(low, channel).clamp(min=SMALLEST_NORM)
+        update = gradient * (scales * group["scale"])
         return update if group["growth_limit"] is None else _limited(update, state, group["growth_limit"])
 
 
 def _limited(update: Tensor, state: State, growth_limit: float) -> Tensor:
     """The update with at most `growth_limit` times the norm of the one before."""
-    norm = _norm(update, None)
+    norm = norms(update, None)
     if "update_norm" in state:
         most = growth_limit * state["update_norm"]
         factor = torch.where((norm > most) & (most > 0), most / norm, torch.ones_like(norm))
@@ -176,9 +176,3 @@ def _limited(update: Tensor, state: State, growth_limit: float) -> Tensor:
 
 def _is_wide(matrix: Tensor) -> bool:
     return matrix.shape[0] <= matrix.shape[1]
-
-
-def _norm(tensor: Tensor, dim: int | None) -> Tensor:
-    """Of each slice along `dim`, in a shape that can be multiplied with it; None: of the whole."""
-    squares = tensor.square()
-    return settled(squares.sum() if dim is None else squares.sum(dim=dim, keepdim=True)).sqrt()

@@ -16,6 +16,7 @@ from fgc_runtime.optim.rounding import noise_generator, stochastic_round
 State = dict[str, Any]  # as torch types it
 Group = dict[str, Any]
 
+SMALLEST_NORM = 1e-30  # what is divided by is at least this: a whole of zeros stays zeros, and nothing overflows
 _MOST_ELEMENTS_AT_ONCE = 2**26  # 256 MB of float32 updates: enough to keep a GPU busy, little beside the weights
 
 
@@ -171,6 +172,17 @@ def settled(tensor: Tensor) -> Tensor:
     whole = [Replicate() if placement.is_partial() else placement for placement in placements]
     added_up: Tensor = tensor.redistribute(placements=whole)  # type: ignore[attr-defined]  # it is a DTensor
     return added_up
+
+
+def norms(tensor: Tensor, dim: int | None) -> Tensor:
+    """The 2-norm of each slice along `dim`, in a shape that can be multiplied with the tensor; None: of the whole."""
+    return settled(torch.linalg.vector_norm(tensor, dim=dim, keepdim=dim is not None))
+
+
+def mean_square(tensor: Tensor, dim: int | None) -> Tensor:
+    """Of each slice along `dim`, or of the whole, without a temporary of the tensor's size."""
+    count = tensor.numel() if dim is None else tensor.shape[dim]
+    return norms(tensor, dim).square() / count
 
 
 def beside(tensor: Tensor, like: Tensor) -> Tensor:

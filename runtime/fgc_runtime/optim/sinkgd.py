@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from fgc_runtime.optim.rule import Group, State, UpdateRule, adam_updates, settled
+from fgc_runtime.optim.rule import SMALLEST_NORM, Group, State, UpdateRule, adam_updates, norms
 
 
 class SinkGD(UpdateRule):
@@ -51,7 +50,7 @@ class SinkGD(UpdateRule):
         adam = adam_updates(seen, moments, betas=group["betas"], eps=group["eps"]) if others else []
         by_number = dict(zip(others, adam, strict=True))
         return [
-            by_number[number] if number in by_number else evened_out(gradient, group["iterations"]) * group["scale"]
+            by_number[number] if number in by_number else evened_out(gradient, group["iterations"]).mul_(group["scale"])
             for number, gradient in enumerate(gradients)
         ]
 
@@ -59,11 +58,8 @@ class SinkGD(UpdateRule):
 def evened_out(matrix: Tensor, iterations: int) -> Tensor:
     """Rows of norm sqrt(n), then columns of norm sqrt(m), again and again; what is all zeros stays so."""
     num_rows, num_columns = matrix.shape
+    even = matrix.clone()
     for _ in range(iterations):
-        matrix = matrix * (num_columns**0.5 / _norm(matrix, 1))
-        matrix = matrix * (num_rows**0.5 / _norm(matrix, 0))
-    return matrix
-
-
-def _norm(matrix: Tensor, dim: int) -> Tensor:
-    return settled(matrix.square().sum(dim=dim, keepdim=True)).sqrt().clamp(min=torch.finfo(matrix.dtype).tiny)
+        even.mul_(num_columns**0.5 / norms(even, 1).clamp(min=SMALLEST_NORM))
+        even.mul_(num_rows**0.5 / norms(even, 0).clamp(min=SMALLEST_NORM))
+    return even
