@@ -27,7 +27,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 T = TypeVar("T")
-_MAX_OBJECTS = 2000
+MAX_OBJECTS = 2000
 
 HERE = Origin(Span(Source("fuzz.yaml", "x"), 0, 1))
 _SCALARS: list[Any] = [
@@ -64,18 +64,14 @@ def symbol(text: str) -> Symbol:
 
 
 class _Drawing:
-    def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any], symbols: Sequence[str]) -> None:
-        self.draw = draw
+    def __init__(self, number: Callable[[int], int], symbols: Sequence[str]) -> None:
+        self.count = number
         self.symbols = symbols
         self.builder = GraphBuilder()
         self.made: list[NodeId] = []
 
     def pick(self, choices: Sequence[T]) -> T:
-        return choices[self.draw(st.integers(0, len(choices) - 1))]
-
-    def count(self, most: int) -> int:
-        number: int = self.draw(st.integers(0, most))
-        return number
+        return choices[self.count(len(choices) - 1)]
 
     def child(self) -> NodeId:
         """A scalar, or an earlier node; recent ones more often, so that graphs get deep."""
@@ -160,18 +156,23 @@ class _Drawing:
 @st.composite
 def graphs(draw: Callable[[st.SearchStrategy[Any]], Any], symbols: Sequence[str], size: int = 14) -> Graph:
     """A graph whose later nodes mention earlier ones; the last nodes are among the targets."""
-    drawing = _Drawing(draw, symbols)
-    for _ in range(1 + drawing.count(size)):
+    graph = drawn_graph(lambda most: int(draw(st.integers(0, most))), symbols, size)
+    assume(num_objects(graph) < MAX_OBJECTS)
+    return graph
+
+
+def drawn_graph(number: Callable[[int], int], symbols: Sequence[str], size: int = 14) -> Graph:
+    """A graph by the numbers, from 0 to the given one, that it asks for."""
+    drawing = _Drawing(number, symbols)
+    for _ in range(1 + number(size)):
         drawing.node()
     targets = {"main": drawing.made[-1]}
     for name in drawing.words(3):
         targets.setdefault(name, drawing.pick(drawing.made))
     names = list(targets)
-    if drawing.count(1):
+    if number(1):
         names.reverse()
-    graph = drawing.builder.finish({name: targets[name] for name in names})
-    assume(num_objects(graph) < _MAX_OBJECTS)
-    return graph
+    return drawing.builder.finish({name: targets[name] for name in names})
 
 
 def num_objects(graph: Graph) -> int:
