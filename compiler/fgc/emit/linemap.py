@@ -48,6 +48,17 @@ def import_areas(
     return found
 
 
+def option_areas(text: str, tree: ast.Module) -> list[tuple[Area, str]]:
+    """The areas of `parser.add_argument("--name", ...)`, with the first name of each option."""
+    columns = Columns(text)
+    found = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="add_argument"), args=[ast.Constant(value=str(name)), *_]):
+                found.append((columns.area(node), name))
+    return found
+
+
 class Columns:
     """Positions of a tree, whose columns count bytes, to areas, whose columns count characters."""
 

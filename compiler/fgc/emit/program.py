@@ -3,6 +3,7 @@
 Nothing here runs what it generates, and nothing reads the disk except through the given functions.
 """
 
+import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -25,7 +26,7 @@ from fgc.emit.expression import (
     Statement,
 )
 from fgc.emit.imports import OWN_NAMES, Imports
-from fgc.emit.linemap import import_areas, node_areas
+from fgc.emit.linemap import import_areas, node_areas, option_areas
 from fgc.emit.literal import string, text
 from fgc.emit.measure import is_atom, width
 from fgc.emit.module import LINE_WIDTH, ModuleParts, render, section_comments
@@ -39,11 +40,12 @@ from fgc.emit.sharing import Sharing
 from fgc.emit.source_files import LocalFile, SourceFiles
 from fgc.emit.steps import Steps, finish
 from fgc.emit.variables import MISSING
-from fgc.ir import Call, Deferred, Graph, NodeId, Symbol, SymbolKind, reachable
+from fgc.ir import Call, Deferred, Graph, NodeId, Symbol, SymbolKind, reachable, steps
 from fgc.passes import run
 from fgc.text import Origin, Source, Span
 
 _RUNTIME = "fgc_runtime"
+DECLARATIONS = "dynamic_args"  # the target that declares the options of a configuration
 _RESERVED = (*OWN_NAMES, *CONSTANTS, MISSING, ARGUMENTS, PARSE, "args", "kwargs", "main", "construct")
 _SCRIPT = "fgc_runtime.script:TrainingScript"  # the one that takes `resume`
 
@@ -249,7 +251,10 @@ class _Emitter:
             text=code,
             function=function.name,
             targets=tuple(self.targets),
-            places=self._places([*import_areas(code, tree, self._imported), *node_areas(code, tree, [function])]),
+            places=(
+                *self._places([*import_areas(code, tree, self._imported), *node_areas(code, tree, [function])]),
+                *self._option_places(code, tree),
+            ),
             file_places=self.file_places,
             imports=tuple(dict.fromkeys(item.module for item in module.imports)),
             parameters={name: variable.name for name, variable in parameters.by_name.items()},
@@ -292,6 +297,16 @@ class _Emitter:
         made = TargetPaths(self.graph, self.targets)
         paths = {node: (self.paths if node in self.paths else made).path(node) for _, node in areas}
         return tuple(Place(area, self.graph[node].origin, paths[node]) for area, node in areas)
+
+    def _option_places(self, code: str, tree: ast.Module) -> Iterator[Place]:
+        """Where the options of the program are declared."""
+        declared = self.graph.targets.get(DECLARATIONS)
+        entries = {} if declared is None else {label: origin for label, _, origin in steps(self.graph, declared)}
+        variables = {name: option.variable for option in self.options.declared for name in option.names}
+        for area, name in option_areas(code, tree):
+            origin = entries.get(f".{variables.get(name)}")
+            if origin is not None:
+                yield Place(area, origin, f"{DECLARATIONS}.{variables[name]}")
 
     def _imported(self, module: str, name: str) -> NodeId | None:
         """The first node whose callable an import brings in."""

@@ -54,6 +54,16 @@ def test_the_import_of_a_callable_leads_to_its_tag(run: Run, built: Path) -> Non
     assert item["path"] == "main.rate"
 
 
+def test_an_option_of_the_program_leads_to_its_declaration(run: Run) -> None:
+    text = "dynamic_args:\n    max_steps: { type: int }\nmain: !call:print [ {{ max_steps | default(3) }} ]\n"
+    Path("c.yaml").write_text(text)
+    assert run("build", "c.yaml", "-o", "out").code == 0
+    (item,) = found(run, f"out/train.py:{line_of(Path('out/train.py'), '--max-steps')}")
+    template = item["template"]
+    assert isinstance(template, dict) and (template["line"], template["column"]) == (2, 5)
+    assert item["path"] == "dynamic_args.max_steps"
+
+
 def test_an_item_of_a_list_has_its_number_in_the_path(run: Run, built: Path) -> None:
     text = (built / "train.py").read_text().split("\n")
     line = line_of(built / "train.py", 'Step("2")')
