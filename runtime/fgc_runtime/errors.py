@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, ParamSpec, TypeVar
@@ -17,6 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_ROOTS = {"@library": "fgc_stdlib", "@models": "fgc_models", "@runtime": "fgc_runtime"}
 _ERROR_FILE = "TORCHELASTIC_ERROR_FILE"  # where torchrun wants the error of a process
 _MAX_ITEMS = 1000  # of a list in which an object is looked for
 
@@ -122,6 +124,15 @@ def _runs(value: functools.partial[Any], frame: FrameType) -> bool:
     return all(scope.get(name, given) is given for name, given in value.keywords.items())
 
 
+def _file(name: str) -> str:
+    """A file of the map as it can be opened here; `@library/...` where fgc is not installed."""
+    root, _, rest = name.partition("/")
+    spec = find_spec(_ROOTS[root]) if root in _ROOTS else None
+    folders = None if spec is None else spec.submodule_search_locations
+    path = Path(next(iter(folders))) / rest if folders else None
+    return str(path) if path is not None and path.is_file() else name
+
+
 class _Places:
     """The map beside a program."""
 
@@ -160,10 +171,10 @@ class _Places:
     def text(self, row: Sequence[Any]) -> str:
         """A row as a note."""
         source, line, column, path = row[4:8]
-        place = f"{self._sources[source]}:{line}:{column}"
+        place = f"{_file(self._sources[source])}:{line}:{column}"
         note = f"configured at {place}" + (f" as `{path}`" if path else "")
         if len(row) > 8:
-            note += f", written in {self._sources[row[8]]}:{row[9]}:{row[10]}"
+            note += f", written in {_file(self._sources[row[8]])}:{row[9]}:{row[10]}"
         return note + ("" if self._is_unchanged() else " (the program was edited since it was built: about there)")
 
     def _is_unchanged(self) -> bool:

@@ -86,6 +86,11 @@ class Build:
             return ""
         return lines[area.area.line - 1].strip() if area.area.line <= len(lines) else ""
 
+    def shown(self, place: TemplatePlace) -> str:
+        """A place as it can be opened here, if its file is here."""
+        found = self.inputs.find(place.file)
+        return f"{place.file if found is None else found.source.display_name}:{place.line}:{place.column}"
+
     def span(self, place: TemplatePlace) -> Span:
         """A template's place in the file that lies on this machine; in an empty one where it is not found."""
         found = self.inputs.find(place.file)
@@ -153,13 +158,19 @@ def annotated(lines: Iterable[str], build: Build | None, project: Path | None) -
     for line in lines:
         yield line
         match = _FRAME.match(line)
-        if match is None:
-            continue
-        file = Path(match["file"])
-        here = build
-        if here is None and (folder := build_around(file)) is not None:
-            here = builds.setdefault(folder, Build(folder, project)) if folder not in builds else builds[folder]
-        name = None if here is None else next((n for n in here.files if file.as_posix().endswith(f"/{n}")), None)
-        found = here.at(name, int(match["line"]), None) if here is not None and name is not None else None
+        file = Path(match["file"]) if match is not None else None
+        folder = build_around(file) if file is not None and build is None else None
+        if folder is not None and folder not in builds:
+            builds[folder] = Build(folder, project)
+        here = builds[folder] if folder is not None else build
+        if match is not None and file is not None and here is not None:
+            yield from _configured(here, file, int(match["line"]))
+
+
+def _configured(build: Build, file: Path, line: int) -> Iterator[str]:
+    """What a frame comes from, if its file is one of a build, wherever that lay."""
+    for name in build.files:
+        found = build.at(name, line, None) if file.as_posix().endswith(f"/{name}") else None
         if found is not None:
-            yield f"    configured at {found.place} as `{found.path}`\n"
+            yield f"    configured at {build.shown(found.place)}" + (f" as `{found.path}`\n" if found.path else "\n")
+            return

@@ -105,7 +105,7 @@ def test_a_traceback_from_elsewhere_gets_its_template_lines(
     monkeypatch.setattr(sys, "stdin", io.StringIO(log))
     result = run("where", "-", "-o", str(built))
     lines = result.out.splitlines()
-    assert lines[2] == "    configured at templates/base.yaml:2:13 as `main.rate`" and len(lines) == 4
+    assert lines[2] == "    configured at p/templates/base.yaml:2:13 as `main.rate`" and len(lines) == 4
 
 
 def test_changes_since_the_build_are_said(run: Run, built: Path) -> None:

@@ -7,8 +7,12 @@ import sys
 from collections.abc import Sequence
 
 import pytest
-from fgc.signatures import Signature, Verdict
+from fgc.ir import Call, CallKind, GraphBuilder, Keyword, Literal, Symbol, SymbolKind
+from fgc.pipeline.arguments import ArgumentCheck
+from fgc.signatures import Answer, Signature, Verdict
 from fgc.signatures.signature import ParameterKind
+
+from tests.compiler.emit.graphs import HERE
 
 from .reading import lookup
 
@@ -86,6 +90,23 @@ def other_defaults(name: str, signature: Signature, said: Sequence[Sequence[obje
     return found
 
 
+def alarms(name: str, answer: Answer) -> list[str]:
+    """What is found wrong with a call that gives every parameter its own default, where that is written out."""
+    builder, keywords = GraphBuilder(), []
+    for parameter in answer.signatures[0].parameters:
+        try:
+            value = ast.literal_eval(parameter.default or "?")
+        except (ValueError, SyntaxError):
+            continue
+        is_named = parameter.kind in (ParameterKind.ANY, ParameterKind.KEYWORD_ONLY)
+        if is_named and not isinstance(value, list | tuple | dict):
+            keywords.append(Keyword(parameter.name, builder.add(Literal(value, HERE)), HERE))
+    symbol = Symbol(name, SymbolKind.MODULE, *name.split(":"), HERE)
+    call = Call(symbol, CallKind.PARTIAL, (), tuple(keywords), HERE)
+    graph = builder.finish({"main": builder.add(call)})
+    return [item.message for item in ArgumentCheck(graph, call, name, {}).findings(answer.signatures)]
+
+
 def as_inspect_says(signature: Signature) -> list[list[object]]:
     """A signature in the form of the truth above."""
     return [[p.name, _KINDS[p.kind], p.default is not None] for p in signature.parameters]
@@ -114,6 +135,7 @@ def test_signatures_read_from_files_are_those_of_the_living_objects() -> None:
         item for name, signature in comparable.items() for item in other_defaults(name, signature, said[name])
     ] == []
     assert len(comparable) >= 95
+    assert [message for name in comparable for message in alarms(name, answers[name])] == []
     for name in _WRITTEN_BY_HAND:
         by_hand = {str(parameter[0]) for parameter in expected[name] or ()}
         assert set(single[name].keyword_names) <= by_hand, (
