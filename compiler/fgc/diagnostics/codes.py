@@ -73,6 +73,7 @@ _TITLES = {
     "FGC413": "build-time function rejects its arguments",
     "FGC414": "model configuration field is never read",
     "FGC415": "other project cannot be used",
+    "FGC416": "parts of a model do not fit together",
     "FGC501": "unknown keyword argument",
     "FGC502": "unknown component",
     "FGC503": "missing required argument",

@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from fgc.diagnostics import Diagnostic, Outcome
+from fgc.diagnostics import Diagnostic, Outcome, has_errors
 from fgc.emit.model.components import ComponentLibrary, Reader
 from fgc.emit.model.config_fields import ConfigReader, readers_of
 from fgc.emit.model.configuration import FieldPlan
 from fgc.emit.model.describe import Describer, folders
-from fgc.emit.model.request import ConfigEntry, read_request
+from fgc.emit.model.module_names import unmatched_plan_keys
+from fgc.emit.model.names import ModelNames
+from fgc.emit.model.request import ConfigEntry, PackageRequest, read_request
+from fgc.emit.model.shapes import Shapes, shape_findings
 from fgc.emit.model.unread import unread_fields
 from fgc.emit.model.values import Construction, fields_of
 from fgc.ir import Call, CallKind, Graph, NodeId
@@ -44,7 +47,20 @@ def describe_model_package(
     diagnostics = (*request.diagnostics, *describer.diagnostics, *config.diagnostics)
     if diagnostics or model is None or request.name is None:
         return Outcome(None, diagnostics)
-    return Outcome(Description(request.name, library, model, fields, request.plans, request.attention, config.runtime))
+    found = Description(request.name, library, model, fields, request.plans, request.attention, config.runtime)
+    misfits = _misfits(graph, request, found)
+    return Outcome(None if has_errors(misfits) else found, misfits)
+
+
+def _misfits(graph: Graph, request: PackageRequest, found: Description) -> tuple[Diagnostic, ...]:
+    """What each part may be, and what does not fit together."""
+    fields = {field.name: field for field in found.fields}
+    entries = {entry.name: entry for entry in request.config}
+    shapes = Shapes(graph, found.library, found.model, fields, entries, found.attention)
+    names = ModelNames.of(found.name, found.model)
+    keys = (request.plan_keys.get(name, []) for name in ("tp_plan", "pp_plan"))
+    unmatched = unmatched_plan_keys(found.model, found.library, f"{names.prefix}Model", *keys)
+    return (*shape_findings(shapes), *unmatched)
 
 
 @lru_cache(maxsize=32)
@@ -63,4 +79,5 @@ def check_model_package(
     call = graph[node]
     assert isinstance(call, Call), "a description is that of a call"
     derived = (name for field in outcome.value.fields if field.derived is not None for name in fields_of(field.derived))
-    return tuple(unread_fields(read_request(graph, call).config, (*fields_of(outcome.value.model), *derived)))
+    unread = unread_fields(read_request(graph, call).config, (*fields_of(outcome.value.model), *derived))
+    return (*outcome.diagnostics, *unread)

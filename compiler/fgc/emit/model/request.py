@@ -34,6 +34,7 @@ class PackageRequest:
     defaults: dict[str, ConfigEntry] = field(default_factory=dict)
     model: NodeId | None = None
     plans: dict[str, str] = field(default_factory=dict)
+    plan_keys: dict[str, list[ConfigEntry]] = field(default_factory=dict)
     attention: tuple[str, ...] = ATTENTION_IMPLEMENTATIONS
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
@@ -58,6 +59,7 @@ def read_request(graph: Graph, call: Call) -> PackageRequest:
     for name, read in (("tp_plan", _tp_plan), ("pp_plan", _pp_plan)):
         if name in given:
             request.plans[name] = read(request, graph, given[name])
+            request.plan_keys[name] = _mapping(PackageRequest(), graph, given[name], name)
     if "attention_implementations" in given:
         request.attention = _attention(request, graph, given["attention_implementations"])
     return request

@@ -1,0 +1,123 @@
+"""Numbers and names that cannot work together are findings that name the values and the rule."""
+
+from collections.abc import Callable
+
+import pytest
+from fgc.diagnostics import Diagnostic
+from fgc.emit.model import check_model_package
+
+from .conftest import COMPONENTS, GraphReader, read_source
+
+Found = Callable[..., list[Diagnostic]]
+
+
+@pytest.fixture
+def found(llama: str) -> Found:
+    """What checking finds after texts of the Llama's description were replaced."""
+
+    def run(*replacements: tuple[str, str]) -> list[Diagnostic]:
+        text = llama
+        for old, new in replacements:
+            assert old in text, f"{old} is not in the description"
+            text = text.replace(old, new, 1)
+        graph = GraphReader(text).graph()
+        return list(check_model_package(graph, graph.targets["model"], read_source, [str(COMPONENTS)]))
+
+    return run
+
+
+def only(findings: list[Diagnostic]) -> tuple[str, str, str, str | None]:
+    [finding] = findings
+    assert finding.code == "FGC416"
+    return finding.span.text, str(finding.severity.value), finding.message, finding.help
+
+
+def test_the_description_itself_fits_together(found: Found) -> None:
+    assert found() == []
+
+
+def test_a_hidden_size_that_the_heads_do_not_divide_is_told(found: Found) -> None:
+    assert only(found(("hidden_size: 64", "hidden_size: 66"))) == (
+        "66",
+        "error",
+        "`num_attention_heads` (4) does not divide `hidden_size` (66), which `head_dim` needs",
+        "or give `head_dim` itself",
+    )
+
+
+def test_kv_heads_that_do_not_divide_the_heads_are_told(found: Found) -> None:
+    text, severity, message, _ = only(found(("num_key_value_heads: 2", "num_key_value_heads: 3")))
+    assert (text, severity) == ("3", "error")
+    assert message == "`num_key_value_heads` (3) does not divide `num_attention_heads` (4)"
+
+
+def test_an_unknown_activation_names_the_nearest_one(found: Found) -> None:
+    assert only(found(("hidden_act: silu", "hidden_act: sillu"))) == (
+        "sillu",
+        "error",
+        "no activation is called `sillu`",
+        "did you mean `silu`?",
+    )
+
+
+def test_rotary_positions_of_another_type_name_the_class_that_computes_them(found: Found) -> None:
+    assert only(found(("rope_type: default", "rope_type: yarn"))) == (
+        "RotaryEmbedding",
+        "error",
+        "`RotaryEmbedding` computes positions of the rope_type `default`, not `yarn`",
+        "write `.rotary:YarnRotaryEmbedding` in [positional_encoding]",
+    )
+
+
+def test_an_odd_head_dim_is_told(found: Found) -> None:
+    derived = "head_dim: !call:operator:floordiv [!var hidden_size, !var num_attention_heads]"
+    assert only(found((derived, "head_dim: 15")))[:3] == (
+        "15",
+        "error",
+        "`head_dim` is 15, but rotary positions turn channels in pairs",
+    )
+
+
+def test_a_window_larger_than_the_context_is_a_warning(found: Found) -> None:
+    assert only(found(("hidden_act: silu", "hidden_act: silu\n    sliding_window: 500"))) == (
+        "500",
+        "warning",
+        "`sliding_window` (500) is larger than the context, `max_position_embeddings` (128)",
+        "such a window leaves nothing out",
+    )
+
+
+def test_windows_without_their_fields_are_told(found: Found) -> None:
+    findings = found(("    norm: *norm\nmodel:", "    norm: *norm\n    windows: by_layer\nmodel:"))
+    assert [(item.span.text, item.message.rpartition(" ")[2]) for item in findings] == [
+        ("DecoderModel", "`sliding_window`"),
+        ("DecoderModel", "`layer_types`"),
+    ]
+
+
+def test_soft_capped_scores_with_sdpa_are_told(found: Found) -> None:
+    findings = found(("    bias: false\n.define: &feed", "    bias: false\n    softcap: 50.0\n.define: &feed"))
+    assert only(findings)[2:] == (
+        "sdpa cannot press scores into a soft cap",
+        "`attention_implementations: [ eager, flash_attention_2, flex_attention, others ]` in [model_code_generator]",
+    )
+
+
+def test_a_plan_pattern_that_matches_no_module_names_the_nearest_one(found: Found) -> None:
+    assert only(found(("layers.*.mlp.up_proj", "layers.*.mlp.up_porj"))) == (
+        "layers.*.mlp.up_porj",
+        "warning",
+        "`tp_plan` names `layers.*.mlp.up_porj`, but the model has no such module",
+        "did you mean `layers.*.mlp.up_proj`?",
+    )
+    assert only(found(("        norm: [[hidden", "        final_norm: [[hidden")))[0] == "final_norm"
+
+
+def test_what_the_program_computes_is_not_judged(found: Found) -> None:
+    assert found(("num_key_value_heads: 2", "num_key_value_heads: !call:math:gcd [4, 2]")) == []
+
+
+def test_an_unknown_attention_implementation_is_told(found: Found) -> None:
+    [finding] = found(("    tp_plan:", "    attention_implementations: [sdpaa]\n    tp_plan:"))
+    assert (finding.code, finding.message.rpartition(", ")[2]) == ("FGC413", "not `sdpaa`")
+    assert finding.help is not None and "`sdpa`" in finding.help
