@@ -89,7 +89,7 @@ def compiler() -> Iterator[InProcess]:
 
 def job_of(source: Path, target: Path | None, **options: Any) -> Job:
     tables = read_tables()
-    model_type = AutoConfig.from_pretrained(source, trust_remote_code=True).model_type
+    model_type = json.loads((source / "config.json").read_text(encoding="utf-8"))["model_type"]
     is_to_package = model_type in tables
     candidates = sorted(tables.values(), key=lambda table: -len(table["config"]["same"]))
     return Job.of(

@@ -1,0 +1,29 @@
+"""`fgc check --vllm`: the rules for serving count only where they are asked for."""
+
+import json
+from pathlib import Path
+
+from .conftest import Run
+
+PLANNED = """\
+-- extends 'models/llama.yaml'
+[tp_plan]
+    tp_plan:
+        layers.*.attention.q_proj: colwise
+"""
+
+
+def test_what_vllm_needs_is_checked_where_it_is_asked_for(run: Run) -> None:
+    Path("planned.yaml").write_text(PLANNED, encoding="utf-8")
+    assert run("check", "planned.yaml").code == 0
+    result = run("check", "planned.yaml", "--vllm", "--format", "json")
+    (finding,) = json.loads(result.out)["findings"]
+    assert (result.code, finding["code"], finding["line"], finding["column"]) == (1, "FGC801", 4, 9)
+
+
+def test_a_number_of_processes_is_for_vllm(run: Run) -> None:
+    Path("a.yaml").write_text("-- extends 'models/llama.yaml'\n", encoding="utf-8")
+    result = run("check", "a.yaml", "--tensor-parallel-size", "2")
+    assert (result.code, result.err) == (2, "fgc: `--tensor-parallel-size` is for `--vllm`\n")
+    result = run("check", "a.yaml", "--vllm", "--tensor-parallel-size", "3", "--format", "json")
+    assert {finding["code"] for finding in json.loads(result.out)["findings"]} == {"FGC808"}
