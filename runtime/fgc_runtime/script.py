@@ -1,14 +1,17 @@
 """How a generated `train.py` ends: train, save, evaluate, and leave the other processes in good order."""
 
 import argparse
+import os
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fgc_runtime.callbacks import readable
+from fgc_runtime.callbacks import TrainerCallback, TrainingRun, readable
 from fgc_runtime.distributed import disconnect
-from fgc_runtime.trainers import Trainer, TrainingInterrupted
+from fgc_runtime.runs import RunRecord, fingerprint_of
+from fgc_runtime.trainers import ResumeRefused, Trainer, TrainingInterrupted
+from fgc_runtime.trainers.fingerprint import differences
 
 _KEPT_WITH_THE_RUN = ("config.yaml", "graph.json", "manifest.json")  # what the program was built from, beside it
 
@@ -16,7 +19,8 @@ _KEPT_WITH_THE_RUN = ("config.yaml", "graph.json", "manifest.json")  # what the 
 class TrainingScript:
     """Runs a trainer: training, the final model into `output_dir`, an evaluation; each if asked for.
 
-    A copy of the program's `config.yaml`, `graph.json` and `manifest.json` goes into the run's logging folder.
+    The run's logging folder gets `run.json` and a copy of the program, from which `fgc rerun` repeats it; beside them
+    the program's `config.yaml`, `graph.json` and `manifest.json`.
     """
 
     def __init__(self, trainer: Trainer, *, do_train: bool = True, do_save: bool = True, do_eval: bool = False) -> None:
@@ -26,7 +30,7 @@ class TrainingScript:
         self.do_eval = do_eval
 
     def run(self, arguments: Sequence[str] | None = None, *, resume: bool | str | None = None) -> None:
-        """Do what was asked for. An interrupted training exits with 130 or 143 and leaves the final model alone.
+        """Do what was asked for. An interrupted training ends with its exit code and leaves the final model alone.
 
         Of the program's `arguments`, by default its command line, `--resume [CHECKPOINT]` is obeyed: with a path that
         checkpoint, without one the latest. Whatever else they are is left to the program. A program that reads its
@@ -35,10 +39,17 @@ class TrainingScript:
         if resume is None:
             resume = _resume_option(sys.argv[1:] if arguments is None else arguments)
         exit_code = 0
+        records = RecordsRun(self.trainer)
+        self.trainer.callbacks.append(records)
         try:
             self._run(resume)
+            records.end("finished")
         except TrainingInterrupted as interrupted:
             exit_code = interrupted.exit_code
+            records.end("stopped", exit_code=exit_code, checkpoint=interrupted.checkpoint)
+        except BaseException as error:
+            records.end("failed", reason=f"{type(error).__name__}: {error}")
+            raise
         # out of the except block: its traceback keeps the model's parallel wrapper, which outlives no process group
         disconnect()
         if exit_code:
@@ -58,6 +69,36 @@ class TrainingScript:
     def _say(self, text: str) -> None:
         if self.trainer.world.is_main:
             print(text, flush=True)
+
+
+class RecordsRun(TrainerCallback):
+    """Keeps the record of a training, and refuses a repetition that would not be one."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self._record: RunRecord | None = None
+
+    def on_train_begin(self, run: TrainingRun) -> None:
+        """Compare with the run that is to be repeated, if that is what this is; write the record."""
+        trainer = self._trainer
+        repeated = os.environ.get("FGC_SAME_AS")
+        if repeated and (changed := differences(fingerprint_of(Path(repeated)), trainer.fingerprint)):
+            listed = "".join(f"\n  {line}" for line in changed)
+            raise ResumeRefused(f"this would not be {repeated} again:{listed}\nTo run it all the same: --anyway")
+        if not run.is_main:
+            return
+        self._record = RunRecord(
+            trainer.logging_dir,
+            world_size=run.world_size,
+            output_dir=trainer.output_dir,
+            resumed_from=trainer.resumed_from,
+        )
+        self._record.begin(trainer.fingerprint)
+
+    def end(self, state: str, **more: object) -> None:
+        """Say how it ended; nothing where no training began."""
+        if self._record is not None:
+            self._record.end(state, step=self._trainer.state.global_step, max_steps=self._trainer.max_steps, **more)
 
 
 def _resume_option(arguments: Sequence[str]) -> bool | str | None:

@@ -53,7 +53,7 @@ def _build_and_run(selected: Selected, arguments: Namespace, folder: Path, envir
     if write_folder(selected, folder, target="main", force=False) is None:
         return 1
     command = (_rehearsal if arguments.rehearses else _command)(selected, arguments, folder)
-    return _wait(command, selected.folder, {**os.environ, **environment})
+    return wait(command, selected.folder, {**os.environ, **environment})
 
 
 def _command(selected: Selected, arguments: Namespace, folder: Path) -> list[str]:
@@ -111,7 +111,7 @@ def _printed(command: Sequence[str], folder: Path, environment: Mapping[str, str
     return f"cd {shlex.quote(str(folder))} && " + " ".join([*settings, shlex.join(command)])
 
 
-def _wait(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
+def wait(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
     """Run to the end. A signal to this process reaches the program once, whoever sent it.
 
     SIGUSR1, with which schedulers announce the end of a job, would kill torchrun: it gets SIGTERM, which it passes on.

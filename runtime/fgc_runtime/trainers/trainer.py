@@ -4,6 +4,7 @@ One loop for one process and for many. Every loss is a sum over label tokens div
 the whole step, on all processes: how a step is cut into micro-batches, accumulation and processes does not change it.
 """
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -85,6 +86,8 @@ class Trainer:
         self.log_history: list[dict[str, float]] = []
         self._metrics: dict[str, float] = {}  # of the newest evaluation
         self._evaluated_step: int | None = None
+        self.fingerprint: Fingerprint = {}  # what the numbers of the training depend on, once it has begun
+        self.resumed_from: Path | None = None
         self._checkpoints = Checkpoints(self.output_dir / "checkpoints", self.strategy, processing_class)
 
     @property
@@ -192,6 +195,7 @@ class Trainer:
             schedule=self.lr_scheduler_factory or self.args.lr_scheduler_type,
             schedule_steps=self.max_steps if has_length else None,
         )
+        self.fingerprint = print_of_run
         self._checkpoints.begin(self.args)
         self._resume(resume, stepper, print_of_run)
         interrupts = Interrupts(is_announced=self.world.is_main)
@@ -232,6 +236,7 @@ class Trainer:
             )
         if self.world.rank < len(saved.random_states):
             saved.random_states[self.world.rank].restore()
+        self.resumed_from = folder
         self._say(f"Resuming at step {self.state.global_step} from {folder}")
 
     def _loop(self, session: "_Session") -> None:
@@ -458,6 +463,9 @@ def _checked(name: str, dataset: ExampleDataset | None) -> ExampleDataset | None
 
 
 def _logging_dir(args: TrainingArguments) -> Path:
+    """A folder that no other run has: clocks jump, and two runs may begin within a second."""
     if args.logging_dir is not None:
         return Path(args.logging_dir)
-    return Path(args.output_dir) / "runs" / f"{args.run_name}_{time.strftime('%Y-%m-%dT%H-%M-%S')}"
+    folder = Path(args.output_dir) / "runs" / f"{args.run_name}_{time.strftime('%Y-%m-%dT%H-%M-%S')}"
+    numbered = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
+    return next(path for path in itertools.chain([folder], numbered) if not path.exists())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from fgc.cli import devices
-from fgc.cli.launching import _wait
+from fgc.cli.launching import wait
 
 from .conftest import Run
 
@@ -119,15 +119,15 @@ def test_ctrl_c_reaches_the_program_which_ends_by_itself(tmp_path: Path, body: s
 
     thread = threading.Thread(target=interrupt)
     thread.start()
-    assert _wait(_child(tmp_path, body), tmp_path, os.environ) == expected
+    assert wait(_child(tmp_path, body), tmp_path, os.environ) == expected
     thread.join()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_the_exit_code_is_passed_on(tmp_path: Path) -> None:
-    assert _wait([sys.executable, "-c", "raise SystemExit(3)"], tmp_path, os.environ) == 3
+    assert wait([sys.executable, "-c", "raise SystemExit(3)"], tmp_path, os.environ) == 3
     command = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
-    assert _wait(command, tmp_path, os.environ) == 137
+    assert wait(command, tmp_path, os.environ) == 137
 
 
 def test_a_warning_of_the_scheduler_reaches_torchrun_as_one_that_it_passes_on(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_warning_of_the_scheduler_reaches_torchrun_as_one_that_it_passes_on(tm
     thread.start()
     command = _child(tmp_path, "sys.exit(1)")
     command[-1] = command[-1].replace("SIGINT", "SIGTERM")
-    assert _wait(command, tmp_path, os.environ) == 128 + signal.SIGUSR1
+    assert wait(command, tmp_path, os.environ) == 128 + signal.SIGUSR1
     thread.join()
 
 

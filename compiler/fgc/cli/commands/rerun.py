@@ -1,0 +1,70 @@
+"""Repeat a run exactly: the program that ran, from the run's own folder, with the words it was started with.
+
+Later edits of templates change nothing. It runs where the first one did, with as many processes, into the same output
+folder (or `--output`). What is not as it was then is refused: an edited program, other data. Exit code: the program's.
+"""
+
+import json
+import os
+import shlex
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fgc.cli.arguments import CannotRun
+
+if TYPE_CHECKING:
+    from fgc.cli.runs import Run
+
+EXAMPLES = (
+    "fgc rerun output_models/tiny/runs/train_2026-11-24T13-40-00",
+    "fgc rerun RUN --output output_models/again --dry-run",
+)
+
+
+def configure(parser: ArgumentParser) -> None:
+    """The arguments of `fgc rerun`."""
+    parser.add_argument("run", metavar="RUN", help="the folder of a run, below output_models/<model>/runs/")
+    parser.add_argument("-o", "--output", metavar="FOLDER", help="write here, in place of the run's output folder")
+    parser.add_argument("--in", dest="place", metavar="FOLDER", help="start the program in this folder")
+    parser.add_argument("--anyway", action="store_true", help="also with other data than then")
+    parser.add_argument("--dry-run", action="store_true", help="print the command; start nothing")
+
+
+def run(arguments: Namespace) -> int:
+    """Start it and wait; 2 if it cannot be repeated."""
+    from fgc.cli.launching import wait
+    from fgc.cli.runs import changed_versions, load_run
+
+    try:
+        repeated = load_run(Path(arguments.run))
+    except CannotRun as problem:
+        print(f"fgc: {problem}", file=sys.stderr)
+        return 2
+    command, environment = _command(repeated), _environment(repeated, arguments)
+    folder = Path(arguments.place or repeated.record["folder"])
+    if arguments.dry_run:
+        settings = [f"{name}={shlex.quote(value)}" for name, value in environment.items()]
+        print(f"cd {shlex.quote(str(folder))} && " + " ".join([*settings, shlex.join(command)]))
+        return 0
+    for change in changed_versions(repeated):
+        print(f"fgc: {change}: numbers may differ in their last bits", file=sys.stderr)
+    return wait(command, folder, {**os.environ, **environment})
+
+
+def _command(run: "Run") -> list[str]:
+    program, size = (run.folder / run.record["program"]).absolute(), run.record["world_size"]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size)] if size > 1 else []
+    return [sys.executable, *launcher, str(program), *run.record["words"]]
+
+
+def _environment(run: "Run", arguments: Namespace) -> dict[str, str]:
+    environment = dict(run.record["environment"])
+    if arguments.output:
+        settings = json.loads(environment.get("FGC_TRAINING_ARGUMENTS", "{}"))
+        output = {"output_dir": str(Path(arguments.output).absolute())}
+        environment["FGC_TRAINING_ARGUMENTS"] = json.dumps({**settings, **output})
+    if not arguments.anyway:
+        environment["FGC_SAME_AS"] = str(run.folder.absolute())
+    return environment
