@@ -146,7 +146,7 @@ def test_a_warning_of_the_scheduler_reaches_torchrun_as_one_that_it_passes_on(tm
 
 def test_a_deep_dry_run_rehearses_the_program_on_so_many_processes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[list[str]] = []
-    monkeypatch.setattr("fgc.cli.launching._wait", lambda command, *_: started.append(command) or 1)
+    monkeypatch.setattr("fgc.cli.launching.wait", lambda command, *_: started.append(command) or 1)
     for words, ranks in (((), "2"), (("--ranks", "8", "--format", "json"), "8")):
         assert run("-p", "p", "train", "--dry-run=deep", *words).code == 1
         command = started.pop()
