@@ -141,6 +141,11 @@ _CONFIG = """\
 [trainer_definition]
     -- include 'project.trainer'
 
+## Options of the command line: `fgc train --max-steps 20`.
+[auxiliary_outputs]
+dynamic_args:
+    max_steps: { names: --max-steps, type: int, help: how many steps to train }
+
 #---- project.model ----
 -- extends 'causal_lm.model'
 
