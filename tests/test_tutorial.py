@@ -95,7 +95,15 @@ def two_terminals(folder: Path) -> Iterator[tuple[Terminal, Terminal]]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     own = {name: str(folder / f".{name}") for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME", "HF_HOME")}
     jobs = tempfile.mkdtemp(prefix="fgc-jobs-")  # the path of a socket is short
-    environment = {**os.environ, **own, "FGC_JOBS_DIR": jobs, "PATH": path, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "NO_COLOR": "1"}
+    environment = {
+        **os.environ,
+        **own,
+        "FGC_JOBS_DIR": jobs,
+        "PATH": path,
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "NO_COLOR": "1",
+    }
     for name in ("COLUMNS", "FGC_URL", "FGC_API_KEY", "FGC_CACHE_DIR"):
         environment.pop(name, None)
     terminals = Terminal(environment, folder), Terminal(environment, folder)
