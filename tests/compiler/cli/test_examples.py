@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from fgc.workspace.starter import NewProject, project_files
 
 from .conftest import Run
 
@@ -54,3 +55,23 @@ def test_a_readme_shows_what_the_commands_print(
     if request.config.getoption("--update-corpus"):
         readme.write_text(fresh, encoding="utf-8")
     assert fresh == text or request.config.getoption("--update-corpus")
+
+
+def test_the_template_project_is_what_a_new_project_is() -> None:
+    about = "Copy this folder to start a project of your own"
+    made = project_files(NewProject("Template project", about, "configs", "default.yaml", True))
+    for name in ("meta.yaml", "templates/configs/default.yaml"):
+        ours = (EXAMPLES / "template_project" / name).read_text(encoding="utf-8")
+        assert ours.replace("'", '"') == made[name].replace("'", '"'), name
+
+
+@pytest.mark.slow
+def test_an_example_trains_and_its_checkpoint_is_listed(
+    copied: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("XDG_CACHE_HOME", str(copied / "cache")), ("OMP_NUM_THREADS", "1"), ("HF_HUB_OFFLINE", "1")):
+        monkeypatch.setenv(name, value)
+    project = copied / "tutorials/projects_overview"
+    choice = ("-p", str(project), "-t", "sizes/narrow.yaml")
+    assert run(*choice, "train", "--max-steps", "2").code == 0
+    assert run(*choice, "checkpoint", "list").out.split()[0] == "2"
