@@ -138,7 +138,17 @@ def _command_parser(module: Any, command: str) -> CommandParser:
     )
     _add_project_options(parser, SUPPRESS)
     module.configure(parser)
+    _add_examples_of_actions(parser, module.EXAMPLES)
     return parser
+
+
+def _add_examples_of_actions(parser: CommandParser, examples: Sequence[str]) -> None:
+    """`fgc ws init --help` shows those examples of `fgc ws` that are about it."""
+    for action in parser._actions:
+        for name, inner in action.choices.items() if isinstance(action.choices, dict) else ():
+            own = [example for example in examples if name in example.split()]
+            inner.formatter_class = RawDescriptionHelpFormatter
+            inner.epilog = "examples:\n" + "\n".join(f"  {example}" for example in own) if own else None
 
 
 def _silence_output() -> None:

@@ -179,3 +179,16 @@ def test_two_models_of_one_name_are_no_silent_loss(folder: Path, capsys: pytest.
     Path("templates/configs/c.yaml").write_text(f"main: [ {take % 'base'}, {take % 'third'} ]\n")
     assert main(["build", "-o", "out"]) == 1
     assert "two different models are called" in capsys.readouterr().err
+
+
+def test_a_program_with_a_model_of_its_own_beside_that_of_another_project_is_built(folder: Path) -> None:
+    text = "-- extends 'types/training_script/causal_lm/causal_lm.yaml'\n[config_metadata]\n    == super()\n"
+    (folder / "base/templates/configs/m.yaml").write_text(text + "    -- set ns.model_name = 'theirs'\n")
+    take = "theirs: !meta:fgc:from_project { project_dir: ../base, config: m, targets: model }\n"
+    Path("templates/configs/c.yaml").write_text(
+        text + "    -- set ns.model_name = 'ours'\n[auxiliary_outputs]\n" + take
+    )
+    assert main(["build", "-o", "out"]) == 0
+    assert Path("out/ours").is_dir() and not Path("out/theirs").exists()
+    assert main(["build", "-o", "both", "--target", "theirs"]) == 0
+    assert Path("both/theirs/modeling_theirs.py").is_file()

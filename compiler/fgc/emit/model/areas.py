@@ -9,7 +9,7 @@ from fgc.emit.model.components import Definition
 from fgc.emit.model.request import PackageRequest
 from fgc.emit.model.values import Construction, walk
 from fgc.emit.places import Area, NodeArea
-from fgc.ir import Call, Graph, NodeId
+from fgc.ir import Call, Graph, NodeId, reachable
 from fgc.text import Origin, Source, Span
 
 _PLANS = {"base_model_tp_plan": "tp_plan", "base_model_pp_plan": "pp_plan"}
@@ -59,7 +59,8 @@ def _classes(text: str) -> Iterable[ast.ClassDef]:
 
 def _uses(graph: Graph, node: NodeId, model: Construction) -> dict[Definition, tuple[NodeId, Origin]]:
     """For every component the node that asks for it first."""
-    by_place = {item.callee.origin.span: node_id for node_id, item in graph.nodes.items() if isinstance(item, Call)}
+    parts = ((node_id, graph[node_id]) for node_id in reachable(graph, [node]))  # another model may have the places too
+    by_place = {item.callee.origin.span: node_id for node_id, item in parts if isinstance(item, Call)}
     found: dict[Definition, tuple[NodeId, Origin]] = {}
     for part in walk(model):
         if isinstance(part, Construction) and isinstance(part.target, Definition):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from fgc.diagnostics import Diagnostic, Outcome, did_you_mean, has_errors
-from fgc.ir import Call, CallKind, DictNode, Entry, Graph, Node, NodeId
+from fgc.ir import Call, CallKind, DictNode, Entry, Graph, Node, NodeId, reachable
 from fgc.ir.rewire import rewired
 from fgc.pipeline.imports.relocate import relocated
 from fgc.pipeline.imports.request import FROM_PROJECT, ImportCall, Imported, Projects, read_call
@@ -96,6 +96,9 @@ class _Grafting:
 
         nodes = {key: rewired(node, settled) for key, node in self._nodes.items() if key not in self._instead}
         targets = {name: settled(node_id) for name, node_id in self._graph.targets.items()}
-        hints = {key: hint for key, hint in self._hints.items() if key not in self._instead}
-        named = frozenset({settled(key) for key in self._named})
+        own = [key for key in self._graph.nodes if key in nodes]
+        needed = set(reachable(replace(self._graph, nodes=nodes), [*own, *targets.values()]))
+        nodes = {key: node for key, node in nodes.items() if key in needed}
+        hints = {key: hint for key, hint in self._hints.items() if key in nodes}
+        named = frozenset({settled(key) for key in self._named} & needed)
         return replace(self._graph, nodes=nodes, targets=targets, hints=hints, named=named)
