@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fgc.cli.main import command_names
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs/reference/commands.md"
 _EVERYWHERE = {"-h", "--help", "-p", "--project", "-t", "--config", "-D", "-I", "--vars", "--no-cache"}
 
