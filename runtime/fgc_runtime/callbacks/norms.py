@@ -14,7 +14,7 @@ class NormCallback(TrainerCallback):
 
     `patterns` maps names to regular expressions, searched for in parameter names; a parameter may be in several groups.
     Gradients are those of the logged step, complete over all micro-batches and clipped; with `optimizer_in_backward`
-    there are none. Works on sharded weights.
+    there are none. Works on sharded weights; of a pipeline, the main process's stages are measured.
     """
 
     def __init__(
@@ -31,7 +31,9 @@ class NormCallback(TrainerCallback):
         named = [(name, parameter) for name, parameter in run.model.named_parameters() if parameter.requires_grad]
         for group, pattern in self.patterns.items():
             self._groups[group] = [parameter for name, parameter in named if pattern.search(name)]
-            if not self._groups[group]:
+        counts = run.world.sum([len(parameters) for parameters in self._groups.values()])  # a stage has not all of them
+        for (group, pattern), count in zip(self.patterns.items(), counts, strict=True):
+            if not count:
                 names = ", ".join(name for name, _ in named[:5])
                 raise ValueError(f"patterns: no parameter matches {pattern.pattern!r} ({group}); there are {names} ...")
 

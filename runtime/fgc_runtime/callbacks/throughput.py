@@ -1,8 +1,7 @@
 """How much of the hardware a training uses: floating-point operations per second, and their share of the peak (MFU)."""
 
 import torch
-from torch import nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig
 
 from fgc_runtime.callbacks.base import TrainerCallback, TrainingRun
 
@@ -45,7 +44,7 @@ class ThroughputCallback(TrainerCallback):
 
     def on_train_begin(self, run: TrainingRun) -> None:
         """Count the weights."""
-        self._num_weights = multiplied_weights(run.model)
+        self._num_weights = multiplied_weights(run.num_parameters, run.model.config)
         if self.peak_flops is None:
             self.peak_flops = peak_flops_of(run.world.device)
 
@@ -53,23 +52,20 @@ class ThroughputCallback(TrainerCallback):
         """Add both."""
         state = run.state
         length = self.sequence_length or state.num_tokens / max(1, state.num_examples)
-        flops = flops_per_token(run.model, self._num_weights, length) * record["tokens_per_second"]
+        flops = flops_per_token(run.model.config, self._num_weights, length) * record["tokens_per_second"]
         record["tflops_per_second"] = flops / 1e12
         if self.peak_flops is not None:
             record["mfu"] = flops / (self.peak_flops * run.world_size)
 
 
-def multiplied_weights(model: PreTrainedModel) -> int:
-    """Weights that each token is multiplied with."""
-    table: nn.Parameter = model.get_input_embeddings().weight  # type: ignore[assignment]  # of an nn.Embedding
-    head: nn.Module | None = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    is_tied = head is not None and head.weight is table
-    return sum(parameter.numel() for parameter in model.parameters()) - (0 if is_tied else table.numel())
+def multiplied_weights(num_parameters: int, config: PreTrainedConfig) -> int:
+    """Weights that each token is multiplied with, of a model that may be spread over processes."""
+    table = 0 if config.tie_word_embeddings else int(config.vocab_size) * int(config.hidden_size)
+    return num_parameters - table
 
 
-def flops_per_token(model: PreTrainedModel, num_weights: int, sequence_length: float) -> float:
+def flops_per_token(config: PreTrainedConfig, num_weights: int, sequence_length: float) -> float:
     """6 N + 12 L H S D, forward and backward."""
-    config = model.config
     heads = int(config.num_attention_heads)
     head_dim = int(getattr(config, "head_dim", None) or config.hidden_size // heads)
     return 6 * num_weights + 12 * int(config.num_hidden_layers) * heads * sequence_length * head_dim
