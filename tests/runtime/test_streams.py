@@ -280,6 +280,29 @@ def test_streams_of_the_hub_go_on(files: dict[str, Path], tmp_path: Path, monkey
         make(column="txt")
 
 
+# ---- what a resumed run compares
+
+
+def test_fingerprints_change_with_whatever_changes_the_items(
+    tokenizer: PreTrainedTokenizerFast, files: dict[str, Path]
+) -> None:
+    def packed(**changes: Any) -> str | None:
+        settings = {"column": "text", "buffer_size": 9, "weights": [1, 2], "block_size": 32, "stride": 0, **changes}
+        source = ShuffledStream(
+            FileStream(files["jsonl"], column=settings["column"]), buffer_size=settings["buffer_size"]
+        )
+        other = DocumentStream(table_files(files["csv"]))
+        mixed = InterleavedStream([source, other], weights=settings["weights"])
+        return PackedStream(mixed, tokenizer, settings["block_size"], stride=settings["stride"]).fingerprint
+
+    assert packed() == packed()
+    changes = [{"column": "id"}, {"buffer_size": 8}, {"weights": [1, 3]}, {"block_size": 33}, {"stride": 2}]
+    assert len({packed(), *(packed(**change) for change in changes)}) == 6
+    assert isinstance(packed(), str)
+    assert PackedStream(Repeatable(WORDS), tokenizer, 32).fingerprint is None  # only reading tells
+    assert PackedStream(WORDS, tokenizer, 32).fingerprint is None
+
+
 # ---- in training
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Literal, TypeVar, get_args
 
-from fgc_runtime.data.stage import Stage, State, as_stage
+from fgc_runtime.data.stage import Stage, State, as_stage, joint_fingerprint
 
 T = TypeVar("T")
 
@@ -36,6 +36,11 @@ class InterleavedStream(Stage[T]):
         self.seed = seed
         self._draws = 0
         self._passes = [0] * len(self.sources)  # of each source, finished ones
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The sources', with weights and rule."""
+        return joint_fingerprint(self, [self.names, self.weights, self.seed, self.stopping], self.sources)
 
     def set_epoch(self, epoch: int) -> None:
         """For the sources too."""

@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerFast
 from fgc_runtime.data.bins import OpenBins, Strategy, check_strategy
 from fgc_runtime.data.encoding import Encoded, Encoder, TextEncoder
 from fgc_runtime.data.pieces import Example, Piece, assembled, check_cutting, pieces_of
-from fgc_runtime.data.stage import BlockStage, Stage, State
+from fgc_runtime.data.stage import BlockStage, Stage, State, joint_fingerprint
 
 _ENCODED_AT_ONCE = 64  # documents; enough to keep the tokenizer's threads busy, soon read again when a run goes on
 
@@ -19,6 +19,11 @@ class EncodedStream(BlockStage[Encoded]):
     def __init__(self, source: Iterable[Any], encoder: Encoder) -> None:
         super().__init__(source, block_length=_ENCODED_AT_ONCE)
         self.encoder = encoder
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The source's, with tokenizer and settings of the encoder."""
+        return joint_fingerprint(self, [self.encoder.key], [self.source])
 
     def arranged(self, block: list[Any]) -> Sequence[Encoded]:
         """In the same order; documents without tokens are left out."""
@@ -40,6 +45,11 @@ class TokenizedStream(Stage[Example]):
             raise ValueError(f"max_length ({max_length}) must be at least 2: the first token predicts nothing")
         self.max_length = max_length
         self._documents = EncodedStream(texts, encoder or TextEncoder(tokenizer))
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The documents', with the length."""
+        return joint_fingerprint(self, [self.max_length], [self._documents])
 
     def set_epoch(self, epoch: int) -> None:
         """For the documents too."""
@@ -100,6 +110,12 @@ class PackedStream(Stage[Example]):
         self._open: OpenBins[Piece] = OpenBins(block_size, strategy=strategy, most_open=most_open)
         self._ready: list[list[Piece]] = []  # blocks that are closed and not out yet
         self._documents = EncodedStream(texts, encoder or TextEncoder(tokenizer))
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The documents', with all settings."""
+        settings = [self.block_size, self.strategy, self._open.most_open, self.isolate_documents]
+        return joint_fingerprint(self, [*settings, self.min_length, self.stride, self.truncation], [self._documents])
 
     def set_epoch(self, epoch: int) -> None:
         """For the documents too."""

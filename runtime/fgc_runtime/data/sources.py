@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
+from fgc_runtime.data.cache import content_key
 from fgc_runtime.data.tables import is_table, no_column, values
 
 D = TypeVar("D")
@@ -30,6 +31,13 @@ class DocumentDataset(Sequence[D], Generic[D]):
             raise ValueError(f"{name} holds no documents")
         self.name = name
         self._documents = documents
+
+    @property
+    def fingerprint(self) -> str | None:
+        """A hash of all documents, where they are in memory."""
+        if not isinstance(self._documents, list):
+            return None
+        return content_key([_bytes(document).decode("utf-8") for document in self._documents])
 
     def __len__(self) -> int:
         return len(self._documents)

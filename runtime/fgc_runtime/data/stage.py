@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from torch.utils.data import IterableDataset
 
+from fgc_runtime.data.cache import content_key
 from fgc_runtime.data.windows import shuffled_order
 
 T = TypeVar("T")
@@ -31,6 +32,14 @@ class Stage(IterableDataset[T]):
         """
         self.epoch = epoch
         self._is_resumed = False
+
+    @property
+    def fingerprint(self) -> str | None:
+        """A hash of what decides the items, found without reading them; None where only reading tells.
+
+        A resumed run compares it, to say whether its data is still the same.
+        """
+        return None
 
     def state_dict(self) -> State:
         """Where the current pass stands."""
@@ -65,6 +74,14 @@ class Stage(IterableDataset[T]):
         raise NotImplementedError
 
 
+def joint_fingerprint(stage: object, settings: Sequence[object], sources: Iterable[object]) -> str | None:
+    """Of a stage with these settings on these sources; None where one of them has none."""
+    known = [getattr(source, "fingerprint", None) for source in sources]
+    if not all(isinstance(fingerprint, str) for fingerprint in known):
+        return None
+    return content_key([type(stage).__qualname__, repr(settings), *map(str, known)])
+
+
 class DocumentStream(Stage[T]):
     """A sequence in order, or with `shuffle` in an order that seed and epoch decide; nothing is held in memory."""
 
@@ -73,6 +90,11 @@ class DocumentStream(Stage[T]):
         self.shuffle = shuffle
         self.seed = seed
         self._position = 0
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The documents' own, with their order."""
+        return joint_fingerprint(self, [self.shuffle, self.seed], [self.documents])
 
     def begin(self) -> None:
         """From the first."""
@@ -185,6 +207,11 @@ class ShuffledStream(BlockStage[T]):
             raise ValueError(f"buffer_size ({buffer_size}) must be at least 2: one item has one order")
         super().__init__(source, block_length=buffer_size)
         self.seed = seed
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The source's, with the order."""
+        return joint_fingerprint(self, [self.block_length, self.seed], [self.source])
 
     def arranged(self, block: list[T]) -> Sequence[T]:
         """In another order."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fgc_runtime.data.sources import Paths, check_split, expand, is_of_split
-from fgc_runtime.data.stage import Stage, State
+from fgc_runtime.data.stage import Stage, State, joint_fingerprint
 from fgc_runtime.data.tables import Place, no_column, values
 
 
@@ -25,6 +25,12 @@ class FileStream(Stage[Any]):
         self.validation_fraction = validation_fraction
         self._file = 0
         self._place: Place = []
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The files' names and sizes, and what is read of them."""
+        files = [(path.name, path.stat().st_size) for path in self.paths]
+        return joint_fingerprint(self, [files, self.split, self.column, self.validation_fraction], [])
 
     def begin(self) -> None:
         """From the first file."""
@@ -72,6 +78,12 @@ class HubStream(Stage[Any]):
         self._beginning: State = self._rows.state_dict()
         self._standing = self._beginning  # where the pass stands that is not read yet
         self._is_read = False
+        self._name = [path, name, split, data_files, revision]
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The data set's name, split and revision, and the column."""
+        return joint_fingerprint(self, [*self._name, self.column], [])
 
     def begin(self) -> None:
         """From the first row."""
