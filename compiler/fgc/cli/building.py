@@ -1,15 +1,18 @@
 """A compiled configuration to a folder on disk, and what to say about it."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from fgc.builds.bundle import LICENSE, PACKAGE, runtime_files
 from fgc.builds.manifest import GRAPH, BuildRecord, Pin
 from fgc.builds.places import Places
 from fgc.builds.writing import write_build
+from fgc.cli.arguments import CannotRun
 from fgc.cli.select import Selected, report
 from fgc.emit.options import Options
+from fgc.installed import package_folder
 from fgc.ir import snapshot, snapshot_to_json
 from fgc.pipeline.pins import pins_of
 from fgc.pipeline.program import make_script, resolved_configuration
@@ -22,14 +25,17 @@ PROGRAM = "train.py"
 RESOLVED = "config.yaml"
 
 
-def build_folder(selected: Selected, folder: Path, *, target: str, force: bool) -> int:
+def build_folder(selected: Selected, folder: Path, *, target: str, force: bool, is_bundle: bool = False) -> int:
     """Write a build and say what it holds; 1 if there are errors, and then the folder is as it was."""
-    built = write_folder(selected, folder, target=target, force=force)
+    built = write_folder(selected, folder, target=target, force=force, is_bundle=is_bundle)
     if built is None:
         return 1
     print(f"built {selected.name} into {display_path(folder)}/")
     for name in built.files:
-        print(f"  {name}")
+        if not name.startswith(f"{PACKAGE}/"):
+            print(f"  {name}")
+    if is_bundle:
+        print(f"  {PACKAGE}/: {sum(name.startswith(f'{PACKAGE}/') for name in built.files)} files of the runtime")
     for line in _option_lines(built.options):
         print(line)
     print(f"run it:  python {display_path(folder / PROGRAM)}")
@@ -54,12 +60,14 @@ def _option_lines(options: Options) -> Iterator[str]:
         yield f"fixed by the build:  {closed.option.names[0]}, because {closed.reason}{place}"
 
 
-def write_folder(selected: Selected, folder: Path, *, target: str, force: bool) -> Built | None:
+def write_folder(
+    selected: Selected, folder: Path, *, target: str, force: bool, is_bundle: bool = False
+) -> Built | None:
     """Write a build and report what was found; None if there are errors."""
     if selected.has_errors:
         report(selected.diagnostics)
         return None
-    outcome = make_script(selected.compilation.graph, target, selected.surroundings)
+    outcome = make_script(selected.compilation.graph, target, selected.surroundings, (PACKAGE,) if is_bundle else ())
     program = outcome.value
     if program is None:
         report((*selected.diagnostics, *outcome.diagnostics))
@@ -73,10 +81,22 @@ def write_folder(selected: Selected, folder: Path, *, target: str, force: bool) 
         RESOLVED: resolved.text,
         **program.files,
     }
-    record = _record(selected, target)
+    runtime = _runtime_of(files) if is_bundle else {}
+    files |= {f"{PACKAGE}/{name}": text for name, text in runtime.items()}
+    files |= {f"{PACKAGE}/LICENSE": LICENSE} if runtime else {}
+    record = replace(_record(selected, target, runtime), is_bundle=is_bundle)
     written = write_build(folder, files, record, force=force)
     report((*selected.diagnostics, *outcome.diagnostics, *written.diagnostics))
     return Built(sorted(files), program.options) if written.value is not None else None
+
+
+def _runtime_of(files: Mapping[str, str]) -> dict[str, str]:
+    """The files of the runtime that generated files need, by their paths in it."""
+    package = package_folder(PACKAGE)
+    if package is None:
+        raise CannotRun("`--bundle` copies fgc_runtime, which is not installed: pip install 'fgc[train]'")
+    found = runtime_files((text for name, text in files.items() if name.endswith(".py")), package)
+    return {path.relative_to(package).as_posix(): text for path, text in found.items()}
 
 
 def _portable_name(places: Places, source: Source) -> str:
@@ -84,14 +104,17 @@ def _portable_name(places: Places, source: Source) -> str:
     return places.name(Path(source.path or source.name).resolve())
 
 
-def _record(selected: Selected, target: str) -> BuildRecord:
+def _record(selected: Selected, target: str, runtime: Mapping[str, str]) -> BuildRecord:
     """What the build rests on, by names that are the same everywhere."""
     places = Places(selected.folder, root_folders())
     read = {**selected.files, **selected.python_files.read}
     missing = {**dict.fromkeys(selected.python_files.missing), **selected.missing}
     return BuildRecord(
         targets=[target],
-        inputs={places.name(path): source.text for path, source in read.items()},
+        inputs={
+            **{places.name(path): source.text for path, source in read.items()},
+            **{f"@runtime/{name}": text for name, text in runtime.items()},
+        },
         arguments=dict(selected.variables),
         configuration=selected.template,
         pins=[_pin(places, need) for need in pins_of(selected.compilation.needs)],

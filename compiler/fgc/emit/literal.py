@@ -9,6 +9,7 @@ _MAX_DIGITS = 4000  # Python refuses to read or print decimal integers of more t
 _LINE = 88  # a string that cannot fit on a line of its own is split
 _PIECE = 64
 _TEXT_LINES = 3
+_MILLION = 1_000_000  # from here on nobody counts noughts
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -80,6 +81,8 @@ def _escaped(character: str) -> str:
 
 
 def _integer(value: int) -> str:
+    if abs(value) >= _MILLION and value % 1000 == 0 and value.bit_length() <= 3 * _MAX_DIGITS:
+        return f"{value:_}"
     if value.bit_length() <= 3 * _MAX_DIGITS:
         return str(value)
     digits = f"{abs(value):X}"

@@ -10,8 +10,9 @@ import libcst as cst
 from black.mode import TargetVersion
 
 from fgc.emit import syntax
-from fgc.emit.expression import Assign, Constant, Define, Evaluate, Expression, Invoke, Name
+from fgc.emit.expression import Assign, Attribute, Constant, Define, Evaluate, Expression, Invoke, Name, Statement
 from fgc.emit.imports import Import
+from fgc.emit.measure import width
 from fgc.ir import NodeId
 
 LINE_WIDTH = 88
@@ -102,20 +103,57 @@ def _alias(item: Import) -> cst.AsName | None:
 def section_comments(function: Define, blocks: Mapping[NodeId, str | None]) -> dict[int, str]:
     """Comments where the block changes that a statement comes from; none if all come from one.
 
-    An empty comment is an empty line.
+    An empty comment is an empty line: where a name says what the comment would, or a block comes in several parts.
+    Statements of one line stand together.
     """
+    body = function.body
     found: dict[int, str] = {}
     current: str | None = None
-    for place, statement in enumerate(function.body):
+    for place, statement in enumerate(body):
         node = getattr(statement, "node", None)
         block = blocks.get(node) if node is not None else None
         if block is not None and title(block) != current:
             current = found[place] = title(block)
     if len(set(found.values())) < 2:
         return {}
-    if isinstance(function.body[-1], Evaluate):
-        found.setdefault(len(function.body) - 1, "")  # what starts it all stands alone
-    return found
+    if isinstance(body[-1], Evaluate):
+        found.setdefault(len(body) - 1, "")  # what starts it all stands alone
+    ends = [*list(found)[1:], len(body)]
+    titles = list(found.values())
+    sections = {
+        place: "" if titles.count(text) > 1 or _goes_without_saying(text, body[place:end]) else text
+        for (place, text), end in zip(found.items(), ends, strict=True)
+    }
+    if len(body) > 1 and _starts(body[-1], body[-2]):
+        sections.pop(len(body) - 1, None)
+        sections[len(body) - 2] = ""
+    return {place: text for place, text in sections.items() if text or not _continues(body, place, sections)}
+
+
+def _starts(last: Statement, before: Statement) -> bool:
+    """Whether the last statement calls a method of what the one before has made."""
+    method = last.value.function if isinstance(last, Evaluate) and isinstance(last.value, Invoke) else None
+    owner = method.value if isinstance(method, Attribute) else None
+    return isinstance(before, Assign) and owner == Name(before.name)
+
+
+def _continues(body: Sequence[Statement], place: int, sections: Mapping[int, str]) -> bool:
+    """Whether a statement of one line follows another, and begins no section of several."""
+    is_short = _is_line(body[place]) and place > 0 and _is_line(body[place - 1])
+    return is_short and (place + 1 in sections or place + 1 == len(body))
+
+
+def _is_line(statement: Statement) -> bool:
+    return isinstance(statement, Assign) and len(statement.name) + width(statement.value) + 7 <= LINE_WIDTH
+
+
+def _goes_without_saying(text: str, statements: Sequence[Statement]) -> bool:
+    """Whether a comment repeats the name of the one thing below it: `# Data collator` above `data_collator = ...`."""
+    if len(statements) != 1:
+        return False
+    name = getattr(statements[0], "name", "").replace("_", "")
+    words = text.lower().split()
+    return "".join(words) in name or name in "".join(words) or words[0].rstrip("s") in name
 
 
 def title(block: str) -> str:

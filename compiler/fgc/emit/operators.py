@@ -144,7 +144,7 @@ def _is_written_out(value: Expression) -> bool:
 
 def _can_be_indexed(value: Expression, index: Expression) -> bool:
     if isinstance(value, ListDisplay | TupleDisplay):
-        return isinstance(index, Constant) and index.text.lstrip("-").isdigit()
+        return isinstance(index, Constant) and index.text.lstrip("-").replace("_", "").isdigit()
     return isinstance(value, DictDisplay) or not _is_written_out(value)
 
 

@@ -57,8 +57,8 @@ class EmitOptions:
     `summary` and `template` make the docstring. `read` gives the text of a file that the configuration names, by its
     path there; without it local files are listed and not copied. `pinned` replaces deferred names by values.
     `workspace_root` is relative to the project's folder. `annotations` are what the receivers of variables ask for.
-    `declared` are the options of the configuration, `closed`
-    those of which its templates need the values.
+    `declared` are the options of the configuration, `closed` those of which its templates need the values. `beside`
+    names packages that will lie beside the program.
     """
 
     summary: str = "Construct the objects of a configuration."
@@ -72,6 +72,7 @@ class EmitOptions:
     annotations: Mapping[str, str] = field(default_factory=dict)
     declared: Sequence[Option] = ()
     closed: Sequence[Closed] = ()
+    beside: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ class _Emitter:
         self.names = Names()
         self.sharing = Sharing(graph, targets)
         self.sources = SourceFiles(_text_reader(options.read))
-        packages = frozenset(path.partition("/")[0] for path in self.files)
+        packages = frozenset((*(path.partition("/")[0] for path in self.files), *options.beside))
         self.imports = Imports(self.names, self.sources.module, packages)
         self.texts = DeferredTexts(self.imports, options.workspace_root, options.pinned)
 

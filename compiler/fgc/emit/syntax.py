@@ -127,7 +127,7 @@ def _constant(text: str) -> cst.BaseExpression:
         return cst.UnaryOperation(cst.Minus(), _constant(text[1:]))
     if text[0].isalpha():
         return cst.Name(text)
-    is_integer = text.isdigit() or text.startswith("0x")
+    is_integer = text.replace("_", "").isdigit() or text.startswith("0x")
     return cst.Integer(text) if is_integer else cst.Float(text)
 
 

@@ -16,15 +16,18 @@ from fgc.text import DeferredArgument, Document, Piece, expression_text
 _RUNNABLE_CLASS = "type.training_script"  # what it constructs is run, and not only constructed
 
 
-def make_script(graph: Graph, target: str, surroundings: Surroundings) -> Outcome[Program | None]:
+def make_script(
+    graph: Graph, target: str, surroundings: Surroundings, beside: Sequence[str] = ()
+) -> Outcome[Program | None]:
     """The program that constructs `target` when it is started, and runs it if it is a training script.
 
-    Options that the configuration declares are options of the program, unless templates need their values.
+    `beside` names packages that will lie beside the program. Options that the configuration declares are options of
+    the program, unless templates need their values.
     """
     is_run = target == "main" and (meta_text(graph, "config_class") or "").startswith(_RUNNABLE_CLASS)
     declared = declared_options(graph)
     options = _options(graph, surroundings, "run" if is_run else None)
-    options = replace(options, declared=declared, closed=closed_options(declared, surroundings.needs))
+    options = replace(options, declared=declared, closed=closed_options(declared, surroundings.needs), beside=beside)
     return emit_script(graph, target, options=options)
 
 

@@ -2,18 +2,21 @@
 
 Writes a folder with train.py, the model package if there is one, the resolved configuration, a map from generated lines
 to template lines, and a manifest of everything that went in. The folder is replaced as a whole or left as it is; files
-that you edited in it, or put there, are never overwritten unless you say `--force`.
+that you edited in it, or put there, are never overwritten unless you say `--force`. With `--bundle` the folder runs
+where only torch, and what else the program imports, is installed.
 """
 
+import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from fgc.cli.arguments import add_selection
+from fgc.cli.arguments import CannotRun, add_selection
 
 EXAMPLES = (
     "fgc build config.yaml -o out          then: python out/train.py",
     "fgc build config.yaml -D max_steps=10",
     "fgc -p PROJECT -t CONFIG build -o out",
+    "fgc build --bundle                     a folder that needs no fgc_runtime installed",
 )
 TAKES_DYNAMIC_ARGUMENTS = True
 
@@ -23,6 +26,9 @@ def configure(parser: ArgumentParser) -> None:
     add_selection(parser)
     parser.add_argument("-o", "--output", default="out", metavar="FOLDER", help="where to write (default: out)")
     parser.add_argument("--target", default="main", metavar="NAME", help="what the program constructs (default: main)")
+    parser.add_argument(
+        "--bundle", action="store_true", help="put the parts of fgc_runtime that the program uses beside it"
+    )
     parser.add_argument("--force", action="store_true", help="overwrite generated files that were edited by hand")
 
 
@@ -34,6 +40,11 @@ def run(arguments: Namespace) -> int:
     def build(selected: Selected) -> int:
         from fgc.cli.building import build_folder  # the emitter: 0.4 s
 
-        return build_folder(selected, Path(arguments.output), target=arguments.target, force=arguments.force)
+        folder, is_bundle = Path(arguments.output), arguments.bundle
+        try:
+            return build_folder(selected, folder, target=arguments.target, force=arguments.force, is_bundle=is_bundle)
+        except CannotRun as problem:
+            print(f"fgc: {problem}", file=sys.stderr)
+            return 2
 
     return with_selection(arguments, build)

@@ -79,7 +79,6 @@ def main(device: str = "cuda", learning_rate: float = 0.001) -> None:
         device=device,
     )
 
-    # Trainer
     training_arguments = TrainingArguments(
         output_dir=OUTPUT_DIR,
         logging_dir=f"{OUTPUT_DIR}/runs/{STARTED}",
@@ -93,16 +92,13 @@ def main(device: str = "cuda", learning_rate: float = 0.001) -> None:
         },
     )
 
-    # Datasets
     dataset_dict = load_dataset("roneneldan/TinyStories")
     dataset = dataset_dict["train"]
 
-    # Tokenizer
     tokenizer = AutoTokenizer.from_pretrained(
         "gpt2", model_max_length=2048, chat_template=CHAT_TEMPLATE
     )
 
-    # Datasets
     block_size = 512
     train_dataset = PackedDataset(
         dataset=dataset, tokenizer=tokenizer, block_size=block_size, shuffle_seed=42
@@ -125,10 +121,8 @@ def main(device: str = "cuda", learning_rate: float = 0.001) -> None:
     )
     callbacks = [progress, json_log, samples]
 
-    # Optimizer
     optimizer = partial(AdamW, lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.1)
 
-    # Trainer
     trainer = Trainer(
         model=model,
         args=training_arguments,

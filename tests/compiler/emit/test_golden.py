@@ -1,0 +1,153 @@
+"""Every example and every template of the library that stands for itself becomes the program that is checked in.
+
+`pytest tests/compiler/emit/test_golden.py --update-golden` writes tests/golden anew: read the difference before you
+commit it. Of models in several sizes, a size has its configuration in full and the rest as a difference to its family.
+"""
+
+import difflib
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+import pytest
+from fgc.pipeline.program import make_module, make_script
+from fgc.workspace import FileStore, open_project, template_library
+from fgc.workspace.selection import Selected, select_config, select_file
+
+ROOT = Path(__file__).parents[3]
+GOLDEN = ROOT / "tests/golden"
+LIBRARY = template_library() or Path()
+_STORE = FileStore()
+_RULES = "E,F,I,B,UP,SIM,RUF,C4,PIE,RET,W,N,PLE,PLW"
+_NOT_OURS = "E501,RUF001,RUF012,N812"  # texts of the author; class attributes as transformers wants them; `F` of torch
+_HOW = "run `pytest tests/compiler/emit/test_golden.py --update-golden`, read the difference, and commit it"
+
+
+def _examples() -> list[str]:
+    projects = (path.parent for path in sorted((ROOT / "examples").rglob("meta.yaml")))
+    found = []
+    for folder in projects:
+        configs = folder / "templates/configs"
+        found += [f"examples/{folder.relative_to(ROOT / 'examples')}:{p.relative_to(configs)}" for p in _yaml(configs)]
+    return found
+
+
+def _yaml(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.yaml"))
+
+
+NAMES = [*_examples(), *(f"library/{path.relative_to(LIBRARY)}" for path in _yaml(LIBRARY))]
+
+
+def golden_folder(name: str) -> Path:
+    return GOLDEN / name.replace(":", "/").removesuffix(".yaml").replace(".", "_")
+
+
+def selected(name: str) -> Selected:
+    if name.startswith("library/"):
+        return select_file(Path(name.removeprefix("library/")), [str(LIBRARY)], {}, _STORE)
+    folder, _, config = name.partition(":")
+    return select_config(open_project(ROOT / folder, _STORE), config, {})
+
+
+@cache
+def files_of(name: str) -> Mapping[str, str]:
+    """The generated Python files of a template; none for a part, which only another template completes."""
+    chosen = selected(name)
+    graph = chosen.compilation.graph
+    if name.startswith("library/") and (chosen.has_errors or not graph.targets):
+        return {}
+    assert not chosen.has_errors, chosen.diagnostics
+    is_script = "main" in graph.targets
+    surroundings = chosen.surroundings
+    made = make_script(graph, "main", surroundings) if is_script else make_module(graph, [*graph.targets], surroundings)
+    assert made.value is not None, made.diagnostics
+    return {("train.py" if is_script else "program.py"): made.value.text, **made.value.files}
+
+
+def family_of(name: str) -> str | None:
+    """`library/models/llama.yaml` for `library/models/llama/llama-4m.yaml`."""
+    parent = f"{name.rpartition('/')[0]}.yaml"
+    return parent if parent in NAMES and files_of(parent) else None
+
+
+def golden_files(name: str) -> dict[str, str]:
+    """What is checked in of a template."""
+    files = dict(files_of(name))
+    family = family_of(name)
+    modeling = next((path for path in files if "/modeling_" in path), None)
+    if family is None or modeling is None:
+        return files
+    other = next(text for path, text in files_of(family).items() if "/modeling_" in path)
+    old, new = _nameless(other), _nameless(files.pop(modeling))
+    lines = difflib.unified_diff(old.splitlines(True), new.splitlines(True), "family", "size", n=0)
+    files["modeling.diff"] = "".join(lines) or "As that of its family, but for names.\n"
+    return {path: text for path, text in files.items() if not path.endswith("__init__.py")}
+
+
+def _nameless(text: str) -> str:
+    """A modeling file without its header and its model's name."""
+    found = re.search(r"^from \.configuration_(\w+) import (\w+)Config$", text, re.MULTILINE)
+    assert found is not None
+    body = text.partition('."""\n')[2]
+    return body.replace(found[1], "model").replace(found[2], "Model")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_program_of_a_template_is_the_one_that_is_checked_in(name: str, request: pytest.FixtureRequest) -> None:
+    folder, files = golden_folder(name), golden_files(name)
+    if request.config.getoption("--update-golden"):
+        for path in list(_files_in(folder)):
+            path.unlink()
+        for path, text in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text, encoding="utf-8")
+    there = {str(path.relative_to(folder)) for path in _files_in(folder)} if files else set()
+    assert there == set(files), f"`{name}` generates other files than {folder.relative_to(ROOT)} holds: {_HOW}"
+    for path, text in files.items():
+        if text != (folder / path).read_text(encoding="utf-8"):
+            known = (folder / path).read_text(encoding="utf-8").splitlines(True)
+            shown = "".join(difflib.unified_diff(known, text.splitlines(True), "checked in", "generated"))
+            pytest.fail(f"`{path}` of `{name}` changed. If that is meant, {_HOW}.\n{shown}")
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    """The files of one template: not those of its sizes, whose folders lie below that of the family."""
+    others = {below for name in NAMES if folder in (below := golden_folder(name)).parents}
+    for path in folder.rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts and not others & set(path.parents):
+            yield path
+
+
+def test_nothing_is_checked_in_that_no_template_generates() -> None:
+    folders = {golden_folder(name) for name in NAMES if files_of(name)}
+    orphans = [str(path.relative_to(ROOT)) for path in GOLDEN.rglob("*.py") if not folders & set(path.parents)]
+    assert not orphans, f"these belong to no template that can be built: {orphans}; delete them"
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All generated files in a folder of their own."""
+    folder = tmp_path_factory.mktemp("golden")
+    for name in NAMES:
+        if family_of(name) is None:
+            for path, text in files_of(name).items():
+                file = folder / golden_folder(name).relative_to(GOLDEN) / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text, encoding="utf-8")
+    return folder
+
+
+def _run(folder: Path, *words: str) -> str:
+    done = subprocess.run([sys.executable, "-m", *words], cwd=folder, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr if done.returncode else ""
+
+
+def test_ruff_finds_nothing_and_changes_nothing(texts: Path) -> None:
+    roots = [str(path.parent) for path in texts.rglob("*.py") if path.name in ("train.py", "program.py")]
+    options = ("--isolated", "--select", _RULES, "--ignore", _NOT_OURS, "--config", f"src = {roots}")
+    assert _run(texts, "ruff", "check", *options, ".") == ""
+    assert _run(texts, "ruff", "format", "--isolated", "--check", ".") == ""
