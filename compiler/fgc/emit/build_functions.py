@@ -86,9 +86,9 @@ def expand(graph: Graph, targets: Sequence[str], context: BuildContext) -> Outco
         if outcome.value is None:
             failed.add(node)
             continue
-        paths = TargetPaths(graph, targets)
+        before, after = TargetPaths(graph, targets), TargetPaths(outcome.value.graph, targets)
         for name, areas in outcome.value.areas.items():
-            places[name] = tuple(Place(a.area, a.origin, paths.path(a.node), a.component) for a in areas)
+            places[name] = tuple(_place(area, before, after) for area in areas)
         graph = outcome.value.graph
         clashing = [path for path, text in outcome.value.files.items() if files.get(path, text) != text]
         if clashing:
@@ -98,6 +98,12 @@ def expand(graph: Graph, targets: Sequence[str], context: BuildContext) -> Outco
             diagnostics.append(Diagnostic.at(call.origin, "FGC413", message, help=help))
         files |= outcome.value.files
     return Outcome(Expanded(graph, files, places), tuple(diagnostics))
+
+
+def _place(area: NodeArea, before: TargetPaths, after: TargetPaths) -> Place:
+    """A place with the path that its node has; one of another project has it only in the graph that came back."""
+    paths = next((paths for paths in (before, after) if area.node in paths), None)
+    return Place(area.area, area.origin, "" if paths is None else paths.path(area.node), area.component)
 
 
 def _next_call(graph: Graph, targets: Sequence[str], failed: set[NodeId]) -> NodeId | None:

@@ -1,7 +1,7 @@
 """Every example and every template of the library that stands for itself becomes the program that is checked in.
 
 `pytest tests/compiler/emit/test_golden.py --update-golden` writes tests/golden anew: read the difference before you
-commit it. Of models in several sizes, a size has its configuration in full and the rest as a difference to its family.
+commit it. The modeling file of a size, or of an example, is kept as a difference to that of its family.
 """
 
 import difflib
@@ -69,9 +69,11 @@ def files_of(name: str) -> Mapping[str, str]:
 
 
 def family_of(name: str) -> str | None:
-    """`library/models/llama.yaml` for `library/models/llama/llama-4m.yaml`."""
+    """`library/models/llama.yaml` for `library/models/llama/llama-4m.yaml`, and for examples."""
     parent = f"{name.rpartition('/')[0]}.yaml"
-    return parent if parent in NAMES and files_of(parent) else None
+    if parent in NAMES and files_of(parent):
+        return parent
+    return "library/models/llama.yaml" if name.startswith("examples/") else None
 
 
 def golden_files(name: str) -> dict[str, str]:
@@ -133,7 +135,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All generated files in a folder of their own."""
     folder = tmp_path_factory.mktemp("golden")
     for name in NAMES:
-        if family_of(name) is None:
+        if name.startswith("examples/") or family_of(name) is None:
             for path, text in files_of(name).items():
                 file = folder / golden_folder(name).relative_to(GOLDEN) / path
                 file.parent.mkdir(parents=True, exist_ok=True)
