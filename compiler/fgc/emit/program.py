@@ -7,7 +7,7 @@ import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fgc.diagnostics import Diagnostic, Outcome, did_you_mean, has_errors
+from fgc.diagnostics import Diagnostic, Outcome, Severity, did_you_mean, has_errors
 from fgc.emit.build_functions import BuildContext, Expanded, expand
 from fgc.emit.construct import Construction
 from fgc.emit.deferred import CONSTANTS, DeferredTexts
@@ -40,7 +40,7 @@ from fgc.emit.sharing import Sharing
 from fgc.emit.source_files import LocalFile, SourceFiles
 from fgc.emit.steps import Steps, finish
 from fgc.emit.variables import MISSING
-from fgc.ir import Call, Deferred, Graph, NodeId, Symbol, SymbolKind, reachable, steps
+from fgc.ir import Call, Deferred, Graph, NodeId, Symbol, SymbolKind, Var, reachable, steps
 from fgc.passes import run
 from fgc.text import Origin, Source, Span
 
@@ -263,7 +263,17 @@ class _Emitter:
             local_files=tuple(self.sources.local.values()),
             options=self.offered,
         )
-        return Outcome(program, tuple(self.sources.diagnostics))
+        unset = self._unset(parameters) if is_script else ()
+        return Outcome(program, (*self.sources.diagnostics, *unset))
+
+    def _unset(self, parameters: Parameters) -> Iterator[Diagnostic]:
+        """Variables that a program cannot be started without, and that nobody gives it."""
+        for node_id in self.sharing.document_order:
+            node = self.graph[node_id]
+            if isinstance(node, Var) and not parameters[node.name].is_optional:
+                message = f"variable `{node.name}` has no value when the program is started"
+                help = f"give it a default: `!var {{ name: {node.name}, default: ... }}`"
+                yield Diagnostic.at(node.origin, "FGC412", message, severity=Severity.WARNING, help=help)
 
     def _parts(
         self,

@@ -204,3 +204,11 @@ def test_a_default_that_is_constructed_is_constructed_only_if_needed() -> None:
     program = emit_program(builder.finish({"main": node}), ["main"]).value
     assert program is not None
     assert "    if model is MISSING:\n        model = Rec()\n    return model" in program.text
+
+
+def test_a_variable_that_nobody_gives_a_started_program_is_reported() -> None:
+    builder = GraphBuilder()
+    node = builder.add(Var("width", None, HERE))
+    graph = builder.finish({"main": node})
+    assert [found.code for found in emit_script(graph).diagnostics] == ["FGC412"]
+    assert emit_program(graph, ["main"]).diagnostics == ()

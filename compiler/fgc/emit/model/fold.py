@@ -95,11 +95,22 @@ def _join(left: Known | None, is_and: bool, right: Known | None) -> Known | None
     return Known(is_and) if None not in truths else None
 
 
+# nodes of layout hold no names, further ones no tests: looking into them takes half of the time
+LAYOUT = (
+    *(cst.SimpleWhitespace, cst.ParenthesizedWhitespace, cst.TrailingWhitespace, cst.EmptyLine),
+    *(cst.Comma, cst.AssignEqual, cst.Dot, cst.LeftParen, cst.RightParen, cst.Integer, cst.Float, cst.SimpleString),
+)
+WITHOUT_CODE = (*LAYOUT, cst.Name, cst.Annotation, cst.Parameters, cst.ImportFrom, cst.AssignTarget)
+
+
 class _Folder(cst.CSTTransformer):
     def __init__(self, facts: Facts) -> None:
         super().__init__()
         self._facts = facts
         self._elifs: set[cst.CSTNode] = set()
+
+    def on_visit(self, node: cst.CSTNode) -> bool:
+        return not isinstance(node, WITHOUT_CODE) and super().on_visit(node)
 
     def visit_If(self, node: cst.If) -> None:
         if isinstance(node.orelse, cst.If):

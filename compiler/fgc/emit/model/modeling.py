@@ -8,7 +8,7 @@ from typing import cast
 import libcst as cst
 
 from fgc.emit.model.components import ComponentLibrary, ComponentModule, Definition, ImportedName, constant
-from fgc.emit.model.fold import NOT_NONE, Facts, fold
+from fgc.emit.model.fold import LAYOUT, NOT_NONE, Facts, fold
 from fgc.emit.model.imports import import_block
 from fgc.emit.model.names import ModelNames, reserved_name
 from fgc.emit.model.plan import ClassPlan, Plans
@@ -233,8 +233,12 @@ class _Renamer(cst.CSTTransformer):
         self._renames = renames
         self._attributes = attributes
 
+    def on_visit(self, node: cst.CSTNode) -> bool:
+        return not isinstance(node, LAYOUT) and super().on_visit(node)
+
     def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.Name:
-        return updated_node.with_changes(value=self._renames.get(updated_node.value, updated_node.value))
+        name = self._renames.get(updated_node.value)
+        return updated_node if name is None else updated_node.with_changes(value=name)
 
     def leave_Attribute(self, original_node: cst.Attribute, updated_node: cst.Attribute) -> cst.Attribute:
         return updated_node.with_changes(attr=original_node.attr)

@@ -10,7 +10,7 @@ from typing import cast
 
 import libcst as cst
 
-from fgc.emit.model.fold import NOT_NONE, Facts, Known, evaluate, fold
+from fgc.emit.model.fold import LAYOUT, NOT_NONE, WITHOUT_CODE, Facts, Known, evaluate, fold
 from fgc.emit.model.plan import ClassPlan
 from fgc.emit.model.render import Renderer
 from fgc.emit.model.values import Constant, Construction, Field, Value
@@ -33,7 +33,8 @@ def specialise(
     node = cast(cst.ClassDef, fold(node, {**elsewhere, **known_attributes}))
     unread = {name for name, known in known_attributes.items() if not known.is_object}
     unread = {name for name in unread if before[name] > 0 or f"self.base_model.{name[5:]}" in elsewhere}
-    unread = {name.removeprefix("self.") for name in unread if _reads(node)[name] == 0}
+    after = _reads(node) if unread else before
+    unread = {name.removeprefix("self.") for name in unread if after[name] == 0}
     folded = _constructor(node)
     assert folded is not None, f"{plan.name} lost its constructor"
     return _replace_method(node, folded, _rewrite_constructor(folded, plan, render, unread, config_class))
@@ -89,6 +90,9 @@ def _assignments(node: cst.CSTNode) -> dict[str, list[cst.BaseExpression]]:
         def __init__(self) -> None:
             super().__init__()
             self.found: dict[str, list[cst.BaseExpression]] = {}
+
+        def on_visit(self, node: cst.CSTNode) -> bool:
+            return not isinstance(node, WITHOUT_CODE) and super().on_visit(node)
 
         def visit_Assign(self, node: cst.Assign) -> None:
             for target in node.targets:
@@ -206,6 +210,9 @@ class _Writer(cst.CSTTransformer):
         self._unread = unread
         self._called: set[cst.CSTNode] = set()
         self._labels: set[cst.CSTNode | None] = set()  # names of attributes and keywords: no variables
+
+    def on_visit(self, node: cst.CSTNode) -> bool:
+        return not isinstance(node, LAYOUT) and super().on_visit(node)
 
     def visit_Call(self, node: cst.Call) -> None:
         self._called.add(node.func)
