@@ -108,7 +108,8 @@ class LoadBalancingLoss(nn.Module):
         if attention_mask is not None and attention_mask.dim() == 2:
             is_token = attention_mask.flatten().to(scores.dtype).repeat(len(router_logits))[:, None]
             num_tokens = is_token.sum()
-            token_share, mean_score = (chosen * is_token).sum(0) / num_tokens, (scores * is_token).sum(0) / num_tokens
+            token_share = (chosen * is_token).sum(0) / num_tokens
+            mean_score = (scores * is_token).sum(0) / num_tokens
         else:
             token_share, mean_score = chosen.mean(0), scores.mean(0)
         return self.num_experts * (token_share * mean_score).sum()

@@ -20,7 +20,7 @@ from transformers.modeling_outputs import (
     CausalLMOutputWithPast,
     MoeCausalLMOutputWithPast,
 )
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, slice_logits_to_keep
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils.generic import can_return_tuple
 from transformers.utils.output_capturing import (
     OutputRecorder,
@@ -405,9 +405,8 @@ class LoadBalancingLoss(nn.Module):
                 .repeat(len(router_logits))[:, None]
             )
             num_tokens = is_token.sum()
-            token_share, mean_score = (chosen * is_token).sum(0) / num_tokens, (
-                scores * is_token
-            ).sum(0) / num_tokens
+            token_share = (chosen * is_token).sum(0) / num_tokens
+            mean_score = (scores * is_token).sum(0) / num_tokens
         else:
             token_share, mean_score = chosen.mean(0), scores.mean(0)
         return self.num_experts * (token_share * mean_score).sum()
@@ -567,9 +566,12 @@ class TinyMixtralForCausalLM(TinyMixtralPreTrainedModel, GenerationMixin):
             use_cache=use_cache,
             **kwargs,
         )
-        logits = self.lm_head(
-            slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep)
+        kept = (
+            slice(-logits_to_keep, None)
+            if isinstance(logits_to_keep, int)
+            else logits_to_keep
         )
+        logits = self.lm_head(outputs.last_hidden_state[:, kept])
         loss = None
         if labels is not None:
             loss = self.loss_function(
