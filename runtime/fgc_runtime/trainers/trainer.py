@@ -188,7 +188,7 @@ class Trainer:
         has_length = depends_on_length(self.lr_scheduler_factory, self.args)
         print_of_run = fingerprint(
             self.args,
-            self.model,
+            self.strategy.architecture,
             optimizer,
             self.train_dataset,
             examples_per_step=train_share(self.args, self.strategy).window_size,

@@ -76,9 +76,14 @@ class Strategy(ABC):
         return True
 
     @property
+    def architecture(self) -> PreTrainedModel:
+        """The whole model, perhaps without weights, for what asks about its class, configuration and shapes."""
+        return self.model
+
+    @property
     def num_parameters(self) -> int:
         """Of the whole model."""
-        return self.model.num_parameters()
+        return self.architecture.num_parameters()
 
     @property
     def dropout_stream(self) -> int:

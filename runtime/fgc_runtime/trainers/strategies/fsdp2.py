@@ -78,9 +78,9 @@ class FSDP2(Strategy):
         return False
 
     @property
-    def num_parameters(self) -> int:
-        """Of the whole model."""
-        return self._skeleton.num_parameters()
+    def architecture(self) -> PreTrainedModel:
+        """The whole model without weights."""
+        return self._skeleton
 
     @property
     def is_counted(self) -> bool:

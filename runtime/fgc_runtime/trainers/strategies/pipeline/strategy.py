@@ -97,9 +97,9 @@ class Pipeline(Strategy):
         return False
 
     @property
-    def num_parameters(self) -> int:
-        """Of the whole model."""
-        return self._skeleton.num_parameters()
+    def architecture(self) -> PreTrainedModel:
+        """The whole model without weights."""
+        return self._skeleton
 
     @property
     def is_counted(self) -> bool:
