@@ -29,7 +29,7 @@ def main():
         processing_class={tokenizer},
     )
     print("constructed")
-    TrainingScript(trainer=trainer).run()
+    TrainingScript(trainer=trainer).run(resume=None)
 
 if __name__ == "__main__":
     main()
