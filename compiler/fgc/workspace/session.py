@@ -94,7 +94,9 @@ class Session:
         self.system_paths |= others.system_paths
         if self._store.checks and not compilation.has_errors:
             found = [finding for check in self._store.checks for finding in check(compilation.graph, files)]
-            compilation = replace(compilation, diagnostics=(*compilation.diagnostics, *found))
+            places = {finding.span for finding in found}  # of two findings at one place, the one that was asked for
+            kept = [finding for finding in compilation.diagnostics if finding.span not in places]
+            compilation = replace(compilation, diagnostics=(*kept, *found))
         if facts.used:
             self._store.trace.is_timeless = False
         return compilation

@@ -96,6 +96,9 @@ BAD = {
         [attention]
             == super()
             softcap: !var score_cap
+        [model_code_generator]
+            == super()
+            attention_implementations: [ eager, flex_attention, others ]
         """,
         "FGC805",
         None,
