@@ -100,9 +100,10 @@ def test_stop_saves_nothing_in_a_run_that_saves_nothing(make_trainer: MakeTraine
     assert steps_of(trainer) == []
 
 
-def test_save_stop_leaves_a_checkpoint_to_go_on_from(make_trainer: MakeTrainer) -> None:
+@pytest.mark.parametrize("async_save", [True, False])
+def test_save_stop_leaves_a_checkpoint_to_go_on_from(make_trainer: MakeTrainer, async_save: bool) -> None:
     caller = At("save-stop")  # the only job
-    trainer = controlled(make_trainer, caller)
+    trainer = controlled(make_trainer, caller, async_save=async_save)
     with pytest.raises(TrainingInterrupted) as ended:
         trainer.train()
     assert ended.value.exit_code == 0

@@ -342,8 +342,8 @@ class Trainer:
             self._say(f"Stopped at {position}: there is nothing to save yet")
             raise TrainingInterrupted(exit_code, None)
         folder = self._save_checkpoint(session)
-        saved = self._finish_save(session)
-        if saved is None or saved.problem is not None:
+        self._finish_save(session)
+        if self._checkpoints.newest_step != self.state.global_step:  # a failed save leaves no newest step
             raise SaveFailed(f"{folder.name} could not be written when the run had to stop")
         self._say(
             f"Stopped at {position}. The checkpoint is {folder}; "
