@@ -86,7 +86,7 @@ def _description(run: TrainingRun) -> dict[str, object]:
         "global_step": run.state.global_step,
         "max_steps": run.max_steps,
         "world_size": run.world_size,
-        "num_parameters": run.model.num_parameters(),
+        "num_parameters": run.num_parameters,
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,

@@ -14,6 +14,8 @@ from fgc_runtime.data.collator import IGNORED_LABEL
 from fgc_runtime.trainers.arguments import FusedLoss
 from fgc_runtime.trainers.fused_loss import chunked_linear_cross_entropy
 
+_SCALES = ("logit_scale", "logits_scaling")  # of Cohere and Granite: factors on logits, outside the head
+
 # hidden (N, C), weight (V, C), bias (V) or None, targets (N) -> the sum
 LinearCrossEntropy = Callable[[Tensor, Tensor, Tensor | None, Tensor], Tensor]
 
@@ -57,6 +59,9 @@ def require_linear_head(model: PreTrainedModel, reason: str) -> None:
     head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     if not isinstance(head, nn.Linear) or model.base_model is model:
         raise ValueError(f"{reason} needs a base model with a linear head; {type(model).__name__} has none")
+    for name in _SCALES:
+        if getattr(model.config, name, None) not in (None, 1, 1.0):
+            raise ValueError(f"{reason} does not know what {type(model).__name__} does with its {name}")
 
 
 def _next_tokens(labels_BT: Tensor) -> Tensor:

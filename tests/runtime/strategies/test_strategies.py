@@ -106,3 +106,15 @@ def test_an_exported_model_is_the_users_class_and_loads(
     assert {path.name for path in (tmp_path / "shared").iterdir()} == {
         path.name for path in (tmp_path / "alone").iterdir()
     }
+
+
+def test_shards_step_in_backward(run: Any, in_processes: InProcesses, assert_equal: Any) -> None:
+    given = {"max_grad_norm": None, "optimizer": partial(AdamW, lr=1e-3, eps=1e-3)}
+    outcomes = in_processes(2, partial(run, optimizer_in_backward=True, **HALF, **given), FSDP2)
+    assert_equal(outcomes, run(SingleDevice, **FIVE_STEPS, **given))
+
+
+@pytest.mark.parametrize("strategy", [DDP, Accelerate], ids=["ddp", "accelerate"])
+def test_replicas_refuse_to_step_in_backward(run: Any, in_processes: InProcesses, strategy: Any) -> None:
+    with pytest.raises(AssertionError, match=r"optimizer_in_backward \(True\) must be False with"):
+        in_processes(2, partial(run, optimizer_in_backward=True, max_grad_norm=None, **HALF), strategy)

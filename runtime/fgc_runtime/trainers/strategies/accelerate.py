@@ -4,8 +4,11 @@ import warnings
 from typing import Any
 
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from fgc_runtime.data.windows import Window
+from fgc_runtime.distributed import World
+from fgc_runtime.trainers.arguments import TrainingArguments
 from fgc_runtime.trainers.strategies.base import Strategy
 
 
@@ -20,6 +23,11 @@ class Accelerate(Strategy):
         self.find_unused_parameters = find_unused_parameters
         self._accelerator: Any = None
         self._replica: Any = None
+
+    def prepare(self, model: PreTrainedModel, args: TrainingArguments, world: World) -> None:
+        """Put the model on the device; replicas are made when training begins."""
+        super().prepare(model, args, world)
+        self.refuse_in_backward(args, "processes exchange gradients after they are complete; FSDP2 can")
 
     def backward(self, window: Window, divisor: float) -> Tensor:
         """Gradients of this process's micro-batches, averaged with the others' during the last one."""

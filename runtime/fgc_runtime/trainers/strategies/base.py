@@ -169,6 +169,11 @@ class Strategy(ABC):
         missing = math.ceil(largest_share / self._micro_batch_size) - len(window.micro_batches)
         return [*window.micro_batches, *[without_labels(window.micro_batches[0])] * missing]
 
+    def refuse_in_backward(self, args: TrainingArguments, reason: str) -> None:
+        """Raises ValueError where gradients are complete only after backward, and the optimizer is to step within."""
+        if args.optimizer_in_backward and self.world.size > 1:
+            raise ValueError(f"optimizer_in_backward (True) must be False with {type(self).__name__}: {reason}")
+
     def _trainable(self) -> list[nn.Parameter]:
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
