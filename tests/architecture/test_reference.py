@@ -63,6 +63,6 @@ def test_the_reference_names_the_options_of_many_commands(option: str) -> None:
     )
 
 
-def test_the_readme_names_every_command() -> None:
+def test_the_readme_has_a_row_for_every_command() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert not [name for name in command_names() if f"`fgc {name}" not in text and f"fgc {name}" not in text]
