@@ -34,6 +34,12 @@ PROJECT_DIR = os.getcwd()
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
+        "--max-steps",
+        type=int,
+        default=100,
+        help="how many steps to train (default: %(default)s)",
+    )
+    parser.add_argument(
         "--resume",
         nargs="?",
         const=True,
@@ -54,7 +60,7 @@ def main() -> None:
         run_name="train",
         seed=seed,
         per_device_train_batch_size=8,
-        max_steps=100,
+        max_steps=arguments.max_steps,
         logging_steps=10,
     )
 
