@@ -72,7 +72,7 @@ def _frames(step: TracebackType | None) -> Iterator[tuple[FrameType, int, int]]:
 
 
 def _notes(places: "_Places", frames: Sequence[tuple[FrameType, int, int]]) -> Iterator[str]:
-    """The innermost line of the program, then what of it was in use further in, then lines of its other files."""
+    """The innermost line of the program, or what of it was in use further in; then the innermost of its other files."""
     own = [item for item in frames if item[0].f_code.co_filename == places.program]
     if not own:
         return
@@ -81,11 +81,12 @@ def _notes(places: "_Places", frames: Sequence[tuple[FrameType, int, int]]) -> I
     used = _in_use(places, [item[0] for item in own], [item[0] for item in inner])
     row = used or places.at(places.program, line, column)
     if row is not None:
-        yield places.text(row)
-    for frame, line, column in inner:
+        yield places.text(row, row[0])
+    for frame, line, column in reversed(inner):
         row = places.at(frame.f_code.co_filename, line, column)
         if row is not None:
-            yield places.text(row)
+            yield places.text(row, line)
+            return
 
 
 def _in_use(places: "_Places", own: Sequence[FrameType], inner: Sequence[FrameType]) -> Sequence[Any] | None:
@@ -168,13 +169,13 @@ class _Places:
                 return self.at(self.program, value.lineno, value.col_offset + 1)
         return None
 
-    def text(self, row: Sequence[Any]) -> str:
-        """A row as a note."""
+    def text(self, row: Sequence[Any], at_line: int) -> str:
+        """A row as a note; the place in a component file goes along with the line."""
         source, line, column, path = row[4:8]
-        place = f"{_file(self._sources[source])}:{line}:{column}"
-        note = f"configured at {place}" + (f" as `{path}`" if path else "")
+        notes = [f"configured at {_file(self._sources[source])}:{line}:{column} as `{path}`"] if path else []
         if len(row) > 8:
-            note += f", written in {_file(self._sources[row[8]])}:{row[9]}:{row[10]}"
+            notes.append(f"written in {_file(self._sources[row[8]])}:{row[9] + at_line - row[0]}:{row[10]}")
+        note = ", ".join(notes)
         return note + ("" if self._is_unchanged() else " (the program was edited since it was built: about there)")
 
     def _is_unchanged(self) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fgc.cli.arguments import CannotRun
@@ -65,7 +65,11 @@ class Build:
 
     def at(self, file: str, line: int, column: int | None) -> MappedArea | None:
         """What a generated line, or a character of it, comes from."""
-        return innermost((area for area in self.areas if area.file == file), line, column)
+        found = innermost((area for area in self.areas if area.file == file), line, column)
+        if found is None or found.component is None or found.area.line == line:
+            return found
+        place = found.component  # a file that was copied: its lines go along
+        return replace(found, component=replace(place, line=place.line + line - found.area.line))
 
     def lines_of(self, file: str) -> Iterator[MappedArea]:
         """One area for each line of a generated file at which one begins."""

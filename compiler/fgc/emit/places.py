@@ -39,7 +39,7 @@ class NodeArea:
 class Place:
     """An area of a generated file, where it comes from, and the path of its object from a target.
 
-    `component` is the place in a component file whose text this is.
+    `component` is the place in a component file whose text this is, at the first line of the area.
     """
 
     area: Area

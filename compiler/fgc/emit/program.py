@@ -5,7 +5,7 @@ Nothing here runs what it generates, and nothing reads the disk except through t
 
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fgc.diagnostics import Diagnostic, Outcome, Severity, did_you_mean, has_errors
 from fgc.emit.build_functions import BuildContext, Expanded, expand
@@ -256,7 +256,7 @@ class _Emitter:
                 *self._places([*import_areas(code, tree, self._imported), *node_areas(code, tree, [function])]),
                 *self._option_places(code, tree),
             ),
-            file_places=self.file_places,
+            file_places={**self.file_places, **dict(self._copies())},
             imports=tuple(dict.fromkeys(item.module for item in module.imports)),
             parameters={name: variable.name for name, variable in parameters.by_name.items()},
             files={**self.files, **self.sources.files},
@@ -318,6 +318,18 @@ class _Emitter:
             origin = entries.get(f".{variables.get(name)}")
             if origin is not None:
                 yield Place(area, origin, f"{DECLARATIONS}.{variables[name]}")
+
+    def _copies(self) -> Iterator[tuple[str, tuple[Place, ...]]]:
+        """Copied files, whose lines are those of the project's files; no single object is what they are of."""
+        for file in self.sources.local.values():
+            base = file.module.replace(".", "/")
+            name = f"{base}.py" if f"{base}.py" in self.sources.files else f"{base}/__init__.py"
+            source = self.options.read(file.path) if self.options.read is not None else None
+            node = self._imported(file.module, "")
+            if source is not None and node is not None:
+                area = Area(1, 1, len(source.line_starts) + 1, 1)
+                (place,) = self._places([(area, node)])
+                yield name, (replace(place, path="", component=Origin(Span(source, 0, 0))),)
 
     def _imported(self, module: str, name: str) -> NodeId | None:
         """The first node whose callable an import brings in."""

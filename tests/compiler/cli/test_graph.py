@@ -58,6 +58,8 @@ def test_json_has_types_when_asked_for(run: Run) -> None:
 def test_a_pass_can_be_seen_and_the_passes_before_it(run: Run) -> None:
     before = json.loads(run("graph", "c.yaml", "--format", "json", "--after", "fold-texts").out)
     after = json.loads(run("graph", "c.yaml", "--format", "json", "--after", "fold-calls").out)
+    typed = json.loads(run("graph", "c.yaml", "--format", "json", "--after", "infer").out)
+    assert typed["again"] == {**after["again"], "type": "Tokenizer"}
     assert before["again"]["callable"] == "call" and after["again"]["callable"] == "parts.py:load"
     assert after["main"]["args"][0][4] == {"$ref": after["main"]["args"][0][3]["$id"]}, "share came before"
 

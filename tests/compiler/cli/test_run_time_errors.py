@@ -25,21 +25,22 @@ def started(run: Run, *options: str, environment: dict[str, str] | None = None) 
 
 def test_an_error_of_a_constructor_names_the_line_that_asks_for_it(run: Run) -> None:
     lines = started(run, "-D", "value=0")
-    assert lines[-2:] == [
-        "ZeroDivisionError: division by zero",
-        "configured at templates/base.yaml:2:13 as `main.rate`",
-    ]
+    place = "configured at templates/base.yaml:2:13 as `main.rate`"
+    line = line_of(Path("p/parts.py"), "1 / value")
+    assert lines[-3] == "ZeroDivisionError: division by zero"
+    assert lines[-2:] == [place, f"written in parts.py:{line}:1"]
     assert any("out/train.py" in line for line in lines), "Python's own traceback stays"
 
 
 def test_an_error_of_a_partial_that_is_called_later_names_the_partial(run: Run) -> None:
     lines = started(run, "-D", "ratio=0")
-    assert lines[-1] == "configured at templates/base.yaml:6:13 as `main.make`"
+    line = line_of(Path("p/parts.py"), "size / ratio")
+    assert lines[-2:] == ["configured at templates/base.yaml:6:13 as `main.make`", f"written in parts.py:{line}:1"]
 
 
 def test_an_error_of_an_object_in_use_names_the_object(run: Run) -> None:
     lines = started(run, "-D", "text=x")
-    assert lines[-1] == "configured at templates/configs/a.yaml:8:7 as `main.steps[1]`"
+    assert lines[-2] == "configured at templates/configs/a.yaml:8:7 as `main.steps[1]`"
 
 
 def test_a_program_that_was_edited_says_so(run: Run) -> None:

@@ -85,6 +85,13 @@ def test_a_template_line_that_gives_nothing_names_its_neighbours(run: Run, built
     )
 
 
+def test_a_line_of_a_copied_file_leads_to_the_same_line_of_the_project(run: Run, built: Path) -> None:
+    (item,) = found(run, f"{built}/sources/parts.py:{line_of(built / 'sources/parts.py', 'int(self.text)')}")
+    component = item["component"]
+    assert isinstance(component, dict) and component["file"] == "p/parts.py"
+    assert component["line"] == line_of(Path("p/parts.py"), "int(self.text)")
+
+
 def test_a_whole_template_lists_everything_made_from_it(run: Run, built: Path) -> None:
     result = run("where", "p/templates/base.yaml", "-o", str(built))
     assert result.code == 0

@@ -2,7 +2,7 @@
 
 `json` is the documented form by which other tools compare graphs. `dot` is for Graphviz; `svg` needs no other program.
 Text shows what calls give where that is known from their signatures. `--after PASS` shows the graph as the emitter gets
-it, step by step: prune, share, fold-texts, fold-calls.
+it, step by step: prune, share, fold-texts, fold-calls, and with types: infer.
 """
 
 import sys
@@ -22,13 +22,16 @@ EXAMPLES = (
     "fgc graph config.yaml --after fold-calls",
 )
 
+_INFER = "infer"  # comes last, and puts facts beside the nodes
+
 
 def configure(parser: ArgumentParser) -> None:
     """The arguments of `fgc graph`."""
     add_selection(parser)
     forms = ("text", "json", "dot", "svg")
     parser.add_argument("--format", choices=forms, default="text", help="how to print (default: text)")
-    parser.add_argument("--after", choices=list(PASSES), metavar="PASS", help=f"after a pass: {', '.join(PASSES)}")
+    names = [*PASSES, _INFER]
+    parser.add_argument("--after", choices=names, metavar="PASS", help=f"after a pass: {', '.join(names)}")
     parser.add_argument("--types", action="store_true", help="also the types of objects in JSON, as far as known")
 
 
@@ -37,7 +40,7 @@ def run(arguments: Namespace) -> int:
 
     def show(selected: Selected) -> int:
         graph = _after(selected.compilation.graph, arguments.after)
-        wants_types = arguments.format != "json" or arguments.types
+        wants_types = arguments.format != "json" or arguments.types or arguments.after == _INFER
         types = _types(graph, selected) if wants_types and not selected.has_errors else {}
         sys.stdout.write(_shown(graph, types, arguments.format))
         sys.stdout.flush()
