@@ -165,6 +165,7 @@ class Parameter:
     text: str
     annotation: str | None = None
     default: Expression | None = None
+    is_positional_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

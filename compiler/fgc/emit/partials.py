@@ -49,7 +49,8 @@ def _late(construction: "Construction", call: Call, node: NodeId, scope: Scope) 
     own = tuple(
         value.text for value in fixed.values() if isinstance(value, Name) and scope.is_per_call_name(value.text)
     )
-    parameters = (*(Parameter(text, "Any") for text in own), *_PARAMETERS)
+    bound = (Parameter(text, "Any", is_positional_only=True) for text in own)  # a later call may use the name itself
+    parameters = (*bound, *_PARAMETERS)
     scope.home.statements.append(Define(name, parameters, "Any", (*body.statements, Return(invoke)), node))
     if not own:
         return Name(name)

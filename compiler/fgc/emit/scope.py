@@ -24,7 +24,7 @@ class Scope:
         """Whether a variable belongs to the body of a function that the program calls, and not to the program."""
         if not self._is_per_call:
             return False
-        is_here = any(isinstance(statement, Assign) and statement.name == name for statement in self.statements)
+        is_here = any(isinstance(item, Assign | Define) and item.name == name for item in self.statements)
         return is_here or (self._around is not None and self._around.is_per_call_name(name))
 
     def bind(self, node: NodeId, value: Expression) -> Expression:

@@ -220,11 +220,13 @@ def _block(body: Sequence[Statement]) -> cst.IndentedBlock:
 
 def _parameters(parameters: Sequence[Parameter]) -> cst.Parameters:
     made = {parameter.text: _parameter(parameter) for parameter in parameters}
-    plain = [node for text, node in made.items() if not text.startswith("*")]
-    return (
-        cst.Parameters(plain, star_arg=made.get("*args") or cst.MaybeSentinel.DEFAULT, star_kwarg=made.get("**kwargs"))
-        if made
-        else (cst.Parameters())
+    leading = [made[parameter.text] for parameter in parameters if parameter.is_positional_only]
+    plain = [node for text, node in made.items() if not text.startswith("*") and node not in leading]
+    return cst.Parameters(
+        plain,
+        star_arg=made.get("*args") or cst.MaybeSentinel.DEFAULT,
+        star_kwarg=made.get("**kwargs"),
+        posonly_params=leading,
     )
 
 

@@ -6,11 +6,11 @@ import threading
 from typing import Any
 
 import pytest
-from fgc.ir import Graph, Var
+from fgc.ir import Call, CallKind, Graph, GraphBuilder, Keyword, ListNode, Literal, NodeId, Var
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.compiler.emit.graphs import deep_graph, graphs
+from tests.compiler.emit.graphs import HERE, deep_graph, graphs, symbol
 from tests.compiler.emit.recording import install
 from tests.compiler.emit.running import emitted, expected, outcome, run_program
 
@@ -56,3 +56,39 @@ def test_nesting_has_no_limit(kinds: list[str]) -> None:
     threading.stack_size(size)
     sys.setrecursionlimit(limit)
     assert result == [True]
+
+
+def calls(builder: GraphBuilder, kind: CallKind, name: str, *given: NodeId, **named: NodeId) -> NodeId:
+    keywords = tuple(Keyword(key, value, HERE) for key, value in named.items())
+    return builder.add(Call(symbol(f"fgc_recorded.alpha:{name}"), kind, given, keywords, HERE))
+
+
+def is_built_as_meant(graph: Graph) -> bool:
+    program = emitted(graph, list(graph.targets))
+    return bool(outcome(lambda: run_program(program, {})) == expected(graph, list(graph.targets), {}))
+
+
+def test_a_later_call_may_give_the_keyword_that_a_bound_argument_is_called() -> None:
+    builder = GraphBuilder()
+    late = calls(builder, CallKind.PARTIAL, "Model", calls(builder, CallKind.FACTORY, "Model"))
+    one = builder.add(Literal(1, HERE))
+    model = calls(builder, CallKind.PARTIAL, "Model", late, one)
+    builder.hints[model] = "model"
+    shown = calls(builder, CallKind.FACTORY, "AdamW", func=model, other=calls(builder, CallKind.FACTORY, "Model"))
+    builder.hints[shown] = "adamw"
+    builder.named.add(shown)
+    main = calls(builder, CallKind.PARTIAL, "Model", shown, main=model)
+    assert is_built_as_meant(builder.finish({"list": main, "main": main}))
+
+
+def test_a_function_that_another_one_mentions_is_bound_to_it() -> None:
+    builder = GraphBuilder()
+    made = calls(builder, CallKind.FACTORY, "Model")
+    inner = calls(builder, CallKind.PARTIAL, "print", args=made)
+    builder.hints[inner] = "inner"
+    shown = builder.add(ListNode((builder.add(Literal(1, HERE)), made), HERE))
+    builder.hints[shown] = "shown"
+    builder.named.add(shown)
+    outer = calls(builder, CallKind.PARTIAL, "Model", shown, inner=inner)
+    both = calls(builder, CallKind.FACTORY, "Model", outer=outer)
+    assert is_built_as_meant(builder.finish({"main": both, "again": both}))
