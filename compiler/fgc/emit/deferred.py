@@ -100,7 +100,7 @@ class DeferredTexts:
             return string("", node)
         if len(values) == 1:
             return string(values[0], node) if isinstance(values[0], str) else values[0]
-        if all(isinstance(value, str) or _fits_in_braces(value) for value in values):
+        if all('"' not in value if isinstance(value, str) else _fits_in_braces(value) for value in values):
             return Formatted(tuple(values), node)
         total: Expression | None = None
         for value in values:

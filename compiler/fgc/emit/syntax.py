@@ -73,7 +73,7 @@ def _expression(value: Expression) -> cst.BaseExpression:
             index = cst.Index(expression(value.index))
             return cst.Subscript(expression(value.value, PRIMARY), [cst.SubscriptElement(index)])
         case Invoke():
-            return cst.Call(expression(value.function, PRIMARY), [_argument(item) for item in value.arguments])
+            return cst.Call(expression(value.function, PRIMARY), _arguments(value.arguments))
         case Lambda():
             free = cst.Parameters(star_arg=cst.Param(cst.Name("args")), star_kwarg=cst.Param(cst.Name("kwargs")))
             parameters = free if value.parameters else cst.Parameters()
@@ -161,6 +161,16 @@ def _single_quoted(value: Expression) -> Expression:
             return Invoke(value.function, tuple(arguments))
         case _:
             return value
+
+
+def _arguments(given: Sequence[Argument]) -> list[cst.Arg]:
+    """Arguments of a call; a long text that stands alone needs no brackets of its own."""
+    made = [_argument(item) for item in given]
+    match given:
+        case [Argument(value=Lines(), keyword=None, star="")]:
+            return [made[0].with_deep_changes(made[0].value, lpar=[], rpar=[])]
+        case _:
+            return made
 
 
 def _argument(argument: Argument) -> cst.Arg:
