@@ -56,7 +56,7 @@ def test_words_are_completed_by_what_there_is(two: Path) -> None:
     assert completed("use ") == []
     os.chdir("p")
     assert completed("use ") == completed("fgc train -t ") == ["one.yaml", "two.yaml"]
-    assert completed("train --dry") == ["--dry-run"]
+    assert "--dry-run" in completed("train --dry")
     assert completed("construct --target m") == ["main"]
     assert completed("ws in") == ["init"]
     assert completed("help cons") == ["construct"]
@@ -154,7 +154,7 @@ def test_a_session_on_a_terminal(two: Path, tmp_path: Path) -> None:
         shell.expect("Ctrl-D ends")
         shell.expect("p>")
         shell.send("use on\t")
-        shell.expect(r"one\.yaml")
+        shell.expect(r"e\.yaml")  # what was typed before may not be drawn again
         shell.send("\r")
         shell.expect(r"p:one\.yaml>")
         shell.send("nonsense")
