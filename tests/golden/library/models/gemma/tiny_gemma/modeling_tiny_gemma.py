@@ -232,10 +232,11 @@ class ZeroCentredRMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, hidden_states: Tensor) -> Tensor:
-        scale = 1.0 + self.weight.float()
-        return nn.functional.rms_norm(
-            hidden_states.float(), scale.shape, scale, self.eps
-        ).type_as(hidden_states)
+        # the scale stands apart: vLLM takes a weight given to rms_norm for the module's own
+        normed = nn.functional.rms_norm(
+            hidden_states.float(), self.weight.shape, None, self.eps
+        )
+        return (normed * (1.0 + self.weight.float())).type_as(hidden_states)
 
     def extra_repr(self) -> str:
         return f"{self.weight.shape[0]}, eps={self.eps}"
