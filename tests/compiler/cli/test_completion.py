@@ -20,7 +20,7 @@ def completed(script: str, *words: str, folder: Path | None = None) -> list[str]
 def test_bash_completes_commands_and_options(run: Run) -> None:
     script = run("completion", "bash").out
     assert {"check", "checkpoint"} == set(completed(script, "fgc", "che"))
-    assert completed(script, "fgc", "-t", "x", "train", "--dry") == ["--dry-run"]
+    assert "--dry-run" in completed(script, "fgc", "-t", "x", "train", "--dry")
     assert completed(script, "fgc", "ws", "in") == ["init"]
 
 
