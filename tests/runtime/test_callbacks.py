@@ -56,6 +56,26 @@ def test_an_existing_log_is_continued(make_trainer: MakeTrainer, tmp_path: Path)
     assert [record.get("event") for record in records(tmp_path)] == ["train_begin", None, None] * 2
 
 
+def test_a_full_disk_does_not_end_a_training(
+    make_trainer: MakeTrainer, tmp_path: Path, capsys: pytest.CaptureFixture[str], recorder: Any
+) -> None:
+    log = tmp_path / "trainer_logs.json"
+    log.symlink_to("/dev/full")
+
+    class MakeRoom(type(recorder)):  # type: ignore[misc]
+        def on_step_end(self, run: Any) -> None:
+            if run.state.global_step == 3:
+                callback._file.close()
+                log.unlink()
+                callback._file = log.open("ab", buffering=0)
+
+    callback = JsonLogCallback()
+    make_trainer(callbacks=[MakeRoom(), callback], logging_dir=tmp_path).train()
+    assert capsys.readouterr().err.count("No space left on device: log records wait in memory") == 1
+    steps = [record.get("global_step") for record in records(tmp_path)]
+    assert steps == [0, 1, 2, 3, 4, 5, 6, 6]
+
+
 def test_tensorboard_gets_every_number_zeros_included(make_trainer: MakeTrainer, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -72,14 +72,19 @@ class Construction:
         wishes: Sequence[str | None] = (),
         given: Mapping[int, Expression] | None = None,
         are_items: bool = False,
+        in_place: bool = False,
     ) -> Steps[list[Expression]]:
-        """The expressions of several nodes, evaluated one after the other; `given` holds those that are known."""
+        """The expressions of several nodes, evaluated one after the other; `given` holds those that are known.
+
+        `in_place`: none gets a variable of its own because it is long.
+        """
         values: list[Expression] = []
         for position, node in enumerate(nodes):
             mark = scope.mark()
             known = None if given is None else given.get(position)
             value: Expression = known if known is not None else (yield self.value(node, scope))
-            if reads_better_named(value, is_item=are_items) or (self._is_named_object(node) and is_step(value)):
+            is_long = reads_better_named(value, is_item=are_items) or (self._is_named_object(node) and is_step(value))
+            if is_long and not in_place:
                 value = self.assign(value, node, scope, wishes[position] if wishes else None)
             if scope.acted_since(mark):
                 self._settle(values, nodes, wishes, mark, scope)
@@ -133,7 +138,8 @@ class Construction:
         """The evaluated arguments of a call, and its latent mapping."""
         wishes = [*(None for _ in call.positional), *(keyword.name for keyword in call.keywords), "latent_args"]
         nodes = arguments(call) if call.latent is None else (*arguments(call), call.latent)
-        values = yield self.ordered(nodes, scope, wishes=wishes, given=given)
+        in_place = operators.is_display_of_items(call.callee, call.positional)
+        values = yield self.ordered(nodes, scope, wishes=wishes, given=given, in_place=in_place)
         split = len(call.positional)
         names = (keyword.name for keyword in call.keywords)
         late = None if call.latent is None else values.pop()

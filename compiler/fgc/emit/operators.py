@@ -78,6 +78,12 @@ def callee(symbol: Symbol, imports: Imports) -> Expression:
     return imports.builtin(name)
 
 
+def is_display_of_items(symbol: Symbol, positional: Sequence[object]) -> bool:
+    """Whether a call is a list or a tuple written out: its one argument holds the items."""
+    is_collection = symbol.kind is SymbolKind.BUILTIN and symbol.attribute in ("named_list", "named_tuple")
+    return is_collection and len(positional) == 1
+
+
 def call(symbol: Symbol, given: Arguments, imports: Imports, node: NodeId) -> Expression:
     """The expression for a call."""
     special: Expression | None = None

@@ -1,12 +1,17 @@
-"""Log records to `trainer_logs.json`: one JSON object per line, written at once, so that a killed run loses none."""
+"""Log records to `trainer_logs.json`: one JSON object per line, written at once, so that a killed run loses none.
+
+A disk that is full does not end a training: records wait for it in memory.
+"""
 
 import json
 import math
 import platform
+import sys
 import time
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import torch
 import transformers
@@ -19,7 +24,8 @@ class JsonLogCallback(TrainerCallback):
 
     def __init__(self, file_name: str = "trainer_logs.json") -> None:
         self.file_name = file_name
-        self._file: TextIO | None = None
+        self._file: FileIO | None = None
+        self._waiting: list[bytes] = []  # lines that the disk has not taken
 
     def on_train_begin(self, run: TrainingRun) -> None:
         """Open the file; an existing one is continued."""
@@ -27,10 +33,9 @@ class JsonLogCallback(TrainerCallback):
             return
         run.logging_dir.mkdir(parents=True, exist_ok=True)
         path = run.logging_dir / self.file_name
-        is_cut_off = _is_cut_off(path)
-        self._file = path.open("a", encoding="utf-8")
-        if is_cut_off:
-            self._file.write("\n")
+        self._file = path.open("ab", buffering=0)
+        if _is_cut_off(path):
+            self._file.write(b"\n")
         self._write(_description(run))
 
     def on_log(self, run: TrainingRun, logs: Logs) -> None:
@@ -40,16 +45,28 @@ class JsonLogCallback(TrainerCallback):
 
     def on_train_end(self, run: TrainingRun) -> None:
         """Close the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self._file is None:
+            return
+        self._file.close()
+        self._file = None
+        if self._waiting:
+            print(f"warning: the last {len(self._waiting)} records could not be logged", file=sys.stderr, flush=True)
+            self._waiting.clear()
 
     def _write(self, record: dict[str, object]) -> None:
         if self._file is None:
             return
         finite = {key: None if _is_not_json(value) else value for key, value in record.items()}
-        self._file.write(json.dumps(finite, default=str, allow_nan=False) + "\n")
-        self._file.flush()
+        self._waiting.append(json.dumps(finite, default=str, allow_nan=False).encode() + b"\n")
+        text = b"".join(self._waiting)
+        try:
+            num_written = self._file.write(text)
+        except OSError as error:
+            if len(self._waiting) == 1:
+                print(f"warning: {error.strerror}: log records wait in memory", file=sys.stderr, flush=True)
+            return
+        rest = text[num_written:]
+        self._waiting = [rest] if rest else []
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
