@@ -18,7 +18,7 @@ from fgc_runtime.callbacks import (
 
 
 def construct() -> Any:
-    value = [
+    return [
         ProgressCallback(),
         NormCallback(
             patterns={"embeddings": "embed|lm_head", "attention": "attn", "mlp": "mlp"}
@@ -30,4 +30,3 @@ def construct() -> Any:
         TensorBoardCallback(),
         TrainerControlCallback(),
     ]
-    return list(value)

@@ -15,7 +15,7 @@ from fgc_runtime.callbacks import (
 
 
 def construct() -> Any:
-    value = [
+    return [
         ProgressCallback(),
         JsonLogCallback(),
         TensorBoardCallback(),
@@ -24,4 +24,3 @@ def construct() -> Any:
             prompts=["Once upon a time"], max_new_tokens=40, temperature=0.7
         ),
     ]
-    return list(value)

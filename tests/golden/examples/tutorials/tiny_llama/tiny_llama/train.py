@@ -101,15 +101,14 @@ def main() -> None:
 
     data_collator = DataCollatorForCausalLM(tokenizer=tokenizer)
 
-    # Callback list
-    value = [
+    callbacks = [
         ProgressCallback(),
         JsonLogCallback(),
         TensorBoardCallback(),
         TrainerControlCallback(),
         TextSampleCallback(prompts=["def ", "import os", "class "], temperature=0.7),
     ]
-    callbacks = list(value)
+
     optimizer = partial(AdamW, lr=0.002, betas=(0.9, 0.95), weight_decay=0.1)
     lr_scheduler = partial(cosine_with_warmup, warmup_steps=100, min_lr_ratio=0.1)
 
