@@ -128,7 +128,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
     assert latest is not None
     step = int(latest.name.removeprefix("checkpoint-"))
     done = subprocess.run(
-        [sys.executable, PROGRAM, tmp_path, "--arguments", json.dumps({"max_steps": step + 2, **RESUMING})],
+        [sys.executable, PROGRAM, tmp_path, "--arguments", json.dumps({"max_steps": step + 2, "resume_anyway": True, **RESUMING})],
         capture_output=True,
         text=True,
         timeout=60,

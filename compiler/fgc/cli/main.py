@@ -103,7 +103,7 @@ def _split(argv: Sequence[str]) -> tuple[list[str], str | None, list[str]]:
 
 
 def _global_parser() -> CommandParser:
-    lines = [f"  {name:<12}{_summary(name)}" for name in command_names()]
+    lines = [f"  {name:<15}{_summary(name)}" for name in command_names()]
     parser = CommandParser(
         prog="fgc",
         usage="fgc [-p PROJECT] [-t CONFIG] [-i] COMMAND ...",

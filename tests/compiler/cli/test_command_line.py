@@ -1,5 +1,7 @@
 """What the command line itself answers: help, versions, wrong words, wrong files."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,17 @@ from fgc.cli.main import command_names
 from .conftest import Run
 
 
-@pytest.mark.parametrize("command", [name for name in command_names() if name != "serve"])
+# these become another program, which has its own help
+_BECOME_ANOTHER = ("serve", "control", "verify-resume")
+
+
+@pytest.mark.parametrize("command", ["control", "verify-resume"])
+def test_a_command_that_becomes_another_program_has_help_with_examples(command: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "fgc", command, "--help"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and f"fgc {command}" in done.stdout and "example" in done.stdout
+
+
+@pytest.mark.parametrize("command", [name for name in command_names() if name not in _BECOME_ANOTHER])
 def test_every_command_has_help_with_examples(run: Run, capsys: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit, match="0"):
         run(command, "--help")
