@@ -15,6 +15,10 @@ from fgc.emit.model.values import Construction
 from fgc.emit.places import NodeArea
 from fgc.ir import Call, CallKind, Graph, Keyword, NodeId, Symbol, SymbolKind
 
+_NO_ANNOTATION = """\
+# transformers wants plain lists and dicts as class attributes, which it does not annotate as such
+# ruff: noqa: RUF012"""
+
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
@@ -67,7 +71,7 @@ def _modeling(
     set_fields = [field.name for field in description.fields if is_set(field)]
     plans = Plans(model, library, lambda definition: reserved_name(definition, names), set_fields)
     file = ModelingFile(library, plans, names, description.attention)
-    text = file.text(model, header + f'"""{names.title}, a causal language model."""')
+    text = file.text(model, header + f'"""{names.title}, a causal language model."""\n\n{_NO_ANNOTATION}')
     problems = [_clash(model, *clash) for clash in file.clashes]
     if names.base_class not in file.pieces:
         message = f"`{names.prefix}{CAUSAL_LM}` constructs no `{names.prefix}Model`, the model without its head"
