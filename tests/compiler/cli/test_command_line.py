@@ -9,7 +9,6 @@ from fgc.cli.main import command_names
 
 from .conftest import Run
 
-
 # these become another program, which has its own help
 _BECOME_ANOTHER = ("serve", "control", "verify-resume")
 
