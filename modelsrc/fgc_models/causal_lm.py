@@ -5,7 +5,7 @@ The classes take the names that transformers, its tensor and pipeline plans, and
 """
 
 # transformers is typed in parts only, and its classes want plain lists as attributes
-# mypy: disable-error-code="no-untyped-call, untyped-decorator, dict-item, operator"
+# mypy: disable-error-code="no-untyped-call, untyped-decorator"
 # ruff: noqa: RUF012
 
 from collections.abc import Callable
@@ -44,7 +44,8 @@ class DecoderPreTrainedModel(PreTrainedModel):
 
     def _init_weights(self, module: nn.Module) -> None:
         if self.base_model.initializer is not None:
-            self.base_model.initializer(self, module)
+            initializer: Any = self.base_model.initializer  # is no module
+            initializer(self, module)
         else:
             super()._init_weights(module)
         init_buffers = getattr(module, "init_buffers", None)
@@ -214,7 +215,7 @@ class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
 
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
     _tp_plan = {"lm_head": "colwise_gather_output"}
-    _pp_plan = {"lm_head": (["hidden_states"], ["logits"])}
+    _pp_plan: dict[str, Any] = {"lm_head": (["hidden_states"], ["logits"])}
     _fsdp_plan = {"lm_head": "keep_full_weight"}
 
     def __init__(

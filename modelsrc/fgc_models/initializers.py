@@ -19,7 +19,7 @@ class Initializer:
     """
 
     def __init__(self, rules: Mapping[str, Callable[[Tensor], object]]) -> None:
-        self.rules = rules
+        self.rules: Mapping[str, Callable[[Tensor], object]] = rules
         self._names: dict[nn.Module, str] = {}
 
     def __call__(self, model: PreTrainedModel, module: nn.Module) -> None:

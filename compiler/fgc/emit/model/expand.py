@@ -70,7 +70,8 @@ def _modeling(
     library, model = description.library, description.model
     set_fields = [field.name for field in description.fields if is_set(field)]
     plans = Plans(model, library, lambda definition: reserved_name(definition, names), set_fields)
-    file = ModelingFile(library, plans, names, description.attention)
+    derived = [field.name for field in description.fields if field.derived is not None]
+    file = ModelingFile(library, plans, names, description.attention, derived)
     text = file.text(model, header + f'"""{names.title}, a causal language model."""\n\n{_NO_ANNOTATION}')
     problems = [_clash(model, *clash) for clash in file.clashes]
     if names.base_class not in file.pieces:

@@ -1,7 +1,7 @@
 """The plans of a model to its modeling file: the classes and functions it needs, leaves first, and their imports."""
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -11,6 +11,7 @@ from fgc.emit.model.components import ComponentLibrary, ComponentModule, Definit
 from fgc.emit.model.fold import LAYOUT, NOT_NONE, Facts, fold
 from fgc.emit.model.imports import import_block
 from fgc.emit.model.names import ModelNames, reserved_name
+from fgc.emit.model.narrowing import narrowed
 from fgc.emit.model.plan import ClassPlan, Plans
 from fgc.emit.model.render import Renderer
 from fgc.emit.model.specialise import known_attributes, specialise
@@ -47,6 +48,7 @@ class ModelingFile:
     plans: Plans
     names: ModelNames
     attention: Sequence[str] = tuple(_FLAGS.values())  # the implementations that the model works with
+    derived: Collection[str] = ()  # fields of the configuration that its class fills in if they are left out
     pieces: dict[str, Piece] = field(default_factory=dict)
     imports: dict[str, ImportedName] = field(default_factory=dict)
     clashes: list[tuple[str, list[Definition]]] = field(default_factory=list)
@@ -144,6 +146,7 @@ class ModelingFile:
         changes = {old: new for old, new in renames.items() if old != new}
         renamed = _plain_lead(node).visit(_Renamer(changes, self._class_attributes()))
         assert isinstance(renamed, Statement), "renaming removes nothing"
+        renamed = narrowed(renamed, self.derived) if isinstance(renamed, cst.ClassDef) else renamed
         return cst.Module([renamed]).code.strip()
 
     def _is_taken(self, name: str, definition: Definition, is_rewritten: bool) -> bool:

@@ -141,6 +141,7 @@ class Attention(nn.Module):
 
     def __init__(self, config: TinyGemmaConfig, layer_idx: int) -> None:
         super().__init__()
+        assert config.num_key_value_heads is not None
         if config.num_attention_heads % config.num_key_value_heads:
             raise ValueError(
                 f"{config.num_key_value_heads} kv heads do not divide {config.num_attention_heads} heads"
@@ -288,7 +289,7 @@ class Initializer:
     """
 
     def __init__(self, config: TinyGemmaConfig) -> None:
-        self.rules = {
+        self.rules: Mapping[str, Callable[[Tensor], object]] = {
             "*norm.weight": zeros,
             "*": partial(normal, std=config.initializer_range),
         }
@@ -352,7 +353,8 @@ class TinyGemmaPreTrainedModel(PreTrainedModel):
     }
 
     def _init_weights(self, module: nn.Module) -> None:
-        self.base_model.initializer(self, module)
+        initializer: Any = self.base_model.initializer  # is no module
+        initializer(self, module)
         init_buffers = getattr(module, "init_buffers", None)
         if init_buffers is not None:
             # from_pretrained leaves buffers that are not saved uninitialised
@@ -434,7 +436,7 @@ class TinyGemmaForCausalLM(TinyGemmaPreTrainedModel, GenerationMixin):
 
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
     _tp_plan = {"lm_head": "colwise_gather_output"}
-    _pp_plan = {"lm_head": (["hidden_states"], ["logits"])}
+    _pp_plan: dict[str, Any] = {"lm_head": (["hidden_states"], ["logits"])}
     _fsdp_plan = {"lm_head": "keep_full_weight"}
 
     def __init__(self, config: TinyGemmaConfig) -> None:

@@ -148,6 +148,8 @@ class Attention(nn.Module):
 
     def __init__(self, config: TinyGemma2Config, layer_idx: int) -> None:
         super().__init__()
+        assert config.num_key_value_heads is not None
+        assert config.layer_types is not None
         if config.num_attention_heads % config.num_key_value_heads:
             raise ValueError(
                 f"{config.num_key_value_heads} kv heads do not divide {config.num_attention_heads} heads"
@@ -312,7 +314,7 @@ class Initializer:
     """
 
     def __init__(self, config: TinyGemma2Config) -> None:
-        self.rules = {
+        self.rules: Mapping[str, Callable[[Tensor], object]] = {
             "*norm.weight": zeros,
             "*": partial(normal, std=config.initializer_range),
         }
@@ -376,7 +378,8 @@ class TinyGemma2PreTrainedModel(PreTrainedModel):
     }
 
     def _init_weights(self, module: nn.Module) -> None:
-        self.base_model.initializer(self, module)
+        initializer: Any = self.base_model.initializer  # is no module
+        initializer(self, module)
         init_buffers = getattr(module, "init_buffers", None)
         if init_buffers is not None:
             # from_pretrained leaves buffers that are not saved uninitialised
@@ -445,6 +448,7 @@ class TinyGemma2Model(TinyGemma2PreTrainedModel):
         kwargs["position_embeddings"] = self.rotary_emb(inputs_embeds, position_ids)
 
         hidden_states = inputs_embeds
+        assert self.config.layer_types is not None
         for layer, layer_type in zip(self.layers, self.config.layer_types, strict=True):
             hidden_states = layer(
                 hidden_states,
@@ -465,7 +469,7 @@ class TinyGemma2ForCausalLM(TinyGemma2PreTrainedModel, GenerationMixin):
 
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
     _tp_plan = {"lm_head": "colwise_gather_output"}
-    _pp_plan = {"lm_head": (["hidden_states"], ["logits"])}
+    _pp_plan: dict[str, Any] = {"lm_head": (["hidden_states"], ["logits"])}
     _fsdp_plan = {"lm_head": "keep_full_weight"}
 
     def __init__(self, config: TinyGemma2Config) -> None:

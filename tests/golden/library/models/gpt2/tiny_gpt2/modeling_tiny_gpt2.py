@@ -4,6 +4,7 @@
 # transformers wants plain lists and dicts as class attributes, which it does not annotate as such
 # ruff: noqa: RUF012
 
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
@@ -64,6 +65,8 @@ class Attention(nn.Module):
 
     def __init__(self, config: TinyGpt2Config, layer_idx: int) -> None:
         super().__init__()
+        assert config.num_key_value_heads is not None
+        assert config.head_dim is not None
         if config.num_attention_heads % config.num_key_value_heads:
             raise ValueError(
                 f"{config.num_key_value_heads} kv heads do not divide {config.num_attention_heads} heads"
@@ -126,6 +129,7 @@ class MLP(nn.Module):
 
     def __init__(self, config: TinyGpt2Config) -> None:
         super().__init__()
+        assert config.intermediate_size is not None
         self.up_proj = nn.Linear(
             config.hidden_size, config.intermediate_size, bias=True
         )
@@ -189,7 +193,7 @@ class Initializer:
     """
 
     def __init__(self, config: TinyGpt2Config) -> None:
-        self.rules = {
+        self.rules: Mapping[str, Callable[[Tensor], object]] = {
             "*.bias": zeros,
             "*norm.weight": ones,
             "*.o_proj.weight": partial(
@@ -262,7 +266,8 @@ class TinyGpt2PreTrainedModel(PreTrainedModel):
     }
 
     def _init_weights(self, module: nn.Module) -> None:
-        self.base_model.initializer(self, module)
+        initializer: Any = self.base_model.initializer  # is no module
+        initializer(self, module)
         init_buffers = getattr(module, "init_buffers", None)
         if init_buffers is not None:
             # from_pretrained leaves buffers that are not saved uninitialised
@@ -353,7 +358,7 @@ class TinyGpt2ForCausalLM(TinyGpt2PreTrainedModel, GenerationMixin):
 
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
     _tp_plan = {"lm_head": "colwise_gather_output"}
-    _pp_plan = {"lm_head": (["hidden_states"], ["logits"])}
+    _pp_plan: dict[str, Any] = {"lm_head": (["hidden_states"], ["logits"])}
     _fsdp_plan = {"lm_head": "keep_full_weight"}
 
     def __init__(self, config: TinyGpt2Config) -> None:

@@ -123,6 +123,8 @@ class Attention(nn.Module):
 
     def __init__(self, config: TinyMistralConfig, layer_idx: int) -> None:
         super().__init__()
+        assert config.num_key_value_heads is not None
+        assert config.head_dim is not None
         if config.num_attention_heads % config.num_key_value_heads:
             raise ValueError(
                 f"{config.num_key_value_heads} kv heads do not divide {config.num_attention_heads} heads"
@@ -283,6 +285,7 @@ class TinyMistralModel(TinyMistralPreTrainedModel):
         self.embed_tokens = nn.Embedding(
             config.vocab_size, config.hidden_size, padding_idx=config.pad_token_id
         )
+        assert config.head_dim is not None
         self.rotary_emb = RotaryEmbedding(
             config.head_dim, rope_parameters=config.rope_parameters
         )
@@ -351,7 +354,7 @@ class TinyMistralForCausalLM(TinyMistralPreTrainedModel, GenerationMixin):
 
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
     _tp_plan = {"lm_head": "colwise_gather_output"}
-    _pp_plan = {"lm_head": (["hidden_states"], ["logits"])}
+    _pp_plan: dict[str, Any] = {"lm_head": (["hidden_states"], ["logits"])}
     _fsdp_plan = {"lm_head": "keep_full_weight"}
 
     def __init__(self, config: TinyMistralConfig) -> None:

@@ -130,6 +130,8 @@ class Attention(nn.Module):
 
     def __init__(self, config: TinyMixtralConfig, layer_idx: int) -> None:
         super().__init__()
+        assert config.num_key_value_heads is not None
+        assert config.head_dim is not None
         if config.num_attention_heads % config.num_key_value_heads:
             raise ValueError(
                 f"{config.num_key_value_heads} kv heads do not divide {config.num_attention_heads} heads"
@@ -334,7 +336,7 @@ class Initializer:
     """
 
     def __init__(self, config: TinyMixtralConfig) -> None:
-        self.rules = {
+        self.rules: Mapping[str, Callable[[Tensor], object]] = {
             "*norm.weight": ones,
             "*": partial(normal, std=config.initializer_range),
         }
@@ -444,7 +446,8 @@ class TinyMixtralPreTrainedModel(PreTrainedModel):
     }
 
     def _init_weights(self, module: nn.Module) -> None:
-        self.base_model.initializer(self, module)
+        initializer: Any = self.base_model.initializer  # is no module
+        initializer(self, module)
         init_buffers = getattr(module, "init_buffers", None)
         if init_buffers is not None:
             # from_pretrained leaves buffers that are not saved uninitialised
@@ -459,6 +462,7 @@ class TinyMixtralModel(TinyMixtralPreTrainedModel):
         self.embed_tokens = nn.Embedding(
             config.vocab_size, config.hidden_size, padding_idx=config.pad_token_id
         )
+        assert config.head_dim is not None
         self.rotary_emb = RotaryEmbedding(
             config.head_dim, rope_parameters=config.rope_parameters
         )
@@ -528,7 +532,7 @@ class TinyMixtralForCausalLM(TinyMixtralPreTrainedModel, GenerationMixin):
 
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
     _tp_plan = {"lm_head": "colwise_gather_output"}
-    _pp_plan = {"lm_head": (["hidden_states"], ["logits"])}
+    _pp_plan: dict[str, Any] = {"lm_head": (["hidden_states"], ["logits"])}
     _fsdp_plan = {"lm_head": "keep_full_weight"}
 
     def __init__(self, config: TinyMixtralConfig) -> None:

@@ -143,6 +143,7 @@ class Attention(nn.Module):
 
     def __init__(self, config: TinyQwen3Config, layer_idx: int) -> None:
         super().__init__()
+        assert config.num_key_value_heads is not None
         if config.num_attention_heads % config.num_key_value_heads:
             raise ValueError(
                 f"{config.num_key_value_heads} kv heads do not divide {config.num_attention_heads} heads"
@@ -357,7 +358,7 @@ class TinyQwen3ForCausalLM(TinyQwen3PreTrainedModel, GenerationMixin):
 
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
     _tp_plan = {"lm_head": "colwise_gather_output"}
-    _pp_plan = {"lm_head": (["hidden_states"], ["logits"])}
+    _pp_plan: dict[str, Any] = {"lm_head": (["hidden_states"], ["logits"])}
     _fsdp_plan = {"lm_head": "keep_full_weight"}
 
     def __init__(self, config: TinyQwen3Config) -> None:

@@ -5,7 +5,7 @@
 # ruff: noqa: RUF012
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, Self
@@ -124,6 +124,8 @@ class Attention(nn.Module):
 
     def __init__(self, config: TinyTransformerConfig, layer_idx: int) -> None:
         super().__init__()
+        assert config.num_key_value_heads is not None
+        assert config.head_dim is not None
         if config.num_attention_heads % config.num_key_value_heads:
             raise ValueError(
                 f"{config.num_key_value_heads} kv heads do not divide {config.num_attention_heads} heads"
@@ -186,6 +188,7 @@ class MLP(nn.Module):
 
     def __init__(self, config: TinyTransformerConfig) -> None:
         super().__init__()
+        assert config.intermediate_size is not None
         self.up_proj = nn.Linear(
             config.hidden_size, config.intermediate_size, bias=True
         )
@@ -254,7 +257,7 @@ class Initializer:
     """
 
     def __init__(self, config: TinyTransformerConfig) -> None:
-        self.rules = {
+        self.rules: Mapping[str, Callable[[Tensor], object]] = {
             "embed_tokens.weight": partial(normal, std=config.hidden_size ** (-0.5)),
             "*.bias": zeros,
             "*norm.weight": ones,
@@ -320,7 +323,8 @@ class TinyTransformerPreTrainedModel(PreTrainedModel):
     }
 
     def _init_weights(self, module: nn.Module) -> None:
-        self.base_model.initializer(self, module)
+        initializer: Any = self.base_model.initializer  # is no module
+        initializer(self, module)
         init_buffers = getattr(module, "init_buffers", None)
         if init_buffers is not None:
             # from_pretrained leaves buffers that are not saved uninitialised
@@ -405,7 +409,7 @@ class TinyTransformerForCausalLM(TinyTransformerPreTrainedModel, GenerationMixin
 
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
     _tp_plan = {"lm_head": "colwise_gather_output"}
-    _pp_plan = {"lm_head": (["hidden_states"], ["logits"])}
+    _pp_plan: dict[str, Any] = {"lm_head": (["hidden_states"], ["logits"])}
     _fsdp_plan = {"lm_head": "keep_full_weight"}
 
     def __init__(self, config: TinyTransformerConfig) -> None:
