@@ -26,7 +26,7 @@ class ProjectIndex:
         if found is None:
             raise ConfigurationError(f"`{Path(folder).resolve()}` is in no project")
         try:
-            project = open_project(found, FileStore())
+            project = open_project(found, FileStore(checks_calls=False))
         except ProjectError as error:
             raise ConfigurationError(render_text(error.diagnostics).rstrip(), error.diagnostics) from None
         self.folder = project.folder

@@ -11,10 +11,10 @@ from fgc.diagnostics import render_text, summary
 from fgc.workspace import ProjectError
 
 
-def with_selection(arguments: Namespace, use: Callable[[Selected], int]) -> int:
+def with_selection(arguments: Namespace, use: Callable[[Selected], int], *, checks_calls: bool = True) -> int:
     """Compile what the command line names and use it."""
     try:
-        selected = select(arguments)
+        selected = select(arguments, checks_calls=checks_calls)
     except CannotRun as problem:
         print(f"fgc: {problem}", file=sys.stderr)
         return 2
@@ -25,9 +25,9 @@ def with_selection(arguments: Namespace, use: Callable[[Selected], int]) -> int:
 
 
 def selection_answer(arguments: Namespace, trace: Trace, has_color: bool, show: Callable[[Selected], str]) -> Answer:
-    """Compile what the command line names; what `show` makes of it, with the findings."""
+    """Compile what the command line names; what `show` makes of its templates, with the findings in them."""
     try:
-        selected = select(arguments, trace)
+        selected = select(arguments, trace, checks_calls=False)
     except CannotRun as problem:
         return Answer("", f"fgc: {problem}\n", 2)
     except ProjectError as error:

@@ -41,7 +41,7 @@ class Checkpoint:
 
 def output_folder(arguments: Namespace) -> Path:
     """Where the chosen configuration trains to. Raises CannotRun or ProjectError."""
-    selected = select(arguments)
+    selected = select(arguments, checks_calls=False)
     folder = _output_dir(selected.compilation.graph)
     if folder is None:
         raise CannotRun(f"`{selected.name}` has no `output_dir` in its target `meta`")
@@ -50,7 +50,7 @@ def output_folder(arguments: Namespace) -> Path:
 
 def all_output_folders(arguments: Namespace) -> list[Path]:
     """Where all configurations of the project train to. Raises CannotRun or ProjectError."""
-    project = chosen_project(arguments, FileStore())
+    project = chosen_project(arguments, FileStore(checks_calls=False))
     graphs = [project.compile(name, {}).graph for name in project.configurations]
     folders = [project.folder / folder for graph in graphs if (folder := _output_dir(graph)) is not None]
     if not folders:

@@ -21,7 +21,7 @@ def chosen_project(arguments: Namespace, store: FileStore) -> Project:
 def project_answer(arguments: Namespace, trace: Trace, has_color: bool, show: Callable[[Project], str]) -> Answer:
     """What `show` makes of the project, with the findings about it."""
     try:
-        project = chosen_project(arguments, FileStore(trace))
+        project = chosen_project(arguments, FileStore(trace, checks_calls=False))
     except CannotRun as problem:
         return Answer("", f"fgc: {problem}\n", 2)
     except ProjectError as error:

@@ -18,10 +18,13 @@ from fgc.workspace.selection import NoSuchFile, Selected, project_of, select_con
 __all__ = ["Selected", "configuration_hint", "project_of", "report", "select"]
 
 
-def select(arguments: Namespace, trace: Trace | None = None) -> Selected:
-    """Compile what a command line names, with the options that it declares. Raises CannotRun or ProjectError."""
+def select(arguments: Namespace, trace: Trace | None = None, *, checks_calls: bool = True) -> Selected:
+    """Compile what a command line names, with the options that it declares. Raises CannotRun or ProjectError.
+
+    Without `checks_calls`, what the configuration calls is not looked up: enough for whoever shows only templates.
+    """
     variables = variables_of(arguments)
-    store = FileStore(trace)
+    store = FileStore(trace, checks_calls=checks_calls)
     selected = _select(arguments, variables, store)
     if not getattr(arguments, "dynamic", None):
         return selected

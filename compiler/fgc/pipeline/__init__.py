@@ -5,6 +5,5 @@ loaded only with `fgc.pipeline.program`.
 """
 
 from fgc.pipeline.compilation import Compilation, compile_template
-from fgc.pipeline.surroundings import Surroundings
 
-__all__ = ["Compilation", "Surroundings", "compile_template"]
+__all__ = ["Compilation", "compile_template"]

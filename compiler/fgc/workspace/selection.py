@@ -3,26 +3,30 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fgc.diagnostics import Diagnostic, has_errors
-from fgc.pipeline import Compilation, Surroundings
+from fgc.pipeline import Compilation
 from fgc.text import Source
 from fgc.workspace.facts import collect_facts
 from fgc.workspace.files import display_path, real_path
 from fgc.workspace.library import template_library
 from fgc.workspace.project import Project, ProjectError, find_project, open_project
-from fgc.workspace.python_files import PythonFiles
 from fgc.workspace.session import Session
 from fgc.workspace.store import FileStore
+
+if TYPE_CHECKING:
+    from fgc.pipeline.surroundings import Surroundings
+    from fgc.workspace.python_files import PythonFiles
 
 
 class NoSuchFile(Exception):
     """A file that is not there; the text says which may have been meant."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Selected:
     """A compiled configuration: its name, its project's folder, and all findings.
 
@@ -41,12 +45,21 @@ class Selected:
     sources: tuple[Source, ...]
     files: Mapping[Path, Source]
     missing: Mapping[Path, Path | None]
-    python_files: PythonFiles
+    store: FileStore
     system_path: str | None = None
 
+    @cached_property
+    def python_files(self) -> "PythonFiles":
+        """The Python files that the configuration names, and which of them were read."""
+        from fgc.workspace.python_files import PythonFiles  # what reads signatures: 0.02 s
+
+        return PythonFiles(self.folder, self.store)
+
     @property
-    def surroundings(self) -> Surroundings:
+    def surroundings(self) -> "Surroundings":
         """What the emitter must know of the disk around the configuration."""
+        from fgc.pipeline.surroundings import Surroundings
+
         files = self.python_files
         needs = self.compilation.needs
         return Surroundings(
@@ -74,7 +87,7 @@ def select_config(project: Project, config: str | None, variables: Mapping[str, 
         sources=tuple(session.sources.values()),
         files={**project.sources, **session.sources, **session.imported},
         missing={**project.missing, **_shadowing(project, file), **session.missing},
-        python_files=PythonFiles(project.folder, project.store),
+        store=project.store,
         system_path=_system_path(project.system_path, session),
     )
 
@@ -139,7 +152,7 @@ def _bare_file(path: Path, include: Sequence[str], variables: Mapping[str, Any],
         sources=tuple(session.sources.values()),
         files={**session.sources, **session.imported},
         missing=session.missing,
-        python_files=PythonFiles(folder, store),
+        store=store,
         system_path=_system_path(None, session),
     )
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fgc.diagnostics import Diagnostic, Outcome, Severity
 from fgc.pipeline import Compilation, compile_template
@@ -13,8 +13,10 @@ from fgc.syntax import ast
 from fgc.text import Source, Span
 from fgc.workspace.files import display_path, real_path
 from fgc.workspace.other_projects import OtherProjects
-from fgc.workspace.python_files import PythonFiles
 from fgc.workspace.store import FileStore
+
+if TYPE_CHECKING:
+    from fgc.workspace.python_files import PythonFiles
 
 _MAX_LISTED_FILES = 5_000  # a search path that holds a data set must not stall a suggestion
 
@@ -34,7 +36,7 @@ class Session:
         self.imported: dict[Path, Source] = {}
         self.system_paths: dict[str, None] = {}
         self._chain = chain
-        self._python_files: dict[str, PythonFiles] = {}
+        self._python_files: dict[Path, PythonFiles] = {}
         self._store.trace.absent.update(folder for folder in folders if not folder.is_dir())
         self.diagnostics = [_missing_folder(folder) for folder in folders if not folder.is_dir()]
 
@@ -83,16 +85,16 @@ class Session:
 
     def compile(self, path: Path, name: str, variables: Mapping[str, Any], facts: Facts) -> Compilation:
         """Compile a file of this search path."""
-        project = facts.folders["project_dir"]
-        files = self._python_files.setdefault(project, PythonFiles(Path(project), self._store))
+        project = Path(facts.folders["project_dir"])
+        files = self._files_of(project) if self._store.checks_calls else None
         workspace = facts.folders.get("workspace_root")
-        others = OtherProjects(Path(project), workspace, self._store, (*self._chain, real_path(path)))
+        others = OtherProjects(project, workspace, self._store, (*self._chain, real_path(path)))
         entry = self.parse(path, name)
         compilation = compile_template(entry, self, variables, facts, files=files, projects=others)
         self.imported |= others.sources
         self.missing |= others.missing
         self.system_paths |= others.system_paths
-        if self._store.checks and not compilation.has_errors:
+        if files is not None and self._store.checks and not compilation.has_errors:
             found = [finding for check in self._store.checks for finding in check(compilation.graph, files)]
             places = {finding.span for finding in found}  # of two findings at one place, the one that was asked for
             kept = [finding for finding in compilation.diagnostics if finding.span not in places]
@@ -100,6 +102,11 @@ class Session:
         if facts.used:
             self._store.trace.is_timeless = False
         return compilation
+
+    def _files_of(self, project: Path) -> "PythonFiles":
+        from fgc.workspace.python_files import PythonFiles  # what reads signatures: 0.02 s
+
+        return self._python_files.setdefault(project, PythonFiles(project, self._store))
 
 
 def _missing_folder(folder: Path) -> Diagnostic:

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from fgc.diagnostics import Diagnostic, Outcome
-from fgc.ir import Graph
-from fgc.pipeline.models import SourceFiles
 from fgc.syntax import ast, parse
 from fgc.text import Source
 from fgc.workspace.files import read_source
+
+if TYPE_CHECKING:
+    from fgc.ir import Graph
+    from fgc.pipeline.models import SourceFiles
 
 
 class Dependencies(Protocol):
@@ -32,14 +34,19 @@ class _NoTrace:
     is_timeless: bool = True
 
 
-Check: TypeAlias = Callable[[Graph, SourceFiles], Sequence[Diagnostic]]
+Check: TypeAlias = Callable[["Graph", "SourceFiles"], Sequence[Diagnostic]]
 
 
 class FileStore:
-    """Parsed files by path and by the name under which a template knows them."""
+    """Parsed files by path and by the name under which a template knows them.
 
-    def __init__(self, trace: Dependencies | None = None) -> None:
+    `checks_calls`: configurations are checked against the Python files that they name, also by the `checks` that were
+    added. What only lists or prints templates goes without.
+    """
+
+    def __init__(self, trace: Dependencies | None = None, *, checks_calls: bool = True) -> None:
         self.trace: Dependencies = trace if trace is not None else _NoTrace()
+        self.checks_calls = checks_calls
         self.checks: list[Check] = []
         self._python: dict[Path, Source | None] = {}
         self._parsed: dict[tuple[Path, str], Outcome[ast.ParsedFile]] = {}

@@ -64,7 +64,7 @@ def _projects(arguments: Namespace, trace: Trace) -> "tuple[list[ListedProject],
     from fgc.workspace import FileStore, find_project
     from fgc.workspace.discovery import projects_below
 
-    store = FileStore(trace)
+    store = FileStore(trace, checks_calls=False)
     problems: list[str] = []
     named = arguments.folder or arguments.project
     if arguments.recursive:

@@ -39,4 +39,4 @@ def run(arguments: Namespace) -> int:
         report(selected.diagnostics)
         return int(selected.has_errors)
 
-    return with_selection(arguments, show)
+    return with_selection(arguments, show, checks_calls=False)
