@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 import numpy
 from transformers import PreTrainedTokenizerFast
+from transformers.utils.chat_template_utils import render_jinja_template
 
+from fgc_runtime.data.control_tokens import ControlTokens, plain
 from fgc_runtime.data.encoding import Encoded, Marks
 
 Conversation = Sequence[Mapping[str, Any]]
@@ -21,6 +23,8 @@ class ChatEncoder:
     conversation up to its end has more than the conversation before it with the generation prompt; the turn ends with
     its last special token, which the model has to learn to say. `train_on` "all" learns everything. `chat_template` is
     a template, or the path of a file that ends in `.jinja`; by default it is the tokenizer's own.
+
+    Special tokens are the template's alone: a message that spells `<|im_end|>` holds these letters, and ends no turn.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class ChatEncoder:
         self._train_on = train_on
         self._says_itself = re.search(r"\{%-?\s*generation\b", self._template) is not None
         self._special = set(tokenizer.all_special_ids)
+        self._control_tokens = ControlTokens(tokenizer)
 
     @property
     def key(self) -> str:
@@ -52,38 +57,36 @@ class ChatEncoder:
 
     def render(self, conversation: Conversation, *, add_generation_prompt: bool = False) -> str:
         """The text that the template makes of it."""
-        text = self._tokenizer.apply_chat_template(
-            [dict(message) for message in conversation],
-            chat_template=self._template,
-            tokenize=False,
-            add_generation_prompt=add_generation_prompt,
-        )
-        assert isinstance(text, str), "one conversation without tokenization is one text"
-        return text
+        return plain(self._rendered(self._hidden(conversation), add_generation_prompt=add_generation_prompt)[0])
 
     def _encode(self, conversation: Conversation) -> Encoded:
-        if self._train_on == "assistant" and self._says_itself:
-            return self._by_template(conversation)
-        text = self.render(conversation)
-        encoding = self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False)
-        ids = numpy.array(encoding.ids, dtype=numpy.int32)
+        hidden = self._hidden(conversation)
+        text, spans = self._rendered(hidden)
+        tokens = self._control_tokens.encode(text)
+        ids = numpy.array(tokens.ids, dtype=numpy.int32)
         if self._train_on == "all":
             return Encoded(ids)
         marks = numpy.zeros(len(ids), dtype=numpy.bool_)
-        for first, last in self._spans(conversation, text):
-            marks |= self._turn(encoding.ids, encoding.offsets, first, last)
+        for first, last in spans if self._says_itself else self._spans(hidden, text):
+            turn = numpy.array([first <= begin < end <= last for begin, end in tokens.offsets], dtype=numpy.bool_)
+            marks |= turn if self._says_itself else self._up_to_its_end(tokens.ids, turn)
         return Encoded(ids, marks)
 
-    def _by_template(self, conversation: Conversation) -> Encoded:
-        encoded: Any = self._tokenizer.apply_chat_template(
-            [dict(message) for message in conversation],
+    def _hidden(self, conversation: Conversation) -> list[dict[str, Any]]:
+        return [self._control_tokens.hidden(message) for message in conversation]
+
+    def _rendered(
+        self, hidden: Conversation, *, add_generation_prompt: bool = False
+    ) -> tuple[str, list[tuple[int, int]]]:
+        """The text with marks, and where in it the template says that the assistant speaks, in characters."""
+        texts, spans = render_jinja_template(
+            [hidden],
             chat_template=self._template,
-            tokenize=True,
-            return_dict=True,
-            return_assistant_tokens_mask=True,
+            return_assistant_tokens_mask=self._says_itself,
+            add_generation_prompt=add_generation_prompt,
+            **self._tokenizer.special_tokens_map,
         )
-        ids = numpy.array(encoded["input_ids"], dtype=numpy.int32)
-        return Encoded(ids, numpy.array(encoded["assistant_masks"], dtype=numpy.bool_))
+        return texts[0], spans[0] if spans else []
 
     def _spans(self, conversation: Conversation, text: str) -> list[tuple[int, int]]:
         """Where in the text the assistant's turns are, in characters."""
@@ -91,8 +94,8 @@ class ChatEncoder:
         for turn, message in enumerate(conversation):
             if message["role"] != "assistant":
                 continue
-            before = self.render(conversation[:turn], add_generation_prompt=True)
-            upto = self.render(conversation[: turn + 1])
+            before, _ = self._rendered(conversation[:turn], add_generation_prompt=True)
+            upto, _ = self._rendered(conversation[: turn + 1])
             if not (upto.startswith(before) and text.startswith(upto)):
                 raise ValueError(
                     f"conversation {_excerpt(conversation)}, turn {turn}: the chat template renders what comes before "
@@ -102,14 +105,12 @@ class ChatEncoder:
             spans.append((len(before), len(upto)))
         return spans
 
-    def _turn(self, ids: Sequence[int], offsets: Sequence[tuple[int, int]], first: int, last: int) -> Marks:
-        """Tokens that lie in the turn, up to the special token that ends it; what comes behind that nobody says."""
-        inside = [first <= begin < end <= last for begin, end in offsets]
-        marks = numpy.array(inside, dtype=numpy.bool_)
-        special = [place for place in numpy.flatnonzero(marks).tolist() if ids[place] in self._special]
+    def _up_to_its_end(self, ids: Sequence[int], turn: Marks) -> Marks:
+        """A turn's tokens up to the special token that ends it; what comes behind that nobody says."""
+        special = [place for place in numpy.flatnonzero(turn).tolist() if ids[place] in self._special]
         if special:
-            marks[special[-1] + 1 :] = False
-        return marks
+            turn[special[-1] + 1 :] = False
+        return turn
 
 
 def _read(chat_template: str) -> str:
