@@ -6,13 +6,14 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy
 import pytest
 import torch
 from fgc_runtime.callbacks import TrainerCallback, TrainingRun
-from fgc_runtime.trainers import Trainer, TrainingArguments
+from fgc_runtime.trainers import Trainer, TrainingArguments, nonfinite
 from torch.optim import SGD
 from torch.optim.lr_scheduler import ConstantLR
 from torch.utils.data import IterableDataset
@@ -167,6 +168,46 @@ def test_a_loss_that_is_not_a_number_ends_training_and_names_its_step(make_train
     trainer = make_trainer(callbacks=[Poison()], logging_steps=50, num_train_epochs=10)
     with pytest.raises(FloatingPointError, match=rf"the loss is nan at step {bad_step} \(epoch 0"):
         trainer.train()
+    assert trainer.state.global_step == bad_step  # noticed before any other step
+
+
+def test_a_gradient_that_is_not_a_number_ends_training_at_its_own_step(make_trainer: MakeTrainer) -> None:
+    """Its loss is finite: the next one would not be, and would blame the next batch."""
+    trainer = make_trainer(logging_steps=50, num_train_epochs=10)
+    weight = trainer.model.lm_head.weight
+    weight.register_hook(lambda gradient: gradient * math.nan if trainer.state.global_step == 2 else gradient)
+    with pytest.raises(FloatingPointError, match=r"the gradient's norm is nan at step 3 \(epoch 0, examples 8 to 11 "):
+        trainer.train()
+    assert trainer.state.global_step == 3
+
+
+def test_weights_of_nans_do_not_replace_a_good_checkpoint(make_trainer: MakeTrainer, tmp_path: Any) -> None:
+    class Broken(SGD):
+        def step(self, closure: Any = None) -> None:
+            super().step(closure)
+            if trainer.state.global_step == 3:
+                self.param_groups[0]["params"][0].data.fill_(math.inf)
+
+    trainer = make_trainer(
+        logging_steps=50, save_strategy="steps", save_steps=2, save_total_limit=1, optimizer_factory=Broken
+    )
+    with pytest.raises(FloatingPointError, match="weights are not finite at step 4 "):
+        trainer.train()
+    assert [path.name for path in tmp_path.rglob("checkpoint-*")] == ["checkpoint-2"]
+
+
+def test_a_gpus_verdict_is_read_when_it_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    verdicts = [SimpleNamespace(has_come=False, is_bad=is_bad) for is_bad in (False, True)]
+    coming = iter(verdicts)
+    monkeypatch.setattr(nonfinite, "Verdict", lambda _: next(coming))
+    watch = nonfinite.FiniteWatch()
+    for _ in range(2):
+        watch.see(torch.zeros((), device="meta"))
+    assert not watch.is_bad
+    verdicts[1].has_come = True
+    assert not watch.is_bad  # they come in order
+    verdicts[0].has_come = True
+    assert watch.is_bad
 
 
 def test_a_model_of_nans_is_never_saved(make_trainer: MakeTrainer, tmp_path: Any) -> None:

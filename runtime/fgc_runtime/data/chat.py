@@ -79,7 +79,8 @@ class ChatEncoder:
         self, hidden: Conversation, *, add_generation_prompt: bool = False
     ) -> tuple[str, list[tuple[int, int]]]:
         """The text with marks, and where in it the template says that the assistant speaks, in characters."""
-        texts, spans = render_jinja_template(
+        render: Any = render_jinja_template  # its annotations say that it returns a string
+        texts, spans = render(
             [hidden],
             chat_template=self._template,
             return_assistant_tokens_mask=self._says_itself,

@@ -29,7 +29,7 @@ class ControlTokens:
         backend: Tokenizer = tokenizer.backend_tokenizer
         special = [token for token in tokenizer.added_tokens_decoder.values() if token.special]
         special.sort(key=lambda token: -len(token.content))  # the longest that fits
-        self._ids = {token.content: backend.token_to_id(token.content) for token in special}
+        self._ids = {token.content: int(backend.token_to_id(token.content) or 0) for token in special}
         self._spelt = re.compile("|".join(re.escape(token.content) for token in special) or r"(?!)")
         self._written = re.compile("|".join(_with_spaces(token) for token in special) or r"(?!)")
         self._backend = backend
@@ -52,7 +52,7 @@ class ControlTokens:
         begin = 0
         for found in self._written.finditer(rendered):
             self._add(tokens, rendered, begin, found.start())
-            tokens.ids.append(self._ids[self._spelt.search(found[0])[0]])
+            tokens.ids.append(self._ids[self._spelt.findall(found[0])[0]])
             tokens.offsets.append(found.span())
             begin = found.end()
         self._add(tokens, rendered, begin, len(rendered))
@@ -78,7 +78,7 @@ def plain(rendered: str) -> str:
 
 def _with_spaces(token: Any) -> str:
     before, after = (r"\s*" if strips else "" for strips in (token.lstrip, token.rstrip))
-    return before + re.escape(token.content) + after
+    return f"{before}{re.escape(token.content)}{after}"
 
 
 def _copy(backend: Tokenizer) -> Tokenizer:

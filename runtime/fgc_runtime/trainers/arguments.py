@@ -1,7 +1,9 @@
 """What can be set about a training run, under the names that transformers uses, checked when it is set."""
 
+import itertools
 import json
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -164,6 +166,15 @@ def with_environment(args: TrainingArguments) -> TrainingArguments:
         unknown = sorted(set(changes) - names) if isinstance(changes, dict) else changes
         raise ValueError(f"FGC_TRAINING_ARGUMENTS must be a JSON object of training arguments, not of {unknown}")
     return replace(args, **changes)
+
+
+def logging_folder(args: TrainingArguments) -> Path:
+    """A folder that no other run has: clocks jump, and two runs may begin within a second."""
+    if args.logging_dir is not None:
+        return Path(args.logging_dir)
+    folder = Path(args.output_dir) / "runs" / f"{args.run_name}_{time.strftime('%Y-%m-%dT%H-%M-%S')}"
+    numbered = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
+    return next(path for path in itertools.chain([folder], numbered) if not path.exists())
 
 
 _AT_LEAST_ONE = (

@@ -8,13 +8,29 @@ import torch
 
 from fgc_runtime.callbacks import TrainerState
 from fgc_runtime.data.collator import Batch
-from fgc_runtime.data.windows import MapWindows, Share, StreamWindows, Window, is_stream, shuffled_order, window_loader
+from fgc_runtime.data.windows import (
+    MapWindows,
+    Share,
+    StreamWindows,
+    Window,
+    is_stream,
+    length_of,
+    shuffled_order,
+    window_loader,
+)
 from fgc_runtime.trainers.arguments import TrainingArguments
 from fgc_runtime.trainers.nonfinite import StepOrigin
 from fgc_runtime.trainers.strategies import Strategy
 
 ExampleDataset = Any  # of torch, of `datasets`, a list: what has rows by number, or can be read in order
 Collator = Callable[[Any], Batch]
+
+
+def checked_dataset(name: str, dataset: ExampleDataset | None) -> ExampleDataset | None:
+    """The data set. Raises ValueError if it says that it is empty."""
+    if dataset is not None and length_of(dataset) == 0:
+        raise ValueError(f"{name} ({type(dataset).__name__}) must not be empty")
+    return dataset
 
 
 def train_share(args: TrainingArguments, strategy: Strategy) -> Share:

@@ -4,16 +4,24 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fgc_runtime.callbacks import TrainerState
 from fgc_runtime.data.windows import Window
 from fgc_runtime.distributed import World
-from fgc_runtime.trainers.nonfinite import NonFiniteLoss, StepOrigin
+from fgc_runtime.trainers.nonfinite import FiniteWatch, NonFiniteLoss, StepOrigin, has_finite_weights
 
-_MOST_PENDING = 64  # steps; a loss that is not a number is noticed after at most as many
+_MOST_PENDING = 64  # steps whose losses are read at once
+
+
+class _Step(NamedTuple):
+    loss_sum: Tensor
+    grad_norm: Tensor | None
+    origin: StepOrigin
+    window: Window
 
 
 class Meter:
@@ -22,7 +30,9 @@ class Meter:
     def __init__(self, world: World, state: TrainerState) -> None:
         self._world = world
         self._state = state
-        self._pending: list[tuple[Tensor, StepOrigin, Window]] = []
+        self._pending: list[_Step] = []
+        self._newest: _Step | None = None
+        self._watch = FiniteWatch()
         self._begin_s = self._lap_begin_s = time.perf_counter()
         self._lap_tokens = 0
         self._earlier_laps_s = 0.0
@@ -43,28 +53,47 @@ class Meter:
     def _lap_s(self) -> float:
         return max(1e-9, time.perf_counter() - self._lap_begin_s)
 
-    def record(self, loss_sum: Tensor, num_label_tokens: int, window: Window) -> None:
-        """Take note of the step that just ended; the sum is this process's, the tokens are all processes'."""
+    @property
+    def has_bad(self) -> bool:
+        """Whether this process knows of a number that is not finite: then all have to settle."""
+        return self._watch.is_bad
+
+    def record(self, loss_sum: Tensor, num_label_tokens: int, window: Window, grad_norm: Tensor | None = None) -> None:
+        """Take note of the step that just ended; the sum is this process's, all else is that of all processes."""
         state = self._state
         first = state.examples_in_epoch - window.num_examples
         origin = StepOrigin(state.global_step, state.epoch, first, window.num_examples)
-        self._pending.append((loss_sum, origin, window))
+        self._newest = _Step(loss_sum, grad_norm, origin, window)
+        self._pending.append(self._newest)
         self._state.unlogged_tokens += num_label_tokens
         self._lap_tokens += num_label_tokens
         self.num_tokens += num_label_tokens
-        if len(self._pending) >= _MOST_PENDING:
+        self._watch.see(*(number for number in (loss_sum, grad_norm) if number is not None))
+        if len(self._pending) >= _MOST_PENDING or (self.has_bad and self._world.size == 1):
             self.settle()
 
     def settle(self) -> None:
-        """Move pending losses to the state. Raises NonFiniteLoss, naming step and batch, if one is not finite."""
+        """Move pending losses to the state. Raises NonFiniteLoss, naming the first step where one is not finite."""
         if not self._pending:
             return
         pending, self._pending = self._pending, []
-        losses = self._world.sum_floats(torch.stack([loss for loss, _, _ in pending]).tolist())
-        for loss, (_, origin, window) in zip(losses, pending, strict=True):
+        self._watch = FiniteWatch()
+        losses = self._world.sum_floats(torch.stack([step.loss_sum for step in pending]).tolist())
+        nothing = torch.zeros((), device=pending[0].loss_sum.device)
+        norms = [nothing if step.grad_norm is None else step.grad_norm.float() for step in pending]
+        for loss, norm, step in zip(losses, torch.stack(norms).tolist(), pending, strict=True):
             if not math.isfinite(loss):
-                raise NonFiniteLoss(loss, origin, window)
+                raise NonFiniteLoss(f"the loss is {loss}", loss, step.origin, step.window)
+            if not math.isfinite(norm):
+                raise NonFiniteLoss(f"the gradient's norm is {norm}", loss, step.origin, step.window)
             self._state.unlogged_loss += loss
+
+    def require_finite_weights(self, model: nn.Module) -> None:
+        """Before a save, on all processes. Raises NonFiniteLoss, naming the newest step."""
+        if self._newest is None or has_finite_weights(model, self._world):
+            return
+        loss, _, origin, window = self._newest
+        raise NonFiniteLoss("weights are not finite", loss.item(), origin, window)
 
     def take(self) -> dict[str, float]:
         """Mean loss per label token and throughput since the last call; begins anew."""

@@ -52,6 +52,11 @@ class Stepper:
         self.optimizer.zero_grad(set_to_none=True)
         return loss_sum
 
+    @property
+    def watched_norm(self) -> Tensor | None:
+        """The norm that must be finite: not a float16 step's, which is left out where it is not."""
+        return self.grad_norm if self.loss_scale is None else None
+
     def _has_good_gradients(self, scale: float) -> bool:
         """Gradients unscaled and clipped; False where the step must be left out."""
         if self.loss_scale is not None:

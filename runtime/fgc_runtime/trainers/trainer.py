@@ -4,37 +4,33 @@ One loop for one process and for many. Every loss is a sum over label tokens div
 the whole step, on all processes: how a step is cut into micro-batches, accumulation and processes does not change it.
 """
 
-import itertools
 import math
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from fgc_runtime import checkpoint
 from fgc_runtime.callbacks import JsonLogCallback, ProgressCallback, TrainerCallback, TrainerState, TrainingRun
-from fgc_runtime.callbacks.base import Phase
 from fgc_runtime.data.collator import Batch, CheckedCollator, DataCollatorForCausalLM
 from fgc_runtime.data.windows import Window, length_of
 from fgc_runtime.distributed import World, seed_everything
-from fgc_runtime.trainers.arguments import IntervalStrategy, TrainingArguments, with_environment
+from fgc_runtime.trainers.arguments import IntervalStrategy, TrainingArguments, logging_folder, with_environment
 from fgc_runtime.trainers.checkpoints import Checkpoints, Moment, SaveFailed, compare, named
+from fgc_runtime.trainers.evaluation import evaluate, note_best
 from fgc_runtime.trainers.factories import LRSchedulerFactory, OptimizerFactory, make_lr_scheduler, make_optimizer
-from fgc_runtime.trainers.feed import ExampleDataset, eval_windows, rows_of, train_share, train_windows
+from fgc_runtime.trainers.feed import ExampleDataset, checked_dataset, rows_of, train_share, train_windows
 from fgc_runtime.trainers.fingerprint import Fingerprint, depends_on_length, fingerprint
 from fgc_runtime.trainers.interrupts import Interrupts, TrainingInterrupted
 from fgc_runtime.trainers.meter import Meter
 from fgc_runtime.trainers.nonfinite import NonFiniteLoss, write_dump
 from fgc_runtime.trainers.requests import Requests, agree
+from fgc_runtime.trainers.session import Session, phase
 from fgc_runtime.trainers.stepper import Stepper
 from fgc_runtime.trainers.strategies import DDP, Strategy
-
-_MAX_EXPONENT = 700  # e to the 710 exceeds a float
 
 
 class Trainer:
@@ -70,8 +66,8 @@ class Trainer:
         self.strategy = strategy or DDP()
         self.strategy.prepare(model if isinstance(model, PreTrainedModel) else model(), args, self.world)
         self.model = self.strategy.model
-        self.train_dataset: Any = _checked("train_dataset", train_dataset)
-        self.eval_dataset: Any = _checked("eval_dataset", eval_dataset)
+        self.train_dataset: Any = checked_dataset("train_dataset", train_dataset)
+        self.eval_dataset: Any = checked_dataset("eval_dataset", eval_dataset)
         if args.eval_strategy != "no" and eval_dataset is None:
             raise ValueError(f"eval_strategy ({args.eval_strategy!r}) must be 'no' where there is no eval_dataset")
         self.data_collator = data_collator or DataCollatorForCausalLM(processing_class)
@@ -81,7 +77,7 @@ class Trainer:
         self.optimizer_factory = optimizer_factory
         self.lr_scheduler_factory = lr_scheduler_factory
         self.output_dir = Path(args.output_dir)
-        self.logging_dir = self.world.from_main(_logging_dir(args))
+        self.logging_dir = self.world.from_main(logging_folder(args))
         self.state = TrainerState(seed=args.seed, num_train_examples=length_of(train_dataset))
         self.log_history: list[dict[str, float]] = []
         self._metrics: dict[str, float] = {}  # of the newest evaluation
@@ -106,7 +102,8 @@ class Trainer:
 
         `resume_from_checkpoint` takes the place of the argument of the same name unless it is None.
         On Ctrl-C, SIGTERM or SIGUSR1, or when a callback asks for a pause or an abort, raises TrainingInterrupted after
-        the current step and, but for an abort, a checkpoint. Raises FloatingPointError if the loss is not a number.
+        the current step and, but for an abort, a checkpoint. Raises FloatingPointError, naming step
+        and batch, if loss, gradient norm or, before a save, weights are not finite.
         """
         if self.train_dataset is None:
             raise ValueError("train_dataset (None) must be given to train")
@@ -127,7 +124,7 @@ class Trainer:
             self._dispatch(lambda callback: callback.on_train_end(session.run))
             self.strategy.end()
 
-    def _dump(self, error: NonFiniteLoss, session: "_Session") -> Path:
+    def _dump(self, error: NonFiniteLoss, session: Session) -> Path:
         """What there is to find the reason, beside the logs."""
         folder = self.logging_dir / f"not_finite_step_{error.origin.step}"
         numbers = {"learning_rate": session.stepper.learning_rate, "grad_norm": session.stepper.grad_norm}
@@ -148,25 +145,7 @@ class Trainer:
         """`evaluate`; `should_leave` is asked before each batch, and where it says so there are no metrics."""
         if self.eval_dataset is None:
             raise ValueError("eval_dataset (None) must be given to evaluate")
-        loss_sum = torch.zeros((), dtype=torch.float64, device=self.world.device)
-        num_tokens = 0
-        was_training = self.model.training
-        self.model.train(False)
-        with torch.no_grad():
-            for window in eval_windows(self.eval_dataset, self._collate, self.args, self.strategy):
-                if should_leave():
-                    self.model.train(was_training)
-                    return None
-                num_tokens += window.num_label_tokens * self.strategy.is_counted
-                for batch in window.micro_batches:
-                    loss_sum += self.strategy.loss(batch)
-        self.model.train(was_training)
-        total_loss, total_tokens = self.world.sum_floats([loss_sum.item(), num_tokens])
-        if not total_tokens:
-            raise ValueError("eval_dataset holds no label tokens: it is empty, or all of its labels are -100")
-        loss = total_loss / total_tokens
-        perplexity = math.exp(loss) if loss < _MAX_EXPONENT else math.inf
-        return {"eval_loss": loss, "perplexity": perplexity, "eval_tokens": total_tokens}
+        return evaluate(self.eval_dataset, self._collate, self.args, self.strategy, should_leave)
 
     def save_model(self, folder: str | Path | None = None) -> Path:
         """Write the model, loadable with `from_pretrained`, into `folder`, by default `args.output_dir`."""
@@ -177,7 +156,7 @@ class Trainer:
         self.world.wait()
         return target
 
-    def _begin(self, resume: bool | str | Path) -> "_Session":
+    def _begin(self, resume: bool | str | Path) -> Session:
         self.model.train()
         optimizer = make_optimizer(self.model, self.optimizer_factory, self.args)
         scheduler = make_lr_scheduler(
@@ -200,7 +179,7 @@ class Trainer:
         self._resume(resume, stepper, print_of_run)
         interrupts = Interrupts(is_announced=self.world.is_main)
         run, meter = self._as_callbacks_see_it(), Meter(self.world, self.state)
-        return _Session(run, stepper, meter, replace(self.state), interrupts, print_of_run)
+        return Session(run, stepper, meter, replace(self.state), interrupts, print_of_run)
 
     def _as_callbacks_see_it(self) -> TrainingRun:
         return TrainingRun(
@@ -239,7 +218,7 @@ class Trainer:
         self.resumed_from = folder
         self._say(f"Resuming at step {self.state.global_step} from {folder}")
 
-    def _loop(self, session: "_Session") -> None:
+    def _loop(self, session: Session) -> None:
         windows = train_windows(self.train_dataset, self._collate, self.args, self.strategy, self.state)
         while self.state.global_step < session.run.max_steps:
             window = next(windows)
@@ -253,18 +232,20 @@ class Trainer:
                 return
             self._step(session, window, num_label_tokens, num_micro_batches)
 
-    def _agree(self, session: "_Session", counts: Sequence[int] = ()) -> tuple[list[int], Requests]:
+    def _agree(self, session: Session, counts: Sequence[int] = ()) -> tuple[list[int], Requests]:
         """One exchange per step tells every process the label tokens of all, and what any of them was asked for."""
         self._dispatch(lambda callback: callback.on_poll(session.run))
-        is_saved = int(self._checkpoints.is_done)
-        (*sums, num_saved), requests = agree(self.world, session.run.control, session.interrupts, [*counts, is_saved])
+        own = [*counts, int(self._checkpoints.is_done), int(session.meter.has_bad)]
+        (*sums, num_saved, num_bad), requests = agree(self.world, session.run.control, session.interrupts, own)
+        if num_bad:
+            session.meter.settle()
         if num_saved == self.world.size:
             self._finish_save(session)
         if requests.intervals:
             self.args = replace(self.args, **requests.intervals)  # type: ignore[arg-type]  # names of whole numbers
         return sums, requests
 
-    def _step(self, session: "_Session", window: Window, num_label_tokens: int, num_micro_batches: int) -> None:
+    def _step(self, session: Session, window: Window, num_label_tokens: int, num_micro_batches: int) -> None:
         loss_sum = session.stepper.step(
             window,
             num_label_tokens,
@@ -277,7 +258,7 @@ class Trainer:
         state.examples_in_epoch += window.num_examples
         state.stream = window.stream_state
         state.num_tokens += num_label_tokens
-        session.meter.record(loss_sum, num_label_tokens, window)
+        session.meter.record(loss_sum, num_label_tokens, window, session.stepper.watched_norm)
         self._dispatch(lambda callback: callback.on_step_end(session.run))
         is_first = state.global_step == 1 and self.args.logging_first_step
         if is_first or self._is_due(self.args.logging_strategy, self.args.logging_steps, window):
@@ -294,7 +275,7 @@ class Trainer:
             return self.state.global_step % every_steps == 0
         return strategy == "epoch" and window.ends_epoch
 
-    def _end(self, session: "_Session") -> dict[str, float]:
+    def _end(self, session: Session) -> dict[str, float]:
         """A last evaluation and checkpoint, unless the last step has them; what is not logged yet; the totals.
 
         A run that was stopped early does not evaluate once more: it was told to end.
@@ -315,14 +296,14 @@ class Trainer:
             self._load_best(session)
         return totals
 
-    def _load_best(self, session: "_Session") -> None:
+    def _load_best(self, session: Session) -> None:
         best = self.world.from_main(self._checkpoints.best() if self.world.is_main else [])
         if not best:
             return
         self._checkpoints.load_weights(best[0], session.stepper.optimizer)
         self._say(f"The model is that of {best[0].name}: {self.args.metric_for_best_model} {self.state.best_metric}")
 
-    def _answer(self, session: "_Session", requests: Requests) -> bool:
+    def _answer(self, session: Session, requests: Requests) -> bool:
         """Save if that was asked for; whether to end like a finished run. Raises TrainingInterrupted otherwise."""
         if requests.should_save:
             if self.state.global_step == 0:  # an optimizer has no state yet: after the first step
@@ -351,7 +332,7 @@ class Trainer:
         )
         raise TrainingInterrupted(exit_code, folder)
 
-    def _log_training(self, session: "_Session") -> None:
+    def _log_training(self, session: Session) -> None:
         record = session.meter.take()
         if session.stepper.grad_norm is not None:
             record["grad_norm"] = session.stepper.grad_norm.item()
@@ -363,38 +344,28 @@ class Trainer:
         self.log_history.append({"step": self.state.global_step, **record})
         self._dispatch(lambda callback: callback.on_log(run, record))
 
-    def _evaluate_in_training(self, session: "_Session") -> None:
-        with session.meter.paused(), _phase(session.run, "evaluating"):
+    def _evaluate_in_training(self, session: Session) -> None:
+        with session.meter.paused(), phase(session.run, "evaluating"):
             metrics = self._evaluate(lambda: self._is_called_away(session))
             if metrics is None:
                 return
             self._evaluated_step = self.state.global_step
             self._metrics = metrics
-            self._note_best(metrics)
+            note_best(self.state, metrics, self.args)
             self._log(session.run, metrics)
             self._dispatch(lambda callback: callback.on_evaluate(session.run, metrics))
 
-    def _is_called_away(self, session: "_Session") -> bool:
+    def _is_called_away(self, session: Session) -> bool:
         """Whether an evaluation should end before its time; saves at once if that is what was asked for."""
         _, requests = self._agree(session)
         if requests.should_save:
             self._save_checkpoint(session)
         return requests.should_leave
 
-    def _note_best(self, metrics: Mapping[str, float]) -> None:
-        name = self.args.metric_for_best_model
-        if name is None:
-            return
-        if name not in metrics:
-            raise ValueError(f"metric_for_best_model ({name!r}) must be one of {', '.join(metrics)}")
-        state, value = self.state, metrics[name]
-        sign = 1 if self.args.greater_is_better else -1
-        if state.best_metric is None or sign * value > sign * state.best_metric:
-            state.best_metric, state.best_step = value, state.global_step
-
-    def _save_checkpoint(self, session: "_Session") -> Path:
+    def _save_checkpoint(self, session: Session) -> Path:
         """Begin to write a checkpoint of this moment; training goes on when everything has been copied."""
-        with session.meter.paused(), _phase(session.run, "saving"):
+        with session.meter.paused(), phase(session.run, "saving"):
+            session.meter.require_finite_weights(self.model)
             self._finish_save(session)
             metrics = self._metrics if self._evaluated_step == self.state.global_step else {}
             moment = Moment(replace(self.state), metrics, self.log_history)
@@ -403,7 +374,7 @@ class Trainer:
                 self._finish_save(session)
         return folder
 
-    def _finish_save(self, session: "_Session") -> checkpoint.Saved | None:
+    def _finish_save(self, session: Session) -> checkpoint.Saved | None:
         """Wait for the checkpoint that is being written, if any. Raises SaveFailed."""
         saved = self._checkpoints.finish()
         if saved is None:
@@ -422,50 +393,3 @@ class Trainer:
     def _say(self, text: str) -> None:
         if self.world.is_main:
             print(text, flush=True)
-
-
-class _Session(NamedTuple):
-    """One call of `train`."""
-
-    run: TrainingRun
-    stepper: Stepper
-    meter: Meter
-    begin: TrainerState
-    interrupts: Interrupts
-    fingerprint: Fingerprint
-
-    def totals(self, end: TrainerState) -> dict[str, float]:
-        """What this call did, and how fast; evaluations and saves count for the runtime, not for the speeds."""
-        running_s = self.meter.running_s
-        num_steps = end.global_step - self.begin.global_step
-        return {
-            "train_runtime": self.meter.age_s,
-            "train_steps": num_steps,
-            "train_examples": end.num_examples - self.begin.num_examples,
-            "train_tokens": self.meter.num_tokens,
-            "train_steps_per_second": num_steps / running_s if num_steps else 0.0,
-            "train_tokens_per_second": self.meter.num_tokens / running_s if num_steps else 0.0,
-        }
-
-
-@contextmanager
-def _phase(run: TrainingRun, phase: Phase) -> Iterator[None]:
-    """What the run does in the body, for those who ask."""
-    before, run.phase = run.phase, phase
-    yield
-    run.phase = before
-
-
-def _checked(name: str, dataset: ExampleDataset | None) -> ExampleDataset | None:
-    if dataset is not None and length_of(dataset) == 0:
-        raise ValueError(f"{name} ({type(dataset).__name__}) must not be empty")
-    return dataset
-
-
-def _logging_dir(args: TrainingArguments) -> Path:
-    """A folder that no other run has: clocks jump, and two runs may begin within a second."""
-    if args.logging_dir is not None:
-        return Path(args.logging_dir)
-    folder = Path(args.output_dir) / "runs" / f"{args.run_name}_{time.strftime('%Y-%m-%dT%H-%M-%S')}"
-    numbered = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
-    return next(path for path in itertools.chain([folder], numbered) if not path.exists())

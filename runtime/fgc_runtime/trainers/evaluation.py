@@ -1,0 +1,57 @@
+"""A model and evaluation data to the mean loss per label token, and whether that is the best so far."""
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+
+from fgc_runtime.callbacks import TrainerState
+from fgc_runtime.trainers.arguments import TrainingArguments
+from fgc_runtime.trainers.feed import Collator, ExampleDataset, eval_windows
+from fgc_runtime.trainers.strategies import Strategy
+
+_MAX_EXPONENT = 700  # e to the 710 exceeds a float
+
+
+def evaluate(
+    dataset: ExampleDataset,
+    collate: Collator,
+    args: TrainingArguments,
+    strategy: Strategy,
+    should_leave: Callable[[], bool],
+) -> dict[str, float] | None:
+    """`eval_loss`, `perplexity`, `eval_tokens`; None where `should_leave`, asked before each batch, said so.
+
+    Raises ValueError if the data holds no label tokens.
+    """
+    loss_sum = torch.zeros((), dtype=torch.float64, device=strategy.world.device)
+    num_tokens = 0
+    was_training = strategy.model.training
+    strategy.model.train(False)
+    with torch.no_grad():
+        for window in eval_windows(dataset, collate, args, strategy):
+            if should_leave():
+                strategy.model.train(was_training)
+                return None
+            num_tokens += window.num_label_tokens * strategy.is_counted
+            for batch in window.micro_batches:
+                loss_sum += strategy.loss(batch)
+    strategy.model.train(was_training)
+    total_loss, total_tokens = strategy.world.sum_floats([loss_sum.item(), num_tokens])
+    if not total_tokens:
+        raise ValueError("eval_dataset holds no label tokens: it is empty, or all of its labels are -100")
+    loss = total_loss / total_tokens
+    perplexity = math.exp(loss) if loss < _MAX_EXPONENT else math.inf
+    return {"eval_loss": loss, "perplexity": perplexity, "eval_tokens": total_tokens}
+
+
+def note_best(state: TrainerState, metrics: Mapping[str, float], args: TrainingArguments) -> None:
+    """Keep in `state` the best value of `metric_for_best_model`. Raises ValueError where metrics have no such name."""
+    name = args.metric_for_best_model
+    if name is None:
+        return
+    if name not in metrics:
+        raise ValueError(f"metric_for_best_model ({name!r}) must be one of {', '.join(metrics)}")
+    value, sign = metrics[name], 1 if args.greater_is_better else -1
+    if state.best_metric is None or sign * value > sign * state.best_metric:
+        state.best_metric, state.best_step = value, state.global_step
