@@ -17,15 +17,23 @@ try:
     main(sys.argv[1:])
 except SystemExit:
     pass
-print("\\n" + json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
+print("\\n" + json.dumps(sorted(sys.modules)))
 """
+
+
+READS_PYTHON = ("fgc.signatures", "fgc.emit", "fgc.passes")
+
+
+def all_loaded_by(*argv: str) -> set[str]:
+    """Modules that are loaded once a command has run."""
+    result = subprocess.run([sys.executable, "-c", _PROBE, *argv], cwd=ROOT, capture_output=True, text=True, check=True)
+    modules: set[str] = set(json.loads(result.stdout.splitlines()[-1]))
+    return modules
 
 
 def loaded_by(*argv: str) -> set[str]:
     """Top-level modules that are loaded once a command has run."""
-    result = subprocess.run([sys.executable, "-c", _PROBE, *argv], cwd=ROOT, capture_output=True, text=True, check=True)
-    modules: set[str] = set(json.loads(result.stdout.splitlines()[-1]))
-    return modules
+    return {name.partition(".")[0] for name in all_loaded_by(*argv)}
 
 
 def test_help_loads_no_stage_of_the_compiler() -> None:
@@ -47,6 +55,11 @@ def test_commands_that_only_read_load_neither_the_emitter_nor_the_runtime(comman
 def test_listings_load_neither_the_emitter_nor_the_runtime(command: str) -> None:
     project = str(CONFIG.parents[2])
     assert not loaded_by("-p", project, command, "--no-cache") & set(HEAVY)
+
+
+@pytest.mark.parametrize("words", [("ls", "--no-cache"), ("index", "--no-cache"), ("pp", "--no-cache"), ("targets",)])
+def test_what_lists_or_prints_templates_reads_no_python_file(words: tuple[str, ...]) -> None:
+    assert not all_loaded_by("-p", str(CONFIG.parents[2]), *words) & set(READS_PYTHON)
 
 
 def test_build_loads_no_part_of_what_it_compiles_for(tmp_path: Path) -> None:
