@@ -14,8 +14,12 @@ import tempfile
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-_ARCHITECTURES = ("llama", "mistral", "qwen3", "gemma", "gpt2")
-_PARALLEL = {"llama": (("--tensor-parallel", "2"), ("--pipeline-parallel", "2"))}
+_ARCHITECTURES = ("llama", "mistral", "qwen3", "gemma", "gpt2", "mixtral")
+_PARALLEL = {
+    "llama": (("--tensor-parallel", "2"), ("--pipeline-parallel", "2")),
+    "gemma": (("--pipeline-parallel", "2"),),  # embedding and head are one weight, on the first and the last stage
+    "gpt2": (("--pipeline-parallel", "2"),),  # so is this, and positions that only the first stage may add
+}
 _TIMEOUT_S = 1800
 
 

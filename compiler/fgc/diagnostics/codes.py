@@ -96,6 +96,8 @@ _TITLES = {
     "FGC806": "stages of a pipeline would do this again",
     "FGC807": "vLLM would replace the head by another",
     "FGC808": "sizes do not divide over the processes",
+    "FGC809": "pipeline plan gives a part to the wrong stage",
+    "FGC810": "vLLM cannot take over the experts",
 }
 
 CODES = {code: CodeEntry(code, title) for code, title in _TITLES.items()}

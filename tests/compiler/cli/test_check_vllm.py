@@ -24,7 +24,7 @@ def test_what_vllm_needs_is_checked_where_it_is_asked_for(run: Run) -> None:
 def test_a_name_that_is_wrong_for_vllm_and_for_transformers_is_told_once(run: Run) -> None:
     Path("planned.yaml").write_text(PLANNED.format(name="attention.q_proj", style="colwise"), encoding="utf-8")
     result = run("check", "planned.yaml", "--vllm", "--format", "json")
-    assert [finding["code"] for finding in json.loads(result.out)["findings"]] == ["FGC801"]
+    assert [finding["code"] for finding in json.loads(result.out)["findings"]] == ["FGC416"]
 
 
 def test_a_number_of_processes_is_for_vllm(run: Run) -> None:

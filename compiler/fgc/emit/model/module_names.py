@@ -1,28 +1,38 @@
-"""The names of a model's modules, as far as its components' constructors say them; plan patterns that match none."""
+"""The names of a model's modules, as far as its components' constructors say them; plan patterns that match none.
+
+A part whose inside cannot be read, such as a class of another package, has every name below it.
+"""
 
 import ast
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from fgc.diagnostics import Diagnostic, Severity, did_you_mean
+from fgc.diagnostics import Diagnostic, did_you_mean
 from fgc.emit.model.components import ComponentLibrary, Definition, constructor
 from fgc.emit.model.request import ConfigEntry
-from fgc.emit.model.values import Constant, Construction, walk
+from fgc.emit.model.values import Constant, Construction, Library, walk
 
 _CODE = "FGC416"
+_CONTAINERS = ("ModuleList", "ModuleDict", "Sequential")
+_ANYTHING = "**"  # the last word of a name: whatever may be below
 
 
 def module_names(part: Construction, library: ComponentLibrary) -> set[str]:
-    """Dotted names below a part: `layers.*.mlp.up_proj`; `*` stands for the number of a list's item."""
+    """Dotted names below a part: `layers.*.mlp.up_proj`; `*` stands for the number of a list's item.
+
+    A name that ends in `.**` stands for all below a part that cannot be read.
+    """
     names: set[str] = set()
     for name, value in _assigned(part, library):
-        inner = _constructed(value, part)
+        inner = _constructed(value, part, library)
         if inner is False:
             continue
         path = f"{name}.*" if _is_list(value) else name
         names |= {name, path}
-        if isinstance(inner, Construction):
+        if isinstance(inner, Construction) and isinstance(inner.target, Definition):
             names |= {f"{path}.{below}" for below in module_names(inner, library)}
+        elif not _is_leaf(value, inner):
+            names.add(f"{path}.{_ANYTHING}")
     return names
 
 
@@ -42,11 +52,21 @@ def unmatched_plan_keys(
     for plan, entries in (("tp_plan", tp), ("pp_plan", pp)):
         known = names if plan == "tp_plan" else {name for name in names if "." not in name}
         for entry in entries if names else ():
-            if _is_of_library(entry) or any(fnmatchcase(name, entry.name) for name in known):
+            if _is_of_library(entry) or any(_matches(entry.name, name) for name in known):
                 continue
             message = f"`{plan}` names `{entry.name}`, but the model has no such module"
-            help_text = did_you_mean(entry.name, sorted(known))
-            yield Diagnostic.at(entry.origin, _CODE, message, severity=Severity.WARNING, help=help_text)
+            shown = sorted(name for name in known if not name.endswith((".*", _ANYTHING)))
+            help_text = did_you_mean(entry.name, shown) or f"its modules: {', '.join(shown)}"
+            yield Diagnostic.at(entry.origin, _CODE, message, help=help_text)
+
+
+def _matches(pattern: str, name: str) -> bool:
+    """Whether a pattern means a module; `layers.0` means one of `layers.*`."""
+    words = ["*" if word.isdecimal() else word for word in pattern.split(".")]
+    if name.endswith(f".{_ANYTHING}"):
+        above = name.split(".")[:-1]
+        return len(words) > len(above) and fnmatchcase(".".join(above), ".".join(words[: len(above)]))
+    return fnmatchcase(name, ".".join(words))
 
 
 def _is_of_library(entry: ConfigEntry) -> bool:
@@ -70,17 +90,26 @@ def _assigned(part: Construction, library: ComponentLibrary) -> list[tuple[str, 
     return found
 
 
-def _constructed(value: ast.expr, part: Construction) -> Construction | bool:
+def _constructed(value: ast.expr, part: Construction, library: ComponentLibrary) -> Construction | bool:
     """The part that an expression constructs; True for another module or parameter, False for no module."""
+    assert isinstance(part.target, Definition), "only a component has a constructor to read"
     if isinstance(value, ast.IfExp):
         value = value.body
+    parameters = library.signature(part.target).by_name
     for node in ast.walk(value):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in part.arguments:
-            given = part.arguments[node.func.id]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in parameters:
+            given = part.arguments.get(node.func.id, Constant.of(None))
             return given if isinstance(given, Construction) else not isinstance(given, Constant)
+    return isinstance(value, ast.Call)
+
+
+def _is_leaf(value: ast.expr, inner: Construction | bool) -> bool:
+    """Whether a module is one of torch's own layers, which have no modules inside."""
+    if isinstance(inner, Construction):
+        return isinstance(inner.target, Library) and inner.target.module.startswith("torch.nn")
     match value:
-        case ast.Call(func=ast.Attribute(value=ast.Name(id="nn"))):
-            return True
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="nn"), attr=name)):
+            return name not in _CONTAINERS
         case _:
             return False
 

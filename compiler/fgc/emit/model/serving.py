@@ -8,6 +8,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from fgc.diagnostics import Diagnostic, Severity, did_you_mean
 from fgc.emit.model.components import Definition, Reader
@@ -15,6 +16,7 @@ from fgc.emit.model.description import Description, describe_model_package
 from fgc.emit.model.module_tree import ModuleNode, module_tree
 from fgc.emit.model.names import ModelNames
 from fgc.emit.model.request import ConfigEntry, plan_entries
+from fgc.emit.model.serving_experts import Experts, expert_findings
 from fgc.emit.model.values import Constant, Construction, Field, Value, walk
 from fgc.ir import Call, Graph, Literal, NodeId
 from fgc.text import Origin
@@ -69,6 +71,8 @@ def check_vllm(
     model = _Model(graph, call, description, *trees)
     rules = (_tensor_plan(model), _pipeline_plan(model), _layers(model), _attention(model), _lost(model))
     found = [finding for rule in rules for finding in rule]
+    experts = Experts(list(model.parts()), model.field_value, partial(_origin, model))
+    found += expert_findings(model.base, experts)
     return [*found, *_every_stage(model), *_head(model), *_divisible(model, tensor_parallel_size)]
 
 
@@ -97,8 +101,35 @@ def _pipeline_plan(model: _Model) -> Iterator[Diagnostic]:
             yield _at(entry, "FGC801", message, help)
     planned = [entry.name for entry in entries]
     lists = [part.path for part in model.layers]
-    if entries and len(lists) == 1 and lists[0] not in planned:
+    if not entries or len(lists) != 1:
+        return
+    if lists[0] not in planned:
         yield _at(entries[0], "FGC803", f"`pp_plan` leaves out `{lists[0]}`, the layers that it should divide")
+    else:
+        yield from _stages(model, entries, lists[0])
+
+
+def _stages(model: _Model, entries: Sequence[ConfigEntry], layers: str) -> Iterator[Diagnostic]:
+    """What the plan names before the layers is the first stage's (and the last's, if weights are tied)."""
+    children, planned = list(model.base.parts), [entry.name for entry in entries]
+    tied = model.field_value("tie_word_embeddings") == Constant.of(True)
+    for entry in entries:
+        if entry.name not in children or entry.name == layers:
+            continue
+        is_before = planned.index(entry.name) < planned.index(layers)
+        if is_before == (children.index(entry.name) < children.index(layers)):
+            continue
+        if is_before:
+            message = f"`pp_plan` names `{entry.name}` before `{layers}`, for the first stage; the last needs it"
+        elif tied and entry.name == "embed_tokens":
+            message = (
+                f"`tie_word_embeddings` is True, so the first and the last stage need `{entry.name}`, "
+                f"and `pp_plan` names it behind `{layers}`, for the last stage only"
+            )
+        else:
+            message = f"`pp_plan` names `{entry.name}` behind `{layers}`, for the last stage; the first needs it"
+        order = sorted((name for name in planned if name in children), key=children.index)
+        yield _at(entry, "FGC809", message, help=f"name them in the model's order: {', '.join(order)}")
 
 
 def _layers(model: _Model) -> Iterator[Diagnostic]:
@@ -150,7 +181,13 @@ def _lost(model: _Model) -> Iterator[Diagnostic]:
 
 
 def _every_stage(model: _Model) -> Iterator[Diagnostic]:
-    """A later stage gets hidden states as `inputs_embeds`: what the base model adds to them is added again."""
+    """A later stage gets hidden states as `inputs_embeds`: what the base model adds to them is added again.
+
+    Unless it asks whether its first layer is an `nn.Identity`, which is what stands for the layers of other stages.
+    """
+    forward = model.base.method("forward")
+    if forward is not None and "nn.Identity" in ast.unparse(forward):
+        return
     for part in model.parts():
         positions = part.arguments.get("positional_embedding")
         if _is_given(positions):

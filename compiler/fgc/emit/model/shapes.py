@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from fgc.diagnostics import Diagnostic, Severity, did_you_mean
+from fgc.diagnostics import Diagnostic, did_you_mean
 from fgc.emit.model.components import ComponentLibrary, ComponentModule, Definition, constant
 from fgc.emit.model.configuration import FieldPlan
 from fgc.emit.model.request import ConfigEntry
@@ -185,8 +185,8 @@ def _windows_beyond_the_context(shapes: Shapes) -> Iterator[Diagnostic]:
     if window is not None and context is not None and window > context:
         message = f"`sliding_window` ({window}) is larger than the context, `max_position_embeddings` ({context})"
         origin = shapes.place(Field("sliding_window"), shapes.model)
-        help_text = "such a window leaves nothing out"
-        yield Diagnostic.at(origin, _CODE, message, severity=Severity.WARNING, help=help_text)
+        help_text = "such a window leaves nothing out: null is attention without one"
+        yield Diagnostic.at(origin, _CODE, message, help=help_text)
 
 
 @lru_cache(maxsize=1)

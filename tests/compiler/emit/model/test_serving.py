@@ -36,9 +36,7 @@ def check(tmp_path: Path) -> Check:
 
 
 EXPECTED = {
-    "gpt2": ["FGC806"],  # learned positions, in every stage of a pipeline
     "deepone": ["FGC805"],  # ALiBi
-    "transformer": ["FGC806"],  # sinusoidal positions
 }
 
 
@@ -48,25 +46,41 @@ def test_every_library_model_is_known_to_vllm_but_for_what_it_cannot_do(check: C
 
 
 BAD = {
-    "tensor plan of no layer": (
+    "inherited plan of a part that was swapped": (
         """\
-        [tp_plan]
-            tp_plan:
-                layers.*.self_attn.q_prj: colwise
+        [feed_forward]
+        .define: &feed_forward !partial:.feed_forward:MLP
+            hidden_size: !var hidden_size
+            intermediate_size: !var intermediate_size
+            activation: !var hidden_act
         """,
         "FGC801",
-        (4, "layers.*.self_attn.q_prj"),
-        "did you mean `layers.*.self_attn.q_proj`?",
+        None,
+        None,
     ),
-    "pipeline plan of no part": (
+    "part of the first stage behind the layers": (
         """\
         [pp_plan]
-            == super()
-                final_norm: [ [ hidden_states ], [ hidden_states ] ]
+            pp_plan:
+                layers: [ [ hidden_states, attention_mask ], [ hidden_states ] ]
+                norm: [ [ hidden_states ], [ hidden_states ] ]
+                embed_tokens: [ [ input_ids ], [ inputs_embeds ] ]
         """,
-        "FGC801",
-        (4, "final_norm"),
-        "its parts: embed_tokens, rotary_emb, layers, norm",
+        "FGC809",
+        (6, "embed_tokens"),
+        "name them in the model's order: embed_tokens, layers, norm",
+    ),
+    "part of the last stage before the layers": (
+        """\
+        [pp_plan]
+            pp_plan:
+                embed_tokens: [ [ input_ids ], [ inputs_embeds ] ]
+                norm: [ [ hidden_states ], [ hidden_states ] ]
+                layers: [ [ hidden_states, attention_mask ], [ hidden_states ] ]
+        """,
+        "FGC809",
+        (5, "norm"),
+        None,
     ),
     "style": (
         """\
@@ -128,6 +142,62 @@ def test_each_rule_finds_its_mistake_at_its_place(check: Check, case: str) -> No
         line, name = place
         assert (found[0].span.first.line, found[0].span.text) == (line, name)
         assert found[0].help == help or help is None
+
+
+ROUTER = """\
+[router]
+.define: &router !partial:.moe:TopKRouter
+    hidden_size: !var hidden_size
+    num_experts: !var num_local_experts
+    {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[model_config]\n    == super()\n    hidden_act: gelu\n", "the activation `silu`, and these `gelu`"),
+        (ROUTER.format("top_k: 4"), "`top_k` from the configuration field `num_experts_per_tok`"),
+        (
+            ROUTER.format("top_k: !var num_experts_per_tok\n    normalize: false"),
+            "vLLM normalizes scores of experts: True, because `top_k` is 2; this router: False",
+        ),
+        (
+            "[model_config]\n    == super()\n    norm_topk_prob: false\n"
+            + ROUTER.format("top_k: !var num_experts_per_tok\n    normalize: !var norm_topk_prob"),
+            None,
+        ),
+        (
+            "[model_config]\n    == super()\n    num_experts: 4\n    extra: !var num_experts\n",
+            "`num_experts` from the configuration field `num_experts`, and here it is another",
+        ),
+    ],
+)
+def test_experts_must_be_those_that_vllm_learns_of(check: Check, text: str, message: str | None) -> None:
+    found = check(text, template="mixtral")
+    assert [finding.code for finding in found] == (["FGC810"] if message else []), render_text(found)
+    assert message is None or message in found[0].message
+
+
+PLAN = """\
+[model_config]
+    == super()
+    tie_word_embeddings: true
+[pp_plan]
+    pp_plan:
+        layers: [ [ hidden_states, attention_mask ], [ hidden_states ] ]
+        embed_tokens: [ [ input_ids ], [ inputs_embeds ] ]
+"""
+
+
+def test_tied_weights_need_the_embedding_before_the_layers(check: Check) -> None:
+    [finding] = check(PLAN)
+    assert (finding.code, finding.severity.value) == ("FGC809", "error")
+    assert finding.message == (
+        "`tie_word_embeddings` is True, so the first and the last stage need `embed_tokens`, and `pp_plan` names it "
+        "behind `layers`, for the last stage only"
+    )
+    assert check("[model_config]\n    == super()\n    tie_word_embeddings: true\n") == []
 
 
 ATTENTION = """\

@@ -78,12 +78,12 @@ def test_an_odd_head_dim_is_told(found: Found) -> None:
     )
 
 
-def test_a_window_larger_than_the_context_is_a_warning(found: Found) -> None:
+def test_a_window_larger_than_the_context_is_told(found: Found) -> None:
     assert only(found(("hidden_act: silu", "hidden_act: silu\n    sliding_window: 500"))) == (
         "500",
-        "warning",
+        "error",
         "`sliding_window` (500) is larger than the context, `max_position_embeddings` (128)",
-        "such a window leaves nothing out",
+        "such a window leaves nothing out: null is attention without one",
     )
 
 
@@ -106,11 +106,21 @@ def test_soft_capped_scores_with_sdpa_are_told(found: Found) -> None:
 def test_a_plan_pattern_that_matches_no_module_names_the_nearest_one(found: Found) -> None:
     assert only(found(("layers.*.mlp.up_proj", "layers.*.mlp.up_porj"))) == (
         "layers.*.mlp.up_porj",
-        "warning",
+        "error",
         "`tp_plan` names `layers.*.mlp.up_porj`, but the model has no such module",
         "did you mean `layers.*.mlp.up_proj`?",
     )
-    assert only(found(("        norm: [[hidden", "        final_norm: [[hidden")))[0] == "final_norm"
+    place, severity, _, help = only(found(("        norm: [[hidden", "        final_norm: [[hidden")))
+    assert (place, severity, help) == (
+        "final_norm",
+        "error",
+        "its modules: embed_tokens, layers, norm, rotary_emb",
+    )
+
+
+def test_a_plan_may_name_one_layer_and_what_is_inside_a_part_that_cannot_be_read(found: Found) -> None:
+    assert found(("layers.*.mlp.up_proj", "layers.1.mlp.up_proj")) == []
+    assert only(found(("layers.*.mlp.up_proj", "layers.1.mlp.up_porj")))[0] == "layers.1.mlp.up_porj"
 
 
 def test_what_the_program_computes_is_not_judged(found: Found) -> None:
