@@ -22,6 +22,7 @@ from transformers.utils.generic import can_return_tuple
 from transformers.utils.output_capturing import capture_outputs, maybe_install_capturing_hooks
 
 from fgc_models.moe import share_of_items
+from fgc_models.packing import flash_sequences, packed_positions
 
 
 class DecoderPreTrainedModel(PreTrainedModel):
@@ -106,8 +107,10 @@ class DecoderModel(DecoderPreTrainedModel):
         past_key_values: Cache | None = None,
         inputs_embeds: Tensor | None = None,
         use_cache: bool | None = None,
+        sequence_ids: Tensor | None = None,
         **kwargs: Any,
     ) -> BaseModelOutputWithPast:
+        """`sequence_ids` (batch, time) number the sequences packed into a row: none sees another."""
         if inputs_embeds is None:
             if input_ids is None:
                 raise ValueError("give either input_ids or inputs_embeds")
@@ -116,13 +119,25 @@ class DecoderModel(DecoderPreTrainedModel):
             raise ValueError("give input_ids or inputs_embeds, not both")
 
         if use_cache is None:
-            use_cache = self.config.use_cache and not self.training
+            use_cache = self.config.use_cache and not self.training and sequence_ids is None
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
+        mask_positions = None
+        if past_key_values is None and "cu_seq_lens_q" not in kwargs:
+            mask_positions = packed_positions(self.config, sequence_ids, position_ids, attention_mask)
+        elif sequence_ids is not None:
+            raise ValueError("packed sequences go without a cache: use_cache=False")
+        if mask_positions is not None:
+            attention_mask = None
+            kwargs |= flash_sequences(self.config, mask_positions)
+        if position_ids is None:
+            position_ids = mask_positions
         if position_ids is None:
             seen = 0 if past_key_values is None else past_key_values.get_seq_length()
             new = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device)
             position_ids = new.unsqueeze(0) + seen
+        if mask_positions is None:
+            mask_positions = position_ids
 
         if self.position_bias is not None:
             # a stage of a pipeline fills the cache of its own layers only
@@ -132,7 +147,7 @@ class DecoderModel(DecoderPreTrainedModel):
                 inputs_embeds=inputs_embeds,
                 attention_mask=attention_mask,
                 past_key_values=past_key_values,
-                position_ids=position_ids,
+                position_ids=mask_positions,
                 layer_idx=first_layer,
                 allow_is_causal_skip=False,
             )
@@ -144,7 +159,7 @@ class DecoderModel(DecoderPreTrainedModel):
                 inputs_embeds=inputs_embeds,
                 attention_mask=attention_mask,
                 past_key_values=past_key_values,
-                position_ids=position_ids,
+                position_ids=mask_positions,
             )
         elif self.windows == "every_layer":
             mask = create_sliding_window_causal_mask(
@@ -152,7 +167,7 @@ class DecoderModel(DecoderPreTrainedModel):
                 inputs_embeds=inputs_embeds,
                 attention_mask=attention_mask,
                 past_key_values=past_key_values,
-                position_ids=position_ids,
+                position_ids=mask_positions,
             )
         elif isinstance(attention_mask, dict):
             masks = attention_mask  # generate() prepares one of each kind for a static cache
@@ -162,7 +177,7 @@ class DecoderModel(DecoderPreTrainedModel):
                 "inputs_embeds": inputs_embeds,
                 "attention_mask": attention_mask,
                 "past_key_values": past_key_values,
-                "position_ids": position_ids,
+                "position_ids": mask_positions,
             }
             masks = {
                 "full_attention": create_causal_mask(**arguments),
@@ -253,6 +268,7 @@ class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
         labels: Tensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | Tensor = 0,
+        sequence_ids: Tensor | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast | MoeCausalLMOutputWithPast:
         if labels is not None:
@@ -268,6 +284,7 @@ class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
             past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
+            sequence_ids=sequence_ids,
             **kwargs,
         )
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep

@@ -1,4 +1,4 @@
-"""Examples to one batch: `input_ids`, `labels`, and `position_ids` or `attention_mask` where they are needed."""
+"""Examples to one batch: `input_ids`, `labels`, and `position_ids` with `sequence_ids`, or an `attention_mask`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,9 +17,9 @@ class DataCollatorForCausalLM:
     """Pads on the right to the longest example; labels are -100 there, so that padding is never learnt.
 
     The tokenizer's pad token must be none that a text can end with: another id than eos. Labels are the input ids
-    unless an example brings its own. Equally long examples need no mask. Packed examples bring `position_ids`; their
-    padding becomes a document of its own. All others get an `attention_mask` with the padding. Whatever else an example
-    has, such as `sequence_ids`, is left out.
+    unless an example brings its own. Equally long examples need no mask. Packed examples bring `position_ids` and
+    `sequence_ids`; their padding becomes a document of its own. All others get an `attention_mask` with the padding.
+    Whatever else an example has is left out.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase | None = None, *, pad_to_multiple_of: int = 1) -> None:
@@ -43,6 +43,9 @@ class DataCollatorForCausalLM:
         }
         if "position_ids" in examples[0]:
             batch["position_ids"] = self._pad([torch.as_tensor(example["position_ids"]) for example in examples], 0)
+            if "sequence_ids" in examples[0]:
+                ids = [torch.as_tensor(example["sequence_ids"]) for example in examples]
+                batch["sequence_ids"] = self._pad(ids, -1)
         elif batch["input_ids"].numel() > sum(len(row) for row in rows):
             batch["attention_mask"] = self._pad([torch.ones_like(row) for row in rows], 0)
         return batch

@@ -38,10 +38,15 @@ class Objective(nn.Module):
             self.head_loss = HeadLoss(model, args.fused_loss, chunk_size=args.fused_loss_chunk_size)
         self._device = device
         self._options = without_cache(model)
+        self._unknown = unknown_inputs(model)
 
     def forward(self, batch: Batch) -> Tensor:
         """Summed loss of the labels in the batch."""
-        inputs = {name: tensor.to(self._device, non_blocking=True) for name, tensor in batch.items()}
+        inputs = {
+            name: tensor.to(self._device, non_blocking=True)
+            for name, tensor in batch.items()
+            if name not in self._unknown
+        }
         labels = inputs.pop("labels")
         with self.settings.active():
             if self.head_loss is not None:
@@ -78,3 +83,8 @@ def without_cache(model: nn.Module) -> dict[str, bool]:
     The cache would be thrown away, and hides from transformers' masks that documents are packed.
     """
     return {"use_cache": False} if "use_cache" in inspect.signature(model.forward).parameters else {}
+
+
+def unknown_inputs(model: nn.Module) -> frozenset[str]:
+    """What batches of packed documents hold and the model does not name: it tells documents by their positions."""
+    return frozenset({"sequence_ids"} - inspect.signature(model.forward).parameters.keys())

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from fgc_runtime.trainers.arguments import TrainingArguments
 from fgc_runtime.trainers.loss import HeadLoss
-from fgc_runtime.trainers.objective import ForwardSettings, without_cache
+from fgc_runtime.trainers.objective import ForwardSettings, unknown_inputs, without_cache
 from fgc_runtime.trainers.strategies.layout import DecoderParts, decoder_parts
 
 _BEFORE_THE_LAYERS = ("embed_positions", "dropout")  # what generated models apply to embeddings
@@ -41,9 +41,11 @@ class Stage(nn.Module):
         self._argument = "input_ids" if is_first else "inputs_embeds"
         self._settings = settings
         self._options = without_cache(part)
+        self._unknown = unknown_inputs(part)
 
     def forward(self, given: Tensor, *, labels: Tensor, **inputs: Tensor) -> Tensor:
         """Hidden states (B, T, C), or the loss as a tensor of one number."""
+        inputs = {name: tensor for name, tensor in inputs.items() if name not in self._unknown}
         with self._settings.active():
             hidden: Tensor = self.part(**{self._argument: given}, **inputs, **self._options).last_hidden_state
             if self.head_loss is None:
