@@ -13,7 +13,10 @@ from transformers import GenerationMixin, PreTrainedModel
 from transformers import initialization as init
 from transformers.activations import ACT2FN
 from transformers.cache_utils import Cache, DynamicCache
-from transformers.masking_utils import create_causal_mask
+from transformers.masking_utils import create_causal_mask, find_packed_sequence_indices
+from transformers.modeling_flash_attention_utils import (
+    prepare_fa_kwargs_from_position_ids,
+)
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import (
     BaseModelOutputWithPast,
@@ -21,7 +24,7 @@ from transformers.modeling_outputs import (
     MoeCausalLMOutputWithPast,
 )
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-from transformers.utils.generic import can_return_tuple
+from transformers.utils.generic import can_return_tuple, is_flash_attention_requested
 from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_tiny_llama import TinyLlamaConfig
@@ -249,6 +252,49 @@ class PreNormLayer(GradientCheckpointingLayer):
         return hidden_states + transformed
 
 
+def packed_positions(
+    config: TinyLlamaConfig,
+    sequence_ids: Tensor | None,
+    position_ids: Tensor | None,
+    attention_mask: Tensor | None,
+) -> Tensor | None:
+    """Positions that restart with each sequence, padding being one of its own; None if transformers' masks will do.
+
+    All have the shape (batch, time). Sequences are runs of equal `sequence_ids`; without these, they
+    begin where `position_ids` do not go on by 1, which transformers sees itself unless there is a
+    mask, or several rows for FlashAttention.
+    """
+    is_padded = isinstance(attention_mask, Tensor) and attention_mask.dim() == 2
+    if attention_mask is not None and not is_padded:
+        if sequence_ids is not None:
+            raise ValueError(
+                "beside sequence_ids, attention_mask must have the shape (batch, time)"
+            )
+        return None
+    if (
+        sequence_ids is None
+        and position_ids is not None
+        and (is_padded or is_flash_attention_requested(config))
+    ):
+        sequence_ids = find_packed_sequence_indices(position_ids)
+    if sequence_ids is None:
+        return None
+    if attention_mask is not None:
+        sequence_ids = torch.where(attention_mask == 0, -1, sequence_ids)
+    places = torch.arange(sequence_ids.shape[1], device=sequence_ids.device)
+    is_first = torch.diff(sequence_ids, dim=1, prepend=sequence_ids[:, :1] - 1) != 0
+    return places - torch.where(is_first, places, 0).cummax(dim=1).values
+
+
+def flash_sequences(config: TinyLlamaConfig, positions: Tensor) -> dict[str, Any]:
+    """What tells FlashAttention the sequences of all rows, end to end, by transformers' names."""
+    if not is_flash_attention_requested(config):
+        return {}
+    bounds, longest = prepare_fa_kwargs_from_position_ids(positions)
+    names = ("cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k")
+    return dict(zip(names, (*bounds, *longest), strict=True))
+
+
 class TinyLlamaPreTrainedModel(PreTrainedModel):
     """What transformers wants to know of the model, and how its weights begin."""
 
@@ -304,8 +350,10 @@ class TinyLlamaModel(TinyLlamaPreTrainedModel):
         past_key_values: Cache | None = None,
         inputs_embeds: Tensor | None = None,
         use_cache: bool | None = None,
+        sequence_ids: Tensor | None = None,
         **kwargs: Any,
     ) -> BaseModelOutputWithPast:
+        """`sequence_ids` (batch, time) number the sequences packed into a row: none sees another."""
         if inputs_embeds is None:
             if input_ids is None:
                 raise ValueError("give either input_ids or inputs_embeds")
@@ -314,20 +362,36 @@ class TinyLlamaModel(TinyLlamaPreTrainedModel):
             raise ValueError("give input_ids or inputs_embeds, not both")
 
         if use_cache is None:
-            use_cache = self.config.use_cache and not self.training
+            use_cache = (
+                self.config.use_cache and not self.training and sequence_ids is None
+            )
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
+        mask_positions = None
+        if past_key_values is None and "cu_seq_lens_q" not in kwargs:
+            mask_positions = packed_positions(
+                self.config, sequence_ids, position_ids, attention_mask
+            )
+        elif sequence_ids is not None:
+            raise ValueError("packed sequences go without a cache: use_cache=False")
+        if mask_positions is not None:
+            attention_mask = None
+            kwargs |= flash_sequences(self.config, mask_positions)
+        if position_ids is None:
+            position_ids = mask_positions
         if position_ids is None:
             seen = 0 if past_key_values is None else past_key_values.get_seq_length()
             new = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device)
             position_ids = new.unsqueeze(0) + seen
+        if mask_positions is None:
+            mask_positions = position_ids
 
         mask = create_causal_mask(
             config=self.config,
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
             past_key_values=past_key_values,
-            position_ids=position_ids,
+            position_ids=mask_positions,
         )
         kwargs["position_embeddings"] = self.rotary_emb(inputs_embeds, position_ids)
 
@@ -372,6 +436,7 @@ class TinyLlamaForCausalLM(TinyLlamaPreTrainedModel, GenerationMixin):
         labels: Tensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | Tensor = 0,
+        sequence_ids: Tensor | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast | MoeCausalLMOutputWithPast:
         if labels is not None:
@@ -384,6 +449,7 @@ class TinyLlamaForCausalLM(TinyLlamaPreTrainedModel, GenerationMixin):
             past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
+            sequence_ids=sequence_ids,
             **kwargs,
         )
         kept = (
