@@ -2,7 +2,7 @@
 
 import json
 import os
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace, _ArgumentGroup
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,42 @@ class CannotRun(Exception):
     """The command line itself is wrong, or what it names cannot be read: exit code 2."""
 
 
+def selection_group(parser: ArgumentParser) -> _ArgumentGroup:
+    """The part of a command's help that holds what chooses a configuration; it comes behind the command's own."""
+    title = "which configuration"
+    found = next((group for group in parser._action_groups if group.title == title), None)
+    return found or parser.add_argument_group(title)
+
+
 def add_selection(parser: ArgumentParser) -> None:
     """The arguments that choose a configuration."""
-    parser.add_argument("file", nargs="?", metavar="FILE", help="configuration file; without it, the project's")
+    selection_group(parser).add_argument(
+        "file", nargs="?", metavar="FILE", help="configuration file; without it, the project's"
+    )
     add_variables(parser)
 
 
-def add_variables(parser: ArgumentParser) -> None:
-    """The arguments that give a search path and template variables."""
-    parser.add_argument("-I", action="append", default=[], dest="include", metavar="FOLDER", help="search path folder")
-    parser.add_argument(
-        "-D", action="append", default=[], dest="define", metavar="NAME=VALUE", help="set a template variable"
+def add_variables(parser: ArgumentParser, default: Any = None) -> None:
+    """The arguments that give a search path and template variables; `default` as in argparse, for those not given."""
+    many = [] if default is None else default
+    add = selection_group(parser).add_argument
+    add(
+        "-I",
+        action="append",
+        default=many,
+        dest="include",
+        metavar="FOLDER",
+        help="look for templates here too; may be repeated",
     )
-    parser.add_argument("--vars", metavar="FILE.json", help="template variables from a JSON file")
+    add(
+        "-D",
+        action="append",
+        default=many,
+        dest="define",
+        metavar="NAME=VALUE",
+        help="set a template variable; may be repeated",
+    )
+    add("--vars", metavar="FILE.json", default=default, help="template variables from a JSON file")
 
 
 def add_cache_switch(parser: ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import sys
-from argparse import SUPPRESS, RawDescriptionHelpFormatter
+from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +14,8 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from fgc import __version__
-from fgc.cli.words import CommandParser, split_at_dashes, split_dynamic
+from fgc.cli.arguments import selection_group
+from fgc.cli.words import CommandParser, HelpFormatter, split_at_dashes, split_dynamic
 
 EXIT_CLEAN, EXIT_FINDINGS, EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED = 0, 1, 2, 130
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -121,7 +122,7 @@ def _global_parser() -> CommandParser:
         usage="fgc [-p PROJECT] [-t CONFIG] [-i] COMMAND ...",
         description="Compiles machine-learning experiment configurations into standalone, readable Python programs.",
         epilog="commands:\n" + "\n".join(lines) + "\n\n" + _EXAMPLES,
-        formatter_class=RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"fgc {__version__}")
     parser.add_argument("-i", "--interactive", action="store_true", help="a shell in which all commands run")
@@ -135,9 +136,22 @@ def _summary(command: str) -> str:
         return file.readline().strip().strip('"').rstrip(".")
 
 
-def _add_project_options(parser: CommandParser, default: Any) -> None:
-    parser.add_argument("-p", "--project", metavar="PROJECT", default=default, help="project folder")
-    parser.add_argument("-t", "--config", metavar="CONFIG", default=default, help="configuration of the project")
+def _add_project_options(parser: ArgumentParser, default: Any) -> None:
+    add = selection_group(parser).add_argument
+    add(
+        "-p",
+        "--project",
+        metavar="PROJECT",
+        default=default,
+        help="project folder (default: the project around the current folder)",
+    )
+    add(
+        "-t",
+        "--config",
+        metavar="CONFIG",
+        default=default,
+        help="configuration of the project (default: its default one)",
+    )
 
 
 def _command_parser(module: Any, command: str) -> CommandParser:
@@ -146,20 +160,24 @@ def _command_parser(module: Any, command: str) -> CommandParser:
         prog=f"fgc {command}",
         description=summary + "\n" + details.rstrip(),
         epilog="examples:\n" + "\n".join(f"  {example}" for example in module.EXAMPLES),
-        formatter_class=RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
-    _add_project_options(parser, SUPPRESS)
+    uses_a_project = getattr(module, "USES_A_PROJECT", True)
+    if uses_a_project:
+        _add_project_options(parser, SUPPRESS)
     module.configure(parser)
-    _add_examples_of_actions(parser, module.EXAMPLES)
+    _complete_actions(parser, module.EXAMPLES, uses_a_project=uses_a_project)
     return parser
 
 
-def _add_examples_of_actions(parser: CommandParser, examples: Sequence[str]) -> None:
-    """`fgc ws init --help` shows those examples of `fgc ws` that are about it."""
+def _complete_actions(parser: CommandParser, examples: Sequence[str], *, uses_a_project: bool) -> None:
+    """`fgc ws init --help` shows those examples of `fgc ws` that are about it; -p and -t may follow an action too."""
     for action in parser._actions:
         for name, inner in action.choices.items() if isinstance(action.choices, dict) else ():
             own = [example for example in examples if name in example.split()]
-            inner.formatter_class = RawDescriptionHelpFormatter
+            inner.formatter_class = HelpFormatter
+            if uses_a_project:
+                _add_project_options(inner, SUPPRESS)
             inner.epilog = "examples:\n" + "\n".join(f"  {example}" for example in own) if own else None
 
 

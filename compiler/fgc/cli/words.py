@@ -1,8 +1,9 @@
 """The words behind a command: its own, and those that a configuration declares; loads no stage of the compiler."""
 
 import re
-from argparse import ArgumentParser
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
+from textwrap import fill
 from typing import NoReturn
 
 
@@ -16,6 +17,19 @@ class CommandParser(ArgumentParser):
             joined = f"{option}=-VALUE" if option.startswith("--") else f"{option}-VALUE"
             message += f"; one that begins with a dash is written `{joined}`"
         super().error(message)
+
+
+class HelpFormatter(RawDescriptionHelpFormatter):
+    """Paragraphs as wide as the terminal, at most as they are written; examples and lists stay as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = re.split(r"\n(?=\s*\n)\n*", text.strip("\n"))
+        return "\n\n".join(self._paragraph(each.strip("\n"), width, indent) for each in paragraphs)
+
+    def _paragraph(self, text: str, width: int, indent: str) -> str:
+        if re.search(r"(?m)^\s", text):  # a list, or examples
+            return text
+        return fill(" ".join(text.split()), width, initial_indent=indent, subsequent_indent=indent)
 
 
 _NUMBER = re.compile(r"-\.?\d.*")

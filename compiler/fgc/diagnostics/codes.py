@@ -45,6 +45,7 @@ _TITLES = {
     "FGC214": "template is extended twice",
     "FGC215": "variable is set and never read",
     "FGC216": "run-time value is pinned",
+    "FGC217": "text outside blocks is dropped",
     "FGC301": "YAML syntax error",
     "FGC302": "undefined alias",
     "FGC303": "anchor defined twice",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fgc.diagnostics import Outcome, unique
+from fgc.resolve.dropped import check_dropped
 from fgc.resolve.environment import make_globals
 from fgc.resolve.facts import Facts
 from fgc.resolve.library import Library, Loader
@@ -28,5 +29,6 @@ def resolve(entry: ast.ParsedFile, loader: Loader, variables: Mapping[str, Any],
     given = {*global_names, *variables}
     found = check_unexplained(renderer.templates, renderer.taken, given, library, renderer.diagnostics)
     return Outcome(
-        Document.of(pieces, entry.main.source, renderer.evaluator.needs.found), unique([*library.diagnostics, *found])
+        Document.of(pieces, entry.main.source, renderer.evaluator.needs.found),
+        unique([*library.diagnostics, *found, *check_dropped(renderer.templates)]),
     )

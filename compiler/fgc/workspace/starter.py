@@ -136,7 +136,11 @@ _CONFIG = """\
 
 [optimizer]
     == super()
-    lr: 2.0e-3
+    lr: 5.0e-3
+
+[lr_scheduler]
+    == super()
+    warmup_steps: 10
 
 [trainer_definition]
     -- include 'project.trainer'

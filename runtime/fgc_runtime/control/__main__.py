@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from fgc_runtime.control.client import Answer, ask, watch
 from fgc_runtime.control.jobs import Job, NoSuchJob, UnsafeFolder, find_job, find_jobs, remove_job
 from fgc_runtime.control.printing import print_list, print_status, settings
+from fgc_runtime.output import run_command
 
 _ANSWER_S = 5  # questions are answered by a thread that waits for nothing
 _EXAMPLES = """\
@@ -46,6 +47,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except (NoSuchJob, UnsafeFolder, ValueError) as problem:
         print(f"fgc: {problem}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        raise  # nobody reads what is printed: a job that has gone is another ConnectionError
     except (TimeoutError, ConnectionError) as problem:
         print(f"fgc: {problem}", file=sys.stderr)
         return 1
@@ -171,4 +174,4 @@ def _clean_up(force: bool, *, as_json: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

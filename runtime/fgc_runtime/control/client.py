@@ -29,7 +29,10 @@ def watch(job: Job, command: str, *, timeout_s: float | None = None, **options: 
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise ConnectionError(f"job `{job.job_id}` has ended without a goodbye") from error
         connection.settimeout(timeout_s)
-        connection.sendall(json.dumps({"command": command, **options}).encode() + b"\n")
+        try:
+            connection.sendall(json.dumps({"command": command, **options}).encode() + b"\n")
+        except BrokenPipeError as error:
+            raise ConnectionError(f"job `{job.job_id}` ended before it was asked") from error
         answer: Answer = {"state": "accepted"}
         with connection.makefile(encoding="utf-8") as lines:
             for line in lines:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from fgc_runtime.output import run_command
+
 
 def main(words: list[str] | None = None) -> int:
     """Print what was asked for; 1 if the data set cannot be constructed or read, 2 without matplotlib."""
@@ -108,15 +110,7 @@ def run(words: list[str] | None = None) -> int:
     """`main`, without a traceback where it is interrupted, or nobody reads on."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # texts have characters that not every terminal has
-    try:
-        code = main(words)
-        sys.stdout.flush()
-        return code
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    return run_command(lambda: main(words))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 from fgc_runtime.models.folder import ModelError
+from fgc_runtime.output import run_command
 
 
 def main(words: list[str] | None = None) -> int:
@@ -40,11 +41,8 @@ def _parser() -> ArgumentParser:
 
 
 def run(words: list[str] | None = None) -> int:
-    """`main`, interrupted without a traceback."""
-    try:
-        return main(words)
-    except KeyboardInterrupt:
-        return 130
+    """`main`, without a traceback where it is interrupted, or nobody reads on."""
+    return run_command(lambda: main(words))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from fgc_runtime.output import run_command
 from fgc_runtime.rehearsal.run import rehearsed
 
 
@@ -20,4 +21,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

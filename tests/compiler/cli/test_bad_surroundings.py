@@ -131,6 +131,22 @@ def test_what_may_not_be_read_is_said_and_stops_no_other(small: Path) -> None:
         assert checked.returncode in (1, 2) and "cannot be read" in checked.stderr and "bug" not in checked.stderr
 
 
+@pytest.mark.parametrize(
+    "words", ["-m fgc checkpoint list --folder OUT", "-m fgc construct a.yaml", "-m fgc_runtime.control list"]
+)
+@pytest.mark.usefixtures("run")
+def test_no_reader_and_no_room_are_no_errors_of_what_is_listed(words: str) -> None:
+    """Each of these has error handling of its own that could take a closed pipe for something else."""
+    write("OUT/checkpoints/checkpoint-5/config.json", "{}")
+    write("a.yaml", "main: !call:list [[1, 2]]\n")
+    command = f"{sys.executable} {words}"
+    script = f"{{ {command}; echo $? >&2; }} | true"
+    closed = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert closed.stderr == "0\n"
+    full = subprocess.run(["bash", "-c", f"{command} > /dev/full"], capture_output=True, text=True, check=False)
+    assert (full.returncode, full.stderr) == (2, "fgc: the output cannot be written: No space left on device\n")
+
+
 @pytest.mark.usefixtures("small")
 def test_a_reader_that_goes_a_full_disk_and_a_closed_output_are_no_bugs() -> None:
     for number in range(40):

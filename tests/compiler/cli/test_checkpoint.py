@@ -70,3 +70,37 @@ def test_a_configuration_without_an_output_folder_says_so(run: Run) -> None:
     Path("c.yaml").write_text("main: 1\n")
     assert "has no `output_dir`" in run("tb", "c.yaml").err
     assert run("checkpoint", "list").code == 2
+
+
+def steps_in(output: Path) -> list[int]:
+    return sorted(int(path.name.split("-")[1]) for path in (output / "checkpoints").iterdir())
+
+
+def test_pruning_keeps_the_newest_the_best_and_the_linked_ones(run: Run, output: Path) -> None:
+    for step, loss in ((5, 2.0), (10, 1.0), (50, 3.0), (100, 1.5)):
+        folder = output / f"checkpoints/checkpoint-{step}"
+        folder.mkdir(exist_ok=True)
+        (folder / "config.json").write_text("{}")
+        (folder / "checkpoint.json").write_text(json.dumps({"metrics": {"eval_loss": loss}}))
+        (folder / "trainer_state.json").write_text(json.dumps({"best_metric": 1.0, "best_step": 10}))
+    dry = run("-p", "p", "checkpoint", "prune", "--keep", "1", "--dry-run")
+    assert dry.out.splitlines()[-1] == "kept 10 (best), 100 (latest)" and "would remove checkpoint 5 (" in dry.out
+    assert run("-p", "p", "checkpoint", "link", "5").code == 0
+    listed = json.loads(run("checkpoint", "list", "--folder", str(output), "--format", "json").out)
+    assert {row["step"] for row in listed if row["is_linked"]} == {5}
+    result = run("checkpoint", "prune", "--keep", "1", "-p", "p", "-t", "a")
+    assert result.code == 0 and result.out.splitlines()[-1] == "kept 5 (linked), 10 (best), 100 (latest)"
+    assert steps_in(output) == [5, 10, 100], "what was interrupted is gone too"
+    assert (output / "config.json").read_text() == "{}"
+
+
+def test_pruning_needs_a_number_and_spares_a_running_training(run: Run, output: Path) -> None:
+    assert "at least the newest" in run("-p", "p", "checkpoint", "prune", "--keep", "0").err
+    with pytest.raises(SystemExit, match="2"):
+        run("-p", "p", "checkpoint", "prune")
+    record = output / "runs/train_1/run.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"state": "running", "process": {"host": "another machine"}}))
+    result = run("-p", "p", "checkpoint", "prune", "--keep", "1")
+    assert (result.code, result.out) == (2, "") and "`train_1` is running" in result.err
+    assert len(list((output / "checkpoints").iterdir())) == 4

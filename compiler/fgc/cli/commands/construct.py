@@ -53,10 +53,13 @@ def _construct(selected: Any, arguments: Namespace) -> int:
     if outcome.value is None:
         report((*selected.diagnostics, *outcome.diagnostics))
         return 1
+    lines = []
     try:
         result = construct(outcome.value, selected.folder, _variables(arguments), system_path=selected.system_path)
         for name, value in ({names[0]: result} if len(set(names)) == 1 else result).items():
-            _print(name if len(set(names)) > 1 else None, _called(name, value) if arguments.call else value)
+            lines.append(
+                _text(name if len(set(names)) > 1 else None, _called(name, value) if arguments.call else value)
+            )
     except (ConstructionError, CannotRun) as problem:
         raise CannotRun(str(problem)) from None
     except Exception:
@@ -64,6 +67,7 @@ def _construct(selected: Any, arguments: Namespace) -> int:
 
         traceback.print_exc()
         return 1
+    print("\n".join(lines))
     return 0
 
 
@@ -81,8 +85,8 @@ def _called(name: str, value: Any) -> Any:
     return value()
 
 
-def _print(name: str | None, value: Any) -> None:
+def _text(name: str | None, value: Any) -> str:
     from pprint import pformat
 
     text = value if isinstance(value, str) else pformat(value, width=120, sort_dicts=False)
-    print(text if name is None else f"{name}: {text}")
+    return text if name is None else f"{name}: {text}"

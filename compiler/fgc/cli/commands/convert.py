@@ -17,6 +17,7 @@ EXAMPLES = (
     "fgc convert ~/models/Qwen3-8B q8 --dtype bfloat16 --no-verify",
 )
 _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+USES_A_PROJECT = False
 
 
 def configure(parser: ArgumentParser) -> None:

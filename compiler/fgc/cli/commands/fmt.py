@@ -12,6 +12,7 @@ from fgc.cli.formatting import FormattedFile, format_file, format_text, replace_
 from fgc.cli.select import report
 
 EXAMPLES = ("fgc fmt templates", "fgc fmt --check --diff .", "fgc fmt - < config.yaml")
+USES_A_PROJECT = False
 
 
 def configure(parser: ArgumentParser) -> None:

@@ -21,6 +21,7 @@ EXAMPLES = (
     "fgc rerun output_models/tiny/runs/train_2026-11-24T13-40-00",
     "fgc rerun RUN --output output_models/again --dry-run",
 )
+USES_A_PROJECT = False
 
 
 def configure(parser: ArgumentParser) -> None:

@@ -12,6 +12,7 @@ from fgc.cli.guard import with_selection
 from fgc.cli.layout import table, terminal_columns
 from fgc.cli.select import Selected, report
 from fgc.ir import target_kind
+from fgc.text import Span
 
 EXAMPLES = ("fgc targets config.yaml", "fgc targets config.yaml --format json")
 
@@ -28,15 +29,20 @@ def run(arguments: Namespace) -> int:
     def show(selected: Selected) -> int:
         graph = selected.compilation.graph
         rows = [
-            {"target": name, "kind": target_kind(graph[node]), "place": str(graph.target_origins[name].span)}
-            for name, node in graph.targets.items()
+            (name, target_kind(graph[node]), graph.target_origins[name].span) for name, node in graph.targets.items()
         ]
         if arguments.format == "json":
-            print(json.dumps(rows, indent=2, ensure_ascii=False))
+            print(json.dumps([_values(*row) for row in rows], indent=2, ensure_ascii=False))
         else:
-            cells = [tuple(row.values()) for row in rows]
+            cells = [(name, kind, str(span)) for name, kind, span in rows]
             print("".join(f"{line}\n" for line in table(cells, terminal_columns(), use_color(sys.stdout))), end="")
         report(selected.diagnostics)
         return int(selected.has_errors)
 
     return with_selection(arguments, show, checks_calls=False)
+
+
+def _values(name: str, words: str, span: Span) -> dict[str, object]:
+    kind, _, callee = words.partition(" ")
+    place = {"file": span.source.display_name, "line": span.first.line, "column": span.first.column}
+    return {"target": name, "kind": kind, "callable": callee or None, "place": place}

@@ -14,6 +14,7 @@ EXAMPLES = (
     'fgc update-vocab gpt2 gpt2_padded --pad "[PAD]" --init zero --pad-to-multiple-of 64',
     'fgc update-vocab my_llama --special "<|im_start|>" --eos "<|im_end|>" --dry-run',
 )
+USES_A_PROJECT = False
 
 
 def configure(parser: ArgumentParser) -> None:

@@ -18,6 +18,7 @@ EXAMPLES = (
     "fgc ws project --name B --default-config small.yaml projects/b",
 )
 WORKSPACE_FOLDER = "forgather_workspace"
+USES_A_PROJECT = False
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -25,17 +26,25 @@ def configure(parser: ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     init = actions.add_parser("init", help="make the current folder a workspace")
     init.add_argument("--name", required=True, help="what the workspace is called")
-    init.add_argument("--description", default="", help="what it is for")
+    init.add_argument("--description", metavar="TEXT", default="", help="what it is for")
     init.add_argument("--forgather-dir", metavar="DIR", help="a folder whose `templatelib/*` all projects search too")
     init.add_argument("--no-defaults", action="store_true", help="search only PATHs and the template library")
     init.add_argument("paths", nargs="*", metavar="PATH", help="template folders for all projects")
     project = actions.add_parser("project", help="make a project that trains at once")
     project.add_argument("--name", required=True, help="what the project is called")
-    project.add_argument("--description", default="", help="what it is about")
+    project.add_argument("--description", metavar="TEXT", default="", help="what it is about")
     project.add_argument(
-        "--config-prefix", default="configs", metavar="FOLDER", help="below templates/: where they lie"
+        "--config-prefix",
+        default="configs",
+        metavar="FOLDER",
+        help="where configurations lie, below templates/ (default: configs)",
     )
-    project.add_argument("--default-config", default="default.yaml", metavar="FILE", help="the first configuration")
+    project.add_argument(
+        "--default-config",
+        default="default.yaml",
+        metavar="FILE",
+        help="the first configuration (default: default.yaml)",
+    )
     project.add_argument("directory", nargs="?", metavar="DIRECTORY", help="where (default: from the name)")
 
 
@@ -96,8 +105,11 @@ def _project(arguments: Namespace) -> int:
     default = arguments.default_config
     default += "" if default.endswith(".yaml") else ".yaml"
     for path in (default, arguments.config_prefix):
-        if Path(path).is_absolute() or ".." in Path(path).parts or not path.isprintable():
+        parts = Path(path).parts
+        if Path(path).is_absolute() or not parts or not path.isprintable():
             raise CannotRun(f"`{path}` must be a path below the project's templates")
+        if any(part.startswith(".") for part in parts):  # `..` too
+            raise CannotRun(f"`{path}`: hidden files and folders, and `..`, hold no configurations")
     has_defaults = (workspace / WORKSPACE_FOLDER / "meta_defaults.yaml").is_file()
     new = NewProject(arguments.name, arguments.description, arguments.config_prefix, default, has_defaults)
     create_folder(folder, files := project_files(new))

@@ -1,0 +1,66 @@
+"""Text that a template writes outside its blocks behind `extends`: it reaches no document (FGC217).
+
+Read from the syntax tree: what stands behind an `extends` that always runs. Comments of YAML are no loss.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from fgc.diagnostics import Diagnostic, Related, Severity
+from fgc.syntax import ast
+from fgc.text import Span
+
+_LINE = re.compile(r"(?m)^[^\S\n]*([^\s#].*?)[^\S\n]*$")  # neither blank nor a comment
+
+
+def check_dropped(templates: Iterable[ast.Template]) -> Iterator[Diagnostic]:
+    """A finding for each stretch of text; one that only blocks, settings and imports interrupt is another one."""
+    for template in templates:
+        extends = next((statement for statement in template.body if isinstance(statement, ast.Extends)), None)
+        if extends is None:
+            continue
+        behind = template.body[template.body.index(extends) + 1 :]
+        for span in _stretches(behind):
+            yield _finding(span, extends)
+
+
+def _stretches(body: Iterable[ast.Statement]) -> Iterator[Span]:
+    """Where each stretch begins, to the end of its line or statement."""
+    is_inside = False
+    for statement in body:
+        found = _first(statement)
+        if found is not None and not is_inside:
+            yield found
+        is_inside = found is not None or (is_inside and isinstance(statement, ast.Text))
+
+
+def _first(statement: ast.Statement) -> Span | None:
+    """The first text that a statement would write."""
+    match statement:
+        case ast.Text():
+            return _line(statement)
+        case ast.Print():
+            return statement.value.span
+        case ast.If():
+            bodies = [*(body for _, body in statement.branches), statement.otherwise]
+        case ast.For():
+            bodies = [statement.body, statement.otherwise]
+        case ast.With() | ast.FilterBlock() | ast.Autoescape():
+            bodies = [statement.body]
+        case _:
+            return None
+    return next((span for body in bodies for span in _stretches(body)), None)
+
+
+def _line(text: ast.Text) -> Span | None:
+    for run in text.runs:
+        if run.is_literal and (line := _LINE.search(run.text)) is not None:
+            return run.span.at(*line.span(1))
+    return None
+
+
+def _finding(span: Span, extends: ast.Extends) -> Diagnostic:
+    related = Related(extends.parent.span, "behind this, only blocks count")
+    help = "write it into a block of a parent: below its header, such as `[name]`"
+    message = "this text is in no block, and reaches no document"
+    return Diagnostic("FGC217", message, span, Severity.WARNING, help, (related,))
