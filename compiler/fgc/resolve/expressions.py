@@ -2,27 +2,24 @@
 
 import operator
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any, assert_never
 
-from jinja2.exceptions import SecurityError, UndefinedError
 from jinja2.runtime import Context, StrictUndefined, Undefined
 
 from fgc.diagnostics import Diagnostic
 from fgc.resolve.bounds import MAX_VALUE_SIZE, Budget
 from fgc.resolve.environment import Moment, PlacedUndefined, Versions, jinja_environment, lipsum, placement_of
-from fgc.resolve.errors import Broken, BrokenValue, EvaluationError, Fatal
+from fgc.resolve.errors import Broken, BrokenValue, EvaluationError
 from fgc.resolve.failures import (
     attribute_names,
     described,
-    forbidden,
     undefined_finding,
     unknown_filter,
-    what_fails,
     wrong_arguments,
     wrong_operands,
 )
+from fgc.resolve.foreign import argument_complaint, guarded, too_large
 from fgc.resolve.guards import call_is_too_large, filter_is_too_large, operator_is_too_large
 from fgc.resolve.macros import BlockReference, Macro
 from fgc.resolve.mapped import MappedText, filtered, join
@@ -50,12 +47,6 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "in": lambda item, container: item in container,
     "not in": lambda item, container: item not in container,
 }
-
-
-_WIDENING = ("center", "indent")  # filters whose arguments say how long the result is
-
-
-_SMALLER = "a configuration needs no value of this size: make it where the program runs"
 
 
 class Evaluator:
@@ -88,7 +79,7 @@ class Evaluator:
 
     def truth(self, expr: ast.Expr, scope: Scope) -> bool:
         value = self.needs.truth(self.defined(expr, scope), expr.span)
-        return bool(self._guard(expr.span, lambda: bool(value)))
+        return bool(guarded(expr.span, lambda: bool(value)))
 
     def require(self, value: Any, span: Span) -> None:
         """Raise EvaluationError, at the undefined name, if a value is undefined."""
@@ -143,15 +134,15 @@ class Evaluator:
 
     def _dict(self, expr: ast.DictExpr, scope: Scope) -> dict[Any, Any]:
         pairs = [(self._value(key, scope), self._value(item, scope)) for key, item in expr.items]
-        result: dict[Any, Any] = self._guard(expr.span, lambda: dict(pairs))
+        result: dict[Any, Any] = guarded(expr.span, lambda: dict(pairs))
         return result
 
     def _concat(self, expr: ast.Concat, scope: Scope) -> str:
         origin = Origin(expr.span)
         parts = [self.needs.printable(self.defined(item, scope), origin) for item in expr.items]
         if sum(len(part) for part in parts if isinstance(part, str)) > MAX_VALUE_SIZE:
-            raise EvaluationError(_too_large(expr.span))
-        text: str = self._guard(expr.span, lambda: join(parts, origin))
+            raise EvaluationError(too_large(expr.span))
+        text: str = guarded(expr.span, lambda: join(parts, origin))
         self._check_size(text, expr.span)
         self._budget.step(expr.span, len(text.pieces) // 4 if isinstance(text, MappedText) else 0)
         return text
@@ -168,7 +159,7 @@ class Evaluator:
         base = self.defined(expr.base, scope)
         if isinstance(base, Moment) and expr.name not in Moment.OPEN_METHODS:
             base = self.needs.now(base, expr.span, f"`{expr.name}` is a part of it")
-        value = self._guard(expr.name_span, lambda: self._environment.getattr(base, expr.name))
+        value = guarded(expr.name_span, lambda: self._environment.getattr(base, expr.name))
         self._note_missing(base, expr.name, value, expr.span)
         return self._attribute(value, expr.name_span, base, expr.name)
 
@@ -176,7 +167,7 @@ class Evaluator:
         base = self.defined(expr.base, scope)
         index = self.needed(expr.index, scope, "it is an index")
         base = self.needs.now(base, expr.span, "it is cut") if isinstance(base, (str, Given)) else base
-        value = self._guard(expr.index.span, lambda: self._environment.getitem(base, index))
+        value = guarded(expr.index.span, lambda: self._environment.getitem(base, index))
         self._budget.weigh(value, expr.span)
         self._note_missing(base, str(index), value, expr.span)
         return self._attribute(value, expr.index.span, base, str(index))
@@ -209,17 +200,17 @@ class Evaluator:
         args, kwargs = self.arguments(expr.arguments, scope)
         kwargs |= extra
         if isinstance(callee, (Macro, BlockReference)):
-            return self._guard(expr.span, lambda: callee._call_at(expr.span, args, kwargs), args)
+            return guarded(expr.span, lambda: callee._call_at(expr.span, args, kwargs), args)
         self._check_callable(callee, expr)
         shown = expr.callee.name if isinstance(expr.callee, ast.GetAttr) else expr.callee.span.text
         args = [self.needs.argument(callee, arg, expr.span, shown) for arg in args]
         kwargs = {name: self.needs.argument(callee, arg, expr.span, shown) for name, arg in kwargs.items()}
         if call_is_too_large(callee, args, kwargs):
-            raise EvaluationError(_too_large(expr.span))
+            raise EvaluationError(too_large(expr.span))
         given = (len(args), kwargs)
         what = f"`{expr.callee.span.text}`"
         complain = partial(wrong_arguments, what, callee, 0, expr.arguments, given)
-        result = self._guard(expr.span, lambda: self._context.call(callee, *args, **kwargs), args, complain)
+        result = guarded(expr.span, lambda: self._context.call(callee, *args, **kwargs), args, complain)
         self._check_size(result, expr.span)
         if callee is lipsum:
             self.needs.drawn("lipsum", result, expr.span)
@@ -253,7 +244,7 @@ class Evaluator:
         args = [self._open(item, scope) for item in arguments.positional]
         if arguments.star is not None:
             star = self.defined(arguments.star, scope)
-            args += self._guard(arguments.star.span, lambda: list(star))
+            args += guarded(arguments.star.span, lambda: list(star))
         kwargs: dict[str, Any] = {}
         for keyword in arguments.keywords:
             if keyword.name in kwargs:
@@ -262,7 +253,7 @@ class Evaluator:
             kwargs[keyword.name] = self._open(keyword.value, scope)
         if arguments.double_star is not None:
             double_star = self.defined(arguments.double_star, scope)
-            kwargs |= self._guard(arguments.double_star.span, lambda: _named(double_star))
+            kwargs |= guarded(arguments.double_star.span, lambda: _named(double_star))
         return args, kwargs
 
     def apply(self, filter: ast.Filter, value: Any, span: Span, scope: Scope) -> Any:
@@ -282,12 +273,12 @@ class Evaluator:
         self._budget.step(span)
         self._budget.weigh(value, span)
         if filter_is_too_large(filter.name, value, args, kwargs):
-            raise EvaluationError(_too_large(filter.span))
-        result = self._guard(
+            raise EvaluationError(too_large(filter.span))
+        result = guarded(
             filter.name_span,
             lambda: self._environment.call_filter(filter.name, value, args, kwargs, context=self._context),
             [value, *args],
-            partial(self._complain, f"filter `{filter.name}`", function, filter, (len(args), kwargs)),
+            partial(argument_complaint, f"filter `{filter.name}`", function, filter, (len(args), kwargs)),
         )
         self._check_size(result, span)
         return self._mapped(filter, value, result, span)
@@ -314,11 +305,11 @@ class Evaluator:
         if args:
             args[0] = self.needs.plain(args[0], span, f"it is the default of `{_shown(value)}`")
         complain = self._environment.filters["default"]
-        result = self._guard(
+        result = guarded(
             filter.name_span,
             lambda: self._environment.call_filter(filter.name, value, args, kwargs, context=self._context),
             [value, *args],
-            partial(self._complain, f"filter `{filter.name}`", complain, filter, (len(args), kwargs)),
+            partial(argument_complaint, f"filter `{filter.name}`", complain, filter, (len(args), kwargs)),
         )
         return result if takes_false else default_for(value, result)
 
@@ -330,30 +321,20 @@ class Evaluator:
         value = self.needs.tested(test.name, self._open(expr.base, scope), expr.span)
         args, kwargs = self.arguments(test.arguments, scope)
         args = [self.needs.now(arg, expr.span, f"the test `{test.name}` looks at it") for arg in args]
-        result = self._guard(
+        result = guarded(
             test.name_span,
             lambda: self._environment.call_test(test.name, value, args, kwargs, context=self._context),
             [value, *args],
-            partial(self._complain, f"test `{test.name}`", function, test, (len(args), kwargs)),
+            partial(argument_complaint, f"test `{test.name}`", function, test, (len(args), kwargs)),
         )
         return bool(result) is not expr.is_negated
-
-    def _complain(
-        self, what: str, function: Callable[..., Any], filter: ast.Filter, given: tuple[int, dict[str, Any]]
-    ) -> Diagnostic | None:
-        """The finding that a filter's arguments do not fit. It is given its value, and perhaps a context, first."""
-        skipped = 1 + (getattr(function, "jinja_pass_arg", None) is not None)
-        found = wrong_arguments(what, function, skipped, filter.arguments, given)
-        if found is not None and found.span == filter.arguments.span:
-            return replace(found, span=filter.name_span)
-        return found
 
     def _unary(self, expr: ast.Unary, scope: Scope) -> Any:
         if expr.operator == "not":
             return not self.truth(expr.operand, scope)
         operand = self.needed(expr.operand, scope, f"`{expr.operator}` computes with it")
         apply = operator.neg if expr.operator == "-" else operator.pos
-        return self._guard(expr.span, lambda: apply(operand))
+        return guarded(expr.span, lambda: apply(operand))
 
     def _binary(self, expr: ast.Binary, scope: Scope) -> Any:
         left = self.defined(expr.left, scope)
@@ -366,13 +347,13 @@ class Evaluator:
             reason = f"`{expr.operator}` computes with it"
             left, right = self.needs.now(left, expr.span, reason), self.needs.now(right, expr.span, reason)
         if operator_is_too_large(expr.operator, left, right):
-            raise EvaluationError(_too_large(expr.span))
+            raise EvaluationError(too_large(expr.span))
         self._budget.weigh(left, expr.span)
         if expr.operator == "+" and isinstance(left, str) and isinstance(right, str):
             return join((left, right), Origin(expr.span))
         is_format = expr.operator == "%" and isinstance(left, str)  # then Python's own words are better
         complain = None if is_format else partial(wrong_operands, expr, left, right)
-        return self._guard(expr.span, partial(_BINARY[expr.operator], left, right), None, complain)
+        return guarded(expr.span, partial(_BINARY[expr.operator], left, right), None, complain)
 
     def _compare(self, expr: ast.Compare, scope: Scope) -> Any:
         left = self.needed(expr.first, scope, "it is compared")
@@ -380,7 +361,7 @@ class Evaluator:
         for name, operand in expr.rest:
             right = self.needed(operand, scope, "it is compared")
             self._budget.weigh(right, expr.span)
-            result = self._guard(expr.span, partial(_COMPARE[name], left, right))
+            result = guarded(expr.span, partial(_COMPARE[name], left, right))
             if not result:
                 return result
             left = right
@@ -393,58 +374,14 @@ class Evaluator:
             return self._open(expr.otherwise, scope)
         return Undefined("the condition is false and there is no `else`")  # prints as nothing, as in Jinja2
 
-    # ---- guards
-
-    def _guard(
-        self,
-        span: Span,
-        compute: Callable[[], Any],
-        operands: list[Any] | None = None,
-        complain: Callable[[], Diagnostic | None] | None = None,
-    ) -> Any:
-        """Run foreign code; what it raises becomes a finding at `span`, or at the operand that is undefined.
-
-        `complain` may know better why operands or arguments of a wrong type fail.
-        """
-        try:
-            return compute()
-        except (EvaluationError, BrokenValue, Fatal):
-            raise
-        except UndefinedError as error:
-            raise EvaluationError(_undefined_operand(error, operands or [], span)) from None
-        except SecurityError as error:
-            raise EvaluationError(forbidden(str(error), span)) from None
-        except TypeError as error:
-            found = complain() if complain else None
-            raise EvaluationError(found or Diagnostic("FGC206", what_fails(error), span)) from None
-        except OverflowError as error:
-            is_range = str(error).startswith("Range too big")
-            message = "a range has at most 100,000 items" if is_range else what_fails(error)
-            raise EvaluationError(Diagnostic("FGC208" if is_range else "FGC206", message, span)) from None
-        except Exception as error:  # whatever a filter or a method raises is the template's mistake
-            raise EvaluationError(Diagnostic("FGC206", what_fails(error), span)) from None
-
     def _check_size(self, value: Any, span: Span) -> None:
         if isinstance(value, (str, list, tuple, dict)) and len(value) > MAX_VALUE_SIZE:
-            raise EvaluationError(_too_large(span))
+            raise EvaluationError(too_large(span))
         self._budget.weigh(value, span)
-
-
-def _undefined_operand(error: UndefinedError, operands: list[Any], span: Span) -> Diagnostic:
-    undefined = next((o for o in operands if isinstance(o, PlacedUndefined) and placement_of(o).place), None)
-    if undefined is not None:
-        return undefined_finding(undefined, span)
-    if "unsafe" in str(error):
-        return forbidden(str(error), span)
-    return Diagnostic("FGC203", str(error), span)
 
 
 def _shown(value: Any) -> str:
     return placement_of(value).name if isinstance(value, PlacedUndefined) else "a value"
-
-
-def _too_large(span: Span) -> Diagnostic:
-    return Diagnostic("FGC208", "the result of this expression is too large", span, help=_SMALLER)
 
 
 def _named(value: Any) -> dict[str, Any]:
