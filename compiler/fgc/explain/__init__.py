@@ -3,18 +3,21 @@
 Knows nothing of files: templates come through a loader.
 """
 
+from fgc.explain.elsewhere import Elsewhere
 from fgc.explain.explanation import Explanation, explain
 from fgc.explain.feeds import Feed
 from fgc.explain.inheritance import Link
 from fgc.explain.overrides import Override
 from fgc.explain.paths import UnknownPath
-from fgc.explain.show import explanation_to_json, explanation_to_text
+from fgc.explain.show import Part, explanation_to_json, explanation_to_text
 
 __all__ = [
+    "Elsewhere",
     "Explanation",
     "Feed",
     "Link",
     "Override",
+    "Part",
     "UnknownPath",
     "explain",
     "explanation_to_json",

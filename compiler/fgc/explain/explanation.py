@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fgc.diagnostics import Outcome
+from fgc.explain.elsewhere import Elsewhere, elsewhere, is_taken
 from fgc.explain.feeds import Feed, FeedFinder
 from fgc.explain.inheritance import Inheritance, Link
 from fgc.explain.instrument import instrument
@@ -20,7 +21,10 @@ from fgc.yaml import AliasNode, Node, ScalarNode, compose
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What is known of a path. `span` is the line part that set it; `aliases` are those that were followed."""
+    """What is known of a path. `span` is the line part that set it; `aliases` are those that were followed.
+
+    `elsewhere` is where an object of another project is explained further.
+    """
 
     path: str
     value: Node
@@ -29,6 +33,7 @@ class Explanation:
     links: tuple[Link, ...]
     feeds: tuple[Feed, ...]
     aliases: tuple[AliasNode, ...]
+    elsewhere: Elsewhere | None = None
 
 
 def explain(
@@ -45,13 +50,14 @@ def explain(
     segments = _value_segments(resolved.value, found.node)
     origin = _origin(found)
     return Explanation(
-        path=path,
+        path=found.steps[-1].path if found.rest else path,
         value=found.node,
         span=_span(found, origin, segments),
         overrides=tuple(overrides_of(found.steps)),
         links=tuple(Inheritance(watched.files, trace).links(origin)),
         feeds=tuple(feed for segment in segments for feed in finder.feeds(segment)),
         aliases=tuple(_aliases(found)),
+        elsewhere=elsewhere(found.node, found.rest) if is_taken(found.node) else None,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fgc.diagnostics import nearest
+from fgc.explain.elsewhere import is_taken
 from fgc.explain.pairs import Candidate, indexed, named, target_of
 from fgc.yaml import Composition, MappingNode, Node, SequenceNode
 
@@ -47,10 +48,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a path names, and the way there."""
+    """What a path names, and the way there; `rest` is what of it leads on in another project."""
 
     node: Node
     steps: tuple[Step, ...]
+    rest: str = ""
 
 
 def find(composition: Composition, path: str) -> Found | UnknownPath:
@@ -67,10 +69,12 @@ def find_below(node: Node, rest: str, known: str = "", steps: tuple[Step, ...] =
     """Look the rest of a path up in a node."""
     if not rest:
         return Found(node, steps)
+    options = named(node)
+    if is_taken(node) and not _fitting(rest.removeprefix("."), options):
+        return Found(node, steps, rest)
     index = _INDEX.match(rest)
     if index is not None and index["number"] is not None:
         return _index_step(node, known, rest, index, steps)
-    options = named(node)
     if index is not None:
         name = index["double"] if index["double"] is not None else index["single"]
         if name in options:
@@ -82,13 +86,17 @@ def find_below(node: Node, rest: str, known: str = "", steps: tuple[Step, ...] =
 def _named_step(
     known: str, rest: str, options: Mapping[str, list[Candidate]], steps: tuple[Step, ...]
 ) -> Found | UnknownPath:
-    fitting = [name for name in options if name and rest.startswith(name) and rest[len(name) : len(name) + 1] in ".["]
+    fitting = _fitting(rest, options)
     if not fitting:
         match = _NAME.match(rest)
         return _unknown(known, match[0] if match else rest, options)
     name = max(fitting, key=len)
     dotted = f".{name}" if known else name
     return _follow(known, dotted, options[name], rest[len(name) :], steps)
+
+
+def _fitting(rest: str, options: Iterable[str]) -> list[str]:
+    return [name for name in options if name and rest.startswith(name) and rest[len(name) : len(name) + 1] in ".["]
 
 
 def _index_step(

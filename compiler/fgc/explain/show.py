@@ -1,6 +1,8 @@
 """An explanation to the text and the JSON that a user or a tool reads."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from fgc.explain.explanation import Explanation
@@ -12,22 +14,48 @@ from fgc.text import Span
 from fgc.yaml import AliasNode
 
 
-def explanation_to_text(explanation: Explanation) -> str:
-    """The value, the line that set it, then what it overrode, what fed it and how it got there."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An explanation in one project's configuration; an object of another project has one there too."""
+
+    explanation: Explanation
+    project: str
+    config: str
+
+
+def explanation_to_text(parts: Sequence[Part]) -> str:
+    """Each part: the value, the line that set it, then what it overrode, what fed it and how it got there."""
+    first, *others = parts
+    texts = [_text(first.explanation, "on the command line")]
+    for part in others:
+        texts.append(f"taken from `{part.explanation.path}` of `{part.project}`, {part.config}:\n\n")
+        texts.append(_text(part.explanation, "where it is taken"))
+    return "".join(texts)
+
+
+def _text(explanation: Explanation, giver: str) -> str:
+    """`giver` says who gives template variables."""
     sections = [
         [f"{explanation.path} = {value_text(explanation.value)}", *_snippet(explanation.span)],
         _overrides(explanation),
-        _feeds(explanation),
+        _feeds(explanation, giver),
         _aliases(explanation),
         _links(explanation),
     ]
     return "\n".join("\n".join(section) for section in sections if section) + "\n"
 
 
-def explanation_to_json(explanation: Explanation) -> str:
+def explanation_to_json(parts: Sequence[Part]) -> str:
     """The documented machine form, version 1."""
-    form = {
-        "version": 1,
+    taken = None
+    for part in reversed(parts[1:]):
+        taken = {"project": part.project, "configuration": part.config, **_form(part.explanation), "taken_from": taken}
+    form = {"version": 1, **_form(parts[0].explanation), "taken_from": taken}
+    return json.dumps(form, indent=2, ensure_ascii=False)
+
+
+def _form(explanation: Explanation) -> dict[str, Any]:
+    return {
         "path": explanation.path,
         "value": plain_value(explanation.value),
         "text": value_text(explanation.value),
@@ -43,7 +71,6 @@ def explanation_to_json(explanation: Explanation) -> str:
         ],
         "fed_by": [_feed_form(feed) for feed in explanation.feeds],
     }
-    return json.dumps(form, indent=2, ensure_ascii=False)
 
 
 def _feed_form(feed: Feed) -> dict[str, Any]:
@@ -111,11 +138,11 @@ def _link(link: Link, outer: Link | None) -> str:
     return f"{words.get(link.kind, f'  {link.kind.value}')} {block}`{link.template}` at {link.span}"
 
 
-def _feeds(explanation: Explanation) -> list[str]:
-    return ["fed by:", *(_feed(feed) for feed in explanation.feeds)] if explanation.feeds else []
+def _feeds(explanation: Explanation, giver: str) -> list[str]:
+    return ["fed by:", *(_feed(feed, giver) for feed in explanation.feeds)] if explanation.feeds else []
 
 
-def _feed(feed: Feed) -> str:
+def _feed(feed: Feed, giver: str) -> str:
     start = "  " * (feed.depth + 1) + f"`{feed.name}`"
     place = f" at {feed.span}" if feed.span is not None else ""
     match feed.kind:
@@ -130,7 +157,7 @@ def _feed(feed: Feed) -> str:
         case FeedKind.PARAMETER:
             return f"{start} = {_short(feed.value)}, an argument of the macro{place}"
         case FeedKind.GIVEN:
-            return f"{start} = {_short(feed.value)}, given on the command line"
+            return f"{start} = {_short(feed.value)}, given {giver}"
         case FeedKind.SURROUNDINGS:
             return f"{start} = {_short(feed.value)}, from the surroundings"
 

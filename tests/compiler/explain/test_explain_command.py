@@ -96,3 +96,34 @@ def test_a_project_is_asked_by_its_configuration(tmp_path: Path, capsys: pytest.
     assert " --> templates/configs/one.yaml:1:1\n" in out
     assert '  `project_dir` = "/' in out
     assert ", from the surroundings\n" in out
+
+
+def test_an_object_of_another_project_is_explained_there_too(capsys: pytest.CaptureFixture[str]) -> None:
+    files = {
+        "forgather_workspace/x": "",
+        "a/meta.yaml": "name: A\n",
+        "a/templates/configs/a.yaml": "t: !meta:fgc:from_project [../b, b.yaml, u]\n"
+        "many: !meta:fgc:from_project {project_dir: ../b, targets: [u, w], variables: {size: 7}}\n",
+        "b/meta.yaml": "name: B\n",
+        "b/templates/configs/b.yaml": "u: !call:dict\n  size: 1\n  size: {{ size | default(2) }}\n"
+        "w: !meta:fgc:from_project [../c, c.yaml]\n",
+        "c/meta.yaml": "name: C\n",
+        "c/templates/configs/c.yaml": "main: !call:dict {deep: 5}\n",
+    }
+    for name, text in files.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(text, encoding="utf-8")
+    assert main(["-p", "a", "explain", "t.size"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("t = what fgc:from_project(") and "taken from `u.size` of `b`, b.yaml:\n\nu.size = 2\n" in out
+    assert "--> b/templates/configs/b.yaml:3:3" in out and "  1 at b/templates/configs/b.yaml:2:3" in out
+    assert main(["-p", "a", "explain", "many.u.size"]) == 0
+    assert "`size` = 7, given where it is taken" in capsys.readouterr().out
+    assert main(["-p", "a", "explain", "many.w.deep", "--format", "json"]) == 0
+    there = json.loads(capsys.readouterr().out)["taken_from"]
+    assert (there["project"], there["configuration"], there["path"]) == ("b", "b.yaml", "w")
+    assert (there["taken_from"]["path"], there["taken_from"]["value"]) == ("main.deep", 5)
+    assert main(["-p", "a", "explain", "many.w.deeq"]) == 2
+    assert "c: c.yaml: `main` has no `deeq`; did you mean `deep`?" in capsys.readouterr().err
+    assert main(["-p", "a", "explain", "many.targets"]) == 0
+    assert "taken from" not in capsys.readouterr().out
