@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fgc.diagnostics import Diagnostic, Outcome, did_you_mean
+from fgc.emit.layout import Layout, black_layout
 from fgc.emit.paths import TargetPaths
 from fgc.emit.places import NodeArea, Place
 from fgc.ir import Call, CallKind, Graph, NodeId, reachable
@@ -34,6 +35,7 @@ class BuildContext:
     read: Callable[[str], Source | None]
     component_folders: Sequence[str]
     generated_from: str
+    layout: Layout = black_layout
 
 
 BuildFunction = Callable[[Graph, NodeId, BuildContext], Outcome[Expansion | None]]
@@ -55,7 +57,8 @@ def model_package(graph: Graph, node: NodeId, context: BuildContext) -> Outcome[
     """A Hugging Face model package from a model description."""
     from fgc.emit.model import expand_model_package  # reads component sources; few configurations need it
 
-    return expand_model_package(graph, node, context.read, context.component_folders, context.generated_from)
+    where = (context.read, context.component_folders)
+    return expand_model_package(graph, node, *where, context.generated_from, context.layout)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-import black
 import libcst as cst
-from black.mode import TargetVersion
 
 from fgc.emit import syntax
 from fgc.emit.expression import Assign, Attribute, Constant, Define, Evaluate, Expression, Invoke, Name, Statement
 from fgc.emit.imports import Import
+from fgc.emit.layout import LINE_WIDTH, Layout
 from fgc.emit.measure import width
 from fgc.ir import NodeId
 
-LINE_WIDTH = 88
 _PREFIXES = ("construct_", "new_")  # what a block does with its subject goes without saying in a program
 _SUFFIXES = ("_definition", "_constructor", "_code_generator")
 _ACRONYMS = frozenset({"bpe", "ddp", "fsdp", "lr"})
@@ -33,12 +31,10 @@ class ModuleParts:
     entry: str | None
 
 
-def render(module: ModuleParts, *, is_formatted: bool = True) -> tuple[str, ast.Module]:
+def render(module: ModuleParts, layout: Layout | None) -> tuple[str, ast.Module]:
     """The text of a module and its tree; the text is checked to be Python."""
     text = cst.Module(body=_body(module)).code  # type: ignore[arg-type]  # of two subclasses
-    if is_formatted:
-        mode = black.Mode(line_length=LINE_WIDTH, target_versions={TargetVersion.PY311})
-        text = black.format_str(text, mode=mode)
+    text = layout(text) if layout is not None else text
     return text, ast.parse(text)
 
 

@@ -26,10 +26,11 @@ from fgc.emit.expression import (
     Statement,
 )
 from fgc.emit.imports import OWN_NAMES, Imports
+from fgc.emit.layout import LINE_WIDTH, Layout, black_layout
 from fgc.emit.linemap import import_areas, node_areas, option_areas
 from fgc.emit.literal import string, text
 from fgc.emit.measure import is_atom, width
-from fgc.emit.module import LINE_WIDTH, ModuleParts, render, section_comments
+from fgc.emit.module import ModuleParts, render, section_comments
 from fgc.emit.names import Names
 from fgc.emit.options import ARGUMENTS, PARSE, Closed, Option, Options, parser_function, settle
 from fgc.emit.parameters import Parameters
@@ -58,13 +59,13 @@ class EmitOptions:
     path there; without it local files are listed and not copied. `pinned` replaces deferred names by values.
     `workspace_root` is relative to the project's folder. `annotations` are what the receivers of variables ask for.
     `declared` are the options of the configuration, `closed` those of which its templates need the values. `beside`
-    names packages that will lie beside the program.
+    names packages that will lie beside the program. `layout` lays texts out; without it lines break anywhere.
     """
 
     summary: str = "Construct the objects of a configuration."
     template: str = "a configuration"
     run_method: str | None = None
-    is_formatted: bool = True
+    layout: Layout | None = black_layout
     read: Callable[[str], Source | None] | None = None
     component_folders: Sequence[str] = ()
     pinned: Mapping[str, str] = field(default_factory=dict)
@@ -118,7 +119,9 @@ def _emit(graph: Graph, targets: Sequence[str], options: EmitOptions, *, is_scri
         return Outcome(None, tuple(unknown))
     ordered = [name for name in graph.targets if name in set(targets)]
     read = options.read or (lambda path: None)
-    expanded = expand(graph, ordered, BuildContext(read, options.component_folders, options.template))
+    expanded = expand(
+        graph, ordered, BuildContext(read, options.component_folders, options.template, options.layout or str)
+    )
     misplaced = [_misplaced(node) for node in _components(expanded.value.graph, ordered)]
     found = expanded.diagnostics if has_errors(expanded.diagnostics) else (*expanded.diagnostics, *misplaced)
     if has_errors(found):
@@ -247,7 +250,7 @@ class _Emitter:
     ) -> Outcome[Program | None]:
         function = functions[-1]
         module = self._parts(functions, parameters, texts, is_script)
-        code, tree = render(module, is_formatted=self.options.is_formatted)
+        code, tree = render(module, self.options.layout)
         program = Program(
             text=code,
             function=function.name,

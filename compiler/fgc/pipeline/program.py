@@ -47,6 +47,7 @@ def _options(graph: Graph, surroundings: Surroundings, run_method: str | None) -
         read=surroundings.read,
         component_folders=surroundings.component_folders,
         workspace_root=surroundings.workspace_root,
+        layout=surroundings.layout,
         annotations={} if signatures is None else variable_annotations(graph, signatures),
     )
 

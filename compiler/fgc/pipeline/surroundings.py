@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from fgc.emit.layout import Layout, black_layout
 from fgc.pipeline.signatures import Signatures
 from fgc.text import Need, Source
 
@@ -21,3 +22,4 @@ class Surroundings:
     workspace_root: str = "."
     needs: tuple[Need, ...] = ()
     signatures: Signatures | None = None
+    layout: Layout = black_layout

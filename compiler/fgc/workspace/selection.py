@@ -59,11 +59,18 @@ class Selected:
     def surroundings(self) -> "Surroundings":
         """What the emitter must know of the disk around the configuration."""
         from fgc.pipeline.surroundings import Surroundings
+        from fgc.workspace.layouts import kept_layout
 
         files = self.python_files
         needs = self.compilation.needs
         return Surroundings(
-            self.template, files.read_python, files.component_folders, self.workspace_root, needs, files
+            self.template,
+            files.read_python,
+            files.component_folders,
+            self.workspace_root,
+            needs,
+            files,
+            kept_layout,
         )
 
     @property

@@ -55,6 +55,6 @@ def expected(graph: Graph, targets: Sequence[str], variables: Mapping[str, Any])
 
 def emitted(graph: Graph, targets: Sequence[str], options: EmitOptions | None = None) -> Program:
     """The program of some targets, which must be free of findings."""
-    made = emit_program(graph, targets, options=options or EmitOptions(is_formatted=False))
+    made = emit_program(graph, targets, options=options or EmitOptions(layout=None))
     assert made.value is not None, made.diagnostics
     return made.value

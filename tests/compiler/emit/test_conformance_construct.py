@@ -146,7 +146,7 @@ def run_step(compiled: Compilation, step: Mapping[str, Any], folder: Path, out: 
         found = folder / path
         return Source(path, found.read_text(encoding="utf-8")) if found.is_file() else None
 
-    made = emit_program(graph, targets, options=EmitOptions(is_formatted=False, read=read))
+    made = emit_program(graph, targets, options=EmitOptions(layout=None, read=read))
     assert made.value is not None, made.diagnostics
     result = run(made.value, step.get("context", {}), out)
     if not is_one and len(targets) == 1:

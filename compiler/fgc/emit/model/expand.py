@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fgc.diagnostics import Diagnostic, Outcome, Related
+from fgc.emit.layout import Layout, black_layout
 from fgc.emit.model.areas import configuration_areas, modeling_areas
 from fgc.emit.model.components import Definition, Reader
 from fgc.emit.model.configuration import configuration_text, is_set
@@ -30,7 +31,12 @@ class Expansion:
 
 
 def expand_model_package(
-    graph: Graph, node: NodeId, read: Reader, component_folders: Sequence[str], generated_from: str
+    graph: Graph,
+    node: NodeId,
+    read: Reader,
+    component_folders: Sequence[str],
+    generated_from: str,
+    layout: Layout = black_layout,
 ) -> Outcome[Expansion | None]:
     """Generate the model package that the node describes; None if anything in it is wrong.
 
@@ -50,7 +56,7 @@ def expand_model_package(
         names.config_module: configuration_text(description.fields, names, description.plans, header),
         names.modeling_module: modeling,
     }
-    files = {f"{names.package}/{module}.py": _formatted(text) for module, text in texts.items()}
+    files = {f"{names.package}/{module}.py": layout(text) for module, text in texts.items()}
     call = graph[node]
     assert isinstance(call, Call), "a model package is described by a call"
     config, model = (f"{names.package}/{module}.py" for module in (names.config_module, names.modeling_module))
@@ -96,12 +102,6 @@ def _init_text(names: ModelNames, header: str) -> str:
     everything = sorted(name for items in exported.values() for name in items)
     docstring = f'"""{names.title}: a language model that needs torch and transformers only."""\n'
     return "\n".join([header + docstring, *lines, "", f"__all__ = {everything!r}"])
-
-
-def _formatted(text: str) -> str:
-    import black  # 220 ms
-
-    return black.format_str(text, mode=black.Mode())
 
 
 def _expanded(graph: Graph, node: NodeId, names: ModelNames, runtime: Sequence[ConfigEntry]) -> Graph:
