@@ -55,6 +55,8 @@ def test_classes_stand_in_reading_order_and_nothing_else_is_there(files: dict[st
         "GatedMLP",
         "RMSNorm",
         "PreNormLayer",
+        "packed_positions",
+        "flash_sequences",
         "TinyLlamaPreTrainedModel",
         "TinyLlamaModel",
         "TinyLlamaForCausalLM",
