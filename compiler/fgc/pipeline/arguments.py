@@ -25,27 +25,36 @@ class ArgumentCheck:
     types: Mapping[NodeId, Sequence[TypeName]]
 
     def findings(self, signatures: Sequence[Signature]) -> list[Diagnostic]:
-        """What is wrong. Of several overloads one must fit; only a keyword that none has is sure to be wrong."""
-        if len(signatures) == 1:
-            return [*self._with(signatures[0])]
-        if not signatures or any(signature.takes_any_keyword for signature in signatures):
-            return []
-        names = [name for signature in signatures for name in signature.keyword_names]
-        return [self._unknown(keyword, names) for keyword in self.call.keywords if keyword.name not in names]
+        """What is wrong. Of several overloads one must fit; if none does, what is wrong with the nearest."""
+        found = {signature: [*self._with(signature)] for signature in signatures}
+        if len(found) < 2 or not all(found.values()):
+            return [] if not all(found.values()) else [item for items in found.values() for item in items]
+        if not any(signature.takes_any_keyword for signature in found):
+            names = [name for signature in found for name in signature.keyword_names]
+            unknown = [self._unknown(keyword, names) for keyword in self.call.keywords if keyword.name not in names]
+            if unknown:
+                return unknown
+        return found[min(found, key=lambda signature: (len(found[signature]), self._distance(signature)))]
+
+    def _distance(self, signature: Signature) -> int:
+        return abs(len(signature.positional) - len(self.call.positional))
 
     def _with(self, signature: Signature) -> Iterator[Diagnostic]:
         if not signature.takes_any_keyword:
             for keyword in self.call.keywords:
                 if keyword.name not in signature.keyword_names:
-                    yield self._unknown(keyword, signature.keyword_names)
+                    nameless = [slot.name for slot in signature.positional]
+                    yield self._unknown(keyword, signature.keyword_names, nameless)
         yield from self._positionals(signature)
         if self.call.kind is not CallKind.PARTIAL and self.call.latent is None and not signature.is_open:
             yield from self._missing(signature)
         yield from self._wrong_types(signature)
 
-    def _unknown(self, keyword: Keyword, names: Sequence[str]) -> Diagnostic:
+    def _unknown(self, keyword: Keyword, names: Sequence[str], nameless: Sequence[str] = ()) -> Diagnostic:
         names = list(dict.fromkeys(names))
         listed = ", ".join(names) if names else "none"
+        if not names and nameless:
+            listed = f"{', '.join(nameless)}, by position only"
         help = did_you_mean(keyword.name, names)
         if help is None and len(names) <= _MAX_LISTED:
             help = f"its parameters: {listed}"

@@ -2,6 +2,8 @@
 
 import ast
 from abc import ABCMeta
+from collections.abc import Callable
+from dataclasses import replace
 
 from fgc.signatures.dataclass_fields import (
     dataclass_decorator,
@@ -24,6 +26,7 @@ from fgc.signatures.values import (
 )
 
 _Node = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+Signatures = tuple[Signature, ...]
 _Base = ClassValue | NativeValue | None
 _CONSTRUCTORS = ("__new__", "__init__")
 _MAX_DEPTH = 20  # constructors that hand on to constructors
@@ -33,24 +36,26 @@ _TRANSPARENT = {"typing.Generic", "typing.Protocol", "abc.ABC", "typing_extensio
 class Callables:
     """Signatures of values; none where they are not known, several for overloads."""
 
-    def __init__(self, resolver: Resolver) -> None:
+    def __init__(self, resolver: Resolver, stubs: Callable[[object], Signatures] = lambda value: ()) -> None:
+        """`stubs` knows compiled callables that do not tell their parameters."""
         self._resolver = resolver
+        self._stubs = stubs
 
-    def signatures(self, value: Value) -> tuple[Signature, ...]:
+    def signatures(self, value: Value) -> Signatures:
         """How a value is called."""
         match value:
             case FunctionValue():
                 return self._function(value)
             case ClassValue():
-                found = self._class(value)
+                return self._class(value)
             case InstanceValue(cls=cls):
                 method = self._resolver.attribute(value, "__call__")
                 return self._function(method) if isinstance(method, FunctionValue) and cls is not None else ()
             case NativeValue(value=native):
                 found = native_signature(native)
+                return self._stubs(native) if found is None else (found,)
             case _:
-                found = None
-        return () if found is None else (found,)
+                return ()
 
     def makes_plainly(self, cls: ClassValue) -> bool:
         """Whether calling a class gives an object of that class, and nothing else."""
@@ -61,7 +66,7 @@ class Callables:
             return False
         return not any(isinstance(base, ClassValue) and "__new__" in base.scope().bindings for base in classes)
 
-    def _function(self, value: FunctionValue) -> tuple[Signature, ...]:
+    def _function(self, value: FunctionValue) -> Signatures:
         found = [self._of_node(value, node) for node in value.nodes]
         known = tuple(signature for signature in found if signature is not None)
         return known if len(known) == len(found) else ()
@@ -71,6 +76,8 @@ class Callables:
         if effect is Effect.UNKNOWN:
             return None
         parameters = _parameters(node.args)
+        if value.module.is_stub:
+            parameters = tuple(map(_as_in_stubs, parameters))
         if value.is_bound:
             parameters = _without_first(parameters)
         return Signature(parameters, None, effect is Effect.OPEN)
@@ -78,16 +85,39 @@ class Callables:
     def _effect(self, module: PythonModule, decorators: list[ast.expr]) -> Effect:
         return max((effect_of(self._resolver, module, item) for item in decorators), default=Effect.NONE)
 
-    def _class(self, cls: ClassValue) -> Signature | None:
+    def _class(self, cls: ClassValue) -> Signatures:
         classes = self._resolver.classes_in_order(cls)
         if classes is None or self._effect(cls.module, cls.node.decorator_list) is not Effect.NONE:
-            return None
+            return ()
         if any(name_of(base) in ("NamedTuple", "TypedDict") for base in cls.node.bases):
             is_tuple = any(name_of(base) == "NamedTuple" for base in cls.node.bases)
-            return Signature(named_tuple_parameters(cls)) if is_tuple else None
+            return (Signature(named_tuple_parameters(cls)),) if is_tuple else ()
         if not all(self._has_plain_making(base) for base in classes):
-            return None
-        return self._constructor(classes, 0, 0)
+            return ()
+        overloads = self._overloaded(classes)
+        found = self._constructor(classes, 0, 0) if overloads is None else None
+        return overloads or (() if found is None else (found,))
+
+    def _overloaded(self, classes: list[_Base]) -> Signatures | None:
+        """What a stub says of a constructor, perhaps in several forms; None if it stands in no stub."""
+        for base in classes:
+            if not isinstance(base, ClassValue) or _full_name(base) in _TRANSPARENT:
+                continue
+            names = [name for name in _CONSTRUCTORS if name in base.scope().bindings]
+            if names:
+                return self._forms(base, names) if base.module.is_stub else None
+        return None
+
+    def _forms(self, base: ClassValue, names: list[str]) -> Signatures:
+        forms = {name: self._function(self._stub_method(base, name)) for name in names}
+        if len(forms) > 1 and all(form.takes_any_keyword and form.takes_any_positional for form in forms["__new__"]):
+            del forms["__new__"]  # `__new__(cls, *args, **kwargs)`: the other one decides
+        return next(iter(forms.values())) if len(forms) == 1 else ()
+
+    def _stub_method(self, base: ClassValue, name: str) -> FunctionValue:
+        nodes = [item.node for item in base.scope().candidates(name)]
+        functions = tuple(node for node in nodes if isinstance(node, ast.FunctionDef))
+        return FunctionValue(base.module, functions if len(functions) == len(nodes) else (), base, is_bound=True)
 
     def _has_plain_making(self, base: _Base) -> bool:
         """Whether a class leaves it to Python how its subclasses and objects are made."""
@@ -119,7 +149,9 @@ class Callables:
         return Signature(())
 
     def _native_constructor(self, base: NativeValue) -> Signature | None:
-        return native_signature(base.value)
+        found = native_signature(base.value)
+        stubs = self._stubs(base.value) if found is None else ()
+        return stubs[0] if len(stubs) == 1 else found
 
     def _dataclass(self, classes: list[_Base]) -> Signature | None:
         known = [base for base in classes if isinstance(base, ClassValue)]
@@ -170,6 +202,13 @@ def _parameters(given: ast.arguments) -> tuple[Parameter, ...]:
 def _parameter(argument: ast.arg, kind: ParameterKind, default: ast.expr | None) -> Parameter:
     annotation = None if argument.annotation is None else ast.unparse(argument.annotation)
     return Parameter(argument.arg, kind, None if default is None else ast.unparse(default), annotation)
+
+
+def _as_in_stubs(parameter: Parameter) -> Parameter:
+    """`__x` of a stub is positional-only, as it was written before `/`."""
+    is_hidden = parameter.name.startswith("__") and not parameter.name.endswith("__")
+    is_plain = parameter.kind is ParameterKind.ANY
+    return replace(parameter, kind=ParameterKind.POSITIONAL_ONLY) if is_hidden and is_plain else parameter
 
 
 def _without_first(parameters: tuple[Parameter, ...]) -> tuple[Parameter, ...]:

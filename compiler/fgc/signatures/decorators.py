@@ -28,7 +28,7 @@ _HARMLESS = {
 }
 _HARMLESS_NAMES = {
     *("staticmethod", "classmethod", "overload", "final", "override", "deprecated", "runtime_checkable"),
-    *("no_type_check", "abstractmethod", "dataclass_transform"),
+    *("no_type_check", "abstractmethod", "dataclass_transform", "disjoint_base", "type_check_only"),
 }
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 

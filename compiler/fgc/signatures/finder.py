@@ -44,7 +44,11 @@ Found = PythonModule | NativeModule | Absent | Opaque
 class ModuleFinder:
     """Finds modules; every file is read once."""
 
-    def __init__(self, read: Read, exists: Callable[[str], bool], top: Callable[[str], str | None]) -> None:
+    def __init__(
+        self, read: Read, exists: Callable[[str], bool], top: Callable[[str], str | None], has_natives: bool = True
+    ) -> None:
+        """`has_natives`: modules of the interpreter are asked themselves, and not looked for as files."""
+        self.has_natives = has_natives
         self._read = read
         self._exists = exists
         self._top = top
@@ -75,7 +79,7 @@ class ModuleFinder:
         return None if source is None else PythonModule(name, path, source)
 
     def _at_top(self, name: str) -> Found:
-        if name in sys.builtin_module_names:
+        if self.has_natives and name in sys.builtin_module_names:
             return NativeModule(name)
         origin = self._top(name)
         if origin is None:
@@ -118,7 +122,7 @@ class ModuleFinder:
         return Absent(name, is_top=False)
 
     def _file(self, name: str, origin: str) -> Found:
-        if origin.endswith(".py"):
+        if origin.endswith((".py", ".pyi")):
             source = self._read(origin)
             return Opaque(name) if source is None else PythonModule(name, origin, source)
         if name in sys.stdlib_module_names:

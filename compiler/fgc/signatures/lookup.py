@@ -2,15 +2,18 @@
 
 import ast
 import builtins
+import os
+from dataclasses import replace
 from typing import assert_never
 
 from fgc.signatures.callables import Callables
 from fgc.signatures.deprecation import deprecation
-from fgc.signatures.finder import ModuleFinder
+from fgc.signatures.finder import ModuleFinder, NativeModule
 from fgc.signatures.modules import PythonModule
 from fgc.signatures.resolver import Resolver
 from fgc.signatures.signature import Answer, Place, TypeName, Verdict
 from fgc.signatures.types import ResultTypes
+from fgc.signatures.typeshed import Typeshed
 from fgc.signatures.values import (
     UNKNOWN,
     ClassValue,
@@ -30,15 +33,28 @@ _UNKNOWN = Answer(Verdict.UNKNOWN)
 class Lookup:
     """Answers about callables; files are read once for all of them."""
 
-    def __init__(self, finder: ModuleFinder) -> None:
+    def __init__(self, finder: ModuleFinder, stubs: ModuleFinder) -> None:
+        """`stubs` finds the modules of typeshed."""
         self._finder = finder
         self._resolver = Resolver(finder)
-        self._callables = Callables(self._resolver)
+        self._typeshed = Typeshed(stubs)
+        self._callables = Callables(self._resolver, self._typeshed.of_object)
         self._results = ResultTypes(self._resolver, self._callables)
 
     def in_module(self, module: str, attribute: str) -> Answer:
         """`module:attribute`."""
-        return self._answer(self._resolver.module(module), attribute)
+        found = self._answer(self._resolver.module(module), attribute)
+        is_open = found.verdict in (Verdict.UNKNOWN, Verdict.CALLABLE) and not found.signatures
+        signatures = self._typeshed.signatures(module, attribute) if is_open and self._is_standard(module) else ()
+        return replace(found, verdict=Verdict.CALLABLE, signatures=signatures) if signatures else found
+
+    def _is_standard(self, name: str) -> bool:
+        """Whether a module is the one of Python's library, and not a file of the same name."""
+        module = self._finder.module(name)
+        home = os.path.dirname(os.__file__)  # noqa: PTH120 -- a text, as paths are here
+        return isinstance(module, NativeModule) or (
+            isinstance(module, PythonModule) and module.path.startswith(f"{home}/") and "-packages/" not in module.path
+        )
 
     def in_file(self, path: str, attribute: str) -> Answer:
         """`path/file.py:attribute`; a file that cannot be read is somebody else's finding."""

@@ -181,6 +181,8 @@ def _truth(test: ast.expr) -> bool | str | None:
             return "typing"
         case ast.Constant(value=bool(value)):
             return value
+        case ast.BoolOp(op=op, values=parts):
+            return _joined(op, [_truth(part) for part in parts])
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             truth = _truth(operand)
             return None if truth is None or isinstance(truth, str) else not truth
@@ -193,6 +195,14 @@ def _truth(test: ast.expr) -> bool | str | None:
                 return None
         case _:
             return None
+
+
+def _joined(op: ast.boolop, parts: list[bool | str | None]) -> bool | None:
+    """`and` and `or` of what is known: one part may decide."""
+    deciding = isinstance(op, ast.Or)
+    if any(part is deciding for part in parts):
+        return deciding
+    return not deciding if all(part is (not deciding) for part in parts) else None
 
 
 def _names(binding: Binding) -> Iterator[str]:

@@ -104,7 +104,15 @@ class Resolver:
     def _name(self, module: PythonModule, name: str) -> Value:
         found = self.global_name(module, name)
         if isinstance(found, MissingValue | UnknownValue) and name not in module.scope(name).bindings:
-            return NativeValue(getattr(builtins, name)) if hasattr(builtins, name) else UNKNOWN
+            return self._builtin(name)
+        return UNKNOWN if isinstance(found, MissingValue) else found
+
+    def _builtin(self, name: str) -> Value:
+        if not hasattr(builtins, name):
+            return UNKNOWN
+        if self.finder.has_natives:
+            return NativeValue(getattr(builtins, name))
+        found = self.attribute(self.module("builtins"), name)
         return UNKNOWN if isinstance(found, MissingValue) else found
 
     def _bound(self, module: PythonModule, name: str) -> Value:

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from fgc.diagnostics.nearest import misspelt
+from fgc.installed import typeshed_module
 from fgc.ir import Symbol, SymbolKind
 from fgc.signatures import Answer, Lookup, ModuleFinder, TypeName, Verdict
 from fgc.text import Source
@@ -84,7 +85,7 @@ class CallableFiles:
             case SymbolKind.FILE:
                 answer = lookup.in_file(str(self._folder.absolute() / symbol.container), symbol.attribute)
             case SymbolKind.BUILTIN:
-                return lookup.builtin(symbol.attribute)
+                answer = lookup.builtin(symbol.attribute)
             case _:
                 answer = lookup.in_module(symbol.container, symbol.attribute)
         if answer.verdict is not Verdict.NOT_INSTALLED:
@@ -93,7 +94,9 @@ class CallableFiles:
 
     def _reader(self) -> Lookup:
         if self._lookup is None:
-            self._lookup = Lookup(ModuleFinder(self._read_file, self._exists, _top))
+            files = ModuleFinder(self._read_file, self._exists, _top)
+            stubs = ModuleFinder(self._read_file, self._exists, typeshed_module, has_natives=False)
+            self._lookup = Lookup(files, stubs)
         return self._lookup
 
     def _read_file(self, path: str) -> Source | None:

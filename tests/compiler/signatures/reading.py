@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+from fgc.installed import typeshed_module
 from fgc.signatures import Lookup, ModuleFinder
 from fgc.text import Source
 
@@ -32,4 +33,9 @@ def lookup(folder: Path | None = None) -> Lookup:
             return f"{folder / name}/"
         return str(folder / f"{name}.py") if (folder / f"{name}.py").is_file() else installed(name)
 
-    return Lookup(ModuleFinder(read, lambda path: Path(path).exists(), installed if folder is None else top))
+    stubs = ModuleFinder(read, _exists, typeshed_module, has_natives=False)
+    return Lookup(ModuleFinder(read, _exists, installed if folder is None else top), stubs)
+
+
+def _exists(path: str) -> bool:
+    return Path(path).exists()

@@ -33,6 +33,16 @@ def test_a_stub_tells_of_what_an_extension_brings_in(tmp_path: Path) -> None:
     assert shown(lookup(tmp_path).in_module("lib", "Fast")) == ["size"]
 
 
+def test_typeshed_tells_of_functions_in_c_wherever_they_are_imported_from(tmp_path: Path) -> None:
+    assert shown(answer(tmp_path, "lib.a:sleep", a="from time import sleep\n")) == ["seconds"]
+
+
+def test_a_module_of_the_same_name_is_not_taken_for_that_of_python(tmp_path: Path) -> None:
+    (tmp_path / "queue").mkdir()
+    (tmp_path / "queue/__init__.py").write_text("SimpleQueue = make()\n")
+    assert lookup(tmp_path).in_module("queue", "SimpleQueue").verdict is Verdict.UNKNOWN
+
+
 def test_a_module_says_more_of_itself_than_its_stub(tmp_path: Path) -> None:
     files = {"a": "def f(x, y=1): ...\n", "a_stub": "def f(x) -> int: ...\ndef g(): ...\n"}
     assert shown(answer(tmp_path, "lib.a:f", **files)) == ["x", "y"]
