@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from fgc.diagnostics import misspelt
+from fgc.installed import typeshed_module
 from fgc.ir import Symbol, SymbolKind
 from fgc.signatures import Answer, Lookup, ModuleFinder, TypeName
 from fgc.text import Source
@@ -17,7 +18,8 @@ class PythonFiles:
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._sources = {name: Source(name, text) for name, text in texts.items() if name.endswith((".py", ".pyi"))}
-        self._lookup = Lookup(ModuleFinder(self.definition, self._exists, self._top))
+        stubs = ModuleFinder(self.definition, self._exists, typeshed_module, has_natives=False)
+        self._lookup = Lookup(ModuleFinder(self.definition, self._exists, self._top), stubs)
 
     def __bool__(self) -> bool:
         return bool(self._sources)

@@ -10,6 +10,7 @@ from fgc.ir import Call, CallKind, Graph, NodeId, Symbol, SymbolKind
 from fgc.ir.graph import children
 from fgc.passes import infer, verify_types
 from fgc.pipeline.arguments import ArgumentCheck
+from fgc.pipeline.partials import PartialCheck
 from fgc.signatures import Answer, Place, TypeName, Verdict
 from fgc.text import Origin, Source, Span
 
@@ -40,10 +41,12 @@ def check_calls(graph: Graph, files: Signatures, blamed: Container[Span] = ()) -
     verify_types(graph, types)
     for node in _calls(graph):
         symbol = node.callee
+        partials = PartialCheck(graph, node, lambda callee: files.look_up(callee).signatures)
         if symbol.kind is SymbolKind.COMPONENT or (symbol.kind is SymbolKind.BUILTIN and symbol.attribute in _OWN):
+            found += partials.findings(())
             continue
         answer = files.look_up(symbol)
-        problems = [*_of_name(symbol, answer, files)]
+        problems = [*_of_name(symbol, answer, files), *partials.findings(answer.signatures)]
         problems += ArgumentCheck(graph, node, symbol.attribute, types).findings(answer.signatures)
         found += _with_definition(problems, answer.place, symbol, files)
     return [finding for finding in found if finding.span not in blamed]

@@ -5,6 +5,7 @@ from abc import ABCMeta
 from collections.abc import Callable
 from dataclasses import replace
 
+from fgc.signatures.configurations import config_index, full_name, is_config, without_config
 from fgc.signatures.dataclass_fields import (
     dataclass_decorator,
     dataclass_parameters,
@@ -87,12 +88,13 @@ class Callables:
 
     def _class(self, cls: ClassValue) -> Signatures:
         classes = self._resolver.classes_in_order(cls)
-        if classes is None or self._effect(cls.module, cls.node.decorator_list) is not Effect.NONE:
+        decorators = [item for item in cls.node.decorator_list if name_of(item) != "strict" or not is_config(classes)]
+        if classes is None or self._effect(cls.module, decorators) is not Effect.NONE:
             return ()
         if any(name_of(base) in ("NamedTuple", "TypedDict") for base in cls.node.bases):
             is_tuple = any(name_of(base) == "NamedTuple" for base in cls.node.bases)
             return (Signature(named_tuple_parameters(cls)),) if is_tuple else ()
-        if not all(self._has_plain_making(base) for base in classes):
+        if not all(self._has_plain_making(base) for base in without_config(classes)):
             return ()
         overloads = self._overloaded(classes)
         found = self._constructor(classes, 0, 0) if overloads is None else None
@@ -101,7 +103,7 @@ class Callables:
     def _overloaded(self, classes: list[_Base]) -> Signatures | None:
         """What a stub says of a constructor, perhaps in several forms; None if it stands in no stub."""
         for base in classes:
-            if not isinstance(base, ClassValue) or _full_name(base) in _TRANSPARENT:
+            if not isinstance(base, ClassValue) or full_name(base) in _TRANSPARENT:
                 continue
             names = [name for name in _CONSTRUCTORS if name in base.scope().bindings]
             if names:
@@ -123,7 +125,7 @@ class Callables:
         """Whether a class leaves it to Python how its subclasses and objects are made."""
         if not isinstance(base, ClassValue):
             return base is None or type(base.value) in (type, ABCMeta)
-        if _full_name(base) in _TRANSPARENT:
+        if full_name(base) in _TRANSPARENT:
             return True
         for keyword in base.node.keywords:
             if keyword.arg == "metaclass" and name_of(keyword.value) != "ABCMeta":
@@ -135,11 +137,13 @@ class Callables:
         """The first constructor in the order of look-up, from `start` on."""
         if depth > _MAX_DEPTH:
             return None
+        if is_config(classes[start:]) and not _has_init(classes[start]):
+            return self._dataclass(classes[start:], is_open=True)
         for index in range(start, len(classes)):
             base = classes[index]
             if not isinstance(base, ClassValue):
                 return None if base is None else self._native_constructor(base)
-            if _full_name(base) in _TRANSPARENT:
+            if full_name(base) in _TRANSPARENT:
                 continue
             for name in _CONSTRUCTORS:
                 if name in base.scope().bindings:
@@ -153,12 +157,12 @@ class Callables:
         stubs = self._stubs(base.value) if found is None else ()
         return stubs[0] if len(stubs) == 1 else found
 
-    def _dataclass(self, classes: list[_Base]) -> Signature | None:
+    def _dataclass(self, classes: list[_Base], is_open: bool = False) -> Signature | None:
         known = [base for base in classes if isinstance(base, ClassValue)]
         if len(known) < len([base for base in classes if not isinstance(base, NativeValue)]):
             return None
-        parameters = dataclass_parameters(known)
-        return None if parameters is None else Signature(parameters)
+        parameters = dataclass_parameters(known, config_index(classes) or 0)
+        return None if parameters is None else Signature(parameters, is_open=is_open)
 
     def _written(self, classes: list[_Base], index: int, name: str, depth: int) -> Signature | None:
         base = classes[index]
@@ -242,7 +246,3 @@ def _changes_constructors(node: ast.AST) -> bool:
 
 def _has_init(base: _Base) -> bool:
     return isinstance(base, ClassValue) and "__init__" in base.scope().bindings
-
-
-def _full_name(cls: ClassValue) -> str:
-    return f"{cls.module.name}.{cls.node.name}"

@@ -1,7 +1,7 @@
 """Dataclasses and NamedTuples to the parameters of their constructors."""
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from fgc.signatures.modules import Scope
 from fgc.signatures.signature import Parameter, ParameterKind
@@ -26,14 +26,17 @@ def has_flag(call: ast.expr | None, name: str, default: bool) -> bool | None:
     return default
 
 
-def dataclass_parameters(classes: Iterable[ClassValue]) -> tuple[Parameter, ...] | None:
-    """The parameters of a dataclass, from its order of look-up; None if a switch is not written out."""
+def dataclass_parameters(classes: Sequence[ClassValue], count_made: int = 0) -> tuple[Parameter, ...] | None:
+    """The parameters of a dataclass, from its order of look-up; None if a switch is not written out.
+
+    The first `count_made` classes have no decorator: a base makes them dataclasses with keywords only.
+    """
     fields: dict[str, Parameter | None] = {}
-    for cls in reversed(list(classes)):
-        decorator = dataclass_decorator(cls)
-        if decorator is None:
+    for index, cls in reversed([*enumerate(classes)]):
+        decorator, is_made = dataclass_decorator(cls), index < count_made
+        if decorator is None and not is_made:
             continue
-        kw_only = has_flag(decorator, "kw_only", False)
+        kw_only = is_made or has_flag(decorator, "kw_only", False)
         own = None if kw_only is None else _own_fields(cls, kw_only)
         if own is None:
             return None
@@ -82,14 +85,18 @@ def _parameter(name: str, node: ast.AnnAssign, is_keyword: bool) -> Parameter:
     if field is None:
         return Parameter(name, kind, _text(node.value), annotation)
     given = {keyword.arg: keyword.value for keyword in field.keywords}
-    if name_of(field) != "field":
-        return Parameter(name, kind, "...", annotation)  # whatever makes a field here, it may have a default
+    if name_of(field) != "field":  # whatever makes a field here, it may have a default
+        return Parameter(name, kind, _text(given.get("default")) or "...", annotation)
     default = given.get("default") or given.get("default_factory")
     return Parameter(name, kind, _text(default), annotation)
 
 
 def _field(node: ast.AnnAssign) -> ast.Call | None:
-    return node.value if isinstance(node.value, ast.Call) and "field" in name_of(node.value).lower() else None
+    """What makes a field: `field(...)`, and makers of fields like `interval(min=0.0)(default=0.02)`."""
+    if not isinstance(node.value, ast.Call):
+        return None
+    is_made = isinstance(node.value.func, ast.Call) and "default" in {word.arg for word in node.value.keywords}
+    return node.value if is_made or "field" in name_of(node.value).lower() else None
 
 
 def _text(node: ast.expr | None) -> str | None:
