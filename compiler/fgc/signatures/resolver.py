@@ -296,7 +296,7 @@ def _likely(stars: list[ast.ImportFrom], name: str) -> tuple[list[ast.ImportFrom
     """The star imports to look through; of very many those whose module resembles the name, the best last."""
     if len(stars) <= _MANY_STARS:
         return stars, True
-    folded = name.lower()
+    folded = name.lower().replace("_", "")
     scored = [(len(module), star) for star in stars if (module := (star.module or "").replace("_", "")) in folded]
     return [star for _, star in sorted(scored, key=lambda pair: pair[0])], False
 
