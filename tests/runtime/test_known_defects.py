@@ -1,4 +1,4 @@
-"""The measured defects T1 to T20 of the system that fgc replaces, each as a test that it would fail.
+"""The measured defects T1 to T20 (training) and D1 to D8 (data) of the system that fgc replaces, each as a test.
 
 | defect | there | here |
 |---|---|---|
@@ -12,7 +12,7 @@
 | T8 | `max_steps=1`: speeds are NaN, 0 samples | finite, all of them |
 | T9 | a checkpoint holds the step alone | all counters |
 | T10 | python and numpy are neither seeded nor saved | both |
-| T11 | the best checkpoint is rotated away | `test_checkpoints.py` |
+| T11 | the first best checkpoint is rotated away; `map` in a name decides what is better | kept; the user says it |
 | T12 | loggers of gradients find none | complete and clipped |
 | T13 | each hook of the fused optimizer steps all parameters | its own |
 | T14 | gradients of a broken-off accumulation leak into the next epoch | a short step of its own |
@@ -22,14 +22,24 @@
 | T18 | accelerate: divided twice, exchanged in each micro-batch, rate times processes | none of these |
 | T19 | an optional package is needed to import any trainer | none is |
 | T20 | needs Python 3.12 | runs on 3.11 |
+| D1 | a block that continues a document has the position 0 up to the next document | counts on |
+| D2 | from the second document on, documents begin with two bos | with one |
+| D3 | cutting texts at a pattern raises NameError | cuts |
+| D4 | padding with eos hides real ends of texts from the loss | refused, with the remedy |
+| D5 | a negative number selects everything | counts from the end |
+| D6 | greedy packing without parts of documents packs nothing | packs |
+| D7 | the collator wants `return_tensors`, cuts boundaries by count, ignores labels' names | none of these |
+| D8 | a stream's length is that of its documents, wrong once they are packed | it has none; blocks are counted |
 """
 
 import ast
+import copy
 import math
 import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,7 +48,10 @@ import fgc_runtime
 import numpy
 import pytest
 import torch
+from fgc_runtime import checkpoint
 from fgc_runtime.callbacks import TrainerCallback, TrainingRun
+from fgc_runtime.data import DataCollatorForCausalLM, PackedDataset, PackedStream, TextEncoder, train_bpe_tokenizer
+from fgc_runtime.data.encoding import Encoded
 from fgc_runtime.trainers import Accelerate, Trainer
 from torch.optim import SGD
 from torch.utils.data import IterableDataset
@@ -119,20 +132,13 @@ def test_t8_one_step_has_finite_speeds(make_trainer: MakeTrainer) -> None:
     assert all(math.isfinite(value) and value > 0 for value in totals.values())
 
 
-def test_t9_and_t16_a_checkpoint_holds_all_counters_and_errors_are_not_swallowed(
-    make_trainer: MakeTrainer, tmp_path: Path
-) -> None:
+def test_t9_a_checkpoint_holds_all_counters(make_trainer: MakeTrainer, tmp_path: Path) -> None:
     first = make_trainer(save_strategy="steps", save_steps=3, max_steps=3)
     first.train()
     resumed = make_trainer(max_steps=3)
     resumed.train(resume_from_checkpoint=tmp_path / "out/checkpoints/checkpoint-3")
     for name in ("global_step", "num_micro_batches", "num_examples", "num_tokens", "epoch", "examples_in_epoch"):
         assert getattr(resumed.state, name) == getattr(first.state, name)
-    for path in (tmp_path / "out/checkpoints/checkpoint-3").rglob("*"):
-        if path.is_file() and path.suffix not in (".json", ".txt"):
-            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(Exception, match=r"\S"):
-        make_trainer(max_steps=3).train(resume_from_checkpoint=tmp_path / "out/checkpoints/checkpoint-3")
 
 
 def test_t10_python_and_numpy_are_seeded(make_trainer: MakeTrainer) -> None:
@@ -141,6 +147,68 @@ def test_t10_python_and_numpy_are_seeded(make_trainer: MakeTrainer) -> None:
         make_trainer(seed=3)
         drawn.append((random.random(), numpy.random.rand(), torch.rand(1).item()))
     assert drawn[0] == drawn[1]
+
+
+def test_t11_the_best_checkpoint_is_never_removed(make_trainer: MakeTrainer, examples: Examples) -> None:
+    """The very first is the best, every later save removes one, and the metric's name holds `map`."""
+
+    class Worse(TrainerCallback):
+        def on_step_end(self, run: TrainingRun) -> None:
+            if run.state.global_step > 1:
+                run.model.lm_head.weight.data.mul_(4)
+
+    trainer = make_trainer(
+        eval_dataset=examples(3), eval_strategy="steps", eval_steps=1, save_strategy="steps", save_steps=1, max_steps=4,
+        save_total_limit=1, metric_for_best_model="eval_loss", greater_is_better=False, learning_rate=1e-4,
+        load_best_model_at_end=True, callbacks=[Worse()],
+    )  # fmt: skip
+    trainer.train()
+    losses = [record["eval_loss"] for record in trainer.log_history if "eval_loss" in record]
+    assert losses == sorted(losses) and losses[0] < losses[1]
+    kept = {path.name for path in (trainer.output_dir / "checkpoints").iterdir()}
+    assert kept == {"checkpoint-1", "checkpoint-4"}
+    assert trainer.evaluate()["eval_loss"] == losses[0]
+    with pytest.raises(ValueError, match="greater_is_better"):
+        make_trainer(eval_strategy="steps", metric_for_best_model="eval_mape")
+
+
+@pytest.mark.parametrize("part", ["scheduler", "random_states", "values", "callbacks", "tensors"])
+def test_t16_a_part_that_cannot_be_loaded_ends_the_run(
+    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """Each by itself, also where the files are what was written: nothing goes on with a part of its state."""
+
+    class Counting(TrainerCallback):
+        def state_dict(self) -> dict[str, object]:
+            return {"count": 1}
+
+        def load_state_dict(self, state_dict: Any) -> None:
+            if part == "callbacks":
+                raise KeyError("count")
+
+    first = make_trainer(save_strategy="steps", max_steps=2, callbacks=[Counting()], lr_scheduler_type="constant")
+    first.train()
+    real = checkpoint.load_training_state
+
+    def load(folder: Path) -> checkpoint.TrainingState:
+        state = real(folder)
+        if part == "scheduler":
+            return replace(state, scheduler=[])  # type: ignore[arg-type]  # that is the point
+        if part == "values":
+            return replace(state, values={})
+        if part == "random_states":
+            return replace(state, random_states=[replace(state.random_states[0], torch=torch.zeros(3))])
+        return state
+
+    monkeypatch.setattr(checkpoint, "load_training_state", load)
+    if part == "tensors":
+        monkeypatch.setattr(checkpoint, "load_tensors", lambda *_, **__: (_ for _ in ()).throw(OSError("unreadable")))
+    resumed = make_trainer(
+        resume_from_checkpoint=True, max_steps=4, callbacks=[Counting()], lr_scheduler_type="constant"
+    )
+    with pytest.raises((TypeError, ValueError, KeyError, RuntimeError, OSError, checkpoint.CheckpointMismatch)):
+        resumed.train()
+    assert resumed.state.global_step <= 2
 
 
 def test_t12_gradients_are_there_before_the_step(make_trainer: MakeTrainer) -> None:
@@ -221,3 +289,86 @@ def test_t20_nothing_of_python_3_12_is_used() -> None:
         tree = ast.parse(path.read_text(), feature_version=(3, 11))
         names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names]
         assert "override" not in names, path
+
+
+# ---- data
+
+
+def numbers(*documents: range) -> tuple[list[str], Any]:
+    """Documents whose tokens are these numbers, with the encoder that makes them so."""
+
+    class Encoder:
+        key = "numbers"
+
+        def encode(self, documents: Any) -> list[Encoded]:
+            return [Encoded(numpy.array([int(word) for word in text.split()], dtype=numpy.int32)) for text in documents]
+
+    return [" ".join(map(str, document)) for document in documents], Encoder()
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return train_bpe_tokenizer(["import os\n"] * 3, vocab_size=290, cache_dir=tmp_path_factory.mktemp("cache"))
+
+
+def test_d1_a_continued_document_counts_on(tokenizer: Any, tmp_path: Path) -> None:
+    texts, encoder = numbers(range(100, 115), range(200, 209))
+    packed = PackedDataset(texts, tokenizer, 8, encoder=encoder, cache_dir=tmp_path)
+    assert packed[1]["position_ids"].tolist() == [0, 1, 2, 3, 4, 5, 6, 0]
+
+
+def test_d2_one_bos_per_document(tokenizer: Any, tmp_path: Path) -> None:
+    tokens = PackedDataset(["import os\n"] * 5, tokenizer, 256, cache_dir=tmp_path)[0]["input_ids"].tolist()
+    assert tokens.count(tokenizer.bos_token_id) == tokens.count(tokenizer.eos_token_id) == 5
+
+
+def test_d3_texts_are_cut_at_a_pattern(tokenizer: Any) -> None:
+    (encoded,) = TextEncoder(tokenizer, cut_at="#+ END", add_bos=False, add_eos=False).encode(["import os## END\nx"])
+    assert tokenizer.decode(encoded.ids) == "import os"
+
+
+def test_d4_padding_is_not_the_end_of_a_text(tokenizer: Any) -> None:
+    eos = tokenizer.eos_token_id
+    batch = DataCollatorForCausalLM(tokenizer)([{"input_ids": [5, 6, eos]}, {"input_ids": [eos]}])
+    assert batch["labels"].tolist() == [[5, 6, eos], [eos, -100, -100]]
+    same = copy.deepcopy(tokenizer)
+    same.pad_token = same.eos_token
+    with pytest.raises(ValueError, match="with_pad_token"):
+        DataCollatorForCausalLM(same)
+
+
+def test_d5_negative_numbers_count_from_the_end(tokenizer: Any, tmp_path: Path) -> None:
+    texts, encoder = numbers(range(100, 140))
+    packed = PackedDataset(texts, tokenizer, 8, encoder=encoder, cache_dir=tmp_path)
+    assert packed[-1]["input_ids"].tolist() == packed[len(packed) - 1]["input_ids"].tolist() == list(range(132, 140))
+    with pytest.raises(IndexError):
+        packed[-len(packed) - 1]
+
+
+def test_d6_greedy_packs_whole_documents(tokenizer: Any, tmp_path: Path) -> None:
+    texts, encoder = numbers(range(100, 140), range(200, 203), range(300, 304), range(400, 408))
+    options: dict[str, Any] = {"strategy": "greedy", "truncation": True, "encoder": encoder, "cache_dir": tmp_path}
+    blocks = [example["input_ids"].tolist() for example in PackedDataset(texts, tokenizer, 16, **options)]
+    assert [200, 201, 202, 300, 301, 302, 303] in [block[:7] for block in blocks] and len(blocks) == 2
+
+
+def test_d7_batches_are_tensors_with_their_own_labels_and_boundaries() -> None:
+    packed = {"input_ids": [5, 6, 7, 8], "labels": [-100, 6, -100, 8], "position_ids": [0, 1, 0, 1]}
+    batch = DataCollatorForCausalLM(pad_to_multiple_of=6)([packed])
+    assert {name: tensor.tolist() for name, tensor in batch.items()} == {
+        "input_ids": [[5, 6, 7, 8, 0, 0]],
+        "labels": [[-100, 6, -100, 8, -100, -100]],
+        "position_ids": [[0, 1, 0, 1, 0, 0]],
+    }
+
+
+def test_d8_a_length_counts_blocks_or_there_is_none(make_trainer: MakeTrainer, tokenizer: Any, tmp_path: Path) -> None:
+    texts, encoder = numbers(*(range(3, 9) for _ in range(20)))
+    packed = PackedDataset(texts, tokenizer, 20, encoder=encoder, cache_dir=tmp_path)
+    assert len(packed) == len(list(packed)) == 6 and make_trainer(train_dataset=packed).max_steps == 2
+    stream = PackedStream(texts, tokenizer, 20, encoder=encoder)
+    with pytest.raises(TypeError):
+        len(stream)  # type: ignore[arg-type]  # that is the point
+    assert len(list(stream)) == 6
+    with pytest.raises(ValueError, match="max_steps"):
+        make_trainer(train_dataset=stream).train()
