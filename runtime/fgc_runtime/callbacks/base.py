@@ -4,11 +4,12 @@ Callbacks run on every process, in the order they were given; what prints or wri
 that fails ends the run: nothing is swallowed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from fgc_runtime.distributed import World
@@ -72,6 +73,10 @@ class TrainingRun:
     arguments: Mapping[str, object]
     num_parameters: int = 0  # of the whole model, however many processes share it
     is_model_whole: bool = True  # whether `model` has all its weights here, and can be called by one process alone
+    counts: Callable[[nn.Parameter], bool] = lambda _: True  # False for a weight that another stage counts
+    add_stages: Callable[[Tensor], Tensor] = lambda numbers: (
+        numbers
+    )  # of stages that processes share out; called on all
     control: TrainerControl = field(default_factory=TrainerControl)
     phase: Phase = "training"
 

@@ -14,7 +14,7 @@ class NormCallback(TrainerCallback):
 
     `patterns` maps names to regular expressions, searched for in parameter names; a parameter may be in several groups.
     Gradients are those of the logged step, complete over all micro-batches and clipped; with `optimizer_in_backward`
-    there are none. Works on sharded weights; of a pipeline, the main process's stages are measured.
+    there are none. Of sharded weights and of pipelines, all parts count.
     """
 
     def __init__(
@@ -30,7 +30,8 @@ class NormCallback(TrainerCallback):
         """Find the parameters. Raises ValueError for a pattern that matches none."""
         named = [(name, parameter) for name, parameter in run.model.named_parameters() if parameter.requires_grad]
         for group, pattern in self.patterns.items():
-            self._groups[group] = [parameter for name, parameter in named if pattern.search(name)]
+            found = [parameter for name, parameter in named if pattern.search(name)]
+            self._groups[group] = [parameter for parameter in found if run.counts(parameter)]
         counts = run.world.sum([len(parameters) for parameters in self._groups.values()])  # a stage has not all of them
         for (group, pattern), count in zip(self.patterns.items(), counts, strict=True):
             if not count:
@@ -40,17 +41,20 @@ class NormCallback(TrainerCallback):
     def on_pre_optimizer_step(self, run: TrainingRun) -> None:
         """Take the gradients' norms, where this step will be logged."""
         if self.gradients and _is_logged(run, run.state.global_step + 1):
-            for group, parameters in self._groups.items():
-                gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-                self._norms[f"grad_norm/{group}"] = _norm(gradients)
+            gradients = [[p.grad for p in parameters if p.grad is not None] for parameters in self._groups.values()]
+            self._take(run, "grad_norm", gradients)
 
     def on_record(self, run: TrainingRun, record: dict[str, float]) -> None:
         """Add them, and the weights' norms."""
         if self.weights:
-            for group, parameters in self._groups.items():
-                self._norms[f"weight_norm/{group}"] = _norm([parameter.detach() for parameter in parameters])
+            weights = [[parameter.detach() for parameter in parameters] for parameters in self._groups.values()]
+            self._take(run, "weight_norm", weights)
         record.update({name: float(norm) for name, norm in self._norms.items()})
         self._norms.clear()
+
+    def _take(self, run: TrainingRun, name: str, tensors: Sequence[Sequence[Tensor]]) -> None:
+        squares = run.add_stages(torch.stack([_square(group, run.world.device) for group in tensors]))
+        self._norms |= {f"{name}/{group}": norm for group, norm in zip(self._groups, squares.sqrt(), strict=True)}
 
 
 def _is_logged(run: TrainingRun, step: int) -> bool:
@@ -58,12 +62,11 @@ def _is_logged(run: TrainingRun, step: int) -> bool:
     return is_first or step == run.max_steps or step % int(str(run.arguments["logging_steps"])) == 0
 
 
-def _norm(tensors: Sequence[Tensor]) -> Tensor:
-    """In float32, over all of them; the same on every process, also where each holds a part."""
+def _square(tensors: Sequence[Tensor], device: torch.device) -> Tensor:
+    """Of the 2-norm over all of them, in float32; the same on every process that holds a part of the same tensors."""
     if not tensors:
-        return torch.zeros(())
-    squares = torch.stack([_whole(tensor.float().square().sum()) for tensor in tensors])
-    return squares.sum().sqrt()
+        return torch.zeros((), device=device)
+    return torch.stack([_whole(tensor.float().square().sum()) for tensor in tensors]).sum()
 
 
 def _whole(number: Tensor) -> Tensor:

@@ -193,6 +193,8 @@ class Trainer:
             arguments=asdict(self.args),
             num_parameters=self.strategy.num_parameters,
             is_model_whole=self.strategy.holds_whole_model,
+            counts=self.strategy.counts,
+            add_stages=self.strategy.add_stages,
         )
 
     def _resume(self, wanted: bool | str | Path, stepper: Stepper, now: Fingerprint) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-from fgc_runtime.callbacks import TrainerCallback
+from fgc_runtime.callbacks import NormCallback, TrainerCallback
 from fgc_runtime.trainers import Strategy, Trainer, TrainingArguments
 from torch.optim import SGD
 from transformers import LlamaForCausalLM
@@ -85,8 +85,12 @@ def in_processes() -> Callable[..., list[Any]]:
 class Outcome:
     """What a run showed: plain numbers, so that it travels between processes."""
 
-    def __init__(self, trainer: Trainer, losses: list[float], norms: list[float]) -> None:
-        self.losses, self.norms = losses, norms
+    def __init__(self, trainer: Trainer, steps: list[dict[str, float]]) -> None:
+        self.losses = [step["loss"] for step in steps]
+        self.norms = [step.get("grad_norm", 0.0) for step in steps]
+        self.group_norms = {
+            (number, name): value for number, step in enumerate(steps) for name, value in step.items() if "/" in name
+        }
         self.evaluation = trainer.evaluate()
         self.examples = trainer.state.num_examples
         self.tokens = trainer.state.num_tokens
@@ -122,13 +126,13 @@ class Run:
             ),
             train_dataset=train_dataset,
             eval_dataset=self.examples(7, seed=3),
-            callbacks=[Record()],
+            callbacks=[NormCallback({"mlp": "mlp", "ends": "embed|lm_head", "all": ""}), Record()],
             optimizer_factory=optimizer,
             strategy=strategy(),
         )
         trainer.train()
         steps = [record for record in records if "learning_rate" in record]
-        return Outcome(trainer, [step["loss"] for step in steps], [step.get("grad_norm", 0.0) for step in steps])
+        return Outcome(trainer, steps)
 
 
 @pytest.fixture
@@ -141,6 +145,8 @@ def _assert_equal(outcomes: list[Outcome], reference: Outcome, tolerance: float 
     assert main.losses == pytest.approx(reference.losses, abs=tolerance)
     assert len(main.losses) == 5
     assert main.norms == pytest.approx(reference.norms, abs=tolerance)
+    group_norms = {name: reference.group_norms[name] for name in main.group_norms}  # in backward there are no gradients
+    assert len(group_norms) >= 15 and main.group_norms == pytest.approx(group_norms, rel=1e-5)
     assert main.evaluation["eval_loss"] == pytest.approx(reference.evaluation["eval_loss"], abs=tolerance)
     assert main.evaluation["eval_tokens"] == reference.evaluation["eval_tokens"]
     assert (main.examples, main.tokens) == (reference.examples, reference.tokens)

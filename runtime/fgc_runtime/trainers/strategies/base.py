@@ -120,6 +120,14 @@ class Strategy(ABC):
         """The norm of the gradient of the whole model, the same on all processes."""
         return nn.utils.get_total_norm(self.gradients())
 
+    def counts(self, parameter: nn.Parameter) -> bool:
+        """Whether this process counts a weight in what it adds to `add_stages`; some lie on two of them."""
+        return True
+
+    def add_stages(self, numbers: Tensor) -> Tensor:
+        """Numbers of this process's part of the model, added up over the parts, where processes have different ones."""
+        return numbers
+
     def clip_grad_norm(self, max_norm: float) -> Tensor:
         """Scale the gradients of the whole model down to `max_norm`; returns their norm before."""
         norm = self.grad_norm()

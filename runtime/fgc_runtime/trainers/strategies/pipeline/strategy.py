@@ -154,15 +154,20 @@ class Pipeline(Strategy):
         return torch.cat(losses).sum() if losses else torch.zeros((), device=self.world.device)
 
     def grad_norm(self) -> Tensor:
-        """Of all stages; a weight that two processes hold counts once."""
-        counted = [
-            parameter.grad
-            for parameter in self._trainable()
-            if parameter.grad is not None and not (parameter is self._tied_weight and not self._counts_tied)
-        ]
-        square = nn.utils.get_total_norm(counted).square().to(self.world.device)
-        dist.all_reduce(square, group=self._layout.group)
-        return square.sqrt()
+        """Of all stages."""
+        own = [parameter for parameter in self._trainable() if self.counts(parameter)]
+        gradients = [parameter.grad for parameter in own if parameter.grad is not None]
+        return self.add_stages(nn.utils.get_total_norm(gradients).square()).sqrt()
+
+    def counts(self, parameter: nn.Parameter) -> bool:
+        """A weight that two processes hold counts once."""
+        return self._counts_tied or parameter is not self._tied_weight
+
+    def add_stages(self, numbers: Tensor) -> Tensor:
+        """Over the processes of this pipeline."""
+        total = numbers.to(self.world.device, copy=True)
+        dist.all_reduce(total, group=self._layout.group)
+        return total
 
     def full_model(self) -> FullModel | None:
         """Stages of the first pipeline gathered in the main process's memory."""
