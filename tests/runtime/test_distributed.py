@@ -89,7 +89,7 @@ def test_optimizers_move_sharded_weights_as_they_move_whole_ones() -> None:
     )
     assert done.returncode == 0, done.stderr
     gaps = {name: (float(apart), float(moved)) for name, apart, moved in map(str.split, done.stdout.splitlines())}
-    assert len(gaps) == 7
+    assert len(gaps) == 8
     for name, (apart, moved) in gaps.items():
         assert apart < 1e-6, name
         assert moved > 5e-6, name  # every weight has taken part; a bias of zeros is scaled by 1e-3

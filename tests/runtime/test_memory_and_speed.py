@@ -1,13 +1,17 @@
 """Switches that save memory or time: training stays the same, or says why it cannot be."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
 import pytest
 import torch
+from fgc_runtime.optim import Apollo, Lion, muon
 from fgc_runtime.trainers import Trainer
+from fgc_runtime.trainers.in_backward import InBackward
 from fgc_runtime.trainers.loss_scale import LossScale
+from torch import nn
 from torch.optim import SGD, AdamW
 
 MakeTrainer = Callable[..., Trainer]
@@ -53,13 +57,39 @@ def test_activations_are_moved_to_host_memory(make_trainer: MakeTrainer, monkeyp
     assert entered == [True, True]
 
 
-@pytest.mark.parametrize("optimizer", [partial(AdamW, lr=1e-2, weight_decay=0.1), partial(SGD, lr=0.3, momentum=0.9)])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        partial(AdamW, lr=1e-2, weight_decay=0.1),
+        partial(SGD, lr=0.3, momentum=0.9),
+        partial(Apollo, lr=1e-2, rank=2, update_interval=2),  # each matrix has a random projection of its own
+        partial(muon, lr=1e-2),
+    ],
+    ids=lambda optimizer: optimizer.func.__name__,
+)
 def test_an_optimizer_in_backward_trains_like_one_after_it(make_trainer: MakeTrainer, optimizer: Any) -> None:
     plain, reference = trained(make_trainer, optimizer_factory=optimizer)
     inside, trainer = trained(make_trainer, optimizer_factory=optimizer, optimizer_in_backward=True)
     assert inside == pytest.approx(plain, abs=1e-6)
     for ours, theirs in zip(trainer.model.parameters(), reference.model.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+
+
+def test_an_optimizer_in_backward_rounds_each_weight_by_a_chance_of_its_own() -> None:
+    """Equal weights with equal gradients: rounded with the same numbers they would stay equal."""
+
+    def rounded(is_inside: bool) -> list[torch.Tensor]:
+        weights = [nn.Parameter(torch.ones(64, dtype=torch.bfloat16)) for _ in range(2)]
+        optimizer = Lion(weights, lr=1e-3, stochastic_rounding=True)
+        with InBackward(optimizer) if is_inside else nullcontext():
+            (weights[0].sum() + weights[1].sum()).backward()
+        if not is_inside:
+            optimizer.step()
+        return [weight.detach() for weight in weights]
+
+    inside, outside = rounded(True), rounded(False)
+    assert not torch.equal(inside[0], inside[1])
+    assert torch.equal(inside[0], outside[0]) and torch.equal(inside[1], outside[1])
 
 
 def test_an_optimizer_in_backward_drops_each_gradient_before_the_next(

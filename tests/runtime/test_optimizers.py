@@ -15,6 +15,7 @@ from fgc_runtime.optim import (
     GaLore,
     Hybrid,
     Lion,
+    Muon,
     SinkGD,
     grouped,
     hybrid,
@@ -255,7 +256,7 @@ def test_muon_moves_hidden_matrices_and_adamw_the_rest() -> None:
     optimizer = muon(weight_decay_groups(model), lr=0.1, weight_decay=0.1, muon_lr=0.02)
     learn(model, optimizer, range(3))
     others = torch.optim.AdamW(weight_decay_groups(plain), lr=0.1, weight_decay=0.1, betas=(0.9, 0.95))
-    hidden = torch.optim.Muon([plain["hidden"].weight], lr=0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    hidden = Muon([plain["hidden"].weight], lr=0.02, weight_decay=0.1)
     kept = plain["hidden"].weight.detach().clone()
     learn(plain, others, range(3))
     with torch.no_grad():
@@ -263,6 +264,28 @@ def test_muon_moves_hidden_matrices_and_adamw_the_rest() -> None:
     learn(plain, hidden, range(3))
     for (name, expected), parameter in zip(plain.named_parameters(), model.parameters(), strict=True):
         torch.testing.assert_close(parameter, expected, msg=name)
+
+
+@pytest.mark.parametrize("shape", [(4, 7), (7, 4), (5, 5)])
+def test_muon_makes_nesterov_momentum_orthogonal(shape: tuple[int, int]) -> None:
+    """By singular values: the quintic acts on each of them, and leaves singular vectors alone."""
+    weight, steps = start(*shape), gradients(*shape)
+    expected, average = weight.copy(), numpy.zeros(shape)
+    for gradient in steps:
+        average = 0.9 * average + 0.1 * gradient
+        left, values, right = numpy.linalg.svd(0.1 * gradient + 0.9 * average, full_matrices=False)
+        values = values / numpy.linalg.norm(values)
+        for _ in range(5):
+            values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
+        expected = expected * (1 - 0.1 * 0.01) - 0.1 * 0.2 * max(shape) ** 0.5 * (left * values) @ right
+    ours = moved(partial(Muon, lr=0.1, weight_decay=0.01, momentum=0.9), weight, steps)
+    numpy.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1e-4)  # the quintic enlarges float32's errors
+    theirs = moved(
+        partial(torch.optim.Muon, lr=0.1, weight_decay=0.01, momentum=0.9, adjust_lr_fn="match_rms_adamw"),
+        weight,
+        steps,
+    )
+    numpy.testing.assert_allclose(ours, theirs, atol=0.05)  # torch iterates in bfloat16
 
 
 def test_a_schedule_sees_a_hybrid_as_one_optimizer() -> None:

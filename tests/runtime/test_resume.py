@@ -8,7 +8,9 @@ import pytest
 import torch
 from fgc_runtime.callbacks import TrainerCallback, TrainingRun
 from fgc_runtime.checkpoint import DamagedCheckpoint
+from fgc_runtime.optim import Adafactor, Apollo, BFloat16AdamW, GaLore, Lion, SinkGD, muon
 from fgc_runtime.trainers import ResumeRefused, Trainer
+from torch.optim import SGD
 from torch.utils.data import IterableDataset
 
 MakeTrainer = Callable[..., Trainer]
@@ -44,6 +46,34 @@ def test_resumed_losses_and_weights_are_bit_equal(
     for ours, theirs in zip(resumed.model.parameters(), reference.model.parameters(), strict=True):
         assert torch.equal(ours, theirs)
     assert resumed.state == reference.state
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        partial(SGD, lr=0.1, momentum=0.9),
+        partial(Adafactor, lr=1e-2, beta1=0.9),
+        partial(Apollo, lr=1e-2, rank=2, update_interval=3),
+        partial(BFloat16AdamW, lr=1e-2),
+        partial(GaLore, lr=1e-2, rank=2, update_interval=3),
+        partial(Lion, lr=1e-2),
+        partial(muon, lr=1e-2),
+        partial(SinkGD, lr=1e-2),
+    ],
+    ids=lambda optimizer: optimizer.func.__name__,
+)
+def test_every_optimizer_goes_on_from_a_checkpoint_as_if_nothing_had_been(
+    make_trainer: MakeTrainer, tmp_path: Any, optimizer: Any
+) -> None:
+    """AdamW, the default, is that of the other tests. The break lies between two projections."""
+    given = {"optimizer_factory": optimizer, "lr_scheduler_type": "constant", "save_strategy": "steps"}
+    straight = make_trainer(max_steps=4, output_dir=tmp_path / "straight", **given)
+    straight.train()
+    make_trainer(max_steps=2, **given).train()
+    resumed = make_trainer(max_steps=4, resume_from_checkpoint=True, **given)
+    assert resumed.train()["train_steps"] == 2
+    for ours, theirs in zip(resumed.model.parameters(), straight.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_a_mean_over_steps_before_and_after_the_break_is_the_same(

@@ -6,6 +6,7 @@ from fgc_runtime.optim.groups import grouped, weight_decay_groups
 from fgc_runtime.optim.hybrid import Hybrid, hybrid, muon
 from fgc_runtime.optim.lion import Lion
 from fgc_runtime.optim.low_rank import Apollo, GaLore
+from fgc_runtime.optim.orthogonal import Muon
 from fgc_runtime.optim.rounding import stochastic_round
 from fgc_runtime.optim.schedules import (
     constant_with_warmup,
@@ -29,6 +30,7 @@ __all__ = [
     "GaLore",
     "Hybrid",
     "Lion",
+    "Muon",
     "SinkGD",
     "constant_with_warmup",
     "cosine_multiplier",

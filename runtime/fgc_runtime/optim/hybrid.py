@@ -9,9 +9,10 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
 
 from fgc_runtime.optim.groups import Groups, ParameterGroup, divide
+from fgc_runtime.optim.orthogonal import Muon
 
 Factory = Callable[[list[ParameterGroup]], Optimizer]
 
@@ -83,7 +84,7 @@ def muon(
     muon_lr: float | None = None,
     not_hidden: str = _NOT_HIDDEN,
 ) -> Hybrid:
-    """Muon (Jordan et al. 2024) for matrices inside the network, AdamW for the rest; both are torch's.
+    """Muon (Jordan et al. 2024) for matrices inside the network, AdamW for the rest.
 
     Muon's updates have the size of AdamW's (Liu et al. 2025, arXiv 2502.16982), so one `lr` serves both; with `muon_lr`
     it has a rate of its own.
@@ -92,7 +93,7 @@ def muon(
     def of_matrices(groups: list[ParameterGroup]) -> Optimizer:
         rate = lr if muon_lr is None else muon_lr
         options: dict[str, Any] = {"weight_decay": weight_decay, "momentum": momentum}
-        return Muon(groups, lr=rate, adjust_lr_fn="match_rms_adamw", **options)
+        return Muon(groups, lr=rate, **options)
 
     def of_the_rest(groups: list[ParameterGroup]) -> Optimizer:
         return AdamW(groups, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)

@@ -64,10 +64,6 @@ class _LowRank(UpdateRule):
         """The update of the matrix from Adam's in the subspace."""
         raise NotImplementedError
 
-    def _index(self, parameter: Tensor) -> int:
-        every = (other for group in self.param_groups for other in group["params"])
-        return next(index for index, other in enumerate(every) if other is parameter)
-
 
 class GaLore(_LowRank):
     """Adam in the span of the gradient's first singular vectors (Zhao et al. 2024, arXiv 2403.03507, algorithm 2).
@@ -151,7 +147,7 @@ class Apollo(_LowRank):
         super().__init__(params, betas=betas, eps=eps, **own, **common)
 
     def _projector(self, parameter: Tensor, gradient: Tensor, state: State, group: Group) -> Tensor:
-        index = self._index(parameter)
+        index = self.number_of(parameter)
         generator = noise_generator(parameter.device, seed=group["seed"], step=int(state["step"]), index=index)
         projector = torch.empty(group["rank"], min(gradient.shape), device=parameter.device)
         return projector.normal_(0.0, group["rank"] ** -0.5, generator=generator)

@@ -4,7 +4,7 @@ Subclasses say what the update is; what they share is here: decoupled weight dec
 low precision, float32 state that a checkpoint gives back as it was. Works on DTensors, sharded or not.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,7 +24,10 @@ class UpdateRule(Optimizer):
     """p <- p (1 - lr * weight_decay) - lr * update(gradient, state).
 
     With `stochastic_rounding`, bfloat16 weights are computed in float32 and rounded by chance; `seed` decides how.
+    `numbers` tells parameters apart where chance is involved; None: they are counted, group by group.
     """
+
+    numbers: Mapping[Tensor, int] | None = None
 
     def __init__(
         self,
@@ -57,12 +60,14 @@ class UpdateRule(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        index = 0
         for group in self.param_groups:
             for parameters in _portions(group["params"]):
-                self._step_portion(parameters, group, index)
-                index += len(parameters)
+                self._step_portion(parameters, group)
         return loss
+
+    def number_of(self, parameter: Tensor) -> int:
+        """What seeds the parameter's own random numbers, beside the seed and the step."""
+        return (self.numbers if self.numbers is not None else numbered(self))[parameter]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As torch's, but float32 state stays float32 where the weights are bfloat16."""
@@ -74,7 +79,7 @@ class UpdateRule(Optimizer):
                 if isinstance(value, Tensor) and value.dtype != self.state[parameter][name].dtype:
                     self.state[parameter][name] = value.detach().clone().to(parameter.device)
 
-    def _step_portion(self, parameters: list[Tensor], group: Group, index: int) -> None:
+    def _step_portion(self, parameters: list[Tensor], group: Group) -> None:
         moved = [parameter for parameter in parameters if parameter.grad is not None]
         if not moved:
             return
@@ -83,7 +88,11 @@ class UpdateRule(Optimizer):
             state["step"] = state.get("step", torch.zeros(())) + 1
         gradients = [_as_float32(parameter.grad) for parameter in moved]
         updates = self.updates(moved, gradients, states, group)
-        _apply(moved, updates, states, group, index)
+        numbers: list[int] = []
+        if group["stochastic_rounding"]:
+            known = self.numbers if self.numbers is not None else numbered(self)
+            numbers = [known[parameter] for parameter in moved]
+        _apply(moved, updates, states, group, numbers)
 
     @staticmethod
     def _require(name: str, value: object, holds: bool, rule: str) -> None:
@@ -117,7 +126,15 @@ def adam_updates(
     return list(updates)
 
 
-def _apply(parameters: list[Tensor], updates: list[Tensor], states: Sequence[State], group: Group, index: int) -> None:
+def numbered(optimizer: Optimizer) -> dict[Tensor, int]:
+    """All parameters of an optimizer, counted from 0."""
+    every = (parameter for group in optimizer.param_groups for parameter in group["params"])
+    return {parameter: number for number, parameter in enumerate(every)}
+
+
+def _apply(
+    parameters: list[Tensor], updates: list[Tensor], states: Sequence[State], group: Group, numbers: Sequence[int]
+) -> None:
     lr, decay = float(group["lr"]), float(group["lr"]) * group["weight_decay"]
     full = [number for number, parameter in enumerate(parameters) if parameter.dtype == torch.float32]
     if full:
@@ -130,7 +147,7 @@ def _apply(parameters: list[Tensor], updates: list[Tensor], states: Sequence[Sta
         exact = parameter.float() * (1 - decay) - lr * updates[number]
         if group["stochastic_rounding"] and parameter.dtype == torch.bfloat16:
             step = int(states[number]["step"])
-            generator = noise_generator(parameter.device, seed=group["seed"], step=step, index=index + number)
+            generator = noise_generator(parameter.device, seed=group["seed"], step=step, index=numbers[number])
             _local(parameter).copy_(stochastic_round(_local(exact), generator=generator))
         else:
             parameter.copy_(exact)

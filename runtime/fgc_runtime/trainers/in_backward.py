@@ -6,12 +6,16 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
+from fgc_runtime.optim import Hybrid
+from fgc_runtime.optim.rule import UpdateRule, numbered
+
 
 class InBackward:
     """While entered, a parameter whose gradient is complete is stepped at once, and the gradient dropped.
 
     The step of one parameter runs on a copy of the optimizer that knows this parameter only and shares all state: work
-    stays proportional to the parameters, and learning rates and state dictionaries are the optimizer's own.
+    stays proportional to the parameters, and learning rates and state dictionaries are the optimizer's own. Of a
+    `Hybrid`, it is a copy of the part that moves the parameter.
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
@@ -19,9 +23,11 @@ class InBackward:
         self._handles: list[RemovableHandle] = []
 
     def __enter__(self) -> "InBackward":
+        parts = self._optimizer.optimizers if isinstance(self._optimizer, Hybrid) else [self._optimizer]
         self._handles = [
-            parameter.register_post_accumulate_grad_hook(self._hook(number))
-            for number, group in enumerate(self._optimizer.param_groups)
+            parameter.register_post_accumulate_grad_hook(_hook(part, number))
+            for part in parts
+            for number, group in enumerate(part.param_groups)
             for parameter in group["params"]
         ]
         return self
@@ -30,14 +36,17 @@ class InBackward:
         for handle in self._handles:
             handle.remove()
 
-    def _hook(self, group_number: int):  # type: ignore[no-untyped-def]  # torch types the hook
-        view = copy.copy(self._optimizer)
-        view.__dict__.pop("step", None)  # a scheduler counts the calls of the whole optimizer by replacing it
-        assert view.state is self._optimizer.state, "the copy is shallow"
 
-        def step(parameter: nn.Parameter) -> None:
-            view.param_groups = [{**self._optimizer.param_groups[group_number], "params": [parameter]}]
-            view.step()
-            parameter.grad = None
+def _hook(optimizer: Optimizer, group_number: int):  # type: ignore[no-untyped-def]  # torch types the hook
+    view = copy.copy(optimizer)
+    view.__dict__.pop("step", None)  # a scheduler counts the calls of the whole optimizer by replacing it
+    assert view.state is optimizer.state, "the copy is shallow"
+    if isinstance(view, UpdateRule):
+        view.numbers = numbered(optimizer)  # the copy sees one parameter, and would count it as the first
 
-        return step
+    def step(parameter: nn.Parameter) -> None:
+        view.param_groups = [{**optimizer.param_groups[group_number], "params": [parameter]}]
+        view.step()
+        parameter.grad = None
+
+    return step

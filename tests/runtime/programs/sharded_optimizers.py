@@ -5,7 +5,7 @@ from functools import partial
 
 import torch
 from fgc_runtime.distributed import World, disconnect
-from fgc_runtime.optim import Adafactor, Apollo, BFloat16AdamW, GaLore, Lion, SinkGD, weight_decay_groups
+from fgc_runtime.optim import Adafactor, Apollo, BFloat16AdamW, GaLore, Lion, SinkGD, muon, weight_decay_groups
 from torch import nn
 from torch.distributed.fsdp import fully_shard
 
@@ -16,6 +16,7 @@ FACTORIES = {
     "BFloat16AdamW": BFloat16AdamW,
     "GaLore": partial(GaLore, rank=2, update_interval=2),
     "Lion": Lion,
+    "Muon": partial(muon, muon_lr=0.01),
     "SinkGD": SinkGD,
 }
 
