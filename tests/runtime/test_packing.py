@@ -221,6 +221,19 @@ def test_data_that_leaves_nothing_to_learn_is_refused(tokenizer: Any, tmp_path: 
         PackedDataset([[{"role": "user"}]], tokenizer, 16, cache_dir=tmp_path)
 
 
+def test_a_packed_data_set_knows_all_of_its_content(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+    """A resumed run compares it: one letter in one document of the middle is another data set."""
+    texts = [f"import os{number}\n" for number in range(50)]
+    other = [text.replace("os23", "os24") for text in texts]
+
+    def fingerprint(texts: list[str], **options: Any) -> str:
+        return PackedDataset(texts, tokenizer, 32, cache_dir=tmp_path, **options).fingerprint
+
+    same = fingerprint(texts)
+    assert fingerprint(list(texts)) == same
+    assert len({same, fingerprint(other), fingerprint(texts, strategy="best_fit"), fingerprint(texts, stride=2)}) == 4
+
+
 def test_texts_can_be_cut_at_a_pattern(tokenizer: PreTrainedTokenizerFast) -> None:
     (encoded,) = TextEncoder(tokenizer, cut_at=r"\n# END", add_bos=False, add_eos=False).encode(["import os\n# END\nx"])
     assert tokenizer.decode(encoded.ids) == "import os"

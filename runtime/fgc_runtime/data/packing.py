@@ -62,6 +62,7 @@ class PackedDataset(Dataset[Example]):
         self.isolate_documents = isolate_documents
         documents = self._corpus.bounds(max_tokens, longest=block_size if truncation else None)
         settings: dict[str, int] = {"stride": stride, "min_length": min_length}
+        self._settings = [block_size, strategy, isolate_documents, truncation, max_tokens, settings]
         make = _greedy if strategy == "greedy" else _fitted
         blocks = make(documents, block_size, strategy, **settings)
         # a block of one token has nothing to predict
@@ -77,6 +78,11 @@ class PackedDataset(Dataset[Example]):
             raise IndexError(f"index ({index}) must be below the number of blocks ({len(self)})")
         pieces = [self._corpus.piece(*part) for part in self._blocks[index]]
         return assembled(pieces, isolate=self.isolate_documents)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all documents, their encoding and how blocks are made: a resumed run compares it."""
+        return content_key([self._corpus.key, repr(self._settings)])
 
     @property
     def num_tokens(self) -> int:
@@ -131,7 +137,8 @@ Block = list[_Part]
 class _Corpus:
     """All documents' tokens end to end, as the cache holds them."""
 
-    def __init__(self, encoded: dict[str, Tensor]) -> None:
+    def __init__(self, encoded: dict[str, Tensor], key: str) -> None:
+        self.key = key  # a hash of all documents and of how they are encoded
         self._tokens = encoded["tokens"].numpy()
         self._marks = encoded["is_label"].numpy() if "is_label" in encoded else None
         self._starts: list[int] = encoded["document_starts"].tolist()
@@ -144,7 +151,7 @@ class _Corpus:
         key = content_key([encoder.key, *map(_canonical, documents)])
         folder = Path(cache_dir) if cache_dir is not None else cache_folder() / "tokens"
         path = cached_file(folder / f"{key}.safetensors", lambda path: save_file(_encode(documents, encoder), path))
-        return cls(load_file(path))
+        return cls(load_file(path), key)
 
     def bounds(self, max_tokens: int | None, *, longest: int | None) -> list[tuple[int, int]]:
         """Where documents begin and end in the first `max_tokens`; ends moved to at most `longest` tokens."""

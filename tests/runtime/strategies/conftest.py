@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import pickle
 import socket
+import sys
 import traceback
 from collections.abc import Callable
 from functools import partial
@@ -32,6 +33,8 @@ def _child(rank: int, size: int, port: int, function: Callable[..., Any], argume
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
     torch.set_num_threads(1)
+    if "accelerate" in sys.modules:  # remembers the processes of tests before this one
+        sys.modules["accelerate.state"].AcceleratorState._reset_state(reset_partial_state=True)
     try:
         answer.send_bytes(pickle.dumps((function(*arguments), None)))  # tensors by value: this process ends
     except BaseException:
