@@ -13,6 +13,7 @@ import libcst as cst
 from fgc.emit.model.fold import LAYOUT, NOT_NONE, WITHOUT_CODE, Facts, Known, evaluate, fold
 from fgc.emit.model.plan import ClassPlan
 from fgc.emit.model.render import Renderer
+from fgc.emit.model.returns import narrow_returns
 from fgc.emit.model.values import Constant, Construction, Field, Value
 
 _NOTHING: Facts = {}
@@ -22,7 +23,7 @@ def specialise(
     node: cst.ClassDef, plan: ClassPlan, render: Renderer, config_class: str, elsewhere: Facts = _NOTHING
 ) -> cst.ClassDef:
     """The class with the plan's values written into it; `elsewhere` are facts about other objects."""
-    init = _constructor(node)
+    whole, init = node, _constructor(node)
     if init is None or plan.base is not None:
         return node
     facts = _parameter_facts(plan, render)
@@ -37,7 +38,8 @@ def specialise(
     unread = {name.removeprefix("self.") for name in unread if after[name] == 0}
     folded = _constructor(node)
     assert folded is not None, f"{plan.name} lost its constructor"
-    return _replace_method(node, folded, _rewrite_constructor(folded, plan, render, unread, config_class))
+    node = _replace_method(node, folded, _rewrite_constructor(folded, plan, render, unread, config_class))
+    return narrow_returns(whole, node)
 
 
 def known_attributes(node: cst.ClassDef, plan: ClassPlan, render: Renderer) -> dict[str, Known]:

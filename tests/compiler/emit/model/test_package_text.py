@@ -131,3 +131,9 @@ def test_bytes_do_not_depend_on_the_hash_seed(tmp_path: Path) -> None:
         command = [sys.executable, "-c", program, str(here)]
         outputs.add(subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout)
     assert len(outputs) == 1
+
+
+def test_a_method_is_annotated_with_what_it_can_return(files: dict[str, str]) -> None:
+    text = files["tiny_llama/modeling_tiny_llama.py"]
+    assert ") -> CausalLMOutputWithPast:" in text
+    assert "MoeCausalLMOutputWithPast" not in text

@@ -21,7 +21,6 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import (
     BaseModelOutputWithPast,
     CausalLMOutputWithPast,
-    MoeCausalLMOutputWithPast,
 )
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils.generic import can_return_tuple, is_flash_attention_requested
@@ -438,7 +437,7 @@ class TinyLlamaForCausalLM(TinyLlamaPreTrainedModel, GenerationMixin):
         logits_to_keep: int | Tensor = 0,
         sequence_ids: Tensor | None = None,
         **kwargs: Any,
-    ) -> CausalLMOutputWithPast | MoeCausalLMOutputWithPast:
+    ) -> CausalLMOutputWithPast:
         if labels is not None:
             # given a cache, transformers would not keep packed sequences apart
             use_cache = False
