@@ -1,5 +1,7 @@
 """Run generated models in vLLM and compare every greedy token with transformers' generate: `make test-vllm`.
 
+One case is `fgc serve --engine vllm`, whose answers over HTTP are compared, whole and as streams.
+
     python tests/vllm/run.py --vllm-python .venv-vllm/bin/python [--only llama] [--quick]
 
 Takes about ten minutes on two quiet cores. Prints a line per case; exits with 1 if a token differs or a case fails.
@@ -20,6 +22,7 @@ _PARALLEL = {
     "gemma": (("--pipeline-parallel", "2"),),  # embedding and head are one weight, on the first and the last stage
     "gpt2": (("--pipeline-parallel", "2"),),  # so is this, and positions that only the first stage may add
 }
+_SERVED = "llama"
 _TIMEOUT_S = 1800
 
 
@@ -38,6 +41,9 @@ def main() -> int:
             if not options.quick:
                 cases += _PARALLEL.get(architecture, ())
             failed += sum(_differs(options.vllm_python, folder, architecture, case) for case in cases)
+            if architecture == _SERVED:
+                command = [sys.executable, str(_HERE / "serve.py"), str(folder), "--vllm-python", options.vllm_python]
+                failed += _reported(f"{architecture} fgc serve", "answers", command)
     return int(failed > 0)
 
 
@@ -52,15 +58,19 @@ def _saved(root: Path, architecture: str) -> Path:
 
 def _differs(python: str, folder: Path, architecture: str, case: tuple[str, ...]) -> bool:
     name = f"{architecture} {' '.join(case).removeprefix('--') or 'one process'}"
+    return _reported(name, "tokens", [python, str(_HERE / "generate.py"), str(folder), *case])
+
+
+def _reported(name: str, unit: str, command: list[str]) -> bool:
+    """Whether a case failed, after its line."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    command = [python, str(_HERE / "generate.py"), str(folder), *case]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, env=environment, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith('{"equal"')]
     if not lines:
         print(f"{name:<32} failed\n{done.stderr[-3000:]}", flush=True)
         return True
     found = json.loads(lines[0])
-    print(f"{name:<32} {found['equal']} of {found['tokens']} tokens equal, {found['seconds']} s", flush=True)
+    print(f"{name:<32} {found['equal']} of {found[unit]} {unit} equal, {found['seconds']} s", flush=True)
     return done.returncode != 0
 
 
