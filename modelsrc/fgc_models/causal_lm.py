@@ -49,8 +49,7 @@ class DecoderPreTrainedModel(PreTrainedModel):
             initializer(self, module)
         else:
             super()._init_weights(module)
-        init_buffers = getattr(module, "init_buffers", None)
-        if init_buffers is not None:
+        if (init_buffers := getattr(module, "init_buffers", None)) is not None:
             # from_pretrained leaves buffers that are not saved uninitialised
             init_buffers()
 

@@ -29,6 +29,9 @@ class RotaryEmbedding(nn.Module):
         if rope_parameters["rope_type"] != self.rope_type:
             wanted = rope_parameters["rope_type"]
             raise ValueError(f"{type(self).__name__} computes rope_type {self.rope_type!r}, not {wanted!r}")
+        if rope_parameters.get("partial_rotary_factor", 1.0) != 1.0:
+            factor = rope_parameters["partial_rotary_factor"]
+            raise ValueError(f"partial_rotary_factor ({factor}) must be 1: all channels of a head turn")
         self.head_dim = head_dim
         self.rope_parameters = dict(rope_parameters)
         self.register_buffer("inv_freq", self.compute_inv_freq(), persistent=False)

@@ -1,7 +1,7 @@
 """Tests whose outcome is known are decided: the branch that is taken stays, without its test.
 
 What is known are names, attributes of `self`, and attributes of the base model: a constant, or only that it is not
-None.
+None; and methods that no class of the model has.
 """
 
 import ast
@@ -27,7 +27,10 @@ class Known:
 
 
 NOT_NONE = Known(is_object=True)
-Facts = Mapping[str, Known]  # by name, by `self.name`, or by `self.base_model.name`
+ANY_OBJECT = "*"
+Facts = Mapping[
+    str, Known
+]  # by name, by `self.name`, by `self.base_model.name`, or `*.name` for `getattr(x, "name", None)`
 
 
 def fold(node: cst.CSTNode, facts: Facts) -> cst.CSTNode:
@@ -52,6 +55,10 @@ def evaluate(node: cst.BaseExpression, facts: Facts) -> Known | None:
             items = [evaluate(element.value, facts) for element in elements]
             values = [item.value for item in items if item is not None and not isinstance(item.value, tuple)]
             return Known(tuple(values)) if len(values) == len(elements) and NOT_NONE not in items else None
+        case cst.NamedExpr(value=inner):
+            return evaluate(inner, facts)
+        case cst.Call(func=cst.Name("getattr"), args=[_, cst.Arg(value=cst.SimpleString(value=name)), _]):
+            return facts.get(f"{ANY_OBJECT}.{ast.literal_eval(name)}")
         case cst.UnaryOperation(operator=cst.Not(), expression=inner):
             known = evaluate(inner, facts)
             return None if known is None or known.truth is None else Known(not known.truth)

@@ -8,7 +8,7 @@ from typing import cast
 import libcst as cst
 
 from fgc.emit.model.components import ComponentLibrary, ComponentModule, Definition, ImportedName, constant
-from fgc.emit.model.fold import LAYOUT, NOT_NONE, Facts, fold
+from fgc.emit.model.fold import ANY_OBJECT, LAYOUT, NOT_NONE, Facts, Known, fold
 from fgc.emit.model.imports import import_block
 from fgc.emit.model.names import ModelNames, reserved_name
 from fgc.emit.model.narrowing import narrowed
@@ -21,6 +21,7 @@ _LAYER_BASE = "GradientCheckpointingLayer"
 _NO_SPLIT = "_no_split_modules"
 _RECORDS = "_can_record_outputs"
 _RECORDED_AS = "recorded_as"
+_FILLS_BUFFERS = "init_buffers"
 _FLAGS = {
     "_supports_sdpa": "sdpa",
     "_supports_flash_attn": "flash_attention_2",
@@ -58,7 +59,7 @@ class ModelingFile:
     def text(self, model: Construction, header: str) -> str:
         """The file's text, before formatting."""
         plan = self.plans[model]
-        self._known = {**self._base_model_facts(), **self._config_facts()}
+        self._known = {**self._base_model_facts(), **self._config_facts(), **self._method_facts()}
         self._add_class(plan)
         if self._recorded():
             self._import(ImportedName("transformers.utils.output_capturing", "OutputRecorder", "OutputRecorder"))
@@ -86,6 +87,20 @@ class ModelingFile:
         """Which fields of the configuration are never None."""
         fields = sorted(self.plans.set_fields)
         return {f"{owner}.{name}": NOT_NONE for owner in ("self.config", "config") for name in fields}
+
+    def _method_facts(self) -> Facts:
+        """That no class which the model may be made of has the method that fills its buffers."""
+        modules = dict.fromkeys(plan.definition.module for plan in self.plans)
+        names = ((module, name) for module in modules for name in (*module.definitions, *module.imports))
+        found = (self.library.definition(*place) for place in names)
+        if any(self._has_method(item, _FILLS_BUFFERS) for item in found if item is not None):
+            return {}
+        return {f"{ANY_OBJECT}.{_FILLS_BUFFERS}": Known(None)}
+
+    def _has_method(self, definition: Definition, name: str) -> bool:
+        nodes = (item.node for item in (definition, *self.library.bases(definition)))
+        bodies = (node.body for node in nodes if isinstance(node, ast.ClassDef))
+        return any(isinstance(item, ast.FunctionDef) and item.name == name for body in bodies for item in body)
 
     def _registration(self, exported: list[str]) -> str:
         names = self.names

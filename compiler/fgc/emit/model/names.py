@@ -20,7 +20,7 @@ class ModelNames:
     def of(package: str, model: Construction) -> "ModelNames":
         """The names that follow from a package's name and the skeleton's class."""
         assert isinstance(model.target, Definition), "the model is a component"
-        title = "".join(word.capitalize() for word in package.split("_"))
+        title = class_title(package)
         return ModelNames(package, title, model.target.name.removesuffix(CAUSAL_LM))
 
     @property
@@ -42,6 +42,14 @@ class ModelNames:
     @property
     def modeling_module(self) -> str:
         return f"modeling_{self.package}"
+
+
+def class_title(package: str) -> str:
+    """`tiny_llama` to `TinyLlama`; numbers stay apart: `gemma3_1b` to `Gemma3_1b`."""
+    first, *words = (word.capitalize() for word in package.split("_") if word)
+    for word in words:
+        first += f"_{word}" if first[-1].isdecimal() and word[0].isdecimal() else word
+    return first
 
 
 def reserved_name(definition: Definition, names: ModelNames) -> str:

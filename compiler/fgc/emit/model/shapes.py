@@ -147,6 +147,10 @@ def _other_rotary_positions(shapes: Shapes) -> Iterator[Diagnostic]:
             others = [name for name in component.module.definitions if _computes(component.module, name, wanted)]
             help_text = f"write `.{component.module.name}:{others[0]}` in [positional_encoding]" if others else None
             yield Diagnostic.at(part.symbol.attribute_origin, _CODE, message, help=help_text)
+        share = next((shapes.known(item) for key, item in table.entries if key.value == "partial_rotary_factor"), None)
+        if share not in (None, 1, 1.0):
+            message = f"`partial_rotary_factor` ({share}) must be 1: `{component.name}` turns all channels of a head"
+            yield Diagnostic.at(shapes.place(value, part), _CODE, message)
         head_dim = shapes.number(given.get("head_dim"))
         if head_dim is not None and head_dim % 2:
             message = f"`head_dim` is {head_dim}, but rotary positions turn channels in pairs"

@@ -87,6 +87,14 @@ def test_a_window_larger_than_the_context_is_told(found: Found) -> None:
     )
 
 
+def test_a_part_of_the_channels_cannot_turn(found: Found) -> None:
+    finding = only(found(("rope_type: default", "rope_type: default\n        partial_rotary_factor: 0.5")))
+    assert finding[1:3] == (
+        "error",
+        "`partial_rotary_factor` (0.5) must be 1: `RotaryEmbedding` turns all channels of a head",
+    )
+
+
 def test_windows_without_their_fields_are_told(found: Found) -> None:
     findings = found(("    norm: *norm\nmodel:", "    norm: *norm\n    windows: by_layer\nmodel:"))
     assert [(item.span.text, item.message.rpartition(" ")[2]) for item in findings] == [
