@@ -1,6 +1,6 @@
 """DeepOne and the original Transformer, which transformers does not have, against the formulas of their papers.
 
-The references are written from the papers, head by head and position by position; they share no code with the components.
+The references are written from the papers, head by head and position by position, without any of the components.
 """
 
 import math
@@ -98,7 +98,7 @@ def test_the_original_transformer_is_what_its_paper_says(construct: Construct) -
         torch.testing.assert_close(model(tokens()[None]).logits[0], transformer(model), atol=1e-5, rtol=1e-5)
 
 
-def test_deepone_begins_with_branches_scaled_by_the_eighth_of_its_layers(construct: Construct) -> None:
+def test_deepone_begins_with_branches_scaled_by_beta(construct: Construct) -> None:
     """Wang et al. 2022, figure 2: beta = (8 M)^(-1/4) on feed-forward, value and output weights, 1 on the others."""
     model = construct("deepone")
     beta = (8 * model.config.num_hidden_layers) ** (-1 / 4)

@@ -313,10 +313,6 @@ class TinyGpt2PreTrainedModel(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         initializer: Any = self.base_model.initializer  # is no module
         initializer(self, module)
-        init_buffers = getattr(module, "init_buffers", None)
-        if init_buffers is not None:
-            # from_pretrained leaves buffers that are not saved uninitialised
-            init_buffers()
 
 
 class TinyGpt2Model(TinyGpt2PreTrainedModel):

@@ -50,6 +50,11 @@ class RotaryEmbedding(nn.Module):
             raise ValueError(
                 f"{type(self).__name__} computes rope_type {self.rope_type!r}, not {wanted!r}"
             )
+        if rope_parameters.get("partial_rotary_factor", 1.0) != 1.0:
+            factor = rope_parameters["partial_rotary_factor"]
+            raise ValueError(
+                f"partial_rotary_factor ({factor}) must be 1: all channels of a head turn"
+            )
         self.head_dim = head_dim
         self.rope_parameters = dict(rope_parameters)
         self.register_buffer("inv_freq", self.compute_inv_freq(), persistent=False)
@@ -321,8 +326,7 @@ class TinyQwen3PreTrainedModel(PreTrainedModel):
 
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        init_buffers = getattr(module, "init_buffers", None)
-        if init_buffers is not None:
+        if (init_buffers := getattr(module, "init_buffers", None)) is not None:
             # from_pretrained leaves buffers that are not saved uninitialised
             init_buffers()
 

@@ -370,8 +370,7 @@ class TinyTransformerPreTrainedModel(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         initializer: Any = self.base_model.initializer  # is no module
         initializer(self, module)
-        init_buffers = getattr(module, "init_buffers", None)
-        if init_buffers is not None:
+        if (init_buffers := getattr(module, "init_buffers", None)) is not None:
             # from_pretrained leaves buffers that are not saved uninitialised
             init_buffers()
 
