@@ -79,7 +79,7 @@ def test_options_that_were_not_taken_leave_no_trace(files: dict[str, str]) -> No
         "q_norm",
         "self.rotary:",
         "rotary_emb is not None",
-        "partial",
+        "partial(",
         "Callable[[]",
         "fgc_models",
     ):
