@@ -14,5 +14,6 @@ __all__ = [
     "layers",
     "moe",
     "norms",
+    "packing",
     "rotary",
 ]
