@@ -53,7 +53,7 @@ def _build_and_run(selected: Selected, arguments: Namespace, folder: Path, envir
     if write_folder(selected, folder, target="main", force=False) is None:
         return 1
     command = (_rehearsal if arguments.rehearses else _command)(selected, arguments, folder)
-    return wait(command, selected.folder, {**os.environ, **environment})
+    return wait(_quietly(command), selected.folder, {**os.environ, **environment})
 
 
 def _command(selected: Selected, arguments: Namespace, folder: Path) -> list[str]:
@@ -69,6 +69,13 @@ def _command(selected: Selected, arguments: Namespace, folder: Path) -> list[str
         path = arguments.resume and str(Path(arguments.resume).absolute())
         command += ["--resume", *([path] if path else [])]
     return command
+
+
+def _quietly(command: Sequence[str]) -> list[str]:
+    """The same torchrun, or module, which ends without a traceback where a signal ends it."""
+    words = list(command[3:]) if command[1] == "-m" else list(command[1:])
+    module = command[2] if command[1] == "-m" else "torch.distributed.run"
+    return [sys.executable, "-m", "fgc_runtime.start", module, *words]
 
 
 def _rehearsal(selected: Selected, arguments: Namespace, folder: Path) -> list[str]:
@@ -130,5 +137,7 @@ def wait(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
         for number, handler in earlier.items():
             signal.signal(number, handler)
     if received and code != 0:
+        if code < 0:  # it was about to start, and has said nothing
+            print("interrupted", file=sys.stderr)
         return 128 + received[0]
     return code if code >= 0 else 128 - code

@@ -29,7 +29,8 @@ def run_module(module: str, words: Sequence[str], *, folder: Path | None = None,
     environment = dict(os.environ)
     if system_path is not None:
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (system_path, environment.get("PYTHONPATH"))))
-    return wait_for(subprocess.Popen([sys.executable, "-m", module, *words], cwd=folder, env=environment))
+    command = [sys.executable, "-m", "fgc_runtime.start", module, *words]
+    return wait_for(subprocess.Popen(command, cwd=folder, env=environment))
 
 
 def wait_for(process: "subprocess.Popen[Any]") -> int:

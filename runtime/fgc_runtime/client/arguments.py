@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         type=_seconds,
         default=10.0,
-        help="how long to wait for a connection (%(default)s)",
+        help="how long to wait for a connection (default: %(default)s)",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(

@@ -7,12 +7,13 @@ from pathlib import Path
 
 _EXAMPLES = """\
 examples:
-  python -m fgc_runtime.serve output_models/tiny_llama
-  python -m fgc_runtime.serve output_models/tiny_llama/checkpoints/checkpoint-500 --port 8001
-  python -m fgc_runtime.serve my_model --device cuda --dtype bfloat16 --max-batch-size 64
-  python -m fgc_runtime.serve my_model --engine vllm --tensor-parallel-size 2
-  FGC_API_KEY=secret python -m fgc_runtime.serve my_model --host 0.0.0.0
+  fgc serve output_models/tiny_llama
+  fgc serve output_models/tiny_llama/checkpoints/checkpoint-500 --port 8001
+  fgc serve my_model --device cuda --dtype bfloat16 --max-batch-size 64
+  fgc serve my_model --engine vllm --tensor-parallel-size 2
+  FGC_API_KEY=secret fgc serve my_model --host 0.0.0.0
 
+where fgc is not installed, `python -m fgc_runtime.serve` is the same
 exit codes: 0 after --help, 2 if it cannot start (the message says why), 130 after Ctrl-C, 143 after SIGTERM
 """
 
@@ -87,7 +88,13 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_server_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--max-batch-size", metavar="N", type=_positive, default=32, help="sequences that step together (%(default)s)")
+    add(
+        "--max-batch-size",
+        metavar="N",
+        type=_positive,
+        default=32,
+        help="sequences that step together (default: %(default)s)",
+    )
     add("--max-body-mib", metavar="MIB", type=_positive, default=16, help="largest request body (default: %(default)s)")
     add("--api-key", metavar="KEY", help="key that requests must bring (default: $FGC_API_KEY, or none)")
     _add_engine_options(parser)
@@ -99,8 +106,9 @@ def _add_engine_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--engine", choices=("fgc", "vllm"), default="fgc", help="vllm becomes vLLM's own server (default: fgc)")
     add("--vllm-python", metavar="FILE", help="Python of vLLM's environment (default: $FGC_VLLM_PYTHON, or this one)")
-    for way in ("tensor", "pipeline"):
-        add(f"--{way}-parallel-size", metavar="N", type=_positive, default=1, help="with vllm (default: %(default)s)")
+    help = "processes that divide the model, with vllm (default: %(default)s)"
+    add("--tensor-parallel-size", metavar="N", type=_positive, default=1, help=help)
+    add("--pipeline-parallel-size", metavar="N", type=_positive, default=1, help=help)
 
 
 def _port(text: str) -> int:

@@ -2,10 +2,12 @@
 
 import shutil
 import subprocess
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from fgc.cli.main import command_names
+from fgc.cli.runtime_words import option_words
 
 from .conftest import Run
 
@@ -35,3 +37,10 @@ def test_the_scripts_of_other_shells_name_every_command(run: Run, shell: str) ->
     assert all(f" {name}" in script for name in command_names())
     if shutil.which(shell):
         subprocess.run([shell, "-n"], input=script, text=True, check=True)
+
+
+@pytest.mark.parametrize("file", ["serve/arguments.py", "client/arguments.py"])
+def test_options_that_are_read_from_a_file_are_all_that_the_program_has(file: str) -> None:
+    module = import_module("fgc_runtime." + file.removesuffix(".py").replace("/", "."))
+    has = set(module._parser()._option_string_actions) - {"-h", "--help"}
+    assert set(option_words("fgc_runtime", file)) == has

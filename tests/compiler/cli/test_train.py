@@ -150,7 +150,7 @@ def test_a_deep_dry_run_rehearses_the_program_on_so_many_processes(run: Run, mon
     for words, ranks in (((), "2"), (("--ranks", "8", "--format", "json"), "8")):
         assert run("-p", "p", "train", "--dry-run=deep", *words).code == 1
         command = started.pop()
-        assert command[:3] == [sys.executable, "-m", "fgc_runtime.rehearsal"]
+        assert command[1:4] == ["-m", "fgc_runtime.start", "fgc_runtime.rehearsal"]
         assert command[3].endswith("train.py") and command[5] == ranks
         assert command[-1] == ("json" if words else "text")
     write_config("auto")
