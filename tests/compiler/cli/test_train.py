@@ -151,10 +151,10 @@ def test_a_deep_dry_run_rehearses_the_program_on_so_many_processes(run: Run, mon
         assert run("-p", "p", "train", "--dry-run=deep", *words).code == 1
         command = started.pop()
         assert command[1:4] == ["-m", "fgc_runtime.start", "fgc_runtime.rehearsal"]
-        assert command[3].endswith("train.py") and command[5] == ranks
+        assert command[4].endswith("train.py") and command[6] == ranks
         assert command[-1] == ("json" if words else "text")
     write_config("auto")
     assert run("-p", "p", "train", "--dry-run=deep", "-d", "0").code == 1
-    assert started.pop()[5] == "1"
+    assert started.pop()[6] == "1"
     result = run("-p", "p", "train", "--dry-run=deep", "--ranks", "0")
     assert result.code == 2 and "at least one process" in result.err
