@@ -1,8 +1,8 @@
 """A configuration as an object: its text, its graph, and whatever its targets construct."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from fgc.api.execution import construct
 from fgc.api.notebook import Highlighted, caption, table
@@ -48,7 +48,23 @@ class Project:
         if errors:
             raise ConfigurationError(render_text(errors).rstrip(), errors)
 
-    def __call__(self, *targets: str, asdict: bool = False, **variables: Any) -> Any:
+    @overload
+    def __call__(self, target: str = "main", /, *, asdict: Literal[False] = False, **variables: Any) -> Any: ...
+
+    @overload
+    def __call__(
+        self, first: str, second: str, /, *others: str, asdict: Literal[False] = False, **variables: Any
+    ) -> tuple[Any, ...]: ...
+
+    @overload
+    def __call__(self, *targets: str, asdict: Literal[True], **variables: Any) -> dict[str, Any]: ...
+
+    @overload
+    def __call__(self, *targets: str, asdict: bool = False, **variables: Any) -> Any: ...
+
+    def __call__(  # type: ignore[misc]  # mypy takes positional-only parameters for keywords too
+        self, *targets: str, asdict: bool = False, **variables: Any
+    ) -> Any:
         """Construct targets: one as it is, several as a tuple, or with `asdict` as a mapping by name.
 
         Without a name it is `main`. Keywords are the configuration's `!var` variables. What the program raises passes
@@ -125,10 +141,28 @@ class Project:
         return outcome.value
 
 
+@overload
+def from_project(
+    project_dir: str | Path, config: str | Path | None = None, targets: str = "main", **variables: Any
+) -> Any: ...
+
+
+@overload
+def from_project(
+    project_dir: str | Path, config: str | Path | None = None, *, targets: list[str] | tuple[str, ...], **variables: Any
+) -> dict[str, Any]: ...
+
+
+@overload
+def from_project(
+    project_dir: str | Path, config: str | Path | None, targets: list[str] | tuple[str, ...], **variables: Any
+) -> dict[str, Any]: ...
+
+
 def from_project(
     project_dir: str | Path,
     config: str | Path | None = None,
-    targets: str | Sequence[str] = "main",
+    targets: str | list[str] | tuple[str, ...] = "main",
     **variables: Any,
 ) -> Any:
     """Construct targets of another project's configuration: one by its name, several as a mapping by name.

@@ -3,10 +3,12 @@
 import sys
 import traceback
 from pathlib import Path
+from typing import Any, assert_type
 
 import pytest
-from fgc import Project
+from fgc import Project, from_project
 from fgc.api import ConfigurationError, ConstructionError
+from fgc.ir import Graph
 
 CONFIG = """\
 shared: &shared !singleton:collections:OrderedDict { size: {{ size | default(1) }} }
@@ -47,15 +49,26 @@ def test_one_target_several_targets_and_a_mapping() -> None:
     proj = Project("small.yaml")
     assert proj() == [{"size": 1}]
     assert proj("shared") == {"size": 1}
-    pair, shared = proj("pair", "shared")
+    pair, shared = assert_type(proj("pair", "shared"), tuple[Any, ...])
     assert pair[0] is shared and pair[1] is shared
-    assert list(proj("pair", "shared", asdict=True)) == ["pair", "shared"]
+    assert list(assert_type(proj("pair", "shared", asdict=True), dict[str, Any])) == ["pair", "shared"]
     assert proj("shared", asdict=True) == {"shared": {"size": 1}}
 
 
 def test_each_call_builds_a_new_set() -> None:
     proj = Project()
     assert proj("shared") is not proj("shared")
+
+
+def test_what_a_project_tells_has_types() -> None:
+    """The gate's mypy proves them; here they are true."""
+    proj = Project("small.yaml")
+    assert "shared" in assert_type(proj.targets, tuple[str, ...])
+    assert isinstance(assert_type(proj.graph, Graph), Graph)
+    assert assert_type(proj.folder, Path).is_absolute() and assert_type(proj.name, str) == "Small"
+    assert isinstance(proj.pp_config, str) and isinstance(proj.code("shared"), str)
+    assert assert_type(from_project("p", "small.yaml", ["shared"]), dict[str, Any]) == {"shared": {"size": 1}}
+    assert from_project("p", targets=("shared",)) == {"shared": {"size": 1}}
 
 
 def test_template_variables_and_variables_of_the_program_are_keywords() -> None:

@@ -96,8 +96,8 @@ def main() -> None:
         TrainerControlCallback(),
     ]
 
-    optimizer = partial(AdamW, lr=0.002, betas=(0.9, 0.95), weight_decay=0.1)
-    lr_scheduler = partial(cosine_with_warmup, warmup_steps=100, min_lr_ratio=0.1)
+    optimizer = partial(AdamW, lr=0.005, betas=(0.9, 0.95), weight_decay=0.1)
+    lr_scheduler = partial(cosine_with_warmup, warmup_steps=10, min_lr_ratio=0.1)
 
     trainer = Trainer(
         args=trainer_args,
