@@ -17,6 +17,8 @@ from fgc.workspace.selection import NoSuchFile, Selected, project_of, select_con
 
 __all__ = ["Selected", "configuration_hint", "project_of", "report", "select"]
 
+_MOST_NAMES = 8  # of configurations in an error
+
 
 def select(arguments: Namespace, trace: Trace | None = None, *, checks_calls: bool = True) -> Selected:
     """Compile what a command line names, with the options that it declares. Raises CannotRun or ProjectError.
@@ -55,7 +57,10 @@ def configuration_hint(word: str, store: FileStore) -> str:
         names = []
     stem = word if word.endswith(".yaml") else f"{word}.yaml"
     found = stem if stem in names else nearest(stem, names)
-    return f"; for the configuration `{found}` of this project write `fgc -t {shlex.quote(found)} ...`" if found else ""
+    if found:
+        return f"; for the configuration `{found}` of this project write `fgc -t {shlex.quote(found)} ...`"
+    shown = ", ".join([*names[:_MOST_NAMES], *(["..."] if len(names) > _MOST_NAMES else [])])
+    return f"; this project's configurations, for `fgc -t CONFIG ...`, are {shown}" if names else ""
 
 
 def report(diagnostics: Iterable[Diagnostic]) -> None:

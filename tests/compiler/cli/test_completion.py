@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -29,6 +30,15 @@ def test_bash_completes_commands_and_options(run: Run) -> None:
 def test_names_of_configurations(run: Run, project: Path) -> None:
     assert run("-p", str(project), "completion", "configs").out == "a.yaml\nb.yaml\n"
     assert run("completion", "configs").out == ""
+
+
+def test_a_name_with_a_space_is_one_word(run: Run, project: Path) -> None:
+    (project / "templates/configs/two words.yaml").write_text("a: 1\n")
+    fgc = f"fgc() {{ '{sys.executable}' -m fgc \"$@\"; }}\n"
+    ask = '\nCOMP_WORDS=(fgc -t two); COMP_CWORD=2; _fgc; printf "<%s>" "${COMPREPLY[@]}"'
+    script = fgc + run("completion", "bash").out + ask
+    done = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, text=True, check=True, cwd=project)
+    assert done.stdout == "<two words.yaml>"
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

@@ -106,9 +106,16 @@ _fgc() {
         index=$((index + 1))
     done
     COMPREPLY=()
+    local IFS=$' \\t\\n'
     case "$previous" in
-    -t|--config) COMPREPLY=($(compgen -W "$(fgc completion configs 2>/dev/null)" -- "$current")); return ;;
-    -p|--project) COMPREPLY=($(compgen -d -- "$current")); return ;;
+    -t|--config)
+        IFS=$'\\n'
+        COMPREPLY=($(compgen -W "$(fgc completion configs 2>/dev/null)" -- "$current"))
+        return ;;
+    -p|--project)
+        IFS=$'\\n'
+        COMPREPLY=($(compgen -d -- "$current"))
+        return ;;
     esac
     if [ -z "$command" ]; then
         words="@COMMANDS@ -p -t -i --version --help"
