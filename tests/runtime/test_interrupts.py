@@ -91,13 +91,13 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
 
 
 def test_two_processes_stop_at_the_same_step(tmp_path: Path) -> None:
-    with training(tmp_path, launcher=tuple(TORCHRUN)) as process:
+    with training(tmp_path, launcher=("-m", "fgc_runtime.start", *TORCHRUN[1:])) as process:  # as `fgc train` does
         os.killpg(process.pid, signal.SIGINT)  # what a terminal does: torchrun and its processes all get it
         output, _ = process.communicate(timeout=60)
-    assert process.returncode != 0
+    assert process.returncode == 130
     [folder] = find_checkpoints(tmp_path / "checkpoints")
     assert f"The checkpoint is {folder}" in output
-    assert 'Traceback (most recent call last):\n  File "' + str(PROGRAM) not in output
+    assert "Traceback" not in output  # neither the program's nor torchrun's
 
 
 def test_a_command_reaches_two_processes_within_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

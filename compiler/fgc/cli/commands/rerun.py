@@ -56,8 +56,8 @@ def run(arguments: Namespace) -> int:
 
 def _command(run: "Run") -> list[str]:
     program, size = (run.folder / run.record["program"]).absolute(), run.record["world_size"]
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size)] if size > 1 else []
-    return [sys.executable, *launcher, str(program), *run.record["words"]]
+    torchrun = ["-m", "fgc_runtime.start", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size)]
+    return [sys.executable, *(torchrun if size > 1 else []), str(program), *run.record["words"]]
 
 
 def _environment(run: "Run", arguments: Namespace) -> dict[str, str]:
