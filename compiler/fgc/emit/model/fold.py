@@ -28,9 +28,8 @@ class Known:
 
 NOT_NONE = Known(is_object=True)
 ANY_OBJECT = "*"
-Facts = Mapping[
-    str, Known
-]  # by name, by `self.name`, by `self.base_model.name`, or `*.name` for `getattr(x, "name", None)`
+# by name, by `self.name`, by `self.base_model.name`, or `*.name` for `getattr(x, "name", None)`
+Facts = Mapping[str, Known]
 
 
 def fold(node: cst.CSTNode, facts: Facts) -> cst.CSTNode:
@@ -136,6 +135,15 @@ class _Folder(cst.CSTTransformer):
             return rest.with_changes(leading_lines=updated_node.leading_lines)
         return cst.FlattenSentinel(_statements(rest.body, updated_node.leading_lines))
 
+    def leave_IndentedBlock(
+        self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock
+    ) -> cst.IndentedBlock:
+        """Without what stands behind a branch that is always taken and leaves the block."""
+        for place, statement in enumerate(updated_node.body[:-1]):
+            if _leaves(statement):
+                return updated_node.with_changes(body=updated_node.body[: place + 1])
+        return updated_node
+
     def leave_IfExp(self, original_node: cst.IfExp, updated_node: cst.IfExp) -> cst.BaseExpression:
         known = evaluate(updated_node.test, self._facts)
         if known is None or known.truth is None:
@@ -169,3 +177,11 @@ def _statements(body: cst.BaseSuite, leading_lines: Sequence[cst.EmptyLine]) -> 
         return [cst.SimpleStatementLine(body.body, leading_lines=leading_lines)]
     first, *rest = cast(Sequence[cst.BaseStatement], body.body)
     return [first.with_changes(leading_lines=leading_lines or first.leading_lines), *rest]  # type: ignore[attr-defined]
+
+
+def _leaves(statement: cst.BaseStatement) -> bool:
+    match statement:
+        case cst.SimpleStatementLine(body=[*_, cst.Return() | cst.Raise() | cst.Continue() | cst.Break()]):
+            return True
+        case _:
+            return False

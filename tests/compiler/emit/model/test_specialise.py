@@ -322,3 +322,40 @@ def test_a_component_function_gets_the_configuration_if_it_asks(generate: Genera
     text = generate(source, part)
     assert "def __init__(self, config: ThingConfig, layer_idx):" in text
     assert "self.size = make(scale=2, config=config)" in text
+
+
+RETURNS_EARLY = """
+    class Part(nn.Module):
+        def __init__(self, layer_idx, *, short=False):
+            super().__init__()
+            self.short = short
+
+        def forward(self, x) -> list | tuple:
+            if self.short:
+                return tuple(x)
+            x = x + x
+            return list(x)
+    """
+
+
+def test_nothing_stands_behind_a_branch_that_always_returns(generate: Generate) -> None:
+    assert generate(RETURNS_EARLY, "!partial:.parts:Part {short: true}") == body("""
+        class Part(nn.Module):
+            def __init__(self, layer_idx):
+                super().__init__()
+
+            def forward(self, x) -> tuple:
+                return tuple(x)
+        """)
+
+
+def test_a_branch_that_is_never_taken_leaves_its_type_behind_no_more(generate: Generate) -> None:
+    assert generate(RETURNS_EARLY, "!partial:.parts:Part {short: false}") == body("""
+        class Part(nn.Module):
+            def __init__(self, layer_idx):
+                super().__init__()
+
+            def forward(self, x) -> list:
+                x = x + x
+                return list(x)
+        """)

@@ -23,7 +23,6 @@ from transformers.modeling_flash_attention_utils import (
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import (
     BaseModelOutputWithPast,
-    CausalLMOutputWithPast,
     MoeCausalLMOutputWithPast,
 )
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
@@ -627,7 +626,7 @@ class TinyMixtralForCausalLM(TinyMixtralPreTrainedModel, GenerationMixin):
         logits_to_keep: int | Tensor = 0,
         sequence_ids: Tensor | None = None,
         **kwargs: Any,
-    ) -> CausalLMOutputWithPast | MoeCausalLMOutputWithPast:
+    ) -> MoeCausalLMOutputWithPast:
         if labels is not None:
             # given a cache, transformers would not keep packed sequences apart
             use_cache = False
@@ -668,13 +667,6 @@ class TinyMixtralForCausalLM(TinyMixtralPreTrainedModel, GenerationMixin):
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
             router_logits=router_logits,
-        )
-        return CausalLMOutputWithPast(
-            loss=loss,
-            logits=logits,
-            past_key_values=outputs.past_key_values,
-            hidden_states=outputs.hidden_states,
-            attentions=outputs.attentions,
         )
 
 
