@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from fgc.diagnostics import Diagnostic, Related, Severity
 from fgc.diagnostics.nearest import did_you_mean
 from fgc.ir import Call, CallKind, Graph, Keyword, Literal, Node, NodeId
-from fgc.pipeline.literal_types import excluded_by, type_excluded_by
+from fgc.pipeline.container_types import misfits
+from fgc.pipeline.literal_types import type_excluded_by
 from fgc.signatures import Parameter, Signature, TypeName
 from fgc.text import Origin
 
@@ -90,11 +91,11 @@ class ArgumentCheck:
             if (parameter := signature.parameter(keyword.name)) is not None:
                 given.append((parameter, keyword.value, keyword.origin))
         for parameter, value, origin in given:
+            for misfit in misfits(parameter.annotation, self.graph, value):
+                item = self.graph[misfit.node_id]
+                yield self._wrong_type(parameter, item.origin, misfit.is_what, _help_for(item))
             node = self.graph[value]
-            problem = excluded_by(parameter.annotation, node)
-            if problem is not None:
-                yield self._wrong_type(parameter, node.origin, problem, _help_for(node))
-            elif isinstance(node, Call):
+            if isinstance(node, Call):
                 problem = type_excluded_by(parameter.annotation, self.types.get(value, ()))
                 if problem is not None:
                     related = (Related(node.origin.span, "it is made here"),)

@@ -5,9 +5,22 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
-from fgc.ir import Call, CallKind, GraphBuilder, Keyword, Literal, Symbol, SymbolKind
+from fgc.ir import (
+    Call,
+    CallKind,
+    DictNode,
+    Entry,
+    GraphBuilder,
+    Keyword,
+    ListNode,
+    Literal,
+    NodeId,
+    Symbol,
+    SymbolKind,
+)
 from fgc.pipeline.arguments import ArgumentCheck
 from fgc.signatures import Answer, Signature, Verdict
 from fgc.signatures.signature import ParameterKind
@@ -101,12 +114,22 @@ def alarms(name: str, answer: Answer) -> list[str]:
         except (ValueError, SyntaxError):
             continue
         is_named = parameter.kind in (ParameterKind.ANY, ParameterKind.KEYWORD_ONLY)
-        if is_named and not isinstance(value, list | tuple | dict):
-            keywords.append(Keyword(parameter.name, builder.add(Literal(value, HERE)), HERE))
+        if is_named:
+            keywords.append(Keyword(parameter.name, _added(builder, value), HERE))
     symbol = Symbol(name, SymbolKind.MODULE, *name.split(":"), HERE)
     call = Call(symbol, CallKind.PARTIAL, (), tuple(keywords), HERE)
     graph = builder.finish({"main": builder.add(call)})
     return [item.message for item in ArgumentCheck(graph, call, name, {}).findings(answer.signatures)]
+
+
+def _added(builder: GraphBuilder, value: Any) -> NodeId:
+    match value:
+        case list() | tuple():
+            return builder.add(ListNode(tuple(_added(builder, item) for item in value), HERE))
+        case dict():
+            return builder.add(DictNode(tuple(Entry(k, _added(builder, v), HERE) for k, v in value.items()), HERE))
+        case _:
+            return builder.add(Literal(value, HERE))
 
 
 def as_inspect_says(signature: Signature) -> list[list[object]]:
