@@ -1,5 +1,6 @@
 """The seven kinds of attention of examples/tiny_experiments/attention, built and at work."""
 
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -17,11 +18,18 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
-    """The model of a configuration, as `fgc build` wrote it."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All configurations as `fgc build` writes them."""
     folder = tmp_path_factory.mktemp("attention")
     for kind in KINDS:
         assert main(["-p", str(PROJECT), "-t", f"{kind}.yaml", "build", "-o", str(folder / kind)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Iterator[Model]:
+    """The model of a configuration."""
+    for kind in KINDS:
         sys.path.insert(0, str(folder / kind))
 
     def construct(kind: str) -> PreTrainedModel:
@@ -103,3 +111,11 @@ def test_scores_with_query_and_key_norms_do_not_grow_with_the_weights(model: Mod
             for layer in net.model.layers:
                 layer.self_attn.q_proj.weight *= 100.0
         assert torch.allclose(net(tokens()).logits, before, atol=1e-3) is is_same, kind
+
+
+def test_the_program_of_one_trains(folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(folder / "alibi/train.py"), "--max-steps", "2"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    output = tmp_path / "output_models/alibi"
+    assert (output / "model.safetensors").is_file() and (output / "modeling_alibi.py").is_file()

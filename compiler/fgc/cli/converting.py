@@ -72,6 +72,7 @@ def _converse(message: dict[str, Any], table: Table, name: str, source: Path) ->
     process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(sending,), text=True)
     os.close(sending)
     assert process.stdin is not None, "it was asked for"
+    is_refused = False
     with ExitStack() as stack:
         answers = stack.enter_context(os.fdopen(receiving))
         try:
@@ -79,14 +80,15 @@ def _converse(message: dict[str, Any], table: Table, name: str, source: Path) ->
             question = answers.readline()
             if question:
                 package = package_for(stack, table, name, source, json.loads(question))
-                if package is None:
+                if package is None:  # it has findings, which were reported
                     process.terminate()
+                    is_refused = True
                 else:
                     _say(process, package)
         finally:
             process.stdin.close()
             code = wait_for(process)
-    return code
+    return 1 if is_refused else code
 
 
 def _say(process: "subprocess.Popen[str]", message: dict[str, Any]) -> None:

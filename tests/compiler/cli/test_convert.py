@@ -93,3 +93,19 @@ def test_one_conversion_through_its_process(
     names = sorted(path.name for path in Path("my-llama").iterdir())
     assert names[-2:] == ["model.yaml", "modeling_my_llama.py"] and "model.safetensors" in names
     assert main(["check", "my-llama/model.yaml"]) == 0
+
+
+@pytest.mark.slow
+def test_a_model_that_the_library_cannot_describe_is_refused_with_its_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    monkeypatch.chdir(tmp_path)
+    rope = {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}
+    sizes = {"vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1}
+    LlamaForCausalLM(LlamaConfig(**sizes, num_attention_heads=2, rope_parameters=rope)).save_pretrained("source")
+    capfd.readouterr()
+    assert main(["convert", "source", "out"]) == 1
+    assert "partial_rotary_factor" in capfd.readouterr().err
+    assert not Path("out").exists()
