@@ -32,8 +32,9 @@ class ControlTokens:
         self._ids = {token.content: int(backend.token_to_id(token.content) or 0) for token in special}
         self._spelt = re.compile("|".join(re.escape(token.content) for token in special) or r"(?!)")
         self._written = re.compile("|".join(_with_spaces(token) for token in special) or r"(?!)")
-        self._backend = backend
-        self._first, self._later = _copy(backend), _without_prefix(_copy(backend))
+        self._all = _copy(backend, reads_letters=False)
+        self._first = _copy(backend, reads_letters=True)
+        self._later = _without_prefix(_copy(backend, reads_letters=True))
 
     def hidden(self, message: Any) -> Any:
         """The same message; where it spells a special token, the mark stands behind the token's first character."""
@@ -46,7 +47,7 @@ class ControlTokens:
     def encode(self, rendered: str) -> Tokens:
         """Ids of what a template has made of hidden messages; nothing is put around it."""
         if _MARK not in rendered:
-            encoding = self._backend.encode(rendered, add_special_tokens=False)
+            encoding = self._all.encode(rendered, add_special_tokens=False)
             return Tokens(list(encoding.ids), list(encoding.offsets))
         tokens = Tokens([], [])
         begin = 0
@@ -81,10 +82,10 @@ def _with_spaces(token: Any) -> str:
     return f"{before}{re.escape(token.content)}{after}"
 
 
-def _copy(backend: Tokenizer) -> Tokenizer:
-    """Reads letters where the text spells a special token."""
+def _copy(backend: Tokenizer, *, reads_letters: bool) -> Tokenizer:
+    """Reads a text whole, whatever length its file asks for; letters where it spells a special token, if so wanted."""
     copy = Tokenizer.from_str(backend.to_str())
-    copy.encode_special_tokens = True
+    copy.encode_special_tokens = reads_letters
     copy.no_truncation()
     copy.no_padding()
     return copy
