@@ -17,6 +17,8 @@ from fgc.ir import (
     reachable,
 )
 
+_MAX_REPEATED = 2
+
 
 def fold_texts(graph: Graph) -> Graph:
     """Deferred texts all of whose parts are known become literals."""
@@ -28,17 +30,27 @@ def fold_texts(graph: Graph) -> Graph:
 
 
 def fold_calls(graph: Graph) -> Graph:
-    """`call` of a partial that nothing else mentions becomes a call of its callee with both arguments."""
+    """`call` of a partial that is good for nothing else becomes a call of its callee with both arguments.
+
+    So does each of several calls, if what they would repeat is a constant or two.
+    """
     nodes: dict[NodeId, Node] = dict(graph.nodes)
     mentions = Counter(graph.targets.values())
     for node in graph.nodes.values():
         mentions.update(children(node))
-    for node_id, node in graph.nodes.items():
-        inner = _partial_called(nodes, node)
-        if inner is not None and mentions[inner] == 1:
-            folded = _joined(graph, nodes, node, nodes[inner])
-            nodes[node_id] = folded or node
+    called = {node_id: inner for node_id, node in nodes.items() if (inner := _partial_called(nodes, node)) is not None}
+    calls = Counter(called.values())
+    for node_id, inner in called.items():
+        if mentions[inner] == calls[inner] and (calls[inner] == 1 or _is_short(nodes, nodes[inner])):
+            nodes[node_id] = _joined(graph, nodes, nodes[node_id], nodes[inner]) or nodes[node_id]
     return replace(graph, nodes=nodes)
+
+
+def _is_short(nodes: dict[NodeId, Node], partial: Node) -> bool:
+    """Whether a person would rather write a partial's arguments again than give it a name."""
+    return len(children(partial)) <= _MAX_REPEATED and all(
+        isinstance(nodes[child], Literal) for child in children(partial)
+    )
 
 
 def _partial_called(nodes: dict[NodeId, Node], node: Node) -> NodeId | None:

@@ -151,3 +151,28 @@ def test_a_type_beside_a_literal_of_another_type_is_found() -> None:
         verify_types(graph, {one: (native_type(str),)})
     with pytest.raises(AssertionError, match="does not exist"):
         verify_types(graph, {NodeId(9): (native_type(str),)})
+
+
+def called_twice(builder: GraphBuilder, partial: NodeId) -> list[Call]:
+    """Two calls of one partial, after folding."""
+    calls = [add(builder, CALL, CallKind.SINGLETON, partial, split=builder.add(Literal(name, HERE))) for name in "ab"]
+    graph = run(builder.finish({"first": calls[0], "second": calls[1]}))
+    found = [graph[node] for node in graph.targets.values()]
+    assert all(isinstance(node, Call) for node in found)
+    return found  # type: ignore[return-value]  # they are
+
+
+def test_several_calls_repeat_a_constant_or_two() -> None:
+    builder = GraphBuilder()
+    first, second = called_twice(builder, add(builder, LOAD, CallKind.PARTIAL, size=builder.add(Literal(1, HERE))))
+    assert (first.callee, second.callee) == (LOAD, LOAD)
+    assert [[keyword.name for keyword in call.keywords] for call in (first, second)] == [["size", "split"]] * 2
+
+
+def test_several_calls_share_what_is_made_once_and_what_is_long_to_repeat() -> None:
+    builder = GraphBuilder()
+    made = add(builder, LOAD, CallKind.PARTIAL, size=add(builder, LOAD, CallKind.SINGLETON))
+    assert {call.callee for call in called_twice(builder, made)} == {CALL}
+    builder = GraphBuilder()
+    three = {name: builder.add(Literal(1, HERE)) for name in ("size", "name", "path")}
+    assert {call.callee for call in called_twice(builder, add(builder, LOAD, CallKind.PARTIAL, **three))} == {CALL}

@@ -57,8 +57,9 @@ def main() -> None:
         logging_steps=10,
     )
 
-    dataset = partial(python_stdlib_sources, max_bytes=2_000_000)
-    train_texts = dataset(split="train")
+    # Dataset
+    max_bytes = 2_000_000
+    train_texts = python_stdlib_sources(max_bytes=max_bytes, split="train")
     tokenizer = train_bpe_tokenizer(texts=train_texts, vocab_size=2048)
 
     # Model
@@ -74,7 +75,7 @@ def main() -> None:
         texts=train_texts, tokenizer=tokenizer, block_size=256, strategy="greedy"
     )
 
-    validation_texts = dataset(split="validation")
+    validation_texts = python_stdlib_sources(max_bytes=max_bytes, split="validation")
 
     eval_dataset = PackedDataset(
         texts=validation_texts, tokenizer=tokenizer, block_size=256, strategy="greedy"

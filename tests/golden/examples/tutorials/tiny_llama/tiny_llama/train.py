@@ -76,8 +76,7 @@ def main() -> None:
         save_steps=200,
     )
 
-    dataset = partial(python_stdlib_sources, max_bytes=arguments.max_bytes)
-    train_texts = dataset(split="train")
+    train_texts = python_stdlib_sources(max_bytes=arguments.max_bytes, split="train")
     tokenizer = train_bpe_tokenizer(texts=train_texts, vocab_size=2048)
 
     # Model
@@ -93,7 +92,9 @@ def main() -> None:
         texts=train_texts, tokenizer=tokenizer, block_size=256, strategy="greedy"
     )
 
-    validation_texts = dataset(split="validation")
+    validation_texts = python_stdlib_sources(
+        max_bytes=arguments.max_bytes, split="validation"
+    )
 
     eval_dataset = PackedDataset(
         texts=validation_texts, tokenizer=tokenizer, block_size=256, strategy="greedy"
