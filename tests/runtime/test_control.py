@@ -406,3 +406,13 @@ def test_the_client_waits_for_no_torch() -> None:
     probe = "import sys, fgc_runtime.control.__main__; print('torch' in sys.modules or 'transformers' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("action", ["list", "status", "save", "stop", "save-stop", "abort", "set", "stacks", "cleanup"])
+def test_the_help_of_an_action_has_its_examples(action: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from fgc_runtime.control.__main__ import main
+
+    with pytest.raises(SystemExit):
+        main([action, "--help"])
+    examples = capsys.readouterr().out.partition("examples:\n")[2].splitlines()
+    assert examples and all(line.split()[:3] == ["fgc", "control", action] for line in examples)

@@ -11,6 +11,7 @@ import signal
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
+from textwrap import fill
 
 from fgc_runtime.control.client import Answer, ask, watch
 from fgc_runtime.control.jobs import Job, NoSuchJob, UnsafeFolder, find_job, find_jobs, remove_job
@@ -18,14 +19,17 @@ from fgc_runtime.control.printing import print_list, print_status, settings
 from fgc_runtime.output import run_command
 
 _ANSWER_S = 5  # questions are answered by a thread that waits for nothing
-_EXAMPLES = """\
-examples:
-  fgc control list
-  fgc control status tiny_llama-4711
-  fgc control save                      the only job that runs
-  fgc control save-stop tiny            a checkpoint, then the end; go on with --resume
-  fgc control set tiny logging_steps=5 eval_steps=500
-"""
+_EXAMPLES = (
+    "fgc control list",
+    "fgc control status tiny_llama-4711",
+    "fgc control save                      the only job that runs",
+    "fgc control stop --timeout 60         the final model, or an error after a minute",
+    "fgc control save-stop tiny            a checkpoint, and the end: --resume goes on",
+    "fgc control abort tiny --force        a job that hangs",
+    "fgc control set tiny logging_steps=5 eval_steps=500",
+    "fgc control stacks tiny",
+    "fgc control cleanup",
+)
 _ACTIONS = {
     "list": "all jobs, with step, loss, tokens per second and time left",
     "status": "one job in full",
@@ -59,11 +63,20 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
-        prog="fgc control", description=__doc__, epilog=_EXAMPLES, formatter_class=RawDescriptionHelpFormatter
+        prog="fgc control",
+        description=__doc__,
+        epilog=_examples_of(""),
+        formatter_class=RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, summary in _ACTIONS.items():
-        action = actions.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        action = actions.add_parser(
+            name,
+            help=summary,
+            description=fill(summary[0].upper() + summary[1:] + ".", 80),
+            epilog=_examples_of(name),
+            formatter_class=RawDescriptionHelpFormatter,
+        )
         action.add_argument("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
         if name not in ("list", "cleanup"):
             action.add_argument("job", nargs="?", metavar="JOB", help="which job; default: the only one that runs")
@@ -77,6 +90,12 @@ def _parser() -> ArgumentParser:
         if name == "cleanup":
             action.add_argument("--force", action="store_true", help="also forget jobs that live but do not answer")
     return parser
+
+
+def _examples_of(action: str) -> str:
+    """The examples of an action, or all of them."""
+    chosen = [example for example in _EXAMPLES if action in ("", example.split()[2])]
+    return "examples:\n" + "\n".join(f"  {example}" for example in chosen)
 
 
 def _run(arguments: Namespace) -> int:
