@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fgc_runtime.callbacks import TrainerCallback, TrainingRun, readable
 from fgc_runtime.distributed import disconnect
+from fgc_runtime.output import say
 from fgc_runtime.runs import RunRecord, fingerprint_of
 from fgc_runtime.trainers import ResumeRefused, Trainer, TrainingInterrupted
 from fgc_runtime.trainers.fingerprint import differences
@@ -68,7 +69,7 @@ class TrainingScript:
 
     def _say(self, text: str) -> None:
         if self.trainer.world.is_main:
-            print(text, flush=True)
+            say(text)
 
 
 class RecordsRun(TrainerCallback):

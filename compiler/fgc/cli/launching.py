@@ -9,6 +9,7 @@ import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -19,7 +20,7 @@ from fgc.cli.select import Selected, report
 from fgc.installed import package_folder
 from fgc.pipeline.metadata import meta_value
 
-_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 _FEWEST_TO_SHARE = 2  # processes, where the configuration says `gpu` or `auto` and this machine has none
 _OWN_PROCESSES = ("--nproc-per-node", "--nproc_per_node")
 _OWN_MEETING = ("--nnodes", "--rdzv", "--master", "--node-rank", "--node_rank", "--standalone")
@@ -122,15 +123,19 @@ def wait(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
     """Run to the end. A signal to this process reaches the program once, whoever sent it.
 
     SIGUSR1, with which schedulers announce the end of a job, would kill torchrun: it gets SIGTERM, which it passes on.
+    SIGHUP, which a closed terminal sends, perhaps twice, is passed on once; under `nohup` not at all.
     """
     process = subprocess.Popen(command, cwd=folder, env=dict(environment), start_new_session=True)
     received: list[int] = []
 
     def forward(number: int, _: FrameType | None) -> None:
+        if number == signal.SIGHUP and received:
+            return
         received.append(number)
         process.send_signal(signal.SIGTERM if number == signal.SIGUSR1 else number)
 
-    earlier = {number: signal.signal(number, forward) for number in _FORWARDED}
+    numbers = [number for number in _FORWARDED if signal.getsignal(number) is not signal.SIG_IGN]
+    earlier = {number: signal.signal(number, forward) for number in numbers}
     try:
         code = process.wait()
     finally:
@@ -138,6 +143,7 @@ def wait(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
             signal.signal(number, handler)
     if received and code != 0:
         if code < 0:  # it was about to start, and has said nothing
-            print("interrupted", file=sys.stderr)
+            with suppress(OSError):  # the terminal is gone
+                print("interrupted", file=sys.stderr)
         return 128 + received[0]
     return code if code >= 0 else 128 - code

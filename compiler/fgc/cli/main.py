@@ -35,6 +35,8 @@ def run() -> None:
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 -- closed by who started this
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     signal.signal(signal.SIGTERM, _end)  # an ordinary end: what is half made is removed
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup`
+        signal.signal(signal.SIGHUP, _end)
     _leave(main(sys.argv[1:]))
 
 

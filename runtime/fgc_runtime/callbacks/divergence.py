@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from fgc_runtime.callbacks.base import Logs, TrainerCallback, TrainingRun
+from fgc_runtime.output import say
 
 
 class DivergenceCallback(TrainerCallback):
@@ -54,10 +55,9 @@ class DivergenceCallback(TrainerCallback):
         else:
             run.control.should_abort = True
         if run.is_main:
-            print(
+            say(
                 f"Diverging at step {run.state.global_step}: the smoothed {self.metric} ({self._smoothed:.4f}) is "
-                f"above {self._bound:.4f}, its best being {self._best:.4f}, for {self._strikes} records: {self.action}",
-                flush=True,
+                f"above {self._bound:.4f}, its best being {self._best:.4f}, for {self._strikes} records: {self.action}"
             )
 
     def state_dict(self) -> dict[str, object]:

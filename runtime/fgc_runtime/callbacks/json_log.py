@@ -6,7 +6,6 @@ A disk that is full does not end a training: records wait for it in memory.
 import json
 import math
 import platform
-import sys
 import time
 from datetime import UTC, datetime
 from io import FileIO
@@ -17,6 +16,7 @@ import torch
 import transformers
 
 from fgc_runtime.callbacks.base import Logs, TrainerCallback, TrainingRun
+from fgc_runtime.output import say
 
 
 class JsonLogCallback(TrainerCallback):
@@ -50,7 +50,7 @@ class JsonLogCallback(TrainerCallback):
         self._file.close()
         self._file = None
         if self._waiting:
-            print(f"warning: the last {len(self._waiting)} records could not be logged", file=sys.stderr, flush=True)
+            say(f"warning: the last {len(self._waiting)} records could not be logged", is_warning=True)
             self._waiting.clear()
 
     def _write(self, record: dict[str, object]) -> None:
@@ -63,7 +63,7 @@ class JsonLogCallback(TrainerCallback):
             num_written = self._file.write(text)
         except OSError as error:
             if len(self._waiting) == 1:
-                print(f"warning: {error.strerror}: log records wait in memory", file=sys.stderr, flush=True)
+                say(f"warning: {error.strerror}: log records wait in memory", is_warning=True)
             return
         rest = text[num_written:]
         self._waiting = [rest] if rest else []

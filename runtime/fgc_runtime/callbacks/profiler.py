@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from fgc_runtime.callbacks.base import TrainerCallback, TrainingRun
+from fgc_runtime.output import say
 
 _ROWS = 20
 
@@ -68,7 +69,7 @@ class ProfilerCallback(TrainerCallback):
             table = profiler.key_averages().table(sort_by=key, row_limit=_ROWS)
             path.with_suffix(".txt").write_text(table + "\n", encoding="utf-8")
             if run.is_main:
-                print(f"Wrote the profile of {self.num_steps} steps to {path}.json", flush=True)
+                say(f"Wrote the profile of {self.num_steps} steps to {path}.json")
 
         schedule = torch.profiler.schedule(wait=0, warmup=self.warmup_steps, active=self.num_steps, repeat=1)
         self._profiler = torch.profiler.profile(

@@ -3,10 +3,12 @@
 import sys
 import time
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fgc_runtime.callbacks.base import Logs, TrainerCallback, TrainingRun
+from fgc_runtime.output import say, when_heard
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -35,7 +37,7 @@ class ProgressCallback(TrainerCallback):
         self._print(_headline(run))
         if self.use_bar if self.use_bar is not None else sys.stdout.isatty():
             self._progress = _bar()
-            self._progress.start()
+            when_heard(self._progress.start)
             self._task = self._progress.add_task("", total=run.max_steps, completed=run.state.global_step)
 
     def on_step_end(self, run: TrainingRun) -> None:
@@ -60,14 +62,15 @@ class ProgressCallback(TrainerCallback):
     def on_train_end(self, run: TrainingRun) -> None:
         """Leave the bar as it stands."""
         if self._progress is not None:
-            self._progress.stop()
+            when_heard(self._progress.stop)
             self._progress = None
 
     def _print(self, text: str) -> None:
         if self._progress is not None:
-            self._progress.console.print(text, highlight=False, markup=False)
+            show = partial(self._progress.console.print, text, highlight=False, markup=False)
+            when_heard(show)
             return
-        print(text, flush=True)
+        say(text)
 
     def _time_left(self, run: TrainingRun) -> str:
         steps = run.state.global_step - self._begin_step

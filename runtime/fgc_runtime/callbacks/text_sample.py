@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from fgc_runtime.callbacks.base import Logs, TrainerCallback, TrainingRun
+from fgc_runtime.output import say
 
 
 class TextSampleCallback(TrainerCallback):
@@ -35,7 +36,7 @@ class TextSampleCallback(TrainerCallback):
         if run.tokenizer is None:
             raise ValueError("TextSampleCallback needs the trainer's processing_class: the tokenizer of the prompts")
         if run.is_main and not run.is_model_whole:
-            print("No text samples: they need the whole model in one process, which this strategy divides", flush=True)
+            say("No text samples: they need the whole model in one process, which this strategy divides")
 
     def on_evaluate(self, run: TrainingRun, metrics: Logs) -> None:
         """Print one sample per prompt."""
@@ -43,7 +44,7 @@ class TextSampleCallback(TrainerCallback):
             return
         samples = [self._sample(run, prompt) for prompt in self.prompts]
         text = "\n".join(f"--- step {run.state.global_step}: {sample}" for sample in samples)
-        print(text, flush=True)
+        say(text)
         run.logging_dir.mkdir(parents=True, exist_ok=True)
         with (run.logging_dir / "samples.txt").open("a", encoding="utf-8") as file:
             file.write(text + "\n")

@@ -1,7 +1,6 @@
 """A run's checkpoints: written beside the training, kept or removed, read again to go on."""
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from fgc_runtime import checkpoint
 from fgc_runtime.callbacks import TrainerCallback, TrainerState
 from fgc_runtime.distributed import World
+from fgc_runtime.output import say
 from fgc_runtime.trainers.arguments import TrainingArguments
 from fgc_runtime.trainers.fingerprint import Fingerprint, differences
 from fgc_runtime.trainers.stepper import Stepper
@@ -123,7 +123,7 @@ class Checkpoints:
         if self._args.save_failure == "stop":
             raise SaveFailed(f"{message}. With save_failure 'continue' training would have gone on without it")
         if self.world.is_main:
-            print(f"warning: {message}; training goes on (save_failure 'continue')", file=sys.stderr, flush=True)
+            say(f"warning: {message}; training goes on (save_failure 'continue')", is_warning=True)
         return saved
 
     def let_go(self) -> None:
@@ -194,7 +194,7 @@ class Checkpoints:
         if self._stale_after_step is None:
             return
         if self.world.is_main and (aside := checkpoint.set_aside(self.root, after_step=self._stale_after_step)):
-            print(f"Moved the checkpoints of an earlier run to {aside}", flush=True)
+            say(f"Moved the checkpoints of an earlier run to {aside}")
         self._stale_after_step = None
 
     def _checked(self, wanted: bool | str | Path) -> Path | None:

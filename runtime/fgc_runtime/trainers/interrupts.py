@@ -1,13 +1,16 @@
-"""Ctrl-C, SIGTERM and SIGUSR1 to a request that the loop answers between two steps."""
+"""Ctrl-C, SIGTERM, SIGUSR1 and a closed terminal to a request that the loop answers between two steps."""
 
 import os
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 
-_HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+from fgc_runtime.output import leave_closed_terminal
+
+_HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 _ONE_REQUEST_S = 0.5  # torchrun passes on the Ctrl-C that its processes have also received from the terminal
 _NOTICE = b"\nStopping after this step, with a checkpoint. Interrupt again to stop at once.\n"
 
@@ -15,8 +18,8 @@ _NOTICE = b"\nStopping after this step, with a checkpoint. Interrupt again to st
 class TrainingInterrupted(SystemExit):
     """Training stopped before its last step, to go on later or not at all; ends the program with `exit_code`.
 
-    On a signal that is what the shell expects, with a checkpoint: 130 for Ctrl-C, 143 for SIGTERM, 138 for SIGUSR1.
-    0 for a pause that was asked for, with a checkpoint; 1 for an abort, without.
+    On a signal that is what the shell expects, with a checkpoint: 130 for Ctrl-C, 143 for SIGTERM, 138 for SIGUSR1,
+    129 for SIGHUP. 0 for a pause that was asked for, with a checkpoint; 1 for an abort, without.
     """
 
     def __init__(self, exit_code: int, checkpoint: Path | None) -> None:
@@ -28,7 +31,8 @@ class TrainingInterrupted(SystemExit):
 class Interrupts:
     """While entered, the first signal is remembered and the second ends the program.
 
-    Outside the main thread Python delivers no signals, so nothing is handled there.
+    Outside the main thread Python delivers no signals, so nothing is handled there. SIGHUP, which a closed terminal
+    sends, perhaps twice, stays ignored where it was (`nohup`), and never ends the program at once.
     """
 
     def __init__(self, *, is_announced: bool) -> None:
@@ -36,19 +40,21 @@ class Interrupts:
         self._process = os.getpid()
         self._received: signal.Signals | None = None
         self._received_s = 0.0
-        self._previous: list[object] = []
+        self._previous: dict[int, object] = {}
 
     def __enter__(self) -> "Interrupts":
         try:
-            self._previous = [signal.signal(number, self._receive) for number in _HANDLED]
+            for number in _HANDLED:
+                if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                    self._previous[number] = signal.signal(number, self._receive)
         except ValueError:  # not the main thread
-            self._previous = []
+            self._previous = {}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for number, handler in zip(_HANDLED, self._previous, strict=False):
+        for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # signal.signal takes back what it gave
 
     @property
@@ -64,11 +70,15 @@ class Interrupts:
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:
             self._receive_in_worker(number)
-        elif self._received is None:
+            return
+        if number == signal.SIGHUP:
+            leave_closed_terminal(has_hung_up=True)
+        if self._received is None:
             self._received, self._received_s = signal.Signals(number), time.monotonic()
             if self._is_announced:
-                os.write(2, _NOTICE)  # print is not safe in a handler: it may interrupt another print
-        elif time.monotonic() - self._received_s > _ONE_REQUEST_S:
+                with suppress(OSError):  # nobody to tell
+                    os.write(2, _NOTICE)  # print is not safe in a handler: it may interrupt another print
+        elif number != signal.SIGHUP and time.monotonic() - self._received_s > _ONE_REQUEST_S:
             raise SystemExit(128 + number)
 
     def _receive_in_worker(self, number: int) -> None:

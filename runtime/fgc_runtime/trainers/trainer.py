@@ -18,6 +18,7 @@ from fgc_runtime.callbacks import JsonLogCallback, ProgressCallback, TrainerCall
 from fgc_runtime.data.collator import Batch, CheckedCollator, DataCollatorForCausalLM
 from fgc_runtime.data.windows import Window, length_of
 from fgc_runtime.distributed import World, seed_everything
+from fgc_runtime.output import say
 from fgc_runtime.trainers.arguments import IntervalStrategy, TrainingArguments, logging_folder, with_environment
 from fgc_runtime.trainers.checkpoints import Checkpoints, Moment, SaveFailed, compare, named
 from fgc_runtime.trainers.evaluation import evaluate, note_best
@@ -101,9 +102,9 @@ class Trainer:
         """Run all steps that are left; returns the totals, which are also logged.
 
         `resume_from_checkpoint` takes the place of the argument of the same name unless it is None.
-        On Ctrl-C, SIGTERM or SIGUSR1, or when a callback asks for a pause or an abort, raises TrainingInterrupted after
-        the current step and, but for an abort, a checkpoint. Raises FloatingPointError, naming step
-        and batch, if loss, gradient norm or, before a save, weights are not finite.
+        On Ctrl-C, SIGTERM, SIGUSR1 or SIGHUP, or when a callback asks for a pause or an abort, raises
+        TrainingInterrupted after the current step and, but for an abort, a checkpoint. Raises FloatingPointError,
+        naming step and batch, if loss, gradient norm or, before a save, weights are not finite.
         """
         if self.train_dataset is None:
             raise ValueError("train_dataset (None) must be given to train")
@@ -394,4 +395,4 @@ class Trainer:
 
     def _say(self, text: str) -> None:
         if self.world.is_main:
-            print(text, flush=True)
+            say(text)
