@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 PROGRAM = Path(__file__).parent / "programs/dropout.py"
+KILL_RANKS = Path(__file__).parents[1] / "benchmarks/kill_ranks.py"  # by hand: at more points
 IN_MEMORY = {"TMPDIR": "/dev/shm"} if Path("/dev/shm").is_dir() else {}  # the points count, not the disk's speed
 
 pytestmark = pytest.mark.slow
@@ -30,6 +31,14 @@ def test_kills_at_any_point_change_no_bit() -> None:
     assert len(re.findall(r"after step \d+, ", done.stdout)) == 22
     for kind in ("while saving", "in the evaluation", "between backward and the optimizer"):
         assert re.search(rf"killed.*{kind}", done.stdout), f"nothing was killed {kind}"
+
+
+def test_one_of_two_processes_is_killed_and_both_resume() -> None:
+    command = [sys.executable, str(KILL_RANKS), "--kills", "1", "--seed", "3"]
+    environment = {**os.environ, **IN_MEMORY, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.match(r"rank \d killed after step \d+, .*, resuming at step \d+: equal\n1 of 1 runs", done.stdout)
 
 
 def test_a_program_that_forgets_is_found_out(tmp_path: Path) -> None:
