@@ -1,6 +1,7 @@
 """A service in, an HTTP server on a socket that is bound already: start, deliver events, end in good order."""
 
 import asyncio
+import signal
 import socket
 from collections.abc import Sequence
 from types import FrameType
@@ -37,9 +38,11 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, engine: Engine) -> None:
         super().__init__(config)
         self._engine = engine
+        self.is_interrupted = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
+        self.is_interrupted = self.is_interrupted or sig == signal.SIGINT
         self._engine.stop()
 
 
@@ -66,3 +69,5 @@ def run(service: Service, listener: socket.socket, delivery: LoopDelivery, *, lo
         service.engine.stop()
         service.engine.join(_END_S)
         service.encoder.shutdown(wait=False)
+    if server.is_interrupted:  # uvicorn raises the signal again, and an event loop about to end can lose it
+        raise KeyboardInterrupt

@@ -215,8 +215,8 @@ def test_ctrl_c_ends_a_single_question(server: RunningServer) -> None:
         process = subprocess.Popen([*_COMMAND, "--url", url, "--message", "x"], stderr=subprocess.PIPE, text=True)
         connection, _ = silent.accept()
         process.send_signal(signal.SIGINT)
-        connection.close()
         _, said = process.communicate(timeout=20)
+        connection.close()
     assert process.returncode == 130 and "Traceback" not in said
 
 
