@@ -28,6 +28,7 @@ def close_after_first_step(command: list[str], folder: Path) -> int:
     """Run it as the leader of a terminal of its own, close that when that has shown its first step; the exit code."""
     process, terminal = pty.fork()
     if process == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may themselves run under nohup
         os.chdir(folder)
         os.execv(command[0], command)
     text = b""
