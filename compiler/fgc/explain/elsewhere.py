@@ -5,10 +5,8 @@ from typing import Any
 
 from fgc.explain.pairs import named, tag_kind, target_of
 from fgc.explain.values import plain_value
+from fgc.pipeline.imports.request import FROM_PROJECT, PARAMETERS
 from fgc.yaml import Node
-
-_PARAMETERS = ("project_dir", "config", "targets", "variables")
-_CALLABLE = "fgc:from_project"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +23,13 @@ def is_taken(node: Node) -> bool:
     """Whether a value is an object of another project."""
     target = target_of(node)
     label = target.tag.text if target is not None and target.tag is not None else ""
-    return tag_kind(target) == "meta" and label.partition(":")[2].partition("@")[0] == _CALLABLE
+    return tag_kind(target) == "meta" and label.partition(":")[2].partition("@")[0] == FROM_PROJECT
 
 
 def elsewhere(node: Node, rest: str) -> Elsewhere | None:
     """Where the rest of a path leads; None where the call is incomplete, or takes several targets and none is named."""
     given = {name: plain_value(candidates[-1].value) for name, candidates in named(node).items()}
-    values = {name: given.get(name, given.get(f"arg{place}")) for place, name in enumerate(_PARAMETERS)}
+    values = {name: given.get(name, given.get(f"arg{place}")) for place, name in enumerate(PARAMETERS)}
     folder, config, targets = values["project_dir"], values["config"], values["targets"] or "main"
     variables = values["variables"] or {}
     if not isinstance(folder, str) or not isinstance(config, str | None) or not isinstance(variables, dict):

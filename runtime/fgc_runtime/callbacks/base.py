@@ -73,10 +73,10 @@ class TrainingRun:
     arguments: Mapping[str, object]
     num_parameters: int = 0  # of the whole model, however many processes share it
     is_model_whole: bool = True  # whether `model` has all its weights here, and can be called by one process alone
-    counts: Callable[[nn.Parameter], bool] = lambda _: True  # False for a weight that another stage counts
-    add_stages: Callable[[Tensor], Tensor] = lambda numbers: (
-        numbers
-    )  # of stages that processes share out; called on all
+    # False for a weight that another stage counts
+    counts: Callable[[nn.Parameter], bool] = lambda _: True
+    # the sum of a tensor of numbers, of any shape, over all stages of a pipeline; every process calls it
+    add_stages: Callable[[Tensor], Tensor] = lambda numbers: numbers
     control: TrainerControl = field(default_factory=TrainerControl)
     phase: Phase = "training"
 

@@ -16,7 +16,8 @@ class Muon(UpdateRule):
     """Update: 0.2 sqrt(max(m, n)) times the orthogonalised Nesterov momentum of an m x n matrix.
 
     Jordan et al. 2024 (kellerjordan.github.io/posts/muon), with the size of AdamW's updates (Liu et al. 2025, arXiv
-    2502.16982). Sharded momentum is gathered whole for the iteration: the update is the one of a single process.
+    2502.16982); `num_iterations` are those of Newton and Schulz that make it orthogonal. Sharded momentum is gathered
+    whole for them: the update is the one of a single process.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ from fgc.ir import Call, Deferred, DictNode, Graph, ListNode, Literal, NodeId
 from fgc.text import Need, Origin
 
 FROM_PROJECT = "fgc:from_project"
-_PARAMETERS = ("project_dir", "config", "targets", "variables")
+PARAMETERS = ("project_dir", "config", "targets", "variables")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,12 @@ def read_call(graph: Graph, call: Call) -> ImportCall:
 
 
 def _given(read: ImportCall, call: Call) -> dict[str, NodeId]:
-    given = dict(zip(_PARAMETERS, call.positional, strict=False))
-    if len(call.positional) > len(_PARAMETERS):
-        read.reject(call.origin, f"`{FROM_PROJECT}` takes at most {len(_PARAMETERS)} arguments")
+    given = dict(zip(PARAMETERS, call.positional, strict=False))
+    if len(call.positional) > len(PARAMETERS):
+        read.reject(call.origin, f"`{FROM_PROJECT}` takes at most {len(PARAMETERS)} arguments")
     for keyword in call.keywords:
-        if keyword.name not in _PARAMETERS:
-            help = did_you_mean(keyword.name, _PARAMETERS) or f"it has: {', '.join(_PARAMETERS)}"
+        if keyword.name not in PARAMETERS:
+            help = did_you_mean(keyword.name, PARAMETERS) or f"it has: {', '.join(PARAMETERS)}"
             read.reject(keyword.origin, f"`{FROM_PROJECT}` has no parameter `{keyword.name}`", help)
         elif keyword.name in given:
             read.reject(keyword.origin, f"`{keyword.name}` is given by position and by name")
