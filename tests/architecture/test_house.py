@@ -24,6 +24,15 @@ def test_a_module_says_what_it_is_for(path: Path) -> None:
     assert docstring.splitlines()[0].endswith((".", ":"))
 
 
+def test_the_root_holds_what_the_architecture_names() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    found = {name.partition("/")[0] for name in listed.splitlines()}
+    layout = (ROOT / "docs/internals/architecture.md").read_text(encoding="utf-8").partition("```\n")[2]
+    named = {line.split()[0].partition("/")[0] for line in layout.partition("```")[0].splitlines()}
+    hidden_and_written = {name for name in found if name.startswith(".") or name[0].isupper()}
+    assert found - hidden_and_written <= named | {"constraints.txt"}
+
+
 def test_grammar_tables_are_fresh() -> None:
     message = "run `python -m fgc.syntax.build_tables`"
     assert build_tables.build() == build_tables.TABLES_FILE.read_text(encoding="utf-8"), message
