@@ -13,7 +13,7 @@ from fgc.workspace.project import META_FILE
 
 @dataclass(frozen=True, slots=True)
 class ListedConfiguration:
-    """A configuration by the name of its file; `error` is its first error, and then what is known may be partial."""
+    """A configuration by the name of its file; `error` is what kept its graph from being made, if anything did."""
 
     file: str
     is_default: bool
@@ -72,7 +72,7 @@ def _configuration(project: Project, name: str, is_default: bool) -> ListedConfi
         is_default=is_default,
         config_name=meta_text(compilation.graph, "config_name"),
         description=meta_text(compilation.graph, "config_description"),
-        error=_first_error(compilation.diagnostics),
+        error=None if compilation.is_whole else _first_error(compilation.diagnostics),
     )
 
 

@@ -129,10 +129,10 @@ def _everything(arguments: Namespace, store: FileStore, variables: dict[str, Any
 
 def _folder(folder: Path, store: FileStore, variables: dict[str, Any]) -> Iterator[_Checked]:
     """All projects of a tree; a project that cannot be read is a finding and stops no other."""
-    found = False
     unreadable: list[OSError] = []
-    for project_folder in projects_below(folder, store, unreadable.append):
-        found = True
+    folders = list(projects_below(folder, store, unreadable.append))
+    store.projects.update(map(real_path, folders))
+    for project_folder in folders:
         try:
             project = open_project(project_folder, store)
         except ProjectError as error:
@@ -141,7 +141,7 @@ def _folder(folder: Path, store: FileStore, variables: dict[str, Any]) -> Iterat
             continue
         yield from _project(project, None, variables)
     yield from map(_unreadable, unreadable)
-    if not found and not unreadable:
+    if not folders and not unreadable:
         raise CannotRun(f"there is no project in `{folder}`: no folder below it holds a `{META_FILE}`")
 
 

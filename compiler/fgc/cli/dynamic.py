@@ -34,7 +34,7 @@ def dynamic_values(
         help = f"did you mean `{slip}`?" if slip else did_you_mean(option, known)
         help = help or f"its options are: {', '.join(known) or 'none'}"
         raise CannotRun(f"`{name}` has no option `{option}`; {help}")
-    return vars(values)
+    return {variable: value for variable, value in vars(values).items() if value is not None}  # `--x` without a `const`
 
 
 class _Parser(ArgumentParser):
@@ -46,9 +46,11 @@ class _Parser(ArgumentParser):
 
 def _add(parser: Any, argument: DynamicArgument) -> None:
     options: dict[str, Any] = {"dest": argument.variable, "action": argument.action, "help": argument.help}
-    if not argument.action.startswith("store_"):
+    if argument.action in ("store", "append", "extend"):
         options |= {"type": _CONVERTERS[argument.type], "nargs": argument.nargs, "metavar": argument.metavar}
         options["choices"] = list(argument.choices) or None
+    if argument.action.endswith("_const") or argument.nargs == "?":
+        options["const"] = argument.const
     parser.add_argument(*argument.names, **options)
 
 

@@ -31,6 +31,7 @@ from fgc.yaml.scalars import scalar_type
 PARSE, ARGUMENTS = "parse_arguments", "arguments"
 _OPTIONS_MODULE = "fgc_runtime.options"
 _TAKEN = frozenset({"-h", "--help", "--resume"})
+_ACTIONS = ("store", "store_true", "store_false")
 _TEXT_TYPES = ("str", "path")
 _CONVERTERS = {"bool": "boolean", "path": "absolute_path"}
 _RESUME_HELP = "go on from this checkpoint, or from the latest one"
@@ -158,6 +159,8 @@ def _unfit(option: Option, leaves: Sequence[Literal]) -> tuple[str, Span | None]
     place = first.origin.span
     if option.takes_many:
         return "it takes several values", place
+    if option.action not in _ACTIONS:
+        return f"`action: {option.action}` is for builds only", place
     if keyword.iskeyword(option.variable):
         return f"`{option.variable}` is a word of Python", place
     if taken := _TAKEN.intersection(option.names):

@@ -1,10 +1,10 @@
 """One configuration, compiled as far as it goes: every stage's result and all that was found."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from fgc.diagnostics import Diagnostic, Outcome, has_errors, unique, without_consequences
+from fgc.diagnostics import Diagnostic, Outcome, Severity, has_errors, unique, without_consequences
 from fgc.ir import Graph
 from fgc.lint import check
 from fgc.lower import lower
@@ -19,12 +19,15 @@ from fgc.yaml import Composition, compose
 if TYPE_CHECKING:
     from fgc.pipeline.models import SourceFiles
 
+_LEAVES_THE_GRAPH = ("FGC204", "FGC404")  # a block that overrides nothing, a name given twice: errors beside the graph
+
 
 @dataclass(frozen=True, slots=True)
 class Compilation:
     """What the stages made of a configuration. A stage's result may be partial; then a diagnostic says why.
 
-    `needs`: what could have stayed open until the program runs, and had to be known.
+    `needs`: what could have stayed open until the program runs, and had to be known. `is_whole`: no error kept a part
+    of the graph from being made.
     """
 
     entry: Source
@@ -34,6 +37,7 @@ class Compilation:
     sources: tuple[Source, ...]
     diagnostics: tuple[Diagnostic, ...]
     needs: tuple[Need, ...] = ()
+    is_whole: bool = True
 
     @property
     def has_errors(self) -> bool:
@@ -48,13 +52,19 @@ def compile_template(
     *,
     files: "SourceFiles | None" = None,
     projects: Projects | None = None,
+    is_own: Callable[[Source], bool] = lambda source: True,
 ) -> Compilation:
-    """Run every stage on a parsed file. Errors of one stage do not stop the next."""
+    """Run every stage on a parsed file. Errors of one stage do not stop the next.
+
+    `is_own`: whether a template belongs to a project that is compiled, so that its user can mend it.
+    """
     resolved = resolve(entry.value, loader, variables, facts)
     document = resolved.value
     composed = compose(document)
     lowered = lower(composed.value, document.locate(0))
-    found = [*entry.diagnostics, *resolved.diagnostics, *composed.diagnostics, *lowered.diagnostics]
+    of_templates = _left_to_authors(resolved.diagnostics, is_own)
+    found = [*entry.diagnostics, *of_templates, *composed.diagnostics, *lowered.diagnostics]
+    is_whole = not has_errors(finding for finding in found if finding.code not in _LEAVES_THE_GRAPH)
     found += check(composed.value, lowered.value)
     needs = (*document.needs, *composed.value.needs)
     found += pin_findings(needs)
@@ -68,7 +78,19 @@ def compile_template(
     diagnostics = tuple(without_consequences(unique(found)))
     sources = dict.fromkeys([entry.value.main.source, *used])
     needs = (*needs, *whole.value.needs)
-    return Compilation(entry.value.main.source, document, composed.value, graph, tuple(sources), diagnostics, needs)
+    return Compilation(
+        entry.value.main.source, document, composed.value, graph, tuple(sources), diagnostics, needs, is_whole
+    )
+
+
+def _left_to_authors(found: Iterable[Diagnostic], is_own: Callable[[Source], bool]) -> list[Diagnostic]:
+    """Makes an override of nothing in a library a warning: its author must see it, its user cannot mend it."""
+    return [
+        replace(finding, severity=Severity.WARNING)
+        if finding.code == "FGC204" and not is_own(finding.span.source)
+        else finding
+        for finding in found
+    ]
 
 
 def _found_in_python(graph: Graph, files: "SourceFiles", found: Sequence[Diagnostic]) -> list[Diagnostic]:

@@ -1,19 +1,23 @@
 """The target `dynamic_args` of a configuration to the command-line options that it declares.
 
-Each entry has the name of the template variable that it sets, and words of argparse. Parses no command line.
+It is a list of entries, usually a `!dlist`, or a mapping from template variables to entries; an entry has words of
+argparse. Parses no command line.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias, TypeGuard
 
 from fgc.diagnostics import Diagnostic, Outcome, Severity, did_you_mean
-from fgc.ir import Call, Deferred, DictNode, Graph, ListNode, Literal, NodeId
+from fgc.ir import Call, Deferred, DictNode, Graph, ListNode, Literal, NodeId, Scalar
 from fgc.text import Origin
 
 TARGET = "dynamic_args"
 TYPES = ("str", "int", "float", "bool", "path")
-ACTIONS = ("store", "store_true", "store_false", "append")
-_KEYS = ("names", "type", "choices", "help", "action", "nargs", "metavar", "default")
+ACTIONS = ("store", "store_const", "store_true", "store_false", "append", "append_const", "extend", "count")
+_KEYS = ("names", "type", "choices", "help", "action", "nargs", "metavar", "const", "required", "default")
+
+_Fields: TypeAlias = dict[str, tuple[object, Origin]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +32,26 @@ class DynamicArgument:
     action: str = "store"
     nargs: str | int | None = None
     metavar: str | None = None
+    const: Scalar = None
+    is_required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One entry; `variable` is its key in the mapping form. In a list the first long option names the variable."""
+
+    variable: str | None
+    node: NodeId
+    origin: Origin
 
 
 def dynamic_arguments(graph: Graph) -> Outcome[tuple[DynamicArgument, ...]]:
-    """All options; a wrong entry is left out and is a finding at its line."""
+    """Returns all options; a wrong entry is left out and is a finding at its line."""
     target = graph.targets.get(TARGET)
     if target is None:
         return Outcome(())
     reader = _Reader(graph)
-    pairs = reader.pairs(target)
-    if pairs is None:
-        message = f"`{TARGET}` is a mapping from names of template variables to entries"
-        reader.refuse(graph[target].origin, message)
-        pairs = []
-    found = [reader.argument(name, node, origin) for name, node, origin in pairs]
+    found = [reader.argument(entry) for entry in reader.entries(target)]
     return Outcome(tuple(argument for argument in found if argument is not None), tuple(reader.diagnostics))
 
 
@@ -51,12 +61,30 @@ class _Reader:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._spelt: set[str] = set()
+        self._variables: set[str] = set()
         self.diagnostics: list[Diagnostic] = []
 
     def refuse(self, origin: Origin, message: str, help: str | None = None) -> None:
         self.diagnostics.append(Diagnostic.at(origin, "FGC405", message, help=help))
 
-    def pairs(self, node_id: NodeId) -> list[tuple[str, NodeId, Origin]] | None:
+    def warn(self, origin: Origin, message: str, help: str | None = None) -> None:
+        self.diagnostics.append(Diagnostic.at(origin, "FGC405", message, severity=Severity.WARNING, help=help))
+
+    def entries(self, target: NodeId) -> list[_Entry]:
+        """The entries of the target; nothing, an empty list and an empty mapping declare none."""
+        pairs = self._pairs(target)
+        if pairs is not None:
+            return [_Entry(name, node, origin) for name, node, origin in pairs]
+        items = self._items(target)
+        if items is not None:
+            return [_Entry(None, item, self._graph[item].origin) for item in items]
+        node = self._graph[target]
+        if not (isinstance(node, Literal) and node.value is None):
+            message = f"`{TARGET}` is a list of entries, or a mapping from names of template variables to entries"
+            self.refuse(node.origin, message, "write `- { names: --max-steps, type: int }`, one line for each option")
+        return []
+
+    def _pairs(self, node_id: NodeId) -> list[tuple[str, NodeId, Origin]] | None:
         """The entries of a mapping, or of `!dict`."""
         match self._graph[node_id]:
             case DictNode(entries=entries):
@@ -66,36 +94,73 @@ class _Reader:
             case _:
                 return None
 
-    def argument(self, name: str, node: NodeId, origin: Origin) -> DynamicArgument | None:
-        """One entry, or None if it is wrong."""
-        pairs = self.pairs(node)
-        count = len(self.diagnostics)
-        if not name.isidentifier() or name in ("True", "False", "None"):  # YAML reads `on` as true
-            self.refuse(origin, f"`{name}` cannot be the name of a template variable")
-        if pairs is None:
-            self.refuse(origin, f"entry `{name}` of `{TARGET}` is a mapping, with keys such as `names` and `type`")
-            return None
-        fields = {key: self._value(value) for key, value, _ in pairs}
-        for key, _, place in pairs:
-            self._check_key(name, key, fields, place)
-        if any(found.severity is Severity.ERROR for found in self.diagnostics[count:]):
-            return None
-        return _argument(name, fields)
+    def _items(self, node_id: NodeId) -> tuple[NodeId, ...] | None:
+        """The items of a list, or of `!list`, `!tuple` and `!dlist`."""
+        match self._graph[node_id]:
+            case ListNode(items=items):
+                return items
+            case Call(positional=(only,)) as call if call.callee.text in ("named_list", "named_tuple"):
+                return self._items(only)
+            case _:
+                return None
 
-    def _check_key(self, name: str, key: str, fields: dict[str, object], place: Origin) -> None:
+    def argument(self, entry: _Entry) -> DynamicArgument | None:
+        """One entry, or None if it is wrong."""
+        pairs = self._pairs(entry.node)
+        if pairs is None:
+            shown = f"entry `{entry.variable}`" if entry.variable is not None else "an entry"
+            self.refuse(entry.origin, f"{shown} of `{TARGET}` is a mapping, with keys such as `names` and `type`")
+            return None
+        count = len(self.diagnostics)
+        fields = {key: (self._value(value), origin) for key, value, origin in pairs}
+        for key, (value, origin) in fields.items():
+            self._check_key(_label(entry, fields), key, value, origin)
+        if self._has_errors_since(count):
+            return None
+        variable, place = _variable(entry, fields)
+        self._check_variable(variable, place)
+        if self._has_errors_since(count):
+            return None
+        argument = _argument(variable, {key: value for key, (value, _) in fields.items()})
+        self._check_together(argument, fields)
+        return argument
+
+    def _has_errors_since(self, count: int) -> bool:
+        return any(found.severity is Severity.ERROR for found in self.diagnostics[count:])
+
+    def _check_key(self, label: str, key: str, value: object, place: Origin) -> None:
         if key not in _KEYS:
-            self.refuse(place, f"entry `{name}` of `{TARGET}` has no `{key}`", did_you_mean(key, _KEYS))
+            help = did_you_mean(key, _KEYS) or f"it has {', '.join(f'`{known}`' for known in _KEYS)}"
+            self.refuse(place, f"entry {label} of `{TARGET}` has no `{key}`", help)
         elif key == "default":
-            message = f"`default` of `{name}` has no effect: an option that is not given sets no variable"
-            help = f"write `{{{{ {name} | default(...) }}}}` where the variable is used"
-            self.diagnostics.append(Diagnostic.at(place, "FGC405", message, severity=Severity.WARNING, help=help))
-        elif not _RULES[key][0](fields[key]):
-            self.refuse(place, f"`{key}` of `{name}` must be {_RULES[key][1]}, not {fields[key]!r:.60}")
+            message = f"`default` of {label} has no effect: an option that is not given sets no variable"
+            self.warn(place, message, "write `{{ NAME | default(...) }}` where the variable is used")
+        elif not _RULES[key][0](value):
+            self.refuse(place, f"`{key}` of {label} must be {_RULES[key][1]}, not {value!r:.60}")
         elif key == "names":
-            for spelt in _names(fields[key]):
+            for spelt in _names(value):
                 if spelt in self._spelt:
                     self.refuse(place, f"option `{spelt}` is declared twice")
                 self._spelt.add(spelt)
+
+    def _check_variable(self, variable: str, place: Origin) -> None:
+        if not variable:
+            self.refuse(place, f"an entry of `{TARGET}` lacks `names`", "write `names: --max-steps`")
+        elif not variable.isidentifier() or variable in ("True", "False", "None"):  # YAML reads `on` as true
+            self.refuse(place, f"`{variable}` cannot be the name of a template variable")
+        elif variable in self._variables:
+            self.refuse(place, f"two options set the variable `{variable}`", "rename one of them")
+        self._variables.add(variable)
+
+    def _check_together(self, argument: DynamicArgument, fields: _Fields) -> None:
+        """What is right by itself and has no effect with the rest."""
+        for choice in argument.choices:
+            if not _is_of_type(choice, argument.type):
+                shown = str(choice).lower() if isinstance(choice, bool) else repr(choice)
+                message = f"no value of type `{argument.type}` is the choice {shown}: it can never be given"
+                self.warn(fields["choices"][1], message, "quote a choice that is a text, or write its `type`")
+        if argument.action.endswith("_const") and "const" not in fields:
+            self.warn(fields["action"][1], f"`action: {argument.action}` gives `none` without a `const`")
 
     def _value(self, node_id: NodeId) -> object:
         match self._graph[node_id]:
@@ -103,27 +168,45 @@ class _Reader:
                 return value
             case Deferred(text=text):
                 return text
-            case ListNode(items=items):
-                return [self._value(item) for item in items]
-            case Call(positional=(only,)) as call if call.callee.text in ("named_list", "named_tuple"):
-                return self._value(only)
             case node:
-                return node
+                items = self._items(node_id)
+                return node if items is None else [self._value(item) for item in items]
 
 
-def _argument(name: str, fields: dict[str, object]) -> DynamicArgument:
-    choices = fields.get("choices") or []
-    nargs, help, metavar = fields.get("nargs"), fields.get("help"), fields.get("metavar")
-    assert isinstance(choices, list), "choices were checked"
+def _label(entry: _Entry, fields: _Fields) -> str:
+    """How a finding calls an entry: by its variable, else by its first option."""
+    if entry.variable is not None:
+        return f"`{entry.variable}`"
+    names = fields["names"][0] if "names" in fields else None
+    return f"`{_names(names)[0]}`" if _is_names(names) else "without `names`"
+
+
+def _variable(entry: _Entry, fields: _Fields) -> tuple[str, Origin]:
+    """The variable that an entry sets, and what names it: its key, else its first long option, as argparse has it."""
+    if entry.variable is not None:
+        return entry.variable, entry.origin
+    if "names" not in fields:
+        return "", entry.origin
+    names, place = _names(fields["names"][0]), fields["names"][1]
+    long = next((name for name in names if name.startswith("--")), names[0])
+    return long.lstrip("-").replace("-", "_"), place
+
+
+def _argument(variable: str, values: dict[str, object]) -> DynamicArgument:
+    choices = values.get("choices") or []
+    nargs, help, metavar, const = (values.get(key) for key in ("nargs", "help", "metavar", "const"))
+    assert isinstance(choices, list) and _is_scalar(const), "they were checked"
     return DynamicArgument(
-        variable=name,
-        names=tuple(_names(fields["names"])) if "names" in fields else (f"--{name.replace('_', '-')}",),
-        type=str(fields.get("type", "str")),
+        variable=variable,
+        names=tuple(_names(values["names"])) if "names" in values else (f"--{variable.replace('_', '-')}",),
+        type=str(values.get("type", "str")),
         choices=tuple(choices),
         help=None if help is None else str(help),
-        action=str(fields.get("action", "store")),
+        action=str(values.get("action", "store")),
         nargs=nargs if isinstance(nargs, (str, int)) else None,
         metavar=None if metavar is None else str(metavar),
+        const=const,
+        is_required=values.get("required") is True,
     )
 
 
@@ -136,8 +219,21 @@ def _is_names(value: object) -> bool:
     return bool(items) and all(isinstance(name, str) and name.startswith("-") and name.strip("-") for name in items)
 
 
+def _is_scalar(value: object) -> TypeGuard[Scalar]:
+    return value is None or isinstance(value, (str, int, float))
+
+
 def _is_list_of_scalars(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, (str, int, float)) for item in value)
+
+
+def _is_of_type(choice: str | int | float, type_name: str) -> bool:
+    """Returns True if a word of the command line can become this choice."""
+    if type_name == "bool":
+        return isinstance(choice, bool)
+    if isinstance(choice, bool) or isinstance(choice, str) is not (type_name in ("str", "path")):
+        return False
+    return type_name != "int" or choice == int(choice)
 
 
 _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
@@ -148,4 +244,6 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "action": (lambda value: value in ACTIONS, f"one of {', '.join(ACTIONS)}"),
     "nargs": (lambda value: value in ("?", "*", "+") or (type(value) is int and value > 0), "a count, or ?, * or +"),
     "metavar": (lambda value: isinstance(value, str), "a text"),
+    "const": (_is_scalar, "a text, a number, a boolean or null"),
+    "required": (lambda value: isinstance(value, bool), "true or false"),
 }

@@ -19,7 +19,7 @@ def declared_options(graph: Graph) -> list[Option]:
             help=argument.help,
             action=argument.action,
             metavar=argument.metavar,
-            takes_many=argument.nargs is not None or argument.action == "append",
+            takes_many=argument.nargs is not None or argument.action in ("append", "append_const", "extend"),
         )
         for argument in dynamic_arguments(graph).value
     ]

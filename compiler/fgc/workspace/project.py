@@ -53,7 +53,7 @@ class Project:
     def session(self, chain: tuple[Path, ...] = ()) -> Session:
         """Templates of this project: its own folders, then the template library. `chain` takes objects from it."""
         library = template_library()
-        return Session([*self.searchpath, *([library] if library else [])], self.store, chain)
+        return Session([*self.searchpath, *([library] if library else [])], self.store, chain, self.folder)
 
     def resolve_name(self, config: str | None) -> str:
         """The full name of a configuration, or of the default one. Raises ProjectError for an unknown name."""

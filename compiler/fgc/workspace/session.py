@@ -25,10 +25,17 @@ class Session:
     """A search path; `sources` were read from it, `missing` looked for before another file was found.
 
     `imported` are the files of other projects from which a configuration takes objects, `system_paths` their folders of
-    Python modules; `chain` are the configurations that take objects from this one.
+    Python modules; `chain` are the configurations that take objects from this one. `project` is the folder of the
+    project that is compiled; without one, all templates are the user's own.
     """
 
-    def __init__(self, folders: Sequence[Path], store: FileStore | None = None, chain: tuple[Path, ...] = ()) -> None:
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        store: FileStore | None = None,
+        chain: tuple[Path, ...] = (),
+        project: Path | None = None,
+    ) -> None:
         self._folders = [folder for folder in folders if folder.is_dir()]
         self._store = store or FileStore()
         self.sources: dict[Path, Source] = {}
@@ -36,6 +43,7 @@ class Session:
         self.imported: dict[Path, Source] = {}
         self.system_paths: dict[str, None] = {}
         self._chain = chain
+        self._project = project
         self._python_files: dict[Path, PythonFiles] = {}
         self._store.trace.absent.update(folder for folder in folders if not folder.is_dir())
         self.diagnostics = [_missing_folder(folder) for folder in folders if not folder.is_dir()]
@@ -90,7 +98,7 @@ class Session:
         workspace = facts.folders.get("workspace_root")
         others = OtherProjects(project, workspace, self._store, (*self._chain, real_path(path)))
         entry = self.parse(path, name)
-        compilation = compile_template(entry, self, variables, facts, files=files, projects=others)
+        compilation = compile_template(entry, self, variables, facts, files=files, projects=others, is_own=self._is_own)
         self.imported |= others.sources
         self.missing |= others.missing
         self.system_paths |= others.system_paths
@@ -102,6 +110,13 @@ class Session:
         if facts.used:
             self._store.trace.is_timeless = False
         return compilation
+
+    def _is_own(self, source: Source) -> bool:
+        """Returns True for a template in the folder of a project that is compiled or checked."""
+        if self._project is None or source.path is None:
+            return True
+        path = real_path(Path(source.path))
+        return any(path.is_relative_to(folder) for folder in (self._project, *self._store.projects))
 
     def _files_of(self, project: Path) -> "PythonFiles":
         from fgc.workspace.python_files import PythonFiles  # what reads signatures: 0.02 s

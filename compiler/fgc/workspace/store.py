@@ -41,13 +41,14 @@ class FileStore:
     """Parsed files by path and by the name under which a template knows them.
 
     `checks_calls`: configurations are checked against the Python files that they name, also by the `checks` that were
-    added. What only lists or prints templates goes without.
+    added. What only lists or prints templates goes without. `projects`: the folders of all projects that are checked.
     """
 
     def __init__(self, trace: Dependencies | None = None, *, checks_calls: bool = True) -> None:
         self.trace: Dependencies = trace if trace is not None else _NoTrace()
         self.checks_calls = checks_calls
         self.checks: list[Check] = []
+        self.projects: set[Path] = set()
         self._python: dict[Path, Source | None] = {}
         self._parsed: dict[tuple[Path, str], Outcome[ast.ParsedFile]] = {}
 

@@ -31,6 +31,16 @@ def test_a_tree_is_checked_project_by_project_and_a_broken_one_stops_no_other(ru
     assert "q/meta.yaml" in result.err and "FGC204" in result.err
 
 
+def test_an_override_of_nothing_in_a_library_is_a_warning_until_its_project_is_checked(run: Run, project: Path) -> None:
+    Path("q/templates/configs").mkdir(parents=True)
+    write("q/meta.yaml", "searchdir: [ templates, ../p/templates ]\n")
+    write("q/templates/configs/c.yaml", "-- extends 'middle.yaml'\n")
+    only = run("check", "q")
+    assert "warning[FGC204]" in only.err
+    whole = run("check", ".")
+    assert "error[FGC204]" in whole.err and "warning" not in whole.err
+
+
 def test_one_configuration_by_name(run: Run, project: Path) -> None:
     result = run("-p", "p", "-t", "a", "check", "--format", "json")
     assert json.loads(result.out)["findings"][0]["configurations"] == ["p/a.yaml"]

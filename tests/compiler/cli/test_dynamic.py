@@ -101,6 +101,82 @@ def test_a_wrong_entry_is_a_finding_at_its_line(run: Run, entry: str, column: in
     assert (finding["line"], finding["column"]) == (2, column) and message in finding["message"]
 
 
+LISTS = {
+    "list": "    - names: --max-steps\n      type: int\n    - { names: [-q, --quiet], action: store_true }\n",
+    "!dlist": " !dlist\n    s: { names: --max-steps, type: int }\n    q: { names: [-q, --quiet], action: store_true }\n",
+    "!list": " !list\n    - { names: [--max-steps], type: int }\n    - { names: [-q, --quiet], action: store_true }\n",
+}
+
+
+@pytest.mark.parametrize("form", LISTS)
+@pytest.mark.parametrize(
+    ("words", "expected"), [((), "[7, 0]"), (("--max-steps", "5"), "[5, 0]"), (("-q",), "[7, true]")]
+)
+def test_in_a_list_the_first_long_option_names_the_variable(
+    run: Run, form: str, words: tuple[str, ...], expected: str
+) -> None:
+    entries = LISTS[form] if LISTS[form].startswith(" !") else f"\n{LISTS[form]}"
+    Path("d.yaml").write_text(
+        f"dynamic_args:{entries}main: {{{{ [max_steps | default(7), quiet | default(0)] | toyaml }}}}\n"
+    )
+    result = run("pp", "d.yaml", *words)
+    assert result.code == 0 and f"main: {expected}" in result.out, result.err
+
+
+def test_a_child_overrides_an_entry_and_drops_one_with_null(run: Run) -> None:
+    Path("base.yaml").write_text(
+        "-- block dynamic_args\ndynamic_args: !dlist\n    lr: { names: --lr, type: float }\n"
+        "    wd: { names: --wd, type: float }\n-- endblock\nmain: {{ [lr | default(0), wd | default(0)] | toyaml }}\n"
+    )
+    child = "-- extends 'base.yaml'\n[dynamic_args]\n    == super()\n    lr: null\n    wd: { names: --wd, type: int }\n"
+    Path("d.yaml").write_text(child)
+    assert "[0, 3]" in run("pp", "d.yaml", "--wd", "3").out
+    assert "has no option `--lr`" in run("pp", "d.yaml", "--lr", "1").err
+    assert "invalid int value" in run("pp", "d.yaml", "--wd", "0.5").err
+
+
+@pytest.mark.parametrize("empty", [" []", " !dlist", " !dlist { a: null }", " !list []", ""])
+def test_an_empty_list_declares_no_options(run: Run, empty: str) -> None:
+    Path("d.yaml").write_text(f"dynamic_args:{empty}\nmain: 1\n")
+    assert run("check", "d.yaml").out == run("check", "c.yaml").out
+    assert "its options are: none" in run("pp", "d.yaml", "--x", "1").err
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("- { type: int }", "an entry of `dynamic_args` lacks `names`"),
+        ("- { nmaes: --x }", "has no `nmaes`"),
+        ("- --x", "an entry of `dynamic_args` is a mapping"),
+        ("- { names: x }", "must be an option such as `--max-steps`"),
+        ("- { names: --x, type: integer }", "`type` of `--x` must be one of"),
+        ("- { names: --2x }", "`2x` cannot be the name of a template variable"),
+        ("- { names: --x, choices: [1, 2] }", "no value of type `str` is the choice 1"),
+        ("- { names: --x, type: int, choices: [no] }", "no value of type `int` is the choice false"),
+        ("- { names: --x, action: append_const }", "gives `none` without a `const`"),
+    ],
+)
+def test_a_wrong_entry_of_a_list_is_one_finding_at_its_line(run: Run, entry: str, message: str) -> None:
+    Path("d.yaml").write_text(f"main: 1\ndynamic_args:\n    - {{ names: --ok }}\n    {entry}\n")
+    findings = json.loads(run("check", "d.yaml", "--format", "json").out)["findings"]
+    assert {finding["line"] for finding in findings} == {4} and message in findings[0]["message"]
+
+
+def test_two_options_of_one_variable_are_a_finding(run: Run) -> None:
+    Path("d.yaml").write_text("dynamic_args:\n    - { names: --a-b }\n    - { names: --a_b }\nmain: 1\n")
+    assert "two options set the variable `a_b`" in run("check", "d.yaml").err
+
+
+def test_actions_of_argparse_with_a_const(run: Run) -> None:
+    Path("d.yaml").write_text(
+        "dynamic_args:\n    - { names: [-v, --verbose], action: count }\n"
+        "    - { names: --fast, action: store_const, const: 9 }\n"
+        "    - { names: --level, nargs: '?', const: 4, type: int }\n"
+        "main: {{ [verbose | default(0), fast | default(0), level | default(0)] | toyaml }}\n"
+    )
+    assert "main: [2, 9, 4]" in run("pp", "d.yaml", "-vv", "--fast", "--level").out
+
+
 def test_an_option_declared_twice_is_a_finding(run: Run) -> None:
     Path("d.yaml").write_text("dynamic_args:\n    x: { names: --a }\n    y: { names: [-b, --a] }\nmain: 1\n")
     assert "option `--a` is declared twice" in run("check", "d.yaml").err

@@ -51,6 +51,16 @@ def test_a_broken_configuration_is_listed_and_stops_no_other(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("two")
+@pytest.mark.parametrize("beside", ["dynamic_args: [ --x ]\n", "[nothing]\n-- extends 'base.yaml'\n"])
+def test_an_error_beside_the_graph_is_no_parse_error(run: Run, beside: str) -> None:
+    write("p/templates/base.yaml", META % ("A", "does a"))
+    write("p/templates/configs/a.yaml", beside + ("" if "extends" in beside else META % ("A", "does a")))
+    result = run("ls", "p")
+    assert result.code == 0 and "a.yaml  A: does a" in result.out
+    assert run("check", "p").code == 1
+
+
+@pytest.mark.usefixtures("two")
 def test_a_project_that_cannot_be_read_is_listed_and_stops_no_other(run: Run) -> None:
     write("p/meta.yaml", "name: {{ nope }}\n")
     result = run("ls", "-r")
