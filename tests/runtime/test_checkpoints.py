@@ -17,6 +17,7 @@ import torch
 from fgc_runtime.callbacks import TrainerCallback, TrainingRun
 from fgc_runtime.checkpoint import (
     CheckpointMismatch,
+    DamagedCheckpoint,
     RandomState,
     find_checkpoints,
     latest_checkpoint,
@@ -26,6 +27,7 @@ from fgc_runtime.checkpoint import (
     set_aside,
     written_whole,
 )
+from fgc_runtime.checkpoint.contents import read_contents
 from fgc_runtime.data import train_bpe_tokenizer
 from fgc_runtime.trainers import ResumeRefused, SaveFailed, Trainer
 from safetensors import safe_open
@@ -195,22 +197,75 @@ def _with_new_hashes(folder: Path) -> str:
     return json.dumps(manifest)
 
 
-@pytest.mark.parametrize("file", ["training_state.pt", "state/.metadata"])
-def test_state_that_holds_code_is_refused(make_trainer: MakeTrainer, tmp_path: Path, file: str) -> None:
-    class Malicious:
-        def __reduce__(self) -> Any:
-            return (Path(tmp_path / "ran").touch, ())
+class Malicious:
+    """Touches `ran` in the working folder when it is unpickled."""
 
+    def __reduce__(self) -> Any:
+        return (Path("ran").touch, ())
+
+
+def dotted_global(command: str) -> bytes:
+    """A pickle that reaches `os.system` through a module whose classes a checkpoint may name."""
+
+    def word(text: str) -> bytes:
+        return pickle.SHORT_BINUNICODE + bytes([len(text)]) + text.encode()
+
+    call = word("torch.distributed.checkpoint.metadata") + word("os.system") + pickle.STACK_GLOBAL
+    return pickle.PROTO + b"\x04" + call + word(command) + pickle.TUPLE1 + pickle.REDUCE + pickle.STOP
+
+
+def test_state_that_holds_code_is_refused(
+    make_trainer: MakeTrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     make_trainer(save_strategy="steps", save_steps=6).train()
     folder = tmp_path / "out/checkpoints/checkpoint-6"
-    if file == "training_state.pt":
-        torch.save(Malicious(), folder / file)
-    else:
-        (folder / file).write_bytes(pickle.dumps(Malicious()))
+    torch.save(Malicious(), folder / "training_state.pt")
     (folder / "checkpoint.json").write_text(_with_new_hashes(folder))  # whoever can write the one can write the other
-    with pytest.raises(pickle.UnpicklingError):
+    with pytest.raises(DamagedCheckpoint, match="code"):
         make_trainer(resume_from_checkpoint=True).train()
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("attack", [pickle.dumps(Malicious()), dotted_global("touch ran")], ids=["plain", "dotted"])
+def test_the_table_of_contents_that_torch_would_unpickle_is_not_read(
+    make_trainer: MakeTrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attack: bytes
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_trainer(save_strategy="steps", save_steps=3).train()
+    folder = tmp_path / "out/checkpoints/checkpoint-6"
+    (folder / "state/.metadata").write_bytes(attack)
+    (folder / "checkpoint.json").write_text(_with_new_hashes(folder))
+    make_trainer(resume_from_checkpoint=True).train()
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("file", "../../../../elsewhere.distcp"),
+        ("file", "/etc/passwd"),
+        ("file", 3),
+        ("start_bytes", -1),
+        ("size_bytes", True),
+        ("size_bytes", 1e9),
+        ("shape", ["a"]),
+        ("offsets", None),
+        ("offsets", [10**30]),
+    ],
+)
+def test_a_table_of_contents_that_is_not_one_is_damage(tmp_path: Path, field: str, value: object) -> None:
+    part = {"offsets": [0], "shape": [4], "file": "__0_0.distcp", "start_bytes": 0, "size_bytes": 16}
+
+    def write(part: dict[str, object]) -> None:
+        tensor = {"dtype": "float32", "shape": [4], "parts": [part]}
+        (tmp_path / "tensors.json").write_text(json.dumps({"format": 1, "tensors": {"a": tensor}}))
+
+    write(part)
+    assert list(read_contents(tmp_path).state_dict_metadata) == ["a"]
+    write({**part, field: value})
+    with pytest.raises(DamagedCheckpoint, match=r"tensors\.json is damaged"):
+        read_contents(tmp_path)
 
 
 @pytest.fixture

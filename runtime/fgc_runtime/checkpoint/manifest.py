@@ -35,7 +35,7 @@ def read_manifest(folder: Path) -> dict[str, object]:
         raise FileNotFoundError(f"{folder} is no checkpoint to resume from: it has no {MANIFEST}")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DamagedCheckpoint(f"{path} is damaged: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
         raise DamagedCheckpoint(f"{path} is none of this version: format {_FORMAT} is wanted")
@@ -45,18 +45,19 @@ def read_manifest(folder: Path) -> dict[str, object]:
 def verify(folder: Path) -> dict[str, object]:
     """The manifest, if every file is as it was written. Raises DamagedCheckpoint, naming the first that is not."""
     manifest = read_manifest(folder)
-    files = manifest["files"]
-    assert isinstance(files, dict), "write_manifest writes an object"
+    files = manifest.get("files")
+    if not isinstance(files, dict) or not all(isinstance(written, dict) for written in files.values()):
+        raise DamagedCheckpoint(f"{folder} is damaged: {MANIFEST} lists no files")
     for name, written in files.items():
         path = folder / name
         if not path.is_file():
             raise DamagedCheckpoint(f"{folder} is damaged: {name} is missing")
         size_bytes = path.stat().st_size
-        if size_bytes != written["size_bytes"]:
+        if size_bytes != written.get("size_bytes"):
             raise DamagedCheckpoint(
-                f"{folder} is damaged: {name} has {size_bytes} bytes and had {written['size_bytes']}"
+                f"{folder} is damaged: {name} has {size_bytes} bytes and had {written.get('size_bytes')}"
             )
-        if _sha256(path) != written["sha256"]:
+        if _sha256(path) != written.get("sha256"):
             raise DamagedCheckpoint(f"{folder} is damaged: the content of {name} is not what was written")
     return manifest
 

@@ -4,6 +4,7 @@ Torch's files are read with `weights_only`: a checkpoint can hold numbers, not c
 """
 
 import json
+import pickle
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from pathlib import Path
 import numpy
 import torch
 from torch import Tensor
+
+from fgc_runtime.checkpoint.manifest import DamagedCheckpoint
 
 _TRAINER_STATE = "trainer_state.json"
 _TRAINING_STATE = "training_state.pt"
@@ -81,8 +84,12 @@ def read_trainer_state(folder: Path) -> dict[str, object]:
 
 
 def load_training_state(folder: Path) -> TrainingState:
-    """What `save_training_state` wrote. Raises pickle.UnpicklingError where there is code in it."""
-    saved = torch.load(folder / _TRAINING_STATE, map_location="cpu", weights_only=True)
+    """What `save_training_state` wrote. Raises DamagedCheckpoint where there is code in it."""
+    try:
+        saved = torch.load(folder / _TRAINING_STATE, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = "it is a pickle with code or no pickle at all, and is not read"
+        raise DamagedCheckpoint(f"{folder / _TRAINING_STATE} is damaged: {reason}") from error
     return TrainingState(
         counters=read_trainer_state(folder),
         values=saved["values"],

@@ -1,6 +1,6 @@
 """Weights and optimizer state to files that any number of processes can read: torch.distributed.checkpoint.
 
-A checkpoint can hold numbers, not code: what torch would unpickle is read with a list of the classes that may occur.
+A checkpoint holds numbers, not code: its table of contents is JSON, and what is no tensor is refused.
 """
 
 import pickle
@@ -15,24 +15,18 @@ from torch import Tensor
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
 from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
-from torch.distributed.checkpoint.metadata import Metadata, StorageMeta, TensorStorageMetadata
+from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
+from torch.distributed.checkpoint.storage import WriteResult
+
+from fgc_runtime.checkpoint.contents import read_contents, write_contents
 
 Tensors = dict[str, Tensor]
 Values = dict[str, object]
 
 _FOLDER = "state"
-_METADATA_MODULES = ("torch.distributed.checkpoint.metadata", "torch.distributed.tensor")
-_METADATA_CLASSES = {
-    ("torch.distributed.checkpoint.filesystem", "_StorageInfo"),
-    ("torch.serialization", "_get_layout"),
-    ("torch", "Size"),
-    ("collections", "OrderedDict"),
-    ("pathlib", "Path"),
-    ("pathlib", "PosixPath"),
-}
 
 
 # a process alone is no mistake, and torch says so at every load
@@ -80,7 +74,7 @@ class Staging:
 
 def save_tensors(folder: Path, tensors: Tensors, group: dist.ProcessGroup | None) -> None:
     """Write each process's part; called on all processes of `group` together, None for a process alone."""
-    writer = FileSystemWriter(folder / _FOLDER, sync_files=True)
+    writer = _Writer(folder / _FOLDER, sync_files=True)
     try:
         save(tensors, storage_writer=writer, process_group=group, no_dist=group is None)
     except CheckpointException as error:
@@ -125,21 +119,19 @@ class _TensorsOnly(DefaultLoadPlanner):
         raise pickle.UnpicklingError(f"{read_item.dest_index.fqn} is no tensor in the checkpoint")
 
 
+class _Writer(FileSystemWriter):
+    """Writes the table of contents as JSON too."""
+
+    def finish(self, metadata: Metadata, results: list[list[WriteResult]]) -> None:
+        super().finish(metadata, results)
+        write_contents(Path(self.path), metadata)
+
+
 class _Reader(FileSystemReader):
-    """Reads the table of contents without running what may be in it."""
+    """Reads the table of contents that cannot hold code."""
 
     def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
-        with (Path(self.path) / ".metadata").open("rb") as file:
-            metadata = _MetadataUnpickler(file).load()
-        assert isinstance(metadata, Metadata), "the class is one of those that may occur"
-        metadata.storage_meta = metadata.storage_meta or StorageMeta()
+        metadata = read_contents(Path(self.path))
+        assert metadata.storage_meta is not None, "read_contents makes one"
         metadata.storage_meta.load_id = self.load_id
         return metadata
-
-
-class _MetadataUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        is_dtype = module == "torch" and isinstance(getattr(torch, name, None), torch.dtype)
-        if module.startswith(_METADATA_MODULES) or (module, name) in _METADATA_CLASSES or is_dtype:
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"a checkpoint's table of contents may not name {module}.{name}")

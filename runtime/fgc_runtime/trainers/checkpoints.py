@@ -220,7 +220,8 @@ def compare(folder: Path, now: Fingerprint, *, is_told: bool) -> list[str]:
     """
     is_told = is_told or os.environ.get("FGC_RESUME_ANYWAY") == "1"
     saved = checkpoint.read_manifest(folder).get("fingerprint")
-    assert isinstance(saved, dict), "a manifest has a fingerprint"
+    if not isinstance(saved, dict):
+        raise checkpoint.DamagedCheckpoint(f"{folder} is damaged: its manifest has no fingerprint")
     changed = differences(saved, now)
     if changed and not is_told:
         listed = "".join(f"\n  {line}" for line in changed)

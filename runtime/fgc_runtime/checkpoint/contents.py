@@ -1,0 +1,111 @@
+"""The table of contents of a checkpoint's tensors, as JSON: which part of which tensor lies where in which file.
+
+torch writes the same as a pickle, `.metadata`, for its own tools. A pickle can run code: nothing here reads that file.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch.distributed.checkpoint.filesystem import _StorageInfo
+from torch.distributed.checkpoint.metadata import (
+    ChunkStorageMetadata,
+    Metadata,
+    MetadataIndex,
+    StorageMeta,
+    TensorProperties,
+    TensorStorageMetadata,
+)
+
+from fgc_runtime.checkpoint.manifest import DamagedCheckpoint
+
+CONTENTS = "tensors.json"
+_FORMAT = 1
+_LARGEST = 2**63 - 1  # what torch's sizes hold
+_DATA_FILE = re.compile(r"__\d+_\d+\.distcp")
+_Expected = TypeVar("_Expected")
+
+
+def write_contents(folder: Path, metadata: Metadata) -> None:
+    """Write what `read_contents` reads. The writer's own `storage_data` says where each part lies."""
+    places = {(index.fqn, tuple(index.offset or ())): info for index, info in metadata.storage_data.items()}
+    tensors = {
+        name: {
+            "dtype": str(entry.properties.dtype).removeprefix("torch."),
+            "shape": list(entry.size),
+            "parts": [_part(chunk, places[name, tuple(chunk.offsets)]) for chunk in entry.chunks],
+        }
+        for name, entry in metadata.state_dict_metadata.items()
+        if isinstance(entry, TensorStorageMetadata)
+    }
+    text = json.dumps({"format": _FORMAT, "tensors": tensors}, indent=1)
+    (folder / CONTENTS).write_text(text + "\n", encoding="utf-8")
+
+
+def _part(chunk: ChunkStorageMetadata, info: _StorageInfo) -> dict[str, object]:
+    return {
+        "offsets": list(chunk.offsets),
+        "shape": list(chunk.sizes),
+        "file": info.relative_path,
+        "start_bytes": info.offset,
+        "size_bytes": info.length,
+    }
+
+
+def read_contents(folder: Path) -> Metadata:
+    """Returns torch's description of the tensors in `folder`. Raises DamagedCheckpoint if its table is not sound."""
+    path = folder / CONTENTS
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(table, dict) or table.get("format") != _FORMAT:
+            raise DamagedCheckpoint(f"{path} is none of this version: format {_FORMAT} is wanted")
+        return _metadata(_is_a(table["tensors"], dict))
+    except FileNotFoundError:
+        raise DamagedCheckpoint(f"{folder} is damaged: {CONTENTS} is missing") from None
+    except (KeyError, ValueError, OverflowError, RecursionError) as error:
+        raise DamagedCheckpoint(f"{path} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _metadata(tensors: Mapping[str, object]) -> Metadata:
+    entries: dict[str, Any] = {}
+    places: dict[MetadataIndex, _StorageInfo] = {}
+    for name, written in tensors.items():
+        tensor = _is_a(written, dict)
+        parts = [_is_a(part, dict) for part in _is_a(tensor["parts"], list)]
+        chunks = [ChunkStorageMetadata(_size(part["offsets"]), _size(part["shape"])) for part in parts]
+        properties = TensorProperties(dtype=_dtype(tensor["dtype"]))
+        entries[name] = TensorStorageMetadata(properties, _size(tensor["shape"]), chunks)
+        places |= {MetadataIndex(name, chunk.offsets): _place(part) for chunk, part in zip(chunks, parts, strict=True)}
+    return Metadata(entries, storage_data=places, storage_meta=StorageMeta())
+
+
+def _place(part: Mapping[str, object]) -> _StorageInfo:
+    """Where a part lies; in a file of this folder, whatever the table says."""
+    file = _is_a(part["file"], str)
+    if not _DATA_FILE.fullmatch(file):
+        raise ValueError(f"{file!r} is no file of tensors")
+    return _StorageInfo(file, *_size([part["start_bytes"], part["size_bytes"]]))
+
+
+def _dtype(name: object) -> torch.dtype:
+    dtype = getattr(torch, _is_a(name, str), None)
+    if not isinstance(dtype, torch.dtype):
+        raise ValueError(f"{name!r} is no dtype")
+    return dtype
+
+
+def _size(numbers: object) -> torch.Size:
+    """Lengths or positions: whole numbers from zero on."""
+    found = _is_a(numbers, list)
+    if any(type(number) is not int or not 0 <= number <= _LARGEST for number in found):
+        raise ValueError(f"{found} are no sizes")
+    return torch.Size(found)
+
+
+def _is_a(value: object, expected: type[_Expected]) -> _Expected:
+    if not isinstance(value, expected):
+        raise ValueError(f"{str(value)[:40]!r} is no {expected.__name__}")
+    return value
