@@ -25,12 +25,15 @@ def run(arguments: Namespace) -> int:
     if arguments.shell == "configs":
         return _print_configs(arguments)
     options = _options_by_command()
-    sys.stdout.write(_fish(options) if arguments.shell == "fish" else _bash(options, arguments.shell))
+    sys.stdout.write(_fish(options) if arguments.shell == "fish" else _filled(_SCRIPTS[arguments.shell], options))
     return 0
 
 
 def _print_configs(arguments: Namespace) -> int:
-    """One name on each line; nothing where there is no project: a completion must not complain."""
+    """One name on each line; nothing where there is no project: a completion must not complain.
+
+    A name with a line break or an escape sequence is left out: it would be other names, or move the cursor.
+    """
     from fgc.cli.arguments import CannotRun
     from fgc.cli.projects import chosen_project  # the compiler's stages: 0.15 s
     from fgc.workspace import FileStore, ProjectError
@@ -39,7 +42,7 @@ def _print_configs(arguments: Namespace) -> int:
         project = chosen_project(arguments, FileStore(checks_calls=False))
     except (CannotRun, ProjectError):
         return 0
-    print("\n".join(project.configurations))
+    print("\n".join(name for name in project.configurations if name.isprintable()))
     return 0
 
 
@@ -70,10 +73,9 @@ def _words(module: Any, name: str) -> list[str]:
     return [*sorted(options), *words]
 
 
-def _bash(options: dict[str, tuple[str, list[str]]], shell: str) -> str:
+def _filled(script: str, options: dict[str, tuple[str, list[str]]]) -> str:
     cases = "".join(f"        {name}) words={_quoted(' '.join(words))} ;;\n" for name, (_, words) in options.items())
-    start = "autoload -U +X bashcompinit && bashcompinit\n" if shell == "zsh" else ""
-    return start + _BASH.replace("@COMMANDS@", " ".join(options)).replace("@CASES@", cases)
+    return script.replace("@COMMANDS@", " ".join(options)).replace("@CASES@", cases)
 
 
 def _fish(options: dict[str, tuple[str, list[str]]]) -> str:
@@ -94,7 +96,15 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "") + "'"
 
 
+# In both scripts a name stays data: never split, expanded or evaluated, and typed with quotes where it needs them.
+# bash: `compgen -W` would run `$(...)` in a name, and `complete -o filenames` leaves `$` and backticks as they are.
 _BASH = """\
+_fgc_configs() {
+    local name
+    while IFS= read -r name; do
+        [[ "$name" == "$1"* ]] && COMPREPLY+=("$(printf %q "$name")")
+    done < <(fgc completion configs 2>/dev/null)
+}
 _fgc() {
     local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}" command="" words="" index=1
     while [ "$index" -lt "$COMP_CWORD" ]; do
@@ -106,15 +116,13 @@ _fgc() {
         index=$((index + 1))
     done
     COMPREPLY=()
-    local IFS=$' \\t\\n'
     case "$previous" in
     -t|--config)
-        IFS=$'\\n'
-        COMPREPLY=($(compgen -W "$(fgc completion configs 2>/dev/null)" -- "$current"))
+        current="${current//\\\\/}"
+        _fgc_configs "${current#[\\"\\']}"
         return ;;
     -p|--project)
-        IFS=$'\\n'
-        COMPREPLY=($(compgen -d -- "$current"))
+        compopt -o dirnames 2>/dev/null
         return ;;
     esac
     if [ -z "$command" ]; then
@@ -122,9 +130,55 @@ _fgc() {
     else
         case "$command" in
 @CASES@        esac
-        COMPREPLY=($(compgen -f -- "$current"))
     fi
-    COMPREPLY+=($(compgen -W "$words" -- "$current"))
+    local word
+    for word in $words; do
+        [[ -n "$command" && -z "$current" && "$word" == -* ]] && continue
+        [[ "$word" == "$current"* ]] && COMPREPLY+=("$word")
+    done
 }
-complete -o filenames -F _fgc fgc
+complete -o default -F _fgc fgc  # files, where no word fits
 """
+_ZSH = """\
+#compdef fgc
+_fgc() {
+    local command="" index=2
+    local -a names
+    while (( index < CURRENT )); do
+        case "${words[index]}" in
+        -p|--project|-t|--config) (( index += 1 )) ;;
+        -*) ;;
+        *) command="${words[index]}"; break ;;
+        esac
+        (( index += 1 ))
+    done
+    case "${words[CURRENT-1]}" in
+    -t|--config)
+        names=("${(@f)$(fgc completion configs 2>/dev/null)}")
+        [[ -n "$names" ]] && compadd -- "${names[@]}"
+        return ;;
+    -p|--project)
+        _files -/
+        return ;;
+    esac
+    if [[ -z "$command" ]]; then
+        compadd -- @COMMANDS@ -p -t -i --version --help
+        return
+    fi
+    _fgc_words "$command"
+    _files
+}
+_fgc_words() {
+    local words=""
+    case "$1" in
+@CASES@    esac
+    compadd -- ${=words}
+}
+if [[ "${funcstack[1]}" == _fgc ]]; then
+    _fgc "$@"
+else
+    (( $+functions[compdef] )) || { autoload -U compinit && compinit -i; }
+    compdef _fgc fgc
+fi
+"""
+_SCRIPTS = {"bash": _BASH, "zsh": _ZSH}
