@@ -2,7 +2,7 @@
 
 from fgc.diagnostics.causes import without_consequences
 from fgc.diagnostics.codes import CODES, CodeEntry
-from fgc.diagnostics.model import Diagnostic, Outcome, Related, Severity, has_errors, unique, ways_here
+from fgc.diagnostics.model import Diagnostic, Edit, Outcome, Related, Severity, has_errors, unique, ways_here
 from fgc.diagnostics.nearest import did_you_mean, misspelt, nearest
 from fgc.diagnostics.render import render_json, render_text, summary
 
@@ -10,6 +10,7 @@ __all__ = [
     "CODES",
     "CodeEntry",
     "Diagnostic",
+    "Edit",
     "Outcome",
     "Related",
     "Severity",

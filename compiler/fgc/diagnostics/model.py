@@ -28,8 +28,19 @@ class Related:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """An exact replacement of what an author wrote; an empty span is an insertion."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding: a code of the table in `codes`, what is wrong, where, and what to do."""
+    """One finding: a code of the table in `codes`, what is wrong, where, and what to do.
+
+    `fix` is what the help says to write, where that is one exact replacement.
+    """
 
     code: str
     message: str
@@ -37,6 +48,7 @@ class Diagnostic:
     severity: Severity = Severity.ERROR
     help: str | None = None
     related: tuple[Related, ...] = ()
+    fix: Edit | None = None
 
     @staticmethod
     def at(
@@ -47,9 +59,11 @@ class Diagnostic:
         severity: Severity = Severity.ERROR,
         help: str | None = None,
         related: Iterable[Related] = (),
+        fix: Edit | None = None,
     ) -> "Diagnostic":
         """A finding at an origin: how the text got into the document becomes its related places."""
-        return Diagnostic(code, message, origin.span, severity, help, (*related, *ways_here(origin.via, origin.span)))
+        ways = ways_here(origin.via, origin.span)
+        return Diagnostic(code, message, origin.span, severity, help, (*related, *ways), fix)
 
 
 def ways_here(via: Iterable[Span], place: Span) -> tuple[Related, ...]:

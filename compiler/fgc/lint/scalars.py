@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from fgc.diagnostics import Diagnostic, Severity
 from fgc.ir import Graph
+from fgc.lint.prints import values_printed
 from fgc.lint.rules import rule
 from fgc.yaml import AliasNode, Composition, MappingNode, Node, ScalarNode, SequenceNode, scalar_type, scalar_value
 
@@ -17,7 +18,10 @@ _PYTHON_WORDS = {"None": "null"}
 @rule
 def misread_scalar(composition: Composition, graph: Graph) -> Iterator[Diagnostic]:
     """FGC310: `1e-3` is a text, `010` is 8, `1:30` is 90, `None` is a text."""
+    elsewhere = values_printed(composition.document)
     for node in _scalars(composition.root):
+        if node.origin.span in elsewhere:
+            continue
         if node.is_plain and node.tag is None and (found := _misread(node)):
             message, help = found
             yield Diagnostic.at(node.origin, "FGC310", message, severity=Severity.WARNING, help=help)

@@ -25,6 +25,7 @@ from fgc.resolve.macros import BlockReference, Macro
 from fgc.resolve.mapped import MappedText, filtered, join
 from fgc.resolve.needs import Given, Needs, default_for, quoted
 from fgc.resolve.scope import Scope, absent
+from fgc.resolve.written import takes_text_of, unwritten
 from fgc.syntax import ast
 from fgc.text import DeferredCall, Need, Origin, Span
 
@@ -86,6 +87,12 @@ class Evaluator:
         if isinstance(value, StrictUndefined):
             raise EvaluationError(undefined_finding(value, span))
 
+    def writable(self, value: Any, span: Span) -> None:
+        """Raise EvaluationError if a value that becomes a text at `span` has no written form."""
+        finding = guarded(span, lambda: unwritten(value, span))
+        if finding is not None:
+            raise EvaluationError(finding)
+
     # ---- one method for each kind of expression
 
     def _value(self, expr: ast.Expr, scope: Scope) -> Any:
@@ -107,7 +114,10 @@ class Evaluator:
             case ast.CallExpr():
                 return self._call(expr, scope)
             case ast.FilterExpr():
-                return self.apply(expr.filter, self._open(expr.base, scope), expr.span, scope)
+                value = self._open(expr.base, scope)
+                if takes_text_of(expr.filter, value):
+                    self.writable(value, expr.base.span)
+                return self.apply(expr.filter, value, expr.span, scope)
             case ast.TestExpr():
                 return self._test(expr, scope)
             case ast.TupleExpr():
@@ -139,7 +149,11 @@ class Evaluator:
 
     def _concat(self, expr: ast.Concat, scope: Scope) -> str:
         origin = Origin(expr.span)
-        parts = [self.needs.printable(self.defined(item, scope), origin) for item in expr.items]
+        parts = []
+        for item in expr.items:
+            value = self.defined(item, scope)
+            self.writable(value, item.span)
+            parts.append(self.needs.printable(value, origin))
         if sum(len(part) for part in parts if isinstance(part, str)) > MAX_VALUE_SIZE:
             raise EvaluationError(too_large(expr.span))
         text: str = guarded(expr.span, lambda: join(parts, origin))
@@ -352,6 +366,8 @@ class Evaluator:
         if expr.operator == "+" and isinstance(left, str) and isinstance(right, str):
             return join((left, right), Origin(expr.span))
         is_format = expr.operator == "%" and isinstance(left, str)  # then Python's own words are better
+        if is_format:
+            self.writable(right, expr.right.span)
         complain = None if is_format else partial(wrong_operands, expr, left, right)
         return guarded(expr.span, partial(_BINARY[expr.operator], left, right), None, complain)
 

@@ -1,6 +1,7 @@
 """Text values that know where each of their characters was written, and what they become when filtered or joined."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from fgc.text import DeferredCall, DeferredExpression, Origin, Piece, Source, Span
@@ -46,10 +47,7 @@ class MappedText(str):
 def pieces_of(value: Any, origin: Origin) -> tuple[Piece, ...]:
     """What printing a value adds to the document: its own pieces, or its text, which comes from `origin`."""
     if isinstance(value, MappedText):
-        return tuple(
-            Piece(piece.text, origin, False, piece.deferred) if piece.origin is NOWHERE else piece
-            for piece in value.pieces
-        )
+        return tuple(replace(piece, origin=origin) if piece.origin is NOWHERE else piece for piece in value.pieces)
     return (Piece(str(value), origin, False),)
 
 

@@ -23,6 +23,7 @@ from fgc.resolve.needs import Given, given
 from fgc.resolve.overrides import check_overrides
 from fgc.resolve.scope import Context, Scope
 from fgc.resolve.templates import Templates, extends_cycle, glued
+from fgc.resolve.written import printed
 from fgc.syntax import ast
 from fgc.text import Piece, Span
 
@@ -234,8 +235,10 @@ class Renderer(Machine):
     def _write(self, value: Any, span: Span, frame: Frame) -> None:
         try:
             self._evaluator.require(first_undefined(value), span)
+            self._evaluator.writable(value, span)
             origin = frame.origin(span)
-            pieces = pieces_of(self._evaluator.needs.printable(value, origin), origin)
+            shown = self._evaluator.needs.printable(value, origin)
+            pieces = printed(shown, pieces_of(shown, origin))
         except (UndefinedError, ValueError, RecursionError) as error:  # from a value's own __str__
             raise EvaluationError(Diagnostic("FGC206", f"this value cannot be printed: {error}", span)) from None
         self.write(pieces, frame)

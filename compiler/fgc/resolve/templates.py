@@ -148,4 +148,4 @@ def _drops_newline(span: Span) -> bool:
 def _in_block(piece: Piece, block: str | None) -> Piece:
     if block is None or piece.origin.block is not None:
         return piece
-    return Piece(piece.text, replace(piece.origin, block=block), piece.is_literal, piece.deferred)
+    return replace(piece, origin=replace(piece.origin, block=block))

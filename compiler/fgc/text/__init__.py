@@ -12,7 +12,7 @@ from fgc.text.deferred import (
     Need,
     expression_text,
 )
-from fgc.text.document import Document, Origin, Piece, Segment
+from fgc.text.document import Document, Origin, Piece, Printed, Segment
 from fgc.text.source import Position, Source, Span
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Origin",
     "Piece",
     "Position",
+    "Printed",
     "Segment",
     "Source",
     "Span",

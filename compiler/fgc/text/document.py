@@ -22,24 +22,37 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Printed:
+    """The value behind a printed text: whoever reads the text compares what it reads with it."""
+
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """A run of text from one place.
 
     `is_literal`: the text equals its source, character by character. Otherwise all of it comes from all of the span
-    (a printed expression). `deferred` is the expression that gives this text where the program runs.
+    (a printed expression). `deferred` is the expression that gives this text where the program runs. `printed` is set
+    where the text may be read as another value than the one that was printed; `outdented` names the indented print or
+    include whose later line begins here, in column 0.
     """
 
     text: str
     origin: Origin
     is_literal: bool
     deferred: DeferredExpression | None = None
+    printed: Printed | None = None
+    outdented: Span | None = None
 
     def part(self, start: int, end: int) -> "Piece":
         """The characters from `start` to `end`, with their own origin."""
         if start == 0 and end == len(self.text):
             return self
         if not self.is_literal:
-            return Piece(self.text[start:end], self.origin, False)
+            text = self.text[start:end]
+            is_text = self.printed is not None and isinstance(self.printed.value, str)
+            return Piece(text, self.origin, False, printed=Printed(text) if is_text else None)
         span = self.origin.span.at(start, end)
         return Piece(self.text[start:end], Origin(span, self.origin.via, self.origin.block), True)
 
@@ -65,6 +78,7 @@ class Document:
     entry: Source
     _starts: list[int] = field(repr=False)
     _deferred: tuple[Segment, ...] = field(repr=False)
+    _printed: tuple[Segment, ...] = field(repr=False)
     needs: tuple[Need, ...] = ()
 
     @staticmethod
@@ -78,7 +92,9 @@ class Document:
                 offset += len(piece.text)
         text = "".join(segment.piece.text for segment in segments)
         deferred = tuple(segment for segment in segments if segment.piece.deferred is not None)
-        return Document(text, tuple(segments), entry, [segment.start for segment in segments], deferred, tuple(needs))
+        printed = tuple(s for s in segments if s.piece.printed is not None or s.piece.outdented is not None)
+        starts = [segment.start for segment in segments]
+        return Document(text, tuple(segments), entry, starts, deferred, printed, tuple(needs))
 
     def __post_init__(self) -> None:
         end = 0
@@ -93,6 +109,11 @@ class Document:
     def deferred(self) -> tuple[Segment, ...]:
         """All that is known only where the program runs."""
         return self._deferred
+
+    @property
+    def printed(self) -> tuple[Segment, ...]:
+        """All printed text that may be read as something else: its piece is `printed` or `outdented`."""
+        return self._printed
 
     def deferred_in(self, start: int, end: int) -> list[Segment]:
         """What is known only where the program runs, of a range."""

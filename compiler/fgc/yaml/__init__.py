@@ -4,7 +4,7 @@ Knows nothing of construction tags: `!call:torch:randn` is only a string here.
 """
 
 from fgc.yaml.compose import compose
-from fgc.yaml.nodes import AliasNode, Composition, Label, MappingNode, Node, ScalarNode, SequenceNode
+from fgc.yaml.nodes import AliasNode, Composition, Label, MappingNode, Node, Place, ScalarNode, SequenceNode
 from fgc.yaml.scalars import UnsupportedScalar, scalar_type, scalar_value, standard_type
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Label",
     "MappingNode",
     "Node",
+    "Place",
     "ScalarNode",
     "SequenceNode",
     "UnsupportedScalar",

@@ -15,7 +15,7 @@ import yaml
 from fgc.diagnostics import Diagnostic, Outcome, Related, nearest
 from fgc.text import Document, Origin
 from fgc.yaml.messages import Complaint, syntax_error
-from fgc.yaml.nodes import AliasNode, Composition, Label, MappingNode, Node, ScalarNode, SequenceNode
+from fgc.yaml.nodes import AliasNode, Composition, Label, MappingNode, Node, Place, ScalarNode, SequenceNode, Style
 from fgc.yaml.open_values import OpenValues
 
 _PARSER: Any = yaml.CLoader if yaml.__with_libyaml__ else yaml.Loader
@@ -23,6 +23,14 @@ _TAG = re.compile(r"(?:&[^\s,\[\]{}]+\s+)?(![^\s]*)")
 _ANCHOR = re.compile(r"(?:![^\s]*\s+)?&([^\s,\[\]{}]+)")
 _ANCHOR_LIKE = re.compile(r"&([^\s,\[\]{}]+)")
 _ROOT_KEY = re.compile(r"^[^\s#\-\]}].*:(?:\s|$)", re.MULTILINE)
+_STYLES: dict[str | None, Style] = {
+    None: "plain",
+    "": "plain",
+    "'": "quoted",
+    '"': "quoted",
+    "|": "scalar block",
+    ">": "scalar block",
+}
 _MAX_DEPTH = 400  # deeper flow nesting is no configuration, and would exhaust later stages
 _MAX_SUGGESTIONS = 100  # a text with more mistakes is another kind of text
 _MAX_RESTARTS = 20  # each syntax error costs a pass over the rest of the text
@@ -41,6 +49,7 @@ class _Open:
     """A collection whose end has not come; `key` waits for its value."""
 
     node: SequenceNode | MappingNode
+    start: int
     key: Node | None = None
 
 
@@ -59,7 +68,7 @@ class _Composer:
         self._open: list[_Open] = []
         self._anchored: dict[str, ScalarNode | SequenceNode | MappingNode] = {}
         self._quoted: tuple[int, int] | None = None  # the last scalar, if it stands in quotes
-        self.composition = Composition(None)
+        self.composition = Composition(document)
         self.open_values = OpenValues(document)
         self.diagnostics: list[Diagnostic] = []
 
@@ -104,7 +113,7 @@ class _Composer:
                 case yaml.MappingStartEvent():
                     self._begin(MappingNode([], self._node_origin(event), self._tag(event)), event)
                 case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
-                    self._end()
+                    self._end(self._offset(event.end_mark))
                 case _:
                     pass
 
@@ -172,6 +181,7 @@ class _Composer:
         node = ScalarNode(event.value, not event.style, self._origin(content, end), tag, anchor)
         self.open_values.fill(node, content, end, self._is_key, self._tag_around)
         self._register(node, event)
+        self.composition.places.append(Place(content, end, _STYLES[event.style], node))
         self._add(node)
 
     @property
@@ -235,7 +245,8 @@ class _Composer:
 
     def _begin(self, node: SequenceNode | MappingNode, event: Any) -> None:
         self._register(node, event)
-        self._open.append(_Open(node))
+        start, end = self._offset(event.start_mark), self._offset(event.end_mark)
+        self._open.append(_Open(node, self._content_start(start, end, event) if event.tag or event.anchor else start))
         if len(self._open) > _MAX_DEPTH:
             self.composition.has_syntax_error = True
             message = f"collections are nested more than {_MAX_DEPTH} deep"
@@ -243,8 +254,11 @@ class _Composer:
             self.diagnostics.append(Diagnostic.at(node.origin, "FGC301", message, help=help))
             raise _TooDeep(self._offset(event.start_mark))
 
-    def _end(self) -> None:
-        self._add(self._open.pop().node)
+    def _end(self, at: int) -> None:
+        ended = self._open.pop()
+        style: Style = "flow" if self._document.text[ended.start : ended.start + 1] in tuple("[{") else "block"
+        self.composition.places.append(Place(ended.start, at, style, ended.node))
+        self._add(ended.node)
 
     def _add(self, node: Node) -> None:
         if not self._open:
@@ -271,7 +285,7 @@ class _Composer:
     def _finish_open(self) -> None:
         while self._open:
             self._open[-1].key = None
-            self._end()
+            self._end(len(self._document.text))
 
     # ---- findings
 

@@ -1,9 +1,9 @@
 """YAML nodes: a closed union. Keys, tags and anchors have places of their own; aliases keep theirs."""
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
-from fgc.text import DeferredArgument, DeferredExpression, Need, Origin
+from fgc.text import DeferredArgument, DeferredExpression, Document, Need, Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,29 @@ class AliasNode:
 Node: TypeAlias = ScalarNode | SequenceNode | MappingNode | AliasNode
 
 
+Style: TypeAlias = Literal["plain", "quoted", "scalar block", "flow", "block"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a node stands in the document, behind its tag and anchor; `end` is behind its last character."""
+
+    start: int
+    end: int
+    style: Style
+    node: ScalarNode | SequenceNode | MappingNode
+
+
 @dataclass(slots=True, eq=False)
 class Composition:
-    """A document's root, every anchor in it, the names that aliases mention, and what had to be known for it."""
+    """A document's root, every anchor in it, the names that aliases mention, and what had to be known for it.
 
-    root: Node | None
+    `places` are those of all nodes but aliases, in the order in which they end.
+    """
+
+    document: Document
+    root: Node | None = None
+    places: list[Place] = field(default_factory=list)
     anchors: dict[str, Label] = field(default_factory=dict)
     aliases: dict[str, list[Origin]] = field(default_factory=dict)
     has_syntax_error: bool = False
