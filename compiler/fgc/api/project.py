@@ -32,8 +32,8 @@ class Project:
     project's default one. All other keywords are template variables, as `fgc -D` sets them. Raises ConfigurationError.
 
         proj = Project("small.yaml", max_steps=100)
-        model = proj("model")
-        tokenizer, data = proj("tokenizer", "train_dataset")
+        model_factory, data = proj("model", "train_dataset")
+        model = model_factory()
 
     Each call runs the program that `fgc build` would write, in the project's folder: one call, one set of objects.
     """

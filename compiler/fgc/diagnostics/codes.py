@@ -39,7 +39,7 @@ _TITLES = {
     "FGC208": "work bound exceeded",
     "FGC209": "super() without a parent block",
     "FGC210": "inline template defined twice",
-    "FGC211": "included text glues two lines together",
+    "FGC211": "two lines are glued together",
     "FGC212": "namespace attribute is set and never read",
     "FGC213": "template name leaves the search path",
     "FGC214": "template is extended twice",

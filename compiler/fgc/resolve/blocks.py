@@ -30,12 +30,14 @@ class Blocks:
             help = f"extend `{definitions[0].template.name}`, and give it a block `{statement.name}`"
             raise EvaluationError(Diagnostic("FGC205", message, statement.name_span, help=help))
         parent = frame.scope if statement.is_scoped else None
-        text = self._render(statement.name, 0, parent, frame, statement.name_span)
-        if text and (statement.is_trimmed or definitions[0].block.is_trimmed):
-            text = _trim(text)
-        self._machine.write(text.pieces, frame)
+        inner = self._render(statement.name, 0, parent, frame, statement.name_span)
+        text = MappedText(inner.pieces)
+        is_trimmed = statement.is_trimmed or definitions[0].block.is_trimmed
+        self._machine.write(_trim(text).pieces if text and is_trimmed else text.pieces, frame)
+        if not is_trimmed:
+            frame.sink.unended = inner.unended or frame.sink.unended
 
-    def _render(self, name: str, depth: int, parent: Scope | None, frame: Frame, at: Span) -> MappedText:
+    def _render(self, name: str, depth: int, parent: Scope | None, frame: Frame, at: Span) -> Sink:
         context = frame.run.context
         definition: BlockDefinition = context.blocks[name][depth]
         scope = Scope(context, parent)
@@ -48,7 +50,7 @@ class Blocks:
         inner = Frame(frame.run, scope, Sink(), frame.via, name)
         self._machine.body(definition.block.body, inner)
         self._machine.budget.leave()
-        return MappedText(inner.sink.pieces)
+        return inner.sink
 
     def _reference(self, name: str, depth: int, parent: Scope | None, frame: Frame) -> BlockReference:
         definitions = frame.run.context.blocks[name]
@@ -58,7 +60,7 @@ class Blocks:
                 related = (Related(definitions[-1].block.name_span, "the oldest one is here"),)
                 message = f"block `{name}` has no further parent"
                 raise EvaluationError(Diagnostic("FGC209", message, span, related=related))
-            return self._render(name, depth, parent, frame, span)
+            return MappedText(self._render(name, depth, parent, frame, span).pieces)
 
         return BlockReference(render, depth)
 

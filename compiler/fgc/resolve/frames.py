@@ -7,6 +7,7 @@ from typing import Protocol
 from fgc.diagnostics import Diagnostic
 from fgc.resolve.bounds import Budget
 from fgc.resolve.expressions import Evaluator
+from fgc.resolve.glue import glued_include, glued_strip
 from fgc.resolve.mapped import MappedText
 from fgc.resolve.scope import Context, Scope
 from fgc.syntax import ast
@@ -24,17 +25,22 @@ class Sink:
     is_open: bool = True
     unended: ast.Include | None = None
 
-    def add(self, pieces: Iterable[Piece]) -> tuple[ast.Include, Piece] | None:
-        """Append text; returns the include that it is glued to, and the piece that is."""
+    def add(self, pieces: Iterable[Piece]) -> Diagnostic | None:
+        """Append text; returns where two lines became one."""
         found = None
         for piece in pieces:
             if not piece.text:
                 continue
-            if self.unended is not None:
-                found = None if piece.text.startswith("\n") else (self.unended, piece)
-                self.unended = None
+            if not piece.text.startswith("\n"):
+                found = self._glue(piece) or found
+            self.unended = None
             self.pieces.append(piece)
         return found
+
+    def _glue(self, piece: Piece) -> Diagnostic | None:
+        if self.unended is not None:
+            return glued_include(self.unended, piece)
+        return glued_strip(self.pieces[-1], piece) if self.pieces else None
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ from fgc.resolve.mapped import MappedText, pieces_of
 from fgc.resolve.needs import Given, given
 from fgc.resolve.overrides import check_overrides
 from fgc.resolve.scope import Context, Scope
-from fgc.resolve.templates import Templates, extends_cycle, glued
+from fgc.resolve.templates import Templates, extends_cycle
 from fgc.resolve.written import printed
 from fgc.syntax import ast
 from fgc.text import Piece, Span
@@ -254,7 +254,7 @@ class Renderer(Machine):
     def _add(self, pieces: Iterable[Piece], frame: Frame) -> None:
         found = frame.sink.add(pieces)
         if found is not None:
-            self.report(with_chain(glued(*found), frame.via))
+            self.report(with_chain(found, frame.via))
 
     def capture(self, body: Iterable[ast.Statement], frame: Frame) -> MappedText:
         """The text of statements, kept from the document."""

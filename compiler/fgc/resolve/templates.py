@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from fgc.diagnostics import Diagnostic, Related, Severity, did_you_mean
+from fgc.diagnostics import Diagnostic, Severity, did_you_mean
 from fgc.resolve.environment import PlacedUndefined
 from fgc.resolve.errors import EvaluationError, Fatal
 from fgc.resolve.frames import Frame, Machine, Sink
@@ -113,16 +113,6 @@ def extends_cycle(chain: Sequence[ast.Template], parent: ast.Template, span: Spa
     names = " -> ".join(template.name for template in [*chain, parent])
     help = "a name always finds the first template on the search path; rename one of them"
     return Diagnostic("FGC202", f"template extends itself without end: {names}", span, help=help)
-
-
-def glued(include: ast.Include, piece: Piece) -> Diagnostic:
-    """The finding that the line behind an include continues the included text."""
-    message = f"the text of {include.template.span.text} does not end its line, and the next line is glued to it"
-    span = piece.origin.span
-    line_end = span.text.find("\n")
-    place = span.at(0, line_end) if piece.is_literal and line_end >= 0 else span
-    help = "an include takes the newline behind itself: leave an empty line behind it"
-    return Diagnostic("FGC211", message, include.span, Severity.WARNING, help, (Related(place, "this is glued on"),))
 
 
 def _cycle(entered: list[tuple[str, Span]]) -> Diagnostic | None:

@@ -140,7 +140,7 @@ def test_a_model_of_a_new_project_computes(folder: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
     monkeypatch.chdir(folder)
     assert main(["ws", "project", "--name", "Tiny"]) == 0
-    model, tokenizer = Project(project_dir="tiny", max_bytes=60_000)("model", "tokenizer")
-    model = model() if not isinstance(model, torch.nn.Module) else model
+    model_factory, tokenizer = Project(project_dir="tiny", max_bytes=60_000)("model", "tokenizer")
+    model = model_factory()
     tokens = tokenizer("def main():", return_tensors="pt").input_ids
     assert model(input_ids=tokens).logits.shape == (1, tokens.shape[1], len(tokenizer))

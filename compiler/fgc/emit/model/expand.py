@@ -115,7 +115,7 @@ def _expanded(graph: Graph, node: NodeId, names: ModelNames, runtime: Sequence[C
 
     keywords = tuple(Keyword(entry.name, entry.value, entry.origin) for entry in runtime)
     config = Call(constructed(names.config_class), CallKind.SINGLETON, (), keywords, call.origin)
-    model = Call(constructed(names.causal_lm_class), CallKind.SINGLETON, (config_id,), (), call.origin, call.name)
+    model = Call(constructed(names.causal_lm_class), CallKind.PARTIAL, (config_id,), (), call.origin, call.name)
     nodes = {**graph.nodes, node: model, config_id: config}
     hints = {config_id: "model_config", **graph.hints}
     return replace(graph, nodes=nodes, hints=hints)

@@ -69,7 +69,7 @@ def main() -> None:
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
-    model = AdamwSmallForCausalLM(model_config)
+    model = partial(AdamwSmallForCausalLM, model_config)
 
     train_dataset = PackedDataset(
         texts=train_texts, tokenizer=tokenizer, block_size=256, strategy="greedy"

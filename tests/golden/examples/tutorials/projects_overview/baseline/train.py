@@ -75,7 +75,7 @@ def main() -> None:
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
-    model = BaselineForCausalLM(model_config)
+    model = partial(BaselineForCausalLM, model_config)
 
     train_dataset = PackedDataset(
         texts=train_texts, tokenizer=tokenizer, block_size=256, strategy="greedy"
