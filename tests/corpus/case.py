@@ -73,6 +73,9 @@ class Files:
     def names(self) -> Iterable[str]:
         return self._texts
 
+    def mentioning(self, word: str) -> Iterable[ast.ParsedFile]:
+        return [self.parsed(name).value for name, text in self._texts.items() if word in text]
+
     def parsed(self, name: str) -> Outcome[ast.ParsedFile]:
         if name not in self._parsed:
             self._parsed[name] = parse(Source(name, self._texts[name]))

@@ -112,3 +112,6 @@ class _WatchedLoader:
 
     def names(self) -> Iterable[str]:
         return self._loader.names()
+
+    def mentioning(self, word: str) -> Iterable[ast.ParsedFile]:
+        return self._loader.mentioning(word)

@@ -8,7 +8,7 @@ from fgc.cli.memo import Answer
 from fgc.diagnostics import Severity, render_json, render_text, summary
 from fgc.lint.findings import Finding
 
-_MAX_NAMES = 3  # configurations named beside a finding; the rest is a number
+_MAX_NAMES = 3  # configurations named beside a finding
 
 
 def findings_answer(result: CheckResult, form: str, fail_on: str, has_color: bool) -> Answer:
@@ -41,8 +41,8 @@ def _machine_text(findings: Sequence[Finding], form: str) -> str:
 
 def _finding(finding: Finding, has_color: bool) -> str:
     text = render_text([finding.diagnostic], use_color=has_color)
-    if len(finding.configurations) > 1:
+    count = len(finding.configurations)
+    if count > 1:
         names = ", ".join(finding.configurations[:_MAX_NAMES])
-        more = len(finding.configurations) - _MAX_NAMES
-        text += f"  in {names}{f' and {more} more' if more > 0 else ''}\n"
+        text += f"  in {count} configurations, such as {names}\n" if count > _MAX_NAMES else f"  in {names}\n"
     return text + "\n"

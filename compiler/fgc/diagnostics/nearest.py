@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 
+from fgc.diagnostics.slips import is_slip
+
 _MANY = 500  # candidates: each costs a comparison of 10 microseconds
 _LONGEST = 80  # letters: no person's name for something
 _SHORT = 4  # letters: short names resemble each other by accident
-_SLIP = 0.8  # `levle` for `level`, `warm_up` for `warmup`; not `train_steps` for `eval_steps`
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
@@ -22,16 +23,13 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
 
 
 def misspelt(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that `name` is a slip of; stricter than `nearest`, for names that may well be meant as they are.
+    """Returns the candidate that `name` is a slip of; stricter than `nearest`, for names that may be meant as they are.
 
-    Names that differ in digits only are different names.
+    A slip changes letters of a word: `max_setps` for `max_steps`, `warm_up` for `warmup`. Names that differ by a word,
+    by their digits, or by a letter that makes another word (`bos_token` and `eos_token`, `httpx` and `http`) are two
+    names.
     """
-    from difflib import get_close_matches
-
-    letters = _without_digits(name)
-    others = [other for other in _plausible(name, candidates) if _without_digits(other) != letters]
-    matches = get_close_matches(name, others, n=1, cutoff=_SLIP)
-    return matches[0] if matches else None
+    return next((other for other in _plausible(name, candidates) if is_slip(name, other)), None)
 
 
 def _plausible(name: str, candidates: Iterable[str]) -> list[str]:
@@ -40,10 +38,6 @@ def _plausible(name: str, candidates: Iterable[str]) -> list[str]:
     if len(ordered) > _MANY:
         ordered = [other for other in ordered if abs(len(other) - len(name)) <= 2][:_MANY]
     return ordered if len(name) <= _LONGEST else []
-
-
-def _without_digits(name: str) -> str:
-    return "".join(character for character in name if not character.isdigit())
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:

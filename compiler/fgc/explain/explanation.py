@@ -81,6 +81,9 @@ class _WatchedLoader:
     def names(self) -> Iterable[str]:
         return self._loader.names()
 
+    def mentioning(self, word: str) -> Iterable[ast.ParsedFile]:
+        return self._loader.mentioning(word)
+
 
 def _origin(found: Found) -> Origin:
     """The place of the key that counts, or of the value where there is no key."""

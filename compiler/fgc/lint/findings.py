@@ -69,7 +69,8 @@ class FindingCollector:
 
     def finish(self) -> list[Finding]:
         """What is neither silenced, deselected nor in the baseline, in the order of files and lines."""
-        kept = [finding for finding in self._findings.values() if not self._suppressions.silences(finding.diagnostic)]
+        found = _one_at_each_place(self._findings.values())
+        kept = [finding for finding in found if not self._suppressions.silences(finding.diagnostic)]
         kept += [Finding(diagnostic) for diagnostic in self._suppressions.unused()]
         chosen = []
         for finding in kept:
@@ -81,6 +82,23 @@ class FindingCollector:
                 continue
             chosen.append(Finding(diagnostic, finding.configurations))
         return sorted(chosen, key=_place)
+
+
+def _one_at_each_place(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings of one code at one place, each in other configurations, as one: only the values in them differ."""
+    groups: dict[tuple[str, str, int, int], list[Finding]] = {}
+    for finding in findings:
+        span = finding.diagnostic.span
+        groups.setdefault((finding.diagnostic.code, span.source.display_name, span.start, span.end), []).append(finding)
+    return [finding for group in groups.values() for finding in _joined(group)]
+
+
+def _joined(group: list[Finding]) -> list[Finding]:
+    configurations = [name for finding in group for name in finding.configurations]
+    if len(group) == 1 or len(set(configurations)) < len(configurations):
+        return group
+    first = next((item for item in group if item.diagnostic.severity is Severity.ERROR), group[0])
+    return [Finding(first.diagnostic, configurations)]
 
 
 def _place(finding: Finding) -> tuple[str, int]:

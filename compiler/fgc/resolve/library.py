@@ -21,6 +21,9 @@ class Loader(Protocol):
     def names(self) -> Iterable[str]:
         """All names that could be loaded, for suggestions."""
 
+    def mentioning(self, word: str) -> Iterable[ast.ParsedFile]:
+        """All files that could be loaded and hold a word, parsed; what is compiled does not depend on them."""
+
 
 class Library:
     """The templates of one configuration. Names of inline templates are flat and hide files."""
@@ -63,6 +66,11 @@ class Library:
             return None
         file = self._files[name] if name in self._files else self._loader.load(name).value
         return None if file is None else {part.name for part in file.parts}
+
+    def mentioning(self, word: str) -> Iterable[ast.Template]:
+        """The templates of this search path whose file holds a word, also those that this configuration never reads."""
+        for file in self._loader.mentioning(word):
+            yield from (file.main, *file.parts)
 
     def not_found(self, name: str, span: Span, severity: Severity = Severity.ERROR) -> Diagnostic:
         """The finding that there is no template of a name."""

@@ -39,7 +39,7 @@ def check_unexplained(
     unread = list(_unread_variables(usage, known))
     yield from _explained(found, unread)
     yield from _unknown_filters(usage)
-    yield from _unread_attributes(usage)
+    yield from _unread_attributes(usage, library)
     yield from (finding for branch in branches for finding in _missing_templates(branch, library))
 
 
@@ -76,13 +76,17 @@ def _unknown_filters(usage: Usage) -> Iterator[Diagnostic]:
             yield unknown_filter(what, use.filter, table, severity)
 
 
-def _unread_attributes(usage: Usage) -> Iterator[Diagnostic]:
-    """FGC212: an attribute of a namespace that is set, is read nowhere, and is nearly one that is read."""
+def _unread_attributes(usage: Usage, library: Library) -> Iterator[Diagnostic]:
+    """FGC212: an attribute of a namespace that is set, is read nowhere, and is nearly one that is read.
+
+    A template that other configurations share sets what they read: they count too.
+    """
     for (namespace, attribute), span in usage.attribute_sets.items():
         if attribute in usage.attribute_reads or namespace in usage.dynamic_reads:
             continue
         match = misspelt(attribute, usage.attribute_reads)
-        if match is not None:
+        elsewhere = library.mentioning(attribute) if match is not None else ()
+        if match is not None and not any(attribute in usage_of(template).attribute_reads for template in elsewhere):
             yield _unread(
                 "FGC212", f"`{namespace}.{attribute}`", f"`{namespace}.{match}`", span, usage.attribute_reads[match]
             )

@@ -25,6 +25,9 @@ class ReadSources:
     def names(self) -> Iterable[str]:
         return list(self._sources)
 
+    def mentioning(self, word: str) -> Iterable[ast.ParsedFile]:
+        return ()
+
 
 def facts_of(selected: Selected) -> Facts:
     """The facts with which a configuration was compiled, as they are now."""

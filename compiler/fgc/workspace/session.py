@@ -1,7 +1,7 @@
 """Templates on a search path, each read and parsed once: what the compiler's stages see of the disk."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +11,14 @@ from fgc.pipeline import Compilation, compile_template
 from fgc.resolve import Facts
 from fgc.syntax import ast
 from fgc.text import Source, Span
-from fgc.workspace.files import display_path, real_path
+from fgc.workspace.files import display_path, read_source, real_path
 from fgc.workspace.other_projects import OtherProjects
 from fgc.workspace.store import FileStore
 
 if TYPE_CHECKING:
     from fgc.workspace.python_files import PythonFiles
 
+_TEMPLATE_ENDINGS = (".yaml", ".yml", ".jinja", ".j2")
 _MAX_LISTED_FILES = 5_000  # a search path that holds a data set must not stall a suggestion
 
 
@@ -64,7 +65,7 @@ class Session:
         """The path of a template, or None."""
         if not name or ".." in name.split("/") or Path(name).is_absolute():
             return None
-        found = next((path for folder in self._folders if (path := folder / name).is_file()), None)
+        found = self._first(name)
         for folder in self._folders:
             path = folder / name
             if path == found:
@@ -72,6 +73,9 @@ class Session:
             self._store.trace.absent.add(path)
             self.missing[path] = found
         return found
+
+    def _first(self, name: str) -> Path | None:
+        return next((path for folder in self._folders if (path := folder / name).is_file()), None)
 
     def parse(self, path: Path, name: str) -> Outcome[ast.ParsedFile]:
         """A file's templates; one that cannot be read is empty and says why."""
@@ -90,6 +94,14 @@ class Session:
                     if count > _MAX_LISTED_FILES:
                         return
                     yield str((Path(root) / file).relative_to(folder))
+
+    def mentioning(self, word: str) -> Iterator[ast.ParsedFile]:
+        """The templates of the search path that hold a word, parsed; they are no sources of what is compiled."""
+        names = (name for name in self.names() if name.endswith(_TEMPLATE_ENDINGS))
+        for path in [path for name in names if (path := self._first(name)) is not None]:
+            self._store.trace.files.add(path)
+            if word in read_source(path, path.name)[0].text:
+                yield self._store.parse(path, path.name).value
 
     def compile(self, path: Path, name: str, variables: Mapping[str, Any], facts: Facts) -> Compilation:
         """Compile a file of this search path."""

@@ -217,8 +217,9 @@ class _Composer:
             return None
         start = self._offset(event.start_mark)
         match = _TAG.match(self._document.text, start)
-        origin = self._origin(*match.span(1)) if match else self._origin(start, start + 1)
-        return Label(event.tag, origin)
+        place = match.span(1) if match else (start, start + 1)
+        self.open_values.tag(event.tag, *place)
+        return Label(event.tag, self._origin(*place))
 
     def _anchor(self, event: Any) -> Label | None:
         if event.anchor is None:

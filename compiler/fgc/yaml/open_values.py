@@ -4,10 +4,13 @@ A scalar stays open if it is a text: its open pieces become expressions. A varia
 all of a scalar that YAML reads as the variable's value. Keys, tags and numbers of the machine are needed now.
 """
 
+import re
+
 from fgc.text import DeferredArgument, DeferredExpression, Document, Need, Segment
 from fgc.yaml.nodes import ScalarNode
 from fgc.yaml.scalars import UnsupportedScalar, scalar_type, scalar_value
 
+_NAMES_FILE = re.compile(r"\.py:")
 _CALLS = ("!call", "!singleton", "!factory", "!partial", "!lambda")  # their scalar is an argument
 
 
@@ -46,6 +49,11 @@ class OpenValues:
         node.parts = _parts(node.value, places, start if is_as_written else None)
         if node.parts is None:
             self._need(places, "it is written with escapes")
+
+    def tag(self, text: str, start: int, end: int) -> None:
+        """Leave out what a tag needs to name a file: a build copies the file, and keeps no path to it."""
+        if _NAMES_FILE.search(text):
+            self._seen.update(segment.start for segment in self._document.deferred_in(start, end))
 
     def finish(self) -> list[Need]:
         """What is needed now; open text outside of all scalars stands in tags, or between values."""

@@ -111,3 +111,33 @@ def test_columns_count_code_points(run: Run) -> None:
     write("a.yaml", "'é☃𝄞': {{ nope }}\n")
     (finding,) = json.loads(run("check", "a.yaml", "--format", "json").out)["findings"]
     assert finding["column"] == 11
+
+
+def test_one_place_of_many_configurations_is_one_finding_though_its_values_differ(run: Run, project: Path) -> None:
+    write("p/templates/base.yaml", "[optimizer]\nfolder: !list:{{ joinpath(project_dir, ns.name) }} []\n")
+    write("p/templates/middle.yaml", "-- extends 'base.yaml'\n")
+    for name in "abcd":
+        write(f"p/templates/configs/{name}.yaml", f"-- set ns = namespace(name='{name}')\n-- extends 'middle.yaml'\n")
+    result = run("check", "p", "--select", "FGC216", "--format", "json")
+    (finding,) = json.loads(result.out)["findings"]
+    assert finding["configurations"] == ["p/a.yaml", "p/b.yaml", "p/c.yaml", "p/d.yaml"]
+    assert "in 4 configurations, such as p/a.yaml, p/b.yaml, p/c.yaml\n" in run("check", "p").err
+
+
+def test_an_attribute_that_another_configuration_reads_is_not_unread(run: Run, project: Path) -> None:
+    write(
+        "p/templates/base.yaml",
+        "-- set ns = namespace(max_step=1)\n-- set ns.max_steps = 2\n[a]\nb: {{ ns.max_step }}\n",
+    )
+    write("p/templates/configs/a.yaml", "-- extends 'base.yaml'\n")
+    write("p/templates/configs/b.yaml", "-- extends 'base.yaml'\n")
+    write("p/templates/middle.yaml", "a: 1\n")
+    assert "FGC212" in run("-p", "p", "-t", "a", "check").err
+    write("p/templates/configs/b.yaml", "-- extends 'base.yaml'\n[a]\nb: {{ ns.max_steps }}\n")
+    assert run("-p", "p", "-t", "a", "check").code == 0
+
+
+def test_the_path_of_a_python_file_in_a_tag_is_no_pin(run: Run) -> None:
+    write("f.py", "def make(): return 1\n")
+    write("a.yaml", "main: !call:{{ joinpath(project_dir, 'f.py') }}:make []\n")
+    assert run("check", "a.yaml").code == 0

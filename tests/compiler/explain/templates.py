@@ -23,6 +23,9 @@ class MemoryLoader:
     def names(self) -> list[str]:
         return list(self._files)
 
+    def mentioning(self, word: str) -> list[ast.ParsedFile]:
+        return []
+
 
 def look_up(
     path: str, main: str, given: Mapping[str, object] | None = None, **others: str

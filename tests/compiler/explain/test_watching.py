@@ -35,6 +35,9 @@ class Loader:
     def names(self) -> list[str]:
         return []
 
+    def mentioning(self, word: str) -> list[ast.ParsedFile]:
+        return []
+
 
 @pytest.mark.parametrize("case", sorted(path.name for path in CASES.iterdir() if (path / "main.yaml").exists()))
 def test_a_watched_case_has_the_same_document_from_the_same_places(case: str) -> None:

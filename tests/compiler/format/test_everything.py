@@ -51,6 +51,9 @@ class FolderLoader:
     def names(self) -> list[str]:
         return []
 
+    def mentioning(self, word: str) -> list[ast.ParsedFile]:
+        return []
+
 
 def documents(root: Path, name: str, folders: list[Path], variables: dict[str, object]) -> tuple[str, str]:
     """The document of a template, of it as it is and with all of its templates formatted."""
