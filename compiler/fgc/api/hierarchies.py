@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
+
+from msgspec import Struct
 
 from fgc.workspace.hierarchy import TemplateEntry, UseKind
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
+class Branch(Struct, frozen=True):
     """A template in a tree; `word` says how it hangs on what stands above it."""
 
     name: str

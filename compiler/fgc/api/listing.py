@@ -1,9 +1,10 @@
 """Projects to what a list shows of them: every configuration with its name, compiled as if alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Severity
 from fgc.pipeline.metadata import meta_text
@@ -11,8 +12,7 @@ from fgc.workspace import FileStore, Project, ProjectError, display_path, open_p
 from fgc.workspace.project import META_FILE
 
 
-@dataclass(frozen=True, slots=True)
-class ListedConfiguration:
+class ListedConfiguration(Struct, frozen=True):
     """A configuration by the name of its file; `error` is what kept its graph from being made, if anything did."""
 
     file: str
@@ -22,8 +22,7 @@ class ListedConfiguration:
     error: Diagnostic | None
 
 
-@dataclass(frozen=True, slots=True)
-class ListedProject:
+class ListedProject(Struct, frozen=True):
     """A project; `error` keeps it, or a folder of it, from being read. `warnings` are about its description."""
 
     folder: str

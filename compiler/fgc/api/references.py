@@ -1,8 +1,9 @@
 """A compiled configuration to the templates that it drew on: it is resolved once more, and watched."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from fgc.api.hierarchies import Branch
 from fgc.diagnostics import Outcome
@@ -15,8 +16,7 @@ from fgc.workspace.replay import ReadSources, facts_of
 from fgc.workspace.selection import Selected
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """One template drew on another."""
 
     user: TemplateEntry
@@ -24,8 +24,7 @@ class Reference:
     used: TemplateEntry
 
 
-@dataclass(frozen=True, slots=True)
-class References:
+class References(Struct, frozen=True):
     """The configuration's own template, and every reference in the order in which the templates name them."""
 
     entry: TemplateEntry

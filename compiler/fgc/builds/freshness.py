@@ -1,17 +1,17 @@
 """A build to whether it is what a build would give now, and if not, why: read from its manifest, compiling nothing."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from fgc import __version__
 from fgc.builds.manifest import Manifest, content_hash
 from fgc.builds.places import Places
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """Why a build is stale: a word for machines, the file or value that it is about, and a sentence."""
 
     kind: str

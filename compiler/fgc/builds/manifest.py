@@ -3,9 +3,10 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
+
+from msgspec import Struct, field
 
 from fgc import __version__
 
@@ -15,8 +16,7 @@ _FORMAT = 1
 Value: TypeAlias = str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(Struct, frozen=True):
     """A value of the building machine that went into a program: the expression, its value, and who needed it."""
 
     name: str
@@ -25,8 +25,7 @@ class Pin:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class BuildRecord:
+class BuildRecord(Struct, frozen=True):
     """What went into a build.
 
     `configuration` is its template, as seen from the project. `inputs` maps names (see `places`) to the texts that were
@@ -42,8 +41,7 @@ class BuildRecord:
     is_bundle: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """A manifest as it was read; `inputs` and `outputs` map names to hashes."""
 
     fgc: str
@@ -66,7 +64,7 @@ def manifest_text(outputs: Mapping[str, bytes], record: BuildRecord) -> bytes:
         "targets": list(record.targets),
         "bundle": record.is_bundle,
         "arguments": dict(record.arguments),
-        "pins": [{name: getattr(pin, name) for name in Pin.__slots__} for pin in record.pins],
+        "pins": [{name: getattr(pin, name) for name in Pin.__struct_fields__} for pin in record.pins],
         "inputs": {name: content_hash(content) for name, content in record.inputs.items()},
         "absent": dict(record.absent),
         "outputs": {name: content_hash(content) for name, content in outputs.items()},
@@ -88,7 +86,9 @@ def read_manifest(folder: Path) -> Manifest | None:
             configuration=str(found.get("configuration", "")),
             targets=tuple(map(str, found.get("targets", ()))),
             arguments=dict(found.get("arguments", {})),
-            pins=tuple(Pin(**{name: str(pin[name]) for name in Pin.__slots__}) for pin in found.get("pins") or ()),
+            pins=tuple(
+                Pin(**{name: str(pin[name]) for name in Pin.__struct_fields__}) for pin in found.get("pins") or ()
+            ),
             inputs={str(name): str(known) for name, known in dict(found.get("inputs", {})).items()},
             absent=dict(found.get("absent", {})),
             outputs={str(name): str(known) for name, known in found["outputs"].items()},

@@ -6,12 +6,12 @@ the library, `@models` a model component, `@runtime` a module of the runtime, `@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, slots=True)
-class Places:
+
+class Places(Struct, frozen=True):
     """A project's folder, and the folders of the roots by their names."""
 
     project: Path

@@ -1,9 +1,11 @@
 """A compiled configuration to a folder on disk, and what to say about it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from fgc.builds.bundle import LICENSE, PACKAGE, runtime_files
 from fgc.builds.manifest import GRAPH, BuildRecord, Pin
@@ -42,8 +44,7 @@ def build_folder(selected: Selected, folder: Path, *, target: str, force: bool, 
     return 0
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(Struct, frozen=True):
     """The names of the files that were written, and the options of the program."""
 
     files: list[str]

@@ -2,10 +2,11 @@
 
 from argparse import Namespace
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from fgc.cli.arguments import CannotRun, variables_of
 from fgc.cli.memo import Trace
@@ -32,8 +33,7 @@ from fgc.workspace.settings import CheckSettings, check_severity, read_settings
 from fgc.workspace.store import Check
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(Struct, frozen=True):
     """All findings, how many configurations were checked, and whether some could not be."""
 
     findings: list[Finding]
@@ -41,8 +41,7 @@ class CheckResult:
     could_not_run: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Checked:
+class _Checked(Struct, frozen=True):
     """One configuration, or a project's own description."""
 
     name: str

@@ -3,8 +3,9 @@
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic
 from fgc.format import format_source
@@ -14,8 +15,7 @@ from fgc.workspace import display_path, read_source
 SUFFIXES = (".yaml", ".yml", ".jinja")
 
 
-@dataclass(frozen=True, slots=True)
-class FormattedFile:
+class FormattedFile(Struct, frozen=True):
     """A file's text before and after, line ends included; `diagnostics` say why it stays as it is."""
 
     path: Path

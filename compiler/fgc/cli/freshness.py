@@ -3,9 +3,11 @@
 import json
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from fgc.builds.freshness import Reason, find_project_of, stale_reasons
 from fgc.builds.manifest import Manifest, read_manifest
@@ -17,8 +19,7 @@ from fgc.workspace.library import root_folders
 _FORMATS = ("text", "json")
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
+class _Verdict(Struct, frozen=True):
     folder: str
     manifest: Manifest
     reasons: Sequence[Reason]

@@ -5,8 +5,9 @@ What is constructed is a box, with its plain arguments in it; lines lead to the 
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from html import escape
+
+from msgspec import Struct, field
 
 from fgc.ir import Call, CallKind, Deferred, Graph, ListNode, Literal, NodeId, SymbolKind, Var, reachable, steps
 
@@ -22,8 +23,7 @@ _PLAIN = ("#f6f8fa", "#57606a")
 _DISPLAYS = ("named_list", "named_tuple", "named_dict")
 
 
-@dataclass(slots=True)
-class Box:
+class Box(Struct):
     """A node that is drawn: its title, its plain arguments, what a pointer on it shows, and its colours."""
 
     title: str
@@ -40,8 +40,7 @@ class Box:
         return (1 + len(self.rows)) * _LINE_PX + 10
 
 
-@dataclass(frozen=True, slots=True)
-class Drawing:
+class Drawing(Struct, frozen=True):
     """Boxes by node, in written order, and lines with the argument's name."""
 
     boxes: Mapping[NodeId, Box]

@@ -10,9 +10,11 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from fgc import __version__
 
@@ -24,8 +26,7 @@ _ENVIRONMENT = (
 )
 
 
-@dataclass(slots=True)
-class Trace:
+class Trace(Struct):
     """What an answer depends on. `is_timeless` falls where a template asks for the clock or for versions."""
 
     files: set[Path] = field(default_factory=set)
@@ -34,8 +35,7 @@ class Trace:
     is_timeless: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a command prints, and its exit code."""
 
     out: str

@@ -7,9 +7,10 @@ import tempfile
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from fgc.cli.arguments import CannotRun
 from fgc.cli.runtime_process import run_module
@@ -49,8 +50,7 @@ def show_model(arguments: Namespace) -> int:
         return run_module(_MODULE, [str(package.folder), *words])
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenPackage:
+class WrittenPackage(Struct, frozen=True):
     """A model package in a folder; `computed_fields` of its configuration have their values from the program."""
 
     folder: Path

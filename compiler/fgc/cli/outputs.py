@@ -4,8 +4,9 @@ import os
 import re
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from fgc.cli.arguments import CannotRun
 from fgc.cli.projects import chosen_project
@@ -18,8 +19,7 @@ _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 _TRAINING_STATE = re.compile(r"training_state\.pt|(trainer_state|checkpoint|log_history)\.json")
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True):
     """A complete checkpoint on disk."""
 
     step: int

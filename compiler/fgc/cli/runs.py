@@ -4,10 +4,11 @@ import hashlib
 import json
 import os
 import socket
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from fgc.cli.arguments import CannotRun
 
@@ -16,8 +17,7 @@ _LOGS = "trainer_logs.json"
 _TAIL_BYTES = 64 * 1024  # of a log: the last records are in there
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One folder below `runs/`."""
 
     folder: Path

@@ -6,8 +6,9 @@ difference.
 
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from fgc.compare.alignment import aligned
 from fgc.compare.digests import Digests, own_value
@@ -30,8 +31,7 @@ class Change(Enum):
     SEPARATE = "separate"
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(Struct, frozen=True):
     """What a path is in one of the two: a text of it and where it is written."""
 
     text: str
@@ -39,8 +39,7 @@ class Side:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """A difference; `old` is None for what was added, `new` for what was removed.
 
     Of what moved, `old` has the former path. Of what is SHARED now and was not, or is SEPARATE now, `old` and `new` are
@@ -73,8 +72,7 @@ def _natural(path: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
 
 
-@dataclass(frozen=True, slots=True)
-class _Lone:
+class _Lone(Struct, frozen=True):
     """A node that only one of the two has."""
 
     path: str

@@ -5,7 +5,8 @@ the YAML is theirs. What is not clearly a consequence stays.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from fgc.diagnostics.model import Diagnostic, Severity
 from fgc.text import Span

@@ -1,10 +1,9 @@
 """The finding codes: 1xx syntax, 2xx templates, 3xx YAML, 4xx tags and graph, 5xx Python, 6xx builds, 8xx serving."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class CodeEntry:
+class CodeEntry(Struct, frozen=True):
     """A finding's code and the sentence that names it."""
 
     code: str

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from fgc.text import Origin, Span
 
@@ -19,24 +20,21 @@ class Severity(Enum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True)
-class Related:
+class Related(Struct, frozen=True):
     """A second place that explains the first."""
 
     span: Span
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(Struct, frozen=True):
     """An exact replacement of what an author wrote; an empty span is an insertion."""
 
     span: Span
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(Struct, frozen=True):
     """One finding: a code of the table in `codes`, what is wrong, where, and what to do.
 
     `fix` is what the help says to write, where that is one exact replacement.
@@ -77,8 +75,7 @@ def _way(span: Span) -> str:
     return {"include": "included from here", None: "called from here"}.get(match and match[1], "imported from here")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome(Generic[T_co]):
+class Outcome(Struct, Generic[T_co], frozen=True):
     """What a stage returns: never an exception for a user's mistake."""
 
     value: T_co

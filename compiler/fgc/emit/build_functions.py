@@ -1,8 +1,9 @@
 """Build-time calls (`!meta`) to parts of the graph and files of the build: an open table of functions by name."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Outcome, did_you_mean
 from fgc.emit.layout import Layout, black_layout
@@ -28,8 +29,7 @@ class Expansion(Protocol):
     def areas(self) -> Mapping[str, Sequence[NodeArea]]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class BuildContext:
+class BuildContext(Struct, frozen=True):
     """What a build-time function may know of the world: `read` gives a file's text by absolute path, or None."""
 
     read: Callable[[str], Source | None]
@@ -61,8 +61,7 @@ def model_package(graph: Graph, node: NodeId, context: BuildContext) -> Outcome[
     return expand_model_package(graph, node, *where, context.generated_from, context.layout)
 
 
-@dataclass(frozen=True, slots=True)
-class Expanded:
+class Expanded(Struct, frozen=True):
     """A graph without build-time calls, the files that they made, and where parts of these come from."""
 
     graph: Graph

@@ -6,7 +6,8 @@ What has one value for the whole run (the clock, the project's folder) becomes a
 import posixpath
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from fgc.emit.expression import (
     Argument,

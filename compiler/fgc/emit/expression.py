@@ -3,21 +3,20 @@
 Knows nothing of graphs except the id by which an expression remembers the node it was made from.
 """
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from fgc.ir import NodeId
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(Struct, frozen=True):
     """A variable, an imported name or a module path such as `os.path`."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(Struct, frozen=True):
     """A literal by its source text; `is_signed` if it starts with a minus sign."""
 
     text: str
@@ -25,24 +24,21 @@ class Constant:
     is_signed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Lines:
+class Lines(Struct, frozen=True):
     """A string too long for one line: the source texts of its adjacent pieces."""
 
     pieces: tuple[str, ...]
     node: NodeId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Formatted:
+class Formatted(Struct, frozen=True):
     """An f-string: text, and expressions that contain no quotes."""
 
     parts: "tuple[str | Expression, ...]"
     node: NodeId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(Struct, frozen=True):
     """`value.name`; reading it may run code unless `is_pure`."""
 
     value: "Expression"
@@ -51,8 +47,7 @@ class Attribute:
     is_pure: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """`value[index]`."""
 
     value: "Expression"
@@ -60,8 +55,7 @@ class Item:
     node: NodeId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(Struct, frozen=True):
     """One argument: positional, `keyword=value`, or spread with `*` or `**`."""
 
     value: "Expression"
@@ -69,8 +63,7 @@ class Argument:
     star: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Invoke:
+class Invoke(Struct, frozen=True):
     """A call; `is_pure` if it makes no other object than a new one of its own (`functools.partial`)."""
 
     function: "Expression"
@@ -79,32 +72,28 @@ class Invoke:
     is_pure: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ListDisplay:
+class ListDisplay(Struct, frozen=True):
     """`[a, b]`."""
 
     items: "tuple[Expression, ...]"
     node: NodeId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TupleDisplay:
+class TupleDisplay(Struct, frozen=True):
     """`(a, b)`."""
 
     items: "tuple[Expression, ...]"
     node: NodeId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DictDisplay:
+class DictDisplay(Struct, frozen=True):
     """`{key: value, **more}`; a pair without a key spreads its value."""
 
     pairs: "tuple[tuple[Expression | None, Expression], ...]"
     node: NodeId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unary:
+class Unary(Struct, frozen=True):
     """`-x`, `+x`, `~x` or `not x`."""
 
     operator: str
@@ -112,8 +101,7 @@ class Unary:
     node: NodeId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Binary:
+class Binary(Struct, frozen=True):
     """`left operator right`, comparisons included."""
 
     left: "Expression"
@@ -122,8 +110,7 @@ class Binary:
     node: NodeId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Conditional:
+class Conditional(Struct, frozen=True):
     """`value if test else other`."""
 
     value: "Expression"
@@ -131,8 +118,7 @@ class Conditional:
     other: "Expression"
 
 
-@dataclass(frozen=True, slots=True)
-class Lambda:
+class Lambda(Struct, frozen=True):
     """`lambda parameters: body`."""
 
     parameters: tuple[str, ...]
@@ -158,8 +144,7 @@ Expression: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """A parameter of a generated function; `text` may carry stars."""
 
     text: str
@@ -168,8 +153,7 @@ class Parameter:
     is_positional_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Assign:
+class Assign(Struct, frozen=True):
     """`name = value`, made for a node."""
 
     name: str
@@ -177,8 +161,7 @@ class Assign:
     node: NodeId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Define:
+class Define(Struct, frozen=True):
     """A function."""
 
     name: str
@@ -189,23 +172,20 @@ class Define:
     decorator: Name | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
+class Branch(Struct, frozen=True):
     """`if test:` and its body."""
 
     test: Expression
     body: "tuple[Statement, ...]"
 
 
-@dataclass(frozen=True, slots=True)
-class Return:
+class Return(Struct, frozen=True):
     """`return value`."""
 
     value: Expression
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluate:
+class Evaluate(Struct, frozen=True):
     """An expression for its effect."""
 
     value: Expression

@@ -3,7 +3,8 @@
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fgc.emit.expression import Argument, Attribute, Expression, Invoke, Name
 from fgc.emit.literal import string
@@ -25,8 +26,7 @@ _OWN: dict[tuple[str, str | None], str] = {
 OWN_NAMES = frozenset(_OWN.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
+class Import(Struct, frozen=True):
     """`import module as alias`, or `from module import name as alias`."""
 
     module: str

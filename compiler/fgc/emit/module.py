@@ -2,10 +2,10 @@
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 import libcst as cst
+from msgspec import Struct
 
 from fgc.emit import syntax
 from fgc.emit.expression import Assign, Attribute, Constant, Define, Evaluate, Expression, Invoke, Name, Statement
@@ -19,8 +19,7 @@ _SUFFIXES = ("_definition", "_constructor", "_code_generator")
 _ACRONYMS = frozenset({"bpe", "ddp", "fsdp", "lr"})
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleParts:
+class ModuleParts(Struct, frozen=True):
     """What a module consists of. `sections` holds the comment above a statement of the last function, by its place."""
 
     docstring: str

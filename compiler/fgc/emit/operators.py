@@ -4,7 +4,8 @@ A call that has not the plain form of its operator stays a call, so that it fail
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fgc.emit.expression import (
     Argument,
@@ -39,8 +40,7 @@ _METHODS = ("items", "keys", "values")
 _CONTAINERS = {"named_list": "list", "named_tuple": "tuple", "named_dict": "dict"}
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(Struct, frozen=True):
     """The evaluated arguments of a call; keywords are strings, not always identifiers."""
 
     positional: tuple[Expression, ...]

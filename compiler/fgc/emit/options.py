@@ -7,7 +7,9 @@ as building with it. Everything else is closed, with the reason.
 import keyword
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from fgc.emit.expression import (
     Argument,
@@ -37,8 +39,7 @@ _CONVERTERS = {"bool": "boolean", "path": "absolute_path"}
 _RESUME_HELP = "go on from this checkpoint, or from the latest one"
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Struct, frozen=True):
     """An option as it is declared: the template variable that it sets, how it is spelt, what it takes."""
 
     variable: str
@@ -51,8 +52,7 @@ class Option:
     takes_many: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(Struct, frozen=True):
     """Why an option is none of the program: the place that decides it, if there is one."""
 
     option: Option
@@ -60,8 +60,7 @@ class Closed:
     span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """The options of one program with the values that they have in it, and those that it does not offer."""
 
     offered: Mapping[str, tuple[Option, Scalar]] = field(default_factory=dict)

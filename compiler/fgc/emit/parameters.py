@@ -1,14 +1,14 @@
 """`!var` nodes to the parameters of the generated function."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fgc.emit.names import Names
 from fgc.ir import Deferred, Graph, Literal, NodeId, Scalar, Var
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(Struct, frozen=True):
     """A parameter: its Python name, the annotation, and how it gets a value that is not given.
 
     `default` is a literal's node; `is_optional` without one means that a statement finds the value at its first need.

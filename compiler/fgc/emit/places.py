@@ -1,15 +1,15 @@
 """Areas of generated files and where they come from."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
+
+from msgspec import Struct
 
 from fgc.ir import NodeId
 from fgc.text import Origin
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Area:
+class Area(Struct, frozen=True, order=True):
     """A part of a text: lines and columns from 1, the place behind it excluded."""
 
     line: int
@@ -22,8 +22,7 @@ class Area:
         return (self.line, self.column) <= (line, column) < (self.end_line, self.end_column)
 
 
-@dataclass(frozen=True, slots=True)
-class NodeArea:
+class NodeArea(Struct, frozen=True):
     """An area of a generated file, the node that it was made from, and where that is written.
 
     `component` is the place in a component file whose text this is.
@@ -35,8 +34,7 @@ class NodeArea:
     component: Origin | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """An area of a generated file, where it comes from, and the path of its object from a target.
 
     `component` is the place in a component file whose text this is, at the first line of the area.

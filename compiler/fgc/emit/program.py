@@ -5,7 +5,9 @@ Nothing here runs what it generates, and nothing reads the disk except through t
 
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Outcome, Severity, did_you_mean, has_errors
 from fgc.emit.build_functions import BuildContext, Expanded, expand
@@ -51,8 +53,7 @@ _RESERVED = (*OWN_NAMES, *CONSTANTS, MISSING, ARGUMENTS, PARSE, "args", "kwargs"
 _SCRIPT = "fgc_runtime.script:TrainingScript"  # the one that takes `resume`
 
 
-@dataclass(frozen=True, slots=True)
-class EmitOptions:
+class EmitOptions(Struct, frozen=True):
     """How a program is written.
 
     `summary` and `template` make the docstring. `read` gives the text of a file that the configuration names, by its
@@ -76,8 +77,7 @@ class EmitOptions:
     beside: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Struct, frozen=True):
     """A generated module.
 
     `function` is what to call, with `parameters` by their names in the configuration. `files` are to be written

@@ -7,7 +7,8 @@ become two modules.
 import ast
 import posixpath
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from fgc.diagnostics import Diagnostic
 from fgc.emit.imports import SOURCES
@@ -17,8 +18,7 @@ from fgc.ir import Call, Deferred, Graph, ListNode, Literal, NodeId, Symbol, Sym
 _INIT = '"""Local Python files that the configuration names, copied when it was built."""\n'
 
 
-@dataclass(frozen=True, slots=True)
-class LocalFile:
+class LocalFile(Struct, frozen=True):
     """A file that the configuration names: its path there, the module it becomes, where its siblings are."""
 
     path: str
@@ -26,8 +26,7 @@ class LocalFile:
     searchpath: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class SourceFiles:
+class SourceFiles(Struct):
     """The local files of one program and the copies that it imports."""
 
     read: Callable[[str], str | None] | None
@@ -81,8 +80,7 @@ class SourceFiles:
         self.files |= {f"{base}/{path}": found for path, found in siblings.found.items()}
 
 
-@dataclass(slots=True)
-class _Siblings:
+class _Siblings(Struct):
     """The files that a file imports relatively, and those that they import."""
 
     read: Callable[[str], str | None]

@@ -1,7 +1,8 @@
 """A call of `fgc:from_project` to what it takes, from where: the explanation goes on there."""
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from fgc.explain.pairs import named, tag_kind, target_of
 from fgc.explain.values import plain_value
@@ -9,8 +10,7 @@ from fgc.pipeline.imports.request import FROM_PROJECT, PARAMETERS
 from fgc.yaml import Node
 
 
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
+class Elsewhere(Struct, frozen=True):
     """A path in a configuration of another project, whose folder is relative to the one that asks."""
 
     project_dir: str

@@ -1,8 +1,9 @@
 """A path into a configuration to its explanation: the configuration is resolved once more, and watched."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from fgc.diagnostics import Outcome
 from fgc.explain.elsewhere import Elsewhere, elsewhere, is_taken
@@ -19,8 +20,7 @@ from fgc.text import Document, Origin, Segment, Span
 from fgc.yaml import AliasNode, Node, ScalarNode, compose
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Struct, frozen=True):
     """What is known of a path. `span` is the line part that set it; `aliases` are those that were followed.
 
     `elsewhere` is where an object of another project is explained further.

@@ -1,10 +1,10 @@
 """A printed value to what it was made of: variables with the statements that set them, arguments and defaults."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 from jinja2.runtime import Undefined
+from msgspec import Struct
 
 from fgc.explain.instrument import walk
 from fgc.explain.trace import Event, SiteKind, Trace
@@ -26,8 +26,7 @@ class FeedKind(Enum):
     SURROUNDINGS = "surroundings"
 
 
-@dataclass(frozen=True, slots=True)
-class Feed:
+class Feed(Struct, frozen=True):
     """A variable that went into the value, the place that gave it its own, and how far away it is."""
 
     name: str
@@ -96,8 +95,7 @@ class FeedFinder:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Reference:
+class _Reference(Struct, frozen=True):
     """A name, or an attribute of one, in an expression; `default` is the filter that stands in for it."""
 
     base: str

@@ -1,8 +1,9 @@
 """A place in a template to the way of its text into the document: blocks, templates that extend, includes."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
 from enum import Enum
+
+from msgspec import Struct
 
 from fgc.explain.trace import SiteKind, Trace
 from fgc.syntax import ast
@@ -20,8 +21,7 @@ class LinkKind(Enum):
     CALLED = "called by"
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """One part of the way: what happened, in which template and block, and where."""
 
     kind: LinkKind
@@ -117,8 +117,8 @@ def _block_around(body: Iterable[ast.Statement], span: Span) -> str | None:
 
 
 def _expression_spans(statement: ast.Statement) -> Iterator[Span]:
-    for field in fields(statement):
-        value = getattr(statement, field.name)
+    for name in statement.__struct_fields__:
+        value = getattr(statement, name)
         if isinstance(value, ast.Expr):
             yield value.span
 

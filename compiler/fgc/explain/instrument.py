@@ -1,8 +1,10 @@
 """Templates to templates that record what they print, set, loop over, extend and include."""
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from fgc.explain.trace import RECORD, Site, SiteKind, Trace
 from fgc.syntax import ast
@@ -133,8 +135,8 @@ def walk(node: Any) -> Iterator[ast.Expr]:
     if isinstance(node, tuple):
         for item in node:
             yield from walk(item)
-    elif is_dataclass(node) and not isinstance(node, Span):
+    elif isinstance(node, Struct) and not isinstance(node, Span):
         if isinstance(node, ast.Expr):
             yield node
-        for field in fields(node):
-            yield from walk(getattr(node, field.name))
+        for name in node.__struct_fields__:
+            yield from walk(getattr(node, name))

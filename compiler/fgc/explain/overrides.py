@@ -1,7 +1,9 @@
 """The values that a path had before the one that counts, in the order in which they were overridden."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from fgc.explain.pairs import Candidate
 from fgc.explain.paths import Found, Step, find_below
@@ -9,8 +11,7 @@ from fgc.text import Origin
 from fgc.yaml import AliasNode, Node
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
+class Override(Struct, frozen=True):
     """A value that no longer counts: where it was written, and how it got there."""
 
     value: Node

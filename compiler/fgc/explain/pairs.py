@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fgc.yaml import AliasNode, MappingNode, Node, ScalarNode, SequenceNode, scalar_type
 
 _ARGUMENT_NUMBER = re.compile(r"arg(\d+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A value that was written for a name: its key, if it has one, and the merge that brought it, if one did."""
 
     value: Node

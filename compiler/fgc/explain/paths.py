@@ -5,7 +5,8 @@ A key may hold dots: of the names that fit the path, the longest is taken.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fgc.diagnostics import nearest
 from fgc.explain.elsewhere import is_taken
@@ -16,8 +17,7 @@ _INDEX = re.compile(r"\[(?:(?P<number>-?\d+)|\"(?P<double>[^\"]*)\"|'(?P<single>
 _NAME = re.compile(r"[^.\[]+|\[[^\]]*\]?")
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownPath:
+class UnknownPath(Struct, frozen=True):
     """A path that names nothing: what exists of it, what does not, and the names that exist there."""
 
     known: str
@@ -32,8 +32,7 @@ class UnknownPath:
         return f"{where}; it has {', '.join(self.names)}" if self.names else f"{where}: nothing can be named in it"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """A name on the way and every value that it had, the one that counts last; `rest` is the path from there."""
 
     path: str
@@ -46,8 +45,7 @@ class Step:
         return self.candidates[-1]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """What a path names, and the way there; `rest` is what of it leads on in another project."""
 
     node: Node

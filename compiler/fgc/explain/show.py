@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from fgc.explain.explanation import Explanation
 from fgc.explain.feeds import Feed, FeedKind
@@ -14,8 +15,7 @@ from fgc.text import Span
 from fgc.yaml import AliasNode
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """An explanation in one project's configuration; an object of another project has one there too."""
 
     explanation: Explanation

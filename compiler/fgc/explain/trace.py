@@ -5,11 +5,11 @@ The resolver knows nothing of this. Templates are given to it with each expressi
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from jinja2.utils import Namespace
+from msgspec import Struct, field
 
 from fgc.syntax import ast
 from fgc.text import Span
@@ -28,8 +28,7 @@ class SiteKind(Enum):
     INCLUDE = "include"
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """A recorded expression: its statement's place, and the names that it sets (`ns.x` for an attribute)."""
 
     kind: SiteKind
@@ -38,8 +37,7 @@ class Site:
     targets: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One evaluation: the value, and the values of the plain names that the expression mentions."""
 
     number: int
@@ -48,8 +46,7 @@ class Event:
     names: dict[str, object]
 
 
-@dataclass(slots=True)
-class Trace:
+class Trace(Struct):
     """All sites, and the events in order."""
 
     sites: list[Site] = field(default_factory=list)

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fgc.format.lines import read_parts
 from fgc.syntax.delimit import Code, delimit
@@ -16,8 +17,7 @@ _OPENING = re.compile(r"\{[%{]([-+]?)")
 _CLOSING = re.compile(r"([-+]?)[%}]\}")
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedCode:
+class PlacedCode(Struct, frozen=True):
     """A statement or print: where it and its closing delimiter begin in the source, and its author's tokens.
 
     `sigil`: it is all of a line behind a sigil. `inline_end`: it stands between delimiters in one line, and ends

@@ -1,11 +1,11 @@
 """Replacements in a text, collected first and made all at once."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(Struct, frozen=True):
     """The characters from `start` to `end` become `text`."""
 
     start: int

@@ -5,7 +5,8 @@ of the document in the same body was aligned with them by its author, and stays.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fgc.format.codes import PlacedCode
 from fgc.format.lines import Line, LineKind
@@ -13,8 +14,7 @@ from fgc.format.lines import Line, LineKind
 _LEVEL = "    "
 
 
-@dataclass(slots=True)
-class _Body:
+class _Body(Struct):
     """An open statement: how its statements are indented (None: as they are), and whether it holds document lines."""
 
     opener_indent: str | None

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from fgc.syntax.tables import line_pattern
 
@@ -25,8 +26,7 @@ class LineKind(Enum):
     TEXT = "text"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A line by offsets: `end` is its line end, `kept_end` where a trailing comment is cut, else the same."""
 
     kind: LineKind

@@ -4,8 +4,9 @@ Text counts by its characters and not by how it was cut; text that no document s
 """
 
 from collections.abc import Iterable
-from dataclasses import fields, is_dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from fgc.syntax import ast
 from fgc.text import Span
@@ -52,6 +53,6 @@ def _shape(node: object) -> Shape:
         return (type(node).__name__, node)
     if isinstance(node, tuple):
         return _body(node)
-    assert is_dataclass(node), f"the tree holds a {type(node).__name__}"
-    values = [getattr(node, field.name) for field in fields(node)]
+    assert isinstance(node, Struct), f"the tree holds a {type(node).__name__}"
+    values = [getattr(node, name) for name in node.__struct_fields__]
     return (type(node).__name__, *(_shape(value) for value in values if not isinstance(value, Span)))

@@ -1,8 +1,9 @@
 """The graph: nodes by id, targets in document order, and facts that lie beside the nodes."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import assert_never
+
+from msgspec import Struct, field
 
 from fgc.ir.nodes import Call, Deferred, DictNode, ListNode, Literal, Node, NodeId, Var
 from fgc.text import Origin, Source, Span
@@ -10,8 +11,7 @@ from fgc.text import Origin, Source, Span
 _NOWHERE = Origin(Span(Source("<graph>", ""), 0, 0))
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
+class Graph(Struct, frozen=True):
     """Nodes and targets.
 
     `hints` names nodes as their authors did (anchor, `@name` or key): what a generated variable may be called.

@@ -1,8 +1,9 @@
 """The closed union of graph nodes. A node refers to others by id; two mentions of one id are one object."""
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import NewType, TypeAlias
+
+from msgspec import Struct
 
 from fgc.text import DeferredArgument, DeferredExpression, Origin
 
@@ -19,8 +20,7 @@ class SymbolKind(Enum):
     BUILTIN = "builtin"  # range, operator-like items keys values getitem getattr call, named_list ...
 
 
-@dataclass(frozen=True, slots=True)
-class Symbol:
+class Symbol(Struct, frozen=True):
     """A callable by name: `container` is the module or file (empty for builtins), `attribute` may be dotted."""
 
     text: str
@@ -47,8 +47,7 @@ class CallKind(Enum):
     META = "meta"
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(Struct, frozen=True):
     """None, a boolean, a number or a string. `argument`: it is as a template variable from outside has it."""
 
     value: Scalar
@@ -56,8 +55,7 @@ class Literal:
     argument: DeferredArgument | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Deferred:
+class Deferred(Struct, frozen=True):
     """A string with parts that are known only where the program runs.
 
     `text` is its value now, as `pp` shows it; `parts` are literal strings and run-time expressions, joined in order.
@@ -68,16 +66,14 @@ class Deferred:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class ListNode:
+class ListNode(Struct, frozen=True):
     """A list."""
 
     items: tuple[NodeId, ...]
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One pair of a mapping; `origin` is the key's."""
 
     key: Scalar | tuple[Scalar, ...]
@@ -85,16 +81,14 @@ class Entry:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class DictNode:
+class DictNode(Struct, frozen=True):
     """A mapping, in order; keys are unique and keep their YAML type."""
 
     entries: tuple[Entry, ...]
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class Keyword:
+class Keyword(Struct, frozen=True):
     """A keyword argument; `origin` is the place of its name."""
 
     name: str
@@ -102,8 +96,7 @@ class Keyword:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A callable and its arguments.
 
     `!list`, `!tuple`, `!dict` and `!dlist` are singletons of the builtins named_list, named_tuple (one positional
@@ -121,8 +114,7 @@ class Call:
     latent: NodeId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Var:
+class Var(Struct, frozen=True):
     """A run-time parameter of the program; without `default` it must be given when it is needed."""
 
     name: str

@@ -1,8 +1,9 @@
 """Nodes under other ids: for a graph that becomes a part of another."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from fgc.ir.nodes import Call, Deferred, DictNode, ListNode, Literal, Node, NodeId, Var
 

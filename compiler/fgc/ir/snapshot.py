@@ -7,8 +7,9 @@ how, [source, line, column], [[label, node, source, line, column], ...]]`; a lab
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias, assert_never
+
+from msgspec import Struct
 
 from fgc.ir.graph import Graph, reachable
 from fgc.ir.nodes import Call, Deferred, DictNode, ListNode, Literal, NodeId, Scalar, Var
@@ -20,8 +21,7 @@ _LARGE = 2**63
 Value: TypeAlias = Scalar
 
 
-@dataclass(frozen=True, slots=True)
-class FilePlace:
+class FilePlace(Struct, frozen=True):
     """A place in a file by the file's name; lines and columns from 1."""
 
     file: str
@@ -32,8 +32,7 @@ class FilePlace:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A node that another one mentions: the step of the path to it, and where its name is written."""
 
     label: str
@@ -41,8 +40,7 @@ class Part:
     place: FilePlace
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """A node: `kind` is value, text (known at run time), list, mapping, call or variable.
 
     `value` is the scalar, the text with `${...}`, the callable or the variable's name; `how` a call's kind.
@@ -55,8 +53,7 @@ class Row:
     parts: tuple[Part, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """Rows by number, and the targets in order with the places of their keys."""
 
     rows: tuple[Row, ...]

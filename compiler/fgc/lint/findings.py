@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Severity
 from fgc.lint.suppressions import Suppressions
@@ -11,8 +13,7 @@ from fgc.text import Source
 Fingerprint = tuple[str, str, str]
 
 
-@dataclass(slots=True, eq=False)
-class Finding:
+class Finding(Struct, eq=False):
     """A diagnostic and the configurations in which it was found."""
 
     diagnostic: Diagnostic
@@ -24,8 +25,7 @@ class Finding:
         return self.diagnostic.code, self.diagnostic.span.source.display_name, self.diagnostic.message
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """Which codes count, by prefix, and with which severity; `off` is none."""
 
     select: Sequence[str] = ()

@@ -6,7 +6,8 @@ else in the file, for the whole file. One that silences nothing is a finding its
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from fgc.diagnostics import Diagnostic, Severity
 from fgc.text import Source, Span
@@ -14,8 +15,7 @@ from fgc.text import Source, Span
 _COMMENT = re.compile(r"(?P<before>[^\n]*?)##+\s*fgc:\s*ignore\[(?P<codes>[^\]\n]*)\]")
 
 
-@dataclass(slots=True, eq=False)
-class Suppression:
+class Suppression(Struct, eq=False):
     """One comment: its codes, and the line it counts for; None is the whole file."""
 
     codes: dict[str, Span]

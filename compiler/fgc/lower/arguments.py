@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from fgc.diagnostics import Diagnostic, Related
 from fgc.ir import Keyword, NodeId, Scalar
@@ -16,8 +17,7 @@ _KINDS = {"bool": "a boolean", "NoneType": "a null", "int": "an integer"}
 _ARGUMENT_NUMBER = re.compile(r"arg(\d+)")
 
 
-@dataclass(slots=True)
-class Arguments:
+class Arguments(Struct):
     """Positional and keyword arguments, and what is consumed: the search path and latent arguments."""
 
     positional: list[NodeId] = field(default_factory=list)

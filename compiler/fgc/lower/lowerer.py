@@ -1,7 +1,8 @@
 """Lowers one composition: targets, plain values, and a call for every construction tag."""
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Outcome, Related, Severity, did_you_mean, nearest
 from fgc.ir import (

@@ -1,7 +1,8 @@
 """The pairs of a YAML mapping as they count: merged, and with the last of several values at the place of the first."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Related
 from fgc.ir import Scalar
@@ -12,8 +13,7 @@ Report = Callable[[Diagnostic], None]
 ReadKey = Callable[[ScalarNode], Scalar]
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """A key with its place, its value as written, and the place of the value that it overrides, if any."""
 
     key: Scalar

@@ -1,7 +1,8 @@
 """What is known now, said directly: texts without deferred parts, and partials that are called where they stand."""
 
 from collections import Counter
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from fgc.ir import (
     Call,

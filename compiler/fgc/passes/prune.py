@@ -1,6 +1,6 @@
 """Nodes that no target needs, removed."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from fgc.ir import Graph, reachable
 

@@ -1,7 +1,8 @@
 """Nodes that are one object however they are written, made one node."""
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from fgc.ir import Call, Deferred, DictNode, Graph, ListNode, Literal, Node, NodeId, Var, reachable
 

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Related, Severity
 from fgc.diagnostics.nearest import did_you_mean
@@ -16,8 +17,7 @@ _EXPONENT = re.compile(r"[-+]?\d+(?:\.\d*)?[eE][-+]?\d+")
 _MAX_LISTED = 12  # parameters that a help line names; TrainingArguments of transformers has 110
 
 
-@dataclass(frozen=True, slots=True)
-class ArgumentCheck:
+class ArgumentCheck(Struct, frozen=True):
     """A call, how its callee is shown, and the types of values as far as they are known."""
 
     graph: Graph

@@ -1,8 +1,10 @@
 """One configuration, compiled as far as it goes: every stage's result and all that was found."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Outcome, Severity, has_errors, unique, without_consequences
 from fgc.ir import Graph
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
 _LEAVES_THE_GRAPH = ("FGC204", "FGC404")  # a block that overrides nothing, a name given twice: errors beside the graph
 
 
-@dataclass(frozen=True, slots=True)
-class Compilation:
+class Compilation(Struct, frozen=True):
     """What the stages made of a configuration. A stage's result may be partial; then a diagnostic says why.
 
     `needs`: what could have stayed open until the program runs, and had to be known. `is_whole`: no error kept a part

@@ -5,7 +5,8 @@ Any doubt is in favour of the value: a text is a sequence of texts, and a name t
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fgc.ir import DictNode, Graph, ListNode, Literal, Node, NodeId
 from fgc.pipeline.literal_types import excluded_by, plain_types
@@ -14,8 +15,7 @@ _SEQUENCES = {"list", "List", "Sequence", "MutableSequence", "Collection", "Iter
 _MAPPINGS = {"dict", "Dict", "Mapping", "MutableMapping"}
 
 
-@dataclass(frozen=True, slots=True)
-class Misfit:
+class Misfit(Struct, frozen=True):
     """A value that an annotation has no room for, and what it is."""
 
     node_id: NodeId
@@ -30,8 +30,7 @@ def misfits(annotation: str | None, graph: Graph, node_id: NodeId) -> Sequence[M
         return []
 
 
-@dataclass(frozen=True, slots=True)
-class _Fitting:
+class _Fitting(Struct, frozen=True):
     graph: Graph
 
     def inside(self, annotation: ast.expr, node_id: NodeId) -> list[Misfit]:

@@ -5,8 +5,9 @@ argparse. Parses no command line.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias, TypeGuard
+
+from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Outcome, Severity, did_you_mean
 from fgc.ir import Call, Deferred, DictNode, Graph, ListNode, Literal, NodeId, Scalar
@@ -20,8 +21,7 @@ _KEYS = ("names", "type", "choices", "help", "action", "nargs", "metavar", "cons
 _Fields: TypeAlias = dict[str, tuple[object, Origin]]
 
 
-@dataclass(frozen=True, slots=True)
-class DynamicArgument:
+class DynamicArgument(Struct, frozen=True):
     """An option: the template variable that it sets, how it is spelt, what it takes."""
 
     variable: str
@@ -36,8 +36,7 @@ class DynamicArgument:
     is_required: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """One entry; `variable` is its key in the mapping form. In a list the first long option names the variable."""
 
     variable: str | None

@@ -7,7 +7,8 @@ handed to a parameter that is `Callable[[A, B], R]`, which is called with two ar
 
 import ast
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Related, Severity
 from fgc.ir import Call, CallKind, Graph, NodeId, Symbol, SymbolKind
@@ -17,8 +18,7 @@ from fgc.text import Origin
 LookUp = Callable[[Symbol], Sequence[Signature]]
 
 
-@dataclass(frozen=True, slots=True)
-class PartialCheck:
+class PartialCheck(Struct, frozen=True):
     """A call that calls a partial, or is given some; `look_up` knows the signatures of callees."""
 
     graph: Graph

@@ -1,7 +1,9 @@
 """A compiled configuration to the program it stands for. Loads the emitter: import this only to build."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from fgc.diagnostics import Outcome
 from fgc.emit import EmitOptions, Program, emit_program, emit_script
@@ -52,8 +54,7 @@ def _options(graph: Graph, surroundings: Surroundings, run_method: str | None) -
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """The YAML text of a configuration, and where each of its lines comes from."""
 
     text: str

@@ -1,8 +1,9 @@
 """The calls in a graph, checked against the signatures of their callables, which are read and never run."""
 
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import replace
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Related, Severity
 from fgc.diagnostics.nearest import did_you_mean

@@ -1,15 +1,15 @@
 """What the emitter must know of the disk around a configuration."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fgc.emit.layout import Layout, black_layout
 from fgc.pipeline.signatures import Signatures
 from fgc.text import Need, Source
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """Where a program comes from: the template's name for people, and how to read the files that it names.
 
     `needs`: what the templates had to know of run-time values and of variables from outside. `signatures` know what the

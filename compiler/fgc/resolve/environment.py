@@ -2,7 +2,6 @@
 
 import os.path
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import PurePath
@@ -13,6 +12,7 @@ from jinja2.exceptions import TemplateRuntimeError
 from jinja2.runtime import StrictUndefined, Undefined
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import generate_lorem_ipsum, missing
+from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic
 from fgc.resolve.facts import Facts
@@ -42,8 +42,7 @@ _MAX_WORDS = 10_000  # of filler text
 _DEFERRED_NAMES = ("project_dir", "workspace_root", "hostname")
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(Struct, frozen=True):
     """What is known of an undefined value.
 
     `finding` says it, if it is no plain name; `owner` lacks it as an attribute (Jinja2's `missing` for a plain name).

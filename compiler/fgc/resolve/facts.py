@@ -1,14 +1,14 @@
 """What templates may ask about the world: given to the resolver, never read by it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 _EPOCH = datetime(1970, 1, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """Clock, host, folders and versions; `used` collects what a template asked for that changes by itself."""
 
     now: datetime = _EPOCH

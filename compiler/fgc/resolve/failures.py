@@ -2,11 +2,11 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from jinja2.runtime import StrictUndefined, Undefined
 from jinja2.utils import Namespace, missing
+from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Severity, did_you_mean, ways_here
 from fgc.resolve.environment import PlacedUndefined, placement_of

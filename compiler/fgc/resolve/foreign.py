@@ -1,10 +1,10 @@
 """Foreign code that runs for an expression: what it raises, or makes too large, becomes a finding."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from jinja2.exceptions import SecurityError, UndefinedError
+from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic
 from fgc.resolve.environment import PlacedUndefined, placement_of

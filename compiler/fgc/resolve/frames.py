@@ -1,8 +1,9 @@
 """Where a statement runs: the text that it adds to, the names that it sees, and the way that led there."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from fgc.diagnostics import Diagnostic
 from fgc.resolve.bounds import Budget
@@ -14,8 +15,7 @@ from fgc.syntax import ast
 from fgc.text import Origin, Piece, Span
 
 
-@dataclass(slots=True)
-class Sink:
+class Sink(Struct):
     """Where text goes. A child template's own text is dropped once it has named its parent.
 
     `unended` is an include whose last line has no line end yet: text that follows is glued to it.
@@ -43,8 +43,7 @@ class Sink:
         return glued_strip(self.pieces[-1], piece) if self.pieces else None
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct):
     """One template being run: its parent once `extends` has named it."""
 
     context: Context
@@ -53,8 +52,7 @@ class Run:
     is_broken: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """What a statement needs to know of where it runs."""
 
     run: Run

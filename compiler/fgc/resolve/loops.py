@@ -1,11 +1,11 @@
 """Loops: iterables to runs of a body, with Jinja2's `loop`."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from jinja2.runtime import LoopContext
+from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic
 from fgc.resolve.assign import assign

@@ -1,8 +1,9 @@
 """Text values that know where each of their characters was written, and what they become when filtered or joined."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from fgc.text import DeferredCall, DeferredExpression, Origin, Piece, Source, Span
 

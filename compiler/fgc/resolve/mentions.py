@@ -1,16 +1,17 @@
 """Statements to the nodes in them, and to the names that they mention."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields, is_dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from fgc.syntax import ast
 
 _LEAVES = frozenset(("span", "name", "name_span", "attribute_span", "runs", "operator", "is_negated"))
 _CHILD_FIELDS = {
-    kind: tuple(field.name for field in fields(kind) if field.name not in _LEAVES)
+    kind: tuple(name for name in kind.__struct_fields__ if name not in _LEAVES)
     for kind in vars(ast).values()
-    if isinstance(kind, type) and is_dataclass(kind)
+    if isinstance(kind, type) and issubclass(kind, Struct)
 }
 
 

@@ -7,12 +7,12 @@ joining, naming and passing them on keeps them open; comparing, changing or taki
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from jinja2.runtime import Undefined
 from jinja2.utils import Namespace, missing
+from msgspec import Struct
 
 from fgc.resolve.environment import Moment, PlacedUndefined, Versions, placement_of, to_yaml
 from fgc.resolve.macros import BlockReference, Macro
@@ -26,8 +26,7 @@ _STORING = frozenset({"append", "extend", "insert", "update", "setdefault"})
 _MAY_BE_EMPTY = frozenset({"basename", "dirname", "relpath", "splitext", "concat"})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Given:
+class Given(Struct, frozen=True, eq=False):
     """A number, a boolean or none that a template variable from outside has, or that is its default."""
 
     value: bool | int | float | None

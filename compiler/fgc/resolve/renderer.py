@@ -2,10 +2,10 @@
 
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any, assert_never
 
 from jinja2.exceptions import UndefinedError
+from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Related
 from fgc.resolve.assign import assign, break_targets

@@ -5,24 +5,23 @@ and what is set there stays there.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from fgc.syntax import ast
 
 _ABSENT = object()
 
 
-@dataclass(slots=True, eq=False)
-class BlockDefinition:
+class BlockDefinition(Struct, eq=False):
     """A block and the template that defines it."""
 
     block: ast.Block
     template: ast.Template
 
 
-@dataclass(slots=True, eq=False)
-class Context:
+class Context(Struct, eq=False):
     """One run of a template and of all it extends: shared variables, and who defines each block, child first."""
 
     outside: dict[str, Any]
@@ -41,8 +40,7 @@ class Context:
             self.blocks.setdefault(name, []).append(BlockDefinition(block, template))
 
 
-@dataclass(slots=True, eq=False)
-class Scope:
+class Scope(Struct, eq=False):
     """A place where names are set. `is_top`: a template's own level, where setting a name also exports it."""
 
     context: Context

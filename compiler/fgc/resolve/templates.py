@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeAlias
+
+from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Severity, did_you_mean
 from fgc.resolve.environment import PlacedUndefined

@@ -4,7 +4,8 @@ All of it is read from the syntax trees of the templates that ran; nothing here 
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Related, Severity, misspelt
 from fgc.resolve.environment import jinja_environment

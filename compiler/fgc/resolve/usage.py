@@ -1,9 +1,10 @@
 """Templates to what they set and what they read: the names that one template alone does not explain."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct, field
 
 from fgc.resolve.mentions import children
 from fgc.syntax import ast
@@ -13,8 +14,7 @@ _OPTIONAL_FILTERS = ("default", "d")
 _OPTIONAL_TESTS = ("defined", "undefined")
 
 
-@dataclass(frozen=True, slots=True)
-class FilterUse:
+class FilterUse(Struct, frozen=True):
     """A filter or a test, and whether a condition decides if it is used."""
 
     filter: ast.Filter
@@ -22,8 +22,7 @@ class FilterUse:
     is_conditional: bool
 
 
-@dataclass(slots=True)
-class Usage:
+class Usage(Struct):
     """Names by what happens to them; a name's place is the first.
 
     `defined`: by any statement. `optional`: asked for with `is defined` or `default`. Attributes are those of

@@ -3,7 +3,8 @@
 import ast
 from abc import ABCMeta
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from fgc.signatures.configurations import config_index, full_name, is_config, without_config
 from fgc.signatures.dataclass_fields import (

@@ -7,8 +7,9 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 from fgc.signatures.modules import PythonModule
 from fgc.text import Source
@@ -16,23 +17,20 @@ from fgc.text import Source
 Read = Callable[[str], Source | None]
 
 
-@dataclass(frozen=True, slots=True)
-class NativeModule:
+class NativeModule(Struct, frozen=True):
     """A module of the interpreter or of its standard library that is compiled: it has no text to read."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Absent:
+class Absent(Struct, frozen=True):
     """No such module: `wrong` is the first dotted name that does not exist."""
 
     wrong: str
     is_top: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Opaque:
+class Opaque(Struct, frozen=True):
     """A module that is there and cannot be read: an extension without a stub."""
 
     name: str

@@ -3,8 +3,9 @@
 import ast
 import builtins
 import os
-from dataclasses import replace
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from fgc.signatures.callables import Callables
 from fgc.signatures.deprecation import deprecation

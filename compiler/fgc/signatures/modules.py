@@ -7,9 +7,10 @@ import ast
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct
 
 from fgc.text import Source
 
@@ -28,8 +29,7 @@ _COMPARISONS: dict[type[ast.cmpop], Any] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(Struct, frozen=True):
     """A statement that binds a name.
 
     `is_certain`: it runs whenever the module runs; `is_fallback`: only where something failed before;

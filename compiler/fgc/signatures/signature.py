@@ -3,9 +3,9 @@
 Plain data that goes to JSON and back; knows nothing of how it was found out.
 """
 
-from dataclasses import asdict, dataclass
 from enum import Enum
-from typing import Any
+
+from msgspec import Struct, convert, to_builtins
 
 
 class ParameterKind(Enum):
@@ -23,8 +23,7 @@ _NAMED = (ParameterKind.ANY, ParameterKind.KEYWORD_ONLY)
 _COLLECTING = (ParameterKind.VAR_POSITIONAL, ParameterKind.VAR_KEYWORD)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where something is defined: a file, a line and a column, both from 1."""
 
     path: str
@@ -33,8 +32,7 @@ class Place:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """A parameter; `default` and `annotation` are Python expressions, None where there is none."""
 
     name: str
@@ -43,8 +41,7 @@ class Parameter:
     annotation: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(Struct, frozen=True):
     """The parameters of a callable, without the object that it is bound to.
 
     `forwarded` holds the keywords that `**kwargs` takes because it is handed on whole; None: it takes any.
@@ -85,8 +82,7 @@ class Signature:
         return any(parameter.kind is kind for parameter in self.parameters)
 
 
-@dataclass(frozen=True, slots=True)
-class TypeName:
+class TypeName(Struct, frozen=True):
     """A class by its name, and by the full names of itself and of all that it inherits from.
 
     `conversions` are those of `__float__`, `__int__`, `__index__` and `__fspath__` that it has. `is_open`: a base
@@ -111,8 +107,7 @@ class Verdict(Enum):
     NOT_CALLABLE = "not callable"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What is known of a name. A callable whose parameters are unknown has no signatures; overloads have several.
 
     `wrong` is the part of the name that does not exist, `names` are those that could have been meant. `result` is what
@@ -128,33 +123,11 @@ class Answer:
     deprecated: str | None = None
 
 
-def to_json(answer: Answer) -> dict[str, Any]:
+def to_json(answer: Answer) -> object:
     """An answer as JSON has it."""
-
-    def plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        return {key: value.value if isinstance(value, Enum) else value for key, value in items}
-
-    return asdict(answer, dict_factory=plain)
+    return to_builtins(answer)
 
 
-def from_json(data: dict[str, Any]) -> Answer:
-    """The answer that `to_json` wrote. Raises KeyError, TypeError or ValueError if it is none."""
-    return Answer(
-        Verdict(data["verdict"]),
-        tuple(_signature(item) for item in data["signatures"]),
-        None if data["place"] is None else Place(**data["place"]),
-        data["wrong"],
-        tuple(data["names"]),
-        tuple(_type(item) for item in data["result"]),
-        data["deprecated"],
-    )
-
-
-def _type(data: dict[str, Any]) -> TypeName:
-    return TypeName(**{**data, "bases": tuple(data["bases"]), "conversions": tuple(data["conversions"])})
-
-
-def _signature(data: dict[str, Any]) -> Signature:
-    parameters = tuple(Parameter(**{**item, "kind": ParameterKind(item["kind"])}) for item in data["parameters"])
-    forwarded = data["forwarded"]
-    return Signature(parameters, None if forwarded is None else tuple(forwarded), data["is_open"])
+def from_json(data: object) -> Answer:
+    """The answer that `to_json` wrote. Raises ValueError if it is none."""
+    return convert(data, Answer)

@@ -1,15 +1,15 @@
 """What a Python expression is found to stand for, as far as it matters for calling it."""
 
 import ast
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from fgc.signatures.modules import PythonModule, Scope
 from fgc.signatures.signature import Verdict
 
 
-@dataclass(frozen=True, eq=False)
-class ClassValue:
+class ClassValue(Struct, frozen=True, eq=False, dict=True):
     """A class that is defined in a file."""
 
     module: PythonModule
@@ -24,8 +24,7 @@ class ClassValue:
         return cached
 
 
-@dataclass(frozen=True, eq=False)
-class FunctionValue:
+class FunctionValue(Struct, frozen=True, eq=False, dict=True):
     """A function that is defined in a file; several nodes are overloads of a stub.
 
     `owner` is the class in whose body it stands; `is_bound` if its first parameter is given already.
@@ -37,42 +36,36 @@ class FunctionValue:
     is_bound: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class InstanceValue:
+class InstanceValue(Struct, frozen=True, eq=False, dict=True):
     """An object of a class."""
 
     cls: ClassValue
 
 
-@dataclass(frozen=True, eq=False)
-class NativeValue:
+class NativeValue(Struct, frozen=True, eq=False, dict=True):
     """A compiled object of Python itself."""
 
     value: Any
 
 
-@dataclass(frozen=True, eq=False)
-class ModuleValue:
+class ModuleValue(Struct, frozen=True, eq=False, dict=True):
     """A module that can be read."""
 
     module: PythonModule
 
 
-@dataclass(frozen=True, eq=False)
-class ConstantValue:
+class ConstantValue(Struct, frozen=True, eq=False, dict=True):
     """A number, a text, None, a list: nothing that can be called."""
 
     module: PythonModule
     node: ast.expr
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownValue:
+class UnknownValue(Struct, frozen=True):
     """It may be anything."""
 
 
-@dataclass(frozen=True, slots=True)
-class MissingValue:
+class MissingValue(Struct, frozen=True):
     """It surely does not exist; `names` exist where it was looked for."""
 
     verdict: Verdict

@@ -1,68 +1,60 @@
 """The syntax tree of a template: a closed union of statements and one of expressions, each with its place."""
 
-from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from fgc.text import Source, Span
 
 # ---- expressions
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(Struct, frozen=True):
     span: Span
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Const:
+class Const(Struct, frozen=True):
     span: Span
     value: bool | int | float | str | None
 
 
-@dataclass(frozen=True, slots=True)
-class TupleExpr:
+class TupleExpr(Struct, frozen=True):
     span: Span
     items: "tuple[Expr, ...]"
 
 
-@dataclass(frozen=True, slots=True)
-class ListExpr:
+class ListExpr(Struct, frozen=True):
     span: Span
     items: "tuple[Expr, ...]"
 
 
-@dataclass(frozen=True, slots=True)
-class DictExpr:
+class DictExpr(Struct, frozen=True):
     span: Span
     items: "tuple[tuple[Expr, Expr], ...]"
 
 
-@dataclass(frozen=True, slots=True)
-class GetAttr:
+class GetAttr(Struct, frozen=True):
     span: Span
     base: "Expr"
     name: str
     name_span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class GetItem:
+class GetItem(Struct, frozen=True):
     span: Span
     base: "Expr"
     index: "Expr"
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(Struct, frozen=True):
     span: Span
     start: "Expr | None"
     stop: "Expr | None"
     step: "Expr | None"
 
 
-@dataclass(frozen=True, slots=True)
-class KeywordArgument:
+class KeywordArgument(Struct, frozen=True):
     """`span` is the place of the name."""
 
     span: Span
@@ -70,8 +62,7 @@ class KeywordArgument:
     value: "Expr"
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(Struct, frozen=True):
     """What stands in the parentheses of a call."""
 
     span: Span
@@ -81,15 +72,13 @@ class Arguments:
     double_star: "Expr | None" = None
 
 
-@dataclass(frozen=True, slots=True)
-class CallExpr:
+class CallExpr(Struct, frozen=True):
     span: Span
     callee: "Expr"
     arguments: Arguments
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Struct, frozen=True):
     """A filter's name and arguments, without what it is applied to."""
 
     span: Span
@@ -98,59 +87,51 @@ class Filter:
     arguments: Arguments
 
 
-@dataclass(frozen=True, slots=True)
-class FilterExpr:
+class FilterExpr(Struct, frozen=True):
     span: Span
     base: "Expr"
     filter: Filter
 
 
-@dataclass(frozen=True, slots=True)
-class TestExpr:
+class TestExpr(Struct, frozen=True):
     span: Span
     base: "Expr"
     test: Filter
     is_negated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Unary:
+class Unary(Struct, frozen=True):
     span: Span
     operator: str  # + - not
     operand: "Expr"
 
 
-@dataclass(frozen=True, slots=True)
-class Binary:
+class Binary(Struct, frozen=True):
     span: Span
     operator: str  # + - * / // % ** and or
     left: "Expr"
     right: "Expr"
 
 
-@dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(Struct, frozen=True):
     span: Span
     first: "Expr"
     rest: "tuple[tuple[str, Expr], ...]"  # == != < <= > >= in, not in
 
 
-@dataclass(frozen=True, slots=True)
-class Concat:
+class Concat(Struct, frozen=True):
     span: Span
     items: "tuple[Expr, ...]"
 
 
-@dataclass(frozen=True, slots=True)
-class Conditional:
+class Conditional(Struct, frozen=True):
     span: Span
     condition: "Expr"
     then: "Expr"
     otherwise: "Expr | None"
 
 
-@dataclass(frozen=True, slots=True)
-class Invalid:
+class Invalid(Struct, frozen=True):
     """Stands where an expression has a syntax error, so that what is around it still means something."""
 
     span: Span
@@ -179,16 +160,14 @@ Expr: TypeAlias = (
 # ---- targets of assignments
 
 
-@dataclass(frozen=True, slots=True)
-class NamespaceTarget:
+class NamespaceTarget(Struct, frozen=True):
     span: Span
     namespace: str
     attribute: str
     attribute_span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class TargetTuple:
+class TargetTuple(Struct, frozen=True):
     span: Span
     items: "tuple[Target, ...]"
 
@@ -198,8 +177,7 @@ Target: TypeAlias = Name | NamespaceTarget | TargetTuple
 # ---- statements
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """A run of text: equal to its span if literal, else made by a line rule that the span stands for."""
 
     text: str
@@ -207,27 +185,23 @@ class Run:
     is_literal: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     span: Span
     runs: tuple[Run, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Print:
+class Print(Struct, frozen=True):
     span: Span
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class If:
+class If(Struct, frozen=True):
     span: Span
     branches: "tuple[tuple[Expr, tuple[Statement, ...]], ...]"
     otherwise: "tuple[Statement, ...]"
 
 
-@dataclass(frozen=True, slots=True)
-class For:
+class For(Struct, frozen=True):
     span: Span
     target: Target
     iterable: Expr
@@ -237,8 +211,7 @@ class For:
     otherwise: "tuple[Statement, ...]"
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """A named block; `name_span` is the place of its name, `is_trimmed` comes from a `[name!]` header."""
 
     span: Span
@@ -250,52 +223,45 @@ class Block:
     is_trimmed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Extends:
+class Extends(Struct, frozen=True):
     span: Span
     parent: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Include:
+class Include(Struct, frozen=True):
     span: Span
     template: Expr
     ignores_missing: bool
     with_context: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
+class Import(Struct, frozen=True):
     span: Span
     template: Expr
     name: str
     with_context: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ImportedName:
+class ImportedName(Struct, frozen=True):
     span: Span
     name: str
     alias: str
 
 
-@dataclass(frozen=True, slots=True)
-class FromImport:
+class FromImport(Struct, frozen=True):
     span: Span
     template: Expr
     names: tuple[ImportedName, ...]
     with_context: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     span: Span
     name: str
     default: Expr | None
 
 
-@dataclass(frozen=True, slots=True)
-class Macro:
+class Macro(Struct, frozen=True):
     """A macro; `call` and `filter` blocks have none of its names."""
 
     span: Span
@@ -304,45 +270,39 @@ class Macro:
     body: "tuple[Statement, ...]"
 
 
-@dataclass(frozen=True, slots=True)
-class CallBlock:
+class CallBlock(Struct, frozen=True):
     span: Span
     call: CallExpr
     parameters: tuple[Parameter, ...]
     body: "tuple[Statement, ...]"
 
 
-@dataclass(frozen=True, slots=True)
-class FilterBlock:
+class FilterBlock(Struct, frozen=True):
     span: Span
     filters: tuple[Filter, ...]
     body: "tuple[Statement, ...]"
 
 
-@dataclass(frozen=True, slots=True)
-class Set:
+class Set(Struct, frozen=True):
     span: Span
     target: Target
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class SetBlock:
+class SetBlock(Struct, frozen=True):
     span: Span
     target: Target
     filters: tuple[Filter, ...]
     body: "tuple[Statement, ...]"
 
 
-@dataclass(frozen=True, slots=True)
-class With:
+class With(Struct, frozen=True):
     span: Span
     bindings: tuple[tuple[Target, Expr], ...]
     body: "tuple[Statement, ...]"
 
 
-@dataclass(frozen=True, slots=True)
-class Autoescape:
+class Autoescape(Struct, frozen=True):
     """Kept for templates that switch it off; configurations are never escaped."""
 
     span: Span
@@ -369,8 +329,7 @@ Statement: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Template:
+class Template(Struct, frozen=True, eq=False):
     """One template: a file's own, or an inline one of a file. `name_span` is the place of an inline name."""
 
     name: str
@@ -380,8 +339,7 @@ class Template:
     name_span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ParsedFile:
+class ParsedFile(Struct, frozen=True, eq=False):
     """A file's own template and its inline templates."""
 
     main: Template

@@ -1,7 +1,8 @@
 """A shadow text to its parts: data, statements and prints, cut at the delimiters."""
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic
 from fgc.syntax import ast
@@ -25,15 +26,13 @@ _OTHER_LANGUAGES = {
 _CLOSING_TEXT = {"%": "%}", "{": "}}", "#": "#}"}
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(Struct, frozen=True):
     """Text outside delimiters."""
 
     text: ast.Text
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Struct, frozen=True):
     """The inside of one statement or print: its tokens, and where it begins and ends in the shadow text.
 
     `header` is set where a line rule made it of a block header, `closes` where it made it of a header's end.

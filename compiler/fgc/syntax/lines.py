@@ -6,7 +6,8 @@ its characters to the author's. Line rules know no strings, no YAML and no open 
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from fgc.diagnostics import Diagnostic, Related, Severity
 from fgc.syntax.quotes import cut_quote_finding, cuts_quote
@@ -26,8 +27,7 @@ _DELIMITERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """A block header that is open: its indentation, its name, and whether the block is trimmed."""
 
     indent: int
@@ -35,8 +35,7 @@ class Header:
     is_trimmed: bool
 
 
-@dataclass(slots=True)
-class Shadow:
+class Shadow(Struct):
     """A text made from a source, and where each of its characters comes from.
 
     `headers` and `closings` tell which delimiters in the text stand for block headers, by offset; `line_ends` where

@@ -1,8 +1,9 @@
 """Runs LALR tables over tokens; builders turn reduced symbols into nodes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from fgc.syntax.tables import Rule, Tables
 from fgc.syntax.tokens import Token
@@ -19,8 +20,7 @@ class Unexpected(Exception):
         self.expected = expected
 
 
-@dataclass(slots=True)
-class _Symbol:
+class _Symbol(Struct):
     value: Any
     start: int
     end: int

@@ -1,8 +1,9 @@
 """Reductions of template.lark to nodes of the syntax tree: one method for each rule or alias of the grammar."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic
 from fgc.syntax import ast
@@ -11,8 +12,7 @@ from fgc.syntax.tokens import Token
 from fgc.text import Span
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """A statement before it is nested: its keyword and what its grammar rule kept."""
 
     keyword: str

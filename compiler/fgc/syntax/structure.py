@@ -1,8 +1,9 @@
 """Statements and data, one after another, to nested statements; a mistake in the nesting names both places."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from fgc.diagnostics import Diagnostic, Related
 from fgc.syntax import ast
@@ -26,8 +27,7 @@ _MAX_DEPTH = 100  # statements inside each other; the deepest known is 9
 _NAMES = {"call_block": "call", "filter_block": "filter", "set_block": "set"}
 
 
-@dataclass(slots=True)
-class Item:
+class Item(Struct):
     """One unnested thing: text, a print, or a statement's head. Headers are marked as in `delimit.Code`."""
 
     value: ast.Text | ast.Print | Head
@@ -35,8 +35,7 @@ class Item:
     closes: Header | None = None
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     """A statement that waits for its end: finished sections, and the statements of the section being read."""
 
     head: Head

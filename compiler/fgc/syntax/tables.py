@@ -2,16 +2,16 @@
 
 import json
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 _FILE = Path(__file__).with_name("tables.json")
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """A grammar rule: how many symbols it takes, which of them are kept, and what is built of them."""
 
     origin: str
@@ -22,8 +22,7 @@ class Rule:
     is_transparent: bool  # takes one symbol and passes it on as it is
 
 
-@dataclass(frozen=True, slots=True)
-class Tables:
+class Tables(Struct, frozen=True):
     """One LALR grammar. An action is a state to go to, or -1 - number of the rule to reduce by."""
 
     literals: dict[str, str]

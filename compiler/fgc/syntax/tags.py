@@ -1,17 +1,17 @@
 """A tag's text to its kind, callable and name, by tag.lark."""
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct
 
 from fgc.syntax.lr import Unexpected, run
 from fgc.syntax.tables import load
 from fgc.syntax.tokens import Token
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(Struct, frozen=True):
     """`!kind:callable@name`; offsets of the callable and the name in the tag's text."""
 
     kind: str

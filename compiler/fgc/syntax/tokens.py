@@ -5,14 +5,14 @@ allows.
 """
 
 import re
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 from fgc.syntax.tables import load
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     """A token and the terminals that it may be, keywords first; offsets are those of the shadow text."""
 
     terminals: tuple[str, ...]
@@ -37,8 +37,7 @@ def _scanner() -> tuple[re.Pattern[str], dict[str, tuple[str, ...]]]:
     return re.compile(r"\s*(?:" + "|".join(parts) + ")"), literals
 
 
-@dataclass(frozen=True, slots=True)
-class Scanned:
+class Scanned(Struct, frozen=True):
     """The inside of a delimiter.
 
     `end_start` and `end` are the closing delimiter's, both -1 if there is none; `bad` is the first character that

@@ -4,36 +4,33 @@ A template may print them, and join them with other text. They travel through th
 expressions of the generated program.
 """
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from fgc.text.source import Span
 
 
-@dataclass(frozen=True, slots=True)
-class DeferredName:
+class DeferredName(Struct, frozen=True):
     """A value of the run-time environment, such as `project_dir` or `hostname`."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class DeferredFolder:
+class DeferredFolder(Struct, frozen=True):
     """A folder by its path from the one in which the program starts, such as `../other_project`."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class DeferredCall:
+class DeferredCall(Struct, frozen=True):
     """A function over deferred values, such as `filetime()` or `joinpath(project_dir, "runs")`."""
 
     function: str
     arguments: "tuple[DeferredExpression | str, ...]"
 
 
-@dataclass(frozen=True, slots=True)
-class DeferredArgument:
+class DeferredArgument(Struct, frozen=True):
     """A template variable that was given from outside, or its default: `value` as long as nobody gives another one.
 
     `is_quoted`: the text was made by `toyaml`, so that YAML reads any value back as it is.
@@ -47,8 +44,7 @@ class DeferredArgument:
 DeferredExpression: TypeAlias = DeferredName | DeferredFolder | DeferredCall | DeferredArgument
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(Struct, frozen=True):
     """What could have stayed open until the program runs, and had to be known when it was compiled: where and why."""
 
     expression: DeferredExpression

@@ -6,14 +6,14 @@ that does not hold is a bug of this compiler and fails at once.
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from fgc.text.deferred import DeferredExpression, Need
 from fgc.text.source import Source, Span
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where something was written, how the document got there (innermost first), and in which named block."""
 
     span: Span
@@ -21,15 +21,13 @@ class Origin:
     block: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Printed:
+class Printed(Struct, frozen=True):
     """The value behind a printed text: whoever reads the text compares what it reads with it."""
 
     value: object
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """A run of text from one place.
 
     `is_literal`: the text equals its source, character by character. Otherwise all of it comes from all of the span
@@ -57,8 +55,7 @@ class Piece:
         return Piece(self.text[start:end], Origin(span, self.origin.via, self.origin.block), True)
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(Struct, frozen=True):
     """The piece that covers the document's characters from `start` to `end`."""
 
     start: int
@@ -66,8 +63,7 @@ class Segment:
     piece: Piece
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """A text made of pieces, and `locate` to find where any of it was written.
 
     `needs` says what could have stayed open until the program runs, and had to be known to make the text.
@@ -76,9 +72,9 @@ class Document:
     text: str
     segments: tuple[Segment, ...]
     entry: Source
-    _starts: list[int] = field(repr=False)
-    _deferred: tuple[Segment, ...] = field(repr=False)
-    _printed: tuple[Segment, ...] = field(repr=False)
+    _starts: list[int]
+    _deferred: tuple[Segment, ...]
+    _printed: tuple[Segment, ...]
     needs: tuple[Need, ...] = ()
 
     @staticmethod

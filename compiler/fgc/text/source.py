@@ -5,20 +5,19 @@ which moves no line and no column.
 """
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import cached_property
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Position:
+
+class Position(Struct, frozen=True):
     """A place as people count: line and column start at 1."""
 
     line: int
     column: int
 
 
-@dataclass(frozen=True, eq=False)
-class Source:
+class Source(Struct, frozen=True, eq=False, dict=True):
     """One text with the name under which its author knows it; `path` is the file it was read from, if any."""
 
     name: str
@@ -52,8 +51,7 @@ class Source:
         return self.path or self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """A half-open range of a source, in code points."""
 
     source: Source

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+
+from msgspec import Struct
 
 from fgc.syntax import ast
 from fgc.text import Span
@@ -21,8 +22,7 @@ class UseKind(Enum):
     IMPORTS = "imports"
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """A statement that names templates: `names` is empty where the name is computed. `text` is as written."""
 
     kind: UseKind
@@ -31,8 +31,7 @@ class Use:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class TemplateEntry:
+class TemplateEntry(Struct, frozen=True):
     """A template by its name; an inline one lies in another's file."""
 
     name: str

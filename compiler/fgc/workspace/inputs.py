@@ -1,7 +1,8 @@
 """What went into a build, by the names of its manifest, to texts on this machine."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from fgc.builds.freshness import find_project_of
 from fgc.builds.manifest import content_hash, read_manifest
@@ -11,8 +12,7 @@ from fgc.workspace.files import read_source
 from fgc.workspace.library import root_folders
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(Struct, frozen=True):
     """A file behind an input's name; `is_current` if its content is what was built."""
 
     source: Source

@@ -1,9 +1,10 @@
 """Configurations of other projects, for those that take objects from them."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Outcome, Related, Severity
 from fgc.pipeline.imports import Imported, ProjectRequest

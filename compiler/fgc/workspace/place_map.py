@@ -7,8 +7,9 @@ where the text is that of a component file. Lines and columns count from 1, colu
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from fgc.emit.places import Area, Place
 from fgc.text import Origin, Source
@@ -17,8 +18,7 @@ MAP = "train.py.map.json"
 _VERSION = 2
 
 
-@dataclass(frozen=True, slots=True)
-class TemplatePlace:
+class TemplatePlace(Struct, frozen=True):
     """A place in a file that went into a build, by the name that the manifest has for it."""
 
     file: str
@@ -29,8 +29,7 @@ class TemplatePlace:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
-class MappedArea:
+class MappedArea(Struct, frozen=True):
     """An area of a generated file, the place in a template that it comes from, and the object's path.
 
     `component` is the place in a component file whose text this is.

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from fgc.diagnostics import Diagnostic, Severity, did_you_mean, has_errors
 from fgc.ir import DictNode, Graph, ListNode, Literal, NodeId
@@ -29,8 +30,7 @@ class ProjectError(Exception):
         super().__init__("; ".join(diagnostic.message for diagnostic in self.diagnostics))
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """A project as its `meta.yaml` describes it. `configurations` maps names to files, in order.
 
     `sources` and `missing`: what the description was read from, and what was looked for before it was found.

@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, has_errors
 from fgc.pipeline import Compilation
@@ -26,8 +27,7 @@ class NoSuchFile(Exception):
     """A file that is not there; the text says which may have been meant."""
 
 
-@dataclass(frozen=True)
-class Selected:
+class Selected(Struct, frozen=True, dict=True):
     """A compiled configuration: its name, its project's folder, and all findings.
 
     `template` is the configuration's file as seen from the folder; `workspace_root` likewise. `sources` are all the

@@ -1,9 +1,10 @@
 """Settings of `fgc check` in the nearest pyproject.toml: `[tool.fgc.check]`."""
 
 import tomllib
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from fgc.diagnostics import did_you_mean
 
@@ -15,8 +16,7 @@ class SettingsError(Exception):
     """A setting that means nothing; the text says which and where."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckSettings:
+class CheckSettings(Struct, frozen=True):
     """Which findings count. Codes may be shortened: `FGC3` is every finding of YAML. An empty `select` is all."""
 
     select: tuple[str, ...] = ()

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fgc.workspace.create import package_name
 
 
-@dataclass(frozen=True, slots=True)
-class NewProject:
+class NewProject(Struct, frozen=True):
     """What a new project is called. `default_config` is a file below `config_prefix`."""
 
     name: str

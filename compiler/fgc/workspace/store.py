@@ -1,9 +1,10 @@
 """Files read and parsed once in a run, whoever asks: shared by all search paths of the process."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from msgspec import Struct, field
 
 from fgc.diagnostics import Diagnostic, Outcome
 from fgc.syntax import ast, parse
@@ -24,8 +25,7 @@ class Dependencies(Protocol):
     is_timeless: bool
 
 
-@dataclass(slots=True)
-class _NoTrace:
+class _NoTrace(Struct):
     """For whoever keeps no results."""
 
     files: set[Path] = field(default_factory=set)

@@ -6,11 +6,11 @@ goes on at the next key of the root, so that one mistake hides no other.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import yaml
+from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Outcome, Related, nearest
 from fgc.text import Document, Origin
@@ -44,8 +44,7 @@ def compose(document: Document) -> Outcome[Composition]:
     return Outcome(composer.composition, tuple(composer.diagnostics))
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     """A collection whose end has not come; `key` waits for its value."""
 
     node: SequenceNode | MappingNode

@@ -1,8 +1,9 @@
 """libyaml's complaints in words that say what to do, at the author's place."""
 
 import re
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Related
 from fgc.text import Document
@@ -46,8 +47,7 @@ _KEY = re.compile(r"[\w.]+:(?:\s|$)")
 _ALIAS_START = "did not find expected alphabetic or numeric character"
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
+class Complaint(Struct, frozen=True):
     """A syntax error: what libyaml says, where it stopped, where what it was reading begins, the last quoted text."""
 
     problem: str

@@ -1,21 +1,20 @@
 """YAML nodes: a closed union. Keys, tags and anchors have places of their own; aliases keep theirs."""
 
-from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
+
+from msgspec import Struct, field
 
 from fgc.text import DeferredArgument, DeferredExpression, Document, Need, Origin
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(Struct, frozen=True):
     """A tag or an anchor: its text and its place."""
 
     text: str
     origin: Origin
 
 
-@dataclass(slots=True, eq=False)
-class ScalarNode:
+class ScalarNode(Struct, eq=False):
     """A scalar.
 
     `parts` is set where some of its text is known only where the program runs, `argument` where all of it is what a
@@ -31,8 +30,7 @@ class ScalarNode:
     argument: DeferredArgument | None = None
 
 
-@dataclass(slots=True, eq=False)
-class SequenceNode:
+class SequenceNode(Struct, eq=False):
     """A sequence; `origin` is where it begins."""
 
     items: "list[Node]"
@@ -41,8 +39,7 @@ class SequenceNode:
     anchor: Label | None = None
 
 
-@dataclass(slots=True, eq=False)
-class MappingNode:
+class MappingNode(Struct, eq=False):
     """A mapping: pairs as written, duplicates and merge keys included."""
 
     pairs: "list[tuple[Node, Node]]"
@@ -51,8 +48,7 @@ class MappingNode:
     anchor: Label | None = None
 
 
-@dataclass(slots=True, eq=False)
-class AliasNode:
+class AliasNode(Struct, eq=False):
     """A mention of an anchored node; `target` is None if there is no such anchor (a finding says so)."""
 
     name: str
@@ -66,8 +62,7 @@ Node: TypeAlias = ScalarNode | SequenceNode | MappingNode | AliasNode
 Style: TypeAlias = Literal["plain", "quoted", "scalar block", "flow", "block"]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a node stands in the document, behind its tag and anchor; `end` is behind its last character."""
 
     start: int
@@ -76,8 +71,7 @@ class Place:
     node: ScalarNode | SequenceNode | MappingNode
 
 
-@dataclass(slots=True, eq=False)
-class Composition:
+class Composition(Struct, eq=False):
     """A document's root, every anchor in it, the names that aliases mention, and what had to be known for it.
 
     `places` are those of all nodes but aliases, in the order in which they end.

@@ -1,8 +1,9 @@
 """Where a shell stands: the folder with the project around it, and the chosen configuration."""
 
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from fgc.diagnostics import did_you_mean
 from fgc.ir import Graph
@@ -13,8 +14,7 @@ class StateError(Exception):
     """A folder or a configuration that is not there; the text says which may have been meant."""
 
 
-@dataclass(slots=True)
-class ShellState:
+class ShellState(Struct):
     """`config` is the name of a configuration of `project`; without it, commands take the default one."""
 
     config: str | None = None

@@ -3,10 +3,11 @@
 import shlex
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+
+from msgspec import Struct
 
 from fgc.cli.shell.run import BUILTINS
 from fgc.cli.shell.state import ShellState
@@ -15,8 +16,7 @@ _OF_CONFIGS = ("-t", "--config")
 _OF_FOLDERS = ("-p", "--project", "-o", "--output", "-I", "--folder", "--into")
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A word; `length` characters before the cursor are a part of it."""
 
     word: str

@@ -5,10 +5,11 @@ Files are parsed, never imported. Knows nothing of graphs or of what a model use
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from fgc.text import Source, Span
 
@@ -23,8 +24,7 @@ class ParameterKind(Enum):
     KEYWORD = "keyword"
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """A named parameter; `default` and `annotation` are expressions."""
 
     name: str
@@ -34,8 +34,7 @@ class Parameter:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(Struct, frozen=True):
     """The parameters of a callable, without `self`; `takes_any_keyword` if it has `**kwargs`."""
 
     parameters: tuple[Parameter, ...]
@@ -51,8 +50,7 @@ class Signature:
         return [p for p in self.parameters if p.kind is ParameterKind.POSITIONAL and p.name != "config"]
 
 
-@dataclass(frozen=True, slots=True)
-class ImportedName:
+class ImportedName(Struct, frozen=True):
     """`from module import name`, or `import module` if `name` is None."""
 
     module: str
@@ -60,15 +58,14 @@ class ImportedName:
     alias: str
 
 
-@dataclass(frozen=True, eq=False)
-class ComponentModule:
+class ComponentModule(Struct, frozen=True, eq=False, dict=True):
     """A component file: the folder it was found in, its dotted name there, and what it defines and imports."""
 
     folder: str
     name: str
     source: Source
-    definitions: Mapping[str, Defining] = field(repr=False)
-    imports: Mapping[str, ImportedName] = field(repr=False)
+    definitions: Mapping[str, Defining]
+    imports: Mapping[str, ImportedName]
 
     def span(self, node: ast.expr | ast.stmt | ast.arg) -> Span:
         """The place of a node; of a class or function, its name's line."""
@@ -85,8 +82,7 @@ class ComponentModule:
         return self.source.line_starts[line - 1] + len(text.encode()[:column_bytes].decode(errors="ignore"))
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(Struct, frozen=True):
     """A name that a component file defines."""
 
     module: ComponentModule
@@ -105,8 +101,7 @@ class Definition:
         return isinstance(self.node, ast.ClassDef)
 
 
-@dataclass(frozen=True, slots=True)
-class BrokenModule:
+class BrokenModule(Struct, frozen=True):
     """A component file that Python cannot parse."""
 
     span: Span

@@ -1,7 +1,8 @@
 """The configuration's entries to fields: what each is by default, and which the program computes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Related
 from fgc.emit.model.components import ComponentLibrary, Definition, Parameter
@@ -14,8 +15,7 @@ from fgc.ir import Call, DictNode, Graph, ListNode, Literal, NodeId, SymbolKind,
 _ACCEPTED: Mapping[str, tuple[type, ...]] = {"float": (float, int), "int": (int,), "str": (str,), "bool": (bool,)}
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class Reader(Struct, frozen=True):
     """The parameter of a component that a configuration field goes into; its type is a simple one."""
 
     component: str

@@ -1,7 +1,8 @@
 """The fields of a model's configuration to its configuration file."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fgc.emit.model.names import ModelNames
 from fgc.emit.model.values import Constant, Items, Operation, Table, Value, fields_of, static_text
@@ -15,8 +16,7 @@ _KNOWN_TYPES = {
 _PLAN_TYPES = {"tp_plan": "dict[str, Any]", "pp_plan": "dict[str, Sequence[list[str]]]"}  # as in PreTrainedConfig
 
 
-@dataclass(frozen=True, slots=True)
-class FieldPlan:
+class FieldPlan(Struct, frozen=True):
     """A field: its class default; or `derived` from other fields when it is not given.
 
     `annotation` is the type of the component parameter that reads it, if one does.

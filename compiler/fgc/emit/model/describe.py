@@ -5,7 +5,8 @@ are still checked.
 """
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Related, did_you_mean
 from fgc.emit.model.components import BrokenModule, ComponentLibrary, ComponentModule, Definition, Signature
@@ -40,8 +41,7 @@ from fgc.ir import (
 from fgc.text import Origin
 
 
-@dataclass(frozen=True, slots=True)
-class _Argument:
+class _Argument(Struct, frozen=True):
     """An argument under its parameter's name; `origin` is where the template gives it."""
 
     name: str

@@ -1,8 +1,9 @@
 """A `!meta:fgc:model_package` node to what it describes, checked as far as that goes without generating anything."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Outcome, has_errors
 from fgc.emit.model.components import ComponentLibrary, Reader
@@ -18,8 +19,7 @@ from fgc.emit.model.values import Construction, fields_of
 from fgc.ir import Call, CallKind, Graph, NodeId
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(Struct, frozen=True):
     """A model package: its name, its model, its configuration; `runtime` are the fields that the program computes."""
 
     name: str

@@ -1,7 +1,9 @@
 """A `!meta:fgc:model_package` node to the files of the model's package, and to the call that constructs the model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Outcome, Related
 from fgc.emit.layout import Layout, black_layout
@@ -21,8 +23,7 @@ _NO_ANNOTATION = """\
 # ruff: noqa: RUF012"""
 
 
-@dataclass(frozen=True, slots=True)
-class Expansion:
+class Expansion(Struct, frozen=True):
     """The graph with the node replaced by the construction of the generated class, and the package's files."""
 
     graph: Graph

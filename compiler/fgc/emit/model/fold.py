@@ -6,16 +6,15 @@ None; and methods that no class of the model has.
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import libcst as cst
+from msgspec import Struct
 
 from fgc.ir import Scalar
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """The value of an expression; `NOT_NONE` knows only that there is one."""
 
     value: Scalar | tuple[Scalar, ...] = None

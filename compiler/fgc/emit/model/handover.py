@@ -2,13 +2,13 @@
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fgc.emit.model.components import ComponentLibrary, Definition, Signature, constructor
 
 
-@dataclass(frozen=True, slots=True)
-class CallShape:
+class CallShape(Struct, frozen=True):
     """How a part is called: so many positional arguments, and these keywords."""
 
     num_positional: int

@@ -2,10 +2,11 @@
 
 import ast
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import cast
 
 import libcst as cst
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from fgc.emit.model.components import ComponentLibrary, ComponentModule, Definition, ImportedName, constant
 from fgc.emit.model.fold import ANY_OBJECT, LAYOUT, NOT_NONE, Facts, Known, fold
@@ -31,8 +32,7 @@ _FLAGS = {
 Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """A generated class, function or constant; `is_rewritten` if it is not what its file defines."""
 
     name: str
@@ -41,8 +41,7 @@ class Piece:
     code: str
 
 
-@dataclass(slots=True)
-class ModelingFile:
+class ModelingFile(Struct):
     """Collects the pieces of one modeling file; `clashes` tell of names that would mean two things."""
 
     library: ComponentLibrary

@@ -2,18 +2,18 @@
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 _LIST = "ModuleList"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ModuleNode:
+class ModuleNode(Struct, frozen=True, eq=False):
     """A module: what it is constructed of, and its parts. The one part of a `ModuleList` is called `0`."""
 
     path: str
     kind: str  # the class as written: `Attention`, `nn.Linear`
-    definition: ast.ClassDef | None = field(repr=False)
+    definition: ast.ClassDef | None
     parts: "Mapping[str, ModuleNode]"
 
     @property

@@ -1,6 +1,6 @@
 """What the classes and modules of a generated package are called."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from fgc.emit.model.components import Definition
 from fgc.emit.model.values import Construction
@@ -8,8 +8,7 @@ from fgc.emit.model.values import Construction
 CAUSAL_LM = "ForCausalLM"
 
 
-@dataclass(frozen=True, slots=True)
-class ModelNames:
+class ModelNames(Struct, frozen=True):
     """What the generated classes and files are called; `prefix` is replaced by `title` in the skeleton's names."""
 
     package: str

@@ -6,7 +6,9 @@ written into the class; what differs, or comes from the class around it, stays a
 
 import ast
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from fgc.emit.model.components import ComponentLibrary, Definition, Parameter, Signature
 from fgc.emit.model.handover import CallShape, call_shapes
@@ -17,8 +19,7 @@ _MAX_PLAIN_ARGUMENTS = 2  # a part with few arguments reads better with them: RM
 ClassKey = tuple[Definition, tuple[tuple[str, Value], ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class ClassPlan:
+class ClassPlan(Struct, frozen=True):
     """How one class is generated from its component.
 
     `written` are the values that replace parameters; `parameters` those that stay, in order. A class that inherits

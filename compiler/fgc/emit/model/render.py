@@ -1,7 +1,8 @@
 """Values and calls of parts to Python expressions, with the names that they bring along."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from fgc.emit.model.components import Definition, ImportedName, ParameterKind
 from fgc.emit.model.plan import ClassPlan, Plans, is_class
@@ -12,8 +13,7 @@ from fgc.emit.model.values import Table as TableValue
 _SHORT_MODULES = {"torch.nn": ("torch", "nn"), "torch.nn.functional": ("torch.nn", "functional")}
 
 
-@dataclass(slots=True)
-class Renderer:
+class Renderer(Struct):
     """Writes the expressions of one class; `parts` and `imports` are what they mention."""
 
     plans: Plans

@@ -4,7 +4,8 @@ import keyword
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from fgc.diagnostics import Diagnostic, did_you_mean
 from fgc.ir import Call, CallKind, DictNode, Graph, ListNode, Literal, NodeId, SymbolKind
@@ -16,8 +17,7 @@ _FOREIGN_PACKAGES = frozenset(("torch", "transformers", "accelerate", "datasets"
 _PACKAGE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigEntry:
+class ConfigEntry(Struct, frozen=True):
     """A field of the configuration as written."""
 
     name: str
@@ -25,8 +25,7 @@ class ConfigEntry:
     origin: Origin
 
 
-@dataclass(slots=True)
-class PackageRequest:
+class PackageRequest(Struct):
     """What the call asks for; None where it is missing or wrong, which `diagnostics` tells."""
 
     name: str | None = None

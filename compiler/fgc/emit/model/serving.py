@@ -7,8 +7,9 @@ base model and replaces its parts: linear layers by parallel ones, attention by 
 import ast
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Severity, did_you_mean
 from fgc.emit.model.components import Definition, Reader
@@ -32,8 +33,7 @@ _READ_BY_VLLM = {
 _REGISTRY = "ALL_ATTENTION_FUNCTIONS"
 
 
-@dataclass(frozen=True, slots=True)
-class _Model:
+class _Model(Struct, frozen=True):
     """The model as described and as generated."""
 
     graph: Graph

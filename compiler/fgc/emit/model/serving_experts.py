@@ -6,7 +6,8 @@ own experts in the place of modules called `experts`, and learns of them from fi
 
 import ast
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic
 from fgc.emit.model.components import Definition
@@ -24,8 +25,7 @@ _FIELDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Experts:
+class Experts(Struct, frozen=True):
     """The parts of a model's layers, and how to learn what its fields are and where its parts are named."""
 
     parts: Sequence[Construction]

@@ -6,9 +6,10 @@ Only what is known at build time is judged: a field that the program computes is
 import ast
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, did_you_mean
 from fgc.emit.model.components import ComponentLibrary, ComponentModule, Definition, constant
@@ -22,8 +23,7 @@ _CODE = "FGC416"
 _WINDOW_FIELDS = {"every_layer": ("sliding_window",), "by_layer": ("sliding_window", "layer_types")}
 
 
-@dataclass(frozen=True, slots=True)
-class Shapes:
+class Shapes(Struct, frozen=True):
     """A described model, and where the template gives its fields."""
 
     graph: Graph

@@ -4,8 +4,9 @@ Values compare by what they mean, not by where they were written: parts that are
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TypeAlias, assert_never
+
+from msgspec import Struct
 
 from fgc.emit.model.components import Definition
 from fgc.ir import Scalar, Symbol
@@ -13,12 +14,17 @@ from fgc.ir import Scalar, Symbol
 OPERATORS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**"}
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(Struct, frozen=True, eq=False):
     """A scalar, as Python writes it: `1` and `True` differ."""
 
     text: str
-    value: Scalar = field(compare=False)
+    value: Scalar
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Constant) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
 
     @staticmethod
     def of(value: Scalar) -> "Constant":
@@ -28,29 +34,25 @@ class Constant:
         return Constant(text.replace("e-0", "e-") if isinstance(value, float) else text, value)
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """A field of the model's configuration: `!var name`."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Items:
+class Items(Struct, frozen=True):
     """A list."""
 
     items: "tuple[Value, ...]"
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """A mapping with constant keys."""
 
     entries: "tuple[tuple[Constant, Value], ...]"
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """Two values joined by an operator of Python."""
 
     operator: str
@@ -58,16 +60,14 @@ class Operation:
     right: "Value"
 
 
-@dataclass(frozen=True, slots=True)
-class Library:
+class Library(Struct, frozen=True):
     """A callable of an installed package: `torch.nn:Linear`."""
 
     module: str
     attribute: str
 
 
-@dataclass(frozen=True, slots=True)
-class Construction:
+class Construction(Struct, frozen=True, eq=False):
     """A part to construct. `is_partial`: whoever receives it constructs it, and may give more arguments.
 
     Arguments of a component carry the names of its parameters; those of a library callable are as written.
@@ -77,7 +77,18 @@ class Construction:
     is_partial: bool
     positional: "tuple[Value, ...]"
     keywords: "tuple[tuple[str, Value], ...]"
-    symbol: Symbol = field(compare=False)
+    symbol: Symbol
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Construction) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @property
+    def _key(self) -> tuple[object, ...]:
+        """Everything but the place: equal parts are written in many places."""
+        return self.target, self.is_partial, self.positional, self.keywords
 
     @property
     def arguments(self) -> "dict[str, Value]":

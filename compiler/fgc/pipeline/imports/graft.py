@@ -1,6 +1,7 @@
 """Puts the graphs of other configurations in the place of the calls that ask for them."""
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Outcome, did_you_mean, has_errors
 from fgc.ir import Call, CallKind, DictNode, Entry, Graph, Node, NodeId, reachable
@@ -10,8 +11,7 @@ from fgc.pipeline.imports.request import FROM_PROJECT, ImportCall, Imported, Pro
 from fgc.text import Need
 
 
-@dataclass(frozen=True, slots=True)
-class Grafted:
+class Grafted(Struct, frozen=True):
     """The graph with all that it takes from other projects, and what had to be known to compile these."""
 
     graph: Graph

@@ -1,8 +1,9 @@
 """A graph as seen from another project: relative files, search paths and folders named from there."""
 
 import posixpath
-from dataclasses import replace
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from fgc.ir import Call, Deferred, Graph, ListNode, Literal, Node, NodeId, Symbol, SymbolKind
 from fgc.text import DeferredArgument, DeferredCall, DeferredExpression, DeferredFolder, DeferredName

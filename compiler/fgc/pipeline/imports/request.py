@@ -1,8 +1,9 @@
 """A call of `fgc:from_project` to what it asks for, and who can answer it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from fgc.diagnostics import Diagnostic, Outcome, did_you_mean
 from fgc.ir import Call, Deferred, DictNode, Graph, ListNode, Literal, NodeId
@@ -12,8 +13,7 @@ FROM_PROJECT = "fgc:from_project"
 PARAMETERS = ("project_dir", "config", "targets", "variables")
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectRequest:
+class ProjectRequest(Struct, frozen=True):
     """`project_dir` is relative to the project that asks. The origins are the places of folder and configuration."""
 
     project_dir: str
@@ -23,8 +23,7 @@ class ProjectRequest:
     config_origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
+class Imported(Struct, frozen=True):
     """The graph of another configuration; its project's folder and workspace as seen from the project that asks.
 
     `workspace` is None where both have one. `needs` is what had to be known to compile it.
@@ -44,8 +43,7 @@ class Projects(Protocol):
     def load(self, request: ProjectRequest) -> Outcome[Imported | None]: ...
 
 
-@dataclass(slots=True)
-class ImportCall:
+class ImportCall(Struct):
     """What a call asks for; `request` is None if something in it is wrong, which `diagnostics` tells.
 
     `targets` are the names with their places; `is_single` tells one object from a mapping.
