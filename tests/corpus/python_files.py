@@ -44,6 +44,12 @@ class PythonFiles:
     def read_python(self, path: str) -> Source | None:
         return self.definition(path)
 
+    def has_folder(self, path: str) -> bool:
+        return self._exists(path)
+
+    def python_files(self, folder: str) -> list[str]:
+        return [name for name in self._sources if "/" not in name] if not folder else []
+
     def similar_package(self, name: str) -> str | None:
         return misspelt(name, {path.partition("/")[0] for path in self._sources})
 

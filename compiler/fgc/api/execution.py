@@ -18,6 +18,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from fgc.pipeline.variables import RESOLVED_TEXT
+
 if TYPE_CHECKING:
     from fgc.emit import Program
 
@@ -28,12 +30,21 @@ class ConstructionError(Exception):
     """A variable of the program that is unknown, or that has no value."""
 
 
-def construct(program: "Program", folder: Path, variables: Mapping[str, Any], *, system_path: str | None = None) -> Any:
+def construct(
+    program: "Program",
+    folder: Path,
+    variables: Mapping[str, Any],
+    *,
+    resolved: str = "",
+    system_path: str | None = None,
+) -> Any:
     """Run a program's `construct`: its target, or a mapping of several. Exceptions of the program pass through.
 
-    They carry a note with the path in the configuration and the template's line.
+    They carry a note with the path in the configuration and the template's line. `resolved` is the configuration's
+    text, which the variable `pp_config` has unless another one is given.
     """
-    given = _arguments(program, variables)
+    always = {RESOLVED_TEXT: resolved} if RESOLVED_TEXT in program.parameters else {}
+    given = _arguments(program, {**always, **variables})
     for path in (system_path or "").split(os.pathsep):
         if path and path not in sys.path:
             sys.path.append(path)  # for good: what it constructs may import later

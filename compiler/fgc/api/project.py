@@ -72,7 +72,8 @@ class Project:
         """
         names = targets or ("main",)
         program = self._program(names)
-        result = construct(program, self._selected.folder, variables, system_path=self._selected.system_path)
+        resolved, path = str(self.pp_config), self._selected.system_path
+        result = construct(program, self._selected.folder, variables, resolved=resolved, system_path=path)
         built = {names[0]: result} if len(set(names)) == 1 else result
         if asdict:
             return {name: built[name] for name in names}

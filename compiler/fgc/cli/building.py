@@ -13,6 +13,7 @@ from fgc.builds.places import Places
 from fgc.builds.writing import write_build
 from fgc.cli.arguments import CannotRun
 from fgc.cli.select import Selected, report
+from fgc.diagnostics import Diagnostic, Severity, has_errors
 from fgc.emit.options import Options
 from fgc.installed import package_folder
 from fgc.ir import snapshot, snapshot_to_json
@@ -69,9 +70,9 @@ def write_folder(
         report(selected.diagnostics)
         return None
     outcome = make_script(selected.compilation.graph, target, selected.surroundings, (PACKAGE,) if is_bundle else ())
-    program = outcome.value
-    if program is None:
-        report((*selected.diagnostics, *outcome.diagnostics))
+    program, found = outcome.value, [*map(_as_built, outcome.diagnostics)]
+    if program is None or has_errors(found):
+        report((*selected.diagnostics, *found))
         return None
     name_of = partial(_portable_name, Places(selected.folder, root_folders()))
     resolved = resolved_configuration(selected.compilation.document, selected.template)
@@ -87,8 +88,13 @@ def write_folder(
     files |= {f"{PACKAGE}/LICENSE": LICENSE} if runtime else {}
     record = replace(_record(selected, target, runtime), is_bundle=is_bundle)
     written = write_build(folder, files, record, force=force)
-    report((*selected.diagnostics, *outcome.diagnostics, *written.diagnostics))
+    report((*selected.diagnostics, *found, *written.diagnostics))
     return Built(sorted(files), program.options) if written.value is not None else None
+
+
+def _as_built(finding: Diagnostic) -> Diagnostic:
+    """A finding of a program that is to be started: nobody gives it the variables that lack a value."""
+    return replace(finding, severity=Severity.ERROR) if finding.code == "FGC412" else finding
 
 
 def _runtime_of(files: Mapping[str, str]) -> dict[str, str]:

@@ -72,14 +72,17 @@ def check_all(arguments: Namespace, trace: Trace) -> CheckResult:
 
 
 def _more_checks(arguments: Namespace) -> list[Check]:
-    """The checks that are asked for. Raises CannotRun."""
+    """The checks of a configuration that is to become a program. Raises CannotRun."""
+    from fgc.pipeline.program_checks import check_script  # what reads Python: 0.06 s
+
+    script: list[Check] = [lambda graph, files: check_script(graph)]
     if not arguments.vllm:
         if arguments.tensor_parallel_size is not None:
             raise CannotRun("`--tensor-parallel-size` is for `--vllm`")
-        return []
+        return script
     from fgc.pipeline.serving import check_serving  # the emitter: 0.4 s
 
-    return [partial(check_serving, tensor_parallel_size=arguments.tensor_parallel_size or 1)]
+    return [*script, partial(check_serving, tensor_parallel_size=arguments.tensor_parallel_size or 1)]
 
 
 def _variables(arguments: Namespace, trace: Trace) -> dict[str, Any]:

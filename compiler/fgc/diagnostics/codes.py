@@ -86,6 +86,8 @@ _TITLES = {
     "FGC508": "value does not fit the annotation",
     "FGC509": "not callable",
     "FGC510": "deprecated",
+    "FGC520": "file is no Python",
+    "FGC521": "relative import leads nowhere",
     "FGC701": "suppression comment silences nothing",
     "FGC601": "output folder holds foreign files",
     "FGC602": "output cannot be written",

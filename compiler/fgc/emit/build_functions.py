@@ -40,6 +40,7 @@ class BuildContext(Struct, frozen=True):
 
 BuildFunction = Callable[[Graph, NodeId, BuildContext], Outcome[Expansion | None]]
 BUILD_FUNCTIONS: dict[str, BuildFunction] = {}
+GRAFT = "fgc:from_project"  # what it asks for comes into the graph before anything is built
 
 
 def build_function(name: str) -> Callable[[BuildFunction], BuildFunction]:
@@ -80,7 +81,7 @@ def expand(graph: Graph, targets: Sequence[str], context: BuildContext) -> Outco
         assert isinstance(call, Call)
         function = BUILD_FUNCTIONS.get(call.callee.text)
         if function is None:
-            diagnostics.append(_unknown(call))
+            diagnostics.append(unknown_function(call))
             failed.add(node)
             continue
         outcome = function(graph, node, context)
@@ -116,7 +117,8 @@ def _next_call(graph: Graph, targets: Sequence[str], failed: set[NodeId]) -> Nod
     return None
 
 
-def _unknown(call: Call) -> Diagnostic:
-    name, names = call.callee.text, (*BUILD_FUNCTIONS, "fgc:from_project")  # which the graph no longer holds
+def unknown_function(call: Call) -> Diagnostic:
+    """What is said of a build-time call whose function nobody registered."""
+    name, names = call.callee.text, (*BUILD_FUNCTIONS, GRAFT)
     help = did_you_mean(name, names) or f"known are {', '.join(f'`{known}`' for known in names)}"
     return Diagnostic.at(call.callee.origin, "FGC411", f"unknown build-time function `{name}`", help=help)

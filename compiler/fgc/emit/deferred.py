@@ -49,7 +49,7 @@ _USER_FOLDERS = {  # by the XDG Base Directory Specification
 }
 _SITE_FOLDERS = {"site_data_dir": "/usr/local/share", "site_config_dir": "/etc/xdg"}
 CONSTANTS = (
-    *("PROJECT_DIR", "WORKSPACE_ROOT"),
+    *("PROJECT_DIR", "WORKSPACE_ROOT", "RESOLVED_CONFIGURATION"),
     *(name for name, _, _ in (*_CLOCKS.values(), *_USER_FOLDERS.values())),
     *_MOMENTS.values(),
 )
@@ -166,7 +166,16 @@ class DeferredTexts:
             return self._constant("WORKSPACE_ROOT", name, lambda: self._from_start(self._workspace_root))
         if name == "hostname":
             return self._invoke("socket", "socket.gethostname")
+        if name == "pp_config":
+            return self._constant("RESOLVED_CONFIGURATION", name, self._text_beside)
         raise ValueError(f"deferred name {name!r} has no run-time expression")
+
+    def _text_beside(self) -> Expression:
+        """The text of the resolved configuration, which a build writes beside the program."""
+        here = Invoke(self._imports.function("pathlib", "Path"), (Argument(Name("__file__")),), is_pure=True)
+        file = Invoke(Attribute(here, "with_name", is_pure=True), (Argument(string("config.yaml")),), is_pure=True)
+        read = Attribute(file, "read_text", is_pure=True)
+        return Invoke(read, (Argument(string("utf-8"), "encoding"),), is_pure=True)
 
     def _from_start(self, path: str) -> Expression:
         joined = self._invoke("os", "os.path.join", self._name("project_dir"), string(path))

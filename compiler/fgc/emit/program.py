@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from fgc.diagnostics import Diagnostic, Outcome, Severity, did_you_mean, has_errors
+from fgc.diagnostics import Diagnostic, Outcome, did_you_mean, has_errors
 from fgc.emit.build_functions import BuildContext, Expanded, expand
 from fgc.emit.construct import Construction
 from fgc.emit.deferred import CONSTANTS, DeferredTexts
@@ -38,6 +38,7 @@ from fgc.emit.options import ARGUMENTS, PARSE, Closed, Option, Options, parser_f
 from fgc.emit.parameters import Parameters
 from fgc.emit.paths import TargetPaths
 from fgc.emit.places import Area, Place, innermost
+from fgc.emit.refusals import misplaced_component, unset_variable
 from fgc.emit.scope import Scope
 from fgc.emit.sharing import Sharing
 from fgc.emit.source_files import LocalFile, SourceFiles
@@ -122,7 +123,7 @@ def _emit(graph: Graph, targets: Sequence[str], options: EmitOptions, *, is_scri
     expanded = expand(
         graph, ordered, BuildContext(read, options.component_folders, options.template, options.layout or str)
     )
-    misplaced = [_misplaced(node) for node in _components(expanded.value.graph, ordered)]
+    misplaced = [misplaced_component(node) for node in _components(expanded.value.graph, ordered)]
     found = expanded.diagnostics if has_errors(expanded.diagnostics) else (*expanded.diagnostics, *misplaced)
     if has_errors(found):
         return Outcome(None, found)
@@ -266,17 +267,15 @@ class _Emitter:
             local_files=tuple(self.sources.local.values()),
             options=self.offered,
         )
-        unset = self._unset(parameters) if is_script else ()
+        unset = self._unset() if is_script else ()
         return Outcome(program, (*self.sources.diagnostics, *unset))
 
-    def _unset(self, parameters: Parameters) -> Iterator[Diagnostic]:
+    def _unset(self) -> Iterator[Diagnostic]:
         """Variables that a program cannot be started without, and that nobody gives it."""
         for node_id in self.sharing.document_order:
             node = self.graph[node_id]
-            if isinstance(node, Var) and not parameters[node.name].is_optional:
-                message = f"variable `{node.name}` has no value when the program is started"
-                help = f"give it a default: `!var {{ name: {node.name}, default: ... }}`"
-                yield Diagnostic.at(node.origin, "FGC412", message, severity=Severity.WARNING, help=help)
+            if isinstance(node, Var) and node.default is None:
+                yield unset_variable(node)
 
     def _parts(
         self,
@@ -357,12 +356,6 @@ def _components(graph: Graph, targets: Sequence[str]) -> Iterator[Call]:
         node = graph[node_id]
         if isinstance(node, Call) and node.callee.kind is SymbolKind.COMPONENT:
             yield node
-
-
-def _misplaced(call: Call) -> Diagnostic:
-    message = f"component `{call.callee.text}` stands outside a model"
-    help = "components are parts of the `model` of `!meta:fgc:model_package`"
-    return Diagnostic.at(call.callee.origin, "FGC502", message, help=help)
 
 
 def _unknown_target(graph: Graph, name: str) -> Diagnostic:

@@ -97,7 +97,8 @@ def _left_to_authors(found: Iterable[Diagnostic], is_own: Callable[[Source], boo
 def _found_in_python(graph: Graph, files: "SourceFiles", found: Sequence[Diagnostic]) -> list[Diagnostic]:
     """What the Python files that a configuration names have against it."""
     from fgc.pipeline.models import check_models  # what reads Python: 0.06 s, and a listing needs none
+    from fgc.pipeline.program_checks import check_program
     from fgc.pipeline.signatures import check_calls
 
-    of_models = check_models(graph, files)
-    return [*of_models, *check_calls(graph, files, {finding.span for finding in (*found, *of_models)})]
+    of_program = [*check_models(graph, files), *check_program(graph, files)]
+    return [*of_program, *check_calls(graph, files, {finding.span for finding in (*found, *of_program)})]

@@ -6,19 +6,17 @@ from typing import Protocol
 from fgc.diagnostics import Diagnostic
 from fgc.emit.model.description import check_model_package
 from fgc.ir import Call, CallKind, Graph, NodeId
+from fgc.pipeline.local_files import LocalFiles
 from fgc.pipeline.signatures import Signatures
-from fgc.text import Source
 
 MODEL_PACKAGE = "fgc:model_package"
 
 
-class SourceFiles(Signatures, Protocol):
-    """Reads Python files by absolute path, or relative to the project; knows where model components lie."""
+class SourceFiles(Signatures, LocalFiles, Protocol):
+    """Reads Python files, and knows where model components lie."""
 
     @property
     def component_folders(self) -> Sequence[str]: ...
-
-    def read_python(self, path: str) -> Source | None: ...
 
 
 def check_models(graph: Graph, files: SourceFiles) -> list[Diagnostic]:

@@ -13,6 +13,7 @@ from fgc.pipeline.annotations import variable_annotations
 from fgc.pipeline.metadata import meta_text
 from fgc.pipeline.options import closed_options, declared_options
 from fgc.pipeline.surroundings import Surroundings
+from fgc.pipeline.variables import with_given_variables
 from fgc.text import DeferredArgument, Document, Piece, expression_text
 
 _RUNNABLE_CLASS = "type.training_script"  # what it constructs is run, and not only constructed
@@ -30,7 +31,7 @@ def make_script(
     declared = declared_options(graph)
     options = _options(graph, surroundings, "run" if is_run else None)
     options = replace(options, declared=declared, closed=closed_options(declared, surroundings.needs), beside=beside)
-    return emit_script(graph, target, options=options)
+    return emit_script(with_given_variables(graph), target, options=options)
 
 
 def make_module(graph: Graph, targets: Sequence[str], surroundings: Surroundings) -> Outcome[Program | None]:

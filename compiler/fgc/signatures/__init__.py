@@ -2,6 +2,7 @@
 
 from fgc.signatures.finder import ModuleFinder
 from fgc.signatures.lookup import Lookup
+from fgc.signatures.modules import PythonModule
 from fgc.signatures.signature import (
     Answer,
     Parameter,
@@ -22,6 +23,7 @@ __all__ = [
     "Parameter",
     "ParameterKind",
     "Place",
+    "PythonModule",
     "Signature",
     "TypeName",
     "Verdict",

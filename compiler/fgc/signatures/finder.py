@@ -12,6 +12,7 @@ from functools import cache
 from msgspec import Struct
 
 from fgc.signatures.modules import PythonModule
+from fgc.signatures.native import native_module
 from fgc.text import Source
 
 Read = Callable[[str], Source | None]
@@ -91,8 +92,12 @@ class ModuleFinder:
             return parent
         if name == "os.path":
             return self.module(os.path.__name__)
-        if not isinstance(parent, PythonModule) or not parent.is_package:
-            return Opaque(name)  # what a module puts into sys.modules
+        if isinstance(parent, NativeModule):
+            return Opaque(name) if _has_native_below(parent.name, name) else Absent(name, is_top=False)
+        if not isinstance(parent, PythonModule):
+            return Opaque(name)
+        if not parent.is_package:  # a module has others below it only if it makes them itself
+            return Opaque(name) if self._may_serve(parent, last) else Absent(name, is_top=False)
         folder = parent.path.rpartition("/")[0]
         found = self._folder(name, f"{folder}/{last}/", f"{folder}/{last}")
         return Opaque(name) if isinstance(found, Absent) and self._may_serve(parent, last) else found
@@ -127,6 +132,12 @@ class ModuleFinder:
             return NativeModule(name)
         stub = self._read(f"{origin.partition('.')[0]}.pyi") if "/" in origin else None
         return Opaque(name) if stub is None else PythonModule(name, f"{origin.partition('.')[0]}.pyi", stub)
+
+
+def _has_native_below(parent: str, name: str) -> bool:
+    """Returns True if a compiled module of Python has, or may have, a module below it."""
+    module = native_module(parent)
+    return module is None or hasattr(module, "__path__") or name in sys.modules
 
 
 @cache

@@ -1,6 +1,8 @@
 """`!var` parameters of programs are annotated by what receives them."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,26 @@ def test_a_variable_is_annotated_by_the_parameters_that_it_goes_to(run: Run, arg
     result = run("code", "c.yaml")
     match = re.search(r"def main\((.*)\) -> None:", result.out)
     assert match is not None and match[1] == annotation
+
+
+def test_a_variable_that_nobody_gives_stops_a_build_and_warns_in_a_check(run: Run) -> None:
+    Path("c.yaml").write_text("main: !call:print [ !var width ]\n")
+    built = run("build", "c.yaml", "-o", "out")
+    assert built.code == 1 and "error[FGC412]" in built.err and not Path("out").exists()
+    checked = run("check", "c.yaml")
+    assert checked.code == 1 and "warning[FGC412]" in checked.err
+
+
+def test_python_gives_variables_without_a_word(run: Run) -> None:
+    Path("c.yaml").write_text("main: !call:print [ !var width ]\n")
+    result = run("construct", "c.yaml", "--var", "width=3")
+    assert (result.code, result.out.splitlines()[0], result.err) == (0, "3", "")
+
+
+def test_a_program_knows_the_text_of_its_resolved_configuration(run: Run) -> None:
+    Path("c.yaml").write_text("main: !call:print [ !var pp_config ]\n")
+    assert run("check", "c.yaml").code == 0
+    assert run("build", "c.yaml", "-o", "out").code == 0
+    done = subprocess.run([sys.executable, "out/train.py"], capture_output=True, text=True, check=True)
+    assert done.stdout.rstrip("\n") == Path("out/config.yaml").read_text().rstrip("\n")
+    assert run("construct", "c.yaml").out.startswith("main: !call:print [ !var pp_config ]")

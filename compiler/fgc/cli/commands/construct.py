@@ -55,7 +55,13 @@ def _construct(selected: Any, arguments: Namespace) -> int:
         return 1
     lines = []
     try:
-        result = construct(outcome.value, selected.folder, _variables(arguments), system_path=selected.system_path)
+        result = construct(
+            outcome.value,
+            selected.folder,
+            _variables(arguments),
+            resolved=selected.compilation.document.text,
+            system_path=selected.system_path,
+        )
         for name, value in ({names[0]: result} if len(set(names)) == 1 else result).items():
             lines.append(
                 _text(name if len(set(names)) > 1 else None, _called(name, value) if arguments.call else value)

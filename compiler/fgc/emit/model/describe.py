@@ -38,6 +38,7 @@ from fgc.ir import (
     SymbolKind,
     Var,
 )
+from fgc.ir.searchpath import searchpath
 from fgc.text import Origin
 
 
@@ -144,7 +145,8 @@ class Describer:
         return Table(found) if len(found) == len(pairs) else None
 
     def _construction(self, node: Call) -> Value | None:
-        target = self._target(node.callee, (*folders(self._graph, node.searchpath), *self._searchpath))
+        own = (folder for folder, _ in searchpath(self._graph, node.searchpath))
+        target = self._target(node.callee, (*own, *self._searchpath))
         values = [self.value(child) for child in (*node.positional, *(keyword.value for keyword in node.keywords))]
         if target is None:
             return None
@@ -292,17 +294,3 @@ class Describer:
 def _is_causal_lm(part: Construction) -> bool:
     name = part.target.name if isinstance(part.target, Definition) else part.target.attribute
     return name.endswith(CAUSAL_LM) and name != CAUSAL_LM
-
-
-def folders(graph: Graph, node_id: NodeId | None) -> tuple[str, ...]:
-    """The folders of a search path node: its strings, as they are now."""
-    node = None if node_id is None else graph[node_id]
-    match node:
-        case ListNode():
-            return tuple(folder for item in node.items for folder in folders(graph, item))
-        case Literal(value=str(folder)):
-            return (folder,)
-        case Deferred():
-            return (node.text,)
-        case _:
-            return ()

@@ -9,7 +9,7 @@ from fgc.diagnostics import Diagnostic, Outcome, has_errors
 from fgc.emit.model.components import ComponentLibrary, Reader
 from fgc.emit.model.config_fields import ConfigReader, readers_of
 from fgc.emit.model.configuration import FieldPlan
-from fgc.emit.model.describe import Describer, folders
+from fgc.emit.model.describe import Describer
 from fgc.emit.model.module_names import unmatched_plan_keys
 from fgc.emit.model.names import ModelNames
 from fgc.emit.model.request import ConfigEntry, PackageRequest, read_request
@@ -17,6 +17,7 @@ from fgc.emit.model.shapes import Shapes, shape_findings
 from fgc.emit.model.unread import unread_fields
 from fgc.emit.model.values import Construction, fields_of
 from fgc.ir import Call, CallKind, Graph, NodeId
+from fgc.ir.searchpath import searchpath
 
 
 class Description(Struct, frozen=True):
@@ -40,7 +41,8 @@ def describe_model_package(
     request = read_request(graph, call)
     library = _library(read, tuple(component_folders))
     field_names = [entry.name for entry in request.config]
-    describer = Describer(graph, library, field_names, folders(graph, call.searchpath))
+    folders = [folder for folder, _ in searchpath(graph, call.searchpath)]
+    describer = Describer(graph, library, field_names, folders)
     model = None if request.model is None else describer.model(request.model)
     config = ConfigReader(graph, request, describer)
     fields = config.fields({} if model is None else readers_of(model, library))

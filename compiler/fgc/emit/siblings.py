@@ -1,0 +1,132 @@
+"""A local Python file to the files that it imports relatively, and to those that they import in turn.
+
+They are looked for in the folders of a search path. Nothing is imported.
+"""
+
+import ast
+import posixpath
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class RelativeImport:
+    """A relative import: the module that it names, relative to the copied package; None if it leaves that package.
+
+    `is_certain`: it runs whenever its file is imported; one that may fail, or that only tools read, is `is_optional`.
+    """
+
+    node: ast.ImportFrom
+    module: str | None
+    is_certain: bool = True
+    is_optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """A copied file: its path in the package ("" for the first one), where it was read, its text and its imports."""
+
+    path: str
+    read_from: str
+    text: str
+    imports: tuple[RelativeImport, ...]
+
+
+@dataclass(slots=True)
+class Siblings:
+    """The first file, and what is reached from it."""
+
+    read: Callable[[str], str | None]
+    searchpath: tuple[str, ...]
+    found: dict[str, Sibling] = field(default_factory=dict)
+
+    def follow(self, path: str, text: str) -> None:
+        """Find everything that the first file needs."""
+        self.found[""] = first = Sibling("", path, text, tuple(relative_imports(text, "")))
+        pending = list(_modules(first.imports))
+        while pending:
+            module = pending.pop(0)
+            for sibling in self._files_of(module):
+                if sibling.path not in self.found:
+                    self.found[sibling.path] = sibling
+                    pending += _modules(sibling.imports)
+
+    def module(self, name: str) -> Sibling | None:
+        """The file of a module of the package, if it was found."""
+        if not name:
+            return self.found[""]
+        stem = name.replace(".", "/")
+        return self.found.get(f"{stem}/__init__.py") or self.found.get(f"{stem}.py")
+
+    def _files_of(self, module: str) -> Iterator[Sibling]:
+        """The module's file, and those of the packages around it."""
+        parts = module.split(".")
+        for length in range(1, len(parts) + 1):
+            stem = "/".join(parts[:length])
+            for path in (f"{stem}/__init__.py", f"{stem}.py"):
+                name = ".".join(parts[:length])
+                package = name if path.endswith("/__init__.py") else name.rpartition(".")[0]
+                sibling = self.found.get(path) or self._read(path, package)
+                if sibling is not None:
+                    yield sibling
+                    break
+
+    def _read(self, path: str, package: str) -> Sibling | None:
+        for folder in self.searchpath:
+            place = posixpath.join(folder, path)
+            text = self.read(place)
+            if text is not None:
+                return Sibling(path, place, text, tuple(relative_imports(text, package)))
+        return None
+
+
+def _modules(imports: Iterable[RelativeImport]) -> Iterator[str]:
+    """The modules that imports may need: each name that is imported may be one."""
+    for found in imports:
+        if found.module is None:
+            continue
+        if found.module:
+            yield found.module
+        for alias in found.node.names:
+            if alias.name != "*":
+                yield ".".join(filter(None, (found.module, alias.name)))
+
+
+def relative_imports(text: str, package: str) -> Iterator[RelativeImport]:
+    """The relative imports of a file in one of the packages; none if it is no Python."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # SyntaxWarning: an escape in somebody's string is not our matter
+            tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    yield from _in_body([tree], package, True, False)
+
+
+def _in_body(nodes: Iterable[ast.AST], package: str, is_certain: bool, is_optional: bool) -> Iterator[RelativeImport]:
+    for node in nodes:
+        match node:
+            case ast.ImportFrom(level=level) if level > 0:
+                yield RelativeImport(node, _module(node, package), is_certain, is_optional)
+            case ast.Try(handlers=[_, *_]):
+                yield from _in_body([*node.body, *node.handlers], package, is_certain, True)
+                yield from _in_body([*node.orelse, *node.finalbody], package, is_certain, is_optional)
+            case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
+                yield from _in_body(node.body, package, False, True)
+                yield from _in_body(node.orelse, package, is_certain, is_optional)
+            case ast.If() | ast.FunctionDef() | ast.AsyncFunctionDef() | ast.For() | ast.While():
+                yield from _in_body(ast.iter_child_nodes(node), package, False, is_optional)
+            case ast.expr():
+                pass
+            case _:
+                yield from _in_body(ast.iter_child_nodes(node), package, is_certain, is_optional)
+
+
+def _module(node: ast.ImportFrom, package: str) -> str | None:
+    """The module that an import names, relative to the copied package."""
+    around = package.split(".") if package else []
+    if node.level - 1 > len(around):
+        return None
+    kept = around[: len(around) - (node.level - 1)]
+    return ".".join([*kept, *([node.module] if node.module else [])])

@@ -1,0 +1,53 @@
+"""What a build would refuse of a graph, found without building: functions, components, local files, variables.
+
+Loads no part of the emitter that needs libcst or black.
+"""
+
+from collections.abc import Iterator
+
+from fgc.diagnostics import Diagnostic
+from fgc.emit.build_functions import BUILD_FUNCTIONS, GRAFT, unknown_function
+from fgc.emit.refusals import misplaced_component, unset_variable
+from fgc.ir import Call, CallKind, Graph, Node, NodeId, SymbolKind, Var, children
+from fgc.pipeline.local_files import LocalFiles, check_local_files
+from fgc.pipeline.variables import GIVEN_VARIABLES
+
+_MAIN = "main"
+
+
+def check_program(graph: Graph, files: LocalFiles) -> list[Diagnostic]:
+    """Returns what no program of this graph could do, and what it could do only with the files of tomorrow."""
+    calls = [node for node in graph.nodes.values() if isinstance(node, Call) and node.kind is CallKind.META]
+    unknown = (node for node in calls if node.callee.text not in (*BUILD_FUNCTIONS, GRAFT))
+    return [*map(unknown_function, unknown), *_misplaced(graph), *check_local_files(graph, files)]
+
+
+def _misplaced(graph: Graph) -> Iterator[Diagnostic]:
+    """Components that the program would construct itself, outside of the models that are generated."""
+    for node in _constructed(graph, _MAIN):
+        if isinstance(node, Call) and node.callee.kind is SymbolKind.COMPONENT:
+            yield misplaced_component(node)
+
+
+def check_script(graph: Graph) -> list[Diagnostic]:
+    """Returns a warning for each variable that a started program needs and never gets.
+
+    Only a configuration with a `main` is one to start; Python gives the variables of the others.
+    """
+    variables = (node for node in _constructed(graph, _MAIN) if isinstance(node, Var) and node.default is None)
+    return [unset_variable(node) for node in variables if node.name not in GIVEN_VARIABLES]
+
+
+def _constructed(graph: Graph, target: str) -> Iterator[Node]:
+    """What the program of a target constructs itself: descriptions of models are not looked into."""
+    stack = [graph.targets[target]] if target in graph.targets else []
+    seen: set[NodeId] = set()
+    while stack:
+        node_id = stack.pop()
+        node = graph[node_id]
+        if node_id in seen:
+            continue
+        seen.add(node_id)
+        yield node
+        if not (isinstance(node, Call) and node.kind is CallKind.META):
+            stack.extend(reversed(children(node)))
