@@ -193,10 +193,11 @@ class DecoderModel(DecoderPreTrainedModel):
 
         hidden_states = inputs_embeds
         # later stages of a pipeline are given hidden states as embeddings: theirs have positions already
-        if self.embed_positions is not None and not isinstance(self.layers[0], nn.Identity):
-            hidden_states = hidden_states + self.embed_positions(position_ids).to(hidden_states.dtype)
-        if self.dropout is not None and not isinstance(self.layers[0], nn.Identity):
-            hidden_states = self.dropout(hidden_states)
+        if not isinstance(self.layers[0], nn.Identity):
+            if self.embed_positions is not None:
+                hidden_states = hidden_states + self.embed_positions(position_ids).to(hidden_states.dtype)
+            if self.dropout is not None:
+                hidden_states = self.dropout(hidden_states)
         if self.windows == "by_layer":
             for layer, layer_type in zip(self.layers, self.config.layer_types, strict=True):
                 if self.rotary_emb_local is not None:

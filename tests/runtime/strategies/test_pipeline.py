@@ -1,7 +1,9 @@
 """Pipelines: every schedule trains and evaluates the model that one process does, or says why it cannot."""
 
+import inspect
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,12 @@ import pytest
 import torch
 from fgc_runtime.distributed import World
 from fgc_runtime.trainers import Pipeline, SingleDevice, TrainingArguments
-from fgc_runtime.trainers.strategies.pipeline.stages import layers_by_stage
+from fgc_runtime.trainers.strategies.pipeline.stages import layers_by_stage, make_stages
 from fgc_runtime.trainers.strategies.pipeline.strategy import SCHEDULES
 
 InProcesses = Callable[..., list[Any]]
 
+GOLDEN = Path(__file__).parents[2] / "golden/library/models"
 FIVE_STEPS = {"per_device_train_batch_size": 8, "max_steps": 5, "num_layers": 5}
 
 
@@ -50,6 +53,26 @@ def test_it_trains_like_one_process(
 ) -> None:
     outcomes = in_processes(processes, partial(run, is_tied=True, **{**FIVE_STEPS, **arguments}), strategy)
     assert_equal(outcomes, run(SingleDevice, is_tied=True, **FIVE_STEPS))
+
+
+@pytest.mark.parametrize("family", ["gpt2", "transformer", "gemma2"])
+def test_generated_models_are_divided_into_stages_that_compute_what_they_compute(
+    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Learned positions and dropout before the layers, no norm behind them, scaled and tied embeddings."""
+    monkeypatch.syspath_prepend(str(GOLDEN / family))
+    package = import_module(f"tiny_{family}")
+    model_class = next(getattr(package, name) for name in package.__all__ if name.endswith("ForCausalLM"))
+    sizes = {"hidden_size": 32, "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 16}
+    sizes |= {"intermediate_size": 48, "num_hidden_layers": 4, "vocab_size": 64}
+    fields = inspect.signature(model_class.config_class).parameters
+    model = model_class(model_class.config_class(**{name: sizes[name] for name in sizes if name in fields}))
+    args = TrainingArguments(output_dir=tmp_path, use_cpu=True)
+    first, second = make_stages(model, layers_by_stage(4, 2), args, torch.device("cpu"))
+    assert {name for name, _ in first.part.named_parameters() if "positions" in name} == {
+        name for name, _ in model.model.named_parameters() if "positions" in name
+    }
+    assert not [name for name, _ in second.part.named_parameters() if name.startswith("embed")]
 
 
 def test_packed_documents_stay_apart_in_every_stage(run: Any, in_processes: InProcesses, assert_equal: Any) -> None:

@@ -131,6 +131,8 @@ class _Folder(cst.CSTTransformer):
         if rest is None:
             return cst.RemoveFromParent()
         if isinstance(rest, cst.If):
+            if rest.orelse is None and isinstance(rest.body, cst.IndentedBlock) and not rest.body.body:
+                return cst.RemoveFromParent()  # all that it held was decided against; a test does nothing else
             return rest.with_changes(leading_lines=updated_node.leading_lines)
         return cst.FlattenSentinel(_statements(rest.body, updated_node.leading_lines))
 

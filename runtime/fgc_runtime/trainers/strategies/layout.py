@@ -1,7 +1,7 @@
 """Where the parts of a causal language model are: its layers, and what stands before and behind them.
 
 Parallel strategies need the names that transformers' own plans use: a base model with `embed_tokens`, `layers` and
-`norm`, and a head.
+perhaps a `norm`, and a head.
 """
 
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from transformers import PreTrainedModel
 
-_PARTS = ("embed_tokens", "layers", "norm")
+_PARTS = ("embed_tokens", "layers")  # and most have a `norm`, but not those whose layers end with one
 
 
 class DecoderParts(NamedTuple):
@@ -21,7 +21,7 @@ class DecoderParts(NamedTuple):
     base: PreTrainedModel
     embed_tokens: nn.Module
     layers: nn.ModuleList
-    norm: nn.Module
+    norm: nn.Module | None
     head: nn.Module
 
     @property
@@ -39,7 +39,7 @@ def decoder_parts(model: PreTrainedModel, reason: str) -> DecoderParts:
         missing.append("lm_head")
     if missing:
         raise ValueError(f"{reason}: {type(model).__name__} has no {', '.join(missing)}, which divide it into parts")
-    return DecoderParts(base, base.embed_tokens, base.layers, base.norm, head)
+    return DecoderParts(base, base.embed_tokens, base.layers, getattr(base, "norm", None), head)
 
 
 def skeleton(model: PreTrainedModel) -> PreTrainedModel:

@@ -19,11 +19,14 @@ from fgc_runtime.trainers.loss import HeadLoss
 from fgc_runtime.trainers.objective import ForwardSettings, unknown_inputs, without_cache
 from fgc_runtime.trainers.strategies.layout import DecoderParts, decoder_parts
 
-_BEFORE_THE_LAYERS = ("embed_positions", "dropout")  # what generated models apply to embeddings
+_BEFORE_THE_LAYERS = ("embed_tokens", "embed_positions", "dropout")  # only the first stage has, and applies, them
 
 
-class Elsewhere(nn.Module):
-    """Stands where a module of another process was."""
+class Elsewhere(nn.Identity):
+    """Stands where a module of another process was.
+
+    A model sees from `nn.Identity` in the place of its first layer that what it is given has passed its embeddings.
+    """
 
     def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
         """What came in."""
@@ -127,11 +130,10 @@ def _part(base: PreTrainedModel, own: range, *, is_first: bool, is_last: bool) -
     layers: Any = base.layers
     part.layers = nn.ModuleList(layer if number in own else Elsewhere() for number, layer in enumerate(layers))
     if not is_first:
-        part.embed_tokens = Elsewhere()
         for name in _BEFORE_THE_LAYERS:
             if getattr(part, name, None) is not None:
-                setattr(part, name, None)
-    if not is_last and part.norm is not None:
+                setattr(part, name, Elsewhere())
+    if not is_last and getattr(part, "norm", None) is not None:
         part.norm = Elsewhere()
     return part  # type: ignore[no-any-return]
 

@@ -395,7 +395,6 @@ class TinyGpt2Model(TinyGpt2PreTrainedModel):
             hidden_states = hidden_states + self.embed_positions(position_ids).to(
                 hidden_states.dtype
             )
-        if not isinstance(self.layers[0], nn.Identity):
             hidden_states = self.dropout(hidden_states)
         for layer in self.layers:
             hidden_states = layer(

@@ -450,7 +450,6 @@ class TinyTransformerModel(TinyTransformerPreTrainedModel):
             hidden_states = hidden_states + self.embed_positions(position_ids).to(
                 hidden_states.dtype
             )
-        if not isinstance(self.layers[0], nn.Identity):
             hidden_states = self.dropout(hidden_states)
         for layer in self.layers:
             hidden_states = layer(
