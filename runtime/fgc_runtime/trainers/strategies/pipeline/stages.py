@@ -28,9 +28,9 @@ class Elsewhere(nn.Identity):
     A model sees from `nn.Identity` in the place of its first layer that what it is given has passed its embeddings.
     """
 
-    def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
-        """What came in."""
-        return hidden_states
+    def forward(self, input: Tensor, *_: Any, **__: Any) -> Tensor:
+        """Returns what came in, such as hidden states, whatever else the module was given."""
+        return input
 
 
 class Stage(nn.Module):
