@@ -7,11 +7,11 @@ import ast
 import posixpath
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class RelativeImport:
+class RelativeImport(Struct, frozen=True):
     """A relative import: the module that it names, relative to the copied package; None if it leaves that package.
 
     `is_certain`: it runs whenever its file is imported; one that may fail, or that only tools read, is `is_optional`.
@@ -23,8 +23,7 @@ class RelativeImport:
     is_optional: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Sibling:
+class Sibling(Struct, frozen=True):
     """A copied file: its path in the package ("" for the first one), where it was read, its text and its imports."""
 
     path: str
@@ -33,8 +32,7 @@ class Sibling:
     imports: tuple[RelativeImport, ...]
 
 
-@dataclass(slots=True)
-class Siblings:
+class Siblings(Struct):
     """The first file, and what is reached from it."""
 
     read: Callable[[str], str | None]

@@ -7,9 +7,10 @@ import ast
 import posixpath
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Related, Severity, did_you_mean
 from fgc.emit.siblings import RelativeImport, Sibling, Siblings

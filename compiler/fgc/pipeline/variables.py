@@ -1,6 +1,6 @@
 """Variables that every program has without being given them: `pp_config`, the text of its resolved configuration."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from fgc.ir import Deferred, Graph, Var
 from fgc.text import DeferredName

@@ -134,7 +134,6 @@ def test_what_is_wrong_is_said_as_check_says_it(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_a_model_of_a_new_project_computes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
     from fgc.cli.main import main
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
