@@ -1,4 +1,4 @@
-"""The local Python files that a graph names, checked: are they there, are they Python, do their imports lead on?
+"""The local Python files that a graph names, checked: whether they are there, and Python, and their imports lead on.
 
 Files are read and parsed as the build copies them; nothing is imported.
 """

@@ -103,7 +103,8 @@ def test_a_wrong_entry_is_a_finding_at_its_line(run: Run, entry: str, column: in
 
 LISTS = {
     "list": "    - names: --max-steps\n      type: int\n    - { names: [-q, --quiet], action: store_true }\n",
-    "!dlist": " !dlist\n    s: { names: --max-steps, type: int }\n    q: { names: [-q, --quiet], action: store_true }\n",
+    "!dlist": " !dlist\n    s: { names: --max-steps, type: int }\n"
+    "    q: { names: [-q, --quiet], action: store_true }\n",
     "!list": " !list\n    - { names: [--max-steps], type: int }\n    - { names: [-q, --quiet], action: store_true }\n",
 }
 
