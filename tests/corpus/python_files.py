@@ -33,6 +33,9 @@ class PythonFiles:
             case _:
                 return self._lookup.in_module(symbol.container, symbol.attribute)
 
+    def longest_module(self, name: str) -> str | None:
+        return self._lookup.longest_module(name)
+
     def attribute(self, owner: TypeName, name: str) -> Answer:
         return self._lookup.of_object(owner, name)
 

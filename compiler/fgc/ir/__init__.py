@@ -3,6 +3,7 @@
 Knows nothing of YAML or of templates; sharing is by node id.
 """
 
+from fgc.ir.builtins import BUILTINS, OWN_BUILTINS
 from fgc.ir.export import graph_to_json
 from fgc.ir.graph import Graph, GraphBuilder, children, reachable
 from fgc.ir.nodes import (
@@ -27,6 +28,8 @@ from fgc.ir.steps import steps
 from fgc.ir.verify import verify
 
 __all__ = [
+    "BUILTINS",
+    "OWN_BUILTINS",
     "Call",
     "CallKind",
     "Deferred",

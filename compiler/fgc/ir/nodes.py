@@ -14,20 +14,29 @@ Scalar: TypeAlias = bool | int | float | str | None
 class SymbolKind(Enum):
     """How a callable is found."""
 
-    MODULE = "module"  # torch.optim:AdamW
+    MODULE = "module"  # torch.optim:AdamW, torch.optim.AdamW
     FILE = "file"  # models/custom.py:Head
     COMPONENT = "component"  # .attention:Attention, on the search path of the model being generated
     BUILTIN = "builtin"  # range, operator-like items keys values getitem getattr call, named_list ...
 
 
 class Symbol(Struct, frozen=True):
-    """A callable by name: `container` is the module or file (empty for builtins), `attribute` may be dotted."""
+    """A callable by name: `container` is the module or file (empty for builtins), `attribute` may be dotted.
+
+    In a text with dots only, where the module ends is known when Python's files are read; until then the last part is
+    the attribute.
+    """
 
     text: str
     kind: SymbolKind
     container: str
     attribute: str
     origin: Origin
+
+    @property
+    def has_dots_only(self) -> bool:
+        """Returns True for `torch.nn.SiLU`, whose module is not divided from the name in it."""
+        return self.kind is SymbolKind.MODULE and ":" not in self.text
 
     @property
     def attribute_origin(self) -> Origin:

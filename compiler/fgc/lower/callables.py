@@ -1,7 +1,7 @@
 """The text of a callable to a symbol."""
 
 from fgc.diagnostics import Diagnostic
-from fgc.ir import Symbol, SymbolKind
+from fgc.ir import BUILTINS, Symbol, SymbolKind
 from fgc.text import Origin
 
 
@@ -9,9 +9,23 @@ def read_symbol(text: str, origin: Origin) -> tuple[Symbol, Diagnostic | None]:
     """The symbol that a tag names, and what is wrong with it. A wrong one is kept as it is written."""
     container, colon, attribute = text.partition(":")
     if not colon:
-        container, attribute = "", text
+        container, attribute = _divided(text)
     symbol = Symbol(text, _kind(container), container, attribute, origin)
     return symbol, _finding(symbol, bool(colon))
+
+
+def _divided(text: str) -> tuple[str, str]:
+    """The container and the attribute of a text without a colon."""
+    if text.endswith(".py"):
+        return text, ""
+    module, _, name = text.rpartition(".")
+    return (module, name) if _has_dots_only(text) else ("", text)
+
+
+def _has_dots_only(text: str) -> bool:
+    """Returns True for `torch.nn.SiLU`: a module, and what is in it."""
+    first, *rest = text.split(".")
+    return bool(rest) and first not in BUILTINS and all(part.isidentifier() for part in (first, *rest))
 
 
 def _kind(container: str) -> SymbolKind:
@@ -27,6 +41,8 @@ def _finding(symbol: Symbol, has_colon: bool) -> Diagnostic | None:
     help = "write `module:name`, `path/file.py:name`, `.component:name`, or the name of a builtin"
     if ":" in symbol.attribute:
         message = f"`{text}` has more than one `:`"
+    elif not has_colon and symbol.kind is SymbolKind.FILE:
+        message, help = f"`{text}` is a file without a name in it", f"write `{text}:NAME`"
     elif has_colon and (not symbol.container or not symbol.attribute):
         message = f"`{text}` lacks {'a name behind' if symbol.container else 'a module before'} the `:`"
     elif not all(part.isidentifier() for part in symbol.attribute.split(".")):

@@ -310,9 +310,14 @@ class _Lowerer:
             self.put(place, Var(node.value, None, label.origin))
         elif isinstance(node, MappingNode):
             self._var_mapping(place, node, label)
+        elif isinstance(node, SequenceNode) and 1 <= len(node.items) <= 2:
+            self._var_named(place, node.items[0], node.items[1] if len(node.items) == 2 else None, label)
+        elif isinstance(node, SequenceNode) and node.items:
+            origin = node.items[2].origin
+            self.error(origin, "FGC408", "`!var` takes a name and one default", "put more values into one list")
         else:
-            help = "write `!var name` or `!var {name: name, default: value}`"
-            self.error(label.origin, "FGC408", "`!var` takes a name, or a mapping with `name` and `default`", help)
+            help = "write `!var name`, `!var [name, default]` or `!var {name: name, default: value}`"
+            self.error(label.origin, "FGC408", "`!var` takes a name, and perhaps a default", help)
 
     def _var_mapping(self, place: NodeId, node: MappingNode, label: Label) -> None:
         pairs = {pair.key: pair for pair in self.pairs(node)}
@@ -320,18 +325,22 @@ class _Lowerer:
         for key, pair in unknown:
             help = did_you_mean(str(key), ("name", "default")) or "it has `name` and `default`"
             self.error(pair.origin, "FGC408", f"`!var` has no key `{key}`", help)
-        name = pairs.get("name")
-        if name is None and any(nearest(str(key), ("name",)) for key, _ in unknown):
-            return  # the misspelt key was it
-        target = name.value.target if name and isinstance(name.value, AliasNode) else name.value if name else None
+        name, default = pairs.get("name"), pairs.get("default")
+        if name is not None:
+            self._var_named(place, name.value, default.value if default else None, label)
+        elif not any(nearest(str(key), ("name",)) for key, _ in unknown):  # else the misspelt key was it
+            self.error(label.origin, "FGC408", "`!var` lacks a `name`", "write `!var {name: name, default: value}`")
+
+    def _var_named(self, place: NodeId, name: Node, default: Node | None, label: Label) -> None:
+        target = name.target if isinstance(name, AliasNode) else name
         value = self.scalar(target) if isinstance(target, ScalarNode) else None
+        if target is None:
+            return  # the alias was reported
         if not isinstance(value, str):
-            origin = name.value.origin if name else label.origin
-            message = "the `name` of a `!var` must be a text" if name else "`!var` lacks a `name`"
-            self.error(origin, "FGC408", message, "write `!var {name: name, default: value}`")
+            help = "write `!var [name, default]` or `!var {name: name, default: value}`"
+            self.error(name.origin, "FGC408", "the `name` of a `!var` must be a text", help)
             return
-        default = pairs.get("default")
-        self.put(place, Var(value, self.lower(default.value, value) if default else None, label.origin))
+        self.put(place, Var(value, None if default is None else self.lower(default, value), label.origin))
 
 
 _TYPE_NAMES = {"timestamp": "date", "value": "value key", "merge": "merge key"}

@@ -10,6 +10,7 @@ from fgc.diagnostics import Diagnostic, Outcome, Severity, has_errors, unique, w
 from fgc.ir import Graph
 from fgc.lint import check
 from fgc.lower import lower
+from fgc.pipeline.dotted import divide_callables
 from fgc.pipeline.dynamic import dynamic_arguments
 from fgc.pipeline.imports import Projects, graft
 from fgc.pipeline.pins import pin_findings
@@ -70,8 +71,9 @@ def compile_template(
     needs = (*document.needs, *composed.value.needs)
     found += pin_findings(needs)
     found += dynamic_arguments(lowered.value).diagnostics
-    whole = graft(lowered.value, projects)
-    found += whole.diagnostics
+    divided = Outcome(lowered.value) if files is None else divide_callables(lowered.value, files)
+    whole = graft(divided.value, projects)
+    found += [*divided.diagnostics, *whole.diagnostics]
     graph = whole.value.graph
     if files is not None and not has_errors(found):
         found += _found_in_python(graph, files, found)

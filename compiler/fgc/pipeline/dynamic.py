@@ -111,14 +111,13 @@ class _Reader:
             self.refuse(entry.origin, f"{shown} of `{TARGET}` is a mapping, with keys such as `names` and `type`")
             return None
         count = len(self.diagnostics)
-        fields = {key: (self._value(value), origin) for key, value, origin in pairs}
-        for key, (value, origin) in fields.items():
-            self._check_key(_label(entry, fields), key, value, origin)
+        fields = {key: (self._value(value), self._graph[value].origin) for key, value, _ in pairs}
+        for key, _, origin in pairs:
+            self._check_key(_label(entry, fields), key, fields[key], origin)
         if self._has_errors_since(count):
             return None
         variable, place = _variable(entry, fields)
-        self._check_variable(variable, place)
-        if self._has_errors_since(count):
+        if not self._is_variable(variable, place, is_key=entry.variable is not None):
             return None
         argument = _argument(variable, {key: value for key, (value, _) in fields.items()})
         self._check_together(argument, fields)
@@ -127,7 +126,8 @@ class _Reader:
     def _has_errors_since(self, count: int) -> bool:
         return any(found.severity is Severity.ERROR for found in self.diagnostics[count:])
 
-    def _check_key(self, label: str, key: str, value: object, place: Origin) -> None:
+    def _check_key(self, label: str, key: str, field: tuple[object, Origin], place: Origin) -> None:
+        value, value_place = field
         if key not in _KEYS:
             help = did_you_mean(key, _KEYS) or f"it has {', '.join(f'`{known}`' for known in _KEYS)}"
             self.refuse(place, f"entry {label} of `{TARGET}` has no `{key}`", help)
@@ -135,21 +135,26 @@ class _Reader:
             message = f"`default` of {label} has no effect: an option that is not given sets no variable"
             self.warn(place, message, "write `{{ NAME | default(...) }}` where the variable is used")
         elif not _RULES[key][0](value):
-            self.refuse(place, f"`{key}` of {label} must be {_RULES[key][1]}, not {value!r:.60}")
+            self.refuse(value_place, f"`{key}` of {label} must be {_RULES[key][1]}, not {value!r:.60}")
         elif key == "names":
             for spelt in _names(value):
                 if spelt in self._spelt:
-                    self.refuse(place, f"option `{spelt}` is declared twice")
+                    self.refuse(value_place, f"option `{spelt}` is declared twice")
                 self._spelt.add(spelt)
 
-    def _check_variable(self, variable: str, place: Origin) -> None:
+    def _is_variable(self, variable: str, place: Origin, *, is_key: bool) -> bool:
+        """Returns True for a name that templates can read and no other option sets."""
         if not variable:
             self.refuse(place, f"an entry of `{TARGET}` lacks `names`", "write `names: --max-steps`")
         elif not variable.isidentifier() or variable in ("True", "False", "None"):  # YAML reads `on` as true
-            self.refuse(place, f"`{variable}` cannot be the name of a template variable")
+            report = self.refuse if is_key else self.warn  # argparse takes any name; no template can read this one
+            report(place, f"`{variable}` cannot be the name of a template variable: the option has no effect")
         elif variable in self._variables:
             self.refuse(place, f"two options set the variable `{variable}`", "rename one of them")
-        self._variables.add(variable)
+        else:
+            self._variables.add(variable)
+            return True
+        return False
 
     def _check_together(self, argument: DynamicArgument, fields: _Fields) -> None:
         """What is right by itself and has no effect with the rest."""

@@ -7,15 +7,13 @@ from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Related, Severity
 from fgc.diagnostics.nearest import did_you_mean
-from fgc.ir import Call, CallKind, Graph, NodeId, Symbol, SymbolKind
+from fgc.ir import OWN_BUILTINS, Call, CallKind, Graph, NodeId, Symbol, SymbolKind
 from fgc.ir.graph import children
 from fgc.passes import infer, verify_types
 from fgc.pipeline.arguments import ArgumentCheck
 from fgc.pipeline.partials import PartialCheck
 from fgc.signatures import Answer, Place, TypeName, Verdict
 from fgc.text import Origin, Source, Span
-
-_OWN = {"items", "keys", "values", "getitem", "getattr", "call", "named_list", "named_tuple", "named_dict"}
 
 
 class Signatures(Protocol):
@@ -31,6 +29,8 @@ class Signatures(Protocol):
 
     def modules_in(self, package: str) -> Sequence[str]: ...
 
+    def longest_module(self, name: str) -> str | None: ...
+
 
 def check_calls(graph: Graph, files: Signatures, blamed: Container[Span] = ()) -> list[Diagnostic]:
     """What Python would refuse in the calls of a program. What a build-time call receives is its own matter.
@@ -43,7 +43,9 @@ def check_calls(graph: Graph, files: Signatures, blamed: Container[Span] = ()) -
     for node in _calls(graph):
         symbol = node.callee
         partials = PartialCheck(graph, node, lambda callee: files.look_up(callee).signatures)
-        if symbol.kind is SymbolKind.COMPONENT or (symbol.kind is SymbolKind.BUILTIN and symbol.attribute in _OWN):
+        if symbol.kind is SymbolKind.COMPONENT or (
+            symbol.kind is SymbolKind.BUILTIN and symbol.attribute in OWN_BUILTINS
+        ):
             found += partials.findings(())
             continue
         answer = files.look_up(symbol)

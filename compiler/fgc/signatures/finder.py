@@ -32,9 +32,13 @@ class Absent(Struct, frozen=True):
 
 
 class Opaque(Struct, frozen=True):
-    """A module that is there and cannot be read: an extension without a stub."""
+    """A module that is there and cannot be read: an extension without a stub.
+
+    Without `has_file` it may be there: a package can bring modules into being that have no file.
+    """
 
     name: str
+    has_file: bool = True
 
 
 Found = PythonModule | NativeModule | Absent | Opaque
@@ -93,14 +97,14 @@ class ModuleFinder:
         if name == "os.path":
             return self.module(os.path.__name__)
         if isinstance(parent, NativeModule):
-            return Opaque(name) if _has_native_below(parent.name, name) else Absent(name, is_top=False)
+            return Opaque(name, has_file=False) if _has_native_below(parent.name, name) else Absent(name, is_top=False)
         if not isinstance(parent, PythonModule):
-            return Opaque(name)
+            return Opaque(name, has_file=False)
         if not parent.is_package:  # a module has others below it only if it makes them itself
-            return Opaque(name) if self._may_serve(parent, last) else Absent(name, is_top=False)
+            return Opaque(name, has_file=False) if self._may_serve(parent, last) else Absent(name, is_top=False)
         folder = parent.path.rpartition("/")[0]
         found = self._folder(name, f"{folder}/{last}/", f"{folder}/{last}")
-        return Opaque(name) if isinstance(found, Absent) and self._may_serve(parent, last) else found
+        return Opaque(name, has_file=False) if isinstance(found, Absent) and self._may_serve(parent, last) else found
 
     def _may_serve(self, package: PythonModule, last: str) -> bool:
         """Whether a package may bring a module into being that has no file."""

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from fgc.signatures.callables import Callables
 from fgc.signatures.deprecation import deprecation
-from fgc.signatures.finder import ModuleFinder, NativeModule
+from fgc.signatures.finder import Absent, ModuleFinder, NativeModule, Opaque
 from fgc.signatures.modules import PythonModule
 from fgc.signatures.resolver import Resolver
 from fgc.signatures.signature import Answer, Place, TypeName, Verdict
@@ -70,6 +70,18 @@ class Lookup:
         """Where the modules of a package lie."""
         module = self._finder.module(package)
         return module.path.rpartition("/")[0] if isinstance(module, PythonModule) and module.is_package else None
+
+    def longest_module(self, name: str) -> str | None:
+        """The longest beginning of a dotted name that is a module and leaves a name in it; None if there is none."""
+        parts = name.split(".")
+        longest = None
+        for end in range(1, len(parts)):
+            beginning = ".".join(parts[:end])
+            found = self._finder.module(beginning)
+            if isinstance(found, Absent) or (isinstance(found, Opaque) and not found.has_file):
+                break
+            longest = beginning
+        return longest
 
     def of_object(self, owner: TypeName, attribute: str) -> Answer:
         """What an attribute of an object is, as the result of an answer; callable if it is a method."""

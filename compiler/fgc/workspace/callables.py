@@ -31,7 +31,7 @@ class CallableFiles:
 
     def look_up(self, symbol: Symbol) -> Answer:
         """What is known of a callable."""
-        question = symbol.text
+        question = f"{symbol.container}:{symbol.attribute}" if symbol.has_dots_only else symbol.text
         if symbol.kind is SymbolKind.FILE:
             question = f"{self._folder.absolute() / symbol.container}:{symbol.attribute}"
         if question not in self._known:
@@ -69,6 +69,10 @@ class CallableFiles:
         self._store.trace.folders.add(Path(folder))
         names = {path.stem for path in Path(folder).iterdir() if path.suffix == ".py" or path.is_dir()}
         return sorted(name for name in names if not name.startswith("_"))
+
+    def longest_module(self, name: str) -> str | None:
+        """The longest module that a dotted name begins with; None if its first part is no package here."""
+        return self._reader().longest_module(name)
 
     def _kept(self, question: str) -> Answer | None:
         kept = self._cache.get(question)

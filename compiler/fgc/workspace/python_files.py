@@ -67,6 +67,10 @@ class PythonFiles:
         """The modules that lie in a package."""
         return self._callables.modules_in(package)
 
+    def longest_module(self, name: str) -> str | None:
+        """The longest module that a dotted name begins with."""
+        return self._callables.longest_module(name)
+
     def similar_package(self, name: str) -> str | None:
         """An installed package that `name` is a slip of."""
         return self._callables.similar_package(name)

@@ -86,9 +86,9 @@ def test_a_build_and_a_check_take_them(run: Run) -> None:
     ("entry", "column", "message"),
     [
         ("x: { nmaes: --x }", 10, "has no `nmaes`"),
-        ("x: { type: integer }", 10, "`type` of `x` must be one of str, int, float, bool, path, not 'integer'"),
-        ("x: { names: max }", 10, "must be an option such as `--max-steps`"),
-        ("x: { choices: 3 }", 10, "must be a list of texts or numbers"),
+        ("x: { type: integer }", 16, "`type` of `x` must be one of str, int, float, bool, path, not 'integer'"),
+        ("x: { names: max }", 17, "must be an option such as `--max-steps`"),
+        ("x: { choices: 3 }", 19, "must be a list of texts or numbers"),
         ("x: --x", 5, "entry `x` of `dynamic_args` is a mapping"),
         ("on: {}", 5, "`True` cannot be the name of a template variable"),
         ("a-b: {}", 5, "cannot be the name of a template variable"),

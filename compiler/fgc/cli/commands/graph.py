@@ -2,7 +2,8 @@
 
 `json` is the documented form by which other tools compare graphs. `dot` is for Graphviz; `svg` needs no other program.
 Text shows what calls give where that is known from their signatures. `--after PASS` shows the graph as the emitter gets
-it, step by step: prune, share, fold-texts, fold-calls, and with types: infer.
+it, step by step: prune, share, fold-texts, fold-calls, and with types: infer. JSON without
+`--types` reads no Python, and leaves it to `fgc check` to look up what is called.
 """
 
 import sys
@@ -38,16 +39,17 @@ def configure(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Print the graph; 1 if a finding is an error."""
 
+    wants_types = arguments.format != "json" or arguments.types or arguments.after == _INFER
+
     def show(selected: Selected) -> int:
         graph = _after(selected.compilation.graph, arguments.after)
-        wants_types = arguments.format != "json" or arguments.types or arguments.after == _INFER
         types = _types(graph, selected) if wants_types and not selected.has_errors else {}
         sys.stdout.write(_shown(graph, types, arguments.format))
         sys.stdout.flush()
         report(selected.diagnostics)
         return int(selected.has_errors)
 
-    return with_selection(arguments, show)
+    return with_selection(arguments, show, checks_calls=wants_types)
 
 
 def _after(graph: Graph, name: str | None) -> Graph:
