@@ -30,6 +30,7 @@ class TrainerState:
     examples_in_epoch: int = 0
     num_train_examples: int | None = None  # of one epoch; None where the data set does not say
     unlogged_loss: float = 0.0  # summed since the last log, so that a resumed run logs the same mean
+    unlogged_terms: dict[str, float] = field(default_factory=dict)  # the same of the loss's other terms, by name
     unlogged_tokens: int = 0
     seed: int = 0
     stream: dict[str, Any] | None = None  # where in its data a run stands whose data set says so itself

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import fgc_runtime.script
 import fgc_runtime.trainers
-from fgc_runtime.trainers import TrainingArguments
+from fgc_runtime.trainers import NextTokenLoss, TrainingArguments, TrainingLoss
 from fgc_runtime.trainers.strategies import DDP, Strategy
 
 
@@ -21,6 +21,7 @@ class Cast(NamedTuple):
     args: TrainingArguments
     model: Any  # a model, or a function that makes one
     strategy: Strategy
+    loss: TrainingLoss
     train_dataset: Any
     eval_dataset: Any
     data_collator: Callable[[Any], Any] | None
@@ -32,7 +33,7 @@ class Cast(NamedTuple):
     def of(cls, given: Mapping[str, Any]) -> "Cast":
         """From the arguments of a trainer."""
         found: dict[str, Any] = {name: given.get(name) for name in cls._fields}
-        return cls(**{**found, "strategy": found["strategy"] or DDP()})
+        return cls(**{**found, "strategy": found["strategy"] or DDP(), "loss": found["loss"] or NextTokenLoss()})
 
 
 def cast_of(program: Path) -> Cast:

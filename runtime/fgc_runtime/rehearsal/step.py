@@ -45,7 +45,7 @@ def rehearse(cast: Cast, *, rank: int, world_size: int, check: Callable[[Window,
     with _fake_processes(rank, world_size), FakeTensorMode(allow_non_fake_inputs=True) as mode:
         model = _empty(cast.model)
         strategy = cast.strategy
-        strategy.prepare(model, args, world)
+        strategy.prepare(model, cast.loss, args, world)
         strategy.model.train()
         with unset_fake_temporarily():
             collate = cast.data_collator or DataCollatorForCausalLM(cast.processing_class)

@@ -5,17 +5,21 @@ from fgc_runtime.trainers.checkpoints import ResumeRefused, SaveFailed
 from fgc_runtime.trainers.interrupts import TrainingInterrupted
 from fgc_runtime.trainers.strategies import DDP, FSDP2, Accelerate, Pipeline, SingleDevice, Strategy
 from fgc_runtime.trainers.trainer import Trainer
+from fgc_runtime.trainers.training_loss import NextTokenLoss, Terms, TrainingLoss
 
 __all__ = [
     "DDP",
     "FSDP2",
     "Accelerate",
+    "NextTokenLoss",
     "Pipeline",
     "ResumeRefused",
     "SaveFailed",
     "SingleDevice",
     "Strategy",
+    "Terms",
     "Trainer",
     "TrainingArguments",
     "TrainingInterrupted",
+    "TrainingLoss",
 ]

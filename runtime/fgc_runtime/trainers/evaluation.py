@@ -1,7 +1,7 @@
 """A model and evaluation data to the mean loss per label token, and whether that is the best so far."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
@@ -19,12 +19,14 @@ def evaluate(
     args: TrainingArguments,
     strategy: Strategy,
     should_leave: Callable[[], bool],
+    *,
+    term_names: Sequence[str] = (),
 ) -> dict[str, float] | None:
-    """`eval_loss`, `perplexity`, `eval_tokens`; None where `should_leave`, asked before each batch, said so.
+    """Returns `eval_loss`, its `perplexity`, `eval_tokens`, and each other term of the loss as `eval_` and its name.
 
-    Raises ValueError if the data holds no label tokens.
+    Returns None if `should_leave`, asked before each batch, says so. Raises ValueError if the data has no label tokens.
     """
-    loss_sum = torch.zeros((), dtype=torch.float64, device=strategy.world.device)
+    sums = torch.zeros(1 + len(term_names), dtype=torch.float64, device=strategy.world.device)
     num_tokens = 0
     was_training = strategy.model.training
     strategy.model.train(False)
@@ -35,14 +37,15 @@ def evaluate(
                 return None
             num_tokens += window.num_label_tokens * strategy.is_counted
             for batch in window.micro_batches:
-                loss_sum += strategy.loss(batch)
+                sums += strategy.loss(batch)
     strategy.model.train(was_training)
-    total_loss, total_tokens = strategy.world.sum_floats([loss_sum.item(), num_tokens])
+    *totals, total_tokens = strategy.world.sum_floats([*sums.tolist(), num_tokens])
     if not total_tokens:
         raise ValueError("eval_dataset holds no label tokens: it is empty, or all of its labels are -100")
-    loss = total_loss / total_tokens
+    loss, *others = (total / total_tokens for total in totals)
     perplexity = math.exp(loss) if loss < _MAX_EXPONENT else math.inf
-    return {"eval_loss": loss, "perplexity": perplexity, "eval_tokens": total_tokens}
+    terms = {f"eval_{name}": value for name, value in zip(term_names, others, strict=True)}
+    return {"eval_loss": loss, "perplexity": perplexity, **terms, "eval_tokens": total_tokens}
 
 
 def note_best(state: TrainerState, metrics: Mapping[str, float], args: TrainingArguments) -> None:

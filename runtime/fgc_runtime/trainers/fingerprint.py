@@ -20,6 +20,7 @@ from transformers import PreTrainedModel
 
 from fgc_runtime.data.windows import is_stream, length_of
 from fgc_runtime.trainers.arguments import TrainingArguments
+from fgc_runtime.trainers.training_loss import TrainingLoss
 
 Fingerprint = dict[str, object]
 
@@ -50,6 +51,7 @@ def fingerprint(
     optimizer: Optimizer,
     dataset: Any,
     *,
+    loss: TrainingLoss,
     examples_per_step: int,
     schedule: object,
     schedule_steps: int | None,
@@ -57,6 +59,7 @@ def fingerprint(
     """Everything by name, as JSON takes it; `schedule_steps` None: the rate does not depend on the number of steps."""
     found: Fingerprint = {name: getattr(args, name) for name in _MEANING}
     found |= {"examples_per_step": examples_per_step, "schedule": _described(schedule), "max_steps": schedule_steps}
+    found |= {f"loss.{name}": value for name, value in loss.settings.items()}
     found |= {f"optimizer.{name}": value for name, value in _optimizer(optimizer).items()}
     found |= {f"model.{name}": value for name, value in _model(model).items()}
     found |= {f"data.{name}": value for name, value in _data(dataset).items()}

@@ -20,7 +20,7 @@ _SCALES = ("logit_scale", "logits_scaling")  # of Cohere and Granite: factors on
 LinearCrossEntropy = Callable[[Tensor, Tensor, Tensor | None, Tensor], Tensor]
 
 
-def next_token_loss_sum(logits_BTV: Tensor, labels_BT: Tensor) -> Tensor:
+def next_token_loss_sum(logits_BTV: Tensor, labels_BT: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
     """Cross entropy of labels 1 .. T-1 given what came before them, in float32, summed over all that are not -100.
 
     The caller divides by the number of labels of everything that belongs together: a sum can be divided by the count of
@@ -31,6 +31,7 @@ def next_token_loss_sum(logits_BTV: Tensor, labels_BT: Tensor) -> Tensor:
         _next_tokens(labels_BT).flatten(),
         ignore_index=IGNORED_LABEL,
         reduction="sum",
+        label_smoothing=label_smoothing,
     )
 
 

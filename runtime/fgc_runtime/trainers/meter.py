@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ _MOST_PENDING = 64  # steps whose losses are read at once
 
 
 class _Step(NamedTuple):
-    loss_sum: Tensor
+    sums: Tensor  # of the loss, then of its other terms
     grad_norm: Tensor | None
     origin: StepOrigin
     window: Window
@@ -27,8 +27,9 @@ class _Step(NamedTuple):
 class Meter:
     """Steps record their loss as a tensor; `settle` reads them all at once and adds them up over all processes."""
 
-    def __init__(self, world: World, state: TrainerState) -> None:
+    def __init__(self, world: World, state: TrainerState, term_names: Sequence[str] = ()) -> None:
         self._world = world
+        self._names = tuple(term_names)
         self._state = state
         self._pending: list[_Step] = []
         self._newest: _Step | None = None
@@ -58,17 +59,17 @@ class Meter:
         """Whether this process knows of a number that is not finite: then all have to settle."""
         return self._watch.is_bad
 
-    def record(self, loss_sum: Tensor, num_label_tokens: int, window: Window, grad_norm: Tensor | None = None) -> None:
-        """Take note of the step that just ended; the sum is this process's, all else is that of all processes."""
+    def record(self, sums: Tensor, num_label_tokens: int, window: Window, grad_norm: Tensor | None = None) -> None:
+        """Take note of the step that just ended; the sums are this process's, all else is that of all processes."""
         state = self._state
         first = state.examples_in_epoch - window.num_examples
         origin = StepOrigin(state.global_step, state.epoch, first, window.num_examples)
-        self._newest = _Step(loss_sum, grad_norm, origin, window)
+        self._newest = _Step(sums, grad_norm, origin, window)
         self._pending.append(self._newest)
         self._state.unlogged_tokens += num_label_tokens
         self._lap_tokens += num_label_tokens
         self.num_tokens += num_label_tokens
-        self._watch.see(*(number for number in (loss_sum, grad_norm) if number is not None))
+        self._watch.see(*(number for number in (sums.sum(), grad_norm) if number is not None))
         if len(self._pending) >= _MOST_PENDING or (self.has_bad and self._world.size == 1):
             self.settle()
 
@@ -78,32 +79,38 @@ class Meter:
             return
         pending, self._pending = self._pending, []
         self._watch = FiniteWatch()
-        losses = self._world.sum_floats(torch.stack([step.loss_sum for step in pending]).tolist())
-        nothing = torch.zeros((), device=pending[0].loss_sum.device)
+        own = torch.stack([step.sums for step in pending])
+        everyones = torch.tensor(self._world.sum_floats(own.flatten().tolist()), dtype=torch.float64).view(own.shape)
+        nothing = torch.zeros((), device=own.device)
         norms = [nothing if step.grad_norm is None else step.grad_norm.float() for step in pending]
-        for loss, norm, step in zip(losses, torch.stack(norms).tolist(), pending, strict=True):
+        for sums, norm, step in zip(everyones.tolist(), torch.stack(norms).tolist(), pending, strict=True):
+            loss = sum(sums)
             if not math.isfinite(loss):
                 raise NonFiniteLoss(f"the loss is {loss}", loss, step.origin, step.window)
             if not math.isfinite(norm):
                 raise NonFiniteLoss(f"the gradient's norm is {norm}", loss, step.origin, step.window)
-            self._state.unlogged_loss += loss
+            self._state.unlogged_loss += sums[0]
+            for name, value in zip(self._names, sums[1:], strict=True):
+                self._state.unlogged_terms[name] = self._state.unlogged_terms.get(name, 0.0) + value
 
     def require_finite_weights(self, model: nn.Module) -> None:
         """Before a save, on all processes. Raises NonFiniteLoss, naming the newest step."""
         if self._newest is None or has_finite_weights(model, self._world):
             return
-        loss, _, origin, window = self._newest
-        raise NonFiniteLoss("weights are not finite", loss.item(), origin, window)
+        sums, _, origin, window = self._newest
+        raise NonFiniteLoss("weights are not finite", sums[0].item(), origin, window)
 
     def take(self) -> dict[str, float]:
         """Mean loss per label token and throughput since the last call; begins anew."""
         self.settle()
         lap_s = self._lap_s
+        num_tokens = max(1, self._state.unlogged_tokens)
         record = {
-            "loss": self._state.unlogged_loss / max(1, self._state.unlogged_tokens),
+            "loss": self._state.unlogged_loss / num_tokens,
+            **{name: value / num_tokens for name, value in self._state.unlogged_terms.items()},
             "tokens_per_second": self._lap_tokens / lap_s,
         }
-        self._state.unlogged_loss, self._state.unlogged_tokens = 0.0, 0
+        self._state.unlogged_loss, self._state.unlogged_terms, self._state.unlogged_tokens = 0.0, {}, 0
         self._lap_tokens, self._lap_begin_s = 0, time.perf_counter()
         self._earlier_laps_s += lap_s
         return record

@@ -1,6 +1,5 @@
-"""A model to what training minimises: a module that takes a batch and returns the summed loss of its labels."""
+"""A model and a loss to one module that takes a batch and returns the summed terms of the loss."""
 
-import inspect
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 
@@ -12,7 +11,8 @@ from transformers import PreTrainedModel
 
 from fgc_runtime.data.collator import Batch
 from fgc_runtime.trainers.arguments import TrainingArguments
-from fgc_runtime.trainers.loss import HeadLoss, next_token_loss_sum, require_linear_head
+from fgc_runtime.trainers.inputs import unknown_inputs, without_cache
+from fgc_runtime.trainers.training_loss import TrainingLoss
 
 SDPA_BACKENDS = {
     "math": SDPBackend.MATH,
@@ -28,20 +28,19 @@ class Objective(nn.Module):
     A module, so that parallel wrappers go around model and loss at once: no logits leave it.
     """
 
-    def __init__(self, model: PreTrainedModel, args: TrainingArguments, device: torch.device) -> None:
+    def __init__(
+        self, model: PreTrainedModel, loss: TrainingLoss, args: TrainingArguments, device: torch.device
+    ) -> None:
         super().__init__()
         self.model = model
         self.settings = ForwardSettings(args, device)
-        self.head_loss: HeadLoss | None = None
-        if args.fused_loss != "no":
-            require_linear_head(model, f"fused_loss ({args.fused_loss!r})")
-            self.head_loss = HeadLoss(model, args.fused_loss, chunk_size=args.fused_loss_chunk_size)
+        self._loss = loss
         self._device = device
         self._options = without_cache(model)
         self._unknown = unknown_inputs(model)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Summed loss of the labels in the batch."""
+        """Sums over the labels of the batch, one for each of the loss's terms: the loss itself, then the others."""
         inputs = {
             name: tensor.to(self._device, non_blocking=True)
             for name, tensor in batch.items()
@@ -49,11 +48,20 @@ class Objective(nn.Module):
         }
         labels = inputs.pop("labels")
         with self.settings.active():
-            if self.head_loss is not None:
-                hidden = self.model.base_model(**inputs, **self._options).last_hidden_state
-                return self.head_loss(hidden, labels)
-            logits = self.model(**inputs, **self._options).logits
-        return next_token_loss_sum(logits, labels)
+            terms = self._loss(self.model, {**inputs, **self._options}, labels)
+        return torch.stack([terms.loss_sum, *(terms.others[name].float() for name in self._loss.weights)])
+
+    @property
+    def num_terms(self) -> int:
+        """The loss itself and its other terms."""
+        return 1 + len(self._loss.weights)
+
+    def total(self, sums: Tensor) -> Tensor:
+        """What is minimised, of the sums that `forward` returns."""
+        total = sums[0]
+        for number, weight in enumerate(self._loss.weights.values(), start=1):
+            total = total + weight * sums[number]
+        return total
 
 
 class ForwardSettings:
@@ -75,16 +83,3 @@ class ForwardSettings:
             if self._offloads and torch.is_grad_enabled():
                 stack.enter_context(save_on_cpu(pin_memory=self._device.type == "cuda"))
             yield
-
-
-def without_cache(model: nn.Module) -> dict[str, bool]:
-    """The argument that keeps a model from filling a cache, if it has one.
-
-    The cache would be thrown away, and hides from transformers' masks that documents are packed.
-    """
-    return {"use_cache": False} if "use_cache" in inspect.signature(model.forward).parameters else {}
-
-
-def unknown_inputs(model: nn.Module) -> frozenset[str]:
-    """What batches of packed documents hold and the model does not name: it tells documents by their positions."""
-    return frozenset({"sequence_ids"} - inspect.signature(model.forward).parameters.keys())

@@ -32,6 +32,7 @@ from fgc_runtime.trainers.requests import Requests, agree
 from fgc_runtime.trainers.session import Session, phase
 from fgc_runtime.trainers.stepper import Stepper
 from fgc_runtime.trainers.strategies import DDP, Strategy
+from fgc_runtime.trainers.training_loss import NextTokenLoss, TrainingLoss
 
 
 class Trainer:
@@ -42,7 +43,7 @@ class Trainer:
     the rest of it are the model's arguments. Data sets with a length are shuffled anew for each epoch; others are read
     in order and need `max_steps`. `optimizer_factory` is called with parameter groups, `lr_scheduler_factory` with the
     optimizer and, if it has such a parameter, `num_training_steps`. `callbacks` None: progress and a JSON log.
-    `strategy` None: DDP, which on one process is the plain model.
+    `strategy` None: DDP, which on one process is the plain model. `loss` None: NextTokenLoss.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Trainer:
         optimizer_factory: OptimizerFactory | None = None,
         lr_scheduler_factory: LRSchedulerFactory | None = None,
         strategy: Strategy | None = None,
+        loss: TrainingLoss | None = None,
     ) -> None:
         self.args = args = with_environment(args)
         self.world = World.connect(device=args.device, use_cpu=args.use_cpu)
@@ -65,14 +67,18 @@ class Trainer:
             torch.set_float32_matmul_precision(args.float32_matmul_precision)
         seed_everything(args.seed)
         self.strategy = strategy or DDP()
-        self.strategy.prepare(model if isinstance(model, PreTrainedModel) else model(), args, self.world)
+        self.loss = loss or NextTokenLoss()
+        whole = model if isinstance(model, PreTrainedModel) else model()
+        self.strategy.prepare(whole, self.loss, args, self.world)
         self.model = self.strategy.model
         self.train_dataset: Any = checked_dataset("train_dataset", train_dataset)
         self.eval_dataset: Any = checked_dataset("eval_dataset", eval_dataset)
         if args.eval_strategy != "no" and eval_dataset is None:
             raise ValueError(f"eval_strategy ({args.eval_strategy!r}) must be 'no' where there is no eval_dataset")
         self.data_collator = data_collator or DataCollatorForCausalLM(processing_class)
-        self._collate = CheckedCollator(self.data_collator, int(self.model.config.vocab_size))
+        config = self.model.config
+        num_positions = getattr(config, "max_position_embeddings", None)
+        self._collate = CheckedCollator(self.data_collator, int(config.vocab_size), num_positions)
         self.processing_class = processing_class
         self.callbacks = [ProgressCallback(), JsonLogCallback()] if callbacks is None else list(callbacks)
         self.optimizer_factory = optimizer_factory
@@ -146,7 +152,8 @@ class Trainer:
         """`evaluate`; `should_leave` is asked before each batch, and where it says so there are no metrics."""
         if self.eval_dataset is None:
             raise ValueError("eval_dataset (None) must be given to evaluate")
-        return evaluate(self.eval_dataset, self._collate, self.args, self.strategy, should_leave)
+        names = tuple(self.loss.weights)
+        return evaluate(self.eval_dataset, self._collate, self.args, self.strategy, should_leave, term_names=names)
 
     def save_model(self, folder: str | Path | None = None) -> Path:
         """Write the model, loadable with `from_pretrained`, into `folder`, by default `args.output_dir`."""
@@ -171,6 +178,7 @@ class Trainer:
             self.strategy.architecture,
             optimizer,
             self.train_dataset,
+            loss=self.loss,
             examples_per_step=train_share(self.args, self.strategy).window_size,
             schedule=self.lr_scheduler_factory or self.args.lr_scheduler_type,
             schedule_steps=self.max_steps if has_length else None,
@@ -179,7 +187,7 @@ class Trainer:
         self._checkpoints.begin(self.args)
         self._resume(resume, stepper, print_of_run)
         interrupts = Interrupts(is_announced=self.world.is_main)
-        run, meter = self._as_callbacks_see_it(), Meter(self.world, self.state)
+        run, meter = self._as_callbacks_see_it(), Meter(self.world, self.state, tuple(self.loss.weights))
         return Session(run, stepper, meter, replace(self.state), interrupts, print_of_run)
 
     def _as_callbacks_see_it(self) -> TrainingRun:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from fgc_runtime.distributed import World
-from fgc_runtime.trainers import Pipeline, SingleDevice, TrainingArguments
+from fgc_runtime.trainers import NextTokenLoss, Pipeline, SingleDevice, TrainingArguments
 from fgc_runtime.trainers.strategies.pipeline.stages import layers_by_stage, make_stages
 from fgc_runtime.trainers.strategies.pipeline.strategy import SCHEDULES
 
@@ -96,7 +96,7 @@ def test_a_process_keeps_its_own_layers_only(
     def names(schedule: str) -> list[str]:
         strategy = Pipeline(schedule=schedule)
         args = TrainingArguments(output_dir=tmp_path, use_cpu=True, per_device_train_batch_size=4)
-        strategy.prepare(tiny_model(num_layers=4), args, World.connect(use_cpu=True))
+        strategy.prepare(tiny_model(num_layers=4), NextTokenLoss(), args, World.connect(use_cpu=True))
         return sorted({name.removeprefix("model.").removesuffix(".weight") for name in strategy.model.state_dict()})
 
     def of_layers(*numbers: int) -> set[str]:

@@ -10,6 +10,7 @@ from fgc_runtime.data.windows import Window
 from fgc_runtime.distributed import World
 from fgc_runtime.trainers.arguments import TrainingArguments
 from fgc_runtime.trainers.strategies.base import Strategy
+from fgc_runtime.trainers.training_loss import TrainingLoss
 
 
 class Accelerate(Strategy):
@@ -24,9 +25,9 @@ class Accelerate(Strategy):
         self._accelerator: Any = None
         self._replica: Any = None
 
-    def prepare(self, model: PreTrainedModel, args: TrainingArguments, world: World) -> None:
+    def prepare(self, model: PreTrainedModel, loss: TrainingLoss, args: TrainingArguments, world: World) -> None:
         """Put the model on the device; replicas are made when training begins."""
-        super().prepare(model, args, world)
+        super().prepare(model, loss, args, world)
         self.refuse_in_backward(args, "processes exchange gradients after they are complete; FSDP2 can")
 
     def backward(self, window: Window, divisor: float) -> Tensor:

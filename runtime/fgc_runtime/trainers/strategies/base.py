@@ -20,6 +20,7 @@ from fgc_runtime.data.windows import Window
 from fgc_runtime.distributed import World
 from fgc_runtime.trainers.arguments import TrainingArguments
 from fgc_runtime.trainers.objective import Objective
+from fgc_runtime.trainers.training_loss import TrainingLoss
 
 _BY_NAME = StateDictOptions(flatten_optimizer_state_dict=True)
 
@@ -90,14 +91,15 @@ class Strategy(ABC):
         """Added to the seed of dropout: equal where processes must drop the same activations."""
         return self.world.rank
 
-    def prepare(self, model: PreTrainedModel, args: TrainingArguments, world: World) -> None:
+    def prepare(self, model: PreTrainedModel, loss: TrainingLoss, args: TrainingArguments, world: World) -> None:
         """Place the model; sets `world`, `model` and `objective`. Raises ValueError if it cannot be shared this way."""
         self.world = world
         self.model = model
         self._micro_batch_size = args.per_device_train_batch_size
         save_memory(model, args)
         place(model, world.device)
-        self.objective = Objective(model, args, world.device)
+        loss.prepare(model, args)
+        self.objective = Objective(model, loss, args, world.device)
         if args.torch_compile:
             compile_in_place(model, args)
 
@@ -105,11 +107,11 @@ class Strategy(ABC):
     def backward(self, window: Window, divisor: float) -> Tensor:
         """Gradients of the loss, summed over the labels of all processes and divided by `divisor`, into `.grad`.
 
-        Returns the summed loss, to be added up over all processes.
+        Returns the summed terms of the loss (`Objective.forward`), to be added up over all processes.
         """
 
     def loss(self, batch: Batch) -> Tensor:
-        """Summed loss of a batch, to be added up over all processes. Called equally often on all of them."""
+        """Summed terms of a batch, to be added up over all processes. Called equally often on all of them."""
         return self.objective(batch)  # type: ignore[no-any-return]  # a module called is Any
 
     def gradients(self) -> list[Tensor]:
@@ -186,13 +188,13 @@ class Strategy(ABC):
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
     def _accumulate(self, forward: nn.Module, batches: Iterable[Batch], scale: float) -> Tensor:
-        """Backward through each batch; returns their summed loss."""
-        loss_sum = torch.zeros((), device=self.world.device)
+        """Backward through each batch; returns their summed terms."""
+        total = torch.zeros(self.objective.num_terms, device=self.world.device)
         for batch in batches:
-            loss = forward(batch)
-            (loss * scale).backward()
-            loss_sum += loss.detach()
-        return loss_sum
+            sums = forward(batch)
+            (self.objective.total(sums) * scale).backward()  # type: ignore[no-untyped-call]
+            total += sums.detach()
+        return total
 
 
 def without_labels(batch: Batch) -> Batch:

@@ -21,6 +21,7 @@ from fgc_runtime.trainers.objective import Objective
 from fgc_runtime.trainers.strategies.base import FullModel, Strategy, compile_in_place, save_memory
 from fgc_runtime.trainers.strategies.layout import decoder_parts, make_mesh, skeleton
 from fgc_runtime.trainers.strategies.tensor_parallel import apply_tensor_parallel
+from fgc_runtime.trainers.training_loss import TrainingLoss
 
 # it warns that gathering what is cut along two meshes takes two steps, each time a model is saved
 logging.getLogger("torch.distributed.tensor._redistribute").setLevel(logging.ERROR)
@@ -92,7 +93,7 @@ class FSDP2(Strategy):
         """Activations between the cut matrices are the same on all processes that share them, and so is dropout."""
         return self.data_rank
 
-    def prepare(self, model: PreTrainedModel, args: TrainingArguments, world: World) -> None:
+    def prepare(self, model: PreTrainedModel, loss: TrainingLoss, args: TrainingArguments, world: World) -> None:
         """Cut the model; afterwards its parameters are DTensors."""
         self.world = world
         self.model = model
@@ -101,13 +102,14 @@ class FSDP2(Strategy):
         save_memory(model, args)
         mesh = self._mesh(world)
         parts = decoder_parts(model, "FSDP2")
+        loss.prepare(model, args)
         if self.tp_size > 1:
             if args.fused_loss != "no":
                 raise ValueError(
                     f"fused_loss ({args.fused_loss!r}) must be 'no' with tp_size ({self.tp_size}): the head is cut"
                 )
             apply_tensor_parallel(model, mesh["tp"])
-        self.objective = Objective(model, args, world.device)
+        self.objective = Objective(model, loss, args, world.device)
         data_mesh = mesh["dp_replicate", "dp_shard"] if self.dp_replicate_size > 1 else mesh["dp_shard"]
         precision = MixedPrecisionPolicy(
             param_dtype=self._compute_dtype(args),

@@ -7,16 +7,17 @@ from fgc_runtime.data.windows import Window
 from fgc_runtime.distributed import World
 from fgc_runtime.trainers.arguments import TrainingArguments
 from fgc_runtime.trainers.strategies.base import Strategy
+from fgc_runtime.trainers.training_loss import TrainingLoss
 
 
 class SingleDevice(Strategy):
     """The whole model on the only process."""
 
-    def prepare(self, model: PreTrainedModel, args: TrainingArguments, world: World) -> None:
+    def prepare(self, model: PreTrainedModel, loss: TrainingLoss, args: TrainingArguments, world: World) -> None:
         """Put the model on the device."""
         if world.size > 1:
             raise ValueError(f"SingleDevice trains on one process, not on {world.size}: use DDP, FSDP2 or Pipeline")
-        super().prepare(model, args, world)
+        super().prepare(model, loss, args, world)
 
     def backward(self, window: Window, divisor: float) -> Tensor:
         """Gradients of all micro-batches, added up."""

@@ -15,8 +15,9 @@ from torch._subclasses.fake_tensor import FakeTensor
 from transformers import PreTrainedModel
 
 from fgc_runtime.trainers.arguments import TrainingArguments
+from fgc_runtime.trainers.inputs import unknown_inputs, without_cache
 from fgc_runtime.trainers.loss import HeadLoss
-from fgc_runtime.trainers.objective import ForwardSettings, unknown_inputs, without_cache
+from fgc_runtime.trainers.objective import ForwardSettings
 from fgc_runtime.trainers.strategies.layout import DecoderParts, decoder_parts
 
 _BEFORE_THE_LAYERS = ("embed_tokens", "embed_positions", "dropout")  # only the first stage has, and applies, them

@@ -32,6 +32,7 @@ from fgc_runtime.trainers.strategies.pipeline.stages import (
     make_stages,
 )
 from fgc_runtime.trainers.strategies.pipeline.wavefront import wavefront
+from fgc_runtime.trainers.training_loss import NextTokenLoss, TrainingLoss
 
 SCHEDULES: dict[str, Any] = {
     "GPipe": ScheduleGPipe,
@@ -106,9 +107,10 @@ class Pipeline(Strategy):
         """One process of each pipeline."""
         return self._layout.rank == 0
 
-    def prepare(self, model: PreTrainedModel, args: TrainingArguments, world: World) -> None:
+    def prepare(self, model: PreTrainedModel, loss: TrainingLoss, args: TrainingArguments, world: World) -> None:
         """Keep this process's stages, drop the rest of the model."""
         self._check(args, world)
+        _check_loss(loss, model, args)
         self.world = world
         self.model = model
         self._batch_size = args.per_device_train_batch_size
@@ -140,7 +142,7 @@ class Pipeline(Strategy):
             _add_up(self.gradients(), self._data_group)
         if self._tied_group is not None:
             _add_up([self._tied_weight.grad], self._tied_group)
-        return torch.stack(loss_sums).sum() if loss_sums else torch.zeros((), device=self.world.device)
+        return torch.stack(loss_sums).sum().reshape(1) if loss_sums else torch.zeros(1, device=self.world.device)
 
     def loss(self, batch: Batch) -> Tensor:
         """The last stage's process returns the loss, the others 0."""
@@ -151,7 +153,7 @@ class Pipeline(Strategy):
             {name: tensor[first : first + size] for name, tensor in whole.items()} for first in range(0, num_rows, size)
         ]
         losses = wavefront(self._own, self._layout, batches, self._hidden_size, self._skeleton.dtype)
-        return torch.cat(losses).sum() if losses else torch.zeros((), device=self.world.device)
+        return torch.cat(losses).sum().reshape(1) if losses else torch.zeros(1, device=self.world.device)
 
     def grad_norm(self) -> Tensor:
         """Of all stages."""
@@ -196,7 +198,7 @@ class Pipeline(Strategy):
                 kept.append(stage(token_ids if number == 0 else hidden.requires_grad_(), **micro_batch))
         for output in kept:
             (output.float().sum() / divisor).backward()  # type: ignore[no-untyped-call]
-        return kept[-1].detach().sum()
+        return kept[-1].detach().sum().reshape(1)
 
     def distinct_ranks(self) -> list[int]:
         """The processes of one pipeline: each has other layers."""
@@ -336,6 +338,18 @@ class _Losses:
 class _Prepared(NamedTuple):
     schedule: Any
     losses: _Losses
+
+
+def _check_loss(loss: TrainingLoss, model: PreTrainedModel, args: TrainingArguments) -> None:
+    """Raises ValueError if the loss is more than the last stage computes from its logits."""
+    if not isinstance(loss, NextTokenLoss) or loss.label_smoothing:
+        raise ValueError(f"loss ({type(loss).__name__}) must be NextTokenLoss without label_smoothing with Pipeline")
+    loss.prepare(model, args)
+    for name, weight in loss.weights.items():
+        raise ValueError(
+            f"Pipeline cannot train {name}, which {type(model).__name__} adds {weight} times: routers lie on all "
+            "stages. Set router_aux_loss_coef: 0.0 in the model's configuration, or choose another strategy"
+        )
 
 
 def _filled(batch: Batch, num_rows: int) -> Batch:

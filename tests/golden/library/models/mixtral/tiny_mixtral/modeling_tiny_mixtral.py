@@ -655,10 +655,11 @@ class TinyMixtralForCausalLM(TinyMixtralPreTrainedModel, GenerationMixin):
             )
         router_logits = outputs.get("router_logits")
         aux_loss = None
-        if router_logits is not None and labels is not None:
+        if router_logits is not None:
             aux_loss = self.router_loss(router_logits, attention_mask)
-            share = share_of_items(labels, kwargs.get("num_items_in_batch"))
-            loss = loss + self.config.router_aux_loss_coef * share * aux_loss
+            if labels is not None:
+                share = share_of_items(labels, kwargs.get("num_items_in_batch"))
+                loss = loss + self.config.router_aux_loss_coef * share * aux_loss
         return MoeCausalLMOutputWithPast(
             loss=loss,
             aux_loss=aux_loss,
