@@ -23,6 +23,7 @@ from fgc_runtime.data import (
     train_bpe_tokenizer,
 )
 from fgc_runtime.data.cache import cached_file, content_key
+from fgc_runtime.data.sources import cut_by_position
 from fgc_runtime.data.windows import MapWindows, Share, StreamWindows, shuffled_order
 from transformers import PreTrainedTokenizerFast
 
@@ -105,10 +106,41 @@ def test_mistakes_in_sources_are_named(tmp_path: Path) -> None:
         text_files(tmp_path / "blank.txt")
     with pytest.raises(ValueError, match=r"split \('valid'\) must be one of train, validation, all"):
         text_files(tmp_path / "one.txt", "valid")
-    with pytest.raises(ValueError, match=r"none of the 1 documents falls into split 'validation'"):
+    with pytest.raises(ValueError, match=r"split 'validation' is empty with validation_fraction 0"):
         text_files(tmp_path / "one.txt", "validation", validation_fraction=0)
     with pytest.raises(ValueError, match="holds no documents"):
         TextDataset([], name="nothing")
+
+
+def test_one_file_is_cut_at_a_paragraph_so_that_both_splits_have_text(tmp_path: Path) -> None:
+    paragraphs = [f"Paragraph {number} says something." for number in range(200)]
+    (tmp_path / "one.txt").write_text("\n\n".join(paragraphs))
+    (train,), (validation,) = (text_files(tmp_path / "*.txt", split) for split in ("train", "validation"))
+    assert train + validation == "\n\n".join(paragraphs)
+    assert validation.startswith("Paragraph ") and train.endswith("\n\n")
+    assert 0.03 < len(validation) / len(train) < 0.07
+
+
+@pytest.mark.parametrize(
+    ("documents", "train", "validation"),
+    [
+        (["one two"], ["one "], ["two"]),
+        (["a line\nanother", "x"], ["a line\nanother"], ["x"]),
+        (["word"], ["word"], []),
+        ([[{"content": "a"}], [{"content": "b"}]], [[{"content": "a"}]], [[{"content": "b"}]]),
+    ],
+)
+def test_few_documents_are_divided_by_their_position(documents: Any, train: Any, validation: Any) -> None:
+    assert cut_by_position(documents, 0.05) == (train, validation)
+
+
+def test_a_row_with_more_positions_than_the_model_has_is_refused(make_trainer: Any) -> None:
+    rows = [{"input_ids": torch.ones(65, dtype=torch.long)}] * 4
+    with pytest.raises(ValueError, match=r"a row of 65 tokens needs 65 positions; the model has 64"):
+        make_trainer(train_dataset=rows, max_steps=1).train()
+    halves = torch.cat([torch.arange(33), torch.arange(32)])
+    packed = [{**row, "position_ids": halves, "sequence_ids": (halves == 0).cumsum(0)} for row in rows]
+    make_trainer(train_dataset=packed, max_steps=1).train()
 
 
 @pytest.mark.slow

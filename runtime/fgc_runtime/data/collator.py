@@ -57,23 +57,39 @@ class DataCollatorForCausalLM:
 
 
 class CheckedCollator:
-    """A collator whose batches are looked through for token ids that the model does not have.
+    """A collator whose batches are looked through for token ids and positions that the model does not have.
 
-    An embedding would fail on them with an index error on a CPU, and with an assertion of the whole process on a GPU.
+    An embedding would fail on such ids with an index error on a CPU, and with an assertion of the whole process on a
+    GPU. Rotary positions beyond the model's would be learnt without a word, and served by nobody. `num_positions` None:
+    the model has no bound.
     """
 
-    def __init__(self, collate: Callable[[Any], Batch], vocab_size: int) -> None:
+    def __init__(self, collate: Callable[[Any], Batch], vocab_size: int, num_positions: int | None = None) -> None:
         self.collate = collate
         self.vocab_size = vocab_size
+        self.num_positions = num_positions
 
     def __call__(self, examples: Any) -> Batch:
-        """The batch. Raises ValueError, naming token id and place, if one is outside the vocabulary."""
+        """Returns the batch. Raises ValueError if it has a token id or a position that the model does not have."""
         batch = self.collate(examples)
         for name, lowest in (("input_ids", 0), ("labels", IGNORED_LABEL)):
             tokens = batch.get(name)
             if tokens is not None and tokens.numel():
                 self._check(name, tokens, lowest)
+        self._check_positions(batch)
         return batch
+
+    def _check_positions(self, batch: Batch) -> None:
+        token_ids, positions = batch.get("input_ids"), batch.get("position_ids")
+        if self.num_positions is None or token_ids is None or token_ids.shape[1] <= self.num_positions:
+            return
+        num_used = token_ids.shape[1] if positions is None else int(positions.max()) + 1
+        if num_used > self.num_positions:
+            raise ValueError(
+                f"input_ids: a row of {token_ids.shape[1]} tokens needs {num_used} positions; the model has "
+                f"{self.num_positions} (max_position_embeddings). Make rows shorter (block_size, max_length) or give "
+                "the model more positions"
+            )
 
     def _check(self, name: str, tokens: Tensor, lowest: int) -> None:
         smallest, largest = torch.aminmax(tokens)

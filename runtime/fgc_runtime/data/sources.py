@@ -1,7 +1,8 @@
 """Where documents come from: files, the Python installation, the Hugging Face hub; with a length, or as streams.
 
 Each source takes `split`, so that a configuration changes its data by changing the name of the function. Sources
-without splits of their own divide documents by a hash of their content: adding one document moves no other.
+without splits of their own divide documents by a hash of their content: adding one document moves no other. Where that
+leaves a split empty, as it must with one file, the last part of the text is the validation split.
 """
 
 import hashlib
@@ -206,13 +207,53 @@ def _split(
         raise ValueError(f"{name}: there is no text")
     if max_bytes is not None:
         hashed = _first_bytes(sorted(hashed, key=lambda pair: pair[0]), max_bytes)
-    chosen = [document for hash_, document in hashed if split == "all" or _in_split(hash_, split, validation_fraction)]
+    if split == "all":
+        return [document for _, document in hashed]
+    chosen = [document for hash_, document in hashed if _in_split(hash_, split, validation_fraction)]
+    if 0 < len(chosen) < len(hashed) or validation_fraction == 0:
+        return _require_some(chosen, split, name, validation_fraction)
+    first, last = cut_by_position([document for _, document in hashed], validation_fraction)
+    return _require_some(last if split == "validation" else first, split, name, validation_fraction)
+
+
+def _require_some(chosen: list[D], split: str, name: str, validation_fraction: float) -> list[D]:
     if not chosen:
         raise ValueError(
-            f"{name}: none of the {len(hashed)} documents falls into split {split!r} with validation_fraction "
-            f"{validation_fraction}; give each split files of its own, or set document_separator"
+            f"{name}: split {split!r} is empty with validation_fraction {validation_fraction}; give each split files "
+            "of its own"
         )
     return chosen
+
+
+def cut_by_position(documents: Sequence[D], fraction: float) -> tuple[list[D], list[D]]:
+    """Returns documents in two parts, the second with about `fraction` of all characters.
+
+    A text in which the border falls is cut at the end of a paragraph, else of a line, else between words; other
+    documents stay whole. The second part is empty only where nothing can be cut.
+    """
+    sizes = [len(document) if isinstance(document, str) else 1 for document in documents]
+    border = round(sum(sizes) * (1 - fraction))
+    number = 0
+    while number < len(sizes) - 1 and sizes[number] <= border:
+        border -= sizes[number]
+        number += 1
+    before, document, after = list(documents[:number]), documents[number], list(documents[number + 1 :])
+    if isinstance(document, str):
+        place = _end_of_a_part(document, border)
+        parts = [part for part in (document[:place], document[place:]) if part.strip()]
+        if len(parts) == 2:
+            return [*before, parts[0]], [parts[1], *after]  # type: ignore[list-item]  # D is str here
+    return ([*before, document], after) if after or not before else (before, [document])
+
+
+def _end_of_a_part(text: str, border: int) -> int:
+    """Returns the place nearest to `border` at which a paragraph ends; where none does, a line; at last a word."""
+    for mark in ("\n\n", "\n", " "):
+        places = [text.rfind(mark, 0, border), text.find(mark, border)]
+        inner = [place + len(mark) for place in places if place > 0 and text[place:].strip()]
+        if inner:
+            return min(inner, key=lambda place: abs(place - border))
+    return len(text)
 
 
 def check_split(split: str, validation_fraction: float) -> None:
