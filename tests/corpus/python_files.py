@@ -7,7 +7,7 @@ from pathlib import Path
 from fgc.diagnostics import misspelt
 from fgc.installed import typeshed_module
 from fgc.ir import Symbol, SymbolKind
-from fgc.signatures import Answer, Lookup, ModuleFinder, TypeName
+from fgc.signatures import UNKNOWN_MEANING, Answer, Lookup, Meaning, ModuleFinder, TypeName
 from fgc.text import Source
 
 
@@ -38,6 +38,9 @@ class PythonFiles:
 
     def attribute(self, owner: TypeName, name: str) -> Answer:
         return self._lookup.of_object(owner, name)
+
+    def meaning(self, home: str, name: str) -> Meaning:
+        return self._lookup.meaning(home, name).meaning or UNKNOWN_MEANING
 
     def definition(self, path: str) -> Source | None:
         if path not in self._sources and path.startswith("/") and Path(path).is_file():

@@ -8,8 +8,7 @@ from msgspec import Struct
 from fgc.diagnostics import Diagnostic, Related, Severity
 from fgc.diagnostics.nearest import did_you_mean
 from fgc.ir import Call, CallKind, Graph, Keyword, Literal, Node, NodeId
-from fgc.pipeline.container_types import misfits
-from fgc.pipeline.literal_types import type_excluded_by
+from fgc.pipeline.fitting import Fitting, Names
 from fgc.signatures import Parameter, Signature, TypeName
 from fgc.text import Origin
 
@@ -24,6 +23,7 @@ class ArgumentCheck(Struct, frozen=True):
     call: Call
     shown: str
     types: Mapping[NodeId, Sequence[TypeName]]
+    names: Names | None = None
 
     def findings(self, signatures: Sequence[Signature]) -> list[Diagnostic]:
         """What is wrong. Of several overloads one must fit; if none does, what is wrong with the nearest."""
@@ -90,16 +90,14 @@ class ArgumentCheck(Struct, frozen=True):
         for keyword in self.call.keywords:
             if (parameter := signature.parameter(keyword.name)) is not None:
                 given.append((parameter, keyword.value, keyword.origin))
+        fitting = Fitting(self.graph, self.names, self.types)
         for parameter, value, origin in given:
-            for misfit in misfits(parameter.annotation, self.graph, value):
+            for misfit in fitting.misfits(parameter, value):
                 item = self.graph[misfit.node_id]
-                yield self._wrong_type(parameter, item.origin, misfit.is_what, _help_for(item))
-            node = self.graph[value]
-            if isinstance(node, Call):
-                problem = type_excluded_by(parameter.annotation, self.types.get(value, ()))
-                if problem is not None:
-                    related = (Related(node.origin.span, "it is made here"),)
-                    yield self._wrong_type(parameter, origin, problem, None, related)
+                is_made = isinstance(item, Call)
+                related = (Related(item.origin.span, "it is made here"),) if is_made else ()
+                place = origin if is_made and misfit.node_id == value else item.origin
+                yield self._wrong_type(parameter, place, misfit.is_what, misfit.help or _help_for(item), related)
 
     def _wrong_type(
         self, parameter: Parameter, origin: Origin, problem: str, help: str | None, related: Sequence[Related] = ()

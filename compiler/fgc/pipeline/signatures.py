@@ -12,7 +12,7 @@ from fgc.ir.graph import children
 from fgc.passes import infer, verify_types
 from fgc.pipeline.arguments import ArgumentCheck
 from fgc.pipeline.partials import PartialCheck
-from fgc.signatures import Answer, Place, TypeName, Verdict
+from fgc.signatures import Answer, Meaning, Place, TypeName, Verdict
 from fgc.text import Origin, Source, Span
 
 
@@ -22,6 +22,8 @@ class Signatures(Protocol):
     def look_up(self, symbol: Symbol) -> Answer: ...
 
     def attribute(self, owner: TypeName, name: str) -> Answer: ...
+
+    def meaning(self, home: str, name: str) -> Meaning: ...
 
     def definition(self, path: str) -> Source | None: ...
 
@@ -50,7 +52,7 @@ def check_calls(graph: Graph, files: Signatures, blamed: Container[Span] = ()) -
             continue
         answer = files.look_up(symbol)
         problems = [*_of_name(symbol, answer, files), *partials.findings(answer.signatures)]
-        problems += ArgumentCheck(graph, node, symbol.attribute, types).findings(answer.signatures)
+        problems += ArgumentCheck(graph, node, symbol.attribute, types, files).findings(answer.signatures)
         found += _with_definition(problems, answer.place, symbol, files)
     return [finding for finding in found if finding.span not in blamed]
 

@@ -3,7 +3,6 @@
 import ast
 from collections.abc import Sequence
 
-from fgc.signatures.modules import Scope
 from fgc.signatures.signature import Parameter, ParameterKind
 from fgc.signatures.values import ClassValue
 
@@ -37,7 +36,7 @@ def dataclass_parameters(classes: Sequence[ClassValue], count_made: int = 0) -> 
         if decorator is None and not is_made:
             continue
         kw_only = is_made or has_flag(decorator, "kw_only", False)
-        own = None if kw_only is None else _own_fields(cls, kw_only)
+        own = None if kw_only is None else own_fields(cls, kw_only)
         if own is None:
             return None
         fields.update(own)
@@ -49,15 +48,16 @@ def dataclass_parameters(classes: Sequence[ClassValue], count_made: int = 0) -> 
 def named_tuple_parameters(cls: ClassValue) -> tuple[Parameter, ...]:
     """The parameters of a class with the base NamedTuple."""
     return tuple(
-        Parameter(node.target.id, ParameterKind.ANY, _text(node.value), _text(node.annotation))
+        Parameter(node.target.id, ParameterKind.ANY, _text(node.value), _text(node.annotation), cls.module.home)
         for node in cls.node.body
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     )
 
 
-def _own_fields(cls: ClassValue, kw_only: bool) -> dict[str, Parameter | None] | None:
+def own_fields(cls: ClassValue, kw_only: bool) -> dict[str, Parameter | None] | None:
+    """The fields that a class adds, None for those that are no parameters; None if a switch is not written out."""
     fields: dict[str, Parameter | None] = {}
-    for name, bindings in _scope(cls).bindings.items():
+    for name, bindings in cls.scope().bindings.items():
         nodes = [item.node for item in bindings if isinstance(item.node, ast.AnnAssign)]
         if not nodes:
             continue
@@ -70,25 +70,21 @@ def _own_fields(cls: ClassValue, kw_only: bool) -> dict[str, Parameter | None] |
             is_parameter = has_flag(_field(node), "init", True)
             if is_keyword is None or is_parameter is None:
                 return None
-            fields[name] = _parameter(name, node, is_keyword) if is_parameter else None
+            fields[name] = _parameter(cls, name, node, is_keyword) if is_parameter else None
     return fields
 
 
-def _scope(cls: ClassValue) -> Scope:
-    return cls.scope()
-
-
-def _parameter(name: str, node: ast.AnnAssign, is_keyword: bool) -> Parameter:
-    kind = ParameterKind.KEYWORD_ONLY if is_keyword else ParameterKind.ANY
+def _parameter(cls: ClassValue, name: str, node: ast.AnnAssign, is_keyword: bool) -> Parameter:
+    home, kind = cls.module.home, (ParameterKind.KEYWORD_ONLY if is_keyword else ParameterKind.ANY)
     annotation = _text(node.annotation)
     field = _field(node)
     if field is None:
-        return Parameter(name, kind, _text(node.value), annotation)
+        return Parameter(name, kind, _text(node.value), annotation, home)
     given = {keyword.arg: keyword.value for keyword in field.keywords}
     if name_of(field) != "field":  # whatever makes a field here, it may have a default
-        return Parameter(name, kind, _text(given.get("default")) or "...", annotation)
-    default = given.get("default") or given.get("default_factory")
-    return Parameter(name, kind, _text(default), annotation)
+        return Parameter(name, kind, _text(given.get("default")) or "...", annotation, home)
+    default = given.get("default") or given.get("default_factory") or given.get("factory")
+    return Parameter(name, kind, _text(default), annotation, home)
 
 
 def _field(node: ast.AnnAssign) -> ast.Call | None:

@@ -36,7 +36,8 @@ def _message(node: ast.AST) -> str | None:
 
 
 def _constructor(node: ast.AST) -> list[ast.stmt]:
-    inits = [item for item in getattr(node, "body", ()) if getattr(item, "name", "") == "__init__"]
+    statements = node.body if isinstance(node, ast.ClassDef) else []
+    inits = [item for item in statements if getattr(item, "name", "") == "__init__"]
     return inits[0].body if len(inits) == 1 and isinstance(inits[0], ast.FunctionDef) else []
 
 

@@ -79,7 +79,7 @@ class ModuleFinder:
         """The module in a file of the project, which belongs to no package."""
         source = self._read(path)
         name = path.rpartition("/")[2].removesuffix(".py")
-        return None if source is None else PythonModule(name, path, source)
+        return None if source is None else PythonModule(name, path, source, home=path)
 
     def _at_top(self, name: str) -> Found:
         if self.has_natives and name in sys.builtin_module_names:

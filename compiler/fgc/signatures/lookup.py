@@ -7,23 +7,28 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
+from fgc.signatures.answer import Answer, Place, Verdict
 from fgc.signatures.callables import Callables
 from fgc.signatures.deprecation import deprecation
 from fgc.signatures.finder import Absent, ModuleFinder, NativeModule, Opaque
+from fgc.signatures.meanings import Meanings
 from fgc.signatures.modules import PythonModule
 from fgc.signatures.resolver import Resolver
-from fgc.signatures.signature import Answer, Place, TypeName, Verdict
+from fgc.signatures.signature import TypeName
 from fgc.signatures.types import ResultTypes
 from fgc.signatures.typeshed import Typeshed
 from fgc.signatures.values import (
     UNKNOWN,
     ClassValue,
     ConstantValue,
+    EitherValue,
+    FieldsValue,
     FunctionValue,
     InstanceValue,
     MissingValue,
     ModuleValue,
     NativeValue,
+    PartialValue,
     UnknownValue,
     Value,
 )
@@ -41,6 +46,7 @@ class Lookup:
         self._typeshed = Typeshed(stubs)
         self._callables = Callables(self._resolver, self._typeshed.of_object)
         self._results = ResultTypes(self._resolver, self._callables)
+        self._meanings = Meanings(self._resolver, self._callables, self._results)
 
     def in_module(self, module: str, attribute: str) -> Answer:
         """`module:attribute`."""
@@ -94,6 +100,13 @@ class Lookup:
         found = self._results.attribute(cls, attribute)
         return Answer(Verdict.UNKNOWN, result=found)
 
+    def meaning(self, home: str, name: str) -> Answer:
+        """What a name in an annotation means, in the module or the file where it is written."""
+        module = self._finder.file(home) if home.endswith((".py", ".pyi")) else self._finder.module(home)
+        if not isinstance(module, PythonModule):
+            return _UNKNOWN
+        return Answer(Verdict.UNKNOWN, meaning=self._meanings.meaning(module, name))
+
     def _answer(self, value: Value, attribute: str) -> Answer:
         for name in attribute.split("."):
             value = self._resolver.attribute(value, name)
@@ -116,7 +129,7 @@ class Lookup:
                 deprecated = deprecation(value)
                 place = _place(value.module, node)
                 return Answer(Verdict.CALLABLE, signatures, place, result=result, deprecated=deprecated)
-            case InstanceValue():
+            case InstanceValue() | PartialValue() | FieldsValue() | EitherValue():
                 return Answer(Verdict.CALLABLE, self._callables.signatures(value), result=self._results.result(value))
             case _:
                 assert_never(value)

@@ -6,11 +6,12 @@ Files are parsed, never imported. Knows nothing of what a name means.
 import ast
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fgc.text import Source
 
@@ -33,7 +34,7 @@ class Binding(Struct, frozen=True):
     """A statement that binds a name.
 
     `is_certain`: it runs whenever the module runs; `is_fallback`: only where something failed before;
-    `is_for_typing`: only for tools that read.
+    `is_for_typing`: only for tools that read. `attempt` is the innermost `try` around it that imports something.
     """
 
     node: ast.stmt | ast.alias
@@ -41,6 +42,18 @@ class Binding(Struct, frozen=True):
     is_certain: bool = True
     is_fallback: bool = False
     is_for_typing: bool = False
+    attempt: ast.Try | None = None
+
+    def imports(self) -> Iterator[str]:
+        """The modules without which the `try` around this goes to its handlers."""
+        for node in () if self.attempt is None else self.attempt.body:
+            match node:
+                case ast.Import(names=names):
+                    yield from (alias.name for alias in names)
+                case ast.ImportFrom(module=str(name), level=0):
+                    yield name
+                case _:
+                    pass
 
 
 class Scope:
@@ -56,19 +69,35 @@ class Scope:
             for name in _names(binding):
                 self.bindings.setdefault(name, []).append(binding)
 
-    def candidates(self, name: str) -> list[Binding]:
-        """The bindings that may hold when all has run, at best one."""
+    def candidates(self, name: str, is_there: Callable[[str], bool] | None = None) -> list[Binding]:
+        """The bindings that may hold when all has run, at best one; `is_there` knows modules."""
         found = self.bindings.get(name, [])
         found = [binding for binding in found if not binding.is_for_typing] or found
-        certain = [index for index, binding in enumerate(found) if binding.is_certain]
+        if is_there is not None and any(binding.attempt is not None for binding in found):
+            runs = [binding for binding in found if _runs(binding, is_there)]
+            found = runs if any(binding.attempt is not None for binding in runs) else found
+        decides = is_there is not None
+        certain = [
+            i for i, binding in enumerate(found) if binding.is_certain or (decides and binding.attempt is not None)
+        ]
         found = found[certain[-1] :] if certain and not _is_overload(found[certain[-1]].node) else found
-        return [binding for binding in found if not binding.is_fallback] or found
+        return [binding for binding in found if not binding.is_fallback or binding.attempt is not None] or found
+
+
+def _runs(binding: Binding, is_there: Callable[[str], bool]) -> bool:
+    """Returns False for what stands on the side of a `try` that Python does not take here."""
+    is_whole = all(is_there(name) for name in binding.imports())
+    return binding.attempt is None or is_whole is not binding.is_fallback
 
 
 class PythonModule:
-    """A module that was read from a file: `name` is dotted, a package's file is its `__init__`."""
+    """A module that was read from a file: `name` is dotted, a package's file is its `__init__`.
 
-    def __init__(self, name: str, path: str, source: Source) -> None:
+    `home` finds it again: its name, or its path if no import finds it.
+    """
+
+    def __init__(self, name: str, path: str, source: Source, home: str | None = None) -> None:
+        self.home = name if home is None else home
         self.name = name
         self.path = path
         self.source = source
@@ -139,39 +168,48 @@ def _bindings(body: Iterable[ast.stmt], how: Binding) -> Iterator[Binding]:
             case ast.If():
                 yield from _of_branches(node, how)
             case ast.Try():
-                yield from _bindings([*node.body, *node.orelse, *node.finalbody], _as(how, node, is_certain=False))
-                for handler in node.handlers:
-                    yield from _bindings(handler.body, _as(how, node, is_certain=False, is_fallback=True))
+                yield from _of_attempt(node, how)
             case ast.With():
                 yield from _bindings(node.body, how)
             case ast.For() | ast.While():
                 yield _as(how, node)
-                yield from _bindings([*node.body, *node.orelse], _as(how, node, is_certain=False))
+                yield from _bindings([*node.body, *node.orelse], replace(_as(how, node), is_certain=False))
             case ast.Import() | ast.ImportFrom():
                 for alias in node.names:
-                    yield Binding(alias, node, how.is_certain, how.is_fallback, how.is_for_typing)
+                    yield replace(how, node=alias, statement=node)
             case _:
                 yield _as(how, node)
+
+
+def _of_attempt(node: ast.Try, how: Binding) -> Iterator[Binding]:
+    inside = replace(_as(how, node), is_certain=False)
+    is_import = any(_is_import_error(handler.type) for handler in node.handlers)
+    if is_import and any(isinstance(item, ast.Import | ast.ImportFrom) for item in node.body):
+        inside = replace(inside, attempt=node)
+    yield from _bindings([*node.body, *node.orelse, *node.finalbody], inside)
+    for handler in node.handlers:
+        yield from _bindings(handler.body, replace(inside, is_fallback=True))
+
+
+def _is_import_error(node: ast.expr | None) -> bool:
+    names = node.elts if isinstance(node, ast.Tuple) else [node]
+    caught = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+    return node is None or any(isinstance(name, ast.Name) and name.id in caught for name in names)
 
 
 def _of_branches(node: ast.If, how: Binding) -> Iterator[Binding]:
     truth = _truth(node.test)
     if truth == "typing":
-        yield from _bindings(node.body, _as(how, node, is_for_typing=True))
+        yield from _bindings(node.body, replace(_as(how, node), is_for_typing=True))
         yield from _bindings(node.orelse, how)
     elif truth is not None:
         yield from _bindings(node.body if truth else node.orelse, how)
     else:
-        yield from _bindings([*node.body, *node.orelse], _as(how, node, is_certain=False))
+        yield from _bindings([*node.body, *node.orelse], replace(_as(how, node), is_certain=False))
 
 
-def _as(how: Binding, node: ast.stmt, **changes: bool) -> Binding:
-    values = {
-        "is_certain": how.is_certain,
-        "is_fallback": how.is_fallback,
-        "is_for_typing": how.is_for_typing,
-    }
-    return Binding(node, node, **{**values, **changes})
+def _as(how: Binding, node: ast.stmt) -> Binding:
+    return replace(how, node=node, statement=node)
 
 
 def _truth(test: ast.expr) -> bool | str | None:

@@ -5,28 +5,34 @@ When in doubt, a name is unknown; it is missing only where nothing could bring i
 
 import ast
 import builtins
+import functools
 import re
 from collections.abc import Iterator
 
+from fgc.signatures.answer import Verdict
 from fgc.signatures.finder import Absent, Found, ModuleFinder, NativeModule
 from fgc.signatures.modules import Binding, PythonModule, Scope
+from fgc.signatures.named_tuples import namedtuple_parameters
 from fgc.signatures.native import native_module
-from fgc.signatures.signature import Verdict
 from fgc.signatures.values import (
     UNKNOWN,
     ClassValue,
     ConstantValue,
+    EitherValue,
+    FieldsValue,
     FunctionValue,
     InstanceValue,
     MissingValue,
     ModuleValue,
     NativeValue,
+    PartialValue,
     UnknownValue,
     Value,
 )
 
 _MANY_STARS = 20  # packages that import so many others whole are searched by the likeness of names
 _MAX_DEPTH = 60  # the longest chain of re-exports known is 9
+_CALLED = (ClassValue, FunctionValue, InstanceValue, PartialValue, FieldsValue, NativeValue)
 _LITERALS = (ast.Constant, ast.List, ast.Dict, ast.Set, ast.Tuple, ast.JoinedStr)
 
 
@@ -52,10 +58,36 @@ class Resolver:
                 return self._class_attribute(cls, name, is_instance=True)
             case NativeValue(value=owner):
                 return self._native_attribute(owner, name)
+            case EitherValue(values=values):
+                return self._either([self.attribute(item, name) for item in values])
             case MissingValue():
                 return value
             case _:
                 return UNKNOWN
+
+    def is_there(self, name: str) -> bool:
+        """Returns True if there is a module of that name, as far as it can be read."""
+        return not isinstance(self.finder.module(name), Absent)
+
+    def written(self, module: PythonModule, name: str) -> ast.expr | None:
+        """The expression that a name of a module is assigned, also where it was imported from another module."""
+        return self.definition(module, name)[1]
+
+    def definition(self, module: PythonModule, name: str) -> tuple[PythonModule, ast.expr | None]:
+        """The module in which a name is assigned, and what; None if it is not assigned once."""
+        for _ in range(_MAX_DEPTH):
+            bound = module.scope(name).candidates(name, self.is_there)
+            match [(item.statement, item.node) for item in bound]:
+                case [(ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value), _)]:
+                    return module, value
+                case [(ast.ImportFrom() as statement, ast.alias(name=other))]:
+                    source = self._source_of(module, statement)
+                    if not isinstance(source, ModuleValue):
+                        return module, None
+                    module, name = source.module, other
+                case _:
+                    return module, None
+        return module, None
 
     def global_name(self, module: PythonModule, name: str) -> Value:
         """What `name` stands for in a module; a module of the package counts as its attribute."""
@@ -65,15 +97,15 @@ class Resolver:
         self._active.add(key)
         try:
             found = self._bound(module, name)
-            return self._in_stub(module, name) if isinstance(found, UnknownValue) else found
+            return self.in_stub(module, name) if isinstance(found, UnknownValue) else found
         finally:
             self._active.discard(key)
 
-    def _in_stub(self, module: PythonModule, name: str) -> Value:
+    def in_stub(self, module: PythonModule, name: str) -> Value:
         """What the stub beside a module says of a name that the module itself leaves open."""
         stub = self.finder.stub(module)
         found = UNKNOWN if stub is None else self.global_name(stub, name)
-        return found if isinstance(found, ClassValue | FunctionValue) else UNKNOWN
+        return found if isinstance(found, ClassValue | FunctionValue | InstanceValue) else UNKNOWN
 
     def expression(self, module: PythonModule, node: ast.expr) -> Value:
         """What an expression at a module's top level stands for."""
@@ -84,8 +116,7 @@ class Resolver:
                 found = self.attribute(self.expression(module, owner), name)
                 return UNKNOWN if isinstance(found, MissingValue) else found
             case ast.Call(func=func):
-                callee = self.expression(module, func)
-                return InstanceValue(callee) if isinstance(callee, ClassValue) else UNKNOWN
+                return self._called(module, self.expression(module, func), node)
             case ast.Subscript(value=owner):
                 found = self.expression(module, owner)
                 return found if isinstance(found, ClassValue | NativeValue) else UNKNOWN
@@ -93,6 +124,24 @@ class Resolver:
                 return FunctionValue(module, (node,))
             case _:
                 return ConstantValue(module, node) if isinstance(node, _LITERALS) else UNKNOWN
+
+    def _called(self, module: PythonModule, callee: Value, call: ast.Call) -> Value:
+        """What a call at a module's top level gives."""
+        match callee:
+            case ClassValue():
+                return InstanceValue(callee)
+            case NativeValue(value=native) if native is functools.partial and call.args:
+                target = self.expression(module, call.args[0])
+                is_plain = not any(isinstance(item, ast.Starred) for item in call.args)
+                names = [keyword.arg for keyword in call.keywords]
+                known = tuple(name for name in names if name is not None)
+                is_plain = is_plain and len(known) == len(names) and not isinstance(target, UnknownValue | MissingValue)
+                return PartialValue(target, len(call.args) - 1, known) if is_plain else UNKNOWN
+            case FunctionValue(nodes=[ast.FunctionDef(name="namedtuple")]):
+                parameters = namedtuple_parameters(call, module.home)
+                return UNKNOWN if parameters is None else FieldsValue(parameters)
+            case _:
+                return UNKNOWN
 
     def classes_in_order(self, cls: ClassValue) -> list[ClassValue | NativeValue | None] | None:
         """The class and its bases in the order of look-up, without `object`; None stands for what cannot be read.
@@ -117,7 +166,7 @@ class Resolver:
 
     def _bound(self, module: PythonModule, name: str) -> Value:
         scope = module.scope(name)
-        bound = scope.candidates(name)
+        bound = scope.candidates(name, self.is_there)
         found = self._merged([self._of_binding(module, name, binding) for binding in bound])
         if found is not None:
             return self._overridden(module, scope, name, bound[-1].statement.lineno) or found
@@ -153,7 +202,14 @@ class Resolver:
             first = functions[0]
             nodes = tuple(node for function in functions for node in function.nodes)
             return FunctionValue(first.module, nodes, first.owner, first.is_bound)
-        return UNKNOWN
+        return self._either(values)
+
+    def _either(self, values: list[Value]) -> Value:
+        """One of several values that can be called; unknown if one of them is anything else."""
+        known = [item for value in values for item in (value.values if isinstance(value, EitherValue) else (value,))]
+        if all(isinstance(item, _CALLED) for item in known):
+            return EitherValue(tuple(known))
+        return UnknownValue("what it is depends on what is installed")
 
     def _of_binding(self, module: PythonModule, name: str, binding: Binding) -> Value:
         match binding.statement:
@@ -168,8 +224,11 @@ class Resolver:
                 return ClassValue(module, node)
             case ast.Assign(targets=[ast.Name()], value=node):
                 return self.expression(module, node)
-            case ast.AnnAssign(value=ast.expr() as node):
+            case ast.AnnAssign(value=ast.expr() as node) if not module.is_stub:
                 return self.expression(module, node)
+            case ast.AnnAssign(annotation=node) if module.is_stub:
+                found = self.expression(module, node)
+                return InstanceValue(found) if isinstance(found, ClassValue) else UNKNOWN
             case _:
                 return UNKNOWN
 
@@ -231,19 +290,20 @@ class Resolver:
             return UNKNOWN
         for base in classes:
             if isinstance(base, ClassValue) and name in base.scope().bindings:
-                return self._member(cls, base, name, is_instance=is_instance)
+                return self.member(cls, base, name, is_instance=is_instance)
             if base is None or (isinstance(base, NativeValue) and hasattr(base.value, name)):
                 return UNKNOWN
         return self._missing_member(cls, [base for base in classes if isinstance(base, ClassValue)], name)
 
-    def _member(self, cls: ClassValue, base: ClassValue, name: str, *, is_instance: bool) -> Value:
-        scope = base.scope()
-        found = self._merged([self._of_binding(base.module, name, binding) for binding in scope.candidates(name)])
+    def member(self, cls: ClassValue, base: ClassValue, name: str, *, is_instance: bool) -> Value:
+        """What `cls.name` stands for, where `base` is the class whose body binds it."""
+        candidates = base.scope().candidates(name, self.is_there)
+        found = self._merged([self._of_binding(base.module, name, binding) for binding in candidates])
         if not isinstance(found, FunctionValue):
             return found if isinstance(found, ClassValue) else UNKNOWN
         marks = {_last_name(decorator) for node in found.nodes for decorator in getattr(node, "decorator_list", ())}
         is_bound = "classmethod" in marks or (is_instance and "staticmethod" not in marks)
-        return FunctionValue(found.module, found.nodes, cls, is_bound or name == "__new__")
+        return FunctionValue(found.module, found.nodes, cls, is_bound or name == "__new__", base)
 
     def _missing_member(self, cls: ClassValue, classes: list[ClassValue], name: str) -> Value:
         if hasattr(type, name) or hasattr(object, name):

@@ -1,11 +1,12 @@
 """What is known of a callable: its parameters, where it is defined, and what it would refuse.
 
-Plain data that goes to JSON and back; knows nothing of how it was found out.
+Plain data; knows nothing of how it was found out.
 """
 
+from collections.abc import Iterator
 from enum import Enum
 
-from msgspec import Struct, convert, to_builtins
+from msgspec import Struct
 
 
 class ParameterKind(Enum):
@@ -23,63 +24,81 @@ _NAMED = (ParameterKind.ANY, ParameterKind.KEYWORD_ONLY)
 _COLLECTING = (ParameterKind.VAR_POSITIONAL, ParameterKind.VAR_KEYWORD)
 
 
-class Place(Struct, frozen=True):
-    """Where something is defined: a file, a line and a column, both from 1."""
-
-    path: str
-    line: int
-    column: int
-    length: int
-
-
 class Parameter(Struct, frozen=True):
-    """A parameter; `default` and `annotation` are Python expressions, None where there is none."""
+    """A parameter; `default` and `annotation` are Python expressions, None where there is none.
+
+    `home` is the file in which the annotation is written: its names mean what they mean there.
+    """
 
     name: str
     kind: ParameterKind
     default: str | None = None
     annotation: str | None = None
+    home: str = ""
 
 
 class Signature(Struct, frozen=True):
     """The parameters of a callable, without the object that it is bound to.
 
-    `forwarded` holds the keywords that `**kwargs` takes because it is handed on whole; None: it takes any.
-    `is_open`: a wrapper may take more than the parameters say.
+    `behind_args` and `behind_kwargs` are the parameters that `*args` and `**kwargs` reach, because they are handed on
+    whole; None: they take anything. `is_open`: a wrapper may take more than the parameters say. `drops_unknown`: what
+    is not known is accepted and thrown away, as pydantic does.
     """
 
     parameters: tuple[Parameter, ...]
-    forwarded: tuple[str, ...] | None = None
+    behind_args: tuple[Parameter, ...] | None = None
+    behind_kwargs: tuple[Parameter, ...] | None = None
     is_open: bool = False
+    drops_unknown: bool = False
 
     @property
     def positional(self) -> tuple[Parameter, ...]:
-        return tuple(parameter for parameter in self.parameters if parameter.kind in _POSITIONAL)
+        """What takes arguments by position, in order."""
+        return tuple(parameter for parameter in self.by_position if parameter.kind in _POSITIONAL)
 
     @property
     def keyword_names(self) -> tuple[str, ...]:
         """Every keyword that has a name here, those included that are handed on."""
-        own = [parameter.name for parameter in self.parameters if parameter.kind in _NAMED]
-        return tuple(dict.fromkeys((*own, *(self.forwarded or ()))))
+        return tuple(dict.fromkeys(parameter.name for parameter in self.by_name if parameter.kind in _NAMED))
 
     @property
     def required(self) -> tuple[Parameter, ...]:
-        return tuple(p for p in self.parameters if p.default is None and p.kind not in _COLLECTING)
+        """What must be given."""
+        every = {parameter.name: parameter for parameter in reversed((*self.by_name, *self.by_position))}
+        found = (p for p in every.values() if p.default is None and p.kind not in _COLLECTING)
+        return tuple(reversed([*found]))
 
     @property
     def takes_any_keyword(self) -> bool:
-        return self.is_open or (self._has(ParameterKind.VAR_KEYWORD) and self.forwarded is None)
+        return self.is_open or any(parameter.kind is ParameterKind.VAR_KEYWORD for parameter in self.by_name)
 
     @property
     def takes_any_positional(self) -> bool:
-        return self.is_open or self._has(ParameterKind.VAR_POSITIONAL)
+        return self.is_open or any(parameter.kind is ParameterKind.VAR_POSITIONAL for parameter in self.by_position)
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter that takes the keyword `name`."""
-        return next((p for p in self.parameters if p.name == name and p.kind in _NAMED), None)
+        return next((p for p in self.by_name if p.name == name and p.kind in _NAMED), None)
 
-    def _has(self, kind: ParameterKind) -> bool:
-        return any(parameter.kind is kind for parameter in self.parameters)
+    @property
+    def by_position(self) -> Iterator[Parameter]:
+        """All parameters, with those behind `*args` in its place."""
+        return _with_those_behind(self.parameters, ParameterKind.VAR_POSITIONAL, self.behind_args)
+
+    @property
+    def by_name(self) -> Iterator[Parameter]:
+        """All parameters, with those behind `**kwargs` in its place."""
+        return _with_those_behind(self.parameters, ParameterKind.VAR_KEYWORD, self.behind_kwargs)
+
+
+def _with_those_behind(
+    own: tuple[Parameter, ...], kind: ParameterKind, behind: tuple[Parameter, ...] | None
+) -> Iterator[Parameter]:
+    for parameter in own:
+        if parameter.kind is kind and behind is not None:
+            yield from behind
+        else:
+            yield parameter
 
 
 class TypeName(Struct, frozen=True):
@@ -94,40 +113,3 @@ class TypeName(Struct, frozen=True):
     conversions: tuple[str, ...] = ()
     is_open: bool = False
     path: str | None = None
-
-
-class Verdict(Enum):
-    """What reading the files said about a name."""
-
-    CALLABLE = "callable"
-    UNKNOWN = "unknown"  # it may be anything: no complaint
-    NOT_INSTALLED = "not installed"
-    NO_MODULE = "no module"
-    NO_ATTRIBUTE = "no attribute"
-    NOT_CALLABLE = "not callable"
-
-
-class Answer(Struct, frozen=True):
-    """What is known of a name. A callable whose parameters are unknown has no signatures; overloads have several.
-
-    `wrong` is the part of the name that does not exist, `names` are those that could have been meant. `result` is what
-    a call gives: one of these types, or not known. `deprecated` is what a deprecated callable says of that.
-    """
-
-    verdict: Verdict
-    signatures: tuple[Signature, ...] = ()
-    place: Place | None = None
-    wrong: str = ""
-    names: tuple[str, ...] = ()
-    result: tuple[TypeName, ...] = ()
-    deprecated: str | None = None
-
-
-def to_json(answer: Answer) -> object:
-    """An answer as JSON has it."""
-    return to_builtins(answer)
-
-
-def from_json(data: object) -> Answer:
-    """The answer that `to_json` wrote. Raises ValueError if it is none."""
-    return convert(data, Answer)

@@ -37,7 +37,7 @@ class ResultTypes:
         """What calling a value gives."""
         match value:
             case ClassValue():
-                return self._instance(value) if self._callables.makes_plainly(value) else ()
+                return self.instance(value) if self._callables.makes_plainly(value) else ()
             case FunctionValue(nodes=[ast.FunctionDef() as node]):
                 return self._returned(value, node)
             case InstanceValue(cls=cls):
@@ -85,7 +85,7 @@ class ResultTypes:
             case ast.Subscript(value=owner):
                 return self.annotated(module, owner)
             case ast.Name() | ast.Attribute():
-                return self._named(self._resolver.expression(module, node))
+                return self.named(self._resolver.expression(module, node))
             case _:
                 return ()
 
@@ -104,9 +104,10 @@ class ResultTypes:
             return ()
         return self.annotated(value.module, node.returns)
 
-    def _named(self, value: Value) -> Types:
+    def named(self, value: Value) -> Types:
+        """What an annotation that names a value stands for."""
         if isinstance(value, ClassValue):
-            return self._instance(value) if self._is_concrete(value) else ()
+            return self.instance(value) if self._is_concrete(value) else ()
         if isinstance(value, NativeValue) and isinstance(value.value, type):
             is_abstract = value.value in _SHAPELESS or value.value.__module__ in _ABSTRACT
             return () if is_abstract and value.value is not type(None) else (native_type(value.value),)
@@ -118,7 +119,8 @@ class ResultTypes:
             return False
         return not any(isinstance(base, ClassValue) and base.node.name == "Protocol" for base in classes)
 
-    def _instance(self, cls: ClassValue) -> Types:
+    def instance(self, cls: ClassValue) -> Types:
+        """An object of a class."""
         classes = self._resolver.classes_in_order(cls)
         if classes is None:
             return ()

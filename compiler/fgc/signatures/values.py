@@ -5,8 +5,9 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
+from fgc.signatures.answer import Verdict
 from fgc.signatures.modules import PythonModule, Scope
-from fgc.signatures.signature import Verdict
+from fgc.signatures.signature import Parameter
 
 
 class ClassValue(Struct, frozen=True, eq=False, dict=True):
@@ -27,19 +28,41 @@ class ClassValue(Struct, frozen=True, eq=False, dict=True):
 class FunctionValue(Struct, frozen=True, eq=False, dict=True):
     """A function that is defined in a file; several nodes are overloads of a stub.
 
-    `owner` is the class in whose body it stands; `is_bound` if its first parameter is given already.
+    `owner` is the class in which it was looked up, `definer` the one in whose body it stands; `is_bound` if its first
+    parameter is given already.
     """
 
     module: PythonModule
     nodes: tuple[ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, ...]
     owner: ClassValue | None = None
     is_bound: bool = False
+    definer: ClassValue | None = None
 
 
 class InstanceValue(Struct, frozen=True, eq=False, dict=True):
     """An object of a class."""
 
     cls: ClassValue
+
+
+class PartialValue(Struct, frozen=True, eq=False, dict=True):
+    """`functools.partial(target, ...)`: what is called, the number of arguments by position, and keywords."""
+
+    target: "Value"
+    num_positional: int
+    keywords: tuple[str, ...]
+
+
+class FieldsValue(Struct, frozen=True, eq=False, dict=True):
+    """A class that a call makes out of the names of its fields: a named tuple."""
+
+    parameters: tuple[Parameter, ...]
+
+
+class EitherValue(Struct, frozen=True, eq=False, dict=True):
+    """One of several, by what is true where the module runs."""
+
+    values: "tuple[Value, ...]"
 
 
 class NativeValue(Struct, frozen=True, eq=False, dict=True):
@@ -62,7 +85,9 @@ class ConstantValue(Struct, frozen=True, eq=False, dict=True):
 
 
 class UnknownValue(Struct, frozen=True):
-    """It may be anything."""
+    """It may be anything; `reason` says why that is all that is known."""
+
+    reason: str = ""
 
 
 class MissingValue(Struct, frozen=True):
@@ -74,6 +99,16 @@ class MissingValue(Struct, frozen=True):
 
 
 Value: TypeAlias = (
-    ClassValue | FunctionValue | InstanceValue | NativeValue | ModuleValue | ConstantValue | UnknownValue | MissingValue
+    ClassValue
+    | FunctionValue
+    | InstanceValue
+    | PartialValue
+    | FieldsValue
+    | EitherValue
+    | NativeValue
+    | ModuleValue
+    | ConstantValue
+    | UnknownValue
+    | MissingValue
 )
 UNKNOWN = UnknownValue()

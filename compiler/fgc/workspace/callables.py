@@ -11,7 +11,7 @@ from pathlib import Path
 from fgc.diagnostics.nearest import misspelt
 from fgc.installed import typeshed_module
 from fgc.ir import Symbol, SymbolKind
-from fgc.signatures import Answer, Lookup, ModuleFinder, TypeName, Verdict
+from fgc.signatures import UNKNOWN_MEANING, Answer, Lookup, Meaning, ModuleFinder, TypeName, Verdict
 from fgc.text import Source
 from fgc.workspace.signature_cache import SignatureCache
 from fgc.workspace.store import FileStore
@@ -50,6 +50,17 @@ class CallableFiles:
                 self._cache.put(question, kept, self._read, self._absent)
             self._known[question] = kept
         return self._known[question]
+
+    def meaning(self, home: str, name: str) -> Meaning:
+        """What a name in an annotation means, in the module or the file where it is written."""
+        question = f"{name} in {home}"
+        if question not in self._known:
+            kept = self._kept(question)
+            if kept is None:
+                kept = self._reader().meaning(home, name)
+                self._cache.put(question, kept, self._read, self._absent)
+            self._known[question] = kept
+        return self._known[question].meaning or UNKNOWN_MEANING
 
     def definition(self, path: str) -> Source | None:
         """The text of a file that defines something."""

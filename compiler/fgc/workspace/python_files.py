@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fgc.ir import Symbol
-from fgc.signatures import Answer, TypeName
+from fgc.signatures import Answer, Meaning, TypeName
 from fgc.text import Source
 from fgc.workspace.callables import CallableFiles
 from fgc.workspace.library import component_folder
@@ -58,6 +58,10 @@ class PythonFiles:
     def attribute(self, owner: TypeName, name: str) -> Answer:
         """What an attribute of an object is, as the result of an answer."""
         return self._callables.attribute(owner, name)
+
+    def meaning(self, home: str, name: str) -> Meaning:
+        """What a name in an annotation means, in the module or the file where it is written."""
+        return self._callables.meaning(home, name)
 
     def definition(self, path: str) -> Source | None:
         """The text of a file that defines a callable."""

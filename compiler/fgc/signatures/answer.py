@@ -1,0 +1,57 @@
+"""What was found out about a name, as data that goes to JSON and back."""
+
+from enum import Enum
+
+from msgspec import Struct, convert, to_builtins
+
+from fgc.signatures.meaning import Meaning
+from fgc.signatures.signature import Signature, TypeName
+
+
+class Place(Struct, frozen=True):
+    """Where something is defined: a file, a line and a column, both from 1."""
+
+    path: str
+    line: int
+    column: int
+    length: int
+
+
+class Verdict(Enum):
+    """What reading the files said about a name."""
+
+    CALLABLE = "callable"
+    UNKNOWN = "unknown"  # it may be anything: no complaint
+    NOT_INSTALLED = "not installed"
+    NO_MODULE = "no module"
+    NO_ATTRIBUTE = "no attribute"
+    NOT_CALLABLE = "not callable"
+
+
+class Answer(Struct, frozen=True):
+    """What is known of a name. A callable whose parameters are unknown has no signatures; overloads have several.
+
+    `wrong` is the part of the name that does not exist, `names` are those that could have been meant. `result` is what
+    a call gives: one of these types, or not known. `deprecated` is what a deprecated callable says of that. `reason`
+    says why the parameters are not known. `meaning` is that of a name in an annotation.
+    """
+
+    verdict: Verdict
+    signatures: tuple[Signature, ...] = ()
+    place: Place | None = None
+    wrong: str = ""
+    names: tuple[str, ...] = ()
+    result: tuple[TypeName, ...] = ()
+    deprecated: str | None = None
+    reason: str = ""
+    meaning: Meaning | None = None
+
+
+def to_json(answer: Answer) -> object:
+    """An answer as JSON has it."""
+    return to_builtins(answer)
+
+
+def from_json(data: object) -> Answer:
+    """The answer that `to_json` wrote. Raises ValueError if it is none."""
+    return convert(data, Answer)
