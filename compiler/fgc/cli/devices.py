@@ -8,8 +8,8 @@ from pathlib import Path
 from fgc.cli.arguments import CannotRun
 
 
-def visible_devices(named: str) -> str:
-    """The value of CUDA_VISIBLE_DEVICES. Raises CannotRun for a device that does not exist."""
+def visible_devices(named: str, *, must_exist: bool = True) -> str:
+    """Returns the value of CUDA_VISIBLE_DEVICES. Raises CannotRun for a device that does not exist."""
     if named == "cpu":
         return ""
     words = [word.strip() for word in named.split(",")]
@@ -21,6 +21,8 @@ def visible_devices(named: str) -> str:
             continue  # a device by its serial number: CUDA knows it, or says so
         if not (word.isascii() and word.isdigit()):
             raise CannotRun(f"`-d {named}`: write device numbers such as `0,1`, or `cpu`")
+        if not must_exist:
+            continue
         count = count_devices() if count is None else count
         if int(word) >= count:
             known = "there are none" if count == 0 else f"the devices are {', '.join(map(str, range(count)))}"

@@ -2,11 +2,9 @@
 
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,6 +14,7 @@ from types import FrameType
 from fgc.cli.arguments import CannotRun
 from fgc.cli.building import PROGRAM, write_folder
 from fgc.cli.devices import count_devices, visible_devices
+from fgc.cli.kept_builds import keep_build
 from fgc.cli.select import Selected, report
 from fgc.installed import package_folder
 from fgc.pipeline.metadata import meta_value
@@ -31,30 +30,32 @@ def launch(selected: Selected, arguments: Namespace) -> int:
     if selected.has_errors:
         report(selected.diagnostics)
         return 1
-    environment = _environment(selected, arguments.devices)
+    environment = _environment(selected, arguments.devices, is_started=not arguments.dry_run)
     if arguments.resume_anyway:
         environment["FGC_RESUME_ANYWAY"] = "1"
+    if not arguments.rehearses:
+        _processes(selected, arguments.devices)  # a wrong number is told before anything is built
+    if not arguments.dry_run and (package_folder("torch") is None or package_folder("fgc_runtime") is None):
+        raise CannotRun("training needs torch and fgc_runtime: pip install 'fgc[train]'")
+    folder = _built(selected, arguments)
+    if folder is None:
+        return 1
     if arguments.dry_run:
-        folder = Path(arguments.output).absolute() if arguments.output else selected.folder / "out"
-        report(selected.diagnostics)
         print(_printed(_command(selected, arguments, folder), selected.folder, environment))
         return 0
-    if package_folder("torch") is None or package_folder("fgc_runtime") is None:
-        raise CannotRun("training needs torch and fgc_runtime: pip install 'fgc[train]'")
-    if arguments.output:
-        return _build_and_run(selected, arguments, Path(arguments.output).absolute(), environment)
-    folder = Path(tempfile.mkdtemp(prefix="fgc-train-"))
-    try:
-        return _build_and_run(selected, arguments, folder / "out", environment)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _build_and_run(selected: Selected, arguments: Namespace, folder: Path, environment: Mapping[str, str]) -> int:
-    if write_folder(selected, folder, target="main", force=False) is None:
-        return 1
     command = (_rehearsal if arguments.rehearses else _command)(selected, arguments, folder)
     return wait(_quietly(command), selected.folder, {**os.environ, **environment})
+
+
+def _built(selected: Selected, arguments: Namespace) -> Path | None:
+    """Returns the folder of the program; a dry run leaves one that `--output` names alone."""
+    if not arguments.output:
+        return keep_build(selected)
+    folder = Path(arguments.output).absolute()
+    if arguments.dry_run:
+        report(selected.diagnostics)
+        return folder
+    return folder if write_folder(selected, folder, target="main", force=False) is not None else None
 
 
 def _command(selected: Selected, arguments: Namespace, folder: Path) -> list[str]:
@@ -106,8 +107,9 @@ def _processes(selected: Selected, devices: str | None) -> str:
     return str(wanted)
 
 
-def _environment(selected: Selected, devices: str | None) -> dict[str, str]:
-    environment = {} if devices is None else {"CUDA_VISIBLE_DEVICES": visible_devices(devices)}
+def _environment(selected: Selected, devices: str | None, *, is_started: bool) -> dict[str, str]:
+    visible = None if devices is None else visible_devices(devices, must_exist=is_started)
+    environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
     if selected.system_path is not None:
         path = os.pathsep.join(filter(None, (selected.system_path, os.environ.get("PYTHONPATH"))))
         environment["PYTHONPATH"] = path

@@ -6,12 +6,15 @@
 import inspect
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 from transformers import PreTrainedModel
 
+from fgc_runtime.output import say
+
 STYLES = ("colwise", "rowwise", "replicate", "colwise_gather_output", "rowwise_split_input")
+_Entry = TypeVar("_Entry")
 _REGISTRY = "ALL_ATTENTION_FUNCTIONS"
 
 
@@ -28,28 +31,49 @@ def validate_vllm_plans(
     tp_plan: Mapping[str, str] | None = None,
     pp_plan: Mapping[str, Any] | None = None,
     strict: bool = True,
+) -> bool:
+    """Returns True if plans fit a model, as `plan_problems` checks them.
+
+    If anything is wrong, raises PlanError where `strict`; otherwise prints each problem and returns False.
+    """
+    problems = plan_problems(model, tp_plan, pp_plan)
+    if problems and strict:
+        raise PlanError(problems)
+    for problem in problems:
+        say(problem)
+    return not problems
+
+
+def plan_problems(
+    model: PreTrainedModel, tp_plan: Mapping[str, str] | None = None, pp_plan: Mapping[str, Any] | None = None
 ) -> list[str]:
-    """Check plans against a model, which may be on the meta device; returns what is wrong.
+    """Returns what is wrong with plans for a model, which may be on the meta device.
 
     Without plans, those of the model's configuration (`base_model_tp_plan`, `base_model_pp_plan`) are checked. Names
-    are those of the base model. Checked are: every pattern of `tp_plan` matches a linear layer, with a style that vLLM
-    knows; the keys of `pp_plan` are parts of the base model in their order; there is one `nn.ModuleList`, in the plan
-    too; each layer calls attention through transformers' registry. `strict` raises PlanError if anything is wrong.
+    are those of the base model, or of the whole model as in `model._tp_plan`. Checked are: every pattern of `tp_plan`
+    matches a linear layer, with a style that vLLM knows; the keys of `pp_plan` are parts of the base model in their
+    order; there is one `nn.ModuleList`, in the plan too; each layer calls attention through transformers' registry.
     """
     base = model.base_model
     config = model.config
     tp = getattr(config, "base_model_tp_plan", None) if tp_plan is None else tp_plan
     pp = getattr(config, "base_model_pp_plan", None) if pp_plan is None else pp_plan
     lists = [name for name, part in base.named_children() if isinstance(part, nn.ModuleList)]
-    problems = [*_tensor_problems(base, tp or {}), *_pipeline_problems(base, pp or {}, lists)]
+    problems = _tensor_problems(base, _of_base(model, tp or {}))
+    problems += _pipeline_problems(base, _of_base(model, pp or {}), lists)
     if len(lists) != 1:
         problems.append(f"the base model must hold its layers in one nn.ModuleList, and has {len(lists)}: {lists}")
     for name in lists:
         layers = base.get_submodule(name)
         problems += [problem for layer in layers.children() for problem in _attention_problems(layer)][:1]
-    if problems and strict:
-        raise PlanError(problems)
     return problems
+
+
+def _of_base(model: PreTrainedModel, plan: Mapping[str, _Entry]) -> dict[str, _Entry]:
+    """Returns the entries with the base model's names; those of the parts around it, such as the head, are left out."""
+    prefix = f"{model.base_model_prefix}."
+    around = {name for name, part in model.named_children() if part is not model.base_model}
+    return {name.removeprefix(prefix): entry for name, entry in plan.items() if name.partition(".")[0] not in around}
 
 
 def _tensor_problems(base: nn.Module, plan: Mapping[str, str]) -> list[str]:

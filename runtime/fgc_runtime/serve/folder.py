@@ -41,7 +41,8 @@ class ModelFolder:
 def find_model(folder: Path, tokenizer: Path | None = None) -> ModelFolder:
     """The model of a folder, or of its newest checkpoint if only that has weights. Raises FolderError.
 
-    The tokenizer is looked for beside the weights, then in the run's folder, unless another folder is given.
+    A checkpoint has the name of the run that wrote it. The tokenizer is looked for beside the weights, then in the
+    run's folder, unless another folder is given.
     """
     if not folder.is_dir():
         raise FolderError(f"{folder} is not a folder. Give the folder of a model or of a training run.")
@@ -55,7 +56,7 @@ def find_model(folder: Path, tokenizer: Path | None = None) -> ModelFolder:
     found = _first_with(homes if tokenizer is None else [tokenizer], _TOKENIZER)
     if found is None:
         raise FolderError(_NO_TOKENIZER.format(tokenizer or weights))
-    return ModelFolder(folder.resolve().name, config, weights, found)
+    return ModelFolder(next(iter(_run_of(folder)), folder.resolve()).name, config, weights, found)
 
 
 def newest_checkpoint(folder: Path) -> Path | None:

@@ -195,7 +195,7 @@ def test_names_for_the_shell_are_quoted_and_dashes_explained(run: Run, capsys: p
 def test_devices_that_are_not_there_are_said(run: Run, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fgc.cli.devices.count_devices", lambda: 2)
     for devices, text in (("9", "there is no device 9 here: the devices are 0, 1"), ("0,0", "twice"), ("gpu", "0,1")):
-        result = run("-p", "p", "train", "--dry-run", "-d", devices)
+        result = run("-p", "p", "train", "-d", devices)
         assert result.code == 2 and text in result.err
 
 

@@ -30,7 +30,7 @@ def _project(run: Run) -> None:
 
 
 def test_the_tree_of_templates_says_what_is_computed(run: Run) -> None:
-    assert run("-p", "p", "tlist", "--own").out == (
+    assert run("-p", "p", "tlist", "--own", "--format", "tree").out == (
         "part.yaml\n"
         "configs/main.yaml  (extends parent; includes inner, never.yaml)\n"
         "inner  (inline in main.yaml; includes part.yaml)\n"
@@ -40,7 +40,7 @@ def test_the_tree_of_templates_says_what_is_computed(run: Run) -> None:
 
 
 def test_templates_as_files_and_with_the_library(run: Run) -> None:
-    assert run("-p", "p", "tlist", "--own", "--format", "files").out.splitlines() == [
+    assert run("-p", "p", "tlist", "--own").out.splitlines() == [
         "p/templates/middle.yaml",
         "p/templates/part.yaml",
         "p/templates/configs/main.yaml",
@@ -59,7 +59,7 @@ def test_templates_that_extend_each_other_and_broken_ones_are_listed(run: Run) -
     Path("p/templates/a.yaml").write_text("-- extends 'b.yaml'\n")
     Path("p/templates/b.yaml").write_text("-- extends 'a.yaml'\n")
     Path("p/templates/c.yaml").write_text("-- extends 'nowhere.yaml'\n-- if\n")
-    result = run("-p", "p", "tlist", "--own")
+    result = run("-p", "p", "tlist", "--own", "--format", "tree")
     assert "a.yaml\n└── b.yaml\n" in result.out
     assert "c.yaml  (extends nowhere.yaml, which is not there)" in result.out
 

@@ -32,15 +32,26 @@ def write_config(processes: str) -> None:
     Path("p/templates/configs/a.yaml").write_text(CONFIG % processes)
 
 
-def test_a_dry_run_prints_the_command_and_builds_nothing(run: Run) -> None:
+def test_a_dry_run_prints_the_command_with_a_program_that_is_there(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "count_devices", lambda: 0)
     result = run("-p", "p", "train", "-d", "0,1", "--dry-run")
     folder = Path.cwd() / "p"
     assert result.code == 0 and result.out.count("\n") == 1
     words = shlex.split(result.out)
     assert words[:3] == ["cd", str(folder), "&&"]
     assert "CUDA_VISIBLE_DEVICES=0,1" in words and f"PYTHONPATH={folder / 'modules'}" in " ".join(words)
-    assert words[-4:] == ["--standalone", "--nproc-per-node", "2", str(folder / "out/train.py")]
-    assert not (folder / "out").exists()
+    assert words[-4:-1] == ["--standalone", "--nproc-per-node", "2"]
+    program = Path(words[-1])
+    assert program.is_file() and sorted(path.name for path in folder.iterdir()) == ["meta.yaml", "templates"]
+    before = program.read_bytes()
+    program.write_text("edited")
+    assert shlex.split(run("-p", "p", "train", "--dry-run").out)[-1] == str(program)
+    assert program.read_bytes() == before
+
+
+def test_a_dry_run_leaves_the_folder_alone_that_output_names(run: Run) -> None:
+    assert run("-p", "p", "train", "-o", "mine", "--dry-run").out.endswith(f"{Path.cwd()}/mine/train.py\n")
+    assert not Path("mine").exists()
 
 
 @pytest.mark.parametrize(
@@ -66,7 +77,6 @@ def test_processes_devices_and_words_for_torchrun(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("-d", "9"), "there is no device 9 here: the devices are 0, 1; `-d cpu` trains without"),
         (("-d", "0"), "`a.yaml` has 2 processes per node, and `-d 0` gives 1"),
         (("-d", "0,0"), "names a device twice"),
         (("-d", "x"), "write device numbers such as `0,1`"),
@@ -75,6 +85,11 @@ def test_processes_devices_and_words_for_torchrun(
 def test_devices_that_cannot_be_had(run: Run, words: tuple[str, ...], message: str) -> None:
     result = run("-p", "p", "train", "--dry-run", *words)
     assert (result.code, result.out) == (2, "") and message in result.err
+
+
+def test_devices_that_are_not_there_stop_a_training(run: Run) -> None:
+    message = "there is no device 9 here: the devices are 0, 1; `-d cpu` trains without"
+    assert message in run("-p", "p", "train", "-d", "9,1").err
 
 
 @pytest.mark.parametrize("processes", ["0", "-1", "many", "true"])
@@ -90,17 +105,16 @@ def test_a_configuration_with_errors_is_not_started(run: Run) -> None:
 
 
 @pytest.mark.slow
-def test_the_program_runs_in_the_folder_of_the_project(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_program_runs_in_the_folder_of_the_project(run: Run) -> None:
     write_config("1")
     touch = "pathlib:Path.touch [ !call:pathlib:Path [ ran_here ] ]"
     Path("p/templates/configs/a.yaml").write_text(f"main: !singleton:{touch}\n")
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     result = run("-p", "p", "train")
     assert result.code == 0, result.err
     assert Path("p/ran_here").exists()
-    assert not list(tmp_path.glob("fgc-train-*")), "the build is removed at the end"
+    printed = shlex.split(run("-p", "p", "train", "--dry-run").out)
+    builds = Path(os.environ["FGC_CACHE_DIR"], "builds")
+    assert [str(path) for path in builds.glob("*/train.py")] == printed[-1:]
 
 
 def _child(tmp_path: Path, body: str) -> list[str]:

@@ -1,7 +1,7 @@
 """List all templates on a project's search path, and which extends which.
 
 The tree is read from the templates' own words: nothing is rendered, and a name that a template computes is shown as it
-is written. `fgc trefs` shows what one configuration really draws on.
+is written. `fgc trefs` shows what one configuration really draws on. A pipe or a file gets plain paths.
 """
 
 import sys
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "fgc tlist                    which template extends which",
-    "fgc tlist --format files     one path on each line",
+    "fgc tlist | xargs grep PATTERN   search all templates: into a pipe, one path on each line",
     "fgc tlist --own              without the template library",
 )
 
@@ -26,7 +26,7 @@ EXAMPLES = (
 def configure(parser: ArgumentParser) -> None:
     """The arguments of `fgc tlist`."""
     forms = ("tree", "files", "md", "json")
-    parser.add_argument("--format", choices=forms, default="tree", help="how to print (default: tree)")
+    parser.add_argument("--format", choices=forms, help="how to print (default: tree; into a pipe or file: files)")
     parser.add_argument("--own", action="store_true", help="leave out the template library")
     add_cache_switch(parser)
 
@@ -34,13 +34,14 @@ def configure(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Print the templates; 2 if there is no project."""
     has_color, style = use_color(sys.stderr), (terminal_columns(), use_color(sys.stdout))
-    question = ["tlist", arguments.project, arguments.format, arguments.own, has_color, style]
+    form = arguments.format or ("tree" if sys.stdout.isatty() else "files")
+    question = ["tlist", arguments.project, form, arguments.own, has_color, style]
 
     def compute(trace: Trace) -> Answer:
         from fgc.cli.projects import project_answer  # the compiler's stages: 0.15 s
 
         def show(project: "Project") -> str:
-            return _listed(project, arguments.format, arguments.own, style)
+            return _listed(project, form, arguments.own, style)
 
         return project_answer(arguments, trace, has_color, show)
 

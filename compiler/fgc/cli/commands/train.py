@@ -32,9 +32,14 @@ def configure(parser: ArgumentParser) -> None:
     add_selection(parser)
     parser.add_argument("-d", "--devices", metavar="DEVICES", help="which devices: `0`, `0,1`, or `cpu`")
     parser.add_argument(
-        "-o", "--output", metavar="FOLDER", help="build here, and keep it (default: a temporary folder)"
+        "-o",
+        "--output",
+        metavar="FOLDER",
+        help="build here (default: a folder of the cache, which a month without use removes)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="print the command; build and start nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="build, print the command, and start nothing; no device needs to exist"
+    )
     parser.add_argument(
         "--dry-run=deep",
         action="store_true",
