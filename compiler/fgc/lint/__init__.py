@@ -2,13 +2,13 @@
 
 from fgc.diagnostics import Diagnostic
 from fgc.ir import Graph
-from fgc.lint import anchors, builtins, prints, scalars
+from fgc.lint import anchors, builtins, keys, languages, outdented, prints, scalars, swallowed, taken_lines
 from fgc.lint.rules import RULES
 from fgc.yaml import Composition
 
 __all__ = ["check"]
 
-_RULE_MODULES = (anchors, builtins, prints, scalars)
+_RULE_MODULES = (anchors, builtins, keys, languages, outdented, prints, scalars, swallowed, taken_lines)
 
 
 def check(composition: Composition, graph: Graph) -> list[Diagnostic]:

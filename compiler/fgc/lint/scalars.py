@@ -3,13 +3,15 @@
 import re
 from collections.abc import Iterator
 
-from fgc.diagnostics import Diagnostic, Severity
+from fgc.diagnostics import Diagnostic, Edit, Severity
 from fgc.ir import Graph
 from fgc.lint.prints import values_printed
 from fgc.lint.rules import rule
 from fgc.yaml import AliasNode, Composition, MappingNode, Node, ScalarNode, SequenceNode, scalar_type, scalar_value
 
-_EXPONENT = re.compile(r"[-+]?\d+(?:\.\d*)?[eE][-+]?\d+")
+_EXPONENT = re.compile(r"[-+]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)[eE][-+]?\d+")
+_NEW_OCTAL = re.compile(r"[-+]?0[oO][0-7_]+")
+_NOT_FINITE = re.compile(r"([-+]?)(inf(?:inity)?|nan)", re.IGNORECASE)
 _OCTAL = re.compile(r"[-+]?0\d+")
 _SEXAGESIMAL = re.compile(r"[-+]?\d+(?::[0-5]?\d)+(?:\.\d*)?")
 _PYTHON_WORDS = {"None": "null"}
@@ -17,35 +19,52 @@ _PYTHON_WORDS = {"None": "null"}
 
 @rule
 def misread_scalar(composition: Composition, graph: Graph) -> Iterator[Diagnostic]:
-    """FGC310: `1e-3` is a text, `010` is 8, `1:30` is 90, `None` is a text."""
+    """FGC310: `1e-3`, `inf`, `0o17` and `None` are texts, `010` is 8, `1:30` is 90."""
     elsewhere = values_printed(composition.document)
     for node in _scalars(composition.root):
         if node.origin.span in elsewhere:
             continue
         if node.is_plain and node.tag is None and (found := _misread(node)):
-            message, help = found
-            yield Diagnostic.at(node.origin, "FGC310", message, severity=Severity.WARNING, help=help)
+            message, help, better = found
+            fix = Edit(node.origin.span, better) if better and node.origin.span.text == node.value else None
+            yield Diagnostic.at(node.origin, "FGC310", message, severity=Severity.WARNING, help=help, fix=fix)
 
 
-def _misread(node: ScalarNode) -> tuple[str, str] | None:
+def _misread(node: ScalarNode) -> tuple[str, str, str | None] | None:
+    """What a scalar is read as, what to write, and the exact replacement if there is one."""
     text = node.value
     kind = scalar_type(text, True)
-    if kind == "str" and _EXPONENT.fullmatch(text):
-        return f"`{text}` is a text in YAML 1.1, not a number", f"write `{_with_dot(text)}`, or quotes for the text"
-    if kind == "str" and text in _PYTHON_WORDS:
-        return f"`{text}` is a text in YAML, not a null", "write `null`, or quotes for the text"
+    if kind == "str":
+        what, better = _meant(text)
+        message = f"`{text}` is a text in YAML 1.1, not {what}"
+        return (message, f"write `{better}`, or quotes for the text", better) if better else None
     if kind == "int" and (_OCTAL.fullmatch(text) and len(text.lstrip("+-0")) > 0):
         value = scalar_value(text, "int")
-        return f"`{text}` is the octal number {value} in YAML 1.1", "drop the leading zero, or quotes for a text"
+        return f"`{text}` is the octal number {value} in YAML 1.1", "drop the leading zero, or quotes for a text", None
     if kind in ("int", "float") and _SEXAGESIMAL.fullmatch(text):
         value = scalar_value(text, kind)
-        return f"`{text}` is the base-60 number {value} in YAML 1.1", "put it in quotes to make it a text"
+        return f"`{text}` is the base-60 number {value} in YAML 1.1", "put it in quotes to make it a text", None
     return None
+
+
+def _meant(text: str) -> tuple[str, str]:
+    """What a text looks like, and how YAML 1.1 writes that; empty if it looks like a text."""
+    if _EXPONENT.fullmatch(text):
+        return "a number", _with_dot(text)
+    if _NEW_OCTAL.fullmatch(text):
+        return "an octal number", str(int(text, 8))
+    if text in _PYTHON_WORDS:
+        return "a null", _PYTHON_WORDS[text]
+    if match := _NOT_FINITE.fullmatch(text):
+        is_nan = match[2].lower() == "nan"
+        return "a number", ".nan" if is_nan else f"{match[1].replace('+', '')}.inf"
+    return "", ""
 
 
 def _with_dot(text: str) -> str:
     mantissa, _, exponent = text.lower().partition("e")
     mantissa = mantissa if "." in mantissa else mantissa + ".0"
+    mantissa = f"{mantissa.partition('.')[0] or '0'}.{mantissa.partition('.')[2] or '0'}"
     return f"{mantissa}e{exponent if exponent[0] in '+-' else '+' + exponent}"
 
 

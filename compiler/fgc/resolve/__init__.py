@@ -11,6 +11,7 @@ from fgc.resolve.dropped import check_dropped
 from fgc.resolve.environment import make_globals
 from fgc.resolve.facts import Facts
 from fgc.resolve.library import Library, Loader
+from fgc.resolve.lost import check_lost_sets
 from fgc.resolve.renderer import Renderer
 from fgc.resolve.unexplained import check_unexplained
 from fgc.syntax import ast
@@ -28,7 +29,9 @@ def resolve(entry: ast.ParsedFile, loader: Loader, variables: Mapping[str, Any],
     pieces = renderer.render(variables)
     given = {*global_names, *variables}
     found = check_unexplained(renderer.templates, renderer.taken, given, library, renderer.diagnostics)
+    undefined = [finding.span.text for finding in renderer.diagnostics if finding.code == "FGC203"]
+    lost = check_lost_sets(renderer.templates, undefined)
     return Outcome(
         Document.of(pieces, entry.main.source, renderer.evaluator.needs.found),
-        unique([*library.diagnostics, *found, *check_dropped(renderer.templates)]),
+        unique([*library.diagnostics, *found, *lost, *check_dropped(renderer.templates)]),
     )

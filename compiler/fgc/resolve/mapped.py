@@ -1,6 +1,7 @@
 """Text values that know where each of their characters was written, and what they become when filtered or joined."""
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -58,6 +59,33 @@ def join(values: Iterable[Any], origin: Origin) -> str:
     if any(isinstance(part, MappedText) for part in parts):
         return MappedText(piece for part in parts for piece in pieces_of(part, origin))
     return "".join(str(part) for part in parts)
+
+
+_LOWER_LINE = re.compile(r"\n(?=\S)")
+
+
+def outdented(pieces: Sequence[Piece], before: Sequence[Piece], span: Span) -> Sequence[Piece]:
+    """Pieces behind the text `before`: if that indents the first line, the next one in column 0 is marked."""
+    if not any("\n" in piece.text for piece in pieces) or not _is_indented(before):
+        return pieces
+    text = "".join(piece.text for piece in pieces)
+    found = _LOWER_LINE.search(text)
+    if found is None:
+        return pieces
+    mapped = MappedText(pieces)
+    rest = mapped.slice(found.end(), len(text)).pieces
+    return (*mapped.slice(0, found.end()).pieces, replace(rest[0], outdented=span), *rest[1:])
+
+
+def _is_indented(pieces: Sequence[Piece]) -> bool:
+    """Returns True if the last line of a text, which goes on, begins with white space."""
+    line = ""
+    for piece in reversed(pieces):
+        _, newline, last = piece.text.rpartition("\n")
+        line = last + line
+        if newline:
+            break
+    return line[:1] == " "
 
 
 def deferred_text(text: str, expression: DeferredExpression, origin: Origin) -> MappedText:

@@ -18,7 +18,7 @@ from fgc.resolve.failures import first_undefined, with_chain
 from fgc.resolve.frames import Frame, Machine, Run, Sink
 from fgc.resolve.library import Library
 from fgc.resolve.loops import Loops
-from fgc.resolve.mapped import MappedText, pieces_of
+from fgc.resolve.mapped import MappedText, outdented, pieces_of
 from fgc.resolve.needs import Given, given
 from fgc.resolve.overrides import check_overrides
 from fgc.resolve.scope import Context, Scope
@@ -241,7 +241,7 @@ class Renderer(Machine):
             pieces = printed(shown, pieces_of(shown, origin))
         except (UndefinedError, ValueError, RecursionError) as error:  # from a value's own __str__
             raise EvaluationError(Diagnostic("FGC206", f"this value cannot be printed: {error}", span)) from None
-        self.write(pieces, frame)
+        self.write(outdented(pieces, frame.sink.pieces, span), frame)
 
     def write(self, pieces: Iterable[Piece], frame: Frame) -> None:
         """Add pieces to the text; those of a child that has named its parent are dropped."""

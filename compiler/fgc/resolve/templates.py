@@ -12,6 +12,7 @@ from fgc.resolve.errors import EvaluationError, Fatal
 from fgc.resolve.frames import Frame, Machine, Sink
 from fgc.resolve.library import Library
 from fgc.resolve.macros import TemplateModule, exports_of, listed
+from fgc.resolve.mapped import outdented
 from fgc.resolve.scope import Context
 from fgc.syntax import ast
 from fgc.text import Piece, Span
@@ -62,7 +63,8 @@ class Templates:
         self._enter(template, statement.span)
         self._run(template, self._outside(frame, statement.with_context), sink, (statement.span, *frame.via))
         self._leave()
-        self._machine.write([_in_block(piece, frame.block) for piece in sink.pieces], frame)
+        pieces = [_in_block(piece, frame.block) for piece in sink.pieces]
+        self._machine.write(outdented(pieces, frame.sink.pieces, statement.span), frame)
         if sink.pieces and not sink.pieces[-1].text.endswith("\n") and _drops_newline(statement.span):
             frame.sink.unended = statement
 

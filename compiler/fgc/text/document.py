@@ -134,6 +134,12 @@ class Document(Struct, frozen=True):
         span = piece.origin.span.at(min(start, segment.end) - segment.start, stop - segment.start)
         return Origin(span, piece.origin.via, piece.origin.block)
 
+    def segments_in(self, start: int, end: int) -> tuple[Segment, ...]:
+        """The segments that a range of the text has characters of, whole."""
+        first = max(bisect_right(self._starts, start) - 1, 0)
+        last = bisect_right(self._starts, max(end - 1, start))
+        return self.segments[first:last]
+
     def pieces(self, start: int, end: int) -> list[Piece]:
         """The pieces of a range of the text, cut to it."""
         found: list[Piece] = []

@@ -1,0 +1,72 @@
+"""Keys of mappings: the same one twice in one template, and tags that belong to the mapping and stand on a key."""
+
+import re
+from collections.abc import Iterator
+
+from fgc.diagnostics import Diagnostic, Related, Severity
+from fgc.ir import Graph
+from fgc.lint.rules import rule
+from fgc.text import Origin, Source
+from fgc.yaml import Composition, MappingNode, ScalarNode, scalar_type
+
+_PART = re.compile(r"^#\s*-{3,}\s*[\w./]+\s*-{3,}\s*$", re.MULTILINE)  # where another inline template begins
+_BRANCH = re.compile(r"(?:^\s*(?:--|<<|>>)\s|\{%[-+]?)\s*(?P<end>end)?(?P<word>if|for|elif|else)\b", re.MULTILINE)
+
+
+@rule
+def key_twice(composition: Composition, graph: Graph) -> Iterator[Diagnostic]:
+    """FGC316: one key on two lines of one template, in one mapping. Over templates it is how a value is overridden."""
+    for place in composition.places:
+        if not isinstance(place.node, MappingNode):
+            continue
+        is_root = composition.document.text[max(place.start - 1, 0)] == "\n" or place.start == 0
+        seen: dict[tuple[str, str], ScalarNode] = {}
+        for key, _ in place.node.pairs:
+            if not isinstance(key, ScalarNode) or (is_root and key.value.startswith(".")):
+                continue  # the root's `.define: &name ...` only gives names
+            kind = scalar_type(key.value, key.is_plain) if key.tag is None else key.tag.text
+            earlier = seen.get((kind, key.value))
+            seen[kind, key.value] = key
+            if kind != "merge" and earlier is not None and _is_repeated(earlier.origin, key.origin):
+                yield _twice(key, earlier)
+
+
+def _is_repeated(first: Origin, second: Origin) -> bool:
+    """Returns True if both places always follow each other in one template: no branch decides about the second."""
+    source, start, end = first.span.source, first.span.start, second.span.start
+    if second.span.source is not source or first.via != second.via or start >= end:
+        return False
+    return _PART.search(source.text, start, end) is None and not _enters_branch(source, start, end)
+
+
+def _enters_branch(source: Source, start: int, end: int) -> bool:
+    depth = 0
+    for match in _BRANCH.finditer(source.text, source.text.rfind("\n", 0, start) + 1, end):
+        if match["end"]:
+            depth = max(depth - 1, 0)
+        elif match["word"] in ("if", "for") or depth == 0:
+            depth += 1
+    return depth > 0
+
+
+def _twice(key: ScalarNode, earlier: ScalarNode) -> Diagnostic:
+    message = f"key `{key.value}` stands twice in this mapping, and the last value counts"
+    related = (Related(earlier.origin.span, "the first one is here"),)
+    return Diagnostic.at(
+        key.origin, "FGC316", message, severity=Severity.WARNING, help="remove one of them", related=related
+    )
+
+
+@rule
+def tag_on_key(composition: Composition, graph: Graph) -> Iterator[Diagnostic]:
+    """FGC317: `!call:dict a: 1` puts the tag on the key `a`, where it has no meaning."""
+    for place in composition.places:
+        if not isinstance(place.node, MappingNode):
+            continue
+        for key, _ in place.node.pairs:
+            tag = key.tag if isinstance(key, ScalarNode) else None
+            if tag is None or not isinstance(key, ScalarNode) or not tag.text.startswith("!") or tag.text == "!":
+                continue
+            message = f"the tag `{tag.text}` stands on the key `{key.value}`, and is ignored"
+            help = "a tag of the whole mapping ends the line above its keys; a tag of the value stands behind the `:`"
+            yield Diagnostic.at(tag.origin, "FGC317", message, severity=Severity.WARNING, help=help)

@@ -1,0 +1,54 @@
+"""Text that YAML takes for something else than it looks like: a comment for a value, an item for the text above."""
+
+import re
+from collections.abc import Iterator
+
+from fgc.diagnostics import Diagnostic, Edit, Severity
+from fgc.ir import Graph
+from fgc.lint.rules import rule
+from fgc.text import Document
+from fgc.yaml import Composition, Place, ScalarNode
+
+_COMMENT_VALUE = re.compile(r"[^\S\n]+(#(?:[^\s#]\S*))[^\S\n]*(?=\n|\Z)")  # one word right behind `#`
+_COMMENT_NUMBER = re.compile(r"[^\S\n]+(#\d+)[^\S\n]*(?=\n|\Z)")
+_ITEM = re.compile(r"\n[^\S\n]*(-)(?:[^\S\n]|\n|\Z)")
+
+
+@rule
+def comment_for_value(composition: Composition, graph: Graph) -> Iterator[Diagnostic]:
+    """FGC318: `a: #ff0000` has no value, and `title: run #3` is `run`."""
+    document = composition.document
+    for place in composition.places:
+        if not isinstance(place.node, ScalarNode) or place.style != "plain":
+            continue
+        pattern = _COMMENT_VALUE if place.start == place.end else _COMMENT_NUMBER
+        match = pattern.match(document.text, place.end)
+        if match is None or (
+            place.start < place.end and " " not in place.node.value and not place.node.value.isalpha()
+        ):
+            continue
+        if document.segment_at(match.start(1)).piece.is_literal:
+            yield _comment(document, place, match)
+
+
+def _comment(document: Document, place: Place, match: re.Match[str]) -> Diagnostic:
+    origin = document.locate(*match.span(1))
+    whole = document.text[place.start : match.end(1)].strip()
+    message = f"`{match[1]}` is a comment in YAML, and no part of the value"
+    fix = Edit(origin.span, f'"{match[1]}"') if place.start == place.end and '"' not in match[1] else None
+    help = f'put the value in quotes, `"{whole}"`, or a space behind the `#`'
+    return Diagnostic.at(origin, "FGC318", message, severity=Severity.WARNING, help=help, fix=fix)
+
+
+@rule
+def item_in_text(composition: Composition, graph: Graph) -> Iterator[Diagnostic]:
+    """FGC319: ` - y` below `- x`, indented more, goes on with the text `x`."""
+    document = composition.document
+    for place in composition.places:
+        if not isinstance(place.node, ScalarNode) or place.style != "plain":
+            continue
+        for match in _ITEM.finditer(document.text, place.start, place.end):
+            origin = document.locate(*match.span(1))
+            message = "this `-` begins no item: its line goes on with the text above"
+            help = "indent it as the item above; if it is text, write the text on one line or in quotes"
+            yield Diagnostic.at(origin, "FGC319", message, severity=Severity.WARNING, help=help)

@@ -1,0 +1,154 @@
+"""Text of values that line rules take away: lines of a block scalar, and an item that a block header leaves empty.
+
+Line rules hold in block scalars too: what they take leaves no trace in the document. It is found in the gaps between
+pieces that stand beside each other in the document, and apart in the template that they come from.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from fgc.diagnostics import Diagnostic, Severity
+from fgc.ir import Graph
+from fgc.lint.rules import rule
+from fgc.text import Document, Origin, Segment, Source, Span
+from fgc.yaml import Composition, Place, ScalarNode, SequenceNode
+
+_TAKEN = re.compile(r"(?P<indent>[^\S\n]*)(?P<text>##[^\n]*|\[(?P<name>\w+)!?\])[^\S\n]*(?:\s##[^\n]*)?")
+_TRAILING = re.compile(r"[^\S\n]+(?P<text>##+[^\n]*)")
+_SUPPRESSION = re.compile(r"##+\s*fgc:\s*ignore\[")
+_PREFIX = re.compile(r"[ ]*(?:-[ ]+)*")
+
+
+@rule
+def taken_line(composition: Composition, graph: Graph) -> Iterator[Diagnostic]:
+    """FGC315: `## Answer`, `[INST]` or `text ## more` in a block scalar."""
+    document = composition.document
+    for place in composition.places:
+        if place.style == "scalar block":
+            for span, name, origin in _taken_in(document, place):
+                yield _finding(span, name, origin)
+
+
+def _taken_in(document: Document, place: Place) -> Iterator[tuple[Span, str | None, Origin]]:
+    """What is taken of a block scalar: the place, the block's name if it is a header, and what stands before it."""
+    text = document.text
+    first = text.find("\n", place.start) + 1 or len(text)
+    parent, content = _indentation(text, place.start), _indentation_of_content(text[first : place.end])
+    last = first + len(text[first : place.end].rstrip())
+    segments = document.segments_in(max(first - 2, 0), place.end)
+    filled = {(s.piece.origin.block, s.piece.origin.span.source) for s in segments}
+    seen: set[tuple[Source, int]] = set()
+    for segment in segments:
+        for span, indent, name in _beside(segment, first - 1, place.end):
+            is_within = indent > parent and (segment.start < last or indent >= content)
+            is_filled = any(block == name and source is not span.source for block, source in filled)
+            if is_within and not (name and is_filled) and (span.source, span.start) not in seen:
+                seen.add((span.source, span.start))
+                yield span, name, segment.piece.origin
+
+
+def _indentation(text: str, at: int) -> int:
+    """The column of the key or item whose value begins there."""
+    line = text[text.rfind("\n", 0, at) + 1 : at]
+    match = _PREFIX.match(line)
+    prefix = match[0] if match else ""
+    return len(prefix) if line[len(prefix) :].strip(" \t!&") else prefix.rfind("-")
+
+
+def _indentation_of_content(text: str) -> int:
+    line = next((line for line in text.splitlines() if line.strip()), "")
+    return len(line) - len(line.lstrip(" "))
+
+
+def _beside(segment: Segment, start: int, end: int) -> Iterable[tuple[Span, int, str | None]]:
+    """What line rules took right before or behind a piece, with its indentation."""
+    if not segment.piece.is_literal:
+        return
+    span = segment.piece.origin.span
+    if start <= segment.end <= end:
+        yield from _behind(span.source, span.end)
+    if start <= segment.start <= end and segment.piece.text.startswith("\n"):
+        yield from _before(span.source, span.start)
+
+
+def _behind(source: Source, at: int) -> Iterator[tuple[Span, int, str | None]]:
+    text = source.text
+    if trailing := _TRAILING.match(text, at):
+        yield from _trailing(source, at, trailing)
+        at = trailing.end()
+    while text.startswith("\n", at):
+        end = _line_end(text, at + 1)
+        match = _TAKEN.fullmatch(text, at + 1, end)
+        if match is not None:
+            yield from _taken(source, match)
+        elif text[at + 1 : end].strip() or end == len(text):
+            return
+        at = end
+
+
+def _before(source: Source, end: int) -> Iterator[tuple[Span, int, str | None]]:
+    text = source.text
+    while end > 0:
+        start = text.rfind("\n", 0, end) + 1
+        match = _TAKEN.fullmatch(text, start, end)
+        if match is None:
+            return
+        yield from _taken(source, match)
+        end = start - 1
+
+
+def _taken(source: Source, match: re.Match[str]) -> Iterator[tuple[Span, int, str | None]]:
+    if not _SUPPRESSION.match(match["text"]):
+        yield Span(source, *match.span("text")), len(match["indent"]), match["name"]
+
+
+def _trailing(source: Source, at: int, match: re.Match[str]) -> Iterator[tuple[Span, int, str | None]]:
+    line = source.text[source.text.rfind("\n", 0, at) + 1 : at]
+    if not _SUPPRESSION.match(match["text"]) and line.strip():
+        yield Span(source, *match.span("text")), len(line) - len(line.lstrip()), None
+
+
+def _line_end(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end
+
+
+def _finding(span: Span, name: str | None, origin: Origin) -> Diagnostic:
+    text = span.text.rstrip()
+    message = (
+        f"`{_short(text)}` is read as {'a block header' if name else 'a comment'}, and is no part of the text here"
+    )
+    quote = '"' if "'" in text else "'"
+    help = f"to write it, print it: `{{{{ {quote}{text}{quote} }}}}`"
+    place = Origin(span, origin.via, origin.block)
+    return Diagnostic.at(place, "FGC315", message, severity=Severity.WARNING, help=help)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+@rule
+def emptied_item(composition: Composition, graph: Graph) -> Iterator[Diagnostic]:
+    """FGC315: an item `-` whose text or list, alone on its line, is read as a block header."""
+    document = composition.document
+    for place in composition.places:
+        if not isinstance(place.node, SequenceNode) or place.style != "block":
+            continue
+        for item in place.node.items:
+            if isinstance(item, ScalarNode) and item.is_plain and not item.value and item.tag is None:
+                yield from _header_below(document, item)
+
+
+def _header_below(document: Document, item: ScalarNode) -> Iterator[Diagnostic]:
+    source, at = item.origin.span.source, item.origin.span.start
+    line_start = source.text.rfind("\n", 0, at) + 1
+    line = source.text[line_start : _line_end(source.text, line_start)]
+    if line.strip() != "-":
+        return
+    for span, indent, name in _behind(source, line_start + len(line)):
+        if name is not None and indent > line.index("-"):
+            message = f"`[{name}]` is read as a block header, and leaves this item empty"
+            help = f"to write a list, put it behind its dash: `- [{name}]`; to write a text, use quotes as well"
+            yield Diagnostic.at(Origin(span, item.origin.via), "FGC315", message, severity=Severity.WARNING, help=help)
+            return
