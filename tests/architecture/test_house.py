@@ -33,6 +33,21 @@ def test_the_root_holds_what_the_architecture_names() -> None:
     assert found - hidden_and_written <= named | {"constraints.txt"}
 
 
+def _words(node: ast.List) -> list[str]:
+    return [item.value if isinstance(item, ast.Constant) else ast.unparse(item) for item in node.elts]
+
+
+@pytest.mark.parametrize("package", ["compiler", "runtime"])
+def test_no_helper_can_import_from_the_working_folder(package: str) -> None:
+    for path in MODULES:
+        if path.is_relative_to(ROOT / package):
+            lists = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.List)]
+            for words in map(_words, lists):
+                if words[0:1] in (["sys.executable"], ["python"]) and len(words) > 1:
+                    starts_a_file = words[1].startswith(("*", "str("))
+                    assert words[1] == "-P" or starts_a_file, f"{path}: {words}"
+
+
 def test_grammar_tables_are_fresh() -> None:
     message = "run `python -m fgc.syntax.build_tables`"
     assert build_tables.build() == build_tables.TABLES_FILE.read_text(encoding="utf-8"), message

@@ -68,7 +68,7 @@ def _tables(wish: str | None, config: dict[str, Any], source: Path, is_to_packag
 def _converse(message: dict[str, Any], table: Table, name: str, source: Path) -> int:
     """Start the process, build the package that it asks for, and wait for the end."""
     receiving, sending = os.pipe()
-    command = [sys.executable, "-m", _MODULE, str(sending)]
+    command = [sys.executable, "-P", "-m", _MODULE, str(sending)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(sending,), text=True)
     os.close(sending)
     assert process.stdin is not None, "it was asked for"

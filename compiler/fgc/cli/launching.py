@@ -21,6 +21,7 @@ from fgc.pipeline.metadata import meta_value
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 _FEWEST_TO_SHARE = 2  # processes, where the configuration says `gpu` or `auto` and this machine has none
+_HIDES_PACKAGES = "PYTHONSAFEPATH"  # a program finds its model's package beside itself
 _OWN_PROCESSES = ("--nproc-per-node", "--nproc_per_node")
 _OWN_MEETING = ("--nnodes", "--rdzv", "--master", "--node-rank", "--node_rank", "--standalone")
 
@@ -44,7 +45,8 @@ def launch(selected: Selected, arguments: Namespace) -> int:
         print(_printed(_command(selected, arguments, folder), selected.folder, environment))
         return 0
     command = (_rehearsal if arguments.rehearses else _command)(selected, arguments, folder)
-    return wait(_quietly(command), selected.folder, {**os.environ, **environment})
+    inherited = {name: value for name, value in os.environ.items() if name != _HIDES_PACKAGES}
+    return wait(_quietly(command), selected.folder, {**inherited, **environment})
 
 
 def _built(selected: Selected, arguments: Namespace) -> Path | None:
@@ -61,7 +63,7 @@ def _built(selected: Selected, arguments: Namespace) -> Path | None:
 def _command(selected: Selected, arguments: Namespace, folder: Path) -> list[str]:
     words = list(arguments.passed_on)
     torchrun = Path(sys.executable).with_name("torchrun")
-    command = [str(torchrun)] if torchrun.is_file() else [sys.executable, "-m", "torch.distributed.run"]
+    command = [str(torchrun)] if torchrun.is_file() else [sys.executable, "-P", "-m", "torch.distributed.run"]
     if not any(word.startswith(_OWN_MEETING) for word in words):
         command.append("--standalone")
     if not any(word.startswith(_OWN_PROCESSES) for word in words):
@@ -75,9 +77,9 @@ def _command(selected: Selected, arguments: Namespace, folder: Path) -> list[str
 
 def _quietly(command: Sequence[str]) -> list[str]:
     """The same torchrun, or module, which ends without a traceback where a signal ends it."""
-    words = list(command[3:]) if command[1] == "-m" else list(command[1:])
-    module = command[2] if command[1] == "-m" else "torch.distributed.run"
-    return [sys.executable, "-m", "fgc_runtime.start", module, *words]
+    words = list(command[4:]) if command[1] == "-P" else list(command[1:])
+    module = command[3] if command[1] == "-P" else "torch.distributed.run"
+    return [sys.executable, "-P", "-m", "fgc_runtime.start", module, *words]
 
 
 def _rehearsal(selected: Selected, arguments: Namespace, folder: Path) -> list[str]:
@@ -87,7 +89,7 @@ def _rehearsal(selected: Selected, arguments: Namespace, folder: Path) -> list[s
         ranks = int(processes) if processes.isdecimal() else max(_FEWEST_TO_SHARE, count_devices())
     if ranks < 1:
         raise CannotRun(f"`--ranks {ranks}`: a training has at least one process")
-    module = [sys.executable, "-m", "fgc_runtime.rehearsal", str(folder / PROGRAM)]
+    module = [sys.executable, "-P", "-m", "fgc_runtime.rehearsal", str(folder / PROGRAM)]
     return [*module, "--ranks", str(ranks), "--format", arguments.format]
 
 

@@ -29,7 +29,7 @@ def run_module(module: str, words: Sequence[str], *, folder: Path | None = None,
     environment = dict(os.environ)
     if system_path is not None:
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (system_path, environment.get("PYTHONPATH"))))
-    command = [sys.executable, "-m", "fgc_runtime.start", module, *words]
+    command = [sys.executable, "-P", "-m", "fgc_runtime.start", module, *words]
     return wait_for(subprocess.Popen(command, cwd=folder, env=environment))
 
 

@@ -44,7 +44,7 @@ def update_vocabulary(arguments: Namespace) -> int:
         "is_dry_run": arguments.dry_run,
         "max_shard_bytes": _MAX_SHARD_BYTES,
     }
-    return wait_for(subprocess.Popen([sys.executable, "-m", _MODULE, json.dumps(message)]))
+    return wait_for(subprocess.Popen([sys.executable, "-P", "-m", _MODULE, json.dumps(message)]))
 
 
 def _from_options(arguments: Namespace) -> Iterator[Token]:

@@ -36,7 +36,7 @@ def become_vllm(folder: ModelFolder, options: Options) -> NoReturn:
 
 def command(python: str, folder: ModelFolder, options: Options) -> list[str]:
     """The command line of vLLM's server."""
-    words = [python, "-m", _SERVER, "--model", str(folder.weights), "--tokenizer", str(folder.tokenizer)]
+    words = [python, "-P", "-m", _SERVER, "--model", str(folder.weights), "--tokenizer", str(folder.tokenizer)]
     words += ["--served-model-name", options.model_name or folder.name]
     words += ["--host", options.host, "--port", str(options.port), "--dtype", options.dtype]
     words += ["--max-num-seqs", str(options.max_batch_size), "--uvicorn-log-level", options.log_level]
@@ -59,6 +59,6 @@ def _environment(options: Options) -> Mapping[str, str]:
 
 def _has_vllm(python: str) -> bool:
     try:
-        return subprocess.run([python, "-c", _HAS_VLLM], capture_output=True, check=False).returncode == 0
+        return subprocess.run([python, "-P", "-c", _HAS_VLLM], capture_output=True, check=False).returncode == 0
     except OSError:
         return False

@@ -62,7 +62,7 @@ def test_a_checkpoint_is_linked_and_linked_anew_but_no_file_is_replaced(run: Run
 
 def test_tensorboard_is_started_on_one_or_on_all(run: Run, output: Path) -> None:
     words = shlex.split(run("-p", "p", "tb", "--dry-run", "--", "--port", "7").out)
-    assert words[1:] == ["-m", "tensorboard.main", "--logdir", str(output), "--port", "7"]
+    assert words[1:] == ["-P", "-m", "tensorboard.main", "--logdir", str(output), "--port", "7"]
     assert shlex.split(run("-p", "p", "tb", "--all", "--dry-run").out)[-1] == str(output.parent)
 
 

@@ -27,16 +27,16 @@ def test_words_of_the_reference_name_the_same_server(run: Run, became: list[list
     for words in (("run",), ("-m", "run"), ("-m", "run", "-c"), ("--port", "1", "-c", "other")):
         assert run("inf", "server", *words).code == 0
     assert became == [
-        ["-m", "fgc_runtime.serve", "run"],
-        ["-m", "fgc_runtime.serve", "run"],
-        ["-m", "fgc_runtime.serve", "run/checkpoints/checkpoint-10"],
-        ["-m", "fgc_runtime.serve", "other", "--port", "1"],
+        ["-P", "-m", "fgc_runtime.serve", "run"],
+        ["-P", "-m", "fgc_runtime.serve", "run"],
+        ["-P", "-m", "fgc_runtime.serve", "run/checkpoints/checkpoint-10"],
+        ["-P", "-m", "fgc_runtime.serve", "other", "--port", "1"],
     ]
 
 
 def test_the_client_gets_its_words(run: Run, became: list[list[str]]) -> None:
     run("inf", "client", "--message", "-p x")
-    assert became == [["-m", "fgc_runtime.client", "--message", "-p x"]]
+    assert became == [["-P", "-m", "fgc_runtime.client", "--message", "-p x"]]
 
 
 def test_what_is_missing_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import os
 import shlex
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -52,6 +53,17 @@ def test_a_dry_run_prints_the_command_with_a_program_that_is_there(run: Run, mon
 def test_a_dry_run_leaves_the_folder_alone_that_output_names(run: Run) -> None:
     assert run("-p", "p", "train", "-o", "mine", "--dry-run").out.endswith(f"{Path.cwd()}/mine/train.py\n")
     assert not Path("mine").exists()
+
+
+@pytest.mark.slow
+def test_files_of_the_project_shadow_no_module() -> None:
+    for name in ("logging", "types", "random", "torch"):
+        Path(f"p/{name}.py").write_text("raise SystemExit('shadowed')\n")
+    write_config("1")
+    fgc = [sys.executable, "-P", "-m", "fgc", "train"]
+    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+    done = subprocess.run(fgc, cwd="p", env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"{Path.cwd() / 'p'}\n"), done.stderr
 
 
 @pytest.mark.parametrize(
@@ -164,8 +176,8 @@ def test_a_deep_dry_run_rehearses_the_program_on_so_many_processes(run: Run, mon
     for words, ranks in (((), "2"), (("--ranks", "8", "--format", "json"), "8")):
         assert run("-p", "p", "train", "--dry-run=deep", *words).code == 1
         command = started.pop()
-        assert command[1:4] == ["-m", "fgc_runtime.start", "fgc_runtime.rehearsal"]
-        assert command[4].endswith("train.py") and command[6] == ranks
+        assert command[1:5] == ["-P", "-m", "fgc_runtime.start", "fgc_runtime.rehearsal"]
+        assert command[5].endswith("train.py") and command[7] == ranks
         assert command[-1] == ("json" if words else "text")
     write_config("auto")
     assert run("-p", "p", "train", "--dry-run=deep", "-d", "0").code == 1

@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> ModelFolder:
 def test_options_become_those_of_vllm(folder: ModelFolder) -> None:
     options = parse([str(folder.weights), "--engine", "vllm", "--port", "8010", "--tensor-parallel-size", "2"])
     words = command("python", folder, options)
-    assert words[:5] == ["python", "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder.weights)]
+    assert words[:6] == ["python", "-P", "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder.weights)]
     pairs = dict(pairwise(words))
     assert (pairs["--port"], pairs["--tensor-parallel-size"], pairs["--served-model-name"]) == (
         "8010",

@@ -15,7 +15,7 @@ def run_words(words: Sequence[str]) -> int:
     if package_folder("fgc_runtime") is None:
         print("fgc: control needs fgc_runtime: pip install 'fgc[train]'", file=sys.stderr)
         return 2
-    return os.execv(sys.executable, [sys.executable, "-m", "fgc_runtime.control", *words])
+    return os.execv(sys.executable, [sys.executable, "-P", "-m", "fgc_runtime.control", *words])
 
 
 def completion_words() -> list[str]:

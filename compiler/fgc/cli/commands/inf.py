@@ -66,7 +66,7 @@ def _become_client(words: Sequence[str]) -> int:
     if missing:
         print(f"fgc: the client needs {', '.join(missing)}: pip install 'fgc[client]'", file=sys.stderr)
         return 2
-    return os.execv(sys.executable, [sys.executable, "-m", "fgc_runtime.client", *words])
+    return os.execv(sys.executable, [sys.executable, "-P", "-m", "fgc_runtime.client", *words])
 
 
 def _server_words(words: Sequence[str]) -> list[str]:

@@ -56,7 +56,7 @@ def run(arguments: Namespace) -> int:
 
 def _command(run: "Run") -> list[str]:
     program, size = (run.folder / run.record["program"]).absolute(), run.record["world_size"]
-    torchrun = ["-m", "fgc_runtime.start", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size)]
+    torchrun = ["-P", "-m", "fgc_runtime.start", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size)]
     return [sys.executable, *(torchrun if size > 1 else []), str(program), *run.record["words"]]
 
 

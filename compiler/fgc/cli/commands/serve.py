@@ -18,7 +18,7 @@ def run_words(words: Sequence[str]) -> int:
     if missing:
         print(f"fgc: serving needs {', '.join(missing)}: pip install 'fgc[serve]'", file=sys.stderr)
         return 2
-    return os.execv(sys.executable, [sys.executable, "-m", "fgc_runtime.serve", *words])
+    return os.execv(sys.executable, [sys.executable, "-P", "-m", "fgc_runtime.serve", *words])
 
 
 def completion_words() -> list[str]:

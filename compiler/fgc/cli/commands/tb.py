@@ -36,7 +36,7 @@ def run(arguments: Namespace) -> int:
     except ProjectError as error:
         report(error.diagnostics)
         return 2
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), *arguments.passed_on]
+    command = [sys.executable, "-P", "-m", "tensorboard.main", "--logdir", str(folder), *arguments.passed_on]
     if arguments.dry_run:
         print(shlex.join(command))
         return 0

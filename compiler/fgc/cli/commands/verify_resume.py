@@ -16,7 +16,7 @@ def run_words(words: Sequence[str]) -> int:
     if missing:
         print(f"fgc: this needs {', '.join(missing)}: pip install 'fgc[train]'", file=sys.stderr)
         return 2
-    return os.execv(sys.executable, [sys.executable, "-m", "fgc_runtime.start", "fgc_runtime.verify", *words])
+    return os.execv(sys.executable, [sys.executable, "-P", "-m", "fgc_runtime.start", "fgc_runtime.verify", *words])
 
 
 def completion_words() -> list[str]:
