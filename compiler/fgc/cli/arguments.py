@@ -2,7 +2,7 @@
 
 import json
 import os
-from argparse import ArgumentParser, Namespace, _ArgumentGroup
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace, _ArgumentGroup
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,15 @@ def add_variables(parser: ArgumentParser, default: Any = None) -> None:
 def add_cache_switch(parser: ArgumentParser) -> None:
     """The argument that keeps a command from the cache of results."""
     parser.add_argument("--no-cache", action="store_true", help="neither read nor write the cache of results")
+
+
+def add_trust(parser: ArgumentParser) -> None:
+    """The argument that says whether code in a model's folder may run."""
+    parser.add_argument(
+        "--trust-remote-code",
+        action=BooleanOptionalAction,
+        help="run code that lies in the model's folder (default: if fgc generated it on this machine; see fgc trust)",
+    )
 
 
 def variables_of(arguments: Namespace) -> dict[str, Any]:

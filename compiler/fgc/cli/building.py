@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from fgc.builds.bundle import LICENSE, PACKAGE, runtime_files
 from fgc.builds.manifest import GRAPH, BuildRecord, Pin
 from fgc.builds.places import Places
+from fgc.builds.trust import record_packages
 from fgc.builds.writing import write_build
 from fgc.cli.arguments import CannotRun
 from fgc.cli.select import Selected, report
@@ -89,7 +90,10 @@ def write_folder(
     record = replace(_record(selected, target, runtime), is_bundle=is_bundle)
     written = write_build(folder, files, record, force=force)
     report((*selected.diagnostics, *found, *written.diagnostics))
-    return Built(sorted(files), program.options) if written.value is not None else None
+    if written.value is None:
+        return None
+    record_packages(program.files)
+    return Built(sorted(files), program.options)
 
 
 def _as_built(finding: Diagnostic) -> Diagnostic:

@@ -48,6 +48,7 @@ def convert(arguments: Namespace) -> int:
         "max_shard_bytes": arguments.max_shard_size,
         "is_dry_run": arguments.dry_run,
         "is_verified": not arguments.no_verify,
+        "trust_remote_code": arguments.trust_remote_code,
         "ignore": arguments.ignore,
     }
     return _converse(message, tables[0], name, source)

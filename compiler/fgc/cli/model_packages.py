@@ -31,7 +31,7 @@ def show_model(arguments: Namespace) -> int:
     if path is not None and path.is_dir() and arguments.project is None:
         if arguments.dynamic or arguments.target:
             raise CannotRun(f"`{path}` is a model's folder: it takes no options of a configuration and no `--target`")
-        return run_module(_MODULE, [str(_model_folder(path)), *words])
+        return run_module(_MODULE, [str(_model_folder(path)), *words, *_trust(arguments.trust_remote_code)])
     try:
         selected = select(arguments)
     except ProjectError as error:
@@ -47,7 +47,8 @@ def show_model(arguments: Namespace) -> int:
         if computed:
             note = f"fgc: the program computes {', '.join(computed)}; shown with the class's default, `--set` another"
             print(note, file=sys.stderr)
-        return run_module(_MODULE, [str(package.folder), *words])
+        is_trusted = arguments.trust_remote_code is not False  # this command generated the code
+        return run_module(_MODULE, [str(package.folder), *words, *_trust(is_trusted)])
 
 
 class WrittenPackage(Struct, frozen=True):
@@ -134,4 +135,9 @@ def _words(arguments: Namespace) -> list[str]:
         value = getattr(arguments, name)
         if value is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
-    return [*words, *(["--no-trust-remote-code"] if arguments.no_trust_remote_code else [])]
+    return words
+
+
+def _trust(is_told: bool | None) -> list[str]:
+    """The words that say whether code in a folder may run."""
+    return [] if is_told is None else ["--trust-remote-code" if is_told else "--no-trust-remote-code"]

@@ -42,6 +42,7 @@ def update_vocabulary(arguments: Namespace) -> int:
         "tokens": tokens,
         "multiple": arguments.pad_to_multiple_of,
         "is_dry_run": arguments.dry_run,
+        "trust_remote_code": arguments.trust_remote_code,
         "max_shard_bytes": _MAX_SHARD_BYTES,
     }
     return wait_for(subprocess.Popen([sys.executable, "-P", "-m", _MODULE, json.dumps(message)]))

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from fgc_runtime.checkpoint.folders import flush
+from fgc_runtime.trust import record_code
 
 _TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -35,6 +36,7 @@ def save_model(
         tokenizer.save_pretrained(folder)
     with _no_progress_bars():
         model.save_pretrained(folder, state_dict=state_dict)
+    record_code(folder.glob("*.py"))  # it runs in this process already
 
 
 def publish_model(

@@ -8,6 +8,7 @@ from typing import NoReturn
 from fgc_runtime.convert.faults import ConvertError
 from fgc_runtime.convert.talk import Compiler
 from fgc_runtime.models.folder import ModelError
+from fgc_runtime.trust import UntrustedCode
 
 _CANNOT, _INTERRUPTED, _TERMINATED = 2, 130, 143
 
@@ -24,7 +25,7 @@ def main(words: list[str]) -> int:
 
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         return convert(Job.of(message), compiler)
-    except (ConvertError, ModelError) as error:
+    except (ConvertError, ModelError, UntrustedCode) as error:
         print(f"fgc convert: {error}", file=sys.stderr)
         return _CANNOT
     except OSError as error:

@@ -21,6 +21,7 @@ _TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 def copy_companions(source: Path, target: Path) -> list[str]:
     """Copy tokenizer and licence files; their names."""
     found = [path for pattern in _TOKENIZER_FILES for path in sorted(source.glob(pattern))]
+    found = [path for path in found if path.is_file() or path.is_dir()]
     for path in found:
         if path.is_dir():
             shutil.copytree(path, target / path.name)
@@ -68,5 +69,5 @@ def _name_tokenizer_class(source: Path, target: Path) -> None:
     if not values.get("tokenizer_class"):
         from transformers import AutoTokenizer
 
-        values["tokenizer_class"] = type(AutoTokenizer.from_pretrained(source)).__name__
+        values["tokenizer_class"] = type(AutoTokenizer.from_pretrained(source, trust_remote_code=False)).__name__
         write_json(file, values)

@@ -25,6 +25,7 @@ from fgc_runtime.convert.weights import Weights
 from fgc_runtime.convert.writer import ShardWriter
 from fgc_runtime.models.folder import ModelError
 from fgc_runtime.models.opening import on_meta, package_classes
+from fgc_runtime.trust import may_run_code, record_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,11 @@ class Job:
     is_dry_run: bool
     is_verified: bool
     ignore: tuple[str, ...]
+    is_trusted: bool  # may code in the source's folder run
 
     @classmethod
     def of(cls, message: dict[str, Any]) -> "Job":
+        """Raises UntrustedCode."""
         return cls(
             source=Path(message["source"]),
             target=Path(message["target"]) if message["target"] else None,
@@ -55,6 +58,7 @@ class Job:
             is_dry_run=message["is_dry_run"],
             is_verified=message["is_verified"],
             ignore=tuple(message["ignore"]),
+            is_trusted=may_run_code(Path(message["source"]), is_told=message["trust_remote_code"]),
         )
 
 
@@ -76,7 +80,7 @@ class Target:
 def convert(job: Job, compiler: Compiler) -> int:
     """Do it and say what was done; 1 if a dry run finds problems. Raises ConvertError."""
     weights = Weights(job.source)
-    config = _config(job.source)
+    config = _config(job.source, is_trusted=job.is_trusted)
     target = _package(job, config, compiler) if job.is_to_package else _architecture(job, config, weights)
     prefix = target.architecture.prefix
     if job.is_to_package and prefix and not any(name.startswith(prefix) for name in weights.tensors):
@@ -102,9 +106,9 @@ def convert(job: Job, compiler: Compiler) -> int:
     return 0
 
 
-def _config(source: Path) -> PreTrainedConfig:
+def _config(source: Path, *, is_trusted: bool) -> PreTrainedConfig:
     try:
-        config: PreTrainedConfig = AutoConfig.from_pretrained(source, trust_remote_code=True)
+        config: PreTrainedConfig = AutoConfig.from_pretrained(source, trust_remote_code=is_trusted)
     except Exception as error:  # anything: a field of a wrong type, code in the folder
         reason = f"{type(error).__name__}: {error}"
         raise ConvertError(f"{source / 'config.json'} cannot be used: {reason}") from error
@@ -126,7 +130,7 @@ def _package(job: Job, config: PreTrainedConfig, compiler: Compiler) -> Target:
 def _architecture(job: Job, config: PreTrainedConfig, weights: Weights) -> Target:
     """The first architecture that has all of the package's fields and tensors."""
     ours = config.to_dict()
-    package = on_meta(AutoModelForCausalLM.from_config, config, trust_remote_code=True)
+    package = on_meta(AutoModelForCausalLM.from_config, config, trust_remote_code=job.is_trusted)
     parts = {type(module).__name__ for module in package.modules()}
     reasons = []
     for table in job.tables:
@@ -170,7 +174,8 @@ def _write(job: Job, folder: Path, target: Target, plan: Plan, weights: Weights)
         if not job.is_verified:
             return None
         print("comparing logits ...", file=sys.stderr, flush=True)
-        comparison = compare(job.source, unfinished, target.config, dtype=job.dtype)
+        is_trusted = (job.is_trusted, target.package is not None)
+        comparison = compare(job.source, unfinished, target.config, dtype=job.dtype, is_trusted=is_trusted)
         if not comparison.is_equal:
             raise ConvertError(
                 f"the logits of the converted model differ by {comparison.difference:.2g}, more than "
@@ -188,4 +193,5 @@ def _write_companions(job: Job, target: Target, plan: Plan, folder: Path) -> Non
     config.save_pretrained(folder)
     if target.package is not None and target.template is not None:
         companions.copy_code(target.package, (path.name for path in target.package.glob("*.py")), folder)
+        record_code(folder.glob("*.py"))
         (folder / "model.yaml").write_text(target.template, encoding="utf-8")

@@ -33,11 +33,21 @@ class Comparison:
         return self.difference <= self.tolerance
 
 
-def compare(source: Path, target: Path, config: PreTrainedConfig, *, dtype: torch.dtype | None) -> Comparison:
-    """Compare in float32, one model after the other; the source's weights are rounded to `dtype` before."""
+def compare(
+    source: Path,
+    target: Path,
+    config: PreTrainedConfig,
+    *,
+    dtype: torch.dtype | None,
+    is_trusted: tuple[bool, bool],
+) -> Comparison:
+    """Compare in float32, one model after the other; the source's weights are rounded to `dtype` before.
+
+    `is_trusted` says of source and target whether code in their folders may run.
+    """
     ids = _random_tokens(config)
-    expected = _logits(source, ids, dtype)
-    found = _logits(target, ids, dtype)
+    expected = _logits(source, ids, dtype, is_trusted[0])
+    found = _logits(target, ids, dtype, is_trusted[1])
     difference = (found - expected).abs().max().item()
     return Comparison(float(difference), float(expected.abs().max()), (ids.shape[0], ids.shape[1]))
 
@@ -53,10 +63,10 @@ def _random_tokens(config: PreTrainedConfig) -> Tensor:
 
 
 @torch.inference_mode()
-def _logits(folder: Path, ids: Tensor, dtype: torch.dtype | None) -> Tensor:
+def _logits(folder: Path, ids: Tensor, dtype: torch.dtype | None, is_trusted: bool) -> Tensor:
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype or torch.float32, trust_remote_code=True, attn_implementation="sdpa"
+        folder, dtype=dtype or torch.float32, trust_remote_code=is_trusted, attn_implementation="sdpa"
     )
     torch.nn.Module.float(model)
     model.train(False)

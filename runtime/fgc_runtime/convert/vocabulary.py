@@ -92,7 +92,7 @@ def update_text(update: Update) -> str:
 
 def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise ConvertError(f"{folder} has no tokenizer that can be loaded: {error}") from error
     return tokenizer
@@ -183,7 +183,7 @@ def _write_template(file: Path, update: Update) -> None:
 def run_update(message: Mapping[str, Any], say: Callable[[str], None]) -> int:
     """What the command asks for; the exit code. Raises ConvertError."""
     source = Path(message["source"])
-    model = open_on_meta(source)
+    model = open_on_meta(source, trust_remote_code=message["trust_remote_code"])
     tokens = [Token(**token) for token in message["tokens"]]
     update = plan_update(model, source, tokens, message["multiple"])
     say(update_text(update))

@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from fgc_runtime.trust import UntrustedCode, may_run_code
+
 _EPILOG = """\
 examples:
   python -m fgc_runtime.generate output_models/tiny_llama --prompt "def "
@@ -24,21 +26,31 @@ def main() -> int:
     parser.add_argument("--max-tokens", type=int, default=80, help="length of the continuation (default: 80)")
     parser.add_argument("--temperature", type=float, default=0.7, help="0 takes the likeliest token (default: 0.7)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same text (default: 0)")
+    parser.add_argument(
+        "--trust-remote-code",
+        action=argparse.BooleanOptionalAction,
+        help="run model code that lies in DIR (default: if fgc generated it on this machine)",
+    )
     options = parser.parse_args()
     if not (options.folder / "config.json").is_file():
         print(f"{options.folder} is not a model folder: it has no config.json", file=sys.stderr)
         return 2
-    print(_continue(options))
+    try:
+        is_trusted = may_run_code(options.folder, is_told=options.trust_remote_code)
+    except UntrustedCode as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(_continue(options, is_trusted=is_trusted))
     return 0
 
 
-def _continue(options: argparse.Namespace) -> str:
+def _continue(options: argparse.Namespace, *, is_trusted: bool) -> str:
     import torch  # 2 s with transformers
     from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
 
     set_seed(options.seed)
-    tokenizer = AutoTokenizer.from_pretrained(options.folder, trust_remote_code=True)
-    model = AutoModelForCausalLM.from_pretrained(options.folder, trust_remote_code=True)
+    tokenizer = AutoTokenizer.from_pretrained(options.folder, trust_remote_code=is_trusted)
+    model = AutoModelForCausalLM.from_pretrained(options.folder, trust_remote_code=is_trusted)
     inputs = tokenizer(options.prompt, return_tensors="pt", return_token_type_ids=False)
     sampling = {"do_sample": True, "temperature": options.temperature} if options.temperature > 0 else {}
     with torch.no_grad():

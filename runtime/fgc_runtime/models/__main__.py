@@ -2,7 +2,7 @@
 
 import json
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, BooleanOptionalAction
 from pathlib import Path
 
 from fgc_runtime.models.folder import ModelError
@@ -36,7 +36,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--optimizer", default="adamw")
     parser.add_argument("--format", default="text")
     parser.add_argument("--changes", default="{}", metavar="JSON", help="configuration fields to change")
-    parser.add_argument("--no-trust-remote-code", dest="trust_remote_code", action="store_false")
+    parser.add_argument("--trust-remote-code", action=BooleanOptionalAction, help="run code that lies in the folder")
     return parser
 
 

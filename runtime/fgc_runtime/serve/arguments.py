@@ -36,7 +36,7 @@ class Options:
     max_batch_size: int
     max_body_bytes: int
     api_key: str | None
-    trust_remote_code: bool
+    trust_remote_code: bool | None
     log_level: str
     engine: str
     vllm_python: str | None
@@ -81,8 +81,7 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--trust-remote-code",
         action=argparse.BooleanOptionalAction,
-        default=True,
-        help="run model code that lies in DIR; generated model packages need it (default: yes, the folder is yours)",
+        help="run model code that lies in DIR (default: if fgc generated it on this machine)",
     )
 
 

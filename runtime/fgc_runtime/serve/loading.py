@@ -20,6 +20,7 @@ from fgc_runtime.serve.folder import FolderError, ModelFolder
 from fgc_runtime.serve.prompts import PromptReader
 from fgc_runtime.serve.service import Service
 from fgc_runtime.serve.tokens import TokenNames
+from fgc_runtime.trust import UntrustedCode, may_run_code
 
 _NO_LIMIT = 10**9  # tokenizers without a length say 10**30
 
@@ -40,9 +41,12 @@ def load(folder: ModelFolder, options: Options) -> Loaded:
             torch.set_num_threads(_num_threads(options.threads))
         with _joined(folder) as whole:
             model = _load_model(whole, options, device)
-        tokenizer = AutoTokenizer.from_pretrained(folder.tokenizer, trust_remote_code=options.trust_remote_code)
+        is_trusted = may_run_code(folder.tokenizer, is_told=options.trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(folder.tokenizer, trust_remote_code=is_trusted)
     except FolderError:
         raise
+    except UntrustedCode as error:
+        raise FolderError(str(error)) from None
     except Exception as error:  # anything: model code is foreign code
         raise FolderError(f"{folder.weights} cannot be loaded: {type(error).__name__}: {error}") from error
     return Loaded(model, tokenizer)
@@ -77,7 +81,7 @@ def _load_model(folder: Path, options: Options, device: torch.device) -> PreTrai
         dtype=_dtype(options.dtype, device),
         attn_implementation=options.attn_implementation,
         output_loading_info=True,
-        trust_remote_code=options.trust_remote_code,
+        trust_remote_code=may_run_code(folder, is_told=options.trust_remote_code),
     )
     model, report = cast(tuple[PreTrainedModel, dict[str, set[str]]], loaded)
     if missing := sorted(report["missing_keys"]):

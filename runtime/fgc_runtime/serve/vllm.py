@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from fgc_runtime.serve.arguments import Options
 from fgc_runtime.serve.folder import FolderError, ModelFolder
+from fgc_runtime.trust import UntrustedCode, may_run_code
 
 _SERVER = "vllm.entrypoints.openai.api_server"
 _QUIET = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1"}
@@ -31,16 +32,20 @@ def become_vllm(folder: ModelFolder, options: Options) -> NoReturn:
             "Name the Python of its environment with --vllm-python or $FGC_VLLM_PYTHON; docs/guide/serving.md says how "
             "to make one. Without --engine, fgc serves the model itself."
         )
-    os.execve(python, command(python, folder, options), {**_environment(options), **os.environ})
+    try:
+        is_trusted = may_run_code(folder.weights, is_told=options.trust_remote_code)
+    except UntrustedCode as error:
+        raise FolderError(str(error)) from None
+    os.execve(python, command(python, folder, options, is_trusted=is_trusted), {**_environment(options), **os.environ})
 
 
-def command(python: str, folder: ModelFolder, options: Options) -> list[str]:
+def command(python: str, folder: ModelFolder, options: Options, *, is_trusted: bool) -> list[str]:
     """The command line of vLLM's server."""
     words = [python, "-P", "-m", _SERVER, "--model", str(folder.weights), "--tokenizer", str(folder.tokenizer)]
     words += ["--served-model-name", options.model_name or folder.name]
     words += ["--host", options.host, "--port", str(options.port), "--dtype", options.dtype]
     words += ["--max-num-seqs", str(options.max_batch_size), "--uvicorn-log-level", options.log_level]
-    if options.trust_remote_code:
+    if is_trusted:
         words.append("--trust-remote-code")
     if options.context_length is not None:
         words += ["--max-model-len", str(options.context_length)]

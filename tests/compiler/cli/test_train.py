@@ -181,6 +181,6 @@ def test_a_deep_dry_run_rehearses_the_program_on_so_many_processes(run: Run, mon
         assert command[-1] == ("json" if words else "text")
     write_config("auto")
     assert run("-p", "p", "train", "--dry-run=deep", "-d", "0").code == 1
-    assert started.pop()[6] == "1"
+    assert started.pop()[7] == "1"
     result = run("-p", "p", "train", "--dry-run=deep", "--ranks", "0")
     assert result.code == 2 and "at least one process" in result.err

@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> ModelFolder:
 
 def test_options_become_those_of_vllm(folder: ModelFolder) -> None:
     options = parse([str(folder.weights), "--engine", "vllm", "--port", "8010", "--tensor-parallel-size", "2"])
-    words = command("python", folder, options)
+    words = command("python", folder, options, is_trusted=True)
     assert words[:6] == ["python", "-P", "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder.weights)]
     pairs = dict(pairwise(words))
     assert (pairs["--port"], pairs["--tensor-parallel-size"], pairs["--served-model-name"]) == (
@@ -31,6 +31,7 @@ def test_options_become_those_of_vllm(folder: ModelFolder) -> None:
         folder.name,
     )
     assert "--trust-remote-code" in words and "--pipeline-parallel-size" not in words
+    assert "--trust-remote-code" not in command("python", folder, options, is_trusted=False)
 
 
 def test_where_vllm_is_not_installed_that_is_said_at_once(folder: ModelFolder) -> None:

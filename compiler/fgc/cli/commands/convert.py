@@ -8,7 +8,7 @@ memory does not limit the size, but for the comparison (`--no-verify`). DST is c
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
-from fgc.cli.arguments import CannotRun
+from fgc.cli.arguments import CannotRun, add_trust
 
 EXAMPLES = (
     "fgc convert ~/models/Llama-3.2-1B my_llama",
@@ -39,6 +39,7 @@ def configure(parser: ArgumentParser) -> None:
     add("--dry-run", action="store_true", help="list what goes where, and what does not fit; write nothing")
     add("--no-verify", action="store_true", help="do not compare logits")
     add("--force", action="store_true", help="replace DST, if it holds a model")
+    add_trust(parser)
 
 
 def run(arguments: Namespace) -> int:

@@ -1,14 +1,14 @@
 """Show a model: parameters per module, FLOPs per token, and the memory that it needs.
 
 PATH is a configuration, a built model package, or a Hugging Face model folder; without it, the project's
-configuration. No weights are loaded or allocated: a model of any size takes seconds. The model's code is run, so name
-only folders that you trust, or say `--no-trust-remote-code`.
+configuration. No weights are loaded or allocated: a model of any size takes seconds. The model's code is run. Code in a
+folder is run if fgc generated it on this machine, or `fgc trust` was told of it.
 """
 
 import sys
 from argparse import ArgumentParser, Namespace
 
-from fgc.cli.arguments import CannotRun, add_variables
+from fgc.cli.arguments import CannotRun, add_trust, add_variables
 
 EXAMPLES = (
     "fgc model config.yaml",
@@ -35,7 +35,7 @@ def configure(parser: ArgumentParser) -> None:
     add("--set", action="append", default=[], metavar="FIELD=VALUE", help="another value for a configuration field")
     add("--target", metavar="NAME", help="which model, if a configuration describes several")
     add("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
-    add("--no-trust-remote-code", action="store_true", help="run no model code that lies in a Hugging Face folder")
+    add_trust(parser)
 
 
 def run(arguments: Namespace) -> int:

@@ -7,7 +7,7 @@ weights stay as they are. Without OUT, MODEL itself is replaced. Either way the 
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
-from fgc.cli.arguments import CannotRun
+from fgc.cli.arguments import CannotRun, add_trust
 
 EXAMPLES = (
     "fgc update-vocab my_llama my_llama_chat --add-tokens tokens.yaml",
@@ -31,6 +31,7 @@ def configure(parser: ArgumentParser) -> None:
     add("--pad-to-multiple-of", type=_positive, default=1, metavar="N", help="round the number of rows up")
     add("--dry-run", action="store_true", help="show ids and sizes; write nothing")
     add("--force", action="store_true", help="replace OUT, if it holds a model")
+    add_trust(parser)
 
 
 def run(arguments: Namespace) -> int:

@@ -1,0 +1,38 @@
+"""Digests of generated model code, in the user's state folder: code of a model's folder may run if it is among them.
+
+The runtime's `fgc_runtime.trust` reads them and says what counts; this side only adds to them.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+
+
+def record_packages(files: Mapping[str, str]) -> None:
+    """Remember the model packages among generated files. A state folder that cannot be written is no reason to fail."""
+    packages = {PurePosixPath(name).parent for name in files if PurePosixPath(name).match("configuration_*.py")}
+    texts = [text for name, text in files.items() if name.endswith(".py") and PurePosixPath(name).parent in packages]
+    try:
+        record_code(text.encode() for text in texts)
+    except OSError:
+        return
+
+
+def record_code(contents: Iterable[bytes]) -> None:
+    """Remember code. Raises OSError where that cannot be done."""
+    folder = record_folder()
+    if folder is None:
+        return
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for content in contents:
+        (folder / hashlib.sha256(content).hexdigest()).touch()
+
+
+def record_folder() -> Path | None:
+    """`$XDG_STATE_HOME/fgc/generated`; None for a user without a home."""
+    try:
+        base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
+    except RuntimeError:
+        return None
+    return base / "fgc/generated"
