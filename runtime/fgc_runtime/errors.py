@@ -15,6 +15,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from fgc_runtime.sources import read_source
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -134,12 +136,20 @@ def _file(name: str) -> str:
     return str(path) if path is not None and path.is_file() else name
 
 
+def _content(path: Path) -> bytes:
+    """A file of the program as it was when it started. Raises OSError."""
+    content = read_source(path)
+    if content is None:
+        raise FileNotFoundError(path)
+    return content
+
+
 class _Places:
     """The map beside a program."""
 
     def __init__(self, program: Path) -> None:
         self.program = str(program)
-        form = json.loads(program.with_name(f"{program.name}.map.json").read_text(encoding="utf-8"))
+        form = json.loads(_content(program.with_name(f"{program.name}.map.json")))
         self._sources: list[str] = form["sources"]
         self._files = {str((program.parent / name).resolve()): rows for name, rows in form["files"].items()}
         self._manifest = program.with_name("manifest.json")
@@ -150,7 +160,7 @@ class _Places:
         rows = self._files.get(str(path))
         if rows is None:
             return None
-        text = path.read_text(encoding="utf-8").split("\n")[line - 1]
+        text = _content(path).decode().split("\n")[line - 1]
         column = len(text.encode()[: max(column - 1, 0)].decode(errors="ignore")) + 1  # Python counts bytes
         around = [row for row in rows if tuple(row[:2]) <= (line, column) < tuple(row[2:4])]
         around = around or [row for row in rows if row[0] <= line <= row[2]]
@@ -158,7 +168,7 @@ class _Places:
 
     def of_variable(self, name: str, index: int | None) -> Sequence[Any] | None:
         """The row of what a variable of the program is made of, or an item of its list."""
-        for node in ast.walk(ast.parse(Path(self.program).read_text(encoding="utf-8"))):
+        for node in ast.walk(ast.parse(_content(Path(self.program)))):
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name:
                 value = node.value
                 if index is not None:
@@ -180,7 +190,7 @@ class _Places:
 
     def _is_unchanged(self) -> bool:
         try:
-            known = json.loads(self._manifest.read_text(encoding="utf-8"))["outputs"][Path(self.program).name]
+            known = json.loads(_content(self._manifest))["outputs"][Path(self.program).name]
         except (OSError, ValueError, KeyError):
             return True
-        return bool(known == "sha256:" + hashlib.sha256(Path(self.program).read_bytes()).hexdigest())
+        return bool(known == "sha256:" + hashlib.sha256(_content(Path(self.program))).hexdigest())

@@ -1,7 +1,6 @@
 """A training to its run's folder: the program, the words and surroundings it was started with, and how it ended.
 
-`run.json` is enough to run the program again; `program/` holds it, so that later edits change nothing. Needs nothing
-but Python.
+`run.json` is enough to run the program again; `program/` holds it as it was when it started. Needs nothing but Python.
 """
 
 import hashlib
@@ -16,10 +15,11 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from fgc_runtime.sources import ProgramFiles, program_files
+
 RECORD = "run.json"
 PROGRAM = "program"
 _FORMAT = 1
-_MANIFEST = "manifest.json"
 _PACKAGES = ("torch", "transformers", "tokenizers", "datasets")
 _ENVIRONMENT = ("FGC_TRAINING_ARGUMENTS", "PYTHONPATH")  # what of the surroundings changes what a program does
 
@@ -46,10 +46,10 @@ class RunRecord:
     def begin(self, fingerprint: Mapping[str, object]) -> None:
         """Copy the program and write the record."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        main = getattr(sys.modules["__main__"], "__file__", None)
-        if main is not None and Path(main).is_file():
-            self._values["files"] = keep_program(Path(main), self.folder / PROGRAM)
-            self._values["program"] = f"{PROGRAM}/{Path(main).name}"
+        own = program_files()
+        if own is not None:
+            self._values["files"] = keep_program(own, self.folder / PROGRAM)
+            self._values["program"] = f"{PROGRAM}/{own.main}"
         self._values["fingerprint"] = dict(fingerprint)
         self._write()
 
@@ -70,22 +70,16 @@ def fingerprint_of(folder: Path) -> dict[str, object]:
     return found
 
 
-def keep_program(main: Path, folder: Path) -> dict[str, str]:
-    """Copy a program, with all that its build wrote, into an empty `folder`; the hash of each file by its name."""
-    manifest = main.with_name(_MANIFEST)
-    names = [main.name]
-    if manifest.is_file():
-        outputs = json.loads(manifest.read_text(encoding="utf-8")).get("outputs", {})
-        names = sorted({*names, *outputs, _MANIFEST})
+def keep_program(own: ProgramFiles, folder: Path) -> dict[str, str]:
+    """Write a program, with all that its build wrote, into an empty `folder`; the hash of each file by its name."""
     unfinished = folder.with_name(folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    for name in names:
-        if (main.parent / name).is_file():
-            (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(main.parent / name, unfinished / name)
+    for name, content in own.contents.items():
+        (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
+        (unfinished / name).write_bytes(content)
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
-    return {name: _hash(folder / name) for name in names if (folder / name).is_file()}
+    return {name: "sha256:" + hashlib.sha256(content).hexdigest() for name, content in own.contents.items()}
 
 
 def versions() -> dict[str, str]:
@@ -116,10 +110,6 @@ def _words(resumed_from: Path | None) -> list[str]:
     has_value = position + 1 < len(words) and not words[position + 1].startswith("-")
     rest = [*words[:position], *words[position + 1 + has_value :]]
     return [*rest, "--resume", str(resumed_from.absolute())] if resumed_from else rest
-
-
-def _hash(path: Path) -> str:
-    return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _now() -> str:

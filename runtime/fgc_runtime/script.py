@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from fgc_runtime.callbacks import TrainerCallback, TrainingRun, readable
 from fgc_runtime.distributed import disconnect
 from fgc_runtime.output import say
 from fgc_runtime.runs import RunRecord, fingerprint_of
+from fgc_runtime.sources import program_files
 from fgc_runtime.trainers import ResumeRefused, Trainer, TrainingInterrupted
 from fgc_runtime.trainers.fingerprint import differences
 
@@ -110,11 +110,9 @@ def _resume_option(arguments: Sequence[str]) -> bool | str | None:
 
 
 def _keep_sources(logging_dir: Path) -> None:
-    program = getattr(sys.modules["__main__"], "__file__", None)
-    if program is None:
-        return
+    own = program_files()
+    contents = {} if own is None else own.contents
     for name in _KEPT_WITH_THE_RUN:
-        source = Path(program).with_name(name)
-        if source.is_file():
+        if name in contents:
             logging_dir.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, logging_dir / name)
+            (logging_dir / name).write_bytes(contents[name])

@@ -349,6 +349,10 @@ def test_a_model_with_its_own_code_brings_it_along(
     make_trainer(model=package_model, max_steps=3, **saving).train()
     trainer = make_trainer(model=package_model, max_steps=6, resume_from_checkpoint=True, **saving)
     trainer.train()
+    written = Path(sys.modules[type(package_model).__module__].__file__ or "")
+    code = written.read_text()
+    written.write_text("raise SystemExit('edited')\n")  # as a rebuild does
+    written.with_name("configuration_tiny.py").unlink()
     folder = trainer.save_model()
     config = json.loads((folder / "config.json").read_text())
     assert config["auto_map"] == {
@@ -358,6 +362,7 @@ def test_a_model_with_its_own_code_brings_it_along(
     }
     for place in (folder, tmp_path / "out/checkpoints/checkpoint-6"):
         assert {"configuration_tiny.py", "modeling_tiny.py"} <= set(names(place))
+        assert (place / "modeling_tiny.py").read_text() == code
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from fgc_runtime.checkpoint.folders import (
     written_whole,
 )
 from fgc_runtime.checkpoint.manifest import DamagedCheckpoint, read_manifest, verify
-from fgc_runtime.checkpoint.model import publish_model, save_model
+from fgc_runtime.checkpoint.model import code_of, publish_model, save_model
 from fgc_runtime.checkpoint.saver import Export, Saved, Saver, Snapshot
 from fgc_runtime.checkpoint.state import (
     RandomState,
@@ -32,6 +32,7 @@ __all__ = [
     "Staging",
     "TrainingState",
     "checkpoint_folder",
+    "code_of",
     "find_checkpoints",
     "join",
     "latest_checkpoint",

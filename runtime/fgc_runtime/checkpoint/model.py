@@ -1,7 +1,10 @@
 """A model and its tokenizer to a folder that `from_pretrained` loads, with the model's own code where it has any."""
 
+import ast
+import functools
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from fgc_runtime.checkpoint.folders import flush
+from fgc_runtime.sources import read_source
 from fgc_runtime.trust import record_code
 
 _TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
@@ -27,16 +31,20 @@ def save_model(
     `state_dict` holds the weights where the model itself does not, because it is shared among processes.
 
     Weights that several modules share are stored once. A model that does not come from transformers brings its Python
-    files along, so that `trust_remote_code=True` loads it where its package is not installed.
+    files along, as they were when the program started, so that `trust_remote_code=True` loads it where its package is
+    not installed.
     """
-    if not type(model).__module__.startswith("transformers."):
-        _bring_code(model)
+    code = code_of(model)
+    if code:
+        _name_classes(model)
     if tokenizer is not None:
         _name_special_tokens(model, tokenizer)
         tokenizer.save_pretrained(folder)
     with _no_progress_bars():
         model.save_pretrained(folder, state_dict=state_dict)
-    record_code(folder.glob("*.py"))  # it runs in this process already
+    for name, content in code.items():
+        (folder / name).write_bytes(content)
+    record_code(folder / name for name in code)  # it runs in this process already
 
 
 def publish_model(
@@ -63,16 +71,53 @@ def publish_model(
     flush(folder)
 
 
-def _bring_code(model: PreTrainedModel) -> None:
-    """Let `save_pretrained` copy the model's files and name its classes in the configuration's `auto_map`.
+def code_of(model: PreTrainedModel) -> Mapping[str, bytes]:
+    """The Python files of a model that does not come from transformers, and what they import from their own package.
+
+    Read once for each class: what runs is what is saved, whatever becomes of the files. A trainer asks before it
+    trains. Empty for a class that is written in the program itself.
+    """
+    return _code_of_classes(_own_classes(model))
+
+
+@functools.lru_cache(maxsize=64)
+def _code_of_classes(classes: tuple[type, ...]) -> Mapping[str, bytes]:
+    found: dict[str, bytes] = {}
+    paths = [Path(str(getattr(sys.modules[item.__module__], "__file__", ""))) for item in classes]
+    while paths:
+        path = paths.pop()
+        content = None if path.name in found else read_source(path)
+        if content is not None:
+            found[path.name] = content
+            paths += [path.with_name(f"{name}.py") for name in _imported_beside(content)]
+    return found
+
+
+def _imported_beside(content: bytes) -> Iterator[str]:
+    """The modules that a file imports from its own folder."""
+    for node in ast.walk(ast.parse(content)):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            yield from [alias.name for alias in node.names] if node.module is None else [node.module.split(".")[0]]
+
+
+def _own_classes(model: PreTrainedModel) -> tuple[type, ...]:
+    classes = (type(model.config), type(model.base_model), type(model))
+    return tuple(item for item in classes if item.__module__.split(".")[0] not in ("transformers", "__main__"))
+
+
+def _name_classes(model: PreTrainedModel) -> None:
+    """Name the model's classes in the configuration's `auto_map`.
 
     vLLM's transformers backend asks for AutoModel also where only a causal model is wanted.
     """
-    type(model.config).register_for_auto_class()  # type: ignore[no-untyped-call]
-    type(model).register_for_auto_class("AutoModelForCausalLM")  # type: ignore[no-untyped-call]
-    base = type(model.base_model)
-    reference = f"{base.__module__.rpartition('.')[2]}.{base.__name__}"
-    model.config.auto_map = {**(getattr(model.config, "auto_map", None) or {}), "AutoModel": reference}
+    classes = {
+        "AutoConfig": type(model.config),
+        "AutoModel": type(model.base_model),
+        "AutoModelForCausalLM": type(model),
+    }
+    own = {role: item for role, item in classes.items() if item in _own_classes(model)}
+    named = {role: f"{item.__module__.rpartition('.')[2]}.{item.__name__}" for role, item in own.items()}
+    model.config.auto_map = {**(getattr(model.config, "auto_map", None) or {}), **named}
 
 
 def _name_special_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -8,10 +8,8 @@ import functools
 import hashlib
 import inspect
 import json
-import sys
 from collections.abc import Callable, Mapping
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +17,7 @@ from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
 from fgc_runtime.data.windows import is_stream, length_of
+from fgc_runtime.sources import program_files
 from fgc_runtime.trainers.arguments import TrainingArguments
 from fgc_runtime.trainers.training_loss import TrainingLoss
 
@@ -150,18 +149,15 @@ def _described(value: object) -> object:
 
 def _program() -> dict[str, object]:
     """The program's own Python files: those that its build lists. Nothing for a program that was not built."""
-    main = getattr(sys.modules["__main__"], "__file__", None)
-    manifest = Path(main).with_name("manifest.json") if main else None
-    if manifest is None or not manifest.is_file():
+    own = program_files()
+    if own is None:
         return {}
-    outputs = json.loads(manifest.read_text(encoding="utf-8")).get("outputs", {})
-    files = [manifest.parent / name for name in outputs if name.endswith(".py")]
-    return {str(path.relative_to(manifest.parent)): _code(path) for path in files if path.is_file()}
+    return {name: _code(own.contents[name]) for name in own.outputs if name.endswith(".py") and name in own.contents}
 
 
-def _code(path: Path) -> str:
+def _code(content: bytes) -> str:
     """The hash of what a Python file does: without comments, layout, and settings that change no number."""
-    tree = _Harmless().visit(ast.parse(path.read_text(encoding="utf-8")))
+    tree = _Harmless().visit(ast.parse(content))
     return _hash(ast.dump(tree).encode())
 
 

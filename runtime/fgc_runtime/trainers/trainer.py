@@ -116,6 +116,7 @@ class Trainer:
             raise ValueError("train_dataset (None) must be given to train")
         wanted = self.args.resume_from_checkpoint if resume_from_checkpoint is None else resume_from_checkpoint
         session = self._begin(wanted)
+        checkpoint.code_of(self.model)  # reads it, before anybody edits it
         try:
             with session.meter.paused():
                 self._dispatch(lambda callback: callback.on_train_begin(session.run))

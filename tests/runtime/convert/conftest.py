@@ -104,6 +104,7 @@ def job_of(source: Path, target: Path | None, **options: Any) -> Job:
             "is_dry_run": False,
             "is_verified": True,
             "ignore": [],
+            "trust_remote_code": None,
             **options,
         }
     )

@@ -28,6 +28,7 @@ def model(tmp_path: Path) -> Path:
 def update(source: Path, target: Path, tokens: list[dict[str, Any]], **changes: Any) -> list[str]:
     said: list[str] = []
     message = {"source": str(source), "target": str(target), "tokens": tokens, "multiple": 1, "is_dry_run": False}
+    message["trust_remote_code"] = None
     assert run_update({**message, "max_shard_bytes": 10**9, **changes}, said.append) == 0
     return said
 
