@@ -1,4 +1,4 @@
-"""A program that runs is frozen: a rebuild, an edit or a removal of its files changes nothing in what it is and writes."""
+"""A running program is frozen: a rebuild, an edit or removal of its files changes nothing in what it is or writes."""
 
 import json
 import subprocess

@@ -110,12 +110,9 @@ def _name_classes(model: PreTrainedModel) -> None:
 
     vLLM's transformers backend asks for AutoModel also where only a causal model is wanted.
     """
-    classes = {
-        "AutoConfig": type(model.config),
-        "AutoModel": type(model.base_model),
-        "AutoModelForCausalLM": type(model),
-    }
-    own = {role: item for role, item in classes.items() if item in _own_classes(model)}
+    roles = ("AutoConfig", "AutoModel", "AutoModelForCausalLM")
+    classes = zip(roles, (type(model.config), type(model.base_model), type(model)), strict=True)
+    own = {role: item for role, item in classes if item in _own_classes(model)}
     named = {role: f"{item.__module__.rpartition('.')[2]}.{item.__name__}" for role, item in own.items()}
     model.config.auto_map = {**(getattr(model.config, "auto_map", None) or {}), **named}
 
