@@ -1,4 +1,4 @@
-"""A model's folder to one answer for all commands: may the Python code in it run?
+"""A model's folder to one answer for all commands, whether the Python code in it may run.
 
 Code that fgc generated on this machine may. Its digests are kept in the user's state folder, one empty file for each;
 `fgc build`, `fgc convert` and trainings add what they write, `fgc trust` adds what a person has read. Nothing in the
