@@ -1,8 +1,13 @@
-"""Where installed packages lie: found without importing them, nor any stage of the compiler."""
+"""Where installed packages lie, and which versions they have: found without importing them, nor any stage."""
 
+import os
+import re
+import sys
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+
+_METADATA = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+).*\.(?:dist-info|egg-info)$")
 
 
 @cache
@@ -12,6 +17,33 @@ def package_folder(package: str) -> Path | None:
     if spec is None or not spec.submodule_search_locations:
         return None
     return Path(next(iter(spec.submodule_search_locations)))
+
+
+@cache
+def installed_version(package: str) -> str | None:
+    """Returns the version of an installed package, None if there is none.
+
+    The name of the folder of its metadata says it: reading the metadata takes 6 ms, and importing what reads it 30.
+    """
+    wanted = _normal(package)
+    for entry in sys.path:
+        for name in _names_in(entry or "."):
+            found = _METADATA.match(name)
+            if found is not None and _normal(found["name"]) == wanted:
+                return found["version"]
+    return None
+
+
+def _normal(package: str) -> str:
+    return re.sub(r"[-_.]+", "_", package).lower()
+
+
+@cache
+def _names_in(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208 -- names are enough
+    except OSError:
+        return []
 
 
 def typeshed_module(name: str) -> str | None:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from fgc.diagnostics import Diagnostic, Severity
 from fgc.pipeline.metadata import meta_text
 from fgc.workspace import FileStore, Project, ProjectError, display_path, open_project
+from fgc.workspace.clock import moving_texts, shows_any
 from fgc.workspace.project import META_FILE
 
 
@@ -43,7 +44,7 @@ def list_folder(folder: Path, store: FileStore) -> ListedProject:
     try:
         return list_project(open_project(folder, store))
     except ProjectError as error:
-        store.trace.absent.add(folder / META_FILE)
+        store.questions.saw(folder / META_FILE)
         return ListedProject(display_path(folder), folder.name, None, None, (), _first_error(error.diagnostics))
 
 
@@ -66,13 +67,17 @@ def list_project(project: Project) -> ListedProject:
 
 def _configuration(project: Project, name: str, is_default: bool) -> ListedConfiguration:
     compilation = project.compile(name, {})
-    return ListedConfiguration(
+    listed = ListedConfiguration(
         file=name,
         is_default=is_default,
         config_name=meta_text(compilation.graph, "config_name"),
         description=meta_text(compilation.graph, "config_description"),
         error=None if compilation.is_whole else _first_error(compilation.diagnostics),
     )
+    shown = (listed.config_name, listed.description, listed.error.message if listed.error is not None else None)
+    if shows_any(moving_texts(compilation), shown):
+        project.store.questions.changes_by_itself()
+    return listed
 
 
 def _first_error(diagnostics: Sequence[Diagnostic]) -> Diagnostic | None:

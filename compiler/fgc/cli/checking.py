@@ -9,11 +9,12 @@ from typing import Any
 from msgspec import Struct
 
 from fgc.cli.arguments import CannotRun, variables_of
-from fgc.cli.memo import Trace
+from fgc.cli.memo import Questions
 from fgc.cli.select import configuration_hint, project_of, select
 from fgc.diagnostics import Diagnostic
 from fgc.lint.baseline import read_baseline
 from fgc.lint.findings import Finding, FindingCollector, Selection
+from fgc.pipeline import Compilation
 from fgc.text import Source, Span
 from fgc.workspace import (
     FileStore,
@@ -26,6 +27,7 @@ from fgc.workspace import (
     open_project,
     template_library,
 )
+from fgc.workspace.clock import moving_texts, shows_any
 from fgc.workspace.discovery import projects_below
 from fgc.workspace.files import real_path
 from fgc.workspace.project import META_FILE
@@ -51,20 +53,18 @@ class _Checked(Struct, frozen=True):
     could_not_run: bool = False
 
 
-def check_all(arguments: Namespace, trace: Trace) -> CheckResult:
+def check_all(arguments: Namespace, questions: Questions) -> CheckResult:
     """Check what the command line names. Raises CannotRun, SettingsError or ProjectError."""
-    settings, settings_files, missing_files = read_settings(Path.cwd())
-    trace.files.update(settings_files)
-    trace.absent.update(missing_files)
+    settings = read_settings(Path.cwd(), questions)
     selection = _selection(arguments, settings)
     baseline_file = Path(arguments.baseline) if arguments.baseline else settings.baseline
     if baseline_file is not None and baseline_file.exists():
-        trace.files.add(baseline_file)
+        questions.saw(baseline_file)
     collector = FindingCollector(selection, _baseline(baseline_file) if not arguments.write_baseline else {})
     count, failed = 0, False
-    store = FileStore(trace)
+    store = FileStore(questions, shows_text=False)
     store.checks += _more_checks(arguments)
-    for checked in _everything(arguments, store, _variables(arguments, trace)):
+    for checked in _everything(arguments, store, _variables(arguments, questions)):
         collector.add(checked.diagnostics, checked.sources, checked.name)
         count += checked.is_configuration
         failed = failed or checked.could_not_run
@@ -85,14 +85,14 @@ def _more_checks(arguments: Namespace) -> list[Check]:
     return [*script, partial(check_serving, tensor_parallel_size=arguments.tensor_parallel_size or 1)]
 
 
-def _variables(arguments: Namespace, trace: Trace) -> dict[str, Any]:
+def _variables(arguments: Namespace, questions: Questions) -> dict[str, Any]:
     """Template variables, with those that one configuration declares as options. Raises CannotRun or ProjectError."""
     if not arguments.dynamic:
         return variables_of(arguments)
     if len(arguments.paths) > 1 or (arguments.paths and Path(arguments.paths[0]).is_dir()):
         raise CannotRun(f"`{arguments.dynamic[0]}` is an option of a configuration: name one")
     file = arguments.paths[0] if arguments.paths else None
-    return dict(select(Namespace(**{**vars(arguments), "file": file}), trace).variables)
+    return dict(select(Namespace(**{**vars(arguments), "file": file}), questions).variables)
 
 
 def _selection(arguments: Namespace, settings: CheckSettings) -> Selection:
@@ -115,7 +115,7 @@ def _baseline(file: Path | None) -> Any:
 
 def _everything(arguments: Namespace, store: FileStore, variables: dict[str, Any]) -> Iterator[_Checked]:
     if not arguments.paths:
-        folder = Path(arguments.project) if arguments.project else find_project(Path.cwd())
+        folder = Path(arguments.project) if arguments.project else find_project(Path.cwd(), store.questions)
         if folder is None:
             raise CannotRun("nothing to check: give a FILE or FOLDER, or run this inside a project")
         yield from _project(open_project(folder, store), arguments.config, variables)
@@ -162,6 +162,7 @@ def _project(project: Project, config: str | None, variables: dict[str, Any]) ->
     prefix = display_path(project.folder)
     for name in names:
         compilation = project.compile(name, variables, session)
+        _note_time(compilation, project.store)
         shown = name if prefix == "." else f"{prefix}/{name}"
         yield _Checked(shown, compilation.diagnostics, compilation.sources)
 
@@ -172,6 +173,7 @@ def _file(path: Path, include: list[str], store: FileStore, variables: dict[str,
         if project is not None:
             name = next(n for n, file in project.configurations.items() if real_path(file) == real_path(path))
             compilation = project.compile(name, variables)
+            _note_time(compilation, store)
             return _Checked(name, (*project.diagnostics, *compilation.diagnostics), compilation.sources)
     library = template_library()
     folders = [Path(folder) for folder in include] or [path.parent]
@@ -183,4 +185,12 @@ def _file(path: Path, include: list[str], store: FileStore, variables: dict[str,
     facts = collect_facts((folders[0] if include else path.parent).resolve(), None)
     name = str(path) if include else path.name
     compilation = session.compile(found, name, variables, facts)
+    _note_time(compilation, store)
     return _Checked(name, (*session.diagnostics, *compilation.diagnostics), compilation.sources)
+
+
+def _note_time(compilation: Compilation, store: FileStore) -> None:
+    """A finding that shows the time is another one in the next second."""
+    shown = [text for found in compilation.diagnostics for text in (found.message, found.help)]
+    if shows_any(moving_texts(compilation), shown):
+        store.questions.changes_by_itself()

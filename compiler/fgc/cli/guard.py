@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Callable
 
 from fgc.cli.arguments import CannotRun, use_color
-from fgc.cli.memo import Answer, Trace
+from fgc.cli.memo import Answer, Questions
 from fgc.cli.select import Selected, select
 from fgc.diagnostics import render_text, summary
 from fgc.workspace import ProjectError
@@ -24,10 +24,12 @@ def with_selection(arguments: Namespace, use: Callable[[Selected], int], *, chec
     return use(selected)
 
 
-def selection_answer(arguments: Namespace, trace: Trace, has_color: bool, show: Callable[[Selected], str]) -> Answer:
+def selection_answer(
+    arguments: Namespace, questions: Questions, has_color: bool, show: Callable[[Selected], str]
+) -> Answer:
     """Compile what the command line names; what `show` makes of its templates, with the findings in them."""
     try:
-        selected = select(arguments, trace, checks_calls=False)
+        selected = select(arguments, questions, checks_calls=False)
     except CannotRun as problem:
         return Answer("", f"fgc: {problem}\n", 2)
     except ProjectError as error:

@@ -5,23 +5,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fgc.cli.arguments import CannotRun
-from fgc.cli.memo import Answer, Trace
+from fgc.cli.memo import Answer, Questions
 from fgc.diagnostics import render_text
 from fgc.workspace import FileStore, Project, ProjectError, find_project, open_project
 
 
 def chosen_project(arguments: Namespace, store: FileStore) -> Project:
     """The project of `-p`, or the one around the current folder. Raises CannotRun or ProjectError."""
-    folder = Path(arguments.project) if arguments.project else find_project(Path.cwd())
+    folder = Path(arguments.project) if arguments.project else find_project(Path.cwd(), store.questions)
     if folder is None:
         raise CannotRun("there is no project here: give `-p PROJECT`, or run this inside a project")
     return open_project(folder, store)
 
 
-def project_answer(arguments: Namespace, trace: Trace, has_color: bool, show: Callable[[Project], str]) -> Answer:
+def project_answer(
+    arguments: Namespace, questions: Questions, has_color: bool, show: Callable[[Project], str]
+) -> Answer:
     """What `show` makes of the project, with the findings about it."""
     try:
-        project = chosen_project(arguments, FileStore(trace, checks_calls=False))
+        project = chosen_project(arguments, FileStore(questions, checks_calls=False))
     except CannotRun as problem:
         return Answer("", f"fgc: {problem}\n", 2)
     except ProjectError as error:

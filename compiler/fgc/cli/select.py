@@ -9,7 +9,7 @@ from typing import Any
 
 from fgc.cli.arguments import CannotRun, use_color, variables_of
 from fgc.cli.dynamic import dynamic_values
-from fgc.cli.memo import Trace
+from fgc.cli.memo import Questions
 from fgc.diagnostics import Diagnostic, nearest, render_text, summary
 from fgc.pipeline.dynamic import dynamic_arguments
 from fgc.workspace import FileStore, ProjectError, find_project, open_project
@@ -20,13 +20,13 @@ __all__ = ["Selected", "configuration_hint", "project_of", "report", "select"]
 _MOST_NAMES = 8  # of configurations in an error
 
 
-def select(arguments: Namespace, trace: Trace | None = None, *, checks_calls: bool = True) -> Selected:
+def select(arguments: Namespace, questions: Questions | None = None, *, checks_calls: bool = True) -> Selected:
     """Compile what a command line names, with the options that it declares. Raises CannotRun or ProjectError.
 
     Without `checks_calls`, what the configuration calls is not looked up: enough for whoever shows only templates.
     """
     variables = variables_of(arguments)
-    store = FileStore(trace, checks_calls=checks_calls)
+    store = FileStore(questions, checks_calls=checks_calls)
     selected = _select(arguments, variables, store)
     if not getattr(arguments, "dynamic", None):
         return selected
@@ -42,7 +42,7 @@ def _select(arguments: Namespace, variables: dict[str, Any], store: FileStore) -
         except NoSuchFile as problem:
             hint = configuration_hint(arguments.file, store)
             raise CannotRun(f"there is no file `{arguments.file}`{hint}" if hint else str(problem)) from None
-    folder = Path(arguments.project) if arguments.project else find_project(Path.cwd())
+    folder = Path(arguments.project) if arguments.project else find_project(Path.cwd(), store.questions)
     if folder is None:
         raise CannotRun("no configuration is named: give a FILE, or `-p PROJECT`, or run this inside a project")
     return select_config(open_project(folder, store), arguments.file or arguments.config, variables)
@@ -50,7 +50,7 @@ def _select(arguments: Namespace, variables: dict[str, Any], store: FileStore) -
 
 def configuration_hint(word: str, store: FileStore) -> str:
     """What to write if a word that is no file may have meant a configuration of the project here."""
-    folder = find_project(Path.cwd())
+    folder = find_project(Path.cwd(), store.questions)
     try:
         names = list(open_project(folder, store).configurations) if folder is not None else []
     except ProjectError:

@@ -158,9 +158,11 @@ class Versions(Mapping[str, str]):
         return iter(self._versions)
 
     def __len__(self) -> int:
+        self._used.add("versions")
         return len(self._versions)
 
     def __repr__(self) -> str:
+        self._used.add("versions")
         return repr(dict(self._versions))
 
 

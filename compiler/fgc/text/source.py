@@ -18,11 +18,15 @@ class Position(Struct, frozen=True):
 
 
 class Source(Struct, frozen=True, eq=False, dict=True):
-    """One text with the name under which its author knows it; `path` is the file it was read from, if any."""
+    """One text with the name under which its author knows it.
+
+    `path` is the file that it was read from, if any, and `digest` that of the bytes that were read.
+    """
 
     name: str
     text: str
     path: str | None = None
+    digest: str | None = None
 
     @cached_property
     def line_starts(self) -> list[int]:

@@ -1,6 +1,5 @@
 """A folder to the projects in it and below it."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,8 +11,10 @@ def projects_below(
     folder: Path, store: FileStore, on_unreadable: Callable[[OSError], None] | None = None
 ) -> Iterator[Path]:
     """Every folder with a `meta.yaml`, sorted; hidden folders and links to folders are not entered."""
-    for root, folders, files in os.walk(folder, onerror=on_unreadable):
-        store.trace.folders.add(Path(root))
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
+    for root, files in store.walk(folder, _is_entered, on_unreadable):
         if META_FILE in files:
-            yield Path(root)
+            yield root
+
+
+def _is_entered(name: str) -> bool:
+    return not name.startswith(".") and name != "__pycache__"

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from fgc.installed import installed_version
 from fgc.resolve import Facts
 from fgc.workspace.library import base_folder
 
-_PACKAGES = ("torch", "transformers", "accelerate")
+PACKAGES = ("torch", "transformers", "accelerate")
 
 
 class _Versions(Mapping[str, str]):
@@ -22,13 +23,13 @@ class _Versions(Mapping[str, str]):
 
     def __iter__(self) -> Iterator[str]:
         yield "python"
-        yield from (name for name in _PACKAGES if _version(name) is not None)
+        yield from (name for name in PACKAGES if installed_version(name) is not None)
 
     def __len__(self) -> int:
         return len(list(iter(self)))
 
     def __getitem__(self, name: str) -> str:
-        version = platform.python_version() if name == "python" else _version(name)
+        version = platform.python_version() if name == "python" else installed_version(name)
         if version is None:
             raise KeyError(name)
         return version
@@ -56,15 +57,6 @@ def collect_facts(project: Path, workspace: Path | None) -> Facts:
 def _fixed_versions() -> dict[str, str]:
     pairs = (item.split("=", 1) for item in os.environ.get("FGC_VERSIONS", "").split(",") if "=" in item)
     return {name.strip(): version.strip() for name, version in pairs}
-
-
-def _version(name: str) -> str | None:
-    from importlib.metadata import PackageNotFoundError, version  # 30 ms
-
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _folder_functions() -> dict[str, Callable[..., str]]:

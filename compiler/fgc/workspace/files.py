@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from fgc.diagnostics import Diagnostic
+from fgc.questions import content_digest
 from fgc.text import Source, Span
 
 _MAX_SIZE_BYTES = 4_000_000  # the longest real template has 60 kB; a data file named by mistake has more
@@ -27,10 +28,10 @@ def read_source(path: Path, name: str) -> tuple[Source, Diagnostic | None]:
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         message = f"`{shown}` is not UTF-8 text: byte 0x{raw[error.start]:02x} in line {line}"
-        return _unreadable(name, shown, "FGC003", message)
+        return _unreadable(name, shown, "FGC003", message, raw)
     if "\0" in text:
-        return _unreadable(name, shown, "FGC003", f"`{shown}` is a binary file")
-    return Source(name, text.replace("\r\n", "\n").replace("\r", "\n"), shown), None
+        return _unreadable(name, shown, "FGC003", f"`{shown}` is a binary file", raw)
+    return Source(name, text.replace("\r\n", "\n").replace("\r", "\n"), shown, content_digest(raw)), None
 
 
 def real_path(path: Path) -> Path:
@@ -47,6 +48,6 @@ def display_path(path: Path) -> str:
     return os.path.normpath(path)
 
 
-def _unreadable(name: str, shown: str, code: str, message: str) -> tuple[Source, Diagnostic]:
-    source = Source(name, "", shown)
+def _unreadable(name: str, shown: str, code: str, message: str, raw: bytes | None = None) -> tuple[Source, Diagnostic]:
+    source = Source(name, "", shown, None if raw is None else content_digest(raw))
     return source, Diagnostic(code, message, Span(source, 0, 0))

@@ -1,6 +1,5 @@
 """The templates of a search path, and which of them name which others: read, never run."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
@@ -48,11 +47,9 @@ def template_files(folders: Iterable[Path], store: FileStore) -> Iterator[tuple[
     """Names and paths of all templates; the first file of a name is the one that is found."""
     seen: set[str] = set()
     for folder in folders:
-        for root, inner, files in os.walk(folder):
-            store.trace.folders.add(Path(root))
-            inner[:] = sorted(name for name in inner if not name.startswith((".", "__")))
-            for file in sorted(files):
-                path = Path(root) / file
+        for root, files in store.walk(folder, lambda name: not name.startswith((".", "__"))):
+            for file in files:
+                path = root / file
                 name = path.relative_to(folder).as_posix()
                 if name.endswith(SUFFIXES) and name not in seen:
                     seen.add(name)

@@ -1,6 +1,5 @@
 """Projects on disk: a folder with `meta.yaml`, its workspace, its search path and its configurations."""
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,9 @@ from msgspec import Struct, field
 from fgc.diagnostics import Diagnostic, Severity, did_you_mean, has_errors
 from fgc.ir import DictNode, Graph, ListNode, Literal, NodeId
 from fgc.pipeline import Compilation
+from fgc.questions import Questions
 from fgc.text import Source, Span
+from fgc.workspace.clock import moving_texts
 from fgc.workspace.facts import collect_facts
 from fgc.workspace.files import display_path
 from fgc.workspace.library import template_library, user_templates
@@ -82,11 +83,13 @@ class Project(Struct, frozen=True):
         return _at_file(self.folder / META_FILE, code, message, help)
 
 
-def find_project(start: Path) -> Path | None:
+def find_project(start: Path, questions: Questions | None = None) -> Path | None:
     """The nearest folder with a `meta.yaml`, from a folder upwards."""
     for folder in (start, *start.parents):
         if (folder / META_FILE).is_file():
             return folder
+        if questions is not None:
+            questions.saw(folder / META_FILE)
     return None
 
 
@@ -97,11 +100,17 @@ def open_project(folder: Path, store: FileStore | None = None) -> Project:
     if not meta_file.is_file():
         help = "a project is a folder with a `meta.yaml`; `-p FOLDER` names another folder"
         raise ProjectError([_at_file(meta_file, "FGC005", f"`{display_path(folder)}` holds no `{META_FILE}`", help)])
-    workspace = next((f for f in (folder, *folder.parents) if (f / WORKSPACE_FOLDER).is_dir()), None)
+    store = store or FileStore()
+    workspace = next((at for at in (folder, *folder.parents) if _is_workspace(at, store)), None)
     if workspace is None:
         message = f"neither `{display_path(folder)}` nor a folder above it holds a folder `{WORKSPACE_FOLDER}`"
         raise ProjectError([_at_file(meta_file, "FGC005", message, "make one: `fgc ws init --name NAME`")])
-    return _read_meta(folder, workspace, meta_file, store or FileStore())
+    return _read_meta(folder, workspace, meta_file, store)
+
+
+def _is_workspace(folder: Path, store: FileStore) -> bool:
+    store.questions.saw(folder / WORKSPACE_FOLDER)
+    return (folder / WORKSPACE_FOLDER).is_dir()
 
 
 def _read_meta(folder: Path, workspace: Path, meta_file: Path, store: FileStore) -> Project:
@@ -109,9 +118,12 @@ def _read_meta(folder: Path, workspace: Path, meta_file: Path, store: FileStore)
     facts = collect_facts(folder, workspace)
     user_folder = user_templates()
     own = [user_folder] if user_folder.is_dir() else []
-    store.trace.absent.update([] if own else [user_folder])
+    if not own:
+        store.questions.saw(user_folder)
     session = Session([folder, workspace / WORKSPACE_FOLDER, *own, *([library] if library else [])], store)
     compilation = session.compile(meta_file, META_FILE, {}, facts)
+    if moving_texts(compilation):
+        store.questions.changes_by_itself()
     if has_errors(compilation.diagnostics):
         raise ProjectError(compilation.diagnostics)
     found = list(compilation.diagnostics)
@@ -121,10 +133,8 @@ def _read_meta(folder: Path, workspace: Path, meta_file: Path, store: FileStore)
     folders = [searchdir] if isinstance(searchdir, str) else list(searchdir or [])
     searchpath = tuple(folder / str(item) for item in folders)
     prefix = str(meta.get("config_prefix", "configs"))
-    configurations, shadowed = _configurations(searchpath, prefix)
-    folders_of_configurations = list(_folders_of(searchpath, prefix))
-    store.trace.folders.update(folders_of_configurations)
-    found += [*shadowed, *_unreadable(folders_of_configurations)]
+    configurations, problems = _configurations(searchpath, prefix, store)
+    found += problems
     found += _missing_default(compilation.graph, meta.get("default_config"), configurations)
     system_path = meta.get("system_path")
     return Project(
@@ -167,39 +177,30 @@ def _missing_default(graph: Graph, name: object, configurations: Iterable[str]) 
         yield Diagnostic.at(origin, "FGC002", message, severity=Severity.WARNING, help=help)
 
 
-def _configurations(searchpath: Iterable[Path], prefix: str) -> tuple[dict[str, Path], list[Diagnostic]]:
-    """Every configuration by name, sorted; a later one of a name is shadowed."""
+def _configurations(
+    searchpath: Iterable[Path], prefix: str, store: FileStore
+) -> tuple[dict[str, Path], list[Diagnostic]]:
+    """Every configuration by name, sorted; a later one of a name is shadowed. A folder that is unreadable is told."""
     found: dict[str, Path] = {}
-    shadowed: list[Diagnostic] = []
+    problems: list[Diagnostic] = []
+    unreadable: list[Path] = []
     for folder in searchpath:
         root = folder / prefix
-        for path in sorted(root.rglob("*.yaml")):
-            relative = path.relative_to(root)
-            if any(part.startswith(".") for part in relative.parts[:-1]):
-                continue
-            name = str(relative)
+        listed = store.walk(
+            root, lambda name: not name.startswith("."), lambda at: unreadable.append(Path(at.filename))
+        )
+        for path in sorted(at / name for at, names in listed for name in names if name.endswith(".yaml")):
+            name = str(path.relative_to(root))
             if name in found:
                 message = f"configuration `{name}` is shadowed by `{display_path(found[name])}`"
-                shadowed.append(_at_file(path, "FGC002", message, None, Severity.WARNING))
+                problems.append(_at_file(path, "FGC002", message, None, Severity.WARNING))
             else:
                 found[name] = path
-    return dict(sorted(found.items())), shadowed
-
-
-def _folders_of(searchpath: Iterable[Path], prefix: str) -> Iterable[Path]:
-    """The folders whose entries decide which configurations there are."""
-    for folder in searchpath:
-        root = folder / prefix
-        yield root
-        yield from (path for path in root.rglob("*") if path.is_dir())
-
-
-def _unreadable(folders: Iterable[Path]) -> Iterable[Diagnostic]:
-    """Configurations that nobody sees are no reason to list none in silence."""
-    for folder in folders:
-        if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+    for folder in unreadable:
+        if folder.is_dir():
             message = f"`{display_path(folder)}` cannot be read: its configurations are missing"
-            yield _at_file(folder, "FGC001", message, None, Severity.WARNING)
+            problems.append(_at_file(folder, "FGC001", message, None, Severity.WARNING))
+    return dict(sorted(found.items())), problems
 
 
 def _plain(graph: Graph, node_id: NodeId) -> Any:

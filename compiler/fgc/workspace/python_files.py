@@ -39,17 +39,14 @@ class PythonFiles:
     def has_folder(self, path: str) -> bool:
         """Returns True if there is a folder of this path, absolute or relative to the project."""
         found = self._folder / path
-        if not found.is_dir():
-            self._store.trace.absent.add(found)
+        self._store.questions.saw(found)
         return found.is_dir()
 
     def python_files(self, folder: str) -> list[str]:
         """Returns the names of the Python files in a folder, for suggestions."""
         found = self._folder / folder
-        if not found.is_dir():
-            return []
-        self._store.trace.folders.add(found)
-        return sorted(path.name for path in found.iterdir() if path.suffix == ".py")
+        self._store.questions.saw_folder(found)
+        return sorted(path.name for path in found.iterdir() if path.suffix == ".py") if found.is_dir() else []
 
     def look_up(self, symbol: Symbol) -> Answer:
         """What is known of a callable. The files that say so do not count as read: a build does not rest on them."""

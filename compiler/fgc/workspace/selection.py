@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +70,7 @@ class Selected(Struct, frozen=True, dict=True):
             self.workspace_root,
             needs,
             files,
-            kept_layout,
+            partial(kept_layout, self.store.questions),
         )
 
     @property
@@ -117,7 +117,7 @@ def select_file(path: Path, include: Sequence[str], variables: Mapping[str, Any]
 
 def project_of(path: Path, store: FileStore) -> Project | None:
     """The project that has this file among its configurations, if any."""
-    folder = find_project(real_path(path).parent)
+    folder = find_project(real_path(path).parent, store.questions)
     if folder is None:
         return None
     try:

@@ -1,6 +1,5 @@
 """Templates on a search path, each read and parsed once: what the compiler's stages see of the disk."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,9 @@ from fgc.pipeline import Compilation, compile_template
 from fgc.resolve import Facts
 from fgc.syntax import ast
 from fgc.text import Source, Span
-from fgc.workspace.files import display_path, read_source, real_path
+from fgc.workspace.clock import moving_texts, needs_clock
+from fgc.workspace.facts import PACKAGES
+from fgc.workspace.files import display_path, real_path
 from fgc.workspace.other_projects import OtherProjects
 from fgc.workspace.store import FileStore
 
@@ -47,7 +48,9 @@ class Session:
         self._chain = chain
         self._project = project
         self._python_files: dict[Path, PythonFiles] = {}
-        self._store.trace.absent.update(folder for folder in folders if not folder.is_dir())
+        for folder in folders:
+            if not folder.is_dir():
+                self._store.questions.saw(folder)
         self.diagnostics = [_missing_folder(folder) for folder in folders if not folder.is_dir()]
 
     @property
@@ -71,12 +74,11 @@ class Session:
             path = folder / name
             if path == found:
                 break
-            self._store.trace.absent.add(path)
             self.missing[path] = found
         return found
 
     def _first(self, name: str) -> Path | None:
-        return next((path for folder in self._folders if (path := folder / name).is_file()), None)
+        return next((path for folder in self._folders if self._store.is_file(path := folder / name)), None)
 
     def parse(self, path: Path, name: str) -> Outcome[ast.ParsedFile]:
         """A file's templates; one that cannot be read is empty and says why."""
@@ -88,20 +90,18 @@ class Session:
         """Names of the files on the search path, for suggestions."""
         count = 0
         for folder in self._folders:
-            for root, folders, files in os.walk(folder):
-                folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
-                for file in sorted(files):
+            for root, files in self._store.walk(folder, lambda name: not name.startswith((".", "__"))):
+                for file in files:
                     count += 1
                     if count > _MAX_LISTED_FILES:
                         return
-                    yield str((Path(root) / file).relative_to(folder))
+                    yield str((root / file).relative_to(folder))
 
     def mentioning(self, word: str) -> Iterator[ast.ParsedFile]:
         """The templates of the search path that hold a word, parsed; they are no sources of what is compiled."""
         names = (name for name in self.names() if name.endswith(_TEMPLATE_ENDINGS))
         for path in [path for name in names if (path := self._first(name)) is not None]:
-            self._store.trace.files.add(path)
-            if word in read_source(path, path.name)[0].text:
+            if word in self._store.read(path, path.name)[0].text:
                 yield self._store.parse(path, path.name).value
 
     def compile(self, path: Path, name: str, variables: Mapping[str, Any], facts: Facts) -> Compilation:
@@ -120,9 +120,16 @@ class Session:
             places = {finding.span for finding in found}  # of two findings at one place, the one that was asked for
             kept = [finding for finding in compilation.diagnostics if finding.span not in places]
             compilation = replace(compilation, diagnostics=(*kept, *found))
-        if facts.used:
-            self._store.trace.is_timeless = False
+        self._note(facts, compilation)
         return compilation
+
+    def _note(self, facts: Facts, compilation: Compilation) -> None:
+        """Note what a template asked for that is no file."""
+        if needs_clock(compilation) or (self._store.shows_text and moving_texts(compilation)):
+            self._store.questions.changes_by_itself()
+        if "versions" in facts.used:
+            for package in PACKAGES:
+                self._store.questions.saw_version(package)
 
     def _is_own(self, source: Source) -> bool:
         """Returns True for a template in the folder of a project that is compiled or checked."""

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from fgc.diagnostics import did_you_mean
+from fgc.questions import Questions
 
 _KEYS = ("select", "ignore", "severity", "baseline")
 _SEVERITIES = ("error", "warning", "off")
@@ -25,18 +26,14 @@ class CheckSettings(Struct, frozen=True):
     baseline: Path | None = None
 
 
-def read_settings(start: Path) -> tuple[CheckSettings, list[Path], list[Path]]:
-    """The settings that hold for a folder, the files they were read from, and those that might have been.
-
-    Raises SettingsError.
-    """
-    absent: list[Path] = []
+def read_settings(start: Path, questions: Questions) -> CheckSettings:
+    """The settings that hold for a folder. Raises SettingsError."""
     for folder in (start, *start.parents):
         file = folder / "pyproject.toml"
+        questions.saw(file)
         if file.is_file():
-            return _settings(file), [file], absent
-        absent.append(file)
-    return CheckSettings(), [], absent
+            return _settings(file)
+    return CheckSettings()
 
 
 def _settings(file: Path) -> CheckSettings:

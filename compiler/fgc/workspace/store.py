@@ -1,12 +1,12 @@
 """Files read and parsed once in a run, whoever asks: shared by all search paths of the process."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
-
-from msgspec import Struct, field
+from typing import TYPE_CHECKING, TypeAlias
 
 from fgc.diagnostics import Diagnostic, Outcome
+from fgc.questions import Questions, open_kept
 from fgc.syntax import ast, parse
 from fgc.text import Source
 from fgc.workspace.files import read_source
@@ -15,57 +15,75 @@ if TYPE_CHECKING:
     from fgc.ir import Graph
     from fgc.pipeline.models import SourceFiles
 
-
-class Dependencies(Protocol):
-    """Where is noted what a result depends on: files, names looked for in vain, folders whose entries count."""
-
-    files: set[Path]
-    absent: set[Path]
-    folders: set[Path]
-    is_timeless: bool
-
-
-class _NoTrace(Struct):
-    """For whoever keeps no results."""
-
-    files: set[Path] = field(default_factory=set)
-    absent: set[Path] = field(default_factory=set)
-    folders: set[Path] = field(default_factory=set)
-    is_timeless: bool = True
-
-
 Check: TypeAlias = Callable[["Graph", "SourceFiles"], Sequence[Diagnostic]]
 
 
 class FileStore:
-    """Parsed files by path and by the name under which a template knows them.
+    """What a run sees of the disk: every file as it was when it was read first.
 
     `checks_calls`: configurations are checked against the Python files that they name, also by the `checks` that were
     added. What only lists or prints templates goes without. `projects`: the folders of all projects that are checked.
+    Whoever does not show the text of a configuration (`shows_text`) sees to the time in what it does show.
     """
 
-    def __init__(self, trace: Dependencies | None = None, *, checks_calls: bool = True) -> None:
-        self.trace: Dependencies = trace if trace is not None else _NoTrace()
+    def __init__(
+        self, questions: Questions | None = None, *, checks_calls: bool = True, shows_text: bool = True
+    ) -> None:
+        self.questions = questions or Questions(open_kept())
         self.checks_calls = checks_calls
+        self.shows_text = shows_text
         self.checks: list[Check] = []
         self.projects: set[Path] = set()
-        self._python: dict[Path, Source | None] = {}
-        self._parsed: dict[tuple[Path, str], Outcome[ast.ParsedFile]] = {}
+
+    def is_file(self, path: Path) -> bool:
+        """Returns True for a file that can be read; one that is not there is noted."""
+
+        def look() -> bool:
+            found = path.is_file()
+            if not found:
+                self.questions.saw(path)
+            return found
+
+        return self.questions.ask(("is a file", path), look)
+
+    def read(self, path: Path, name: str) -> tuple[Source, Diagnostic | None]:
+        """The text of a file, and what is wrong with it; then the text is empty."""
+
+        def read() -> tuple[Source, Diagnostic | None]:
+            source, problem = read_source(path, name)
+            self.questions.saw(path, source.digest)
+            return source, problem
+
+        return self.questions.ask(("text", path, name), read)
 
     def python(self, path: Path, name: str) -> Source | None:
         """The text of a Python file; None if there is none that can be read."""
-        if path not in self._python:
-            (self.trace.files if path.is_file() else self.trace.absent).add(path)
-            source, problem = read_source(path, name) if path.is_file() else (None, None)
-            self._python[path] = None if problem else source
-        return self._python[path]
+        if not self.is_file(path):
+            return None
+        source, problem = self.read(path, name)
+        return None if problem else source
 
     def parse(self, path: Path, name: str) -> Outcome[ast.ParsedFile]:
         """A file's templates; one that cannot be read is empty and says why."""
-        self.trace.files.add(path)
-        key = (path, name)
-        if key not in self._parsed:
-            source, problem = read_source(path, name)
+
+        def compute() -> Outcome[ast.ParsedFile]:
+            source, problem = self.read(path, name)
             outcome = parse(source)
-            self._parsed[key] = Outcome(outcome.value, (problem,) if problem else outcome.diagnostics)
-        return self._parsed[key]
+            return Outcome(outcome.value, (problem,) if problem else outcome.diagnostics)
+
+        return self.questions.ask(("syntax tree", path, name), compute)
+
+    def walk(
+        self, folder: Path, is_entered: Callable[[str], bool], on_error: Callable[[OSError], None] | None = None
+    ) -> Iterator[tuple[Path, list[str]]]:
+        """Every folder in a folder with the names of its files, sorted; what is in a folder is noted."""
+
+        def fail(error: OSError) -> None:
+            self.questions.saw_folder(error.filename)
+            if on_error is not None:
+                on_error(error)
+
+        for root, folders, files in os.walk(folder, onerror=fail):
+            self.questions.saw_folder(root, [*folders, *files])
+            folders[:] = sorted(name for name in folders if is_entered(name))
+            yield Path(root), sorted(files)

@@ -1,6 +1,7 @@
 """`fgc ls`: what is listed, what a broken configuration does to the list, how it fits the terminal."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -120,7 +121,14 @@ def test_a_loop_of_links_ends(run: Run) -> None:
 @pytest.mark.usefixtures("two")
 def test_a_folder_that_may_not_be_read_is_no_empty_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("p/templates/configs/secret").mkdir()
-    monkeypatch.setattr("os.access", lambda path, mode: Path(path).name != "secret")
+    scan = os.scandir
+
+    def refuse(path: str | Path) -> object:
+        if Path(path).name == "secret":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
     result = run("ls", "p", "--no-cache")
     assert result.code == 1 and "`p/templates/configs/secret` cannot be read" in result.out
     assert "B: does b" in result.out

@@ -14,7 +14,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
 from fgc.cli.arguments import CannotRun, add_cache_switch, add_variables, use_color, variables_of
-from fgc.cli.memo import Answer, Trace, answer
+from fgc.cli.memo import Answer, Questions, answer
 
 EXAMPLES = (
     "fgc check config.yaml",
@@ -72,10 +72,10 @@ def run(arguments: Namespace) -> int:
     has_color = use_color(sys.stderr)
     question = ["check", sorted(vars(arguments).items()), variables, has_color]
     is_cached = not arguments.no_cache and not arguments.write_baseline
-    return answer(question, is_cached, lambda trace: _compute(arguments, trace, has_color)).give()
+    return answer(question, is_cached, lambda questions: _compute(arguments, questions, has_color)).give()
 
 
-def _compute(arguments: Namespace, trace: Trace, has_color: bool) -> Answer:
+def _compute(arguments: Namespace, questions: Questions, has_color: bool) -> Answer:
     from fgc.cli.checking import check_all  # the compiler's stages: 0.15 s
     from fgc.cli.findings import findings_answer
     from fgc.diagnostics import render_text
@@ -84,7 +84,7 @@ def _compute(arguments: Namespace, trace: Trace, has_color: bool) -> Answer:
     from fgc.workspace.settings import SettingsError
 
     try:
-        result = check_all(arguments, trace)
+        result = check_all(arguments, questions)
     except (CannotRun, SettingsError) as problem:
         return Answer("", f"fgc: {problem}\n", 2)
     except ProjectError as error:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from fgc.cli.arguments import add_cache_switch, use_color
-from fgc.cli.memo import Answer, Trace, answer
+from fgc.cli.memo import Answer, Questions, answer
 
 if TYPE_CHECKING:
     from fgc.api.listing import ListedConfiguration, ListedProject
@@ -29,13 +29,13 @@ def run(arguments: Namespace) -> int:
     """Print the overview; 2 if there is no project."""
     has_color = use_color(sys.stderr)
 
-    def compute(trace: Trace) -> Answer:
+    def compute(questions: Questions) -> Answer:
         from fgc.cli.projects import project_answer  # the compiler's stages: 0.15 s
 
         def show(project: "Project") -> str:
             return _as_json(project) if arguments.format == "json" else "\n".join(_overview(project)) + "\n"
 
-        return project_answer(arguments, trace, has_color, show)
+        return project_answer(arguments, questions, has_color, show)
 
     question = ["index", arguments.project, arguments.format, has_color]
     return answer(question, not arguments.no_cache, compute).give()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from fgc.cli.arguments import add_cache_switch, use_color
 from fgc.cli.layout import BOLD, DIM, RED, paint, terminal_columns, two_columns
-from fgc.cli.memo import Answer, Trace, answer
+from fgc.cli.memo import Answer, Questions, answer
 
 if TYPE_CHECKING:
     from fgc.api.listing import ListedConfiguration, ListedProject
@@ -41,10 +41,10 @@ def run(arguments: Namespace) -> int:
     columns, has_color = terminal_columns(), use_color(sys.stdout)
     question = ["ls", arguments.folder, arguments.project, arguments.recursive, arguments.format, columns, has_color]
 
-    def compute(trace: Trace) -> Answer:
+    def compute(questions: Questions) -> Answer:
         from fgc.api.listing import project_json  # the compiler's stages: 0.15 s
 
-        projects, problems = _projects(arguments, trace)
+        projects, problems = _projects(arguments, questions)
         notes = "".join(_note(warning) for project in projects for warning in project.warnings)
         if arguments.format == "json":
             text = json.dumps([project_json(project) for project in projects], indent=2, ensure_ascii=False) + "\n"
@@ -58,13 +58,13 @@ def run(arguments: Namespace) -> int:
     return answer(question, not arguments.no_cache, compute).give()
 
 
-def _projects(arguments: Namespace, trace: Trace) -> "tuple[list[ListedProject], list[str]]":
+def _projects(arguments: Namespace, questions: Questions) -> "tuple[list[ListedProject], list[str]]":
     """What is to be listed, and lines about what cannot be."""
     from fgc.api.listing import list_folder  # the compiler's stages: 0.15 s
     from fgc.workspace import FileStore, find_project
     from fgc.workspace.discovery import projects_below
 
-    store = FileStore(trace, checks_calls=False)
+    store = FileStore(questions, checks_calls=False, shows_text=False)
     problems: list[str] = []
     named = arguments.folder or arguments.project
     if arguments.recursive:
@@ -73,7 +73,7 @@ def _projects(arguments: Namespace, trace: Trace) -> "tuple[list[ListedProject],
         if not folders:
             problems.append(f"fgc: there is no project in `{start}`: no folder below it holds a `meta.yaml`\n")
     else:
-        found = Path(named) if named else find_project(Path.cwd())
+        found = Path(named) if named else find_project(Path.cwd(), questions)
         folders = [found] if found is not None and (found / "meta.yaml").is_file() else []
         if not folders:
             where = f"in `{named}`" if named else "here: name a FOLDER, or list all below a folder with -r"

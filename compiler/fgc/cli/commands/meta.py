@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from fgc.cli.arguments import add_cache_switch, use_color
-from fgc.cli.memo import Answer, Trace, answer
+from fgc.cli.memo import Answer, Questions, answer
 
 if TYPE_CHECKING:
     from fgc.workspace import Project
@@ -28,10 +28,10 @@ def run(arguments: Namespace) -> int:
     has_color = use_color(sys.stderr)
     question = ["meta", arguments.project, arguments.format, has_color]
 
-    def compute(trace: Trace) -> Answer:
+    def compute(questions: Questions) -> Answer:
         from fgc.cli.projects import project_answer  # the compiler's stages: 0.15 s
 
-        return project_answer(arguments, trace, has_color, _as_json if arguments.format == "json" else _as_text)
+        return project_answer(arguments, questions, has_color, _as_json if arguments.format == "json" else _as_text)
 
     return answer(question, not arguments.no_cache, compute).give()
 

@@ -7,7 +7,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from fgc.cli.arguments import CannotRun, add_cache_switch, add_selection, use_color, variables_of
-from fgc.cli.memo import Answer, Trace, answer
+from fgc.cli.memo import Answer, Questions, answer
 
 EXAMPLES = ("fgc pp config.yaml", "fgc pp config.yaml -I templates -D max_steps=100", "fgc -p PROJECT -t CONFIG pp")
 TAKES_DYNAMIC_ARGUMENTS = True
@@ -29,14 +29,14 @@ def run(arguments: Namespace) -> int:
     has_color = use_color(sys.stderr)
     chosen = [arguments.file, arguments.project, arguments.config, arguments.include, variables, arguments.dynamic]
     question = ["pp", *chosen, has_color]
-    text = answer(question, not arguments.no_cache, lambda trace: _compute(arguments, trace, has_color))
+    text = answer(question, not arguments.no_cache, lambda questions: _compute(arguments, questions, has_color))
     code = text.give()
     if sys.stdout.isatty() and text.out and not text.out.endswith("\n"):
         print()  # a template's last newline is not part of its text, but a terminal wants it
     return code
 
 
-def _compute(arguments: Namespace, trace: Trace, has_color: bool) -> Answer:
+def _compute(arguments: Namespace, questions: Questions, has_color: bool) -> Answer:
     from fgc.cli.guard import selection_answer  # the compiler's stages: 0.15 s
 
-    return selection_answer(arguments, trace, has_color, lambda selected: selected.compilation.document.text)
+    return selection_answer(arguments, questions, has_color, lambda selected: selected.compilation.document.text)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from fgc.cli.arguments import add_cache_switch, use_color
 from fgc.cli.layout import DIM, paint, terminal_columns
-from fgc.cli.memo import Answer, Trace, answer
+from fgc.cli.memo import Answer, Questions, answer
 
 if TYPE_CHECKING:
     from fgc.workspace import Project
@@ -37,13 +37,13 @@ def run(arguments: Namespace) -> int:
     form = arguments.format or ("tree" if sys.stdout.isatty() else "files")
     question = ["tlist", arguments.project, form, arguments.own, has_color, style]
 
-    def compute(trace: Trace) -> Answer:
+    def compute(questions: Questions) -> Answer:
         from fgc.cli.projects import project_answer  # the compiler's stages: 0.15 s
 
         def show(project: "Project") -> str:
             return _listed(project, form, arguments.own, style)
 
-        return project_answer(arguments, trace, has_color, show)
+        return project_answer(arguments, questions, has_color, show)
 
     return answer(question, not arguments.no_cache, compute).give()
 

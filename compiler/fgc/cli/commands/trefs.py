@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fgc.cli.arguments import CannotRun, add_cache_switch, add_selection, use_color, variables_of
 from fgc.cli.layout import DIM, paint, terminal_columns
-from fgc.cli.memo import Answer, Trace, answer
+from fgc.cli.memo import Answer, Questions, answer
 
 if TYPE_CHECKING:
     from fgc.api.references import References
@@ -44,10 +44,12 @@ def run(arguments: Namespace) -> int:
     chosen = [arguments.file, arguments.project, arguments.config, arguments.include, variables]
     question = ["trefs", *chosen, arguments.format, has_color, style]
 
-    def compute(trace: Trace) -> Answer:
+    def compute(questions: Questions) -> Answer:
         from fgc.cli.guard import selection_answer  # the compiler's stages: 0.15 s
 
-        return selection_answer(arguments, trace, has_color, lambda selected: _shown(selected, arguments.format, style))
+        return selection_answer(
+            arguments, questions, has_color, lambda selected: _shown(selected, arguments.format, style)
+        )
 
     return answer(question, not arguments.no_cache, compute).give()
 

@@ -1,0 +1,95 @@
+"""Answers, each computed once: in a run by their questions, between runs with what they rest on."""
+
+from collections.abc import Callable, Hashable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fgc.questions.kept import Kept
+from fgc.questions.outside import Dependencies, Outside, folder_state, names_digest, path_state, version_state
+
+T = TypeVar("T")
+
+
+class Questions:
+    """The questions of a run. Without `kept`, nothing is kept between runs."""
+
+    def __init__(self, kept: Kept | None = None) -> None:
+        self._kept = kept
+        self._outside = Outside()
+        self._known: dict[Hashable, tuple[Any, Dependencies]] = {}
+        self._open: list[Dependencies] = []
+
+    def ask(self, question: Hashable, compute: Callable[[], T]) -> T:
+        """The answer to a question, computed if it is asked for the first time in this run.
+
+        What `compute` raises passes through, and is an answer to none.
+        """
+        if question not in self._known:
+            self._known[question] = self.watch(compute)
+        answer: T
+        answer, seen = self._known[question]
+        self.rest_on(seen)
+        return answer
+
+    def keep(self, question: Sequence[object], kind: type[T], compute: Callable[[], T]) -> T:
+        """The same for an answer that is kept between runs: `kind` is what msgspec reads it back as.
+
+        The question holds all that the answer depends on and that is not noted while it is computed.
+        """
+        key = repr(question)
+        if key not in self._known:
+            self._known[key] = self._kept_answer(question, kind) or self._fresh_answer(question, compute)
+        answer: T
+        answer, seen = self._known[key]
+        self.rest_on(seen)
+        return answer
+
+    def saw(self, path: Path | str, state: str | None = None) -> None:
+        """Note a path with the digest of what was read from it; without it, with what is there now."""
+        if self._open:
+            name = str(Path(path).absolute())
+            self._open[-1].note(name, path_state(name) if state is None else state)
+
+    def saw_folder(self, path: Path | str, names: list[str] | None = None) -> None:
+        """Note the names that were seen in a folder; without them, those that are in it now."""
+        if self._open:
+            name = str(Path(path).absolute())
+            self._open[-1].folders[name] = folder_state(name) if names is None else names_digest(names)
+
+    def saw_version(self, package: str) -> None:
+        """Note the version of a package."""
+        if self._open:
+            self._open[-1].versions[package] = version_state(package)
+
+    def changes_by_itself(self) -> None:
+        """Keep nothing that rests on what is computed now: it depends on the clock."""
+        if self._open:
+            self._open[-1].is_lasting = False
+
+    def rest_on(self, seen: Dependencies) -> None:
+        """Note what something rests on that was computed before."""
+        if self._open:
+            self._open[-1].add(seen)
+
+    def watch(self, compute: Callable[[], T]) -> tuple[T, Dependencies]:
+        """What is computed, and what it rests on; nobody else comes to rest on that."""
+        seen = Dependencies()
+        self._open.append(seen)
+        try:
+            return compute(), seen
+        except BaseException:
+            if len(self._open) > 1:
+                self._open[-2].add(seen)
+            raise
+        finally:
+            self._open.pop()
+
+    def _kept_answer(self, question: Sequence[object], kind: type[T]) -> tuple[T, Dependencies] | None:
+        found = self._kept.get(question, kind) if self._kept is not None else None
+        return found if found is not None and self._outside.is_as(found[1]) else None
+
+    def _fresh_answer(self, question: Sequence[object], compute: Callable[[], T]) -> tuple[T, Dependencies]:
+        answer, seen = self.watch(compute)
+        if self._kept is not None and seen.is_lasting:
+            self._kept.put(question, answer, seen)
+        return answer, seen

@@ -1,0 +1,121 @@
+"""Answers on disk, in a folder of the user's own, each in a file with what it rests on.
+
+Nothing in the folder is trusted further than its owner: files and the folder belong to the user and nobody else may
+write or read them, and what does not decode to what is expected counts for nothing. Entries are JSON of plain data, so
+reading one runs nothing. Safe under parallel use: entries are replaced as a whole.
+"""
+
+import hashlib
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from fgc import __version__
+from fgc.questions.outside import Dependencies
+
+T = TypeVar("T")
+_FORMAT = 1
+_MAX_ENTRIES = 5_000
+_MAX_ENTRY_BYTES = 16_000_000
+_STALE_S = 3_600  # a temporary file that is older was left by a process that was killed
+
+
+class _Entry(msgspec.Struct):
+    """A kept answer, not yet decoded, and what it rests on."""
+
+    seen: Dependencies
+    answer: msgspec.Raw
+
+
+def open_kept() -> "Kept | None":
+    """The answers of this user; None where no folder of their own can be had."""
+    own = os.environ.get("FGC_CACHE_DIR")
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")  # noqa: PTH111, PTH118
+    folder = Path(own) if own else Path(base) / "fgc"
+    try:
+        return Kept(folder / "answers")
+    except OSError:
+        return None
+
+
+class Kept:
+    """Answers by question. A folder that cannot be written is no reason to fail."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make the folder. Raises OSError where it is not the user's own."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = os.lstat(folder)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            raise PermissionError(f"{folder} belongs to another user")
+        if found.st_mode & 0o077:
+            folder.chmod(0o700)
+        self._folder = folder
+        self._made_by = _made_by()
+        self._is_pruned = False
+
+    def get(self, question: Sequence[object], kind: type[T]) -> tuple[T, Dependencies] | None:
+        """The answer that was kept, with what it rests on; whether that still holds is for the caller to see."""
+        try:
+            entry = msgspec.json.decode(_read_own(self._file(question)), type=_Entry)
+            return msgspec.json.decode(entry.answer, type=kind), entry.seen
+        except (OSError, ValueError, RecursionError):
+            return None
+
+    def put(self, question: Sequence[object], answer: object, seen: Dependencies) -> None:
+        """Keep an answer."""
+        try:
+            raw = msgspec.json.encode({"seen": seen, "answer": answer})
+            handle, temporary = tempfile.mkstemp(dir=self._folder, suffix=".tmp")
+            with os.fdopen(handle, "wb") as file:
+                file.write(raw)
+            Path(temporary).replace(self._file(question))
+            self._prune()
+        except (OSError, ValueError, RecursionError):
+            return
+
+    def _file(self, question: Sequence[object]) -> Path:
+        key = repr((_FORMAT, self._made_by, question)).encode("utf-8", "surrogatepass")
+        return self._folder / f"{hashlib.sha256(key).hexdigest()}.json"
+
+    def _prune(self) -> None:
+        """Once in a run: remove the oldest entries, if there are too many, and what killed processes left."""
+        if self._is_pruned:
+            return
+        self._is_pruned = True
+        entries = sorted((entry.stat().st_mtime, entry.path) for entry in os.scandir(self._folder))
+        newest = entries[-1][0] if entries else 0
+        kept = [path for _, path in entries if path.endswith(".json")]
+        surplus = kept[: len(kept) - _MAX_ENTRIES * 3 // 4] if len(kept) > _MAX_ENTRIES else []
+        left = [path for at, path in entries if path.endswith(".tmp") and newest - at > _STALE_S]
+        for path in (*surplus, *left):
+            Path(path).unlink(missing_ok=True)
+
+
+def _read_own(path: Path) -> bytes:
+    """The content of a regular file that nobody but the user can write. Raises OSError for any other."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        found = os.fstat(handle)
+        is_own = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+        if not is_own or found.st_size > _MAX_ENTRY_BYTES:
+            raise PermissionError(f"{path} is no entry of the user's own")
+        return file.read()
+
+
+def _made_by() -> tuple[object, ...]:
+    """What changes when the compiler, its template library or Python is edited or installed anew."""
+    package = Path(__file__).parents[1]
+    files: list[tuple[str, int, int]] = []
+    for root, folders, names in os.walk(package):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for name in names:
+            found = os.stat(os.path.join(root, name))  # noqa: PTH116, PTH118 -- 3x faster
+            files.append((name, found.st_mtime_ns, found.st_size))
+    return __version__, sys.version, sorted(files)

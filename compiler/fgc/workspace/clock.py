@@ -1,0 +1,33 @@
+"""What of a compiled configuration changes by itself: texts that show the time, and values that depend on it."""
+
+from collections.abc import Iterable
+from typing import TypeGuard
+
+from fgc.pipeline import Compilation
+from fgc.text import DeferredCall, DeferredExpression
+
+_MOVING = frozenset(
+    ("isotime", "utcisotime", "filetime", "utcfiletime", "now", "utcnow", "strftime", "lipsum", "random")
+)
+
+
+def needs_clock(compilation: Compilation) -> bool:
+    """Returns True if a template had to know the time, or drew a value: the graph itself may differ next time."""
+    return any(_moves(need.expression) for need in compilation.needs)
+
+
+def moving_texts(compilation: Compilation) -> list[str]:
+    """Returns the texts of the document that will be others in the next second."""
+    return [segment.piece.text for segment in compilation.document.deferred if _moves(segment.piece.deferred)]
+
+
+def shows_any(texts: Iterable[str], shown: Iterable[str | None]) -> bool:
+    """Returns True if one of the texts stands in what is shown."""
+    found = list(texts)
+    return bool(found) and any(text in item for item in shown if item is not None for text in found)
+
+
+def _moves(expression: DeferredExpression | str | None) -> TypeGuard[DeferredCall]:
+    return isinstance(expression, DeferredCall) and (
+        expression.function in _MOVING or any(map(_moves, expression.arguments))
+    )
