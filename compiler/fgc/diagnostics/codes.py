@@ -83,6 +83,7 @@ _TITLES = {
     "FGC414": "model configuration field is never read",
     "FGC415": "other project cannot be used",
     "FGC416": "parts of a model do not fit together",
+    "FGC417": "option sets nothing that templates read",
     "FGC501": "unknown keyword argument",
     "FGC502": "unknown component",
     "FGC503": "missing required argument",

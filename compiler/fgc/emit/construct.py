@@ -10,7 +10,6 @@ from fgc.emit import latent, makers, operators, partials, variables
 from fgc.emit.deferred import DeferredTexts
 from fgc.emit.expression import (
     Assign,
-    Attribute,
     Define,
     DictDisplay,
     Expression,
@@ -28,7 +27,6 @@ from fgc.emit.literal import is_text, literal, non_finite
 from fgc.emit.measure import has_effect
 from fgc.emit.names import Names, name_of_result
 from fgc.emit.operators import Arguments
-from fgc.emit.options import ARGUMENTS
 from fgc.emit.parameters import Parameters
 from fgc.emit.scope import Scope
 from fgc.emit.sharing import Sharing, arguments
@@ -150,7 +148,7 @@ class Construction:
         made: Expression
         match value:
             case Literal(argument=argument) if argument is not None:
-                made = Attribute(Name(ARGUMENTS), argument.name, node, is_pure=True)
+                made = self.texts.outside(argument, node)
             case Literal():
                 made = self.scalar(value.value, node)
             case Deferred():

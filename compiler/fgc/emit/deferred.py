@@ -5,7 +5,7 @@ What has one value for the whole run (the clock, the project's folder) becomes a
 
 import posixpath
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -13,19 +13,31 @@ from fgc.emit.expression import (
     Argument,
     Attribute,
     Binary,
+    Conditional,
     Constant,
     Expression,
     Formatted,
     Invoke,
     Item,
     Name,
+    Unary,
     parts,
 )
 from fgc.emit.imports import Imports
-from fgc.emit.literal import string
+from fgc.emit.literal import literal, string
 from fgc.emit.names import Names
+from fgc.emit.options import ARGUMENTS
 from fgc.ir import Deferred, Graph, NodeId
-from fgc.text import DeferredArgument, DeferredCall, DeferredExpression, DeferredFolder, DeferredName
+from fgc.text import (
+    DeferredArgument,
+    DeferredCall,
+    DeferredConstant,
+    DeferredExpression,
+    DeferredFolder,
+    DeferredName,
+    DeferredOperation,
+    FromOutside,
+)
 
 _PATHS = {
     "joinpath": "os.path.join",
@@ -95,12 +107,37 @@ class DeferredTexts:
         made = self._joined(node.parts, node_id)
         return replace(made, node=node_id) if isinstance(made, Attribute | Binary | Formatted | Invoke) else made
 
+    def outside(self, expression: FromOutside | DeferredConstant, node: NodeId | None = None) -> Expression:
+        """The expression of what is computed with options of the program."""
+        match expression:
+            case DeferredArgument(name=name):
+                return Attribute(Name(ARGUMENTS), name, node, is_pure=True)
+            case DeferredConstant(value=value):
+                return string(value) if isinstance(value, str) else literal(value)
+            case DeferredOperation(operator="text", operands=operands):
+                parts = [str(o.value) if isinstance(o, DeferredConstant) else self.outside(o) for o in operands]
+                if len(parts) == 1 and not isinstance(parts[0], str):
+                    is_text = isinstance(operands[0].value, str)
+                    return replace(parts[0], node=node) if is_text else _printed(parts[0], node)
+                return self._text(parts, node)
+            case DeferredOperation(operator="if", operands=(then, test, other)):
+                return Conditional(self.outside(then), self.outside(test), self.outside(other), node)
+            case DeferredOperation(operator=operator, operands=(only,)):
+                return Unary(operator, self.outside(only))
+            case DeferredOperation(operator=operator, operands=(left, right)):
+                return Binary(self.outside(left), operator, self.outside(right), node)
+        raise AssertionError(f"an operation of the unknown form {expression}")
+
     def _joined(self, pieces: tuple[str | DeferredExpression, ...], node: NodeId | None) -> Expression:
         values = [piece if isinstance(piece, str) else self._value(piece) for piece in pieces if piece != ""]
         if not values:
             return string("", node)
         if len(values) == 1:
             return string(values[0], node) if isinstance(values[0], str) else values[0]
+        return self._text(values, node)
+
+    def _text(self, values: Sequence[str | Expression], node: NodeId | None) -> Expression:
+        """Texts and expressions as one text."""
         if all('"' not in value if isinstance(value, str) else _fits_in_braces(value) for value in values):
             return Formatted(tuple(values), node)
         total: Expression | None = None
@@ -114,7 +151,7 @@ class DeferredTexts:
         match expression:
             case DeferredName(name):
                 return self._name(name)
-            case DeferredArgument(_, value):
+            case DeferredArgument(value=value) | DeferredOperation(value=value):
                 return string(str(value))
             case DeferredFolder(path):
                 return self._constant(self._folders[path], path, lambda: self._from_start(path))
@@ -239,6 +276,10 @@ class DeferredTexts:
             value = make() if pinned is None else string(pinned)
             self._constants[constant] = value
         return Name(constant)
+
+
+def _printed(value: Expression, node: NodeId | None) -> Expression:
+    return Invoke(Name("str"), (Argument(value),), node, True)
 
 
 def _positional(text: str) -> Argument:

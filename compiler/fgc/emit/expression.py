@@ -116,6 +116,7 @@ class Conditional(Struct, frozen=True):
     value: "Expression"
     test: "Expression"
     other: "Expression"
+    node: NodeId | None = None
 
 
 class Lambda(Struct, frozen=True):

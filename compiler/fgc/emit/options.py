@@ -1,12 +1,12 @@
 """Options that a configuration declares to options of its program's command line, where that is exact.
 
-An option is offered if its variable reaches nothing but literals of the program: then running with a value is the same
-as building with it. Everything else is closed, with the reason.
+An option is offered if its variable reaches nothing but scalars of the program, perhaps computed: then running with a
+value is the same as building with it. Everything else is closed, with the reason.
 """
 
 import keyword
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -27,13 +27,23 @@ from fgc.emit.expression import (
 from fgc.emit.imports import Imports
 from fgc.emit.literal import literal, non_finite, string
 from fgc.ir import Call, CallKind, Graph, Literal, NodeId, Scalar, Var, children, reachable
-from fgc.text import Span
+from fgc.text import (
+    TEXT,
+    DeferredArgument,
+    DeferredConstant,
+    DeferredOperation,
+    FromOutside,
+    Origin,
+    Span,
+    arguments_in,
+)
 from fgc.yaml.scalars import scalar_type
 
 PARSE, ARGUMENTS = "parse_arguments", "arguments"
 _OPTIONS_MODULE = "fgc_runtime.options"
 _TAKEN = frozenset({"-h", "--help", "--resume"})
 _ACTIONS = ("store", "store_true", "store_false")
+_ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%"})
 _TEXT_TYPES = ("str", "path")
 _CONVERTERS = {"bool": "boolean", "path": "absolute_path"}
 _RESUME_HELP = "go on from this checkpoint, or from the latest one"
@@ -84,12 +94,12 @@ def settle(
         leaves = _leaves(graph, [graph.targets[name] for name in targets], option.variable)
         found = reasons.get(option.variable) or _unfit(option, leaves)
         if found is None:
-            offered[option.variable] = (option, leaves[0].value)
+            offered[option.variable] = (option, leaves[0].argument.value)
         else:
             closed[option.variable] = Closed(option, *found)
     nodes = {
-        node_id: replace(node, argument=None)
-        if isinstance(node, Literal) and node.argument is not None and node.argument.name not in offered
+        node_id: replace(node, argument=_fixed(node.argument, offered))
+        if isinstance(node, Literal) and node.argument is not None
         else node
         for node_id, node in graph.nodes.items()
     }
@@ -97,9 +107,41 @@ def settle(
     return replace(graph, nodes=nodes), Options(offered, ordered)
 
 
-def _leaves(graph: Graph, roots: Iterable[NodeId], variable: str) -> list[Literal]:
-    nodes = (graph[node_id] for node_id in reachable(graph, roots))
-    return [n for n in nodes if isinstance(n, Literal) and n.argument is not None and n.argument.name == variable]
+class _Leaf(Struct, frozen=True):
+    """A mention of an option in a value of the program."""
+
+    argument: DeferredArgument
+    expression: FromOutside
+    origin: Origin
+
+
+def _leaves(graph: Graph, roots: Iterable[NodeId], variable: str) -> list[_Leaf]:
+    return [
+        _Leaf(argument, node.argument, node.origin)
+        for node_id in reachable(graph, roots)
+        if isinstance(node := graph[node_id], Literal) and node.argument is not None
+        for argument in arguments_in(node.argument)
+        if argument.name == variable
+    ]
+
+
+def _fixed(expression: FromOutside, offered: Container[str]) -> FromOutside | None:
+    """An expression in which what is no option of the program has its value; None if nothing is left to compute."""
+    fixed = _operand(expression, offered)
+    return None if isinstance(fixed, DeferredConstant) else fixed
+
+
+def _operand(expression: FromOutside | DeferredConstant, offered: Container[str]) -> FromOutside | DeferredConstant:
+    match expression:
+        case DeferredArgument(name=name, value=value):
+            return expression if name in offered else DeferredConstant(value)
+        case DeferredOperation(operands=operands, value=value):
+            parts = tuple(_operand(operand, offered) for operand in operands)
+            if any(isinstance(part, FromOutside) for part in parts):
+                return replace(expression, operands=parts)
+            return DeferredConstant(value)
+        case _:
+            return expression
 
 
 def _structural(before: Graph, after: Graph, roots: Sequence[NodeId]) -> Iterator[tuple[str, tuple[str, Span]]]:
@@ -125,7 +167,8 @@ def _arguments_in(graph: Graph, nodes: Iterable[NodeId], reason: str) -> Iterato
     for node_id in nodes:
         node = graph[node_id]
         if isinstance(node, Literal) and node.argument is not None:
-            yield node.argument.name, (reason, node.origin.span)
+            for argument in arguments_in(node.argument):
+                yield argument.name, (reason, node.origin.span)
 
 
 def _data(graph: Graph, root: NodeId) -> Iterator[NodeId]:
@@ -150,12 +193,12 @@ def _entries(graph: Graph, node_id: NodeId) -> Iterator[tuple[object, NodeId]]:
         yield from ((entry.key, entry.value) for entry in getattr(node, "entries", ()))
 
 
-def _unfit(option: Option, leaves: Sequence[Literal]) -> tuple[str, Span | None] | None:
+def _unfit(option: Option, leaves: Sequence[_Leaf]) -> tuple[str, Span | None] | None:
     """Why an option cannot be one of a program in which it reaches these literals."""
     if not leaves:
         return "nothing that the program constructs has it as a value", None
-    first = leaves[0]
-    place = first.origin.span
+    first = leaves[0].argument
+    place = leaves[0].origin.span
     if option.takes_many:
         return "it takes several values", place
     if option.action not in _ACTIONS:
@@ -165,21 +208,54 @@ def _unfit(option: Option, leaves: Sequence[Literal]) -> tuple[str, Span | None]
     if taken := _TAKEN.intersection(option.names):
         return f"`{min(taken)}` is an option of every program", place
     for leaf in leaves[1:]:
-        if repr(leaf.value) != repr(first.value):
-            return f"it has two defaults: {first.value!r} and {leaf.value!r}", leaf.origin.span
+        if repr(leaf.argument.value) != repr(first.value):
+            return f"it has two defaults: {first.value!r} and {leaf.argument.value!r}", leaf.origin.span
     if isinstance(first.value, str) and option.type not in _TEXT_TYPES:
         return f"its default {first.value!r} is no {option.type}", place
     if option.type == "path" and isinstance(first.value, str) and not first.value.startswith("/"):
         return "its default is a relative path, and a path that is given becomes an absolute one", place
+    for leaf in leaves:
+        if (reason := _misused(option, leaf)) is not None:
+            return reason, leaf.origin.span
     if option.type in _TEXT_TYPES and option.action == "store" and not _is_exact(option, leaves):
         write = f"{{{{ {option.variable} | toyaml }}}}"
         return f"YAML may read a text as something else: write `{write}`", place
     return None
 
 
-def _is_exact(option: Option, leaves: Sequence[Literal]) -> bool:
+def _misused(option: Option, leaf: _Leaf) -> str | None:
+    """Why an operation does not do at run time what it does in a template, if the option has another type there."""
+    is_number = option.type in ("int", "float") and option.action == "store"
+    for operation in _operations(leaf.expression):
+        if leaf.argument not in operation.operands:
+            continue
+        if operation.operator in _ARITHMETIC and not is_number:
+            return f"`{operation.operator}` computes with it, and it is no number"
+        if operation.operator == TEXT and option.type == "float":
+            return "it is a part of a text, in which a number such as 1e-05 is written as 1.0e-05"
+    return None
+
+
+def _operations(expression: FromOutside | DeferredConstant) -> Iterator[DeferredOperation]:
+    if isinstance(expression, DeferredOperation):
+        yield expression
+        for operand in expression.operands:
+            yield from _operations(operand)
+
+
+def _results(expression: FromOutside | DeferredConstant) -> Iterator[FromOutside | DeferredConstant]:
+    """What an expression may come out as: either value of a choice, else what it is."""
+    if isinstance(expression, DeferredOperation) and expression.operator == "if":
+        yield from _results(expression.operands[0])
+        yield from _results(expression.operands[2])
+    else:
+        yield expression
+
+
+def _is_exact(option: Option, leaves: Sequence[_Leaf]) -> bool:
     """Whether YAML reads each text that may be given as that text."""
-    if all(leaf.argument is not None and leaf.argument.is_quoted for leaf in leaves):
+    read = [leaf.argument for leaf in leaves if leaf.argument in _results(leaf.expression)]
+    if all(argument.is_quoted for argument in read):
         return True
     return bool(option.choices) and all(
         isinstance(choice, str) and choice.isidentifier() and scalar_type(choice, True) == "str"

@@ -5,7 +5,7 @@ from typing import NewType, TypeAlias
 
 from msgspec import Struct
 
-from fgc.text import DeferredArgument, DeferredExpression, Origin
+from fgc.text import DeferredExpression, FromOutside, Origin
 
 NodeId = NewType("NodeId", int)
 Scalar: TypeAlias = bool | int | float | str | None
@@ -57,11 +57,11 @@ class CallKind(Enum):
 
 
 class Literal(Struct, frozen=True):
-    """None, a boolean, a number or a string. `argument`: it is as a template variable from outside has it."""
+    """None, a boolean, a number or a string. `argument`: it is what variables from outside make it."""
 
     value: Scalar
     origin: Origin
-    argument: DeferredArgument | None = None
+    argument: FromOutside | None = None
 
 
 class Deferred(Struct, frozen=True):

@@ -1,6 +1,7 @@
 """One configuration, compiled as far as it goes: every stage's result and all that was found."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -11,10 +12,10 @@ from fgc.ir import Graph
 from fgc.lint import check
 from fgc.lower import lower
 from fgc.pipeline.dotted import divide_callables
-from fgc.pipeline.dynamic import dynamic_arguments
+from fgc.pipeline.dynamic import dynamic_arguments, unread_options
 from fgc.pipeline.imports import Projects, graft
 from fgc.pipeline.pins import pin_findings
-from fgc.resolve import Facts, Loader, resolve
+from fgc.resolve import Facts, Loader, reads_elsewhere, resolve
 from fgc.syntax import ast
 from fgc.text import Document, Need, Source
 from fgc.yaml import Composition, compose
@@ -70,7 +71,8 @@ def compile_template(
     found += check(composed.value, lowered.value)
     needs = (*document.needs, *composed.value.needs)
     found += pin_findings(needs)
-    found += dynamic_arguments(lowered.value).diagnostics
+    options = dynamic_arguments(lowered.value)
+    found += [*options.diagnostics, *unread_options(options.value, document.asked, partial(reads_elsewhere, loader))]
     divided = Outcome(lowered.value) if files is None else divide_callables(lowered.value, files)
     whole = graft(divided.value, projects)
     found += [*divided.diagnostics, *whole.diagnostics]

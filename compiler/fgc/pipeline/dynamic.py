@@ -4,10 +4,11 @@ It is a list of entries, usually a `!dlist`, or a mapping from template variable
 argparse. Parses no command line.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import TypeAlias, TypeGuard
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Outcome, Severity, did_you_mean
 from fgc.ir import Call, Deferred, DictNode, Graph, ListNode, Literal, NodeId, Scalar
@@ -34,6 +35,7 @@ class DynamicArgument(Struct, frozen=True):
     metavar: str | None = None
     const: Scalar = None
     is_required: bool = False
+    origin: Origin | None = None
 
 
 class _Entry(Struct, frozen=True):
@@ -52,6 +54,26 @@ def dynamic_arguments(graph: Graph) -> Outcome[tuple[DynamicArgument, ...]]:
     reader = _Reader(graph)
     found = [reader.argument(entry) for entry in reader.entries(target)]
     return Outcome(tuple(argument for argument in found if argument is not None), tuple(reader.diagnostics))
+
+
+def unread_options(
+    declared: Iterable[DynamicArgument], asked: Collection[str], is_read_elsewhere: Callable[[str], bool]
+) -> list[Diagnostic]:
+    """Returns a warning for each option whose variable no template reads; `asked` are the names that they read.
+
+    A template that several configurations share may declare what only some of them read.
+    """
+    found = []
+    for argument in declared:
+        is_read = argument.variable in asked or argument.origin is None
+        if not is_read and not is_read_elsewhere(argument.variable):
+            assert argument.origin is not None, "an option without a place is not asked about"
+            message = f"no template reads `{argument.variable}`, which `{argument.names[0]}` sets"
+            rest = set(asked) - {other.variable for other in declared}
+            help = did_you_mean(argument.variable, rest) or f"write `{{{{ {argument.variable} | default(...) }}}}`"
+            place = argument.origin
+            found.append(Diagnostic.at(place, "FGC417", message, severity=Severity.WARNING, help=help))
+    return found
 
 
 class _Reader:
@@ -120,6 +142,7 @@ class _Reader:
         if not self._is_variable(variable, place, is_key=entry.variable is not None):
             return None
         argument = _argument(variable, {key: value for key, (value, _) in fields.items()})
+        argument = replace(argument, origin=place)
         self._check_together(argument, fields)
         return argument
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from fgc.emit.options import Closed, Option
 from fgc.ir import Graph
 from fgc.pipeline.dynamic import dynamic_arguments
-from fgc.text import DeferredArgument, Need
+from fgc.text import Need, arguments_in
 
 
 def declared_options(graph: Graph) -> list[Option]:
@@ -29,8 +29,8 @@ def closed_options(declared: Iterable[Option], needs: Iterable[Need]) -> list[Cl
     """Options whose values had to be known to make the text: the first place and reason for each."""
     first: dict[str, Need] = {}
     for need in needs:
-        if isinstance(need.expression, DeferredArgument):
-            first.setdefault(need.expression.name, need)
+        for argument in arguments_in(need.expression):
+            first.setdefault(argument.name, need)
     return [
         Closed(option, first[option.variable].reason, first[option.variable].span)
         for option in declared

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from fgc.diagnostics import Diagnostic, Severity
-from fgc.text import DeferredArgument, DeferredCall, Need, expression_text
+from fgc.text import DeferredCall, FromOutside, Need, expression_text
 
 _HELP = "printed, or joined with other text, it stays an expression that is evaluated where the program runs"
 _DRAWN = ("lipsum", "random")
@@ -11,7 +11,7 @@ _DRAWN = ("lipsum", "random")
 
 def pins_of(needs: Iterable[Need]) -> list[Need]:
     """The values of this machine among what was needed, each once."""
-    return list(dict.fromkeys(need for need in needs if not isinstance(need.expression, DeferredArgument)))
+    return list(dict.fromkeys(need for need in needs if not isinstance(need.expression, FromOutside)))
 
 
 def pin_findings(needs: Iterable[Need]) -> list[Diagnostic]:

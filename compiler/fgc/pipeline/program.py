@@ -14,7 +14,7 @@ from fgc.pipeline.metadata import meta_text
 from fgc.pipeline.options import closed_options, declared_options
 from fgc.pipeline.surroundings import Surroundings
 from fgc.pipeline.variables import with_given_variables
-from fgc.text import DeferredArgument, Document, Piece, expression_text
+from fgc.text import Document, FromOutside, Piece, expression_text
 
 _RUNNABLE_CLASS = "type.training_script"  # what it constructs is run, and not only constructed
 
@@ -75,7 +75,7 @@ def resolved_configuration(document: Document, template: str) -> Resolved:
 
 
 def _as_written(piece: Piece) -> str:
-    if piece.deferred is None or isinstance(piece.deferred, DeferredArgument):
+    if piece.deferred is None or isinstance(piece.deferred, FromOutside):
         return piece.text
     return f"${{{expression_text(piece.deferred)}}}"
 

@@ -14,10 +14,11 @@ from fgc.resolve.library import Library, Loader
 from fgc.resolve.lost import check_lost_sets
 from fgc.resolve.renderer import Renderer
 from fgc.resolve.unexplained import check_unexplained
+from fgc.resolve.usage import joined, usage_of
 from fgc.syntax import ast
 from fgc.text import Document
 
-__all__ = ["Facts", "Loader", "resolve"]
+__all__ = ["Facts", "Loader", "reads_elsewhere", "resolve"]
 
 
 def resolve(entry: ast.ParsedFile, loader: Loader, variables: Mapping[str, Any], facts: Facts) -> Outcome[Document]:
@@ -28,10 +29,18 @@ def resolve(entry: ast.ParsedFile, loader: Loader, variables: Mapping[str, Any],
     renderer = Renderer(library, global_names, entry.main)
     pieces = renderer.render(variables)
     given = {*global_names, *variables}
-    found = check_unexplained(renderer.templates, renderer.taken, given, library, renderer.diagnostics)
+    usage = joined(usage_of(template) for template in renderer.templates)
+    found = check_unexplained(usage, renderer.taken, given, library, renderer.diagnostics)
+    asked = frozenset(usage.reads.keys() - global_names.keys())
     undefined = [finding.span.text for finding in renderer.diagnostics if finding.code == "FGC203"]
     lost = check_lost_sets(renderer.templates, undefined)
     return Outcome(
-        Document.of(pieces, entry.main.source, renderer.evaluator.needs.found),
+        Document.of(pieces, entry.main.source, renderer.evaluator.needs.found, asked),
         unique([*library.diagnostics, *found, *lost, *check_dropped(renderer.templates)]),
     )
+
+
+def reads_elsewhere(loader: Loader, name: str) -> bool:
+    """Returns True if any template of the search path reads a name, also one that a configuration does not draw on."""
+    files = loader.mentioning(name)
+    return any(name in usage_of(template).reads for file in files for template in (file.main, *file.parts))

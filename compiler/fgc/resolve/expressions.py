@@ -24,6 +24,7 @@ from fgc.resolve.guards import call_is_too_large, filter_is_too_large, operator_
 from fgc.resolve.macros import BlockReference, Macro
 from fgc.resolve.mapped import MappedText, filtered, join
 from fgc.resolve.needs import Given, Needs, default_for, quoted
+from fgc.resolve.operations import chosen, computed, is_harmless
 from fgc.resolve.scope import Scope, absent
 from fgc.resolve.written import takes_text_of, unwritten
 from fgc.syntax import ast
@@ -99,6 +100,9 @@ class Evaluator:
         """A value as other code takes it: a text may be open, nothing else."""
         return self.needs.plain(self._open(expr, scope), expr.span, "an expression computes with it")
 
+    def _item(self, expr: ast.Expr, scope: Scope) -> Any:
+        return self.needs.plain(self._open(expr, scope), expr.span, "it is put into a list or mapping")
+
     def _open(self, expr: ast.Expr, scope: Scope) -> Any:
         match expr:
             case ast.Invalid():
@@ -121,9 +125,9 @@ class Evaluator:
             case ast.TestExpr():
                 return self._test(expr, scope)
             case ast.TupleExpr():
-                return tuple(self._value(item, scope) for item in expr.items)
+                return tuple(self._item(item, scope) for item in expr.items)
             case ast.ListExpr():
-                return [self._value(item, scope) for item in expr.items]
+                return [self._item(item, scope) for item in expr.items]
             case ast.DictExpr():
                 return self._dict(expr, scope)
             case ast.Slice():
@@ -143,7 +147,7 @@ class Evaluator:
                 assert_never(expr)
 
     def _dict(self, expr: ast.DictExpr, scope: Scope) -> dict[Any, Any]:
-        pairs = [(self._value(key, scope), self._value(item, scope)) for key, item in expr.items]
+        pairs = [(self._item(key, scope), self._item(item, scope)) for key, item in expr.items]
         result: dict[Any, Any] = guarded(expr.span, lambda: dict(pairs))
         return result
 
@@ -346,9 +350,16 @@ class Evaluator:
     def _unary(self, expr: ast.Unary, scope: Scope) -> Any:
         if expr.operator == "not":
             return not self.truth(expr.operand, scope)
-        operand = self.needed(expr.operand, scope, f"`{expr.operator}` computes with it")
+        counted = len(self.needs.found)
+        given = self.defined(expr.operand, scope)
+        operand = self.needs.now(given, expr.operand.span, f"`{expr.operator}` computes with it")
         apply = operator.neg if expr.operator == "-" else operator.pos
-        return guarded(expr.span, lambda: apply(operand))
+        result = guarded(expr.span, lambda: apply(operand))
+        still_open = computed(expr.operator, (given,), result)
+        if still_open is None:
+            return result
+        del self.needs.found[counted:]
+        return still_open
 
     def _binary(self, expr: ast.Binary, scope: Scope) -> Any:
         left = self.defined(expr.left, scope)
@@ -357,6 +368,16 @@ class Evaluator:
             is_decided = bool(left) is (expr.operator == "or")
             return left if is_decided else self._open(expr.right, scope)
         right = self.defined(expr.right, scope)
+        given = (left, right)
+        counted = len(self.needs.found)
+        result = self._calculated(expr, left, right)
+        still_open = computed(expr.operator, given, result)
+        if still_open is None:
+            return result
+        del self.needs.found[counted:]
+        return still_open
+
+    def _calculated(self, expr: ast.Binary, left: Any, right: Any) -> Any:
         if expr.operator != "+" or not (isinstance(left, str) and isinstance(right, str)):
             reason = f"`{expr.operator}` computes with it"
             left, right = self.needs.now(left, expr.span, reason), self.needs.now(right, expr.span, reason)
@@ -372,23 +393,48 @@ class Evaluator:
         return guarded(expr.span, partial(_BINARY[expr.operator], left, right), None, complain)
 
     def _compare(self, expr: ast.Compare, scope: Scope) -> Any:
-        left = self.needed(expr.first, scope, "it is compared")
+        counted = len(self.needs.found)
+        first = self.defined(expr.first, scope)
+        left = self.needs.now(first, expr.first.span, "it is compared")
         result: Any = True
         for name, operand in expr.rest:
-            right = self.needed(operand, scope, "it is compared")
+            other = self.defined(operand, scope)
+            right = self.needs.now(other, operand.span, "it is compared")
             self._budget.weigh(right, expr.span)
             result = guarded(expr.span, partial(_COMPARE[name], left, right))
+            still_open = computed(name, (first, other), result) if len(expr.rest) == 1 else None
+            if still_open is not None:
+                del self.needs.found[counted:]
+                return still_open
             if not result:
                 return result
             left = right
         return result
 
     def _conditional(self, expr: ast.Conditional, scope: Scope) -> Any:
-        if self.truth(expr.condition, scope):
+        condition = self.defined(expr.condition, scope)
+        if isinstance(condition, Given) and (either := self._either(expr, condition, scope)) is not None:
+            return either
+        condition = self.needs.truth(condition, expr.condition.span)
+        if guarded(expr.condition.span, lambda: bool(condition)):
             return self._open(expr.then, scope)
         if expr.otherwise is not None:
             return self._open(expr.otherwise, scope)
         return Undefined("the condition is false and there is no `else`")  # prints as nothing, as in Jinja2
+
+    def _either(self, expr: ast.Conditional, condition: Given, scope: Scope) -> Any:
+        """One of two scalars, by a condition that is open; None if what is chosen has to be known now."""
+        if expr.otherwise is None or not (is_harmless(expr.then) and is_harmless(expr.otherwise)):
+            return None
+        counted = len(self.needs.found)
+        try:
+            then, otherwise = self.defined(expr.then, scope), self.defined(expr.otherwise, scope)
+        except (EvaluationError, BrokenValue):
+            then = otherwise = ()  # only the branch that is taken may complain
+        either = chosen(then, condition, otherwise)
+        if either is None:
+            del self.needs.found[counted:]
+        return either
 
     def _check_size(self, value: Any, span: Span) -> None:
         if isinstance(value, (str, list, tuple, dict)) and len(value) > MAX_VALUE_SIZE:

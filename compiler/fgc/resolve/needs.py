@@ -17,7 +17,17 @@ from msgspec import Struct
 from fgc.resolve.environment import Moment, PlacedUndefined, Versions, placement_of, to_yaml
 from fgc.resolve.macros import BlockReference, Macro
 from fgc.resolve.mapped import NOWHERE, MappedText
-from fgc.text import DeferredArgument, DeferredCall, DeferredExpression, DeferredName, Need, Origin, Piece, Span
+from fgc.text import (
+    DeferredArgument,
+    DeferredCall,
+    DeferredExpression,
+    DeferredName,
+    FromOutside,
+    Need,
+    Origin,
+    Piece,
+    Span,
+)
 
 _MAX_ITEMS = 1_000  # of a container that is searched for open values
 _KINDS = frozenset({"string", "mapping", "callable", "sequence", "iterable", "none", "number", "integer", "float"})
@@ -27,10 +37,10 @@ _MAY_BE_EMPTY = frozenset({"basename", "dirname", "relpath", "splitext", "concat
 
 
 class Given(Struct, frozen=True, eq=False):
-    """A number, a boolean or none that a template variable from outside has, or that is its default."""
+    """A number, a boolean or none that a template variable from outside has, or what is computed with it."""
 
     value: bool | int | float | None
-    name: str
+    expression: FromOutside
 
 
 class Needs:
@@ -53,12 +63,12 @@ class Needs:
 
     def text_argument(self, value: Any, span: Span, reason: str) -> Any:
         """A value for a function that defers itself: run-time texts stay open, what was given is needed."""
-        if isinstance(value, MappedText) and any(isinstance(p.deferred, DeferredArgument) for p in value.pieces):
+        if _is_given(value):
             for piece in value.pieces:
-                if isinstance(piece.deferred, DeferredArgument):
+                if isinstance(piece.deferred, FromOutside):
                     self.found.append(Need(piece.deferred, piece.text, span, reason))
             return MappedText(
-                Piece(p.text, p.origin, False) if isinstance(p.deferred, DeferredArgument) else p for p in value.pieces
+                Piece(p.text, p.origin, False) if isinstance(p.deferred, FromOutside) else p for p in value.pieces
             )
         return self.plain(value, span, reason)
 
@@ -134,30 +144,30 @@ def given(name: str, value: Any) -> Any:
         return value
     if isinstance(value, str):
         return MappedText([Piece(value, NOWHERE, False, DeferredArgument(name, value))]) if value else value
-    return Given(value, name)
+    return Given(value, DeferredArgument(name, value))
 
 
 def given_text(value: Given, origin: Origin) -> MappedText:
     """What printing a given value adds to the document."""
-    return MappedText([Piece(text_of(value.value), origin, False, DeferredArgument(value.name, value.value))])
+    return MappedText([Piece(text_of(value.value), origin, False, value.expression)])
 
 
 def quoted(value: Any) -> str | None:
     """What `toyaml` makes of a variable from outside, and of nothing else: a text that YAML reads back as it is."""
-    argument = argument_of(value)
-    if argument is None:
+    argument = from_outside(value)
+    if not isinstance(argument, DeferredArgument):
         return None
     still_open = DeferredArgument(argument.name, argument.value, True)
     return MappedText([Piece(to_yaml(argument.value), NOWHERE, False, still_open)])
 
 
-def argument_of(value: Any) -> DeferredArgument | None:
-    """The variable from outside that all of a value comes from."""
+def from_outside(value: Any) -> FromOutside | None:
+    """The expression of variables from outside that all of a value comes from."""
     if isinstance(value, Given):
-        return DeferredArgument(value.name, value.value)
+        return value.expression
     if isinstance(value, MappedText) and len(value.pieces) == 1:
         deferred = value.pieces[0].deferred
-        return deferred if isinstance(deferred, DeferredArgument) else None
+        return deferred if isinstance(deferred, FromOutside) else None
     return None
 
 
@@ -179,7 +189,7 @@ def open_in(value: Any) -> Iterator[tuple[DeferredExpression, str]]:
         item = stack.pop()
         match item:
             case Given():
-                yield DeferredArgument(item.name, item.value), text_of(item.value)
+                yield item.expression, text_of(item.value)
             case MappedText():
                 yield from ((piece.deferred, piece.text) for piece in item.pieces if piece.deferred is not None)
             case Moment():
@@ -203,7 +213,7 @@ def text_of(value: bool | int | float | None) -> str:
 
 
 def _is_given(value: Any) -> bool:
-    return isinstance(value, MappedText) and any(isinstance(p.deferred, DeferredArgument) for p in value.pieces)
+    return isinstance(value, MappedText) and any(isinstance(p.deferred, FromOutside) for p in value.pieces)
 
 
 def _is_never_empty(piece: Piece) -> bool:

@@ -12,7 +12,7 @@ from fgc.resolve.environment import jinja_environment
 from fgc.resolve.failures import unknown_filter
 from fgc.resolve.library import Library
 from fgc.resolve.mentions import walk
-from fgc.resolve.usage import Usage, joined, usage_in, usage_of
+from fgc.resolve.usage import Usage, usage_in, usage_of
 from fgc.syntax import ast
 from fgc.text import Span
 
@@ -20,17 +20,16 @@ _SPECIAL_NAMES = frozenset(("loop", "super", "self", "caller", "varargs", "kwarg
 
 
 def check_unexplained(
-    templates: Iterable[ast.Template],
+    usage: Usage,
     taken: Collection[int],
     given: Collection[str],
     library: Library,
     reported: Iterable[Diagnostic],
 ) -> Iterator[Diagnostic]:
-    """What was reported, and findings about templates that ran.
+    """What was reported, and findings about templates that ran, whose `usage` this is.
 
     `taken`: branches that ran, by identity; `given`: variables and globals.
     """
-    usage = joined(usage_of(template) for template in templates)
     known = {*usage.defined, *given, *_SPECIAL_NAMES}
     branches = list(_untaken(usage.branches, taken))
     found = [

@@ -4,24 +4,33 @@ Knows nothing of the language: sources, spans and segments only.
 """
 
 from fgc.text.deferred import (
+    TEXT,
     DeferredArgument,
     DeferredCall,
+    DeferredConstant,
     DeferredExpression,
     DeferredFolder,
     DeferredName,
+    DeferredOperation,
+    FromOutside,
     Need,
+    arguments_in,
     expression_text,
 )
 from fgc.text.document import Document, Origin, Piece, Printed, Segment
 from fgc.text.source import Position, Source, Span
 
 __all__ = [
+    "TEXT",
     "DeferredArgument",
     "DeferredCall",
+    "DeferredConstant",
     "DeferredExpression",
     "DeferredFolder",
     "DeferredName",
+    "DeferredOperation",
     "Document",
+    "FromOutside",
     "Need",
     "Origin",
     "Piece",
@@ -30,5 +39,6 @@ __all__ = [
     "Segment",
     "Source",
     "Span",
+    "arguments_in",
     "expression_text",
 ]

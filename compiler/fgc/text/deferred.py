@@ -4,6 +4,7 @@ A template may print them, and join them with other text. They travel through th
 expressions of the generated program.
 """
 
+from collections.abc import Iterator
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -41,7 +42,41 @@ class DeferredArgument(Struct, frozen=True):
     is_quoted: bool = False
 
 
-DeferredExpression: TypeAlias = DeferredName | DeferredFolder | DeferredCall | DeferredArgument
+TEXT = "text"  # the operation that joins its operands, as they are printed
+
+
+class DeferredConstant(Struct, frozen=True):
+    """A value that an operation computes with, as it is written in the template."""
+
+    value: bool | int | float | str | None
+
+
+class DeferredOperation(Struct, frozen=True):
+    """What an expression computes with variables from outside; `value` is the result for the values that they have.
+
+    `operator` is one of Python's, with two operands or one; `if` has three, as in `1 if x > 2 else 3`; TEXT joins
+    any number.
+    """
+
+    operator: str
+    operands: "tuple[FromOutside | DeferredConstant, ...]"
+    value: bool | int | float | str | None
+
+
+FromOutside: TypeAlias = DeferredArgument | DeferredOperation
+DeferredExpression: TypeAlias = DeferredName | DeferredFolder | DeferredCall | FromOutside
+
+
+def arguments_in(expression: "DeferredExpression | DeferredConstant | str") -> Iterator[DeferredArgument]:
+    """Yields every variable from outside that an expression mentions."""
+    if isinstance(expression, DeferredArgument):
+        yield expression
+    elif isinstance(expression, DeferredOperation):
+        for operand in expression.operands:
+            yield from arguments_in(operand)
+    elif isinstance(expression, DeferredCall):
+        for argument in expression.arguments:
+            yield from arguments_in(argument)
 
 
 class Need(Struct, frozen=True):
@@ -53,8 +88,12 @@ class Need(Struct, frozen=True):
     reason: str
 
 
-def expression_text(expression: DeferredExpression | str) -> str:
+def expression_text(expression: DeferredExpression | DeferredConstant | str) -> str:
     """An expression as a template would write it: `joinpath(project_dir, 'runs')`."""
+    if isinstance(expression, DeferredConstant):
+        return repr(expression.value)
+    if isinstance(expression, DeferredOperation):
+        return _operation_text(expression)
     if isinstance(expression, str):
         return repr(expression)
     if isinstance(expression, DeferredName | DeferredArgument):
@@ -75,3 +114,12 @@ def expression_text(expression: DeferredExpression | str) -> str:
         moment, layout = expression.arguments
         return f"{moment}().strftime({layout!r})"
     return f"{expression.function}({', '.join(map(expression_text, expression.arguments))})"
+
+
+def _operation_text(operation: DeferredOperation) -> str:
+    first, *rest = map(expression_text, operation.operands)
+    if operation.operator == TEXT:
+        return " ~ ".join((first, *rest))
+    if operation.operator == "if":
+        return f"({first} if {rest[0]} else {rest[1]})"
+    return f"({first} {operation.operator} {rest[0]})" if rest else f"{operation.operator}{first}"

@@ -66,7 +66,8 @@ class Segment(Struct, frozen=True):
 class Document(Struct, frozen=True):
     """A text made of pieces, and `locate` to find where any of it was written.
 
-    `needs` says what could have stayed open until the program runs, and had to be known to make the text.
+    `needs` says what could have stayed open until the program runs, and had to be known to make the text. `asked` are
+    the names that templates read: a variable from outside has no other use.
     """
 
     text: str
@@ -76,9 +77,12 @@ class Document(Struct, frozen=True):
     _deferred: tuple[Segment, ...]
     _printed: tuple[Segment, ...]
     needs: tuple[Need, ...] = ()
+    asked: frozenset[str] = frozenset()
 
     @staticmethod
-    def of(pieces: Iterable[Piece], entry: Source, needs: Iterable[Need] = ()) -> "Document":
+    def of(
+        pieces: Iterable[Piece], entry: Source, needs: Iterable[Need] = (), asked: frozenset[str] = frozenset()
+    ) -> "Document":
         """Join pieces; `entry` is the template to blame for an empty document."""
         segments: list[Segment] = []
         offset = 0
@@ -90,7 +94,7 @@ class Document(Struct, frozen=True):
         deferred = tuple(segment for segment in segments if segment.piece.deferred is not None)
         printed = tuple(s for s in segments if s.piece.printed is not None or s.piece.outdented is not None)
         starts = [segment.start for segment in segments]
-        return Document(text, tuple(segments), entry, starts, deferred, printed, tuple(needs))
+        return Document(text, tuple(segments), entry, starts, deferred, printed, tuple(needs), asked)
 
     def __post_init__(self) -> None:
         end = 0

@@ -4,7 +4,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct, field
 
-from fgc.text import DeferredArgument, DeferredExpression, Document, Need, Origin
+from fgc.text import DeferredExpression, Document, FromOutside, Need, Origin
 
 
 class Label(Struct, frozen=True):
@@ -27,7 +27,7 @@ class ScalarNode(Struct, eq=False):
     tag: Label | None = None
     anchor: Label | None = None
     parts: tuple[str | DeferredExpression, ...] | None = None
-    argument: DeferredArgument | None = None
+    argument: FromOutside | None = None
 
 
 class SequenceNode(Struct, eq=False):

@@ -1,16 +1,31 @@
 """Scalars with text that is known only where the program runs: which stay open, and which must be known now.
 
 A scalar stays open if it is a text: its open pieces become expressions. A variable from outside stays open if it is
-all of a scalar that YAML reads as the variable's value. Keys, tags and numbers of the machine are needed now.
+all of a scalar that YAML reads as the variable's value, or a part of one that is a text whatever it is. Keys, tags and
+numbers of the machine are needed now.
 """
 
 import re
+from collections.abc import Iterator
+from typing import TypeAlias
 
-from fgc.text import DeferredArgument, DeferredExpression, Document, Need, Segment
+from fgc.text import (
+    TEXT,
+    DeferredConstant,
+    DeferredExpression,
+    DeferredOperation,
+    Document,
+    FromOutside,
+    Need,
+    Segment,
+)
 from fgc.yaml.nodes import ScalarNode
 from fgc.yaml.scalars import UnsupportedScalar, scalar_type, scalar_value
 
 _NAMES_FILE = re.compile(r"\.py:")
+Parts: TypeAlias = tuple[str | DeferredExpression, ...]
+_PROBES = ("0", "1.5", "-3", "true", "null", "2024-01-01", "a", "")  # what a variable from outside may be
+_PLAIN = re.compile(r"[A-Za-z_./][\w./+-]*")  # a text that YAML reads as itself, with no quotes around it
 _CALLS = ("!call", "!singleton", "!factory", "!partial", "!lambda")  # their scalar is an argument
 
 
@@ -30,30 +45,50 @@ class OpenValues:
         self._seen.update(segment.start for segment in segments)
         if not segments:
             return
+        outside = [segment for segment in segments if isinstance(segment.piece.deferred, FromOutside)]
         whole = segments[0].piece.deferred if (segments[0].start, segments[0].end) == (start, end) else None
-        if isinstance(whole, DeferredArgument):
+        if isinstance(whole, FromOutside) and (node.is_plain or isinstance(whole.value, str)):
             reason = _why_closed(node, whole, is_key, tag_around)
             node.argument = whole if reason is None else None
-            self._need(segments if reason else [], reason or "")
+            self._need(outside if reason else [], reason or "")
             return
-        self._need([s for s in segments if isinstance(s.piece.deferred, DeferredArgument)], "it is a part of a text")
-        places = [s for s in segments if not isinstance(s.piece.deferred, DeferredArgument)]
-        if not places:
+        is_as_written = self._document.text[start:end] == node.value
+        parts = _parts(node.value, segments, start if is_as_written else None)
+        reason = _why_no_text(node, parts, is_key, tag_around) if outside else None
+        if len(outside) == len(segments):
+            if reason is None and parts is not None:
+                node.argument = _text(node.value, parts)
+            else:
+                self._need(outside, reason or "it is written with escapes")
             return
+        self._fill_places(node, segments, outside, parts, is_key)
+
+    def _fill_places(
+        self,
+        node: ScalarNode,
+        segments: list[Segment],
+        outside: list[Segment],
+        parts: Parts | None,
+        is_key: bool,
+    ) -> None:
+        """A text with run-time expressions: variables from outside in it are needed now."""
+        self._need(outside, "it is a part of a text with other run-time values")
+        places = [segment for segment in segments if segment not in outside]
         kind = _kind(node)
         if is_key or kind != "str":
             reason = "it stands in a key" if is_key else f"YAML reads `{node.value}` as {_TYPES.get(kind, kind)}"
             self._need(places, reason)
             return
-        is_as_written = self._document.text[start:end] == node.value
-        node.parts = _parts(node.value, places, start if is_as_written else None)
-        if node.parts is None:
+        if parts is None:
             self._need(places, "it is written with escapes")
+            return
+        node.parts = tuple(str(part.value) if isinstance(part, FromOutside) else part for part in parts)
 
     def tag(self, text: str, start: int, end: int) -> None:
         """Leave out what a tag needs to name a file: a build copies the file, and keeps no path to it."""
         if _NAMES_FILE.search(text):
-            self._seen.update(segment.start for segment in self._document.deferred_in(start, end))
+            segments = self._document.deferred_in(start, end)
+            self._seen.update(s.start for s in segments if not isinstance(s.piece.deferred, FromOutside))
 
     def finish(self) -> list[Need]:
         """What is needed now; open text outside of all scalars stands in tags, or between values."""
@@ -76,7 +111,48 @@ class OpenValues:
 _TYPES = {"int": "an integer", "float": "a number", "bool": "a boolean", "null": "null", "timestamp": "a date"}
 
 
-def _why_closed(node: ScalarNode, argument: DeferredArgument, is_key: bool, tag_around: str) -> str | None:
+def _why_no_text(node: ScalarNode, parts: Parts | None, is_key: bool, tag_around: str) -> str | None:
+    """Why a text with variables from outside in it cannot stay open; None if it is a text whatever they are."""
+    if is_key:
+        return "it is a part of a key"
+    if node.tag is not None and node.tag.text != "!" and not node.tag.text.startswith(_CALLS):
+        return f"`{node.tag.text}` reads it"
+    if tag_around.startswith("!var"):
+        return "it belongs to a `!var`"
+    if parts is None:
+        return "it is written with escapes"
+    if any(isinstance(part, FromOutside) and isinstance(part.value, float) for part in parts):
+        return "it is a part of a text, in which a number such as 1e-05 is written as 1.0e-05"
+    texts = ("".join(part if isinstance(part, str) else probe for part in parts) for probe in _PROBES)
+    if node.is_plain and any(scalar_type(text, True) != "str" for text in texts):
+        return "it is a part of a text, and YAML may read that as something else: write it in quotes"
+    return None
+
+
+def _text(value: str, parts: Parts) -> DeferredOperation:
+    """A text that is joined from variables from outside and what stands around them."""
+    operands = (DeferredConstant(part) if isinstance(part, str) else part for part in parts)
+    known = tuple(part for part in operands if isinstance(part, DeferredConstant | FromOutside))
+    return DeferredOperation(TEXT, known, value)
+
+
+def _results(expression: FromOutside | DeferredConstant) -> Iterator[FromOutside | DeferredConstant]:
+    """What an expression may be: both branches of a choice, else itself."""
+    if isinstance(expression, DeferredOperation) and expression.operator == "if":
+        yield from _results(expression.operands[0])
+        yield from _results(expression.operands[2])
+    else:
+        yield expression
+
+
+def _is_misread(node: ScalarNode, result: FromOutside | DeferredConstant) -> bool:
+    """Returns True if YAML reads a text that may come out as something else."""
+    if not isinstance(result, DeferredConstant) or not isinstance(result.value, str) or not node.is_plain:
+        return False
+    return scalar_type(result.value, True) != "str" or not _PLAIN.fullmatch(result.value)
+
+
+def _why_closed(node: ScalarNode, argument: FromOutside, is_key: bool, tag_around: str) -> str | None:
     """Why a scalar that is a variable from outside cannot stay open; None if it can."""
     if is_key:
         return "it is a key"
@@ -89,6 +165,8 @@ def _why_closed(node: ScalarNode, argument: DeferredArgument, is_key: bool, tag_
         return f"YAML reads it as {_TYPES.get(kind, kind)}"
     if type(value) is not type(argument.value) or value != argument.value:
         return f"YAML reads it as {_TYPES.get(kind, 'another text')}"
+    if any(_is_misread(node, result) for result in _results(argument)):
+        return "YAML may read one of the texts as something else: write it in quotes"
     if tag_around.startswith("!var"):
         return "it belongs to a `!var`"
     if value is None and tag_around.startswith("!dlist"):

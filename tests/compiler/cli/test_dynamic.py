@@ -97,7 +97,7 @@ def test_a_build_and_a_check_take_them(run: Run) -> None:
 )
 def test_a_wrong_entry_is_a_finding_at_its_line(run: Run, entry: str, column: int, message: str) -> None:
     Path("d.yaml").write_text(f"dynamic_args:\n    {entry}\nmain: 1\n")
-    (finding,) = json.loads(run("check", "d.yaml", "--format", "json").out)["findings"]
+    (finding,) = json.loads(run("check", "d.yaml", "--select", "FGC405", "--format", "json").out)["findings"]
     assert (finding["line"], finding["column"]) == (2, column) and message in finding["message"]
 
 
@@ -159,7 +159,7 @@ def test_an_empty_list_declares_no_options(run: Run, empty: str) -> None:
 )
 def test_a_wrong_entry_of_a_list_is_one_finding_at_its_line(run: Run, entry: str, message: str) -> None:
     Path("d.yaml").write_text(f"main: 1\ndynamic_args:\n    - {{ names: --ok }}\n    {entry}\n")
-    findings = json.loads(run("check", "d.yaml", "--format", "json").out)["findings"]
+    findings = json.loads(run("check", "d.yaml", "--select", "FGC405", "--format", "json").out)["findings"]
     assert {finding["line"] for finding in findings} == {4} and message in findings[0]["message"]
 
 
@@ -181,3 +181,17 @@ def test_actions_of_argparse_with_a_const(run: Run) -> None:
 def test_an_option_declared_twice_is_a_finding(run: Run) -> None:
     Path("d.yaml").write_text("dynamic_args:\n    x: { names: --a }\n    y: { names: [-b, --a] }\nmain: 1\n")
     assert "option `--a` is declared twice" in run("check", "d.yaml").err
+
+
+def test_an_option_that_no_template_reads_is_a_finding_with_a_suggestion(run: Run) -> None:
+    Path("d.yaml").write_text(
+        "dynamic_args:\n    max_step: { type: int }\nmain: !call:print [ {{ max_steps | default(10) }} ]\n"
+    )
+    (finding,) = json.loads(run("check", "d.yaml", "--format", "json").out)["findings"]
+    assert (finding["code"], finding["line"], finding["help"]) == ("FGC417", 2, "did you mean `max_steps`?")
+
+
+def test_an_option_that_another_template_of_the_search_path_reads_is_no_finding(run: Run) -> None:
+    Path("d.yaml").write_text("dynamic_args:\n    max_step: { type: int }\nmain: !call:print [ 1 ]\n")
+    Path("other.yaml").write_text("a: {{ max_step | default(1) }}\n")
+    assert run("check", "d.yaml").code == 0

@@ -83,6 +83,51 @@ def test_running_with_an_option_is_building_with_it(run: Run, program: Callable[
         assert with_option != program("out"), words
 
 
+COMPUTED = """\
+-- set width = size | default(2)
+main: !call:print
+  - "{{ name | default('a') }}"
+  - run/{{ name | default('a') }}/{{ width }}
+  - {{ width * 4 + 1 }}
+  - {{ 7 - (width - 1) / 2 }}
+  - {{ -width // 2 }}
+  - '{{ width }}'
+  - {{ lr | default(0.5) * width }}
+  - {{ 'x-y' if width > 3 else 'small' }}
+  - {{ lr | default(0.5) if kind | default('fast') == 'fast' else 2.5 }}
+  - {{ "w" ~ width ~ "_px" }}
+dynamic_args:
+    name: {}
+    size: { type: int }
+    lr: { type: float }
+    kind: { choices: [fast, slow] }
+"""
+COMPUTED_GIVEN = [
+    ["--name", "b c"],
+    ["--size", "7"],
+    ["--size", "-1", "--lr", "3"],
+    ["--kind", "slow", "--size", "3"],
+    ["--lr", "1e-05", "--name", "true"],
+]
+
+
+def test_options_in_texts_and_arithmetic_and_choices_stay_open(run: Run, program: Callable[..., str]) -> None:
+    said = build(run, COMPUTED)
+    assert "its options:  --name, --size, --lr, --kind\n" in said and "fixed by the build" not in said
+    for number, words in enumerate(COMPUTED_GIVEN):
+        build(run, COMPUTED, *words, folder=f"built_{number}")
+        with_option = program("out", *words)
+        assert with_option == program(f"built_{number}"), words
+        assert with_option != program("out"), words
+
+
+def test_an_operation_with_an_option_that_is_fixed_keeps_its_value(run: Run, program: Callable[..., str]) -> None:
+    text = "main: !call:print [ {{ x | default(1) * y | default(3) }} ]\n-- if y | default(3) > 2\nb: 1\n-- endif\n"
+    build(run, text + "dynamic_args: { x: { type: int }, y: { type: int } }\n")
+    assert program("out", "--x", "5") == "15\n"
+    assert "arguments.x * 3" in Path("out/train.py").read_text()
+
+
 def test_the_help_says_what_was_declared(
     run: Run, program: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,10 +153,18 @@ def test_a_wrong_option_is_refused_before_anything_is_constructed(
 
 
 CLOSED = {
-    "main: !call:print [ 1 ]\n-- if x | default(1) > 2\nother: 1\n-- endif\n": "it is compared (c.yaml:2:7)",
+    "main: !call:print [ 1 ]\n-- if x | default(1) > 2\nother: 1\n-- endif\n": "a condition depends on it (c.yaml:2:7)",
     "main: !call:print [ {{ 2 if x is defined else 1 }} ]\n": "it is asked whether it is given (c.yaml:1:29)",
-    "main: !call:print [ '{{ x | default(1) }}' ]\n": "it is a part of a text (c.yaml:1:25)",
-    "main: !call:print [ {{ x | default(1) * 2 }} ]\n": "`*` computes with it (c.yaml:1:24)",
+    "main: !call:print [ 1{{ x | default(1) }} ]\n": (
+        "it is a part of a text, and YAML may read that as something else: write it in quotes (c.yaml:1:25)"
+    ),
+    "main: !call:print [ '{{ x | default(1.5) }}' ]\n": (
+        "it is a part of a text, in which a number such as 1e-05 is written as 1.0e-05 (c.yaml:1:25)"
+    ),
+    "main: !call:print [ {{ x | default('a') * 2 }} ]\n": "`*` computes with it (c.yaml:1:24)",
+    "main: !call:print [ {{ 'yes' if x | default(1) > 2 else 'maybe' }} ]\n": (
+        "YAML may read one of the texts as something else: write it in quotes (c.yaml:1:24)"
+    ),
     "main: !call:print [ {{ (x | default(1)) | int }} ]\n": "the filter `int` changes it (c.yaml:1:24)",
     "main: !call:dict { {{ x | default('a') }}: 1 }\n": "it is a key (c.yaml:1:23)",
     "main: !call:{{ x | default('print') }} [ 1 ]\n": "it stands outside of a value (c.yaml:1:16)",
@@ -122,7 +175,7 @@ CLOSED = {
     "a: &a {{ x | default(1) }}\nmain: !call:print [ *a ]\nmeta: { config_class: *a }\n": (
         "it is the program's `config_class` (c.yaml:1:10)"
     ),
-    "main: !call:print [ {{ [x | default(1)] }} ]\n": "an expression computes with it (c.yaml:1:25)",
+    "main: !call:print [ {{ [x | default(1)] }} ]\n": "it is put into a list or mapping (c.yaml:1:25)",
     "-- for i in range(x | default(1))\n-- endfor\nmain: !call:print [ 1 ]\n": "`range` takes it (c.yaml:1:13)",
     "main: !call:print [ {{ y | default(x | default(1)) }} ]\n": "it is the default of `y` (c.yaml:1:24)",
 }

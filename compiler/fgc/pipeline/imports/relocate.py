@@ -6,7 +6,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from fgc.ir import Call, Deferred, Graph, ListNode, Literal, Node, NodeId, Symbol, SymbolKind
-from fgc.text import DeferredArgument, DeferredCall, DeferredExpression, DeferredFolder, DeferredName
+from fgc.text import DeferredArgument, DeferredCall, DeferredExpression, DeferredFolder, DeferredName, DeferredOperation
 
 
 def relocated(graph: Graph, folder: str, workspace: str | None) -> Graph:
@@ -61,7 +61,7 @@ def _moved(
     match part:
         case DeferredName(name):
             return folders.get(name, part)
-        case DeferredArgument(_, value):
+        case DeferredArgument(value=value) | DeferredOperation(value=value):
             return str(value)
         case DeferredFolder(path):
             return _below_start(_joined(folder, path))  # of a third project, from which the other one takes objects
