@@ -48,6 +48,7 @@ _TITLES = {
     "FGC218": "value has no written form",
     "FGC219": "`set` in a loop is lost behind it",
     "FGC220": "later line of an indented print lands in column 0",
+    "FGC230": "template refuses the configuration",
     "FGC301": "YAML syntax error",
     "FGC302": "undefined alias",
     "FGC303": "anchor defined twice",

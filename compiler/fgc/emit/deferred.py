@@ -105,6 +105,8 @@ class DeferredTexts:
     def text(self, node: Deferred, node_id: NodeId) -> Expression:
         """The expression of a text with deferred parts."""
         made = self._joined(node.parts, node_id)
+        if node.number is not None:
+            return self._converted(made, type(node.number), node_id)
         return replace(made, node=node_id) if isinstance(made, Attribute | Binary | Formatted | Invoke) else made
 
     def outside(self, expression: FromOutside | DeferredConstant, node: NodeId | None = None) -> Expression:
@@ -127,6 +129,11 @@ class DeferredTexts:
             case DeferredOperation(operator=operator, operands=(left, right)):
                 return Binary(self.outside(left), operator, self.outside(right), node)
         raise AssertionError(f"an operation of the unknown form {expression}")
+
+    def _converted(self, text: Expression, to: type, node: NodeId) -> Expression:
+        """A text as the number or the boolean that YAML reads it as."""
+        convert = self._imports.function("fgc_runtime.options", "boolean") if to is bool else Name(to.__name__)
+        return Invoke(convert, (Argument(text),), node)
 
     def _joined(self, pieces: tuple[str | DeferredExpression, ...], node: NodeId | None) -> Expression:
         values = [piece if isinstance(piece, str) else self._value(piece) for piece in pieces if piece != ""]
@@ -171,6 +178,10 @@ class DeferredTexts:
         match call:
             case DeferredCall("concat", arguments):
                 return self._joined(arguments, None)
+            case DeferredCall("or", (first, second)):
+                return Binary(self._argument(first), "or", self._argument(second))
+            case DeferredCall("getenv", arguments):
+                return self._invoke("os", "os.environ.get", *map(self._argument, arguments))
             case DeferredCall(function, ()) if function in _CLOCKS:
                 return self._clock(function)
             case DeferredCall(function, arguments) if function in _PATHS:

@@ -212,6 +212,8 @@ def parts(expression: Expression) -> tuple[Expression, ...]:
             return tuple(part for pair in expression.pairs for part in pair if part is not None)
         case Unary():
             return (expression.operand,)
+        case Binary(Binary(operator="or") as left, "or", right):
+            return (*parts(left), right)  # Python has one node for all of `a or b or c`
         case Binary():
             return (expression.left, expression.right)
         case Conditional():

@@ -65,7 +65,9 @@ def _variable(graph: Graph, name: str, nodes: Sequence[Var], asked: str | None) 
 def _same(first: object, other: object) -> bool:
     if isinstance(first, Literal) and isinstance(other, Literal):
         return _exact(first.value) == _exact(other.value)
-    return isinstance(first, Deferred) and isinstance(other, Deferred) and first.parts == other.parts
+    if not isinstance(first, Deferred) or not isinstance(other, Deferred):
+        return False
+    return first.parts == other.parts and type(first.number) is type(other.number)
 
 
 def _exact(value: Scalar) -> tuple[type, object]:
@@ -75,7 +77,7 @@ def _exact(value: Scalar) -> tuple[type, object]:
 def _annotation(default: Literal | Deferred, asked: str | None) -> str:
     """What is asked for, if the default is that; else the type of the default."""
     if isinstance(default, Deferred):
-        return "str"
+        return type(default.value).__name__
     own = "None" if default.value is None else type(default.value).__name__
     allowed = asked.split(" | ") if asked else []
     if asked is not None and (own in allowed or (own == "int" and "float" in allowed)):

@@ -158,7 +158,13 @@ def _single_quoted(value: Expression) -> Expression:
             return Constant(f"'{text[1:-1]}'")
         case Invoke():
             arguments = (Argument(_single_quoted(item.value), item.keyword, item.star) for item in value.arguments)
-            return Invoke(value.function, tuple(arguments))
+            return Invoke(_single_quoted(value.function), tuple(arguments))
+        case Binary(left, operator, right):
+            return Binary(_single_quoted(left), operator, _single_quoted(right))
+        case Item(inner, index):
+            return Item(_single_quoted(inner), _single_quoted(index))
+        case Attribute(inner, name):
+            return Attribute(_single_quoted(inner), name)
         case _:
             return value
 

@@ -39,7 +39,7 @@ class _Exporter:
             case Literal():
                 return _scalar(node.value)
             case Deferred():
-                return node.text
+                return _scalar(node.value)
             case ListNode():
                 return [self.value(item) for item in node.items]
             case DictNode():

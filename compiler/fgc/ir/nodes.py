@@ -5,7 +5,7 @@ from typing import NewType, TypeAlias
 
 from msgspec import Struct
 
-from fgc.text import DeferredExpression, FromOutside, Origin
+from fgc.text import DeferredExpression, FromOutside, Origin, expression_text, is_of_environment
 
 NodeId = NewType("NodeId", int)
 Scalar: TypeAlias = bool | int | float | str | None
@@ -68,11 +68,25 @@ class Deferred(Struct, frozen=True):
     """A string with parts that are known only where the program runs.
 
     `text` is its value now, as `pp` shows it; `parts` are literal strings and run-time expressions, joined in order.
+    `number` is set where YAML reads the text now as a number or a boolean: the program turns the text into one.
     """
 
     text: str
     parts: tuple[str | DeferredExpression, ...]
     origin: Origin
+    number: bool | int | float | None = None
+
+    @property
+    def value(self) -> Scalar:
+        """The value now."""
+        return self.text if self.number is None else self.number
+
+    @property
+    def written(self) -> str:
+        """The text now, or with its expressions if it comes from the environment, which is written nowhere."""
+        if not any(map(is_of_environment, self.parts)):
+            return self.text
+        return "".join(part if isinstance(part, str) else f"${{{expression_text(part)}}}" for part in self.parts)
 
 
 class ListNode(Struct, frozen=True):

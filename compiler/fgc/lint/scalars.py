@@ -24,7 +24,7 @@ def misread_scalar(composition: Composition, graph: Graph) -> Iterator[Diagnosti
     for node in _scalars(composition.root):
         if node.origin.span in elsewhere:
             continue
-        if node.is_plain and node.tag is None and (found := _misread(node)):
+        if node.is_plain and node.tag is None and node.parts is None and (found := _misread(node)):
             message, help, better = found
             fix = Edit(node.origin.span, better) if better and node.origin.span.text == node.value else None
             yield Diagnostic.at(node.origin, "FGC310", message, severity=Severity.WARNING, help=help, fix=fix)

@@ -147,8 +147,9 @@ class _Lowerer:
 
     def _scalar(self, place: NodeId, node: ScalarNode) -> None:
         value = self.scalar(node)
-        if isinstance(value, str) and node.parts is not None:
-            self.put(place, Deferred(value, node.parts, node.origin))
+        if node.parts is not None and value is not None:
+            text, number = (value, None) if isinstance(value, str) else (node.value, value)
+            self.put(place, Deferred(text, node.parts, node.origin, number))
         else:
             self.put(place, Literal(value, node.origin, node.argument))
 

@@ -57,7 +57,7 @@ class _Inference:
             case Literal():
                 return (native_type(type(node.value)),)
             case Deferred():
-                return (native_type(str),)
+                return (native_type(type(node.value)),)
             case ListNode():
                 return (native_type(list),)
             case DictNode():

@@ -41,8 +41,8 @@ def _key(graph: Graph, node: Var) -> object:
             return (node.name, "float", value.hex())
         case Literal(value=value):
             return (node.name, type(value).__name__, value)
-        case Deferred(parts=parts):
-            return (node.name, "text", parts)
+        case Deferred(parts=parts, number=number):
+            return (node.name, "text", parts, type(number).__name__)
         case _:
             return None
 

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from fgc.diagnostics import Diagnostic, Outcome, Severity, did_you_mean
+from fgc.diagnostics import Diagnostic, Edit, Outcome, Severity, did_you_mean
 from fgc.ir import BUILTINS, Call, Graph, Symbol
 
 
@@ -51,5 +51,6 @@ def _finding(symbol: Symbol, modules: Modules) -> Diagnostic:
     if slip is not None:
         return Diagnostic.at(symbol.origin, "FGC504", f"there is no builtin `{first}`", help=slip)
     message = f"`{symbol.text}` lacks the `:` between the module and the name in it"
-    help = f"write `{symbol.container}:{symbol.attribute}`"
-    return Diagnostic.at(symbol.origin, "FGC403", message, severity=Severity.WARNING, help=help)
+    better, span = f"{symbol.container}:{symbol.attribute}", symbol.origin.span
+    fix = Edit(span, better) if span.text == symbol.text else None
+    return Diagnostic.at(symbol.origin, "FGC403", message, severity=Severity.WARNING, help=f"write `{better}`", fix=fix)

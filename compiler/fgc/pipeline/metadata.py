@@ -14,7 +14,7 @@ def meta_value(graph: Graph, name: str) -> Scalar:
     """A field of the target `meta`, if it is a scalar; what is known only at run time is as `pp` shows it."""
     node = graph[found] if (found := _meta_fields(graph).get(name)) is not None else None
     if isinstance(node, Deferred):
-        return node.text
+        return node.written if node.number is None else node.number
     return node.value if isinstance(node, Literal) else None
 
 

@@ -15,8 +15,10 @@ from jinja2.utils import generate_lorem_ipsum, missing
 from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic
+from fgc.resolve.errors import Refusal
 from fgc.resolve.facts import Facts
 from fgc.resolve.mapped import NOWHERE, MappedText, deferred_text, deferring
+from fgc.resolve.variables import reader
 from fgc.text import DeferredCall, DeferredName, Piece, Span
 
 _TIMES = {
@@ -134,6 +136,9 @@ def make_globals(facts: Facts) -> dict[str, Any]:
         "hostname": _deferred("hostname", facts.hostname),
         "uname": _uname(facts),
         "versions": Versions(facts),
+        "getenv": reader(facts),
+        "raise": refuse,
+        "assert": demand,
     }
     for name, folder in facts.folders.items():
         names[name] = _deferred(name, folder)
@@ -170,6 +175,18 @@ def lipsum(n: int = 5, html: bool = True, min: int = 20, max: int = 100) -> str:
     if n * max > _MAX_WORDS:
         raise ValueError(f"at most {_MAX_WORDS:,} words are made")
     return str(generate_lorem_ipsum(n, html, min, max))
+
+
+def refuse(message: str) -> str:
+    """`raise(message)`."""
+    raise Refusal(str(message))
+
+
+def demand(condition: Any, message: str = "an assertion of the template does not hold") -> str:
+    """`assert(condition, message)`: prints nothing if the condition holds."""
+    if isinstance(condition, Undefined):
+        condition._fail_with_undefined_error()
+    return "" if condition else refuse(message)
 
 
 def _deferred(name: str, text: str) -> Any:

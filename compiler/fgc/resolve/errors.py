@@ -11,6 +11,10 @@ class EvaluationError(Exception):
         self.diagnostic = diagnostic
 
 
+class Refusal(Exception):
+    """A template refuses its configuration, in its own words, by `raise` or `assert`."""
+
+
 class BrokenValue(Exception):
     """A value is used whose own expression failed before: said once, at that expression."""
 

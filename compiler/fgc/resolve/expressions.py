@@ -26,6 +26,7 @@ from fgc.resolve.mapped import MappedText, filtered, join
 from fgc.resolve.needs import Given, Needs, default_for, quoted
 from fgc.resolve.operations import chosen, computed, is_harmless
 from fgc.resolve.scope import Scope, absent
+from fgc.resolve.variables import EnvironmentText, either
 from fgc.resolve.written import takes_text_of, unwritten
 from fgc.syntax import ast
 from fgc.text import DeferredCall, Need, Origin, Span
@@ -203,9 +204,11 @@ class Evaluator:
         known = placement_of(value)
         if known.place is not None:
             return value
-        if known.hint is not None:
+        if known.hint is not None and "is unsafe" in known.hint:
             help = "templates reach no Python internals"
             raise EvaluationError(Diagnostic("FGC207", f"the sandbox forbids `{name}`", span, help=help))
+        if known.hint is not None:  # `loop.previtem` of the first item
+            return PlacedUndefined(known.hint, obj=base, name=name, place=span)
         return PlacedUndefined(obj=base, name=name, place=span, visible_names=attribute_names(base))
 
     def _call(self, expr: ast.CallExpr, scope: Scope) -> Any:
@@ -315,6 +318,8 @@ class Evaluator:
     def _default(self, filter: ast.Filter, value: Any, args: list[Any], kwargs: dict[str, Any], span: Span) -> Any:
         """A value, or the default for an undefined one; a variable from outside stays open."""
         takes_false = bool(args[1:] and args[1]) or bool(kwargs.get("boolean"))
+        if takes_false and isinstance(value, EnvironmentText) and args:
+            return either(value, self.needs.plain(args[0], span, "it is the default of a variable"))
         if takes_false:
             self.needs.whether_given(value, span)
             value = self.needs.now(value, span, "`default` looks whether it is false")
@@ -363,6 +368,8 @@ class Evaluator:
 
     def _binary(self, expr: ast.Binary, scope: Scope) -> Any:
         left = self.defined(expr.left, scope)
+        if expr.operator == "or" and isinstance(left, EnvironmentText):
+            return self._variable_or(left, expr.right, scope)
         if expr.operator in ("and", "or"):
             left = self.needs.truth(left, expr.left.span)
             is_decided = bool(left) is (expr.operator == "or")
@@ -391,6 +398,15 @@ class Evaluator:
             self.writable(right, expr.right.span)
         complain = None if is_format else partial(wrong_operands, expr, left, right)
         return guarded(expr.span, partial(_BINARY[expr.operator], left, right), None, complain)
+
+    def _variable_or(self, left: EnvironmentText, right: ast.Expr, scope: Scope) -> Any:
+        """`getenv(name) or right`: both may be needed where the program runs, unless `right` refuses."""
+        try:
+            return either(left, self.needs.plain(self._open(right, scope), right.span, "it stands for a variable"))
+        except EvaluationError:
+            if not left.value:
+                raise
+            return left
 
     def _compare(self, expr: ast.Compare, scope: Scope) -> Any:
         counted = len(self.needs.found)

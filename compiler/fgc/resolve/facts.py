@@ -14,6 +14,7 @@ class Facts(Struct, frozen=True):
     now: datetime = _EPOCH
     utcnow: datetime = _EPOCH
     hostname: str = "localhost"
+    environment: Mapping[str, str] = field(default_factory=dict)
     uname: tuple[str, ...] = ("Linux", "localhost", "", "", "")
     versions: Mapping[str, str] = field(default_factory=dict)
     folders: Mapping[str, str] = field(default_factory=dict)

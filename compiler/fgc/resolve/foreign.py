@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic
 from fgc.resolve.environment import PlacedUndefined, placement_of
-from fgc.resolve.errors import BrokenValue, EvaluationError, Fatal
+from fgc.resolve.errors import BrokenValue, EvaluationError, Fatal, Refusal
 from fgc.resolve.failures import forbidden, undefined_finding, what_fails, wrong_arguments
 from fgc.syntax import ast
 from fgc.text import Span
@@ -30,6 +30,9 @@ def guarded(
         return compute()
     except (EvaluationError, BrokenValue, Fatal):
         raise
+    except Refusal as refusal:
+        help = "the template asks for other values; its author wrote this message"
+        raise EvaluationError(Diagnostic("FGC230", str(refusal), span, help=help)) from None
     except UndefinedError as error:
         raise EvaluationError(_undefined_operand(error, operands or [], span)) from None
     except SecurityError as error:

@@ -29,9 +29,9 @@ class Sink(Struct):
         """Append text; returns where two lines became one."""
         found = None
         for piece in pieces:
-            if not piece.text:
+            if not piece.text and piece.deferred is None:
                 continue
-            if not piece.text.startswith("\n"):
+            if piece.text and not piece.text.startswith("\n"):
                 found = self._glue(piece) or found
             self.unended = None
             self.pieces.append(piece)

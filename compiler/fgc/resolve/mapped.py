@@ -18,7 +18,7 @@ class MappedText(str):
     pieces: tuple[Piece, ...]
 
     def __new__(cls, pieces: Iterable[Piece]) -> "MappedText":
-        kept = tuple(piece for piece in pieces if piece.text)
+        kept = tuple(piece for piece in pieces if piece.text or piece.deferred is not None)
         text = super().__new__(cls, "".join(piece.text for piece in kept))
         text.pieces = kept
         return text
@@ -41,8 +41,8 @@ class MappedText(str):
     def is_deferred(self) -> bool:
         return any(piece.deferred is not None for piece in self.pieces)
 
-    def closed(self) -> "MappedText":
-        """The same text, known now."""
+    def closed(self) -> Any:
+        """The same value, known now."""
         return MappedText(Piece(piece.text, piece.origin, piece.is_literal) for piece in self.pieces)
 
 

@@ -17,6 +17,7 @@ from msgspec import Struct
 from fgc.resolve.environment import Moment, PlacedUndefined, Versions, placement_of, to_yaml
 from fgc.resolve.macros import BlockReference, Macro
 from fgc.resolve.mapped import NOWHERE, MappedText
+from fgc.resolve.variables import EnvironmentText
 from fgc.text import (
     DeferredArgument,
     DeferredCall,
@@ -27,13 +28,14 @@ from fgc.text import (
     Origin,
     Piece,
     Span,
+    need,
 )
 
 _MAX_ITEMS = 1_000  # of a container that is searched for open values
 _KINDS = frozenset({"string", "mapping", "callable", "sequence", "iterable", "none", "number", "integer", "float"})
 _KEEPING = frozenset({"trim", "string", "safe", "indent", "toyaml", "default", "d"})  # filters that change no value
 _STORING = frozenset({"append", "extend", "insert", "update", "setdefault"})
-_MAY_BE_EMPTY = frozenset({"basename", "dirname", "relpath", "splitext", "concat"})
+_MAY_BE_EMPTY = frozenset({"basename", "dirname", "relpath", "splitext", "concat", "getenv", "or"})
 
 
 class Given(Struct, frozen=True, eq=False):
@@ -52,7 +54,7 @@ class Needs:
     def now(self, value: Any, span: Span, reason: str) -> Any:
         """The value itself, which is needed: whatever is open in it is noted."""
         for expression, text in open_in(value):
-            self.found.append(Need(expression, text, span, reason))
+            self.found.append(need(expression, text, span, reason))
         if isinstance(value, Given):
             return value.value
         return value.closed() if isinstance(value, MappedText) and value.is_deferred else value
@@ -66,7 +68,7 @@ class Needs:
         if _is_given(value):
             for piece in value.pieces:
                 if isinstance(piece.deferred, FromOutside):
-                    self.found.append(Need(piece.deferred, piece.text, span, reason))
+                    self.found.append(need(piece.deferred, piece.text, span, reason))
             return MappedText(
                 Piece(p.text, p.origin, False) if isinstance(p.deferred, FromOutside) else p for p in value.pieces
             )
@@ -89,7 +91,7 @@ class Needs:
             if kept[piece.deferred] > 0:
                 kept[piece.deferred] -= 1
             else:
-                self.found.append(Need(piece.deferred, piece.text, span, reason))
+                self.found.append(need(piece.deferred, piece.text, span, reason))
 
     def drawn(self, name: str, value: Any, span: Span) -> None:
         """Note a value that is another one at every compilation."""
@@ -106,7 +108,7 @@ class Needs:
             self.whether_given(value, span)
             is_open_text = isinstance(value, MappedText) and not _is_given(value)
             return value if is_open_text else self.now(value, span, "it is asked whether it is given")
-        if test in _KINDS and not isinstance(value, Given) and not _is_given(value):
+        if test in _KINDS and not isinstance(value, (Given, EnvironmentText)) and not _is_given(value):
             return value
         return self.now(value, span, f"the test `{test}` looks at it")
 
@@ -154,6 +156,8 @@ def given_text(value: Given, origin: Origin) -> MappedText:
 
 def quoted(value: Any) -> str | None:
     """What `toyaml` makes of a variable from outside, and of nothing else: a text that YAML reads back as it is."""
+    if isinstance(value, EnvironmentText) and isinstance(value.value, (bool, int, float)):
+        return value  # a number from a default is written as it is
     argument = from_outside(value)
     if not isinstance(argument, DeferredArgument):
         return None

@@ -16,6 +16,8 @@ from fgc.text.deferred import (
     Need,
     arguments_in,
     expression_text,
+    is_of_environment,
+    need,
 )
 from fgc.text.document import Document, Origin, Piece, Printed, Segment
 from fgc.text.source import Position, Source, Span
@@ -41,4 +43,6 @@ __all__ = [
     "Span",
     "arguments_in",
     "expression_text",
+    "is_of_environment",
+    "need",
 ]

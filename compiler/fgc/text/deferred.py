@@ -88,6 +88,18 @@ class Need(Struct, frozen=True):
     reason: str
 
 
+def is_of_environment(expression: "DeferredExpression | str") -> bool:
+    """Returns True if a variable of the environment is in it: its value may be a secret, and is written nowhere."""
+    if not isinstance(expression, DeferredCall):
+        return False
+    return expression.function == "getenv" or any(map(is_of_environment, expression.arguments))
+
+
+def need(expression: DeferredExpression, value: str, span: Span, reason: str) -> Need:
+    """What is needed now, without the value of a variable of the environment."""
+    return Need(expression, "" if is_of_environment(expression) else value, span, reason)
+
+
 def expression_text(expression: DeferredExpression | DeferredConstant | str) -> str:
     """An expression as a template would write it: `joinpath(project_dir, 'runs')`."""
     if isinstance(expression, DeferredConstant):
@@ -102,6 +114,8 @@ def expression_text(expression: DeferredExpression | DeferredConstant | str) -> 
         return f"normpath(joinpath(project_dir, {expression.path!r}))"
     if expression.function == "concat":
         return " ~ ".join(map(expression_text, expression.arguments))
+    if expression.function == "or":
+        return " or ".join(map(expression_text, expression.arguments))
     if expression.function == "uname":
         part = str(expression.arguments[0])
         return f"uname.{'sysname' if part == 'system' else part}"

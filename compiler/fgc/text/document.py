@@ -87,7 +87,7 @@ class Document(Struct, frozen=True):
         segments: list[Segment] = []
         offset = 0
         for piece in pieces:
-            if piece.text:
+            if piece.text or piece.deferred is not None:
                 segments.append(Segment(offset, offset + len(piece.text), piece))
                 offset += len(piece.text)
         text = "".join(segment.piece.text for segment in segments)

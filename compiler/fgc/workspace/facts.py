@@ -47,6 +47,7 @@ def collect_facts(project: Path, workspace: Path | None) -> Facts:
         now=datetime(*time.localtime(seconds)[:6]),
         utcnow=datetime.fromtimestamp(int(seconds), UTC).replace(tzinfo=None),
         hostname=hostname,
+        environment=os.environ,
         uname=(uname.system, hostname, uname.release, uname.version, uname.machine),
         versions=_fixed_versions() or _Versions(),
         folders=folders,

@@ -1,8 +1,8 @@
 """Scalars with text that is known only where the program runs: which stay open, and which must be known now.
 
 A scalar stays open if it is a text: its open pieces become expressions. A variable from outside stays open if it is
-all of a scalar that YAML reads as the variable's value, or a part of one that is a text whatever it is. Keys, tags and
-numbers of the machine are needed now.
+all of a scalar that YAML reads as the variable's value, or a part of one that is a text whatever it is; a variable of
+the environment also if it is all of a number or a boolean. Keys, tags and other numbers of the machine are needed now.
 """
 
 import re
@@ -18,6 +18,8 @@ from fgc.text import (
     FromOutside,
     Need,
     Segment,
+    is_of_environment,
+    need,
 )
 from fgc.yaml.nodes import ScalarNode
 from fgc.yaml.scalars import UnsupportedScalar, scalar_type, scalar_value
@@ -52,8 +54,7 @@ class OpenValues:
             node.argument = whole if reason is None else None
             self._need(outside if reason else [], reason or "")
             return
-        is_as_written = self._document.text[start:end] == node.value
-        parts = _parts(node.value, segments, start if is_as_written else None)
+        parts = _parts(node.value, segments, _start_of(node.value, self._document.text[start:end], start))
         reason = _why_no_text(node, parts, is_key, tag_around) if outside else None
         if len(outside) == len(segments):
             if reason is None and parts is not None:
@@ -75,7 +76,8 @@ class OpenValues:
         self._need(outside, "it is a part of a text with other run-time values")
         places = [segment for segment in segments if segment not in outside]
         kind = _kind(node)
-        if is_key or kind != "str":
+        is_typed = kind in ("int", "float", "bool") and parts is not None and _is_variable(parts)
+        if is_key or (kind != "str" and not is_typed):
             reason = "it stands in a key" if is_key else f"YAML reads `{node.value}` as {_TYPES.get(kind, kind)}"
             self._need(places, reason)
             return
@@ -100,7 +102,7 @@ class OpenValues:
         for segment in segments:
             piece = segment.piece
             if piece.deferred is not None:
-                self._needs.append(Need(piece.deferred, piece.text, piece.origin.span, reason))
+                self._needs.append(need(piece.deferred, piece.text, piece.origin.span, reason))
 
     def _is_comment(self, segment: Segment) -> bool:
         text = self._document.text
@@ -180,6 +182,18 @@ def _kind(node: ScalarNode) -> str:
     return scalar_type(node.value, node.is_plain)
 
 
+def _is_variable(parts: Parts) -> bool:
+    """Returns True if a scalar is a variable of the environment, and nothing else."""
+    return len(parts) == 1 and is_of_environment(parts[0])
+
+
+def _start_of(value: str, written: str, start: int) -> int | None:
+    """Where a scalar's text begins, if it is written as it is read, perhaps in quotes."""
+    if written == value:
+        return start
+    return start + 1 if written[:1] in ("'", '"') and written[1:-1] == value else None
+
+
 def _parts(value: str, segments: list[Segment], start: int | None) -> tuple[str | DeferredExpression, ...] | None:
     """A text cut at its open pieces; None if it does not hold them as they are. `start`: its offset in the document."""
     parts: list[str | DeferredExpression] = []
@@ -187,7 +201,8 @@ def _parts(value: str, segments: list[Segment], start: int | None) -> tuple[str 
     for segment in segments:
         piece = segment.piece
         at = value.find(piece.text, position) if start is None else segment.start - start
-        if at < 0 or piece.deferred is None:
+        is_lost = start is None and not piece.text
+        if at < 0 or is_lost or piece.deferred is None:
             return None
         if at > position:
             parts.append(value[position:at])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from fgc import Project
+from fgc.cli.main import main
 from fgc.resolve.environment import jinja_environment, make_globals
 from fgc.text import expression_text
 from fgc.workspace import collect_facts
@@ -44,6 +45,12 @@ OPEN = {  # what a template prints, and what the program says; several forms of 
     "uname": ("uname[0]", "platform.uname().system"),
     "uname 2": ("uname.nodename", "socket.gethostname()"),
     "uname 3": ("uname.release", "platform.uname().release"),
+    "getenv": ("getenv('FGC_NO_SUCH', 'x')", 'os.environ.get("FGC_NO_SUCH", "x")'),
+    "getenv 2": (
+        "joinpath(getenv('FGC_NO_SUCH', project_dir), 'a')",
+        'os.path.join(os.environ.get("FGC_NO_SUCH", PROJECT_DIR), "a")',
+    ),
+    "getenv 3": ("getenv('FGC_NONE') or 'y'", 'os.environ.get("FGC_NONE") or "y"'),
     "versions": ("'v' ~ versions.python", 'f"v{platform.python_version()}"'),
     "versions 2": ("'v' ~ versions['torch']", "f\"v{version('torch')}\""),
 }
@@ -76,6 +83,9 @@ PINS = {  # what needs the value, and why
     "{'a': 1}[hostname] | default(2)": ("hostname", "it is an index"),
     "lipsum(1, false)": ("lipsum()", "it is drawn at random"),
     "range(hostname | length) | list": ("hostname", "the filter `length` changes it"),
+    "getenv('FGC_NO_SUCH', '3') | int": ("getenv('FGC_NO_SUCH', '3')", "the filter `int` changes it"),
+    "1 if getenv('FGC_NO_SUCH') else 2": ("getenv('FGC_NO_SUCH')", "a condition depends on it"),
+    "getenv('FGC_NO_SUCH') is none": ("getenv('FGC_NO_SUCH')", "the test `none` looks at it"),
 }
 
 
@@ -100,7 +110,7 @@ def project(*expressions: str) -> Project:
 def test_every_global_is_in_the_table_or_is_jinjas_own() -> None:
     facts = collect_facts(Path.cwd(), Path.cwd().parent)
     ours = set(make_globals(facts)) - set(jinja_environment().globals)
-    assert ours == {name.split()[0] for name in OPEN}
+    assert ours == {name.split()[0] for name in OPEN} | {"raise", "assert"}
 
 
 def test_open_values_are_readable_expressions() -> None:
@@ -118,6 +128,35 @@ def test_open_values_are_in_the_program_what_pp_shows() -> None:
         if built == shown:
             break
     assert built == shown
+
+
+def test_a_variable_of_the_environment_has_the_type_that_it_has_at_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ["getenv('N', 8)", "getenv('RATE', 0.5)", "getenv('FAST', false)", "getenv('NAME')"]
+    text = "main: !call:list\n  -\n" + "".join(f"    - {{{{ {line} }}}}\n" for line in lines)
+    Path("templates/configs/c.yaml").write_text(text + "    - \"a{{ getenv('END', '') }}\"\n")
+    assert Project("c.yaml")() == [8, 0.5, False, None, "a"]
+    code = Project("c.yaml").code()
+    assert 'int(os.environ.get("N", "8"))' in code and 'os.environ.get("NAME"),' in code
+    monkeypatch.setenv("N", "9")
+    monkeypatch.setenv("FAST", "yes")
+    monkeypatch.setenv("END", "b")
+    space: dict[str, object] = {}
+    exec(compile(code, "program", "exec"), space)  # the program that was made without them
+    construct = space["construct"]
+    assert callable(construct) and construct() == [9, 0.5, True, None, "ab"]
+
+
+def test_the_value_of_a_variable_of_the_environment_is_written_nowhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FGC_TOKEN", "abracadabra")
+    Path("templates/configs/c.yaml").write_text(
+        "-- set token = getenv('FGC_TOKEN')\n-- set is_there = 1 if token else 0\n"
+        "meta: { config_name: \"Run {{ token }}\" }\nmain: !call:print [ {{ token or 'x' }}, {{ is_there }} ]\n"
+    )
+    assert main(["build", "-o", "out"]) == 0
+    assert "abracadabra" not in "".join(path.read_text() for path in Path("out").iterdir())
+    assert "abracadabra" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("expression", "value"), PURE.items())

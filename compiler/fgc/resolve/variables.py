@@ -1,0 +1,59 @@
+"""Variables of the environment: read where the program starts, and written nowhere before."""
+
+from collections.abc import Callable
+from typing import Any
+
+from jinja2.runtime import Undefined
+
+from fgc.resolve.facts import Facts
+from fgc.resolve.mapped import NOWHERE, MappedText, expression_of
+from fgc.text import DeferredCall, Piece
+
+Value = bool | int | float | str | None
+
+
+class EnvironmentText(MappedText):
+    """The text of a variable, which stays open; whoever needs its value gets `value`, which may be the default."""
+
+    __slots__ = ("value",)
+    value: Value
+
+    def closed(self) -> Any:
+        return self.value
+
+
+def either(first: EnvironmentText, second: Any) -> Any:
+    """`getenv(name) or second`, still open if the second is a scalar."""
+    if isinstance(second, EnvironmentText):
+        value = first.value or second.value
+    elif isinstance(second, Value):
+        value = first.value or second
+    else:
+        return first if first.value else second
+    return _open(value, DeferredCall("or", (expression_of(first), expression_of(second))))
+
+
+def reader(facts: Facts) -> Callable[..., EnvironmentText]:
+    """Returns `getenv(name, default)`."""
+
+    def getenv(name: str, default: Value = None) -> EnvironmentText:
+        for argument in (name, default):
+            if isinstance(argument, Undefined):
+                argument._fail_with_undefined_error()
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a variable must be a text, not {type(name).__name__}")
+        if not isinstance(default, Value):
+            raise TypeError(f"the default of `{name}` must be a text, a number, a boolean or none")
+        facts.used.add("environment")
+        value = facts.environment.get(name, default)
+        arguments = (str(name),) if default is None else (str(name), expression_of(default))
+        return _open(value, DeferredCall("getenv", arguments))
+
+    getenv.defers = True  # type: ignore[attr-defined]  # what the evaluator asks before it takes the value of a text
+    return getenv
+
+
+def _open(value: Value, expression: DeferredCall) -> EnvironmentText:
+    text = EnvironmentText([Piece(str(value), NOWHERE, False, expression)])
+    text.value = str(value) if isinstance(value, str) else value
+    return text
