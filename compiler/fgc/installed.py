@@ -55,3 +55,11 @@ def typeshed_module(name: str) -> str | None:
     if stub.is_dir():
         return f"{stub}/"
     return f"{stub}.pyi" if stub.with_suffix(".pyi").is_file() else None
+
+
+def home_folder() -> Path:
+    """Returns the user's home; for a user without one a folder that is not there: nothing is found in it or kept."""
+    try:
+        return Path.home()
+    except RuntimeError:  # neither $HOME nor an entry among the users, as in many containers
+        return Path("/nonexistent")

@@ -9,6 +9,7 @@ from msgspec import Struct
 from fgc import __version__
 from fgc.builds.manifest import Manifest, content_hash
 from fgc.builds.places import Places
+from fgc.reading import read_bytes
 
 
 class Reason(Struct, frozen=True):
@@ -48,7 +49,7 @@ def stale_reasons(
         path = build / name
         if not path.is_file():
             yield Reason("deleted", name, f"`{name}` was deleted from the build")
-        elif path.is_symlink() or content_hash(path.read_bytes()) != known:
+        elif path.is_symlink() or content_hash(read_bytes(path)) != known:
             yield Reason("edited", name, f"`{name}` was edited by hand")
 
 
@@ -79,7 +80,7 @@ def _shown(arguments: Mapping[str, Any], name: str) -> str:
 
 def _input_hash(path: Path) -> str:
     """The hash of a file as the compiler reads it: line ends are no change."""
-    raw = path.read_bytes()
+    raw = read_bytes(path)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct, field
 
 from fgc import __version__
+from fgc.reading import read_json
 
 MANIFEST = "manifest.json"
 GRAPH = "graph.json"  # the graph of the configuration, with all its targets
@@ -75,7 +76,7 @@ def manifest_text(outputs: Mapping[str, bytes], record: BuildRecord) -> bytes:
 def read_manifest(folder: Path) -> Manifest | None:
     """The manifest of a build; None if the folder holds none that can be read."""
     try:
-        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        found = read_json(folder / MANIFEST)
     except (OSError, ValueError):
         return None
     if not isinstance(found, dict) or found.get("format") != _FORMAT or not isinstance(found.get("outputs"), dict):

@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
+from fgc.installed import home_folder
+
 
 def record_packages(files: Mapping[str, str]) -> None:
     """Remember the model packages among generated files. A state folder that cannot be written is no reason to fail."""
@@ -22,17 +24,11 @@ def record_packages(files: Mapping[str, str]) -> None:
 def record_code(contents: Iterable[bytes]) -> None:
     """Remember code. Raises OSError where that cannot be done."""
     folder = record_folder()
-    if folder is None:
-        return
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for content in contents:
         (folder / hashlib.sha256(content).hexdigest()).touch()
 
 
-def record_folder() -> Path | None:
-    """`$XDG_STATE_HOME/fgc/generated`; None for a user without a home."""
-    try:
-        base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
-    except RuntimeError:
-        return None
-    return base / "fgc/generated"
+def record_folder() -> Path:
+    """`$XDG_STATE_HOME/fgc/generated`."""
+    return Path(os.environ.get("XDG_STATE_HOME") or home_folder() / ".local/state") / "fgc/generated"

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from fgc.builds.exchange import take_place_of
 from fgc.builds.manifest import MANIFEST, BuildRecord, content_hash, manifest_text, read_manifest
 from fgc.diagnostics import Diagnostic, Outcome
+from fgc.reading import read_bytes
 from fgc.text import Source, Span
 
 _NUM_NAMED = 8  # files that a message names before it only counts
@@ -84,7 +85,7 @@ def _raise(error: OSError) -> None:
 
 
 def _hash_of(path: Path) -> str:
-    return "a link" if path.is_symlink() else content_hash(path.read_bytes())
+    return "a link" if path.is_symlink() else content_hash(read_bytes(path))
 
 
 def _replace(folder: Path, contents: Mapping[str, bytes]) -> None:

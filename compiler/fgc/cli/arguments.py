@@ -1,10 +1,11 @@
 """Command-line arguments that several commands share, and what they say; loads no stage of the compiler."""
 
-import json
 import os
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace, _ArgumentGroup
 from pathlib import Path
 from typing import Any
+
+from fgc.reading import read_json
 
 
 class CannotRun(Exception):
@@ -68,7 +69,7 @@ def variables_of(arguments: Namespace) -> dict[str, Any]:
     variables: dict[str, Any] = {}
     if arguments.vars:
         try:
-            loaded = json.loads(Path(arguments.vars).read_text(encoding="utf-8"))
+            loaded = read_json(Path(arguments.vars))
         except (OSError, ValueError) as error:
             raise CannotRun(f"`--vars {arguments.vars}` cannot be read: {error}") from None
         if not isinstance(loaded, dict):

@@ -15,6 +15,7 @@ from fgc.diagnostics import Diagnostic
 from fgc.lint.baseline import read_baseline
 from fgc.lint.findings import Finding, FindingCollector, Selection
 from fgc.pipeline import Compilation
+from fgc.reading import read_text
 from fgc.text import Source, Span
 from fgc.workspace import (
     FileStore,
@@ -108,7 +109,7 @@ def _baseline(file: Path | None) -> Any:
     if file is None:
         return {}
     try:
-        return read_baseline(file.read_text(encoding="utf-8"))
+        return read_baseline(read_text(file))
     except (OSError, ValueError) as error:
         raise CannotRun(f"baseline {file}: {error}") from None
 

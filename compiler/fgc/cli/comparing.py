@@ -15,6 +15,7 @@ from fgc.cli.select import Selected, report, select
 from fgc.diagnostics import did_you_mean, has_errors
 from fgc.ir import FilePlace, Snapshot, snapshot, snapshot_from_json
 from fgc.lower import lower
+from fgc.reading import read_text
 from fgc.text import Document, Origin, Piece, Span
 from fgc.workspace import display_path, find_project
 from fgc.workspace.files import read_source
@@ -50,7 +51,7 @@ class Compared(Struct, frozen=True):
         found = {name: (self.folder / name) for name in names if (self.folder / name).is_file()}
         if not found:
             raise CannotRun(f"`{self.name}` holds no generated program: it is no build")
-        return {name: path.read_text(encoding="utf-8") for name, path in found.items()}
+        return {name: read_text(path) for name, path in found.items()}
 
 
 def chosen(arguments: Namespace, word: str | None) -> Compared:
@@ -85,7 +86,7 @@ def _of_folder(folder: Path) -> Snapshot:
     if not file.is_file():
         return _of_text(folder / _RESOLVED)
     try:
-        found = snapshot_from_json(file.read_text(encoding="utf-8"))
+        found = snapshot_from_json(read_text(file))
     except (OSError, ValueError) as error:
         raise CannotRun(f"`{display_path(file)}` cannot be read: {error}") from None
     return _with_files(found, Inputs(folder))

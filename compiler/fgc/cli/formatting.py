@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic
 from fgc.format import format_source
+from fgc.reading import read_bytes
 from fgc.text import Source, Span
 from fgc.workspace import display_path, read_source
 
@@ -45,7 +46,7 @@ def format_file(path: Path) -> FormattedFile:
     if problem is not None:
         return FormattedFile(path, "", "", (problem,))
     try:
-        before = path.read_bytes().decode("utf-8-sig")
+        before = read_bytes(path).decode("utf-8-sig")
     except OSError as error:
         shown = display_path(path)
         message = f"`{shown}` cannot be read: {error.strerror or error}"

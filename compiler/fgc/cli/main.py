@@ -3,11 +3,13 @@
 import atexit
 import errno
 import gc
+import io
 import os
 import signal
 import sys
 from argparse import SUPPRESS, ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -16,10 +18,12 @@ from typing import Any, NoReturn
 from fgc import __version__
 from fgc.cli.arguments import selection_group
 from fgc.cli.words import CommandParser, HelpFormatter, split_at_dashes, split_dynamic
+from fgc.printing import only_visible
 
 EXIT_CLEAN, EXIT_FINDINGS, EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED = 0, 1, 2, 130
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _COMMANDS_FOLDER = Path(__file__).with_name("commands")
+_PRINTING_DOCUMENTS = frozenset({"code", "completion", "fmt", "graph", "pp"})
 _EXAMPLES = """\
 examples:
   fgc build config.yaml -o out     compile a configuration; then: python out/train.py
@@ -34,6 +38,9 @@ def run() -> None:
     """The entry point of the installed command."""
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 -- closed by who started this
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names have characters that not every terminal has
     signal.signal(signal.SIGTERM, _end)  # an ordinary end: what is half made is removed
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup`
         signal.signal(signal.SIGHUP, _end)
@@ -59,7 +66,8 @@ def main(argv: Sequence[str]) -> int:
     """Run a command line; returns the exit code: 0 clean, 1 findings, 2 could not run, 130 interrupted."""
     gc.set_threshold(200_000, 50, 50)  # a compilation keeps nearly all it makes: looking for garbage costs a tenth
     try:
-        code = _dispatch(argv)
+        with _escaping(argv):
+            code = _dispatch(argv)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -70,6 +78,21 @@ def main(argv: Sequence[str]) -> int:
         return EXIT_CLEAN
     except Exception as error:
         return _disk_error(error) or _internal_error()
+
+
+@contextmanager
+def _escaping(argv: Sequence[str]) -> Iterator[None]:
+    """Keep what others wrote from obeying on the terminal; what prints a document gives it to a file as it is."""
+    _, command, _ = _split(argv)
+    is_document = command in _PRINTING_DOCUMENTS and not sys.stdout.isatty()
+    output, errors = sys.stdout, sys.stderr
+    if command is not None and not is_document:
+        sys.stdout = only_visible(output)
+    sys.stderr = only_visible(errors)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = output, errors
 
 
 def _dispatch(argv: Sequence[str]) -> int:
@@ -194,6 +217,9 @@ def _disk_error(error: Exception) -> int:
         print(f"fgc: the output cannot be written: {error.strerror}", file=sys.stderr)
         _silence_output()
         return EXIT_COULD_NOT_RUN
+    if isinstance(error, FileNotFoundError) and not _has_working_folder():
+        print("fgc: the working folder is gone: change to another one", file=sys.stderr)
+        return EXIT_COULD_NOT_RUN
     if isinstance(error, OSError) and error.filename is not None:
         print(f"fgc: `{error.filename}`: {error.strerror}", file=sys.stderr)
         return EXIT_COULD_NOT_RUN
@@ -201,6 +227,14 @@ def _disk_error(error: Exception) -> int:
         print(f"fgc: a link leads to itself: {str(error).removeprefix('Symlink loop from ')}", file=sys.stderr)
         return EXIT_COULD_NOT_RUN
     return 0
+
+
+def _has_working_folder() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _internal_error() -> int:

@@ -1,11 +1,11 @@
 """The folder that a command reads a model from, and the one that it may write to."""
 
-import json
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 from fgc.cli.arguments import CannotRun
+from fgc.reading import read_json
 
 
 def source_config(source: Path) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def source_config(source: Path) -> dict[str, Any]:
     if not file.is_file():
         raise CannotRun(f"`{source}` has no config.json: give the folder of a saved model")
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = read_json(file)
     except ValueError as error:
         raise CannotRun(f"`{file}` is not valid JSON: {error}") from None
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):

@@ -3,7 +3,6 @@
 The newest, the best and those that links lead to stay in any case.
 """
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from fgc.cli.arguments import CannotRun
 from fgc.cli.outputs import Checkpoint
 from fgc.cli.runs import runs_in
+from fgc.reading import read_json
 
 
 def marks(output: Path, found: Sequence[Checkpoint]) -> dict[int, list[str]]:
@@ -73,7 +73,7 @@ def _best(found: Sequence[Checkpoint]) -> set[int]:
 def _read(path: Path) -> dict[str, Any]:
     """A JSON object; empty if there is none."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = read_json(path)
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

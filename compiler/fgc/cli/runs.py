@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from fgc.cli.arguments import CannotRun
+from fgc.reading import read_bytes, read_json
 
 _RECORD = "run.json"
 _LOGS = "trainer_logs.json"
@@ -65,7 +66,7 @@ def load_run(folder: Path) -> Run:
         path = folder / "program" / name
         if not path.is_file():
             raise CannotRun(f"the program in `{folder}` is not complete: {name} is missing")
-        if "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest() != written:
+        if "sha256:" + hashlib.sha256(read_bytes(path)).hexdigest() != written:
             raise CannotRun(f"the program in `{folder}` is not the one that ran: {name} has been edited")
     extra = {str(path.relative_to(folder / "program")) for path in (folder / "program").rglob("*.py")}
     if added := sorted(extra - set(record["files"])):
@@ -101,7 +102,7 @@ def _version(package: str) -> str | None:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) else None

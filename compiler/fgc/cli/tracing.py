@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from fgc.cli.arguments import CannotRun
 from fgc.diagnostics import did_you_mean
 from fgc.emit.places import innermost
+from fgc.reading import read_bytes, read_text
 from fgc.text import Source, Span
 from fgc.workspace import display_path
 from fgc.workspace.inputs import Inputs
@@ -62,7 +63,7 @@ class Build:
 
     def is_edited(self, file: str) -> bool:
         """Whether a generated file is not what was written."""
-        return self.inputs.is_output_edited(file, (self.folder / file).read_bytes())
+        return self.inputs.is_output_edited(file, read_bytes(self.folder / file))
 
     def at(self, file: str, line: int, column: int | None) -> MappedArea | None:
         """What a generated line, or a character of it, comes from."""
@@ -86,7 +87,7 @@ class Build:
     def text(self, area: MappedArea) -> str:
         """The generated line at which an area begins."""
         try:
-            lines = (self.folder / area.file).read_text(encoding="utf-8").split("\n")
+            lines = read_text(self.folder / area.file).split("\n")
         except OSError:
             return ""
         return lines[area.area.line - 1].strip() if area.area.line <= len(lines) else ""

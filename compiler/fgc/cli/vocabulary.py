@@ -14,6 +14,7 @@ from fgc.cli.arguments import CannotRun
 from fgc.cli.model_folders import source_config, target_folder
 from fgc.cli.runtime_process import require_runtime, wait_for
 from fgc.diagnostics import did_you_mean
+from fgc.reading import read_text
 
 _MODULE = "fgc_runtime.convert.update_vocab"
 _ROLES = ("bos", "eos", "pad", "unk")
@@ -62,7 +63,7 @@ def _from_file(name: str | None) -> list[Token]:
     if name is None:
         return []
     try:
-        wanted = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
+        wanted = yaml.safe_load(read_text(Path(name)))
     except OSError as error:
         raise CannotRun(f"`{name}` cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 from fgc.diagnostics.codes import CODES
 from fgc.diagnostics.model import Diagnostic, Severity
+from fgc.printing import visible
 from fgc.text import Span
 
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -20,8 +21,8 @@ def render_github(diagnostics: Iterable[Diagnostic]) -> str:
 def _github_line(diagnostic: Diagnostic) -> str:
     first, last = diagnostic.span.first, diagnostic.span.last
     text = diagnostic.message + (f"\n{diagnostic.help}" if diagnostic.help else "")
-    text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    file = diagnostic.span.source.display_name.replace(",", "%2C").replace(":", "%3A")
+    text = visible(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    file = visible(diagnostic.span.source.display_name).replace(",", "%2C").replace(":", "%3A")
     place = f"file={file},line={first.line},col={first.column},endLine={last.line},endColumn={last.column}"
     return f"::{diagnostic.severity.value} {place},title={diagnostic.code}::{text}\n"
 

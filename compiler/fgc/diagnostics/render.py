@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from fgc.diagnostics.model import Diagnostic, Severity
+from fgc.printing import visible
 from fgc.text import Span
 
 _MAX_LINE_WIDTH = 160  # a minified line must not flood the terminal
@@ -52,16 +53,17 @@ def _place(span: Span, with_end: bool = False) -> dict[str, str | int]:
 def _finding(diagnostic: Diagnostic, use_color: bool) -> str:
     paint = _Paint(use_color)
     tint = _RED if diagnostic.severity is Severity.ERROR else _YELLOW
-    title = paint(f"{diagnostic.severity.value}[{diagnostic.code}]", tint) + paint(f": {diagnostic.message}", _BOLD)
+    message = visible(diagnostic.message)
+    title = paint(f"{diagnostic.severity.value}[{diagnostic.code}]", tint) + paint(f": {message}", _BOLD)
     width = len(str(max(_line_numbers(diagnostic))))
     lines = [title, *_snippet(diagnostic.span, "-->", width, use_color, tint)]
     gutter = paint(" " * width + " = ", _BLUE)
     for related in diagnostic.related:
-        lines.append(f"{gutter}note: {related.message}")
+        lines.append(f"{gutter}note: {visible(related.message)}")
         lines += _snippet(related.span, ":::", width, use_color, _BLUE)
     if diagnostic.help:
         indent = " " * (width + 9)
-        lines.append(f"{gutter}help: " + diagnostic.help.replace("\n", f"\n{indent}"))
+        lines.append(f"{gutter}help: " + visible(diagnostic.help).replace("\n", f"\n{indent}"))
     return "\n".join(lines) + "\n"
 
 
@@ -77,20 +79,23 @@ def _line_numbers(diagnostic: Diagnostic) -> list[int]:
 def _snippet(span: Span, arrow: str, width: int, use_color: bool, tint: str) -> list[str]:
     paint = _Paint(use_color)
     if not span.source.text:
-        return [f"{' ' * width}{paint(arrow, _BLUE)} {span.source.display_name}"]
+        return [f"{' ' * width}{paint(arrow, _BLUE)} {visible(span.source.display_name)}"]
     first, last = span.first, span.last
     text = span.source.line(first.line)
     end = last.column if last.line == first.line else len(text) + 1
     caret_count = max(end - first.column, 1)
     start = max(first.column - _MAX_LINE_WIDTH // 2, 0) if len(text) > _MAX_LINE_WIDTH else 0
     shown = text[start : start + _MAX_LINE_WIDTH]
-    lead = "".join("\t" if character == "\t" else " " for character in shown[: first.column - 1 - start])
+    before = first.column - 1 - start
+    lead = "".join("\t" if character == "\t" else " " for character in visible(shown[:before]))
+    marked = shown[before : before + caret_count]
+    caret_count += len(visible(marked)) - len(marked)
     carets = paint("^" * min(caret_count, _MAX_LINE_WIDTH), tint)
     bar = paint("|", _BLUE)
     return [
-        f"{' ' * width}{paint(arrow, _BLUE)} {span}",
+        f"{' ' * width}{paint(arrow, _BLUE)} {visible(str(span))}",
         f"{' ' * width} {bar}",
-        f"{paint(str(first.line).rjust(width), _BLUE)} {bar} {shown}",
+        f"{paint(str(first.line).rjust(width), _BLUE)} {bar} {visible(shown)}",
         f"{' ' * width} {bar} {lead}{carets}",
     ]
 

@@ -4,6 +4,7 @@
 (`python=3.11.0,torch=2.9`) the versions: with them, `pp` prints the same text everywhere.
 """
 
+import errno
 import os
 import platform
 import time
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fgc.installed import installed_version
+from fgc.installed import home_folder, installed_version
 from fgc.resolve import Facts
 from fgc.workspace.library import base_folder
 
@@ -37,7 +38,7 @@ class _Versions(Mapping[str, str]):
 
 def collect_facts(project: Path, workspace: Path | None) -> Facts:
     """Facts for a project's templates, from this machine and the documented environment variables."""
-    seconds = float(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
+    seconds = _seconds()
     hostname = os.environ.get("FGC_HOSTNAME") or platform.node()
     folders = {"project_dir": str(project)}
     if workspace is not None:
@@ -55,13 +56,27 @@ def collect_facts(project: Path, workspace: Path | None) -> Facts:
     )
 
 
+def _seconds() -> float:
+    """The time of the build, in seconds since 1970. Raises OSError where the variable for it says no time."""
+    told = os.environ.get("SOURCE_DATE_EPOCH")
+    if not told:
+        return time.time()
+    try:
+        seconds = float(told)
+        datetime(*time.localtime(seconds)[:6])
+    except (ValueError, OverflowError, OSError):
+        name = f"SOURCE_DATE_EPOCH={told}"
+        raise OSError(errno.EINVAL, "is no time: give the seconds since 1970", name) from None
+    return seconds
+
+
 def _fixed_versions() -> dict[str, str]:
     pairs = (item.split("=", 1) for item in os.environ.get("FGC_VERSIONS", "").split(",") if "=" in item)
     return {name.strip(): version.strip() for name, version in pairs}
 
 
 def _folder_functions() -> dict[str, Callable[..., str]]:
-    home = Path.home()
+    home = home_folder()
     data, config = base_folder("DATA", ".local/share"), base_folder("CONFIG", ".config")
     cache = base_folder("CACHE", ".cache")
 

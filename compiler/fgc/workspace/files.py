@@ -1,10 +1,12 @@
 """Files to sources: the only place where templates are read from disk."""
 
+import errno
 import os
 from pathlib import Path
 
 from fgc.diagnostics import Diagnostic
 from fgc.questions import content_digest
+from fgc.reading import read_bytes
 from fgc.text import Source, Span
 
 _MAX_SIZE_BYTES = 4_000_000  # the longest real template has 60 kB; a data file named by mistake has more
@@ -14,14 +16,13 @@ def read_source(path: Path, name: str) -> tuple[Source, Diagnostic | None]:
     """The text of a file with its line ends normalised, and what is wrong with it; then the text is empty."""
     shown = display_path(path)
     try:
-        size = path.stat().st_size
-        if path.is_dir():
-            return _unreadable(name, shown, "FGC001", f"`{shown}` is a folder, not a file")
-        if size > _MAX_SIZE_BYTES:
-            message = f"`{shown}` has {size:,} bytes; a template has at most {_MAX_SIZE_BYTES:,}"
-            return _unreadable(name, shown, "FGC001", message)
-        raw = path.read_bytes()
+        raw = read_bytes(path, max_bytes=_MAX_SIZE_BYTES)
+    except IsADirectoryError:
+        return _unreadable(name, shown, "FGC001", f"`{shown}` is a folder, not a file")
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            message = f"`{shown}` has more than {_MAX_SIZE_BYTES:,} bytes, and a template has not"
+            return _unreadable(name, shown, "FGC001", message)
         return _unreadable(name, shown, "FGC001", f"`{shown}` cannot be read: {error.strerror or error}")
     try:
         text = raw.decode("utf-8-sig")

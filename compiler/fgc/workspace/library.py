@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from fgc.installed import package_folder
+from fgc.installed import home_folder, package_folder
 
 _ROOTS = {"library": "fgc_stdlib", "models": "fgc_models", "runtime": "fgc_runtime"}
 
@@ -20,7 +20,7 @@ def component_folder() -> Path | None:
 
 def base_folder(kind: str, default: str) -> Path:
     """The user's folder for data, configuration or caches (XDG Base Directory Specification)."""
-    return Path(os.environ.get(f"XDG_{kind}_HOME") or Path.home() / default)
+    return Path(os.environ.get(f"XDG_{kind}_HOME") or home_folder() / default)
 
 
 def user_templates() -> Path:

@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from fgc.emit.places import Area, Place
+from fgc.reading import read_json
 from fgc.text import Origin, Source
 
 MAP = "train.py.map.json"
@@ -70,7 +71,7 @@ def map_text(files: Mapping[str, Iterable[Place]], name_of: Callable[[Source], s
 
 def read_map(file: Path) -> list[MappedArea]:
     """All areas of a map. Raises OSError, and ValueError if it is none."""
-    form = json.loads(file.read_text(encoding="utf-8"))
+    form = read_json(file)
     if not isinstance(form, dict) or form.get("version") != _VERSION:
         raise ValueError(f"`{file}` is no map of version {_VERSION}")
     try:

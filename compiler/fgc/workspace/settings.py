@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from fgc.diagnostics import did_you_mean
 from fgc.questions import Questions
+from fgc.reading import read_text
 
 _KEYS = ("select", "ignore", "severity", "baseline")
 _SEVERITIES = ("error", "warning", "off")
@@ -38,7 +39,7 @@ def read_settings(start: Path, questions: Questions) -> CheckSettings:
 
 def _settings(file: Path) -> CheckSettings:
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("fgc", {}).get("check", {})
+        table = tomllib.loads(read_text(file)).get("tool", {}).get("fgc", {}).get("check", {})
     except (OSError, ValueError) as error:
         raise SettingsError(f"{file}: {error}") from None
     for key in table:

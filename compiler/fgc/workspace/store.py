@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from fgc.diagnostics import Diagnostic, Outcome
 from fgc.questions import Questions, open_kept
+from fgc.reading import is_regular_file
 from fgc.syntax import ast, parse
 from fgc.text import Source
 from fgc.workspace.files import read_source
@@ -39,7 +40,7 @@ class FileStore:
         """Returns True for a file that can be read; one that is not there is noted."""
 
         def look() -> bool:
-            found = path.is_file()
+            found = is_regular_file(path)
             if not found:
                 self.questions.saw(path)
             return found

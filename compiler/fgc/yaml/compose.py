@@ -80,8 +80,8 @@ class _Composer:
                 at = self._syntax_error(error)
             except _TooDeep as error:
                 at = error.at
-            except yaml.reader.ReaderError as error:
-                at = self._bad_character(error)
+            except (yaml.reader.ReaderError, UnicodeEncodeError):
+                at = self._bad_character()
             following = _ROOT_KEY.search(self._document.text, self._line_end(max(at, self._base)))
             self._finish_open()
             if following is None:
@@ -299,7 +299,7 @@ class _Composer:
         self.diagnostics.append(diagnostic)
         return resume
 
-    def _bad_character(self, error: Any) -> int:
+    def _bad_character(self) -> int:
         self.composition.has_syntax_error = True
         text = self._document.text[self._base :]
         bad = re.search("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", text)

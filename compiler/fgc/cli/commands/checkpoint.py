@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fgc.cli.arguments import CannotRun, add_variables, selection_group
+from fgc.reading import read_json
 
 if TYPE_CHECKING:
     from fgc.cli.outputs import Checkpoint
@@ -148,7 +149,7 @@ def _show(checkpoint: "Checkpoint", form: str) -> int:
 
     state = checkpoint.folder / "trainer_state.json"
     try:
-        values = json.loads(state.read_text(encoding="utf-8")) if state.is_file() else {}
+        values = read_json(state) if state.is_file() else {}
     except ValueError:
         raise CannotRun(f"`{state}` is not valid JSON") from None
     if form == "json":

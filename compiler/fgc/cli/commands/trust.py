@@ -26,6 +26,7 @@ def configure(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Remember the files, or forget them; 2 if there are none."""
     from fgc.builds.trust import record_code, record_folder
+    from fgc.reading import read_bytes
 
     folder: Path = arguments.folder
     if not folder.is_dir():
@@ -38,9 +39,7 @@ def run(arguments: Namespace) -> int:
     if large:
         return _cannot(f"`{large[0]}` has more than {_LARGEST_BYTES} bytes: it is no model's code")
     records = record_folder()
-    if records is None:
-        return _cannot("this user has no home folder; set XDG_STATE_HOME to a folder that keeps what is trusted")
-    contents = [path.read_bytes() for path in files]
+    contents = [read_bytes(path) for path in files]
     if arguments.forget:
         for content in contents:
             (records / hashlib.sha256(content).hexdigest()).unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fgc.cli.arguments import CannotRun
 from fgc.cli.shell.run import Cancelled, Reader
 from fgc.cli.shell.state import ShellState
-from fgc.installed import package_folder
+from fgc.installed import home_folder, package_folder
 
 if TYPE_CHECKING:
     from prompt_toolkit.completion import CompleteEvent, Completion
@@ -66,7 +66,7 @@ def _edited_lines(state: ShellState, summaries: Mapping[str, str]) -> Reader:
 
 def _history_file() -> Path | None:
     """A file that only its owner can read; None where there can be none."""
-    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
+    base = Path(os.environ.get("XDG_STATE_HOME") or home_folder() / ".local/state")
     path = base / "fgc" / "shell_history"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
