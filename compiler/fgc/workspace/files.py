@@ -21,7 +21,7 @@ def read_source(path: Path, name: str) -> tuple[Source, Diagnostic | None]:
         return _unreadable(name, shown, "FGC001", f"`{shown}` is a folder, not a file")
     except OSError as error:
         if error.errno == errno.EFBIG:
-            message = f"`{shown}` has more than {_MAX_SIZE_BYTES:,} bytes, and a template has not"
+            message = f"`{shown}` has {path.stat().st_size:,} bytes; a template has at most {_MAX_SIZE_BYTES:,}"
             return _unreadable(name, shown, "FGC001", message)
         return _unreadable(name, shown, "FGC001", f"`{shown}` cannot be read: {error.strerror or error}")
     try:
