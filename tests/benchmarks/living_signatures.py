@@ -60,11 +60,13 @@ def _answer(name: str) -> dict[str, Any]:
         for part in attribute.split("."):
             value = getattr(value, part)
         signature = inspect.signature(value)
-        if isinstance(value, type) and "self" in signature.parameters:
+        if "self" in signature.parameters:
             raise ValueError("the signature that it shows was written by hand")
     except Exception as error:
         return {"name": name, "problem": f"{type(error).__name__}: {error}"[:80]}
-    return {"name": name, "calls": [*_calls(value, signature)]}
+    kinds = {p.kind for p in signature.parameters.values()}
+    is_open = bool(kinds & {_P.VAR_KEYWORD, _P.VAR_POSITIONAL})
+    return {"name": name, "calls": [*_calls(value, signature)], "is_open": is_open}
 
 
 def _calls(value: Any, signature: inspect.Signature) -> Iterator[dict[str, Any]]:

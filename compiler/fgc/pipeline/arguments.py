@@ -1,7 +1,7 @@
 """The arguments of one call, compared with a signature: what Python would refuse, and surely so."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -27,7 +27,8 @@ class ArgumentCheck(Struct, frozen=True):
 
     def findings(self, signatures: Sequence[Signature]) -> list[Diagnostic]:
         """What is wrong. Of several overloads one must fit; if none does, what is wrong with the nearest."""
-        found = {signature: [*self._with(signature)] for signature in signatures}
+        every = {name for signature in signatures for name in signature.keyword_names}
+        found = {signature: self._apart_from(every, signature, len(signatures)) for signature in signatures}
         if len(found) < 2 or not all(found.values()):
             return [] if not all(found.values()) else [item for items in found.values() for item in items]
         if not any(signature.takes_any_keyword for signature in found):
@@ -36,6 +37,11 @@ class ArgumentCheck(Struct, frozen=True):
             if unknown:
                 return unknown
         return found[min(found, key=lambda signature: (len(found[signature]), self._distance(signature)))]
+
+    def _apart_from(self, names: Container[str], signature: Signature, count: int) -> list[Diagnostic]:
+        """What is wrong with one of several overloads; a keyword of another one is left to the library."""
+        known = {keyword.origin.span for keyword in self.call.keywords if keyword.name in names} if count > 1 else set()
+        return [item for item in self._with(signature) if item.code != "FGC501" or item.span not in known]
 
     def _distance(self, signature: Signature) -> int:
         return abs(len(signature.positional) - len(self.call.positional))

@@ -124,7 +124,14 @@ class Constructors:
             names = [name for name in _CONSTRUCTORS if name in base.scope().bindings]
             if names:
                 return self._forms(base, names) if base.module.is_stub else None
-        return None
+        first = classes[0]
+        is_short = isinstance(first, ClassValue) and first.module.is_stub and how_made(self._resolver, classes) is None
+        return () if is_short and not self._is_empty(classes) else None
+
+    def _is_empty(self, classes: list[Base]) -> bool:
+        """Returns True if the stub of a class shows no fields that a constructor might take."""
+        known = [base for base in classes if isinstance(base, ClassValue)]
+        return not any(isinstance(node, ast.AnnAssign) for base in known for node in base.node.body)
 
     def _forms(self, base: ClassValue, names: list[str]) -> Signatures:
         forms = {name: self._callables.function(self._stub_method(base, name)) for name in names}
@@ -219,6 +226,7 @@ def _changes_constructors(node: ast.AST, own: bool = False) -> bool:
     words = {"dataclass", "__signature__", *(() if own else _CONSTRUCTORS)}
     sets_any = False
     names: set[str] = set()
+    keys = [item.args[1] for item in ast.walk(node) if isinstance(item, ast.Call) and name_of(item) == "setattr"]
     for item in ast.walk(node):
         name = getattr(item, "attr", getattr(item, "id", getattr(item, "value", None)))
         if isinstance(name, str):
@@ -228,7 +236,25 @@ def _changes_constructors(node: ast.AST, own: bool = False) -> bool:
             return True
         if own and isinstance(item, ast.Attribute) and item.attr in _CONSTRUCTORS and isinstance(item.ctx, ast.Store):
             return True
-    return bool(names & words) or (sets_any and bool(names & _LISTS_MEMBERS))
+    is_listed = all(_is_written_out(node, key) for key in keys)
+    return bool(names & words) or (sets_any and not is_listed and bool(names & _LISTS_MEMBERS))
+
+
+def _is_written_out(hook: ast.AST, key: ast.expr) -> bool:
+    """Returns True if a name that is set runs over texts that the hook writes out, or begins with one."""
+    if isinstance(key, ast.Constant) or (isinstance(key, ast.JoinedStr) and isinstance(key.values[0], ast.Constant)):
+        return True
+    loops = [item for item in ast.walk(hook) if isinstance(item, ast.For)]
+    over = [loop.iter for loop in loops if isinstance(key, ast.Name) and key.id in ast.unparse(loop.target)]
+    if len(over) != 1:
+        return False
+    roots = {item.id for item in ast.walk(over[0]) if isinstance(item, ast.Name)}
+    values = [
+        item.value
+        for item in ast.walk(hook)
+        if isinstance(item, ast.Assign) and isinstance(item.targets[0], ast.Name) and item.targets[0].id in roots
+    ]
+    return bool(values) and all(isinstance(value, ast.Dict | ast.Tuple | ast.List | ast.Set) for value in values)
 
 
 def _has_init(base: Base) -> bool:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from fgc.signatures.modules import PythonModule
 from fgc.signatures.resolver import Resolver
 from fgc.signatures.signature import Parameter, ParameterKind, Signature
-from fgc.signatures.values import ClassValue, FunctionValue, InstanceValue, NativeValue, PartialValue
+from fgc.signatures.values import ClassValue, FunctionValue, InstanceValue, NativeValue, PartialValue, UnknownValue
 
 
 class Effect(IntEnum):
@@ -56,7 +56,9 @@ _HARMLESS = {
     *("torch.utils._contextlib.context_decorator", "torch.compiler.disable", "typing.dataclass_transform"),
     *("torch.autograd.grad_mode.no_grad", "torch.autograd.grad_mode.enable_grad"),
     *("torch.autograd.grad_mode.inference_mode", "transformers.utils.auto_docstring.auto_docstring"),
-    *("transformers.utils.import_utils.requires",),
+    *("transformers.utils.import_utils.requires", "networkx.utils.decorators.argmap"),
+    *(f"networkx.utils.decorators.{name}" for name in ("not_implemented_for", "nodes_or_number", "open_file")),
+    *(f"networkx.utils.decorators.{name}" for name in ("np_random_state", "py_random_state")),
 }
 _HARMLESS_NAMES = {
     *("staticmethod", "classmethod", "overload", "final", "override", "deprecated", "runtime_checkable"),
@@ -73,6 +75,9 @@ def decoration(resolver: Resolver, module: PythonModule, decorator: ast.expr) ->
         return Decoration()
     found = resolver.expression(module, callee)
     found = found.target if isinstance(found, PartialValue) else found
+    written = resolver.definition(module, callee.id) if isinstance(callee, ast.Name) else (module, None)
+    if not is_factory and isinstance(found, UnknownValue) and isinstance(written[1], ast.Call):
+        return decoration(resolver, written[0], written[1])  # `decorator = make(...)`
     match found:
         case FunctionValue(module=home, nodes=[ast.FunctionDef() as node, *_]) if _full(home, node) in _HARMLESS:
             return Decoration()
@@ -121,7 +126,7 @@ def _of_class(resolver: Resolver, cls: ClassValue, is_factory: bool) -> Effect:
         return Effect.NONE
     call = resolver.attribute(InstanceValue(cls), "__call__")
     shows = next((item for item in cls.node.body if getattr(item, "name", "") == "__signature__"), None)
-    takes_all = isinstance(call, FunctionValue) and call.nodes[0].args.vararg and call.nodes[0].args.kwarg
+    takes_all = not isinstance(call, FunctionValue) or (call.nodes[0].args.vararg and call.nodes[0].args.kwarg)
     if shows is None or not takes_all:
         return Effect.UNKNOWN
     return Effect.MORE_KEYWORDS if "signature(self." in ast.unparse(shows) else Effect.UNKNOWN

@@ -102,6 +102,8 @@ def _by_decorator(resolver: Resolver, cls: ClassValue) -> Made | None:
         value = found.target if isinstance(found, PartialValue) else found
         if isinstance(value, FunctionValue) and value.module.name in ("attr._make", "attr._next_gen"):
             return Made(Style.ATTRS, decorator=decorator)
+        if isinstance(value, FunctionValue) and value.module.name == "dataclasses" and isinstance(found, PartialValue):
+            return None if {"init", "kw_only"} & set(found.keywords) else Made(Style.DATACLASS, decorator=decorator)
         transform = _transform_of(value)
         if transform is not None:
             return Made(Style.TRANSFORM, decorator=decorator, transform=transform)

@@ -152,7 +152,8 @@ def _parsed(text: str) -> list[ast.stmt]:
 def _section(text: str, name: str) -> list[ast.stmt]:
     """The statements of a long stub that begin with the name, with their decorators; line numbers are kept."""
     word = re.escape(name)
-    pattern = rf"^(?:@.*\n)*(?:(?:async )?def {word}\b|class {word}\b|{word}\s*[:=]|from .* import .*\b{word}\b).*\n"
+    imported = rf"from .* import (?:.*|\([^)]*)\b{word}\b"
+    pattern = rf"^(?:@.*\n)*(?:(?:async )?def {word}\b|class {word}\b|{word}\s*[:=]|{imported}).*\n"
     found: list[ast.stmt] = []
     for match in re.finditer(pattern, text, re.MULTILINE):
         end = re.compile(r"^[^\s)\]}#]", re.MULTILINE).search(text, match.end())
@@ -224,6 +225,8 @@ def _truth(test: ast.expr) -> bool | str | None:
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             truth = _truth(operand)
             return None if truth is None or isinstance(truth, str) else not truth
+        case ast.Call(func=func, args=[_]) if ast.unparse(func) == "os.environ.get":
+            return False  # a variable that is set to build documentation
         case ast.Compare(left=ast.Attribute(value=ast.Name(id="sys"), attr=name), ops=[op], comparators=[other]):
             if type(op) not in _COMPARISONS or name not in ("version_info", "platform"):
                 return None

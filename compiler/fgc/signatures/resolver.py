@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from fgc.signatures.answer import Verdict
 from fgc.signatures.finder import Absent, Found, ModuleFinder, NativeModule
+from fgc.signatures.lazy_modules import LazyModules, is_lazy
 from fgc.signatures.modules import Binding, PythonModule, Scope
 from fgc.signatures.named_tuples import namedtuple_parameters
 from fgc.signatures.native import native_module
@@ -42,6 +43,7 @@ class Resolver:
     def __init__(self, finder: ModuleFinder) -> None:
         self.finder = finder
         self._active: set[tuple[str, str]] = set()
+        self._lazy = LazyModules(self._source_of)
 
     def module(self, name: str) -> Value:
         """What `import name` gives."""
@@ -93,7 +95,8 @@ class Resolver:
         """What `name` stands for in a module; a module of the package counts as its attribute."""
         key = (module.path, name)
         if key in self._active or len(self._active) > _MAX_DEPTH:
-            return UNKNOWN
+            inner = self.finder.module(f"{module.name}.{name}") if module.is_package else None
+            return ModuleValue(inner) if isinstance(inner, PythonModule) else UNKNOWN  # `from . import name`
         self._active.add(key)
         try:
             found = self._bound(module, name)
@@ -177,11 +180,13 @@ class Resolver:
             submodule = self.finder.module(f"{module.name}.{name}")
             if isinstance(submodule, PythonModule):
                 return ModuleValue(submodule)
-            if not isinstance(submodule, Absent):
+            if not isinstance(submodule, Absent) and not (is_lazy(module) and not getattr(submodule, "has_file", True)):
                 return UNKNOWN
+        if is_lazy(module) and not name.startswith("_"):
+            return self._lazy.missing(module, name)
         if not is_certain or module.is_dynamic or re.search(rf"\b{name}\b", module.source.text):
             return UNKNOWN
-        if name.startswith("__") and name.endswith("__"):
+        if name.startswith("_"):
             return UNKNOWN
         return MissingValue(Verdict.NO_ATTRIBUTE, name, tuple(self._visible(module)))
 
@@ -264,17 +269,38 @@ class Resolver:
 
     def _starred(self, module: PythonModule, scope: Scope, name: str) -> tuple[Value | None, bool]:
         """What a star import binds to the name, and whether it is certain that none other does."""
-        stars, is_complete = _likely(scope.stars, name)
-        if name.startswith("_"):
-            return None, False
+        stars, is_complete = self._likely(module, scope.stars, name)
         for statement in reversed(stars):
             source = self._source_of(module, statement)
+            if name.startswith("_") and not (isinstance(source, ModuleValue) and _exports(source.module, name)):
+                is_complete = False
+                continue
             found = self.attribute(source, name)
             if isinstance(found, UnknownValue | MissingValue):
                 is_complete = is_complete and isinstance(found, MissingValue)
             elif not (isinstance(found, ModuleValue) and isinstance(source, ModuleValue)):
                 return found, True
+            else:
+                is_complete = False  # a submodule is an attribute once anything has imported it
         return None, is_complete
+
+    def _likely(
+        self, module: PythonModule, stars: list[ast.ImportFrom], name: str
+    ) -> tuple[list[ast.ImportFrom], bool]:
+        """The star imports to look through; of very many those whose modules hold the name, or import others whole."""
+        if len(stars) <= _MANY_STARS:
+            return stars, True
+        folded = name.lower().replace("_", "")
+        found: list[ast.ImportFrom] = []
+        for star in stars:
+            if (star.module or "").rpartition(".")[2].replace("_", "") in folded:
+                found.append(star)
+                continue
+            source = self._source_of(module, star)
+            text = source.module.source.text if isinstance(source, ModuleValue) else ""
+            if re.search(rf"^(?:def|class) {name}\b", text, re.MULTILINE):
+                found.append(star)
+        return found, False
 
     def _visible(self, module: PythonModule) -> Iterator[str]:
         """The names that a module shows: what could have been meant."""
@@ -352,13 +378,10 @@ class Resolver:
         return known
 
 
-def _likely(stars: list[ast.ImportFrom], name: str) -> tuple[list[ast.ImportFrom], bool]:
-    """The star imports to look through; of very many those whose module resembles the name, the best last."""
-    if len(stars) <= _MANY_STARS:
-        return stars, True
-    folded = name.lower().replace("_", "")
-    scored = [(len(module), star) for star in stars if (module := (star.module or "").replace("_", "")) in folded]
-    return [star for _, star in sorted(scored, key=lambda pair: pair[0])], False
+def _exports(module: PythonModule, name: str) -> bool:
+    """Returns True if the `__all__` of a module lists a name."""
+    listed = [item.node for item in module.whole.bindings.get("__all__", ())]
+    return any(isinstance(node, ast.Assign) and repr(name) in ast.unparse(node.value) for node in listed)
 
 
 def _native_order(base: NativeValue | None) -> list[ClassValue | NativeValue | None]:
