@@ -10,7 +10,9 @@ from fgc.diagnostics import Diagnostic, Severity, did_you_mean, render_text
 from fgc.ir import Graph, target_kind
 from fgc.pipeline.metadata import meta_text
 from fgc.workspace import FileStore, ProjectError, find_project, open_project
+from fgc.workspace.rules import read_rules
 from fgc.workspace.selection import NoSuchFile, Selected, select_config, select_file
+from fgc.workspace.settings import SettingsError
 
 if TYPE_CHECKING:
     from fgc.api.templates import TemplateTree
@@ -41,7 +43,7 @@ class Project:
     def __init__(self, config: str | Path | None = None, /, project_dir: str | Path = ".", **variables: Any) -> None:
         try:
             self._selected = _select(config, Path(project_dir), variables)
-        except (ProjectError, NoSuchFile) as error:
+        except (ProjectError, NoSuchFile, SettingsError) as error:
             found = error.diagnostics if isinstance(error, ProjectError) else ()
             raise ConfigurationError(render_text(found).rstrip() or str(error), found) from None
         errors = [found for found in self._selected.diagnostics if found.severity is Severity.ERROR]
@@ -181,6 +183,7 @@ def from_project(
 def _select(config: str | Path | None, folder: Path, variables: dict[str, Any]) -> Selected:
     """A file that is there as it is, else a configuration's name."""
     store = FileStore()
+    store.rules = read_rules(Path.cwd(), store.questions)
     file = folder / config if config is not None else None
     if file is not None and file.is_file():
         return select_file(file, (), variables, store)

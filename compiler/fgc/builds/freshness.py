@@ -9,6 +9,7 @@ from msgspec import Struct
 from fgc import __version__
 from fgc.builds.manifest import Manifest, content_hash
 from fgc.builds.places import Places
+from fgc.installed import installed_version
 from fgc.reading import read_bytes
 
 
@@ -43,6 +44,9 @@ def stale_reasons(
     yield from _inputs(manifest, places)
     if manifest.fgc != __version__:
         yield Reason("version", "fgc", f"it was built by fgc {manifest.fgc}; this is fgc {__version__}")
+    black = installed_version("black")
+    if manifest.black is not None and manifest.black != black:
+        yield Reason("version", "black", f"it was laid out by black {manifest.black}; here is black {black or 'none'}")
     if arguments is not None:
         yield from _arguments(manifest, arguments)
     for name, known in sorted(manifest.outputs.items()):

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct, field
 
 from fgc import __version__
+from fgc.installed import installed_version
 from fgc.reading import read_json
 
 MANIFEST = "manifest.json"
@@ -43,7 +44,7 @@ class BuildRecord(Struct, frozen=True):
 
 
 class Manifest(Struct, frozen=True):
-    """A manifest as it was read; `inputs` and `outputs` map names to hashes."""
+    """A manifest as it was read; `inputs` and `outputs` map names to hashes, `black` is what laid it out."""
 
     fgc: str
     configuration: str
@@ -54,6 +55,7 @@ class Manifest(Struct, frozen=True):
     absent: Mapping[str, str | None]
     outputs: Mapping[str, str]
     is_bundle: bool = False
+    black: str | None = None
 
 
 def manifest_text(outputs: Mapping[str, bytes], record: BuildRecord) -> bytes:
@@ -61,6 +63,7 @@ def manifest_text(outputs: Mapping[str, bytes], record: BuildRecord) -> bytes:
     manifest = {
         "format": _FORMAT,
         "fgc": __version__,
+        "black": installed_version("black"),
         "configuration": record.configuration,
         "targets": list(record.targets),
         "bundle": record.is_bundle,
@@ -94,6 +97,7 @@ def read_manifest(folder: Path) -> Manifest | None:
             absent=dict(found.get("absent", {})),
             outputs={str(name): str(known) for name, known in found["outputs"].items()},
             is_bundle=bool(found.get("bundle")),
+            black=None if found.get("black") is None else str(found["black"]),
         )
     except (TypeError, ValueError, KeyError):
         return None

@@ -71,9 +71,9 @@ def write_folder(
         report(selected.diagnostics)
         return None
     outcome = make_script(selected.compilation.graph, target, selected.surroundings, (PACKAGE,) if is_bundle else ())
-    program, found = outcome.value, [*map(_as_built, outcome.diagnostics)]
+    program, found = outcome.value, selected.diagnostics_with(map(_as_built, outcome.diagnostics))
     if program is None or has_errors(found):
-        report((*selected.diagnostics, *found))
+        report(found if has_errors(found) else (*found, *outcome.diagnostics))
         return None
     name_of = partial(_portable_name, Places(selected.folder, root_folders()))
     resolved = resolved_configuration(selected.compilation.document, selected.template)
@@ -89,7 +89,7 @@ def write_folder(
     files |= {f"{PACKAGE}/LICENSE": LICENSE} if runtime else {}
     record = replace(_record(selected, target, runtime), is_bundle=is_bundle)
     written = write_build(folder, files, record, force=force)
-    report((*selected.diagnostics, *found, *written.diagnostics))
+    report((*found, *written.diagnostics))
     if written.value is None:
         return None
     record_packages(program.files)

@@ -12,10 +12,8 @@ from fgc.cli.arguments import CannotRun, variables_of
 from fgc.cli.memo import Questions
 from fgc.cli.select import configuration_hint, project_of, select
 from fgc.diagnostics import Diagnostic
-from fgc.lint.baseline import read_baseline
 from fgc.lint.findings import Finding, FindingCollector, Selection
 from fgc.pipeline import Compilation
-from fgc.reading import read_text
 from fgc.text import Source, Span
 from fgc.workspace import (
     FileStore,
@@ -32,6 +30,7 @@ from fgc.workspace.clock import moving_texts, shows_any
 from fgc.workspace.discovery import projects_below
 from fgc.workspace.files import real_path
 from fgc.workspace.project import META_FILE
+from fgc.workspace.rules import read_baseline_of
 from fgc.workspace.settings import CheckSettings, check_severity, read_settings
 from fgc.workspace.store import Check
 
@@ -59,9 +58,8 @@ def check_all(arguments: Namespace, questions: Questions) -> CheckResult:
     settings = read_settings(Path.cwd(), questions)
     selection = _selection(arguments, settings)
     baseline_file = Path(arguments.baseline) if arguments.baseline else settings.baseline
-    if baseline_file is not None and baseline_file.exists():
-        questions.saw(baseline_file)
-    collector = FindingCollector(selection, _baseline(baseline_file) if not arguments.write_baseline else {})
+    baseline = {} if arguments.write_baseline else read_baseline_of(baseline_file, questions)
+    collector = FindingCollector(selection, baseline)
     count, failed = 0, False
     store = FileStore(questions, shows_text=False)
     store.checks += _more_checks(arguments)
@@ -103,15 +101,6 @@ def _selection(arguments: Namespace, settings: CheckSettings) -> Selection:
         check_severity("--severity: ", code, level)
         severity[code] = level
     return Selection(arguments.select or settings.select, [*settings.ignore, *arguments.ignore], severity)
-
-
-def _baseline(file: Path | None) -> Any:
-    if file is None:
-        return {}
-    try:
-        return read_baseline(read_text(file))
-    except (OSError, ValueError) as error:
-        raise CannotRun(f"baseline {file}: {error}") from None
 
 
 def _everything(arguments: Namespace, store: FileStore, variables: dict[str, Any]) -> Iterator[_Checked]:

@@ -127,7 +127,7 @@ def _generated(selected: Selected) -> Mapping[str, str]:
     has_main = "main" in graph.targets
     made = make_script(graph, "main", surroundings) if has_main else make_module(graph, [*graph.targets], surroundings)
     if made.value is None:
-        report((*selected.diagnostics, *made.diagnostics))
+        report(selected.diagnostics_with(made.diagnostics))
         raise CannotRun(f"`{selected.name}` has errors")
     return {PROGRAM: made.value.text, **made.value.files}
 

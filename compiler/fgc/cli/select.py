@@ -13,7 +13,9 @@ from fgc.cli.memo import Questions
 from fgc.diagnostics import Diagnostic, nearest, render_text, summary
 from fgc.pipeline.dynamic import dynamic_arguments
 from fgc.workspace import FileStore, ProjectError, find_project, open_project
+from fgc.workspace.rules import read_rules
 from fgc.workspace.selection import NoSuchFile, Selected, project_of, select_config, select_file
+from fgc.workspace.settings import SettingsError
 
 __all__ = ["Selected", "configuration_hint", "project_of", "report", "select"]
 
@@ -27,6 +29,10 @@ def select(arguments: Namespace, questions: Questions | None = None, *, checks_c
     """
     variables = variables_of(arguments)
     store = FileStore(questions, checks_calls=checks_calls)
+    try:
+        store.rules = read_rules(Path.cwd(), store.questions)
+    except SettingsError as problem:
+        raise CannotRun(str(problem)) from None
     selected = _select(arguments, variables, store)
     if not getattr(arguments, "dynamic", None):
         return selected

@@ -28,7 +28,7 @@ class NoSuchFile(Exception):
 
 
 class Selected(Struct, frozen=True, dict=True):
-    """A compiled configuration: its name, its project's folder, and all findings.
+    """A compiled configuration: its name, its project's folder, and all that was `found`.
 
     `template` is the configuration's file as seen from the folder; `workspace_root` likewise. `sources` are all the
     templates that were read. `files` are those and what describes the project; `missing` would have been read if they
@@ -40,7 +40,7 @@ class Selected(Struct, frozen=True, dict=True):
     template: str
     workspace_root: str
     compilation: Compilation
-    diagnostics: tuple[Diagnostic, ...]
+    found: tuple[Diagnostic, ...]
     variables: Mapping[str, Any]
     sources: tuple[Source, ...]
     files: Mapping[Path, Source]
@@ -73,6 +73,15 @@ class Selected(Struct, frozen=True, dict=True):
             partial(kept_layout, self.store.questions),
         )
 
+    @cached_property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """The findings that count, as `fgc check` tells them."""
+        return self.diagnostics_with(())
+
+    def diagnostics_with(self, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+        """The findings that count, together with those of a later stage."""
+        return self.store.rules.apply((*self.found, *found), self.compilation)
+
     @property
     def has_errors(self) -> bool:
         return has_errors(self.diagnostics)
@@ -89,7 +98,7 @@ def select_config(project: Project, config: str | None, variables: Mapping[str, 
         template=_seen_from(project.folder, Path(compilation.entry.display_name)),
         workspace_root=os.path.relpath(project.workspace, project.folder),
         compilation=compilation,
-        diagnostics=(*project.diagnostics, *compilation.diagnostics),
+        found=(*project.diagnostics, *compilation.diagnostics),
         variables=variables,
         sources=tuple(session.sources.values()),
         files={**project.sources, **session.sources, **session.imported},
@@ -154,7 +163,7 @@ def _bare_file(path: Path, include: Sequence[str], variables: Mapping[str, Any],
         template=_seen_from(folder, found),
         workspace_root=".",
         compilation=compilation,
-        diagnostics=(*session.diagnostics, *compilation.diagnostics),
+        found=(*session.diagnostics, *compilation.diagnostics),
         variables=variables,
         sources=tuple(session.sources.values()),
         files={**session.sources, **session.imported},

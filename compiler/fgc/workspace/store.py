@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, TypeAlias
 from fgc.diagnostics import Diagnostic, Outcome
 from fgc.questions import Questions, open_kept
 from fgc.reading import is_regular_file
+from fgc.reading import is_regular_file
 from fgc.syntax import ast, parse
 from fgc.text import Source
 from fgc.workspace.files import read_source
+from fgc.workspace.rules import Rules
 
 if TYPE_CHECKING:
     from fgc.ir import Graph
@@ -24,6 +26,7 @@ class FileStore:
 
     `checks_calls`: configurations are checked against the Python files that they name, also by the `checks` that were
     added. What only lists or prints templates goes without. `projects`: the folders of all projects that are checked.
+    `rules`: which findings count.
     Whoever does not show the text of a configuration (`shows_text`) sees to the time in what it does show.
     """
 
@@ -35,6 +38,7 @@ class FileStore:
         self.shows_text = shows_text
         self.checks: list[Check] = []
         self.projects: set[Path] = set()
+        self.rules = Rules()
 
     def is_file(self, path: Path) -> bool:
         """Returns True for a file that can be read; one that is not there is noted."""

@@ -128,3 +128,10 @@ def test_a_question_that_makes_no_sense_is_refused(reasons: Reasons, run: Run, w
     result = run("check", "--generated", *words)
     assert result.code == 2
     assert message in result.err
+
+
+def test_another_black_counts(reasons: Reasons) -> None:
+    manifest = Path("p/out/manifest.json")
+    recorded = json.loads(manifest.read_text(encoding="utf-8"))
+    change = {**recorded, "black": "1.0"}
+    assert reasons(lambda: manifest.write_text(json.dumps(change), encoding="utf-8")) == ["version black"]

@@ -35,7 +35,7 @@ def run(arguments: Namespace) -> int:
             outcome = make_script(graph, "main", surroundings)
         if outcome.value is not None:
             sys.stdout.write(outcome.value.text)
-        report((*selected.diagnostics, *outcome.diagnostics))
+        report(selected.diagnostics_with(outcome.diagnostics))
         return int(outcome.value is None)
 
     return with_selection(arguments, show)

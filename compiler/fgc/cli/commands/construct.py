@@ -51,7 +51,7 @@ def _construct(selected: Any, arguments: Namespace) -> int:
     names = arguments.target or ["main"]
     outcome = make_module(selected.compilation.graph, names, selected.surroundings)
     if outcome.value is None:
-        report((*selected.diagnostics, *outcome.diagnostics))
+        report(selected.diagnostics_with(outcome.diagnostics))
         return 1
     lines = []
     try:
