@@ -54,7 +54,9 @@ def _follows(
     if finding.code == _YAML:
         return any(
             item.span.source is finding.span.source and item.span.start <= finding.span.start for item in structure
-        )
+        ) or any(item.code in _LOST_TEXT and _on_one_line(item.span, finding.span) for item in errors)
+    if finding.code == "FGC306" and any(error.code == _YAML for error in errors):
+        return True  # the root is what could be read of it
     if finding.code == "FGC306" and "is empty" in finding.message:
         return any(error is not finding for error in errors)
     return has_lost_text and (finding.code == "FGC309" or (finding.code == "FGC302" and finding.help is None))

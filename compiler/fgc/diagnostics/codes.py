@@ -68,6 +68,7 @@ _TITLES = {
     "FGC317": "tag stands on a key",
     "FGC318": "comment looks like a value",
     "FGC319": "item goes on with the text above",
+    "FGC320": "bracket stands alone in a text",
     "FGC401": "unknown tag",
     "FGC402": "tag lacks a callable",
     "FGC403": "invalid callable",

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 from msgspec import Struct
 
 from fgc.format.lines import read_parts
 from fgc.syntax.delimit import Code, delimit
 from fgc.syntax.lines import Shadow, read_lines
+from fgc.syntax.parser import fits
 from fgc.syntax.tokens import Token
 from fgc.text import Source
 
@@ -57,7 +59,7 @@ def read_codes(source: Source) -> Iterator[PlacedCode]:
     """The codes of all templates of a file, in order; the file must be free of syntax errors."""
     for start, end in read_parts(source.text):
         shadow, _ = read_lines(source, start, end)
-        parts, _ = delimit(shadow)
+        parts, _ = delimit(shadow, partial(fits, shadow))
         for part in parts:
             if isinstance(part, Code):
                 yield _place(shadow, part)

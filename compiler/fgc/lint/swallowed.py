@@ -11,6 +11,8 @@ from fgc.yaml import Composition, Place, ScalarNode
 
 _COMMENT_VALUE = re.compile(r"[^\S\n]+(#(?:[^\s#]\S*))[^\S\n]*(?=\n|\Z)")  # one word right behind `#`
 _COMMENT_NUMBER = re.compile(r"[^\S\n]+(#\d+)[^\S\n]*(?=\n|\Z)")
+_BRACKET = re.compile(r"[\[\]{}]")
+_PARTNERS = {"]": "[", "}": "{"}
 _ITEM = re.compile(r"\n[^\S\n]*(-)(?:[^\S\n]|\n|\Z)")
 
 
@@ -52,3 +54,33 @@ def item_in_text(composition: Composition, graph: Graph) -> Iterator[Diagnostic]
             message = "this `-` begins no item: its line goes on with the text above"
             help = "indent it as the item above; if it is text, write the text on one line or in quotes"
             yield Diagnostic.at(origin, "FGC319", message, severity=Severity.WARNING, help=help)
+
+
+@rule
+def stray_bracket(composition: Composition, graph: Graph) -> Iterator[Diagnostic]:
+    """FGC320: `lr: 3]` is the text `3]`, and `lr]: 3` has the key `lr]`."""
+    document = composition.document
+    for place in composition.places:
+        if not isinstance(place.node, ScalarNode) or place.style != "plain" or not _BRACKET.search(place.node.value):
+            continue
+        at = _unbalanced(document.text[place.start : place.end])
+        if at is None or not document.segment_at(place.start + at).piece.is_literal:
+            continue
+        bracket = document.text[place.start + at]
+        message = f"`{bracket}` stands alone, and is part of the text `{place.node.value:.40}`"
+        help = "remove it, or write the other bracket; if it is part of the text, put the text in quotes"
+        origin = document.locate(place.start + at, place.start + at + 1)
+        yield Diagnostic.at(origin, "FGC320", message, severity=Severity.WARNING, help=help)
+
+
+def _unbalanced(text: str) -> int | None:
+    """Where the first square bracket or brace stands that has no partner."""
+    opened: list[int] = []
+    for at, character in enumerate(text):
+        if character in "[{":
+            opened.append(at)
+        elif character in _PARTNERS:
+            if not opened or text[opened[-1]] != _PARTNERS[character]:
+                return at
+            opened.pop()
+    return opened[0] if opened else None

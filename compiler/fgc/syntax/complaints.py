@@ -43,6 +43,8 @@ def _misplaced(shadow: Shadow, code: Code, token: Token, unexpected: Unexpected)
     message, help = f"unexpected `{span.text}`", None
     if token.text == "=" and "__ANON_0" in expected:
         help = "to compare, write `==`"
+    elif token.text == "}" and not code.is_print and "{{" in shadow.source.line(span.first.line):
+        help = "a statement takes names as they are, without `{{` and `}}`"
     elif token.text == "|" and before == "|":
         help = "write `or`"
     elif len(missing) == 1:

@@ -1,5 +1,6 @@
 """A shadow text to its parts: data, statements and prints, cut at the delimiters."""
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -8,7 +9,7 @@ from fgc.diagnostics import Diagnostic
 from fgc.syntax import ast
 from fgc.syntax.lines import Header, Shadow
 from fgc.syntax.tables import line_pattern
-from fgc.syntax.tokens import Token, scan
+from fgc.syntax.tokens import Scanned, Token, scan
 from fgc.text import Span
 
 _OPENING = line_pattern("OPENING")
@@ -48,11 +49,13 @@ class Code(Struct, frozen=True):
 
 
 Part: TypeAlias = Data | Code
+Fits: TypeAlias = Callable[[Code], bool]
 
 
 class _Delimiter:
-    def __init__(self, shadow: Shadow) -> None:
+    def __init__(self, shadow: Shadow, fits: Fits) -> None:
         self._shadow = shadow
+        self._fits = fits
         self._parts: list[Part] = []
         self._unclosed_count = 0
         self._may_have_comment_end = True  # once none was found, there is none further on
@@ -88,23 +91,45 @@ class _Delimiter:
             return end.end() if end else self._unclosed(start, kind)
         if raw := _RAW_BEGIN.match(text, start):
             return self._raw(start, raw.end())
-        found = scan(text, inside, _CLOSINGS[kind], self._shadow.line_ends.get(start))
+        found = self._scan(start, kind, inside)
         if found.bad is not None:
             self._bad_character(found.bad)
         if found.deep is not None:
             self._too_deep(found.deep)
             return self._line_end(found.deep)
+        if found.end_start < 0 and found.bad is not None:
+            stop = len(text) if found.stop is None else found.stop
+            if found.stop is not None:
+                self._parts.append(Code(kind == "{", found.tokens, start, max(stop - 2, start), is_bad=True))
+            return stop
         if found.end_start < 0:
-            return self._unclosed(start, kind, found.stop) if found.bad is None else len(text)
+            return self._unclosed(start, kind, found.stop)
         header, closes = self._shadow.headers.get(start), self._shadow.closings.get(start)
         is_print, is_bad = kind == "{", found.bad is not None
         self._parts.append(Code(is_print, found.tokens, start, found.end_start, header, closes, is_bad))
         return found.end
 
+    def _scan(self, start: int, kind: str, inside: int) -> Scanned:
+        """The inside of a delimiter. Where it makes no sense, quotes that swallow lines are taken for open ones."""
+        text, closing, line = self._shadow.text, _CLOSINGS[kind], self._shadow.line_ends.get(start)
+        found = scan(text, inside, closing, line)
+        if found.deep is not None or line is not None:
+            return found
+        is_sound = found.is_closed and (
+            "\n" not in text[start : found.end] or self._fits(Code(kind == "{", found.tokens, start, found.end_start))
+        )
+        return found if is_sound else scan(text, inside, closing, in_lines=True)
+
     def _bad_character(self, at: int) -> None:
         character = self._shadow.text[at]
         message = f"unexpected character {character!r}"
-        if character in "\"'":
+        if _OPENING.match(self._shadow.text, at):
+            message = (
+                f"`{self._shadow.text[at : at + 2]}` stands inside of a line statement, which has no delimiters in it"
+            )
+        elif character == "}":
+            message = "this print ends with `}}`, and one `}` is missing"
+        elif character in "\"'":
             message = "this string is never closed"
         elif character.isdigit():
             message = "this number has too many digits"
@@ -140,9 +165,9 @@ class _Delimiter:
         self.diagnostics.append(Diagnostic("FGC208", message, self._shadow.span(at, at + 1), help="use variables"))
 
 
-def delimit(shadow: Shadow) -> tuple[list[Part], list[Diagnostic]]:
-    """Cut a shadow text into data, statements and prints."""
-    delimiter = _Delimiter(shadow)
+def delimit(shadow: Shadow, fits: Fits) -> tuple[list[Part], list[Diagnostic]]:
+    """Cut a shadow text into data, statements and prints. `fits`: whether the grammar takes what is found."""
+    delimiter = _Delimiter(shadow, fits)
     parts = delimiter.cut()
     return parts, delimiter.diagnostics
 

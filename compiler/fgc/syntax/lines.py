@@ -9,15 +9,24 @@ from bisect import bisect_right
 
 from msgspec import Struct, field
 
-from fgc.diagnostics import Diagnostic, Related, Severity
+from fgc.diagnostics import Diagnostic, Edit, Related, Severity
 from fgc.syntax.quotes import cut_quote_finding, cuts_quote
 from fgc.syntax.tables import line_pattern
+from fgc.syntax.tokens import LineEnd
 from fgc.text import Source, Span
 
 _COMMENT_LINE = line_pattern("COMMENT_LINE")
 _TRAILING_COMMENT = line_pattern("TRAILING_COMMENT")
 _LINE_STATEMENT = line_pattern("LINE_STATEMENT")
 _BLOCK_HEADER = line_pattern("BLOCK_HEADER")
+# a sigil and a statement's word without the blank between them; the rest must look like that statement's
+_GLUED = re.compile(
+    r"\s*(?P<sigil>--|<<|>>)(?P<rest>"
+    r"(?P<word>if|elif)\s+\S.*|(?P<for>for)\s+[\w\s,()]+\sin\s.+|(?P<set>set)\s+\w[\w.,\s()]*=.*"
+    r"|(?P<other>include|extends)\s+[\"'(\[].*|(?P<import>import|from)\s.+\s(?:as|import)\s.+|(?P<macro>macro)\s+\w+\(.*"
+    r"|(?P<paired>block|filter|call|with)\s+\w.*|(?P<alone>else|end\w+)\s*:?\s*)"
+)
+_ENDS = re.compile(r"end(?:if|for|block|macro|call|filter|set|with|autoescape|raw)\b")
 _DELIMITERS = {
     "--": ("{% ", " %}"),
     "<<": ("{%- ", " %}"),
@@ -46,7 +55,7 @@ class Shadow(Struct):
     text: str = ""
     headers: dict[int, Header] = field(default_factory=dict)
     closings: dict[int, Header] = field(default_factory=dict)
-    line_ends: dict[int, int] = field(default_factory=dict)
+    line_ends: dict[int, LineEnd] = field(default_factory=dict)
     _starts: list[int] = field(default_factory=list)
     _chunks: list[tuple[int, int, bool]] = field(default_factory=list)
 
@@ -154,6 +163,9 @@ class _LineReader:
             self._statement(start, statement)
         elif header := _BLOCK_HEADER.fullmatch(line):
             self._header(start, end, header)
+        elif (glued := _GLUED.fullmatch(line)) and self._is_meant(glued):
+            self._glued(start, glued)
+            self._statement(start, glued)
         else:
             self._begin_line(start)
             self._out.literal(start, end)
@@ -176,9 +188,23 @@ class _LineReader:
         opening_at = self._out.length
         self._out.made_up(opening, *span)
         self._out.literal(start + rest[0], start + rest[1])
+        written = self._out.length
         self._out.made_up(closing, *span)
-        self._out.shadow.line_ends[opening_at] = self._out.length - len("%}")
+        self._out.shadow.line_ends[opening_at] = LineEnd(written, self._out.length - len("%}"))
         self._last_is_empty = False
+
+    def _is_meant(self, glued: re.Match[str]) -> bool:
+        """Returns True if a line such as `--filter lower`, which may be text, has its end in the file."""
+        if glued["paired"]:
+            return re.search(rf"(?:--|<<|>>|\{{%)[+-]?\s*end{glued['paired']}\b", self._source.text) is not None
+        return not glued["alone"] or glued["alone"] == "else" or _ENDS.fullmatch(glued["alone"]) is not None
+
+    def _glued(self, start: int, glued: re.Match[str]) -> None:
+        sigil, word = glued["sigil"], glued["rest"].split(maxsplit=1)[0].rstrip(":")
+        place = Span(self._source, start + glued.start("sigil"), start + glued.start("rest") + len(word))
+        message = f"a space is missing between `{sigil}` and `{word}`"
+        fix = Edit(Span(self._source, start + glued.end("sigil"), start + glued.end("sigil")), " ")
+        self.diagnostics.append(Diagnostic("FGC101", message, place, help=f"write `{sigil} {word}`", fix=fix))
 
     def _header(self, start: int, end: int, match: re.Match[str]) -> None:
         name = Span(self._source, start + match.start("name"), start + match.end("name"))

@@ -1,12 +1,13 @@
 """A source to its templates: line rules, delimiters, statements, nesting. One mistake hides no other."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from fgc.diagnostics import Diagnostic, Outcome
 from fgc.syntax import ast
 from fgc.syntax.complaints import syntax_error
-from fgc.syntax.delimit import Data, Part, delimit, span_of
+from fgc.syntax.delimit import Code, Data, Part, delimit, span_of
 from fgc.syntax.lines import Shadow, read_lines
 from fgc.syntax.lr import Unexpected, run
 from fgc.syntax.nodes import NodeBuilder
@@ -35,12 +36,25 @@ def _parse_part(
     source: Source, name: str, start: int, end: int, name_span: Span | None, diagnostics: list[Diagnostic]
 ) -> ast.Template:
     shadow, line_findings = read_lines(source, start, end)
-    parts, delimiter_findings = delimit(shadow)
+    parts, delimiter_findings = delimit(shadow, partial(fits, shadow))
     nester = Nester()
     items = list(_items(shadow, parts, diagnostics))
     body = nester.nest(items)
     diagnostics += [*line_findings, *delimiter_findings, *nester.diagnostics]
     return ast.Template(name, source, body, nester.blocks, name_span)
+
+
+def fits(shadow: Shadow, code: Code) -> bool:
+    """Returns True if the grammar takes a statement or print."""
+    try:
+        run(load("template"), _start(code), code.tokens, NodeBuilder(shadow).table, code.end)
+    except Unexpected:
+        return False
+    return True
+
+
+def _start(code: Code) -> str:
+    return "tuple" if code.is_print else "statement"
 
 
 def _items(shadow: Shadow, parts: list[Part], diagnostics: list[Diagnostic]) -> Iterator[Item]:
@@ -51,9 +65,8 @@ def _items(shadow: Shadow, parts: list[Part], diagnostics: list[Diagnostic]) -> 
             yield Item(part.text)
             continue
         span = span_of(shadow, part)
-        start = "tuple" if part.is_print else "statement"
         try:
-            value: Any = None if part.is_bad else run(tables, start, part.tokens, builder.table, part.end)
+            value: Any = None if part.is_bad else run(tables, _start(part), part.tokens, builder.table, part.end)
         except Unexpected as unexpected:
             diagnostics.append(syntax_error(shadow, part, unexpected))
             value = None

@@ -41,8 +41,9 @@ class Scanned(Struct, frozen=True):
     """The inside of a delimiter.
 
     `end_start` and `end` are the closing delimiter's, both -1 if there is none; `bad` is the first character that
-    begins no token, or None; `stop` is where another delimiter opens inside, which shows that this one is not closed;
-    `deep` the bracket that is one too many.
+    begins no token, or None; `stop` is where another delimiter opens inside, which shows that this one is not closed,
+    or where a text that is not closed ends; `deep` the bracket that is one too many; `has_long_text`: a quoted text
+    runs over the end of a line.
     """
 
     tokens: list[Token]
@@ -51,34 +52,67 @@ class Scanned(Struct, frozen=True):
     bad: int | None = None
     stop: int | None = None
     deep: int | None = None
+    has_long_text: bool = False
+
+    @property
+    def is_closed(self) -> bool:
+        return self.end_start >= 0 and self.bad is None
 
 
 _NESTED_OPENING = re.compile(r"\{[%#]")
+_OPENING = re.compile(r"\{[{%#]")
 _MAX_DIGITS = 1_000  # Python refuses to read integers of more than 4,300
 _MAX_BRACKETS = 200  # inside each other; deeper is no expression that a person wrote
 
 
-def scan(text: str, start: int, closing: re.Pattern[str], line_end: int | None = None) -> Scanned:
+class LineEnd(Struct, frozen=True):
+    """Where the author's text of a line statement ends, and where the closing delimiter stands that a rule made."""
+
+    written: int
+    closing: int
+
+
+def scan(
+    text: str, start: int, closing: re.Pattern[str], line: LineEnd | None = None, *, in_lines: bool = False
+) -> Scanned:
     """Tokens from `start` to the closing delimiter, which a bracket that is still open may hide.
 
-    `line_end`: where the closing delimiter of a line statement stands, which no bracket hides.
+    `line`: the end of a line statement, which neither brackets nor quotes hide. `in_lines`: quoted texts end with their
+    line, as they nearly always do; what swallows other lines then shows where it is not closed.
     """
     pattern, literals = _scanner()
     tokens: list[Token] = []
+    has_long_text = False
     brackets: list[str] = []
     position = start
     while True:
         stripped = _skip_space(text, position)
         end = closing.match(text, stripped)
-        if end and (_ends(end, brackets, text) or (line_end is not None and stripped >= line_end)):
-            return Scanned(tokens, stripped, end.end())
+        if end and (_ends(end, brackets, text) or (line is not None and stripped >= line.closing)):
+            return Scanned(tokens, stripped, end.end(), has_long_text=has_long_text)
+        if _NESTED_OPENING.match(text, stripped) and line is not None:
+            return Scanned(tokens, line.closing, line.closing + 2, stripped)
         if _NESTED_OPENING.match(text, stripped):
             return Scanned(tokens, -1, -1, stop=stripped)
         match = pattern.match(text, position)
         if match is None:
-            return _skip_to_closing(text, tokens, stripped, closing)
+            is_quote = in_lines and text[stripped : stripped + 1] in tuple("\"'")
+            return (_open_text if is_quote else _skip_to_closing)(text, tokens, stripped, closing)
         group = match.lastgroup or ""
         value = match[group]
+        if group == "STRING" and line is not None and match.start(group) < line.written < match.end():
+            return Scanned(tokens, line.closing, line.closing + 2, match.start(group))
+        if group == "STRING" and "\n" in value:
+            has_long_text = True
+            if in_lines:
+                return _open_text(text, tokens, match.start(group), closing)
+        if (
+            in_lines
+            and value == "}"
+            and not brackets
+            and closing.search(text, stripped, _line_end(text, stripped)) is None
+        ):
+            return Scanned(tokens, -1, -1, stripped, stop=stripped + 1)
         if group == "INTEGER" and len(value) > _MAX_DIGITS:
             return _skip_to_closing(text, tokens, stripped, closing)
         if value in "([{":
@@ -98,6 +132,22 @@ def _ends(end: re.Match[str], brackets: list[str], text: str) -> bool:
     if "%" in end[0] or not brackets or brackets[-1] != "{":
         return True
     return len(brackets) == 1 and not text.startswith("}", end.end())
+
+
+def _line_end(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end
+
+
+def _open_text(text: str, tokens: list[Token], quote: int, closing: re.Pattern[str]) -> Scanned:
+    """What a quote that is never closed leaves: up to the closing delimiter, unless another delimiter opens before."""
+    end = closing.search(text, quote)
+    if end is not None and _OPENING.search(text, quote, end.start()) is None:
+        return Scanned(tokens, end.start(), end.end(), quote)
+    stop = _line_end(text, quote)
+    if not any(character.isalnum() for character in text[quote:stop]):
+        return Scanned(tokens, -1, -1, stop=quote)  # a quote at the end is YAML's: the delimiter is open
+    return Scanned(tokens, -1, -1, quote, stop)
 
 
 def _skip_space(text: str, position: int) -> int:

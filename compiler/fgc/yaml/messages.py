@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from fgc.diagnostics import Diagnostic, Related
-from fgc.text import Document
+from fgc.diagnostics import Diagnostic, Edit, Related
+from fgc.text import Document, Span
 
 _WORDS = {
     "mapping values are not allowed in this context": (
@@ -42,6 +42,7 @@ _BEGINNINGS = {
     "while parsing a flow sequence": "the list begins here",
 }
 _NO_SPACE = re.compile(r"[^\s:#'\"\[\]{}][^\s:#]*(:)[^\s:/]")
+_HAS_COLON = re.compile(r":(?:\s|$)")
 _CLOSING = {"[": "]", "{": "}"}
 _KEY = re.compile(r"[\w.]+:(?:\s|$)")
 _ALIAS_START = "did not find expected alphabetic or numeric character"
@@ -59,7 +60,17 @@ class Complaint(Struct, frozen=True):
 
 def syntax_error(document: Document, complaint: Complaint) -> tuple[Diagnostic, int]:
     """The finding of a YAML syntax error, and the offset behind which reading may go on."""
-    for explain in (_tab, _open_quote, _crowded_tag, _missing_colon, _wrong_indent, _nameless_alias, _unclosed):
+    for explain in (
+        _tab,
+        _open_quote,
+        _crowded_tag,
+        _missing_colon,
+        _first_key,
+        _wrong_indent,
+        _nameless_alias,
+        _unclosed,
+        _stray,
+    ):
         found = explain(document, complaint)
         if found is not None:
             return found
@@ -108,12 +119,39 @@ def _missing_colon(document: Document, complaint: Complaint) -> tuple[Diagnostic
     text, start = document.text, complaint.context_at
     end = text.find("\n", start)
     line = text[start : end if end >= 0 else len(text)]
+    return _no_colon(document, start, line), start
+
+
+def _no_colon(document: Document, start: int, line: str) -> Diagnostic:
     if crowded := _NO_SPACE.match(line):
         place = start + crowded.start(1)
-        return _at(document, place, "a space is missing behind this `:`", f"write `{crowded[0][:-1]} ...`"), start
+        origin = document.locate(place, place + 1)
+        message, help = "a space is missing behind this `:`", f"write `{crowded[0][:-1]} ...`"
+        span = origin.span
+        fix = Edit(Span(span.source, span.end, span.end), " ") if span.text == ":" else None
+        return Diagnostic.at(origin, "FGC301", message, help=help, fix=fix)
     help = "put `:` behind the key, or quotes around a text of several lines"
     origin = document.locate(start, start + len(line.rstrip()))
-    return Diagnostic.at(origin, "FGC301", "a `:` is missing: this key has no value", help=help), start
+    return Diagnostic.at(origin, "FGC301", "a `:` is missing: this key has no value", help=help)
+
+
+def _first_key(document: Document, complaint: Complaint) -> tuple[Diagnostic, int] | None:
+    """A first key without its colon is a text, which the next line goes on with: its colon is where libyaml stops."""
+    if complaint.problem != "mapping values are not allowed in this context":
+        return None
+    text, start = document.text, _line(document.text, complaint.at)
+    column = len(text[start:]) - len(text[start:].lstrip(" "))
+    found = None
+    while start > 0:
+        end, start = start - 1, _line(text, start - 1)
+        line = text[start:end]
+        content = line.lstrip(" -")
+        if not content or content.startswith(("#", "!", "&")):
+            continue
+        if len(line) - len(content) != column or _HAS_COLON.search(content):
+            break
+        found = (start + column, content) if content[0] not in "\"'[{|>" else None
+    return None if found is None else (_no_colon(document, *found), complaint.at)
 
 
 def _wrong_indent(document: Document, complaint: Complaint) -> tuple[Diagnostic, int] | None:
@@ -166,6 +204,17 @@ def _unclosed(document: Document, complaint: Complaint) -> tuple[Diagnostic, int
     closing = _CLOSING.get(text[start], "")
     related = Related(document.locate(first, first + 1).span, "this is read as part of it")
     return _at(document, start, f"`{text[start]}` is never closed", f"close it with `{closing}`", related), at
+
+
+def _stray(document: Document, complaint: Complaint) -> tuple[Diagnostic, int] | None:
+    """A closing bracket or brace where none is open."""
+    at = complaint.at
+    character = document.text[at : at + 1]
+    if character not in tuple("]}") or not complaint.problem.startswith(
+        ("did not find expected key", "did not find expected node")
+    ):
+        return None
+    return _at(document, at, f"`{character}` closes nothing", "remove it, or write what it closes"), at
 
 
 def _plain(document: Document, complaint: Complaint) -> tuple[Diagnostic, int]:
