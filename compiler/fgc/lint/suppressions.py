@@ -9,17 +9,18 @@ from collections.abc import Iterable
 
 from msgspec import Struct, field
 
-from fgc.diagnostics import Diagnostic, Severity
+from fgc.diagnostics import Diagnostic, Edit, Severity
 from fgc.text import Source, Span
 
 _COMMENT = re.compile(r"(?P<before>[^\n]*?)##+\s*fgc:\s*ignore\[(?P<codes>[^\]\n]*)\]")
 
 
 class Suppression(Struct, eq=False):
-    """One comment: its codes, and the line it counts for; None is the whole file."""
+    """One comment: its codes, the line it counts for (None is the whole file), and what to remove to be rid of it."""
 
     codes: dict[str, Span]
     line: int | None
+    whole: Span
     used: set[str] = field(default_factory=set)
 
 
@@ -52,7 +53,8 @@ class Suppressions:
                     if code not in suppression.used:
                         where = "in this file" if suppression.line is None else f"in line {suppression.line}"
                         message = f"this comment silences nothing: there is no {code} {where}"
-                        yield Diagnostic("FGC701", message, span, Severity.WARNING, "remove it")
+                        fix = Edit(suppression.whole, "") if len(suppression.codes) == 1 else None
+                        yield Diagnostic("FGC701", message, span, Severity.WARNING, "remove it", fix=fix)
 
 
 def _read(source: Source) -> Iterable[Suppression]:
@@ -65,9 +67,18 @@ def _read(source: Source) -> Iterable[Suppression]:
             for code in re.finditer(r"(?P<code>\w+)", match["codes"])
         }
         if match["before"].strip():
-            yield Suppression(codes, line)
+            yield Suppression(codes, line, _comment(source, match))
         else:
-            yield Suppression(codes, None if _is_head(source, match.start()) else line + 1)
+            yield Suppression(codes, None if _is_head(source, match.start()) else line + 1, _comment(source, match))
+
+
+def _comment(source: Source, match: re.Match[str]) -> Span:
+    """A comment with the white space before it; with its line end, if it has the line to itself."""
+    end = source.text.find("\n", match.end())
+    end = len(source.text) if end < 0 else end
+    if not match["before"].strip():
+        return Span(source, match.start(), min(end + 1, len(source.text)))
+    return Span(source, match.start() + len(match["before"].rstrip()), end)
 
 
 def _is_head(source: Source, offset: int) -> bool:

@@ -4,7 +4,7 @@ import re
 
 from msgspec.structs import replace
 
-from fgc.diagnostics import Diagnostic, Outcome, Related, Severity, did_you_mean, nearest
+from fgc.diagnostics import Diagnostic, Edit, Outcome, Related, Severity, did_you_mean, nearest
 from fgc.ir import (
     Call,
     CallKind,
@@ -218,8 +218,10 @@ class _Lowerer:
             return
         if tag.kind == "lambda":
             message = "`!lambda` is the old name of `!partial`"
-            help = f"write `{label.text.replace('!lambda', '!partial', 1)}`"
-            self.report(Diagnostic.at(label.origin, "FGC409", message, severity=Severity.WARNING, help=help))
+            better, span = label.text.replace("!lambda", "!partial", 1), label.origin.span
+            fix = Edit(span, better) if span.text == label.text else None
+            help = f"write `{better}`"
+            self.report(Diagnostic.at(label.origin, "FGC409", message, severity=Severity.WARNING, help=help, fix=fix))
         self._call(place, node, label, tag)
 
     def _unknown_tag(self, place: NodeId, node: Node, label: Label, tag: Tag | None) -> None:

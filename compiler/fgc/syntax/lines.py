@@ -164,8 +164,7 @@ class _LineReader:
         elif header := _BLOCK_HEADER.fullmatch(line):
             self._header(start, end, header)
         elif (glued := _GLUED.fullmatch(line)) and self._is_meant(glued):
-            self._glued(start, glued)
-            self._statement(start, glued)
+            self._glued(start, end, glued)
         else:
             self._begin_line(start)
             self._out.literal(start, end)
@@ -199,12 +198,22 @@ class _LineReader:
             return re.search(rf"(?:--|<<|>>|\{{%)[+-]?\s*end{glued['paired']}\b", self._source.text) is not None
         return not glued["alone"] or glued["alone"] == "else" or _ENDS.fullmatch(glued["alone"]) is not None
 
-    def _glued(self, start: int, glued: re.Match[str]) -> None:
+    def _glued(self, start: int, end: int, glued: re.Match[str]) -> None:
+        """A line that is text, and an error; the statement that it was to be counts too, so that nothing follows."""
         sigil, word = glued["sigil"], glued["rest"].split(maxsplit=1)[0].rstrip(":")
         place = Span(self._source, start + glued.start("sigil"), start + glued.start("rest") + len(word))
         message = f"a space is missing between `{sigil}` and `{word}`"
         fix = Edit(Span(self._source, start + glued.end("sigil"), start + glued.end("sigil")), " ")
         self.diagnostics.append(Diagnostic("FGC101", message, place, help=f"write `{sigil} {word}`", fix=fix))
+        self._begin_line(start)
+        opening_at, rest = self._out.length, glued.span("rest")
+        self._out.made_up("{% ", start + glued.start("sigil"), start + glued.end("sigil"))
+        self._out.literal(start + rest[0], start + rest[1])
+        written = self._out.length
+        self._out.made_up(" %}", start + glued.start("sigil"), start + glued.end("sigil"))
+        self._out.shadow.line_ends[opening_at] = LineEnd(written, self._out.length - len("%}"))
+        self._out.literal(start, end)
+        self._last_is_empty = False
 
     def _header(self, start: int, end: int, match: re.Match[str]) -> None:
         name = Span(self._source, start + match.start("name"), start + match.end("name"))

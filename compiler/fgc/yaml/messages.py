@@ -42,6 +42,7 @@ _BEGINNINGS = {
     "while parsing a flow sequence": "the list begins here",
 }
 _NO_SPACE = re.compile(r"[^\s:#'\"\[\]{}][^\s:#]*(:)[^\s:/]")
+_ITEMS = re.compile(r"^ *(?:- +)*")
 _HAS_COLON = re.compile(r":(?:\s|$)")
 _CLOSING = {"[": "]", "{": "}"}
 _KEY = re.compile(r"[\w.]+:(?:\s|$)")
@@ -145,7 +146,7 @@ def _first_key(document: Document, complaint: Complaint) -> tuple[Diagnostic, in
     while start > 0:
         end, start = start - 1, _line(text, start - 1)
         line = text[start:end]
-        content = line.lstrip(" -")
+        content = _ITEMS.sub("", line, count=1)
         if not content or content.startswith(("#", "!", "&")):
             continue
         if len(line) - len(content) != column or _HAS_COLON.search(content):

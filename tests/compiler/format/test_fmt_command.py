@@ -42,12 +42,29 @@ def test_line_ends_stay(tmp_path: Path, end: str) -> None:
 
 
 def test_below_folders_templates_are_found_and_hidden_folders_are_not(tmp_path: Path) -> None:
-    for name in ("a.yaml", "b.yml", "sub/c.jinja", "sub/d.txt", ".hidden/e.yaml"):
+    for name in ("a.yaml", "b.yml", "sub/d.txt", ".hidden/e.yaml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(UGLY)
     assert main(["fmt", "."]) == 0
     formatted = {path.name for path in tmp_path.rglob("*") if path.is_file() and path.read_text() == NEAT}
-    assert formatted == {"a.yaml", "b.yml", "c.jinja"}
+    assert formatted == {"a.yaml", "b.yml"}
+
+
+@pytest.mark.parametrize("paths", [["."], ["chat.jinja", "parts/used.jinja", "parts/inner.jinja"]])
+def test_jinja_files_are_formatted_only_if_a_template_draws_on_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], paths: list[str]
+) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "meta.yaml").write_text("name: files that are named belong to a project\n")
+    (tmp_path / "a.yaml").write_text("-- include 'parts/used.jinja'\n")
+    (tmp_path / "parts/used.jinja").write_text(UGLY + "-- include 'inner.jinja'\n")
+    (tmp_path / "parts/inner.jinja").write_text(UGLY)
+    (tmp_path / "chat.jinja").write_text("###Instruction:\n" + UGLY)
+    assert main(["fmt", *paths]) == 0
+    assert (tmp_path / "chat.jinja").read_text() == "###Instruction:\n" + UGLY
+    assert (tmp_path / "parts/used.jinja").read_text().startswith(NEAT)
+    assert (tmp_path / "parts/inner.jinja").read_text() == NEAT
+    assert ("`chat.jinja` stays as it is" in capsys.readouterr().err) is ("chat.jinja" in paths)
 
 
 def test_check_lists_what_would_change_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

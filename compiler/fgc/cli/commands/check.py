@@ -12,9 +12,13 @@ the build's manifest and compiles nothing. Exit code 0 if it is fresh, 1 if it i
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fgc.cli.arguments import CannotRun, add_cache_switch, add_variables, use_color, variables_of
 from fgc.cli.memo import Answer, Questions, answer
+
+if TYPE_CHECKING:
+    from fgc.cli.fixing import FixedFile
 
 EXAMPLES = (
     "fgc check config.yaml",
@@ -23,6 +27,7 @@ EXAMPLES = (
     "fgc check --ignore FGC310 --severity FGC211=error",
     "fgc check --vllm --tensor-parallel-size 2",
     "fgc check . --write-baseline fgc-baseline.json",
+    "fgc check --fix --diff                 what would the exact replacements change?",
     "fgc check --generated out              is the build in out/ still what its templates say?",
 )
 _FORMATS = ("text", "json", "github", "sarif", "gitlab")
@@ -44,6 +49,8 @@ def configure(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--baseline", metavar="FILE", help="findings listed in this file do not count")
     parser.add_argument("--write-baseline", metavar="FILE", help="write all findings to a baseline file and succeed")
+    parser.add_argument("--fix", action="store_true", help="write what help lines name as an exact replacement")
+    parser.add_argument("--diff", action="store_true", help="with --fix: write nothing; print what would change")
     parser.add_argument("--fail-on", choices=("error", "warning"), default="warning", help="exit with 1 from here on")
     parser.add_argument("--vllm", action="store_true", help="also what vLLM needs to serve the models (FGC8)")
     parser.add_argument(
@@ -66,13 +73,21 @@ def run(arguments: Namespace) -> int:
 
             return freshness_answer(arguments).give()
         variables = variables_of(arguments)
+        _check_combination(arguments)
     except CannotRun as problem:
         print(f"fgc: {problem}", file=sys.stderr)
         return 2
     has_color = use_color(sys.stderr)
     question = ["check", sorted(vars(arguments).items()), variables, has_color]
-    is_cached = not arguments.no_cache and not arguments.write_baseline
+    is_cached = not (arguments.no_cache or arguments.write_baseline or arguments.fix)
     return answer(question, is_cached, lambda questions: _compute(arguments, questions, has_color)).give()
+
+
+def _check_combination(arguments: Namespace) -> None:
+    if arguments.diff and not arguments.fix:
+        raise CannotRun("`--diff` shows what `--fix` would change: give both")
+    if arguments.fix and arguments.write_baseline:
+        raise CannotRun("`--fix` repairs findings and `--write-baseline` records them: give one of them")
 
 
 def _compute(arguments: Namespace, questions: Questions, has_color: bool) -> Answer:
@@ -92,4 +107,34 @@ def _compute(arguments: Namespace, questions: Questions, has_color: bool) -> Ans
     if arguments.write_baseline:
         Path(arguments.write_baseline).write_text(baseline_text(result.findings), encoding="utf-8")
         return Answer(f"wrote {len(result.findings)} findings to {arguments.write_baseline}\n", "", 0)
+    if arguments.fix:
+        from fgc.cli.fixing import fixed_files  # what writes files: only wanted here
+
+        files = fixed_files([finding.diagnostic for finding in result.findings], arguments)
+        if arguments.diff:
+            return _diffs(files, result.could_not_run)
+        if files:
+            return _fixed(files, arguments, has_color)
     return findings_answer(result, arguments.format, arguments.fail_on, has_color)
+
+
+def _diffs(files: "list[FixedFile]", could_not_run: bool) -> Answer:
+    code = 2 if could_not_run else int(bool(files))
+    return Answer("".join(file.diff() for file in files), f"{_counted(files)} would be repaired\n", code)
+
+
+def _fixed(files: "list[FixedFile]", arguments: Namespace, has_color: bool) -> Answer:
+    """Write the files, and check again: what is left is printed."""
+    try:
+        for file in files:
+            file.write()
+    except OSError as error:
+        return Answer("", f"fgc: `{error.filename}` cannot be written: {error.strerror or error}\n", 2)
+    rest = _compute(Namespace(**{**vars(arguments), "fix": False}), Questions(None), has_color)
+    return Answer(rest.out, f"{_counted(files)} repaired\n{rest.err}", rest.code)
+
+
+def _counted(files: "list[FixedFile]") -> str:
+    count = sum(file.count for file in files)
+    findings, names = "finding" if count == 1 else "findings", "file" if len(files) == 1 else "files"
+    return f"{count} {findings} in {len(files)} {names}"

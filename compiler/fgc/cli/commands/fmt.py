@@ -1,13 +1,15 @@
 """Lay out templates one way, without changing what they mean.
 
 Statements get one way of spaces and indentation; comments and the lines of the document stay as they are. A file with
-syntax errors is left alone. Exit code 0, or 1 if `--check` finds files to format, or 2 if a file could not be read.
+syntax errors is left alone, and so is a `.jinja` file that no template draws on. Exit code 0, or 1 if `--check` finds
+files to format, or 2 if a file could not be read.
 """
 
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from fgc.cli.drawn import ENDING, is_drawn_on
 from fgc.cli.formatting import FormattedFile, format_file, format_text, replace_file, template_files
 from fgc.cli.select import report
 
@@ -32,8 +34,13 @@ def run(arguments: Namespace) -> int:
     missing = [path for path in arguments.paths if not Path(path).exists()]
     for path in missing:
         print(f"fgc: there is no file or folder `{path}`", file=sys.stderr)
-    files = template_files(Path(path) for path in arguments.paths if path not in missing)
-    results = [_one(format_file(path), arguments) for path in dict.fromkeys(files)]
+    named = [Path(path) for path in arguments.paths if path not in missing]
+    files = dict.fromkeys(template_files(named))
+    for path in [path for path in files if path.suffix == ENDING and not is_drawn_on(path, named)]:
+        if str(path) in arguments.paths:
+            print(f"fgc: `{path}` stays as it is: no template draws on it", file=sys.stderr)
+        del files[path]
+    results = [_one(format_file(path), arguments) for path in files]
     _summarise(results, arguments)
     if missing or "failed" in results:
         return 2
