@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from fgc_runtime.refusals import is_refusal, refuse
 from fgc_runtime.sources import read_source
 
 P = ParamSpec("P")
@@ -28,7 +29,8 @@ _MAX_ITEMS = 1000  # of a list in which an object is looked for
 def record(main: Callable[P, R]) -> Callable[P, R]:
     """Add to an error of a generated `main` the template lines that it comes from, and tell torchrun of it.
 
-    The lines are notes of the exception (PEP 678): they stand below its traceback, and in whatever else prints it.
+    The lines are notes of the exception (PEP 678): they stand below its traceback, and in whatever else prints it. What
+    the runtime refuses is told without a traceback.
     """
     file = main.__code__.co_filename
 
@@ -38,6 +40,8 @@ def record(main: Callable[P, R]) -> Callable[P, R]:
             return main(*args, **kwargs)
         except Exception as error:
             _add_notes(error, file)
+            if is_refusal(error, file):
+                refuse(error)
             raise
 
     return recorded if _ERROR_FILE not in os.environ else _told_to_torchrun(recorded)

@@ -1,6 +1,7 @@
-"""`python -m fgc_runtime.start MODULE WORDS`: runs a module; a signal is no error of the program.
+"""`python -m fgc_runtime.start MODULE|PROGRAM.py WORDS`: runs a module or a program; a signal is no error of it.
 
-Ctrl-C while the module's packages load ends it without a word, and one that torchrun has passed on ends torchrun so.
+Ctrl-C while packages load ends it without a word, and one that torchrun has passed on ends torchrun so. Where a process
+of torchrun's fails, it has told its error itself: torchrun adds which one it was, in a line.
 """
 
 import importlib
@@ -8,31 +9,55 @@ import runpy
 import signal
 import sys
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 
 def start() -> None:
-    """Run the module that the first word names with the words behind it.
+    """Runs what the first word names with the words behind it.
 
     Loading torch takes seconds in which nothing needs to be tidied up, and a traceback would tell of nothing.
     """
-    _, module, *words = sys.argv
+    _, name, *words = sys.argv
+    is_program = name.endswith(".py")
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    spec = find_spec(module)  # loads the packages above it
-    if spec is not None and spec.submodule_search_locations is not None:
-        importlib.import_module(module)
+    _load_packages(name, is_program=is_program)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv = [module, *words]
+    sys.argv = [name, *words]
     try:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        if is_program:
+            sys.path.insert(0, str(Path(name).resolve().parent))  # as Python does for a program
+            runpy.run_path(name, run_name="__main__")
+        else:
+            runpy.run_module(name, run_name="__main__", alter_sys=True)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        number = getattr(
-            error, "sigval", None
-        )  # torchrun's SignalException: its processes have said what there is to say
-        if not isinstance(number, int):
-            raise
-        sys.exit(128 + number)
+        sys.exit(_code_of_torchrun(error))
+
+
+def _load_packages(name: str, *, is_program: bool) -> None:
+    if is_program:
+        importlib.import_module("fgc_runtime.trainers")
+        return
+    spec = find_spec(name)  # loads the packages above it
+    if spec is not None and spec.submodule_search_locations is not None:
+        importlib.import_module(name)
+
+
+def _code_of_torchrun(error: Exception) -> int:
+    """Returns the exit code for an error with which torchrun ends. Raises any other error."""
+    number = getattr(error, "sigval", None)  # SignalException: the processes have said what there is to say
+    if isinstance(number, int):
+        return 128 + number
+    if type(error).__name__ != "ChildFailedError":
+        raise error
+    failed: Any = error
+    rank, failure = failed.get_first_failure()
+    code = failure.exitcode
+    ended = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    print(f"process {rank} of the training {ended}", file=sys.stderr, flush=True)
+    return code if code > 0 else 128 - code
 
 
 if __name__ == "__main__":

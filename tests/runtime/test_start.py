@@ -39,3 +39,24 @@ def test_ctrl_c_while_its_package_loads_kills_it_silently(tmp_path: Path) -> Non
     command = [sys.executable, "-m", "fgc_runtime.start", "slow"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+
+
+def test_a_failed_process_of_torchrun_is_one_line(tmp_path: Path) -> None:
+    body = (
+        "from types import SimpleNamespace\n"
+        "class ChildFailedError(Exception):\n"
+        "    def get_first_failure(self): return 1, SimpleNamespace(exitcode=int(sys.argv[1]))\n"
+        "raise ChildFailedError()\n"
+    )
+    done = started(tmp_path, body, "3")
+    assert (done.returncode, done.stderr) == (3, "process 1 of the training ended with exit code 3\n")
+
+
+def test_a_program_finds_what_lies_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("VALUE = 5\n", encoding="utf-8")
+    (tmp_path / "program.py").write_text(
+        "import sys\nfrom beside import VALUE\nprint(VALUE, sys.argv[1:], __name__)\n", encoding="utf-8"
+    )
+    command = [sys.executable, "-P", "-m", "fgc_runtime.start", str(tmp_path / "program.py"), "--a"]
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "5 ['--a'] __main__\n"), done.stderr

@@ -1,4 +1,4 @@
-"""A compiled configuration to a running training: built, started through torchrun, waited for."""
+"""A compiled configuration to a running training: built, started, by torchrun from two processes on, waited for."""
 
 import os
 import shlex
@@ -62,24 +62,34 @@ def _built(selected: Selected, arguments: Namespace) -> Path | None:
 
 def _command(selected: Selected, arguments: Namespace, folder: Path) -> list[str]:
     words = list(arguments.passed_on)
+    program = [str(folder / PROGRAM), *_resume_words(arguments)]
+    if not words and _processes(selected, arguments.devices) == "1":
+        return [sys.executable, *program]
     torchrun = Path(sys.executable).with_name("torchrun")
     command = [str(torchrun)] if torchrun.is_file() else [sys.executable, "-P", "-m", "torch.distributed.run"]
     if not any(word.startswith(_OWN_MEETING) for word in words):
         command.append("--standalone")
     if not any(word.startswith(_OWN_PROCESSES) for word in words):
         command += ["--nproc-per-node", _processes(selected, arguments.devices)]
-    command += [*words, str(folder / PROGRAM)]
-    if arguments.resume is not None or arguments.resume_anyway:
-        path = arguments.resume and str(Path(arguments.resume).absolute())
-        command += ["--resume", *([path] if path else [])]
-    return command
+    return [*command, *words, *program]
+
+
+def _resume_words(arguments: Namespace) -> list[str]:
+    if arguments.resume is None and not arguments.resume_anyway:
+        return []
+    path = arguments.resume and str(Path(arguments.resume).absolute())
+    return ["--resume", *([path] if path else [])]
 
 
 def _quietly(command: Sequence[str]) -> list[str]:
-    """The same torchrun, or module, which ends without a traceback where a signal ends it."""
-    words = list(command[4:]) if command[1] == "-P" else list(command[1:])
-    module = command[3] if command[1] == "-P" else "torch.distributed.run"
-    return [sys.executable, "-P", "-m", "fgc_runtime.start", module, *words]
+    """Returns the command of the same torchrun, module or program, without a traceback where a signal ends it."""
+    launcher, first, *words = command
+    starter = [sys.executable, "-P", "-m", "fgc_runtime.start"]
+    if first == "-P":  # -m MODULE
+        return [*starter, *words[1:]]
+    if launcher == sys.executable:
+        return [*starter, first, *words]
+    return [*starter, "torch.distributed.run", first, *words]
 
 
 def _rehearsal(selected: Selected, arguments: Namespace, folder: Path) -> list[str]:

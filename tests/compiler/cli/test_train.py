@@ -70,7 +70,9 @@ def test_files_of_the_project_shadow_no_module() -> None:
     ("processes", "words", "expected"),
     [
         ("2", (), "--standalone --nproc-per-node 2 "),
-        ("gpu", ("-d", "1"), "--nproc-per-node 1 "),
+        ("gpu", ("-d", "1"), f" {sys.executable} "),
+        ("1", (), f" {sys.executable} "),
+        ("1", ("--", "--nnodes", "2"), "--nproc-per-node 1 --nnodes 2 "),
         ("auto", (), "--nproc-per-node auto "),
         ("2", ("--", "--nnodes", "3"), "--nproc-per-node 2 --nnodes 3 "),
         ("2", ("--", "--nproc-per-node=4"), "--standalone --nproc-per-node=4 "),
