@@ -54,7 +54,7 @@ def _code_of_torchrun(error: Exception) -> int:
         raise error
     failed: Any = error
     rank, failure = failed.get_first_failure()
-    code = failure.exitcode
+    code = int(failure.exitcode)
     ended = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     print(f"process {rank} of the training {ended}", file=sys.stderr, flush=True)
     return code if code > 0 else 128 - code

@@ -1,9 +1,9 @@
 """Build a configuration and train.
 
 The program starts in the project's folder, with the configuration's `nproc_per_node` processes: one process as plain
-Python, more through torchrun. Words behind `--` go to torchrun. Ctrl-C, SIGTERM, SIGUSR1 and a closed terminal let the program finish its step and
-write a checkpoint; `--resume` goes on from there. Under `nohup` it trains on without the terminal. The exit code is
-the program's.
+Python, more through torchrun. Words behind `--` go to torchrun. Ctrl-C, SIGTERM, SIGUSR1 and a closed terminal let the
+program finish its step and write a checkpoint; `--resume` goes on from there. Under `nohup` it trains on without the
+terminal. The exit code is the program's.
 """
 
 import sys
