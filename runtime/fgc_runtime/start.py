@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from fgc_runtime.sources import freeze_program
+
 
 def start() -> None:
     """Runs what the first word names with the words behind it.
@@ -20,13 +22,17 @@ def start() -> None:
     """
     _, name, *words = sys.argv
     is_program = name.endswith(".py")
+    if is_program:
+        name = str(Path(name).absolute())
+        sys.path.insert(0, str(Path(name).parent))  # as Python does for a program
+        sys.modules["__main__"].__file__ = name
+        freeze_program()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     _load_packages(name, is_program=is_program)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = [name, *words]
     try:
         if is_program:
-            sys.path.insert(0, str(Path(name).resolve().parent))  # as Python does for a program
             runpy.run_path(name, run_name="__main__")
         else:
             runpy.run_module(name, run_name="__main__", alter_sys=True)

@@ -54,7 +54,9 @@ def test_keeps_the_configuration_with_the_run(
     make_trainer: MakeTrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "config.yaml").write_text("model: tiny")
+    (tmp_path / "train.py").touch()
+    (tmp_path / "manifest.json").write_text('{"outputs": {"config.yaml": "", "train.py": ""}}')
     monkeypatch.setattr(sys.modules["__main__"], "__file__", str(tmp_path / "train.py"), raising=False)
     TrainingScript(make_trainer(logging_dir=tmp_path / "logs"), do_save=False).run()
     assert (tmp_path / "logs/config.yaml").read_text() == "model: tiny"
-    assert not (tmp_path / "logs/manifest.json").exists()
+    assert (tmp_path / "logs/manifest.json").exists()
