@@ -12,6 +12,7 @@ from fgc.cli.arguments import CannotRun, variables_of
 from fgc.cli.memo import Questions
 from fgc.cli.select import configuration_hint, project_of, select
 from fgc.diagnostics import Diagnostic
+from fgc.lint.allowed import check_allowed
 from fgc.lint.findings import Finding, FindingCollector, Selection
 from fgc.pipeline import Compilation
 from fgc.text import Source, Span
@@ -63,6 +64,9 @@ def check_all(arguments: Namespace, questions: Questions) -> CheckResult:
     count, failed = 0, False
     store = FileStore(questions, shows_text=False)
     store.checks += _more_checks(arguments)
+    allowed = settings.allow if not arguments.allow else tuple(arguments.allow)
+    if allowed is not None:
+        store.checks.append(lambda graph, files: check_allowed(graph, allowed, files))
     for checked in _everything(arguments, store, _variables(arguments, questions)):
         collector.add(checked.diagnostics, checked.sources, checked.name)
         count += checked.is_configuration

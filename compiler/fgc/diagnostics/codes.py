@@ -86,6 +86,7 @@ _TITLES = {
     "FGC415": "other project cannot be used",
     "FGC416": "parts of a model do not fit together",
     "FGC417": "option sets nothing that templates read",
+    "FGC418": "callable is not allowed",
     "FGC501": "unknown keyword argument",
     "FGC502": "unknown component",
     "FGC503": "missing required argument",

@@ -46,6 +46,9 @@ class Selection(Struct, frozen=True):
         return None if severity == "off" else replace(diagnostic, severity=Severity(severity))
 
 
+_ENFORCED = "FGC418"  # the branch that is checked has a say in all but this
+
+
 class FindingCollector:
     """Collects diagnostics of configurations; `finish` gives what is left to say."""
 
@@ -70,6 +73,8 @@ class FindingCollector:
     def finish(self) -> list[Finding]:
         """What is neither silenced, deselected nor in the baseline, in the order of files and lines."""
         found = _one_at_each_place(self._findings.values())
+        enforced = [finding for finding in found if finding.diagnostic.code == _ENFORCED]
+        found = [finding for finding in found if finding.diagnostic.code != _ENFORCED]
         kept = [finding for finding in found if not self._suppressions.silences(finding.diagnostic)]
         kept += [Finding(diagnostic) for diagnostic in self._suppressions.unused()]
         chosen = []
@@ -81,7 +86,7 @@ class FindingCollector:
                 self._baseline[finding.fingerprint] -= 1
                 continue
             chosen.append(Finding(diagnostic, finding.configurations))
-        return sorted(chosen, key=_place)
+        return sorted([*enforced, *chosen], key=_place)
 
 
 def _one_at_each_place(findings: Iterable[Finding]) -> list[Finding]:

@@ -19,12 +19,16 @@ class SettingsError(Exception):
 
 
 class CheckSettings(Struct, frozen=True):
-    """Which findings count. Codes may be shortened: `FGC3` is every finding of YAML. An empty `select` is all."""
+    """Which findings count, and which callables configurations may name (None: all).
+
+    Codes may be shortened: `FGC3` is every finding of YAML. An empty `select` is all.
+    """
 
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     severity: dict[str, str] = field(default_factory=dict)
     baseline: Path | None = None
+    allow: tuple[str, ...] | None = None
 
 
 def read_settings(start: Path, questions: Questions) -> CheckSettings:
@@ -39,9 +43,11 @@ def read_settings(start: Path, questions: Questions) -> CheckSettings:
 
 def _settings(file: Path) -> CheckSettings:
     try:
-        table = tomllib.loads(read_text(file)).get("tool", {}).get("fgc", {}).get("check", {})
+        own = tomllib.loads(read_text(file)).get("tool", {}).get("fgc", {})
     except (OSError, ValueError) as error:
         raise SettingsError(f"{file}: {error}") from None
+    if not isinstance(own, dict) or not isinstance(table := own.get("check", {}), dict):
+        raise SettingsError(f"{file}: `[tool.fgc]` and `[tool.fgc.check]` must be tables")
     for key in table:
         if key not in _KEYS:
             raise SettingsError(
@@ -53,7 +59,17 @@ def _settings(file: Path) -> CheckSettings:
         ignore=_codes(file, table, "ignore"),
         severity=_severities(file, table.get("severity", {})),
         baseline=file.parent / baseline if baseline else None,
+        allow=_allowed(file, own),
     )
+
+
+def _allowed(file: Path, table: dict[str, Any]) -> tuple[str, ...] | None:
+    patterns = table.get("allow")
+    if patterns is None:
+        return None
+    if not isinstance(patterns, list) or not all(isinstance(pattern, str) for pattern in patterns):
+        raise SettingsError(f"{file}: `allow` must be a list of names and patterns such as 'torch.*'")
+    return tuple(patterns)
 
 
 def _codes(file: Path, table: dict[str, Any], key: str) -> tuple[str, ...]:

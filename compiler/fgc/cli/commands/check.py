@@ -52,6 +52,9 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--fix", action="store_true", help="write what help lines name as an exact replacement")
     parser.add_argument("--diff", action="store_true", help="with --fix: write nothing; print what would change")
     parser.add_argument("--fail-on", choices=("error", "warning"), default="warning", help="exit with 1 from here on")
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="PATTERN", help="refuse other callables, such as 'torch.*'"
+    )
     parser.add_argument("--vllm", action="store_true", help="also what vLLM needs to serve the models (FGC8)")
     parser.add_argument(
         "--tensor-parallel-size", type=_positive, metavar="N", help="with --vllm: sizes must divide over N processes"
