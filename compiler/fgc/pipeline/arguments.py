@@ -9,6 +9,7 @@ from fgc.diagnostics import Diagnostic, Related, Severity
 from fgc.diagnostics.nearest import did_you_mean
 from fgc.ir import Call, CallKind, Graph, Keyword, Literal, Node, NodeId
 from fgc.pipeline.fitting import Fitting, Names
+from fgc.pipeline.replaced_blocks import replaced_block
 from fgc.signatures import Parameter, Signature, TypeName
 from fgc.text import Origin
 
@@ -87,8 +88,19 @@ class ArgumentCheck(Struct, frozen=True):
         if missing:
             names = ", ".join(f"`{name}`" for name in missing)
             message = f"`{self.shown}` needs the argument{'s' if len(missing) > 1 else ''} {names}"
+            yield self._lost(missing[0], message)
+
+    def _lost(self, name: str, message: str) -> Diagnostic:
+        """Tells of a missing argument; of a block that would have given it, where a child replaced that."""
+        at, replaced = self.call.callee.attribute_origin, replaced_block(self.call, name)
+        if replaced is None:
             help = "give it, or write `!partial` if a later call gives it"
-            yield Diagnostic.at(self.call.callee.attribute_origin, "FGC503", message, help=help)
+            return Diagnostic.at(at, "FGC503", message, help=help)
+        related = [Related(replaced.given, f"the block `{replaced.name}` gives `{name}` here, and is replaced")]
+        if replaced.instead is not None:
+            related.insert(0, Related(replaced.instead, f"`{replaced.name}` is replaced here"))
+        help = f"write `== super()` first in your block `{replaced.name}`: it keeps what the block holds"
+        return Diagnostic.at(at, "FGC503", message, help=help, related=related)
 
     def _wrong_types(self, signature: Signature) -> Iterator[Diagnostic]:
         positional = zip(signature.positional, self.call.positional, strict=False)

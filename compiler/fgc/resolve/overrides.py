@@ -2,18 +2,31 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from msgspec import Struct
+
 from fgc.diagnostics import Diagnostic, Related, nearest
 from fgc.resolve.macros import listed
 from fgc.resolve.scope import Context
 from fgc.syntax import ast
 
 
-def check_overrides(context: Context, included: Iterable[ast.Template]) -> Iterator[Diagnostic]:
+class Inclusion(Struct, frozen=True):
+    """An included template with its ancestors, the youngest first; `block` holds the `include`."""
+
+    chain: tuple[ast.Template, ...]
+    block: str | None
+
+
+def check_overrides(context: Context, included: Iterable[Inclusion]) -> Iterator[Diagnostic]:
     """FGC204, for every block of a child that stands in no other of its blocks.
 
-    `included`: the templates that were included on the way, whose blocks are their own.
+    `included`: what was included on the way, whose blocks are its own.
     """
-    elsewhere = {name: (block, template) for template in included for name, block in template.blocks.items()}
+    elsewhere: dict[str, tuple[ast.Block, Inclusion]] = {}
+    for inclusion in included:
+        for owner in reversed(inclusion.chain):  # the oldest definition says what the block is
+            for name, found in owner.blocks.items():
+                elsewhere.setdefault(name, (found, inclusion))
     for number, template in enumerate(context.chain[:-1]):
         ancestors = context.chain[number + 1 :]
         known = {name: block for ancestor in reversed(ancestors) for name, block in ancestor.blocks.items()}
@@ -39,15 +52,15 @@ def _outer_blocks(body: Iterable[ast.Statement]) -> Iterator[ast.Block]:
 
 
 def _overrides_nothing(
-    block: ast.Block, known: Mapping[str, ast.Block], elsewhere: Mapping[str, tuple[ast.Block, ast.Template]]
+    block: ast.Block, known: Mapping[str, ast.Block], elsewhere: Mapping[str, tuple[ast.Block, Inclusion]]
 ) -> Diagnostic:
     message = f"block `{block.name}` overrides nothing"
     match = nearest(block.name, known)
     related: tuple[Related, ...] = ()
     if block.name in elsewhere and elsewhere[block.name][0] is not block:
-        owner_block, owner = elsewhere[block.name]
+        owner_block, inclusion = elsewhere[block.name]
         related = (Related(owner_block.name_span, f"`{block.name}` is a block of this included template"),)
-        help = _through_inline_template(block.name, owner.name)
+        help = _where_to_write(block, inclusion)
     elif match is not None:
         related = (Related(known[match].name_span, f"`{match}` is defined here"),)
         help = f"did you mean `{match}`?"
@@ -56,11 +69,18 @@ def _overrides_nothing(
     return Diagnostic("FGC204", message, block.name_span, help=help, related=related)
 
 
-def _through_inline_template(name: str, owner: str) -> str:
-    return (
-        f"`{name}` belongs to `{owner}`, which is included and not extended. Include an inline template instead, "
-        f'that extends it:\n#---- my_{name} ----\n-- extends "{owner}"\n[{name}]'
-    )
+def _where_to_write(block: ast.Block, inclusion: Inclusion) -> str:
+    """Says in which template the override belongs: an included one of the author's, or a new one."""
+    included, name = inclusion.chain[0], block.name
+    by = f"the block `{inclusion.block}` includes" if inclusion.block else "is included and not extended"
+    if included.name_span is not None and included.source is block.span.source:
+        line = included.name_span.first.line
+        return f"write it below line {line}, in the template `{included.name}`, which {by}:\n[{name}]\n    == super()"
+    lines = [f"#---- my_{name} ----", f'-- extends "{included.name}"', f"[{name}]", "    == super()"]
+    if inclusion.block:
+        lines = [f"[{inclusion.block}]", f'    -- include "my_{name}"', *lines]
+    told = f"`{name}` belongs to `{included.name}`, which {by}. Include an inline template instead, that extends it:"
+    return "\n".join([told, *lines])
 
 
 def _unknown(block: ast.Block, known: Mapping[str, ast.Block]) -> str:

@@ -89,7 +89,7 @@ class Renderer(Machine):
             frame.scope.names["self"] = self._blocks.all_of(frame)
             self.body(current.body, frame)
             if run.parent is None and not run.is_broken:
-                self.diagnostics += check_overrides(context, self._templates.included)
+                self.diagnostics += check_overrides(context, self._templates.included.values())
             current = run.parent
         return context
 

@@ -13,6 +13,7 @@ from fgc.resolve.frames import Frame, Machine, Sink
 from fgc.resolve.library import Library
 from fgc.resolve.macros import TemplateModule, exports_of, listed
 from fgc.resolve.mapped import outdented
+from fgc.resolve.overrides import Inclusion
 from fgc.resolve.scope import Context
 from fgc.syntax import ast
 from fgc.text import Piece, Span
@@ -33,7 +34,7 @@ class Templates:
         self._globals = dict(global_names)
         self._run = run
         self._entered: list[tuple[str, Span]] = [(entry.name, Span(entry.source, 0, 0))]
-        self.included: dict[ast.Template, None] = {}
+        self.included: dict[ast.Template, Inclusion] = {}
 
     def find(self, expression: ast.Expr, frame: Frame, ignores_missing: bool = False) -> ast.Template | None:
         """The template of a name, or of the first that exists in a list of names. Raises EvaluationError."""
@@ -58,11 +59,12 @@ class Templates:
         template = self.find(statement.template, frame, statement.ignores_missing)
         if template is None:
             return
-        self.included.setdefault(template)
+        self.included.setdefault(template, Inclusion((template,), frame.block))
         sink = Sink()
         self._enter(template, statement.span)
-        self._run(template, self._outside(frame, statement.with_context), sink, (statement.span, *frame.via))
+        context = self._run(template, self._outside(frame, statement.with_context), sink, (statement.span, *frame.via))
         self._leave()
+        self.included[template] = Inclusion(tuple(context.chain), frame.block)
         pieces = [_in_block(piece, frame.block) for piece in sink.pieces]
         self._machine.write(outdented(pieces, frame.sink.pieces, statement.span), frame)
         if sink.pieces and not sink.pieces[-1].text.endswith("\n") and _drops_newline(statement.span):

@@ -1,6 +1,7 @@
 """Where the parts of the distribution lie that the compiler reads as files and never imports."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from fgc.installed import home_folder, package_folder
@@ -11,6 +12,11 @@ _ROOTS = {"library": "fgc_stdlib", "models": "fgc_models", "runtime": "fgc_runti
 def template_library() -> Path | None:
     """The folder of the template library, last on every search path."""
     return package_folder("fgc_stdlib")
+
+
+def roots_of_libraries(folders: Iterable[Path]) -> list[Path]:
+    """Returns the files of which one makes a folder a template library: the root of all its configurations."""
+    return [folder / name for folder in folders for name in ("config_type.yaml", "types/config_type.yaml")]
 
 
 def component_folder() -> Path | None:

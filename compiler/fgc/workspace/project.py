@@ -14,7 +14,7 @@ from fgc.text import Source, Span
 from fgc.workspace.clock import moving_texts
 from fgc.workspace.facts import collect_facts
 from fgc.workspace.files import display_path
-from fgc.workspace.library import template_library, user_templates
+from fgc.workspace.library import roots_of_libraries, template_library, user_templates
 from fgc.workspace.session import Session
 from fgc.workspace.store import FileStore
 
@@ -34,6 +34,8 @@ class ProjectError(Exception):
 class Project(Struct, frozen=True):
     """A project as its `meta.yaml` describes it. `configurations` maps names to files, in order.
 
+    `library` is the template library; None where the workspace has one of its own: the two are never mixed.
+
     `sources` and `missing`: what the description was read from, and what was looked for before it was found.
     """
 
@@ -50,11 +52,16 @@ class Project(Struct, frozen=True):
     store: FileStore
     sources: Mapping[Path, Source] = field(default_factory=dict)
     missing: Mapping[Path, Path | None] = field(default_factory=dict)
+    library: Path | None = None
+
+    @property
+    def template_folders(self) -> list[Path]:
+        """Returns the search path with the template library, which comes last."""
+        return [*self.searchpath, *([self.library] if self.library else [])]
 
     def session(self, chain: tuple[Path, ...] = ()) -> Session:
         """Templates of this project: its own folders, then the template library. `chain` takes objects from it."""
-        library = template_library()
-        return Session([*self.searchpath, *([library] if library else [])], self.store, chain, self.folder)
+        return Session(self.template_folders, self.store, chain, self.folder)
 
     def resolve_name(self, config: str | None) -> str:
         """The full name of a configuration, or of the default one. Raises ProjectError for an unknown name."""
@@ -151,7 +158,17 @@ def _read_meta(folder: Path, workspace: Path, meta_file: Path, store: FileStore)
         store=store,
         sources=session.sources,
         missing={**_other_workspaces(folder, workspace), **session.missing},
+        library=None if _has_own_library(searchpath, folder, store) else library,
     )
+
+
+def _has_own_library(searchpath: Iterable[Path], project: Path, store: FileStore) -> bool:
+    """Returns True if the workspace names a library; a template in the project itself makes none."""
+    shared = [folder for folder in searchpath if not folder.is_relative_to(project)]
+    roots = roots_of_libraries(shared)
+    for root in roots:
+        store.questions.saw(root)
+    return any(root.is_file() for root in roots)
 
 
 def _other_workspaces(folder: Path, workspace: Path) -> dict[Path, Path | None]:

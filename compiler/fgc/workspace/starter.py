@@ -18,12 +18,15 @@ class NewProject(Struct, frozen=True):
     has_meta_defaults: bool = True
 
 
-def workspace_files(name: str, description: str, common_folders: Sequence[str]) -> dict[str, str]:
+def workspace_files(
+    name: str, description: str, common_folders: Sequence[str], forgather_dir: str | None = None
+) -> dict[str, str]:
     """The files of `forgather_workspace`. Folders are template expressions: `joinpath(workspace_root, 'templates')`."""
     folders = "".join(f"    - {{{{ {folder} | toyaml }}}}\n" for folder in common_folders)
     return {
         "README.md": _WORKSPACE_README.format(name=name, description=f"\n{description}\n" if description else ""),
-        "base_directories.yaml": _BASE_DIRECTORIES,
+        "base_directories.yaml": _BASE_DIRECTORIES
+        + (f"-- set ns.forgather_dir = {forgather_dir}\n" if forgather_dir else ""),
         "meta_defaults.yaml": _META_DEFAULTS.format(folders=folders),
     }
 
@@ -47,6 +50,12 @@ def project_files(project: NewProject) -> dict[str, str]:
         "meta.yaml": extends.replace("{}", about) if project.has_meta_defaults else about,
         path: config.replace("@MODEL@", package_name(project.name)),
     }
+
+
+def plain_configuration(project: NewProject) -> str:
+    """Returns a first configuration that draws on no template, for a workspace with a library of its own."""
+    config = _PLAIN_CONFIG.replace("@NAME@", yaml_text(project.name))
+    return config.replace("@DESCRIPTION@", yaml_text(project.description))
 
 
 def yaml_text(text: str) -> str:
@@ -170,4 +179,18 @@ dynamic_args:
     per_device_train_batch_size: 8
     max_steps: {{ max_steps | default(100) }}
     logging_steps: 10
+"""
+
+_PLAIN_CONFIG = """\
+## The templates of this workspace are those of its own library: `fgc tlist` lists them. Extend one of them here, and
+## override its blocks:
+##   -- extends 'TEMPLATE'
+##   [BLOCK]
+##       == super()
+meta: !dict:@meta
+    config_name: @NAME@
+    config_description: @DESCRIPTION@
+    config_class: type
+main: !dict:@main
+    name: @NAME@
 """

@@ -68,6 +68,36 @@ def test_extra_folders_and_those_of_a_shared_checkout_are_searched(run: Run) -> 
     assert path.index("n/templates") < path.index("shared/a 'b'") < path.index("lib/templatelib/base")
 
 
+def test_a_workspace_has_the_library_that_it_names_and_ours_otherwise(run: Run) -> None:
+    Path("old/templatelib/base").mkdir(parents=True)
+    Path("old/templatelib/base/config_type.yaml").write_text(
+        "-- set ns = namespace()\n-- include 'base_directories.yaml'\nhere: {{ ns.forgather_dir }}\n"
+    )
+    assert run("ws", "init", "--name", "W", "--forgather-dir", "old").code == 0
+    assert run("ws", "project", "--name", "N").code == 0
+    assert run("check", ".").out == "1 configuration checked, no findings\n"
+    assert "  * default.yaml  N\n" in run("ls", "-r").out
+    config = Path("n/templates/configs/default.yaml")
+    config.write_text("-- extends 'config_type.yaml'\n")
+    assert run("-p", "n", "pp").out == f"here: {Path.cwd() / 'old'}"
+    config.write_text("-- extends 'types/config_type.yaml'\n")
+    assert "error[FGC201]" in run("-p", "n", "check").err + run("-p", "n", "check").out, "no mixture with ours"
+
+
+def test_a_checkout_without_a_library_leaves_ours_and_its_folder_has_a_name(run: Run) -> None:
+    Path("empty").mkdir()
+    assert run("ws", "init", "--name", "W", "--forgather-dir", "empty").code == 0
+    assert run("ws", "project", "--name", "N").code == 0
+    config = Path("n/templates/configs/default.yaml")
+    assert "causal_lm.yaml" in config.read_text()
+    config.write_text(
+        config.read_text().replace(
+            "-- set ns.config_description = ''", "-- set ns.config_description = ns.forgather_dir"
+        )
+    )
+    assert f"* default.yaml  N: {Path.cwd() / 'empty'}\n" in run("ls", "-r").out
+
+
 def test_no_defaults_leaves_out_the_shared_checkout(run: Run) -> None:
     Path("lib/templatelib/base").mkdir(parents=True)
     assert run("ws", "init", "--name", "W", "--forgather-dir", "lib", "--no-defaults").code == 0

@@ -44,7 +44,7 @@ def run(arguments: Namespace) -> int:
 def _overview(project: "Project") -> Iterator[str]:
     from fgc.api.hierarchies import as_markdown, inheritance
     from fgc.api.listing import list_project
-    from fgc.workspace import display_path, template_library
+    from fgc.workspace import display_path
     from fgc.workspace.hierarchy import template_entries
 
     yield f"# {project.name}"
@@ -57,8 +57,7 @@ def _overview(project: "Project") -> Iterator[str]:
     yield f"- workspace: `{display_path(project.workspace)}`"
     yield from (f"- templates: `{display_path(folder)}`" for folder in project.searchpath)
     yield "\n## Templates\n"
-    library = template_library()
-    everything = template_entries([*project.searchpath, *([library] if library else [])], project.store)
+    everything = template_entries(project.template_folders, project.store)
     own = template_entries(project.searchpath, project.store)
     yield from as_markdown(inheritance(own, {entry.name for entry in everything}))
 

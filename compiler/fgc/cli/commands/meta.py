@@ -37,10 +37,9 @@ def run(arguments: Namespace) -> int:
 
 
 def _as_text(project: "Project") -> str:
-    from fgc.workspace import display_path, template_library
+    from fgc.workspace import display_path
 
-    library = template_library()
-    folders = [*project.searchpath, *([library] if library else [])]
+    folders = project.template_folders
     rows = [
         ("project", project.name),
         ("description", project.description or "-"),
@@ -55,9 +54,6 @@ def _as_text(project: "Project") -> str:
 
 
 def _as_json(project: "Project") -> str:
-    from fgc.workspace import template_library
-
-    library = template_library()
     described = {
         "name": project.name,
         "description": project.description,
@@ -67,7 +63,7 @@ def _as_json(project: "Project") -> str:
         "default_config": project.default_config,
         "system_path": project.system_path,
         "searchpath": [str(folder) for folder in project.searchpath],
-        "library": str(library) if library else None,
+        "library": str(project.library) if project.library else None,
         "configurations": {name: str(path) for name, path in project.configurations.items()},
     }
     return json.dumps(described, indent=2, ensure_ascii=False) + "\n"

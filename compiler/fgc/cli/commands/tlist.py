@@ -50,11 +50,10 @@ def run(arguments: Namespace) -> int:
 
 def _listed(project: "Project", form: str, is_own: bool, style: tuple[int | None, bool]) -> str:
     from fgc.api.hierarchies import as_markdown, as_tree, entries_json, inheritance
-    from fgc.workspace import display_path, template_library
+    from fgc.workspace import display_path
     from fgc.workspace.hierarchy import template_entries, template_files
 
-    library = template_library()
-    everything = [*project.searchpath, *([library] if library else [])]
+    everything = project.template_folders
     folders = project.searchpath if is_own else everything
     if form == "files":
         return "".join(f"{display_path(path)}\n" for _, path in template_files(folders, project.store))

@@ -13,6 +13,7 @@ from fgc.cli.arguments import CannotRun
 
 EXAMPLES = (
     "fgc ws init --name 'My experiments'",
+    "fgc ws init --name Old --forgather-dir ../forgather    with its library in place of ours",
     "fgc ws init --name Shared ../templates          more template folders for all projects",
     "fgc ws project --name 'First try'               then: cd first_try && fgc train",
     "fgc ws project --name B --default-config small.yaml projects/b",
@@ -27,7 +28,11 @@ def configure(parser: ArgumentParser) -> None:
     init = actions.add_parser("init", help="make the current folder a workspace")
     init.add_argument("--name", required=True, help="what the workspace is called")
     init.add_argument("--description", metavar="TEXT", default="", help="what it is for")
-    init.add_argument("--forgather-dir", metavar="DIR", help="a folder whose `templatelib/*` all projects search too")
+    init.add_argument(
+        "--forgather-dir",
+        metavar="DIR",
+        help="a checkout of Forgather: its `templatelib/*`, where it has one, is the library of all projects",
+    )
     init.add_argument("--no-defaults", action="store_true", help="search only PATHs and the template library")
     init.add_argument("paths", nargs="*", metavar="PATH", help="template folders for all projects")
     project = actions.add_parser("project", help="make a project that trains at once")
@@ -66,20 +71,31 @@ def run(arguments: Namespace) -> int:
 
 def _init(arguments: Namespace) -> int:
     from fgc.workspace.create import create_folder
-    from fgc.workspace.starter import workspace_files
+    from fgc.workspace.starter import template_text, workspace_files
 
     root = Path.cwd()
+    base = Path(arguments.forgather_dir) if arguments.forgather_dir else None
     folders = [Path(path) for path in arguments.paths]
-    if arguments.forgather_dir and not arguments.no_defaults:
-        base = Path(arguments.forgather_dir)
-        folders += sorted(path for path in (base / "templatelib").glob("*") if path.is_dir()) or [base]
-    for folder in folders:
+    if base is not None and not arguments.no_defaults:
+        folders += _library_folders(base)
+    for folder in [*folders, *([base] if base is not None else [])]:
         if not folder.is_dir():
             raise CannotRun(f"there is no folder `{folder}`")
     common = [_folder_expression(folder.resolve(), root) for folder in folders]
-    create_folder(root / WORKSPACE_FOLDER, workspace_files(arguments.name, arguments.description, common))
+    shared = None if base is None else _folder_expression(base.resolve(), root)
+    own = [f"joinpath(workspace_root, {template_text(WORKSPACE_FOLDER)})"] if shared else []
+    files = workspace_files(arguments.name, arguments.description, [*own, *common], shared)
+    create_folder(root / WORKSPACE_FOLDER, files)
     print(f"made {WORKSPACE_FOLDER}/\nnext:  fgc ws project --name NAME")
     return 0
+
+
+def _library_folders(base: Path) -> list[Path]:
+    """The template folders of a shared checkout; none where it has no library, and ours serves."""
+    from fgc.workspace.library import roots_of_libraries
+
+    folders = sorted(path for path in (base / "templatelib").glob("*") if path.is_dir())
+    return folders or ([base] if any(root.is_file() for root in roots_of_libraries([base])) else [])
 
 
 def _folder_expression(folder: Path, root: Path) -> str:
@@ -96,7 +112,7 @@ def _folder_expression(folder: Path, root: Path) -> str:
 def _project(arguments: Namespace) -> int:
     from fgc.workspace import display_path
     from fgc.workspace.create import create_folder, folder_name
-    from fgc.workspace.starter import NewProject, project_files
+    from fgc.workspace.starter import NewProject, plain_configuration, project_files
 
     folder = Path(arguments.directory or folder_name(arguments.name)).absolute()
     workspace = next((above for above in folder.parents if (above / WORKSPACE_FOLDER).is_dir()), None)
@@ -113,8 +129,23 @@ def _project(arguments: Namespace) -> int:
     has_defaults = (workspace / WORKSPACE_FOLDER / "meta_defaults.yaml").is_file()
     new = NewProject(arguments.name, arguments.description, arguments.config_prefix, default, has_defaults)
     create_folder(folder, files := project_files(new))
+    if _has_own_library(folder):
+        path = folder / "templates" / new.config_prefix / new.default_config
+        path.write_text(plain_configuration(new), encoding="utf-8")
     shown = display_path(folder)
     print(f"made {shown}/")
     words = shlex.quote(f"./{shown}" if shown.startswith("-") else shown)
     print("".join(f"  {name}\n" for name in files) + f"next:  cd {words} && fgc train")
     return 0
+
+
+def _has_own_library(folder: Path) -> bool:
+    """Returns True if the workspace of a new project has a library that lacks what the first configuration extends."""
+    from fgc.workspace import ProjectError, open_project
+
+    try:
+        project = open_project(folder)
+    except ProjectError:
+        return False  # `fgc check` tells what is wrong with the workspace
+    start = "types/training_script/causal_lm/causal_lm.yaml"
+    return project.library is None and not any((path / start).is_file() for path in project.searchpath)
