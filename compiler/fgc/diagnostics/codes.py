@@ -32,7 +32,7 @@ _TITLES = {
     "FGC202": "template includes or extends itself without end",
     "FGC203": "undefined variable",
     "FGC204": "block overrides nothing",
-    "FGC205": "required block is empty",
+    "FGC205": "required block is left empty, or has content of its own",
     "FGC206": "expression fails",
     "FGC207": "sandbox forbids this",
     "FGC208": "work bound exceeded",

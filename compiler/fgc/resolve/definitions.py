@@ -3,7 +3,7 @@
 from typing import Any
 
 from fgc.resolve.frames import Frame, Machine, Sink
-from fgc.resolve.macros import Macro, missing_argument
+from fgc.resolve.macros import Macro, missing_argument, no_caller
 from fgc.resolve.mapped import MappedText
 from fgc.resolve.mentions import mentioned_names
 from fgc.resolve.scope import Scope
@@ -33,6 +33,8 @@ class Macros:
         def run(at: Span, bound: dict[str, Any], missing: tuple[ast.Parameter, ...]) -> MappedText:
             scope = frame.scope.inner()
             scope.names |= bound
+            if "caller" in mentioned and "caller" not in bound:
+                scope.names["caller"] = no_caller(name, span, at)
             for parameter in missing:
                 scope.set(parameter.name, self._default(name, span, parameter, at, scope))
             self._machine.budget.enter(at)
@@ -41,7 +43,8 @@ class Macros:
             self._machine.budget.step(at, len(text.pieces) // _PIECES_PER_STEP)
             return text
 
-        return Macro(name, span, parameters, self._mentioned(body), run)
+        mentioned = self._mentioned(body)
+        return Macro(name, span, parameters, mentioned, run)
 
     def call_block(self, statement: ast.CallBlock, frame: Frame) -> Any:
         """The result of calling a macro with the block's body as its `caller`."""

@@ -16,6 +16,7 @@ from fgc.resolve.failures import (
     described,
     undefined_finding,
     unknown_filter,
+    unknown_in_arguments,
     wrong_arguments,
     wrong_operands,
 )
@@ -283,6 +284,8 @@ class Evaluator:
         if function is None:
             raise EvaluationError(unknown_filter("filter", filter, self._environment.filters))
         args, kwargs = self.arguments(filter.arguments, scope)
+        if (unknown := unknown_in_arguments(filter, args, self._environment)) is not None:
+            raise EvaluationError(unknown)
         if filter.name in ("default", "d"):
             return self._default(filter, value, args, kwargs, span)
         reason = f"the filter `{filter.name}` takes it"

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from jinja2 import Environment
 from jinja2.runtime import StrictUndefined, Undefined
 from jinja2.utils import Namespace, missing
 from msgspec.structs import replace
@@ -17,6 +18,13 @@ from fgc.text import Span
 _KINDS = {"MappedText": "text", "str": "text", "bool": "boolean", "int": "integer", "float": "number"}
 _OWNERS = {SelfReference: ("this template", "block"), TemplateModule: ("the imported template", "name")}
 _OTHER_LANGUAGES = {"null": "none", "int": "integer", "str": "string", "list": "sequence", "dict": "mapping"}
+_NAMES_IN_ARGUMENTS = {  # which argument of a filter is the name of a test or filter
+    "select": (0, "test"),
+    "reject": (0, "test"),
+    "selectattr": (1, "test"),
+    "rejectattr": (1, "test"),
+    "map": (0, "filter"),
+}
 _MAX_SEARCHED_ITEMS = 10_000
 
 
@@ -128,6 +136,17 @@ def unknown_filter(
     match = _OTHER_LANGUAGES.get(filter.name) if what == "test" else None
     help = f"did you mean `{match}`?" if match else did_you_mean(filter.name, table)
     return Diagnostic("FGC111", f"unknown {what} `{filter.name}`", filter.name_span, severity, help)
+
+
+def unknown_in_arguments(filter: ast.Filter, args: list[Any], environment: Environment) -> Diagnostic | None:
+    """The finding that `select`, `map` and the like name a test or filter that there is not."""
+    place, what = _NAMES_IN_ARGUMENTS.get(filter.name, (0, ""))
+    table: Mapping[str, Any] = environment.tests if what == "test" else environment.filters
+    if not what or len(args) <= place or not isinstance(args[place], str) or args[place] in table:
+        return None
+    positional = filter.arguments.positional
+    span = positional[place].span if place < len(positional) else filter.arguments.span
+    return Diagnostic("FGC111", f"unknown {what} `{args[place]}`", span, help=did_you_mean(args[place], table))
 
 
 def with_chain(diagnostic: Diagnostic, via: tuple[Span, ...]) -> Diagnostic:

@@ -13,6 +13,7 @@ from fgc.resolve.bounds import MAX_STEPS
 from fgc.resolve.environment import PlacedUndefined
 from fgc.resolve.errors import EvaluationError
 from fgc.resolve.failures import described
+from fgc.resolve.foreign import guarded
 from fgc.resolve.frames import Frame, Machine, Sink
 from fgc.resolve.mapped import MappedText
 from fgc.resolve.mentions import has_scoped_block, mentioned_names
@@ -61,10 +62,11 @@ class Loops:
     def _items(self, statement: ast.For, iterable: Any, frame: Frame) -> list[Any]:
         span = statement.iterable.span
         try:
-            items = list(islice(iter(iterable), MAX_STEPS + 1))
+            iterator = iter(iterable)
         except TypeError:
             message = f"`{span.text}` cannot be looped over: it is {described(iterable)}"
             raise EvaluationError(Diagnostic("FGC206", message, span)) from None
+        items: list[Any] = guarded(span, lambda: list(islice(iterator, MAX_STEPS + 1)))  # a filter may be lazy
         self._machine.budget.step(statement.span, len(items))
         if statement.condition is None:
             return items

@@ -141,6 +141,15 @@ def missing_argument(macro: str, span: Span, parameter: ast.Parameter, at: Span)
     return PlacedUndefined(name=parameter.name, place=at, finding=Diagnostic("FGC203", message, at, related=related))
 
 
+def no_caller(macro: str, span: Span, at: Span) -> PlacedUndefined:
+    """The value of `caller` in a macro that no call block calls: an error if it is used."""
+    related = (Related(span, "the macro is defined here"),)
+    message = f"`caller` is undefined: macro `{macro}` is not called by a call block"
+    help = f"write `-- call {macro}(...)` around the text that it is given"
+    finding = Diagnostic("FGC203", message, at, help=help, related=related)
+    return PlacedUndefined(name="caller", place=at, finding=finding)
+
+
 def listed(names: Iterable[str]) -> str:
     """The first names of many, for a help line."""
     ordered = [f"`{name}`" for name in sorted(names)]

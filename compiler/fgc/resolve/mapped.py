@@ -23,9 +23,6 @@ class MappedText(str):
         text.pieces = kept
         return text
 
-    def __html__(self) -> str:
-        return self
-
     def slice(self, start: int, end: int) -> "MappedText":
         """The characters from `start` to `end`, with their origins."""
         taken: list[Piece] = []
@@ -44,6 +41,15 @@ class MappedText(str):
     def closed(self) -> Any:
         """The same value, known now."""
         return MappedText(Piece(piece.text, piece.origin, piece.is_literal) for piece in self.pieces)
+
+
+class SafeText(MappedText):
+    """A text that is escaped already: `escape` leaves it alone, as it does Jinja2's `Markup`."""
+
+    __slots__ = ()
+
+    def __html__(self) -> str:
+        return self
 
 
 def pieces_of(value: Any, origin: Origin) -> tuple[Piece, ...]:
@@ -107,6 +113,9 @@ def filtered(name: str, value: MappedText, result: str, origin: Origin) -> str:
     A filter that cuts, indents or changes single lines leaves each line where it was written; what any other filter
     makes comes from the whole filter expression.
     """
+    if hasattr(result, "__html__") and not isinstance(value, SafeText):
+        text = filtered(name, value, str(result), origin)
+        return SafeText(pieces_of(text, origin))
     if result == value:
         return value
     if name == "trim":

@@ -32,7 +32,9 @@ from fgc.text import (
 )
 
 _MAX_ITEMS = 1_000  # of a container that is searched for open values
-_KINDS = frozenset({"string", "mapping", "callable", "sequence", "iterable", "none", "number", "integer", "float"})
+_KINDS = frozenset(
+    {"string", "mapping", "callable", "sequence", "iterable", "none", "number", "integer", "float", "escaped"}
+)
 _KEEPING = frozenset({"trim", "string", "safe", "indent", "toyaml", "default", "d"})  # filters that change no value
 _STORING = frozenset({"append", "extend", "insert", "update", "setdefault"})
 _MAY_BE_EMPTY = frozenset({"basename", "dirname", "relpath", "splitext", "concat", "getenv", "or"})

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Related
 from fgc.syntax import ast
@@ -167,8 +168,21 @@ class Nester:
         open_ = self._stack.pop()
         statement = _OPENERS[open_.head.keyword](open_)
         if isinstance(statement, ast.Block):
+            statement = self._required(statement)
             self._define(statement, open_.header)
         self._body.append(statement)
+
+    def _required(self, block: ast.Block) -> ast.Block:
+        """Reports a required block with content of its own, and makes it an ordinary one."""
+        for statement in block.body if block.is_required else ():
+            if isinstance(statement, ast.Text) and not any(run.text.strip() for run in statement.runs):
+                continue
+            text = statement.runs[0].span if isinstance(statement, ast.Text) else statement.span
+            message = f"block `{block.name}` is required, and has content of its own"
+            help = "leave out `required` if a child may leave it as it is, or leave out the content"
+            self._error("FGC205", message, block.name_span, Related(text, "the content begins here"), help=help)
+            return replace(block, is_required=False)
+        return block
 
     def _define(self, block: ast.Block, header: Header | None) -> None:
         earlier = self.blocks.get(block.name)
