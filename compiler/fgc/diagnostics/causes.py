@@ -21,7 +21,7 @@ def without_consequences(found: Sequence[Diagnostic]) -> list[Diagnostic]:
     errors = [diagnostic for diagnostic in found if diagnostic.severity is Severity.ERROR]
     has_lost_text = any(diagnostic.code in _LOST_TEXT for diagnostic in errors)
     structure = [diagnostic for diagnostic in errors if diagnostic.code in _STRUCTURE]
-    causes = [diagnostic for diagnostic in found if diagnostic.code in ("FGC110", "FGC211", "FGC220")]
+    causes = [diagnostic for diagnostic in found if diagnostic.code in ("FGC110", "FGC211", "FGC220", "FGC314")]
     left: list[Diagnostic] = []
     guilty: set[int] = set()
     for diagnostic in found:

@@ -15,6 +15,7 @@ from fgc.yaml import Composition, Place, ScalarNode, SequenceNode
 
 _TAKEN = re.compile(r"(?P<indent>[^\S\n]*)(?P<text>##[^\n]*|\[(?P<name>\w+)!?\])[^\S\n]*(?:\s##[^\n]*)?")
 _TRAILING = re.compile(r"[^\S\n]+(?P<text>##+[^\n]*)")
+_CUT = re.compile(r"(?P<kept>[^\n]*)\s(?P<text>##[^\n]*)")
 _SUPPRESSION = re.compile(r"##+\s*fgc:\s*ignore\[")
 _PREFIX = re.compile(r"[ ]*(?:-[ ]+)*")
 
@@ -92,6 +93,9 @@ def _before(source: Source, end: int) -> Iterator[tuple[Span, int, str | None]]:
         start = text.rfind("\n", 0, end) + 1
         match = _TAKEN.fullmatch(text, start, end)
         if match is None:
+            cut = _CUT.fullmatch(text, start, end)
+            if cut is not None:
+                yield from _trailing(source, cut.end("kept"), cut)
             return
         yield from _taken(source, match)
         end = start - 1

@@ -238,7 +238,8 @@ class Renderer(Machine):
             self._evaluator.writable(value, span)
             origin = frame.origin(span)
             shown = self._evaluator.needs.printable(value, origin)
-            pieces = printed(shown, pieces_of(shown, origin))
+            value = value.value if isinstance(value, Given) else shown
+            pieces = printed(value, pieces_of(shown, origin))
         except (UndefinedError, ValueError, RecursionError) as error:  # from a value's own __str__
             raise EvaluationError(Diagnostic("FGC206", f"this value cannot be printed: {error}", span)) from None
         self.write(outdented(pieces, frame.sink.pieces, span), frame)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, TypeAlias
 from fgc.diagnostics import Diagnostic, Outcome
 from fgc.questions import Questions, open_kept
 from fgc.reading import is_regular_file
-from fgc.reading import is_regular_file
 from fgc.syntax import ast, parse
 from fgc.text import Source
 from fgc.workspace.files import read_source
