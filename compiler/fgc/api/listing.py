@@ -1,6 +1,7 @@
 """Projects to what a list shows of them: every configuration with its name, compiled as if alone."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Severity
 from fgc.pipeline.metadata import meta_text
+from fgc.questions import here
 from fgc.workspace import FileStore, Project, ProjectError, display_path, open_project
 from fgc.workspace.clock import moving_texts, shows_any
+from fgc.workspace.kept_findings import keep_with_texts
 from fgc.workspace.project import META_FILE
 
 
@@ -66,6 +69,13 @@ def list_project(project: Project) -> ListedProject:
 
 
 def _configuration(project: Project, name: str, is_default: bool) -> ListedConfiguration:
+    question = ["listed", *here(), str(project.folder), name, is_default]
+    listed = partial(_compiled, project.folder, project.store, name, is_default)
+    return keep_with_texts(project.store, question, ListedConfiguration, listed)
+
+
+def _compiled(folder: Path, store: FileStore, name: str, is_default: bool) -> ListedConfiguration:
+    project = open_project(folder, store)  # the answer rests on it
     compilation = project.compile(name, {})
     listed = ListedConfiguration(
         file=name,

@@ -4,9 +4,10 @@ from argparse import Namespace
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fgc.cli.arguments import CannotRun, variables_of
 from fgc.cli.memo import Questions
@@ -15,6 +16,7 @@ from fgc.diagnostics import Diagnostic
 from fgc.lint.allowed import check_allowed
 from fgc.lint.findings import Finding, FindingCollector, Selection
 from fgc.pipeline import Compilation
+from fgc.questions import here
 from fgc.text import Source, Span
 from fgc.workspace import (
     FileStore,
@@ -30,6 +32,7 @@ from fgc.workspace import (
 from fgc.workspace.clock import moving_texts, shows_any
 from fgc.workspace.discovery import projects_below
 from fgc.workspace.files import real_path
+from fgc.workspace.kept_findings import keep_with_texts
 from fgc.workspace.project import META_FILE
 from fgc.workspace.rules import read_baseline_of
 from fgc.workspace.settings import CheckSettings, check_severity, read_settings
@@ -42,6 +45,9 @@ class CheckResult(Struct, frozen=True):
     findings: list[Finding]
     num_configurations: int
     could_not_run: bool
+
+
+_Words: TypeAlias = tuple[object, ...]  # what the command line asks for beside a configuration
 
 
 class _Checked(Struct, frozen=True):
@@ -108,22 +114,23 @@ def _selection(arguments: Namespace, settings: CheckSettings) -> Selection:
 
 
 def _everything(arguments: Namespace, store: FileStore, variables: dict[str, Any]) -> Iterator[_Checked]:
+    words = (arguments.vllm, arguments.tensor_parallel_size)
     if not arguments.paths:
         folder = Path(arguments.project) if arguments.project else find_project(Path.cwd(), store.questions)
         if folder is None:
             raise CannotRun("nothing to check: give a FILE or FOLDER, or run this inside a project")
-        yield from _project(open_project(folder, store), arguments.config, variables)
+        yield from _project(open_project(folder, store), arguments.config, variables, words)
     for name in arguments.paths:
         path = Path(name)
         if arguments.project and not path.exists():
-            yield from _project(open_project(Path(arguments.project), store), name, variables)
+            yield from _project(open_project(Path(arguments.project), store), name, variables, words)
         elif path.is_dir() and not arguments.include:
-            yield from _folder(path, store, variables)
+            yield from _folder(path, store, variables, words)
         else:
-            yield _file(path, arguments.include, store, variables)
+            yield _file(path, arguments.include, store, variables, words)
 
 
-def _folder(folder: Path, store: FileStore, variables: dict[str, Any]) -> Iterator[_Checked]:
+def _folder(folder: Path, store: FileStore, variables: dict[str, Any], words: _Words) -> Iterator[_Checked]:
     """All projects of a tree; a project that cannot be read is a finding and stops no other."""
     unreadable: list[OSError] = []
     folders = list(projects_below(folder, store, unreadable.append))
@@ -135,7 +142,7 @@ def _folder(folder: Path, store: FileStore, variables: dict[str, Any]) -> Iterat
             name = display_path(project_folder / META_FILE)
             yield _Checked(name, error.diagnostics, (), is_configuration=False, could_not_run=True)
             continue
-        yield from _project(project, None, variables)
+        yield from _project(project, None, variables, words)
     yield from map(_unreadable, unreadable)
     if not folders and not unreadable:
         raise CannotRun(f"there is no project in `{folder}`: no folder below it holds a `{META_FILE}`")
@@ -149,26 +156,36 @@ def _unreadable(error: OSError) -> _Checked:
     return _Checked(name, (finding,), (), is_configuration=False, could_not_run=True)
 
 
-def _project(project: Project, config: str | None, variables: dict[str, Any]) -> Iterator[_Checked]:
+def _project(project: Project, config: str | None, variables: dict[str, Any], words: _Words) -> Iterator[_Checked]:
     yield _Checked(display_path(project.folder / META_FILE), project.diagnostics, (), is_configuration=False)
     names = [project.resolve_name(config)] if config else list(project.configurations)
-    session = project.session()
     prefix = display_path(project.folder)
     for name in names:
-        compilation = project.compile(name, variables, session)
-        _note_time(compilation, project.store)
         shown = name if prefix == "." else f"{prefix}/{name}"
-        yield _Checked(shown, compilation.diagnostics, compilation.sources)
+        yield _configuration(project, name, shown, variables, words)
 
 
-def _file(path: Path, include: list[str], store: FileStore, variables: dict[str, Any]) -> _Checked:
+def _configuration(project: Project, name: str, shown: str, variables: dict[str, Any], words: _Words) -> _Checked:
+    """A configuration of a project, from an earlier run if nothing of it has changed."""
+    folder, store = project.folder, project.store
+
+    def compute() -> _Checked:
+        compilation = open_project(folder, store).compile(name, variables)
+        _note_time(compilation, store)
+        return _Checked(shown, compilation.diagnostics, compilation.sources)
+
+    projects = sorted(map(str, store.projects))
+    question = ["checked", *here(), str(folder), name, sorted(variables.items()), words, projects]
+    return keep_with_texts(store, question, _Checked, compute)
+
+
+def _file(path: Path, include: list[str], store: FileStore, variables: dict[str, Any], words: _Words) -> _Checked:
     if not include and path.is_file():
         project = project_of(path, store)
         if project is not None:
             name = next(n for n, file in project.configurations.items() if real_path(file) == real_path(path))
-            compilation = project.compile(name, variables)
-            _note_time(compilation, store)
-            return _Checked(name, (*project.diagnostics, *compilation.diagnostics), compilation.sources)
+            checked = _configuration(project, name, name, variables, words)
+            return replace(checked, diagnostics=(*project.diagnostics, *checked.diagnostics))
     library = template_library()
     folders = [Path(folder) for folder in include] or [path.parent]
     session = Session([*folders, *([library] if library else [])], store)

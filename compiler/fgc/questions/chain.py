@@ -15,7 +15,7 @@ class Questions:
 
     def __init__(self, kept: Kept | None = None) -> None:
         self._kept = kept
-        self._outside = Outside()
+        self._outside = Outside(kept.seen if kept is not None else lambda key, digest: None)
         self._known: dict[Hashable, tuple[Any, Dependencies]] = {}
         self._open: list[Dependencies] = []
 
@@ -38,7 +38,7 @@ class Questions:
         """
         key = repr(question)
         if key not in self._known:
-            self._known[key] = self._kept_answer(question, kind) or self._fresh_answer(question, compute)
+            self._known[key] = self._lasting(question, kind, compute)
         answer: T
         answer, seen = self._known[key]
         self.rest_on(seen)
@@ -84,12 +84,16 @@ class Questions:
         finally:
             self._open.pop()
 
-    def _kept_answer(self, question: Sequence[object], kind: type[T]) -> tuple[T, Dependencies] | None:
-        found = self._kept.get(question, kind) if self._kept is not None else None
-        return found if found is not None and self._outside.is_as(found[1]) else None
-
-    def _fresh_answer(self, question: Sequence[object], compute: Callable[[], T]) -> tuple[T, Dependencies]:
+    def _lasting(self, question: Sequence[object], kind: type[T], compute: Callable[[], T]) -> tuple[T, Dependencies]:
+        """An answer that was kept, or a new one. Who asked for it rests on its entry, if it has one."""
+        if self._kept is None:
+            return self.watch(compute)
+        key = self._kept.key(question)
+        found = self._kept.get(key, kind)
+        if found is not None:
+            entry = Dependencies(answers={key: found[1]})
+            if self._outside.is_as(entry):
+                return found[0], entry
         answer, seen = self.watch(compute)
-        if self._kept is not None and seen.is_lasting:
-            self._kept.put(question, answer, seen)
-        return answer, seen
+        digest = self._kept.put(key, answer, seen) if seen.is_lasting else None
+        return answer, seen if digest is None else Dependencies(answers={key: digest})

@@ -5,7 +5,6 @@ write or read them, and what does not decode to what is expected counts for noth
 reading one runs nothing. Safe under parallel use: entries are replaced as a whole.
 """
 
-import hashlib
 import os
 import stat
 import sys
@@ -17,7 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from fgc import __version__
-from fgc.questions.outside import Dependencies
+from fgc.questions.outside import Dependencies, content_digest
 
 T = TypeVar("T")
 _FORMAT = 1
@@ -60,29 +59,41 @@ class Kept:
         self._made_by = _made_by()
         self._is_pruned = False
 
-    def get(self, question: Sequence[object], kind: type[T]) -> tuple[T, Dependencies] | None:
-        """The answer that was kept, with what it rests on; whether that still holds is for the caller to see."""
+    def get(self, key: str, kind: type[T]) -> tuple[T, str] | None:
+        """The answer that was kept, and the digest of its entry; whether it still holds is for the caller to see."""
         try:
-            entry = msgspec.json.decode(_read_own(self._file(question)), type=_Entry)
-            return msgspec.json.decode(entry.answer, type=kind), entry.seen
+            raw = _read_own(self._file(key))
+            return msgspec.json.decode(msgspec.json.decode(raw, type=_Entry).answer, type=kind), content_digest(raw)
         except (OSError, ValueError, RecursionError):
             return None
 
-    def put(self, question: Sequence[object], answer: object, seen: Dependencies) -> None:
-        """Keep an answer."""
+    def seen(self, key: str, digest: str) -> Dependencies | None:
+        """What the answer of an entry with this digest rests on."""
+        try:
+            raw = _read_own(self._file(key))
+            return msgspec.json.decode(raw, type=_Entry).seen if content_digest(raw) == digest else None
+        except (OSError, ValueError, RecursionError):
+            return None
+
+    def put(self, key: str, answer: object, seen: Dependencies) -> str | None:
+        """Keep an answer; the digest of its entry."""
         try:
             raw = msgspec.json.encode({"seen": seen, "answer": answer})
             handle, temporary = tempfile.mkstemp(dir=self._folder, suffix=".tmp")
             with os.fdopen(handle, "wb") as file:
                 file.write(raw)
-            Path(temporary).replace(self._file(question))
+            Path(temporary).replace(self._file(key))
             self._prune()
+            return content_digest(raw)
         except (OSError, ValueError, RecursionError):
-            return
+            return None
 
-    def _file(self, question: Sequence[object]) -> Path:
-        key = repr((_FORMAT, self._made_by, question)).encode("utf-8", "surrogatepass")
-        return self._folder / f"{hashlib.sha256(key).hexdigest()}.json"
+    def key(self, question: Sequence[object]) -> str:
+        """The key of a question: other compilers have other ones."""
+        return content_digest(repr((_FORMAT, self._made_by, question)).encode("utf-8", "surrogatepass"))
+
+    def _file(self, key: str) -> Path:
+        return self._folder / f"{key}.json"
 
     def _prune(self) -> None:
         """Once in a run: remove the oldest entries, if there are too many, and what killed processes left."""
@@ -118,4 +129,4 @@ def _made_by() -> tuple[object, ...]:
         for name in names:
             found = os.stat(os.path.join(root, name))  # noqa: PTH116, PTH118 -- 3x faster
             files.append((name, found.st_mtime_ns, found.st_size))
-    return __version__, sys.version, sorted(files)
+    return __version__, sys.version, content_digest(repr(sorted(files)).encode())

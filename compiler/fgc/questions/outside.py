@@ -3,6 +3,7 @@
 import hashlib
 import os
 import stat
+from collections.abc import Callable
 
 from msgspec import Struct, field
 
@@ -19,9 +20,11 @@ _MAX_SIZE_BYTES = 16_000_000  # what is larger is no text of a person: it counts
 class Dependencies(Struct):
     """What an answer rests on, each in the state in which it was seen. Paths are absolute.
 
+    `answers` are kept answers that it was made of, by their digests: what they rest on is written with them.
     `is_lasting` falls if the answer changes by itself, or if something changed while it was computed.
     """
 
+    answers: dict[str, str] = field(default_factory=dict)
     paths: dict[str, str] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -31,6 +34,7 @@ class Dependencies(Struct):
         """Rest on what another answer rests on, too."""
         self.is_lasting = self.is_lasting and other.is_lasting
         for mine, others in (
+            (self.answers, other.answers),
             (self.paths, other.paths),
             (self.folders, other.folders),
             (self.versions, other.versions),
@@ -46,9 +50,11 @@ class Dependencies(Struct):
 
 
 class Outside:
-    """States as they are now; each is looked up once."""
+    """States as they are now; each is looked up once. `part` gives what a kept answer rests on, by key and digest."""
 
-    def __init__(self) -> None:
+    def __init__(self, part: Callable[[str, str], Dependencies | None]) -> None:
+        self._part = part
+        self._holding: dict[tuple[str, str], bool] = {}
         self._paths: dict[str, str] = {}
         self._folders: dict[str, str] = {}
 
@@ -58,7 +64,14 @@ class Outside:
             all(self._path(path) == state for path, state in seen.paths.items())
             and all(self._folder(path) == state for path, state in seen.folders.items())
             and all(version_state(name) == state for name, state in seen.versions.items())
+            and all(self._holds(*part) for part in seen.answers.items())
         )
+
+    def _holds(self, key: str, digest: str) -> bool:
+        if (key, digest) not in self._holding:
+            seen = self._part(key, digest)
+            self._holding[key, digest] = seen is not None and self.is_as(seen)
+        return self._holding[key, digest]
 
     def _path(self, path: str) -> str:
         if path not in self._paths:

@@ -107,7 +107,11 @@ def open_project(folder: Path, store: FileStore | None = None) -> Project:
     if not meta_file.is_file():
         help = "a project is a folder with a `meta.yaml`; `-p FOLDER` names another folder"
         raise ProjectError([_at_file(meta_file, "FGC005", f"`{display_path(folder)}` holds no `{META_FILE}`", help)])
-    store = store or FileStore()
+    known = store or FileStore()
+    return known.questions.ask(("project", folder), lambda: _open(folder, meta_file, known))
+
+
+def _open(folder: Path, meta_file: Path, store: FileStore) -> Project:
     workspace = next((at for at in (folder, *folder.parents) if _is_workspace(at, store)), None)
     if workspace is None:
         message = f"neither `{display_path(folder)}` nor a folder above it holds a folder `{WORKSPACE_FOLDER}`"

@@ -47,7 +47,6 @@ class Session:
         self.system_paths: dict[str, None] = {}
         self._chain = chain
         self._project = project
-        self._python_files: dict[Path, PythonFiles] = {}
         for folder in folders:
             if not folder.is_dir():
                 self._store.questions.saw(folder)
@@ -69,16 +68,21 @@ class Session:
         """The path of a template, or None."""
         if not name or ".." in name.split("/") or Path(name).is_absolute():
             return None
-        found = self._first(name)
-        for folder in self._folders:
-            path = folder / name
-            if path == found:
-                break
-            self.missing[path] = found
+        found, before = self._store.questions.ask(
+            ("template", *map(str, self._folders), name), lambda: self._look(name)
+        )
+        self.missing.update(dict.fromkeys(before, found))
         return found
 
-    def _first(self, name: str) -> Path | None:
-        return next((path for folder in self._folders if self._store.is_file(path := folder / name)), None)
+    def _look(self, name: str) -> tuple[Path | None, list[Path]]:
+        """The first file of a name, and where it was looked for before."""
+        before: list[Path] = []
+        for folder in self._folders:
+            path = folder / name
+            if self._store.is_file(path):
+                return path, before
+            before.append(path)
+        return None, before
 
     def parse(self, path: Path, name: str) -> Outcome[ast.ParsedFile]:
         """A file's templates; one that cannot be read is empty and says why."""
@@ -100,7 +104,7 @@ class Session:
     def mentioning(self, word: str) -> Iterator[ast.ParsedFile]:
         """The templates of the search path that hold a word, parsed; they are no sources of what is compiled."""
         names = (name for name in self.names() if name.endswith(_TEMPLATE_ENDINGS))
-        for path in [path for name in names if (path := self._first(name)) is not None]:
+        for path in [path for name in names if (path := self._look(name)[0]) is not None]:
             if word in self._store.read(path, path.name)[0].text:
                 yield self._store.parse(path, path.name).value
 
@@ -141,7 +145,7 @@ class Session:
     def _files_of(self, project: Path) -> "PythonFiles":
         from fgc.workspace.python_files import PythonFiles  # what reads signatures: 0.02 s
 
-        return self._python_files.setdefault(project, PythonFiles(project, self._store))
+        return self._store.questions.ask(("Python files", project), lambda: PythonFiles(project, self._store))
 
 
 def _missing_folder(folder: Path) -> Diagnostic:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 Check: TypeAlias = Callable[["Graph", "SourceFiles"], Sequence[Diagnostic]]
 
 
+class FileChanged(Exception):
+    """A file has another content than a moment ago."""
+
+
 class FileStore:
     """What a run sees of the disk: every file as it was when it was read first.
 
@@ -38,6 +42,7 @@ class FileStore:
         self.checks: list[Check] = []
         self.projects: set[Path] = set()
         self.rules = Rules()
+        self._texts: dict[tuple[str, str | None, str | None], Source] = {}
 
     def is_file(self, path: Path) -> bool:
         """Returns True for a file that can be read; one that is not there is noted."""
@@ -56,9 +61,19 @@ class FileStore:
         def read() -> tuple[Source, Diagnostic | None]:
             source, problem = read_source(path, name)
             self.questions.saw(path, source.digest)
+            self._texts[name, source.path, source.digest] = source
             return source, problem
 
         return self.questions.ask(("text", path, name), read)
+
+    def text_again(self, source: Source) -> Source:
+        """A text of which name, path and digest are known. Raises FileChanged if its file has another content."""
+        key = source.name, source.path, source.digest
+        if source.digest is not None and source.path is not None and key not in self._texts:
+            self.read(Path(source.path), source.name)
+        if source.digest is not None and key not in self._texts:
+            raise FileChanged(source.display_name)
+        return self._texts.get(key, source)
 
     def python(self, path: Path, name: str) -> Source | None:
         """The text of a Python file; None if there is none that can be read."""

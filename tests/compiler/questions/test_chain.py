@@ -160,3 +160,17 @@ def test_another_version_of_a_package_is_seen(reader: Reader, monkeypatch: pytes
     monkeypatch.setattr("fgc.questions.outside.installed_version", lambda package: "99")
     run()
     assert reader.count == 2
+
+
+def test_an_answer_falls_with_a_part_that_was_computed_anew_elsewhere(reader: Reader) -> None:
+    def part(questions: Questions) -> str:
+        return questions.keep(NAME, str, lambda: reader.read(questions))
+
+    def whole() -> str:
+        questions = Questions(Kept(reader.cache))
+        return questions.keep(["whole"], str, lambda: f"<{part(questions)}>")
+
+    assert whole() == "<one>"
+    reader.file.write_text("two")
+    assert part(Questions(Kept(reader.cache))) == "two"
+    assert whole() == "<two>"

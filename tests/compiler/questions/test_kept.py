@@ -21,12 +21,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 def _numbers(folder: Path) -> list[int] | None:
-    found = Kept(folder).get(QUESTION, list[int])
+    kept = Kept(folder)
+    found = kept.get(kept.key(QUESTION), list[int])
     return None if found is None else found[0]
 
 
 def _entry(folder: Path) -> Path:
-    Kept(folder).put(QUESTION, [1, 2], Dependencies())
+    kept = Kept(folder)
+    kept.put(kept.key(QUESTION), [1, 2], Dependencies())
     assert _numbers(folder) == [1, 2]
     (entry,) = folder.iterdir()
     return entry
@@ -83,14 +85,14 @@ def test_a_folder_that_cannot_be_made_is_no_failure(tmp_path: Path, monkeypatch:
 def test_the_oldest_entries_and_what_was_left_behind_leave(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fgc.questions.kept._MAX_ENTRIES", 8)
     for number in range(9):
-        Kept(folder).put([number], number, Dependencies())
+        Kept(folder).put(f"{number}", number, Dependencies())
         newest = max(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
         os.utime(newest, (number * 10_000, number * 10_000))
     (folder / "killed.tmp").touch()
     os.utime(folder / "killed.tmp", (1, 1))
-    Kept(folder).put([9], 9, Dependencies())
+    Kept(folder).put("9", 9, Dependencies())
     assert len(list(folder.iterdir())) == 7
-    assert Kept(folder).get([0], int) is None
+    assert Kept(folder).get("0", int) is None
 
 
 def test_another_compiler_asks_other_questions(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
