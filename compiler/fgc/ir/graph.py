@@ -16,7 +16,8 @@ class Graph(Struct, frozen=True):
 
     `hints` names nodes as their authors did (anchor, `@name` or key): what a generated variable may be called.
     `named` are those that they named on purpose: anchors, `@names` and targets. `target_origins` holds the place of
-    each target's key.
+    each target's key. `broken` are nodes that a mistake, which is told, has made unknown, whole or in part; where
+    `is_partial`, any node may lack some.
     """
 
     nodes: Mapping[NodeId, Node]
@@ -24,6 +25,8 @@ class Graph(Struct, frozen=True):
     hints: Mapping[NodeId, str] = field(default_factory=dict)
     target_origins: Mapping[str, Origin] = field(default_factory=dict)
     named: frozenset[NodeId] = frozenset()
+    broken: frozenset[NodeId] = frozenset()
+    is_partial: bool = False
 
     def __getitem__(self, node: NodeId) -> Node:
         return self.nodes[node]
@@ -36,6 +39,8 @@ class GraphBuilder:
         self.nodes: dict[NodeId, Node] = {}
         self.hints: dict[NodeId, str] = {}
         self.named: set[NodeId] = set()
+        self.broken: set[NodeId] = set()
+        self.is_partial = False
 
     def reserve(self) -> NodeId:
         """An id whose node follows later: children come after their parent in the numbering that tools show."""
@@ -52,7 +57,8 @@ class GraphBuilder:
 
     def finish(self, targets: Mapping[str, NodeId], target_origins: Mapping[str, Origin] | None = None) -> Graph:
         named = frozenset((*self.named, *targets.values()))
-        return Graph(self.nodes, dict(targets), self.hints, dict(target_origins or {}), named)
+        origins, broken = dict(target_origins or {}), frozenset(self.broken)
+        return Graph(self.nodes, dict(targets), self.hints, origins, named, broken, self.is_partial)
 
 
 def children(node: Node) -> tuple[NodeId, ...]:

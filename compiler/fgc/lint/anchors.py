@@ -14,7 +14,7 @@ def unused_anchor(composition: Composition, graph: Graph) -> Iterator[Diagnostic
 
     An alias without any anchor is a finding of its own (FGC302), which names the nearest.
     """
-    for name, anchor in composition.anchors.items():
+    for name, anchor in [] if composition.is_partial else composition.anchors.items():
         if name in composition.aliases:
             continue
         alias = misspelt(name, (other for other in composition.aliases if other in composition.anchors))

@@ -89,7 +89,7 @@ class ArgumentReader:
                 arguments.positional = list(self._lowering.items(target))
             elif pair.key == "kwargs" and is_plain and isinstance(target, MappingNode):
                 arguments.keywords = self.keywords(self._lowering.pairs(target))
-            else:
+            elif target is not None and not target.is_broken:
                 wanted = "a sequence" if pair.key == "args" else "a mapping"
                 help = "`args` holds positional arguments, `kwargs` keywords; under other keys they are ordinary ones"
                 self._lowering.error(pair.value.origin, "FGC405", f"`{pair.key}` must be {wanted}", help)

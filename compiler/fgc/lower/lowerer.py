@@ -4,7 +4,7 @@ import re
 
 from msgspec.structs import replace
 
-from fgc.diagnostics import Diagnostic, Edit, Outcome, Related, Severity, did_you_mean, nearest
+from fgc.diagnostics import Diagnostic, Edit, Outcome, Related, Severity, did_you_mean, has_errors, nearest
 from fgc.ir import (
     Call,
     CallKind,
@@ -53,6 +53,7 @@ _CALLS = {
 _COLLECTIONS = {"list": "named_list", "tuple": "named_tuple", "dict": "named_dict", "dlist": "named_list"}
 _MAX_BITS = 10_000  # Python refuses to print integers of more than 4,300 digits
 _MAX_SUGGESTIONS = 100  # a text with more mistakes is another kind of text
+_OF_TAGS = ("FGC312", "FGC401", "FGC402", "FGC403", "FGC404", "FGC409")  # true whatever the value below the tag is
 _CROWDED = re.compile(r"[,\[\]{}]")  # what ends an item of a flow collection, swallowed by a tag
 _KINDS = (*_CALLS, *_COLLECTIONS, "var")
 
@@ -94,13 +95,14 @@ class _Lowerer:
                 elif not pair.key.startswith("."):
                     targets[pair.key], origins[pair.key] = value, pair.origin
         elif node is None:
-            if not composition.has_syntax_error:
+            if not composition.is_partial:
                 self.error(
                     at, "FGC306", "the configuration is empty: a mapping of targets is expected", "write `name: value`"
                 )
-        else:
+        elif not composition.is_partial:
             origin = node.tag.origin if not isinstance(node, AliasNode) and node.tag else node.origin
             self.error(origin, "FGC306", "the root must be a mapping of targets", "write `name:` before this value")
+        self._builder.is_partial = composition.document.has_lost_text
         return self._builder.finish(targets, origins)
 
     # ---- values
@@ -115,7 +117,7 @@ class _Lowerer:
             return done[1]
         place = self._builder.reserve()
         self._done[id(target)] = (target, place)
-        self._fill(place, target)
+        self._fill_soundly(place, target)
         if target.anchor is not None:
             self._builder.named.add(place)
         name = target.anchor.text if target.anchor else hint
@@ -124,7 +126,19 @@ class _Lowerer:
         return place
 
     def null(self, origin: Origin) -> NodeId:
-        return self._builder.add(Literal(None, origin))
+        """A node of which nothing is known, because of a mistake that is told."""
+        place = self._builder.add(Literal(None, origin))
+        self._builder.broken.add(place)
+        return place
+
+    def _fill_soundly(self, place: NodeId, node: ScalarNode | SequenceNode | MappingNode) -> None:
+        """Fill a place; it is broken if the node is, or if anything in it is a mistake."""
+        count = len(self.diagnostics)
+        self._fill(place, node)
+        if node.is_broken and isinstance(node, ScalarNode):
+            self.diagnostics[count:] = [item for item in self.diagnostics[count:] if item.code in _OF_TAGS]
+        if node.is_broken or has_errors(self.diagnostics[count:]):
+            self._builder.broken.add(place)
 
     def put(self, place: NodeId, node: Literal | Deferred | ListNode | DictNode | Call | Var) -> None:
         self._builder.put(place, node)

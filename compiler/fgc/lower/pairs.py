@@ -74,7 +74,7 @@ class PairReader:
                     yield from self.read(item_target)
                 elif item_target is not None:
                     _refuse(item, self._report)
-        elif target is not None:
+        elif target is not None and not target.is_broken:
             _refuse(value, self._report)
 
 

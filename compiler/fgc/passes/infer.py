@@ -54,6 +54,8 @@ class _Inference:
     def types(self, node_id: NodeId) -> Types:
         node = self._graph[node_id]
         match node:
+            case Literal() if node_id in self._graph.broken:
+                return ()  # it stands for a value that a mistake has kept from being
             case Literal():
                 return (native_type(type(node.value)),)
             case Deferred():

@@ -18,13 +18,17 @@ _MAX_LISTED = 12  # parameters that a help line names; TrainingArguments of tran
 
 
 class ArgumentCheck(Struct, frozen=True):
-    """A call, how its callee is shown, and the types of values as far as they are known."""
+    """A call, how its callee is shown, and the types of values as far as they are known.
+
+    `is_partial`: a mistake may have kept some of its arguments from being.
+    """
 
     graph: Graph
     call: Call
     shown: str
     types: Mapping[NodeId, Sequence[TypeName]]
     names: Names | None = None
+    is_partial: bool = False
 
     def findings(self, signatures: Sequence[Signature]) -> list[Diagnostic]:
         """What is wrong. Of several overloads one must fit; if none does, what is wrong with the nearest."""
@@ -54,7 +58,8 @@ class ArgumentCheck(Struct, frozen=True):
                     nameless = [slot.name for slot in signature.positional]
                     yield self._unknown(keyword, signature.keyword_names, nameless)
         yield from self._positionals(signature)
-        if self.call.kind is not CallKind.PARTIAL and self.call.latent is None and not signature.is_open:
+        is_complete = self.call.kind is not CallKind.PARTIAL and self.call.latent is None and not self.is_partial
+        if is_complete and not signature.is_open:
             yield from self._missing(signature)
         yield from self._wrong_types(signature)
 
@@ -71,7 +76,8 @@ class ArgumentCheck(Struct, frozen=True):
 
     def _positionals(self, signature: Signature) -> Iterator[Diagnostic]:
         given, slots = self.call.positional, signature.positional
-        if len(given) > len(slots) and not signature.takes_any_positional:
+        is_counted = not any(value in self.graph.broken for value in given)  # one print may stand for many or none
+        if is_counted and len(given) > len(slots) and not signature.takes_any_positional:
             message = f"`{self.shown}` takes {_count(len(slots))} by position, not {len(given)}"
             origin = self.graph[given[len(slots)]].origin
             yield Diagnostic.at(origin, "FGC506", message, help="give them by name, or leave out what is too much")
@@ -112,6 +118,8 @@ class ArgumentCheck(Struct, frozen=True):
         for parameter, value, origin in given:
             for misfit in fitting.misfits(parameter, value):
                 item = self.graph[misfit.node_id]
+                if misfit.node_id in self.graph.broken:
+                    continue
                 is_made = isinstance(item, Call)
                 related = (Related(item.origin.span, "it is made here"),) if is_made else ()
                 place = origin if is_made and misfit.node_id == value else item.origin

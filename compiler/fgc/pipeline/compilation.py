@@ -77,7 +77,7 @@ def compile_template(
     whole = graft(divided.value, projects)
     found += [*divided.diagnostics, *whole.diagnostics]
     graph = whole.value.graph
-    if files is not None and not has_errors(found):
+    if files is not None:
         found += _found_in_python(graph, files, found)
     used = {segment.piece.origin.span.source: None for segment in document.segments}
     diagnostics = tuple(without_consequences(unique(found)))
@@ -105,4 +105,4 @@ def _found_in_python(graph: Graph, files: "SourceFiles", found: Sequence[Diagnos
     from fgc.pipeline.signatures import check_calls
 
     of_program = [*check_models(graph, files), *check_program(graph, files)]
-    return [*of_program, *check_calls(graph, files, {finding.span for finding in (*found, *of_program)})]
+    return [*of_program, *check_calls(graph, files, (*found, *of_program))]

@@ -53,7 +53,8 @@ def dynamic_arguments(graph: Graph) -> Outcome[tuple[DynamicArgument, ...]]:
         return Outcome(())
     reader = _Reader(graph)
     found = [reader.argument(entry) for entry in reader.entries(target)]
-    return Outcome(tuple(argument for argument in found if argument is not None), tuple(reader.diagnostics))
+    told = () if target in graph.broken else tuple(reader.diagnostics)
+    return Outcome(tuple(argument for argument in found if argument is not None), told)
 
 
 def unread_options(

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from fgc.diagnostics import Diagnostic
 from fgc.emit.model.description import check_model_package
-from fgc.ir import Call, CallKind, Graph, NodeId
+from fgc.ir import Call, CallKind, Graph, NodeId, reachable
 from fgc.pipeline.local_files import LocalFiles
 from fgc.pipeline.signatures import Signatures
 
@@ -22,7 +22,9 @@ class SourceFiles(Signatures, LocalFiles, Protocol):
 def check_models(graph: Graph, files: SourceFiles) -> list[Diagnostic]:
     """What is wrong with the models that a configuration describes."""
     where = (files.read_python, files.component_folders)
-    return [finding for node in model_nodes(graph) for finding in check_model_package(graph, node, *where)]
+    nodes = [] if graph.is_partial else model_nodes(graph)
+    whole = [node for node in nodes if graph.broken.isdisjoint(reachable(graph, [node]))]
+    return [finding for node in whole for finding in check_model_package(graph, node, *where)]
 
 
 def model_nodes(graph: Graph) -> list[NodeId]:

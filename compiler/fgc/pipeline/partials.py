@@ -63,7 +63,8 @@ class PartialCheck(Struct, frozen=True):
 
     def _partial(self, node_id: NodeId) -> Call | None:
         node = self.graph[node_id]
-        is_partial = isinstance(node, Call) and node.kind is CallKind.PARTIAL and node.latent is None
+        is_known = not self.graph.is_partial and node_id not in self.graph.broken
+        is_partial = is_known and isinstance(node, Call) and node.kind is CallKind.PARTIAL and node.latent is None
         return node if is_partial and isinstance(node, Call) else None
 
     def _refused(self, partial: Call, count: int, keywords: Sequence[str]) -> tuple[str, str] | None:

@@ -1,6 +1,6 @@
 """The calls in a graph, checked against the signatures of their callables, which are read and never run."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -34,16 +34,22 @@ class Signatures(Protocol):
     def longest_module(self, name: str) -> str | None: ...
 
 
-def check_calls(graph: Graph, files: Signatures, blamed: Container[Span] = ()) -> list[Diagnostic]:
+def check_calls(graph: Graph, files: Signatures, told: Iterable[Diagnostic] = ()) -> list[Diagnostic]:
     """What Python would refuse in the calls of a program. What a build-time call receives is its own matter.
 
-    `blamed` are places with a finding already: a text that looks like a number is one mistake, not two.
+    `told` are the findings so far: a text that looks like a number is one mistake, not two, and a callable that cannot
+    be read is looked up nowhere.
     """
     found: list[Diagnostic] = []
+    before = list(told)
+    blamed = {finding.span for finding in before}
+    unreadable = {finding.span for finding in before if finding.severity is Severity.ERROR}
     types = infer(graph, files)
     verify_types(graph, types)
-    for node in _calls(graph):
+    for node_id, node in _calls(graph):
         symbol = node.callee
+        if symbol.origin.span in unreadable:
+            continue
         partials = PartialCheck(graph, node, lambda callee: files.look_up(callee).signatures)
         if symbol.kind is SymbolKind.COMPONENT or (
             symbol.kind is SymbolKind.BUILTIN and symbol.attribute in OWN_BUILTINS
@@ -52,12 +58,14 @@ def check_calls(graph: Graph, files: Signatures, blamed: Container[Span] = ()) -
             continue
         answer = files.look_up(symbol)
         problems = [*_of_name(symbol, answer, files), *partials.findings(answer.signatures)]
-        problems += ArgumentCheck(graph, node, symbol.attribute, types, files).findings(answer.signatures)
+        is_partial = graph.is_partial or node_id in graph.broken
+        arguments = ArgumentCheck(graph, node, symbol.attribute, types, files, is_partial)
+        problems += arguments.findings(answer.signatures)
         found += _with_definition(problems, answer.place, symbol, files)
     return [finding for finding in found if finding.span not in blamed]
 
 
-def _calls(graph: Graph) -> Iterator[Call]:
+def _calls(graph: Graph) -> Iterator[tuple[NodeId, Call]]:
     seen: set[NodeId] = set()
     stack = list(reversed(list(graph.targets.values())))
     while stack:
@@ -67,7 +75,7 @@ def _calls(graph: Graph) -> Iterator[Call]:
             continue
         seen.add(node_id)
         if isinstance(node, Call):
-            yield node
+            yield node_id, node
         stack.extend(reversed(children(node)))
 
 

@@ -6,6 +6,8 @@ Knows nothing of YAML: a document is a text with a source map.
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from fgc.diagnostics import Outcome, unique
 from fgc.resolve.dropped import check_dropped
 from fgc.resolve.environment import make_globals
@@ -30,13 +32,15 @@ def resolve(entry: ast.ParsedFile, loader: Loader, variables: Mapping[str, Any],
     pieces = renderer.render(variables)
     given = {*global_names, *variables}
     usage = joined(usage_of(template) for template in renderer.templates)
-    found = check_unexplained(usage, renderer.taken, given, library, renderer.diagnostics)
+    found = check_unexplained(usage, renderer.taken, given, library, renderer.diagnostics, renderer.lost)
     asked = frozenset(usage.reads.keys() - global_names.keys())
     undefined = [finding.span.text for finding in renderer.diagnostics if finding.code == "FGC203"]
-    lost = check_lost_sets(renderer.templates, undefined)
+    lost_sets = check_lost_sets(renderer.templates, undefined)
+    document = Document.of(pieces, entry.main.source, renderer.evaluator.needs.found, asked)
+    lost_anchors, has_lost_text = frozenset(renderer.lost.anchors), renderer.lost.has_text
     return Outcome(
-        Document.of(pieces, entry.main.source, renderer.evaluator.needs.found, asked),
-        unique([*library.diagnostics, *found, *lost, *check_dropped(renderer.templates)]),
+        replace(document, lost_anchors=lost_anchors, has_lost_text=has_lost_text),
+        unique([*library.diagnostics, *found, *lost_sets, *check_dropped(renderer.templates)]),
     )
 
 

@@ -8,6 +8,7 @@ from jinja2.utils import Namespace
 from fgc.diagnostics import Diagnostic, did_you_mean
 from fgc.resolve.errors import Broken, EvaluationError
 from fgc.resolve.failures import described, undefined_finding
+from fgc.resolve.mentions import walk
 from fgc.resolve.scope import Scope, absent
 from fgc.syntax import ast
 
@@ -35,6 +36,15 @@ def break_targets(statement: ast.Statement, scope: Scope) -> None:
     elif isinstance(statement, ast.FromImport):
         for name in statement.names:
             scope.set(name.alias, Broken())
+    elif isinstance(statement, ast.If):
+        for inner in [inner for _, body in statement.branches for inner in body] + list(statement.otherwise):
+            break_targets(inner, scope)
+    elif isinstance(statement, ast.Macro):
+        scope.set(statement.name, Broken())
+    else:
+        for node in walk([statement]):
+            if isinstance(node, ast.NamespaceTarget):
+                _assign_attribute(node, Broken(), scope)
 
 
 def _assign_attribute(target: ast.NamespaceTarget, value: Any, scope: Scope) -> None:

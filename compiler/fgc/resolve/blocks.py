@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from fgc.diagnostics import Diagnostic, Related
+from fgc.diagnostics import Diagnostic, Related, nearest
 from fgc.resolve.environment import PlacedUndefined
-from fgc.resolve.errors import EvaluationError
+from fgc.resolve.errors import Broken, BrokenValue, EvaluationError
 from fgc.resolve.frames import Frame, Machine, Sink
 from fgc.resolve.macros import BlockReference, SelfReference
 from fgc.resolve.mapped import MappedText, filtered
@@ -26,6 +26,9 @@ class Blocks:
         context = frame.run.context
         definitions = context.blocks[statement.name]
         if statement.is_required and len(definitions) <= 1:
+            younger = context.chain.index(definitions[0].template)
+            if context.may_lack_blocks(0, younger) or nearest(statement.name, context.lost_blocks):
+                raise BrokenValue
             message = f"block `{statement.name}` is required, and no template fills it"
             help = f"extend `{definitions[0].template.name}`, and give it a block `{statement.name}`"
             raise EvaluationError(Diagnostic("FGC205", message, statement.name_span, help=help))
@@ -44,10 +47,13 @@ class Blocks:
         scope.names["self"] = self.all_of(frame)
         if depth + 1 < len(context.blocks[name]):
             scope.names["super"] = self._reference(name, depth + 1, parent, frame)
+        elif context.may_lack_blocks(context.chain.index(definition.template) + 1):
+            scope.names["super"] = Broken()
         else:
             scope.names["super"] = PlacedUndefined(name="super", finding=_no_super(definition.block))
         self._machine.budget.enter(at)
-        inner = Frame(frame.run, scope, Sink(), frame.via, name)
+        overridden = tuple(older.block for older in context.blocks[name][depth + 1 :])
+        inner = Frame(frame.run, scope, Sink(), frame.via, name, overridden)
         self._machine.body(definition.block.body, inner)
         self._machine.budget.leave()
         return inner.sink

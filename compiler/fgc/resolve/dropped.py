@@ -17,8 +17,8 @@ def check_dropped(templates: Iterable[ast.Template]) -> Iterator[Diagnostic]:
     """A finding for each stretch of text; one that only blocks, settings and imports interrupt is another one."""
     for template in templates:
         extends = next((statement for statement in template.body if isinstance(statement, ast.Extends)), None)
-        if extends is None:
-            continue
+        if extends is None or template.is_partial:
+            continue  # what cannot be read may have been a block
         behind = template.body[template.body.index(extends) + 1 :]
         for span in _stretches(behind):
             yield _finding(span, extends)

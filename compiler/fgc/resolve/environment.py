@@ -56,12 +56,13 @@ class Placement(Struct, frozen=True):
     place: Span | None
     visible_names: tuple[str, ...]
     finding: Diagnostic | None
+    is_lost: bool
 
 
 class PlacedUndefined(StrictUndefined):
     """An undefined value that knows which expression it is the value of. Templates see none of it."""
 
-    __slots__ = ("_finding", "_place", "_visible_names")
+    __slots__ = ("_finding", "_is_lost", "_place", "_visible_names")
 
     def __init__(
         self,
@@ -75,12 +76,13 @@ class PlacedUndefined(StrictUndefined):
         self._place: Span | None = placed.get("place")
         self._finding: Diagnostic | None = placed.get("finding")
         self._visible_names: tuple[str, ...] = tuple(placed.get("visible_names", ()))
+        self._is_lost: bool = placed.get("is_lost", False)
 
 
 def placement_of(value: PlacedUndefined) -> Placement:
     """What is known of an undefined value."""
     name, owner, hint = str(value._undefined_name), value._undefined_obj, value._undefined_hint
-    return Placement(name, owner, hint, value._place, value._visible_names, value._finding)
+    return Placement(name, owner, hint, value._place, value._visible_names, value._finding, value._is_lost)
 
 
 @lru_cache(maxsize=1)

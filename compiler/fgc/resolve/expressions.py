@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, assert_never
 
 from jinja2.runtime import Context, StrictUndefined, Undefined
+from jinja2.utils import Namespace
 
 from fgc.diagnostics import Diagnostic
 from fgc.resolve.bounds import MAX_VALUE_SIZE, Budget
@@ -22,10 +23,11 @@ from fgc.resolve.failures import (
 )
 from fgc.resolve.foreign import argument_complaint, guarded, too_large
 from fgc.resolve.guards import call_is_too_large, filter_is_too_large, operator_is_too_large
-from fgc.resolve.macros import BlockReference, Macro
+from fgc.resolve.macros import BlockReference, Macro, TemplateModule, lacks_names
 from fgc.resolve.mapped import MappedText, filtered, join
 from fgc.resolve.needs import Given, Needs, default_for, quoted
 from fgc.resolve.operations import chosen, computed, is_harmless
+from fgc.resolve.poison import Lost
 from fgc.resolve.scope import Scope, absent
 from fgc.resolve.variables import EnvironmentText, either
 from fgc.resolve.written import takes_text_of, unwritten
@@ -56,8 +58,9 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 class Evaluator:
     """Evaluates expressions of one configuration."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, lost: Lost) -> None:
         self._budget = budget
+        self._lost = lost
         self.needs = Needs()
         self._environment = jinja_environment()
         self._context = Context(self._environment, {}, None, {})
@@ -210,7 +213,9 @@ class Evaluator:
             raise EvaluationError(Diagnostic("FGC207", f"the sandbox forbids `{name}`", span, help=help))
         if known.hint is not None:  # `loop.previtem` of the first item
             return PlacedUndefined(known.hint, obj=base, name=name, place=span)
-        return PlacedUndefined(obj=base, name=name, place=span, visible_names=attribute_names(base))
+        is_lost = isinstance(base, Namespace) and self._lost.holds(name)
+        is_lost = is_lost or (isinstance(base, TemplateModule) and lacks_names(base))
+        return PlacedUndefined(obj=base, name=name, place=span, visible_names=attribute_names(base), is_lost=is_lost)
 
     def _call(self, expr: ast.CallExpr, scope: Scope) -> Any:
         return self.call(expr, scope, {})

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Severity, did_you_mean, ways_here
 from fgc.resolve.environment import PlacedUndefined, placement_of
+from fgc.resolve.errors import BrokenValue
 from fgc.resolve.macros import Macro, SelfReference, TemplateModule, block_names, listed
 from fgc.syntax import ast
 from fgc.text import Span
@@ -25,14 +26,17 @@ _NAMES_IN_ARGUMENTS = {  # which argument of a filter is the name of a test or f
     "rejectattr": (1, "test"),
     "map": (0, "filter"),
 }
+_CONSTANTS = {"true": "true", "false": "false", "none": "none", "null": "none", "nil": "none"}  # of other languages too
 _MAX_SEARCHED_ITEMS = 10_000
 
 
 def undefined_finding(value: Undefined, span: Span) -> Diagnostic:
-    """What to say of an undefined value that is used at `span`."""
+    """What to say of an undefined value that is used at `span`. Raises BrokenValue if a mistake has lost it."""
     if not isinstance(value, PlacedUndefined):
         return Diagnostic("FGC203", "this value is undefined", span)
     known = placement_of(value)
+    if known.is_lost:
+        raise BrokenValue
     place = known.place or span
     if known.finding is not None:
         return replace(known.finding, span=place)
@@ -41,6 +45,8 @@ def undefined_finding(value: Undefined, span: Span) -> Diagnostic:
     if known.hint is not None:
         return Diagnostic("FGC203", known.hint, place)
     help = did_you_mean(known.name, known.visible_names)
+    if known.owner is missing and known.name.casefold() in _CONSTANTS:
+        help = f"did you mean `{_CONSTANTS[known.name.casefold()]}`?"
     if known.owner is missing:
         help = help or "give it a value with `set`, or a default: `{{ name | default(...) }}`"
         return Diagnostic("FGC203", f"`{known.name}` is undefined", place, help=help)

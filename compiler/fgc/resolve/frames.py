@@ -30,6 +30,9 @@ class Sink(Struct):
         found = None
         for piece in pieces:
             if not piece.text and piece.deferred is None:
+                if piece.is_broken:
+                    self.unended = None
+                    self.pieces.append(piece)
                 continue
             if piece.text and not piece.text.startswith("\n"):
                 found = self._glue(piece) or found
@@ -53,13 +56,14 @@ class Run(Struct):
 
 
 class Frame(Struct, frozen=True):
-    """What a statement needs to know of where it runs."""
+    """What a statement needs to know of where it runs; `overridden` are the blocks that its own block overrides."""
 
     run: Run
     scope: Scope
     sink: Sink
     via: tuple[Span, ...] = ()
     block: str | None = None
+    overridden: tuple[ast.Block, ...] = ()
 
     def origin(self, span: Span) -> Origin:
         return Origin(span, self.via, self.block)

@@ -123,10 +123,18 @@ def block_names(reference: SelfReference) -> list[str]:
 
 
 class TemplateModule:
-    """An imported template: what it sets at its top level, as attributes."""
+    """An imported template: what it sets at its top level, as attributes. `is_partial`: a mistake may hide some."""
 
-    def __init__(self, exports: Mapping[str, Any]) -> None:
+    __slots__ = ("__dict__", "_is_partial")
+
+    def __init__(self, exports: Mapping[str, Any], is_partial: bool) -> None:
         self.__dict__.update(exports)
+        self._is_partial = is_partial
+
+
+def lacks_names(module: TemplateModule) -> bool:
+    """Whether a mistake may hide names of an imported template."""
+    return module._is_partial
 
 
 def exports_of(module: TemplateModule) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ class MappedText(str):
     pieces: tuple[Piece, ...]
 
     def __new__(cls, pieces: Iterable[Piece]) -> "MappedText":
-        kept = tuple(piece for piece in pieces if piece.text or piece.deferred is not None)
+        kept = tuple(piece for piece in pieces if piece.text or piece.deferred is not None or piece.is_broken)
         text = super().__new__(cls, "".join(piece.text for piece in kept))
         text.pieces = kept
         return text
@@ -31,6 +31,8 @@ class MappedText(str):
             first, last = max(start - offset, 0), min(end - offset, len(piece.text))
             if first < last:
                 taken.append(piece.part(first, last))
+            elif not piece.text and start <= offset <= end:
+                taken.append(piece)
             offset += len(piece.text)
         return MappedText(taken)
 
@@ -40,7 +42,14 @@ class MappedText(str):
 
     def closed(self) -> Any:
         """The same value, known now."""
-        return MappedText(Piece(piece.text, piece.origin, piece.is_literal) for piece in self.pieces)
+        return MappedText(
+            Piece(piece.text, piece.origin, piece.is_literal, is_broken=piece.is_broken) for piece in self.pieces
+        )
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a mistake has kept some of the text from being."""
+        return any(piece.is_broken for piece in self.pieces)
 
 
 class SafeText(MappedText):
@@ -118,6 +127,12 @@ def filtered(name: str, value: MappedText, result: str, origin: Origin) -> str:
         return SafeText(pieces_of(text, origin))
     if result == value:
         return value
+    found = _filtered(name, value, result, origin)
+    is_broken = value.is_broken and not (isinstance(found, MappedText) and found.is_broken)
+    return join((found, MappedText([Piece("", origin, False, is_broken=True)])), origin) if is_broken else found
+
+
+def _filtered(name: str, value: MappedText, result: str, origin: Origin) -> str:
     if name == "trim":
         start = str(value).find(result)
         return value.slice(start, start + len(result))

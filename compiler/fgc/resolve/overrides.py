@@ -27,12 +27,32 @@ def check_overrides(context: Context, included: Iterable[Inclusion]) -> Iterator
         for owner in reversed(inclusion.chain):  # the oldest definition says what the block is
             for name, found in owner.blocks.items():
                 elsewhere.setdefault(name, (found, inclusion))
+    for block, known in unknown_overrides(context):
+        yield _overrides_nothing(block, known, elsewhere)
+
+
+def unknown_overrides(context: Context) -> Iterator[tuple[ast.Block, Mapping[str, ast.Block]]]:
+    """The blocks that override nothing, with those that they could override. What a mistake hides may be theirs."""
     for number, template in enumerate(context.chain[:-1]):
         ancestors = context.chain[number + 1 :]
+        if context.may_lack_blocks(number + 1):
+            continue
         known = {name: block for ancestor in reversed(ancestors) for name, block in ancestor.blocks.items()}
-        for block in _outer_blocks(template.body):
-            if block.name not in known:
-                yield _overrides_nothing(block, known, elsewhere)
+        yield from ((block, known) for block in _outer_blocks(template.body) if block.name not in known)
+
+
+def has_extends(template: ast.Template) -> bool:
+    """Whether a template may name a parent: it is not known to be the oldest."""
+    stack: list[ast.Statement] = list(template.body)
+    while stack:
+        match stack.pop():
+            case ast.Extends():
+                return True
+            case ast.If(branches=branches, otherwise=otherwise):
+                stack += [*(statement for _, body in branches for statement in body), *otherwise]
+            case _:
+                pass
+    return False
 
 
 def _outer_blocks(body: Iterable[ast.Statement]) -> Iterator[ast.Block]:

@@ -19,8 +19,10 @@ from fgc.resolve.frames import Frame, Machine, Run, Sink
 from fgc.resolve.library import Library
 from fgc.resolve.loops import Loops
 from fgc.resolve.mapped import MappedText, outdented, pieces_of
+from fgc.resolve.mentions import walk
 from fgc.resolve.needs import Given, given
-from fgc.resolve.overrides import check_overrides
+from fgc.resolve.overrides import check_overrides, has_extends, unknown_overrides
+from fgc.resolve.poison import Lost
 from fgc.resolve.scope import Context, Scope
 from fgc.resolve.templates import Templates, extends_cycle
 from fgc.resolve.written import printed
@@ -28,6 +30,7 @@ from fgc.syntax import ast
 from fgc.text import Piece, Span
 
 _PLACEHOLDER = "undefined"  # stands where a print failed, so that what is around it is still YAML
+_SIGILS = ("--", "<<", ">>", "==", "=>")
 _RECURSION_LIMIT = 20_000  # nesting is bounded by the budget, not by Python
 
 
@@ -35,13 +38,15 @@ class Renderer(Machine):
     """Renders one configuration.
 
     `templates` are those that ran, `taken` the branches that did (by identity): what was left out is checked later.
+    `lost` is what mistakes have kept from running.
     """
 
     def __init__(self, library: Library, global_names: Mapping[str, Any], entry: ast.Template) -> None:
         self._entry = entry
         self._globals = dict(global_names)
         self._budget = Budget()
-        self._evaluator = Evaluator(self._budget)
+        self.lost = Lost(library.find)
+        self._evaluator = Evaluator(self._budget, self.lost)
         self._via: tuple[Span, ...] = ()
         self._blocks = Blocks(self)
         self._loops = Loops(self)
@@ -75,6 +80,8 @@ class Renderer(Machine):
             self._template(self._entry, {**self._globals, **outside}, sink, ())
         except Fatal as fatal:
             self.report(fatal.diagnostic)
+            self.lost.everything()
+            self.lost.has_text = True
         return sink.pieces
 
     def _template(self, template: ast.Template, outside: dict[str, Any], sink: Sink, via: tuple[Span, ...]) -> Context:
@@ -84,14 +91,24 @@ class Renderer(Machine):
         current: ast.Template | None = template
         while current is not None:
             self.templates.setdefault(current)
+            self.lost.has_unread = self.lost.has_unread or current.is_partial
             run = Run(context)
             frame = Frame(run, Scope(context, is_top=True), Sink(sink.pieces), via)
             frame.scope.names["self"] = self._blocks.all_of(frame)
+            if not has_extends(current):
+                self._lose_overrides(context)
             self.body(current.body, frame)
             if run.parent is None and not run.is_broken:
                 self.diagnostics += check_overrides(context, self._templates.included.values())
             current = run.parent
         return context
+
+    def _lose_overrides(self, context: Context) -> None:
+        """What a block that overrides nothing would have made is lost before the first template runs that lacks it."""
+        for block, _ in unknown_overrides(context):
+            self.lost.statements([block])
+            self.lost.has_text = True
+            context.lost_blocks.add(block.name)
 
     # ---- statements
 
@@ -117,13 +134,36 @@ class Renderer(Machine):
         self._via = outer
 
     def _fail(self, statement: ast.Statement, frame: Frame) -> None:
+        """Break what a statement would have defined or written: nothing later complains of it again."""
         break_targets(statement, frame.scope)
-        if isinstance(statement, ast.Extends):
-            frame.run.is_broken = True
-            frame.sink.is_open = False
-        elif isinstance(statement, ast.Print) and frame.sink.is_open and not _stands_alone(statement):
-            origin = frame.origin(statement.value.span)
-            frame.sink.add([Piece(_PLACEHOLDER, origin, False)])
+        match statement:
+            case ast.Extends():
+                frame.run.is_broken = True
+                frame.run.context.is_broken = True
+                self.lost.everything()
+                self._hole(statement.span, frame)
+                frame.sink.is_open = False
+            case ast.Print():
+                self.lost.statements(block.body for block in frame.overridden if _may_be_super(statement.value))
+                if _stands_alone(statement):
+                    self._hole(statement.span, frame)
+                elif frame.sink.is_open:
+                    frame.sink.add([Piece(_PLACEHOLDER, frame.origin(statement.value.span), False, is_broken=True)])
+            case ast.Include():
+                self.lost.statements([statement])
+                self._hole(statement.span, frame)
+            case ast.Import() | ast.FromImport() if statement.with_context:
+                self.lost.everything()
+            case ast.Set() | ast.SetBlock() | ast.Import() | ast.FromImport() | ast.Macro():
+                pass
+            case _:
+                self.lost.statements([statement])
+                self._hole(statement.span, frame)
+
+    def _hole(self, span: Span, frame: Frame) -> None:
+        """Mark where any number of lines may be missing."""
+        if frame.sink.is_open:
+            frame.sink.add([Piece("", frame.origin(span), False, is_broken=True)])
 
     def _statement(self, statement: ast.Statement, frame: Frame) -> None:
         match statement:
@@ -216,6 +256,7 @@ class Renderer(Machine):
         context = frame.run.context
         if parent in context.chain and parent is not None:
             frame.run.is_broken = True
+            self._hole(statement.span, replace(frame, sink=Sink(frame.sink.pieces)))
             self.report(extends_cycle(context.chain, parent, statement.parent.span))
         elif parent is not None:
             frame.run.parent = parent
@@ -264,10 +305,15 @@ class Renderer(Machine):
         return MappedText(sink.pieces)
 
 
+def _may_be_super(value: ast.Expr) -> bool:
+    """Whether an expression calls a name, which may be `super` misspelt."""
+    return any(isinstance(node, ast.CallExpr) and isinstance(node.callee, ast.Name) for node in walk([value]))
+
+
 def _stands_alone(statement: ast.Print) -> bool:
     """Whether a print has its line to itself, so that without it an empty line is left."""
     source, span = statement.span.source, statement.span
     first, last = span.first, span.last
     before = source.line(first.line)[: first.column - 1].strip()
-    is_sigil = span.text.startswith("=")
+    is_sigil = source.text.startswith(_SIGILS, span.start)  # the span of a line statement may end early
     return not before and (is_sigil or not source.line(last.line)[last.column - 1 :].strip())

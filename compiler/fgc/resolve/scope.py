@@ -22,17 +22,32 @@ class BlockDefinition(Struct, eq=False):
 
 
 class Context(Struct, eq=False):
-    """One run of a template and of all it extends: shared variables, and who defines each block, child first."""
+    """One run of a template and of all it extends: shared variables, and who defines each block, child first.
+
+    `is_broken`: a parent could not be found, so that names may be missing. `lost_blocks` override nothing: what
+    they should have filled is empty.
+    """
 
     outside: dict[str, Any]
     names: dict[str, Any] = field(default_factory=dict)
     blocks: dict[str, list[BlockDefinition]] = field(default_factory=dict)
     chain: list[ast.Template] = field(default_factory=list)
+    is_broken: bool = False
+    lost_blocks: set[str] = field(default_factory=set)
 
     def get(self, name: str) -> Any:
         if name in self.names:
             return self.names[name]
         return self.outside.get(name, _ABSENT)
+
+    @property
+    def may_lack_names(self) -> bool:
+        """Whether a mistake may hide names that the templates set."""
+        return self.is_broken or any(template.is_partial for template in self.chain)
+
+    def may_lack_blocks(self, first: int, last: int | None = None) -> bool:
+        """Whether a mistake may hide blocks of the templates from `first` to `last`, counted from the youngest."""
+        return any(template.has_lost_blocks for template in self.chain[first:last])
 
     def add_blocks(self, template: ast.Template) -> None:
         self.chain.append(template)

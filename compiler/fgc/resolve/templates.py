@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Severity, did_you_mean
 from fgc.resolve.environment import PlacedUndefined
-from fgc.resolve.errors import EvaluationError, Fatal
+from fgc.resolve.errors import Broken, EvaluationError, Fatal
 from fgc.resolve.frames import Frame, Machine, Sink
 from fgc.resolve.library import Library
-from fgc.resolve.macros import TemplateModule, exports_of, listed
+from fgc.resolve.macros import TemplateModule, exports_of, lacks_names, listed
 from fgc.resolve.mapped import outdented
 from fgc.resolve.overrides import Inclusion
 from fgc.resolve.scope import Context
@@ -67,7 +67,8 @@ class Templates:
         self.included[template] = Inclusion(tuple(context.chain), frame.block)
         pieces = [_in_block(piece, frame.block) for piece in sink.pieces]
         self._machine.write(outdented(pieces, frame.sink.pieces, statement.span), frame)
-        if sink.pieces and not sink.pieces[-1].text.endswith("\n") and _drops_newline(statement.span):
+        last = sink.pieces[-1] if sink.pieces else None
+        if last is not None and not last.is_broken and not last.text.endswith("\n") and _drops_newline(statement.span):
             frame.sink.unended = statement
 
     def module(self, expression: ast.Expr, span: Span, with_context: bool, frame: Frame) -> TemplateModule:
@@ -77,7 +78,8 @@ class Templates:
         self._enter(template, span)
         context = self._run(template, self._outside(frame, with_context), Sink(), (span, *frame.via))
         self._leave()
-        return TemplateModule({name: value for name, value in context.names.items() if not name.startswith("_")})
+        exports = {name: value for name, value in context.names.items() if not name.startswith("_")}
+        return TemplateModule(exports, context.may_lack_names)
 
     def from_import(self, statement: ast.FromImport, frame: Frame) -> None:
         """Set names to what another template gives them."""
@@ -86,6 +88,9 @@ class Templates:
         for name in statement.names:
             if name.name in exports:
                 frame.scope.set(name.alias, exports[name.name])
+                continue
+            if lacks_names(module):
+                frame.scope.set(name.alias, Broken())
                 continue
             message = f"`{statement.template.span.text}` defines no `{name.name}`"
             help = did_you_mean(name.name, exports) or f"it defines {listed(exports) or 'nothing'}"

@@ -12,6 +12,7 @@ from fgc.resolve.environment import jinja_environment
 from fgc.resolve.failures import unknown_filter
 from fgc.resolve.library import Library
 from fgc.resolve.mentions import walk
+from fgc.resolve.poison import Lost
 from fgc.resolve.usage import Usage, usage_in, usage_of
 from fgc.syntax import ast
 from fgc.text import Span
@@ -25,21 +26,26 @@ def check_unexplained(
     given: Collection[str],
     library: Library,
     reported: Iterable[Diagnostic],
+    lost: Lost,
 ) -> Iterator[Diagnostic]:
     """What was reported, and findings about templates that ran, whose `usage` this is.
 
-    `taken`: branches that ran, by identity; `given`: variables and globals.
+    `taken`: branches that ran, by identity; `given`: variables and globals. What could not be read, or was lost, may
+    read any name: then none is said to be unread.
     """
+    is_known = not lost.has_everything and not lost.has_unread
     known = {*usage.defined, *given, *_SPECIAL_NAMES}
     branches = list(_untaken(usage.branches, taken))
     found = [
         *(_local(finding, usage) for finding in reported),
         *(finding for branch in branches for finding in _misspelt_names(branch, usage, known)),
     ]
-    unread = list(_unread_variables(usage, known))
+    unread = list(_unread_variables(usage, known)) if is_known else []
     yield from _explained(found, unread)
     yield from _unknown_filters(usage)
-    yield from _unread_attributes(usage, library)
+    if is_known:
+        undefined = {finding.span.text for finding in found if finding.code == "FGC203"}
+        yield from _unread_attributes(usage, undefined, library)
     yield from (finding for branch in branches for finding in _missing_templates(branch, library))
 
 
@@ -76,7 +82,7 @@ def _unknown_filters(usage: Usage) -> Iterator[Diagnostic]:
             yield unknown_filter(what, use.filter, table, severity)
 
 
-def _unread_attributes(usage: Usage, library: Library) -> Iterator[Diagnostic]:
+def _unread_attributes(usage: Usage, undefined: Collection[str], library: Library) -> Iterator[Diagnostic]:
     """FGC212: an attribute of a namespace that is set, is read nowhere, and is nearly one that is read.
 
     A template that other configurations share sets what they read: they count too.
@@ -85,6 +91,8 @@ def _unread_attributes(usage: Usage, library: Library) -> Iterator[Diagnostic]:
         if attribute in usage.attribute_reads or namespace in usage.dynamic_reads:
             continue
         match = misspelt(attribute, usage.attribute_reads)
+        if match in undefined:
+            continue  # the name that is read is the misspelt one, which has been said
         elsewhere = library.mentioning(attribute) if match is not None else ()
         if match is not None and not any(attribute in usage_of(template).attribute_reads for template in elsewhere):
             yield _unread(

@@ -4,7 +4,7 @@ The grammar is in `grammar/`; this package runs its tables. Knows nothing of oth
 """
 
 from fgc.syntax import ast
-from fgc.syntax.parser import parse
+from fgc.syntax.parser import parse, unreadable
 from fgc.syntax.tags import Tag, parse_tag
 
-__all__ = ["Tag", "ast", "parse", "parse_tag"]
+__all__ = ["Tag", "ast", "parse", "parse_tag", "unreadable"]

@@ -330,13 +330,18 @@ Statement: TypeAlias = (
 
 
 class Template(Struct, frozen=True, eq=False):
-    """One template: a file's own, or an inline one of a file. `name_span` is the place of an inline name."""
+    """One template: a file's own, or an inline one of a file. `name_span` is the place of an inline name.
+
+    `is_partial`: something in it could not be read; `has_lost_blocks`: and may have hidden blocks, or where they end.
+    """
 
     name: str
     source: Source
     body: tuple[Statement, ...]
     blocks: dict[str, Block] = field(default_factory=dict)
     name_span: Span | None = None
+    is_partial: bool = False
+    has_lost_blocks: bool = False
 
 
 class ParsedFile(Struct, frozen=True, eq=False):

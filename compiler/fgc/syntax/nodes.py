@@ -13,11 +13,15 @@ from fgc.text import Span
 
 
 class Head(Struct, frozen=True):
-    """A statement before it is nested: its keyword and what its grammar rule kept."""
+    """A statement before it is nested: its keyword and what its grammar rule kept.
+
+    `is_broken`: it could not be read, which has been said; `parts` then hold what it would have defined.
+    """
 
     keyword: str
     span: Span
     parts: list[Any]
+    is_broken: bool = False
 
 
 _HEADS = (

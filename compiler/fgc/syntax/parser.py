@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from fgc.diagnostics import Diagnostic, Outcome
+from fgc.diagnostics import Diagnostic, Outcome, has_errors
 from fgc.syntax import ast
 from fgc.syntax.complaints import syntax_error
 from fgc.syntax.delimit import Code, Data, Part, delimit, span_of
@@ -12,7 +12,7 @@ from fgc.syntax.lines import Shadow, read_lines
 from fgc.syntax.lr import Unexpected, run
 from fgc.syntax.nodes import NodeBuilder
 from fgc.syntax.recover import placeholder
-from fgc.syntax.structure import Item, Nester
+from fgc.syntax.structure import Item, nest
 from fgc.syntax.tables import line_pattern, load
 from fgc.text import Source, Span
 
@@ -32,16 +32,24 @@ def parse(source: Source, *, splits: bool = True) -> Outcome[ast.ParsedFile]:
     return Outcome(ast.ParsedFile(main, tuple(parts)), tuple(diagnostics))
 
 
+def unreadable(source: Source) -> ast.ParsedFile:
+    """Returns what a file that cannot be read is taken for: a template of which nothing is known."""
+    span = Span(source, 0, 0)
+    body = (ast.Include(span, ast.Invalid(span), False, True),)
+    return ast.ParsedFile(ast.Template(source.name, source, body, {}, None, True, True))
+
+
 def _parse_part(
     source: Source, name: str, start: int, end: int, name_span: Span | None, diagnostics: list[Diagnostic]
 ) -> ast.Template:
     shadow, line_findings = read_lines(source, start, end)
     parts, delimiter_findings = delimit(shadow, partial(fits, shadow))
-    nester = Nester()
-    items = list(_items(shadow, parts, diagnostics))
-    body = nester.nest(items)
-    diagnostics += [*line_findings, *delimiter_findings, *nester.diagnostics]
-    return ast.Template(name, source, body, nester.blocks, name_span)
+    before = len(diagnostics)
+    nested = nest(list(_items(shadow, parts, diagnostics)))
+    diagnostics += [*line_findings, *delimiter_findings, *nested.diagnostics]
+    is_partial = has_errors(diagnostics[before:])
+    has_lost_blocks = nested.has_lost_blocks or has_errors((*line_findings, *delimiter_findings))
+    return ast.Template(name, source, nested.body, nested.blocks, name_span, is_partial, has_lost_blocks)
 
 
 def fits(shadow: Shadow, code: Code) -> bool:
@@ -72,7 +80,6 @@ def _items(shadow: Shadow, parts: list[Part], diagnostics: list[Diagnostic]) -> 
             value = None
         if value is None:
             value = ast.Invalid(span) if part.is_print else placeholder(part.tokens, span)
-        if value is not None:
-            diagnostics += builder.diagnostics
-            builder.diagnostics.clear()
-            yield Item(ast.Print(span, value) if part.is_print else value, part.header, part.closes)
+        diagnostics += builder.diagnostics
+        builder.diagnostics.clear()
+        yield Item(ast.Print(span, value) if part.is_print else value, part.header, part.closes)

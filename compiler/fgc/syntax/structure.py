@@ -1,6 +1,6 @@
 """Statements and data, one after another, to nested statements; a mistake in the nesting names both places."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Struct, field
@@ -10,6 +10,7 @@ from fgc.diagnostics import Diagnostic, Related
 from fgc.syntax import ast
 from fgc.syntax.lines import Header
 from fgc.syntax.nodes import Head
+from fgc.syntax.recover import UNKNOWN
 from fgc.syntax.tokens import Token
 from fgc.text import Span
 
@@ -24,6 +25,7 @@ _ENDS = {
     "endwith": "with",
     "endautoescape": "autoescape",
 }
+_OF_BLOCKS = ("FGC106", "FGC205")  # mistakes that leave no doubt where blocks begin and end
 _MAX_DEPTH = 100  # statements inside each other; the deepest known is 9
 _NAMES = {"call_block": "call", "filter_block": "filter", "set_block": "set"}
 
@@ -44,10 +46,37 @@ class _Open(Struct):
     sections: list[tuple[Head, list[ast.Statement]]] = field(default_factory=list)
 
 
-class Nester:
-    """Nests items. `blocks` holds every block that was closed, by name."""
+class Nested(Struct, frozen=True):
+    """Statements, every block in them by name, and whether blocks may be missing: where one ends is not known."""
 
-    def __init__(self) -> None:
+    body: tuple[ast.Statement, ...]
+    blocks: dict[str, ast.Block]
+    has_lost_blocks: bool
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def nest(items: Sequence[Item]) -> Nested:
+    """Nests items. Of what statements that cannot be read may mean, that which leaves the fewest mistakes."""
+    has_broken = any(isinstance(item.value, Head) and item.value.is_broken for item in items)
+    readings = [(False, False), (True, False), (False, True), (True, True)] if has_broken else [(False, False)]
+    best: Nested | None = None
+    for ignores_broken, unknown_ends in readings:
+        found = _Nester(ignores_broken=ignores_broken, unknown_ends=unknown_ends).nest(items)
+        if best is None or len(found.diagnostics) < len(best.diagnostics):
+            best = found
+        if not best.diagnostics:
+            break
+    assert best is not None, "there is always a reading"
+    return best
+
+
+class _Nester:
+    """Nests items once. `ignores_broken`: what cannot be read opens and ends nothing; `unknown_ends`: it ends all."""
+
+    def __init__(self, *, ignores_broken: bool, unknown_ends: bool) -> None:
+        self._ignores_broken = ignores_broken
+        self._unknown_ends = unknown_ends
+        self._has_lost_blocks = False
         self._stack: list[_Open] = []
         self._root: list[ast.Statement] = []
         self._header_names: set[str] = set()  # two headers of one name were reported when their lines were read
@@ -55,7 +84,12 @@ class Nester:
         self.blocks: dict[str, ast.Block] = {}
         self.diagnostics: list[Diagnostic] = []
 
-    def nest(self, items: Iterable[Item]) -> tuple[ast.Statement, ...]:
+    def nest(self, items: Sequence[Item]) -> Nested:
+        body = self._body_of(items)
+        is_lost = self._has_lost_blocks or any(item.code not in _OF_BLOCKS for item in self.diagnostics)
+        return Nested(body, self.blocks, is_lost, tuple(self.diagnostics))
+
+    def _body_of(self, items: Sequence[Item]) -> tuple[ast.Statement, ...]:
         for item in items:
             if len(self._stack) > _MAX_DEPTH:
                 self._too_deep(self._stack[-1].head)
@@ -66,7 +100,7 @@ class Nester:
                 self._body.append(item.value)
         while self._stack:
             self._never_closed(self._stack[-1])
-            self._finish()
+            self._give_up()
         return tuple(self._root)
 
     def _too_deep(self, head: Head) -> None:
@@ -83,7 +117,9 @@ class Nester:
 
     def _head(self, head: Head, item: Item) -> None:
         keyword = head.keyword
-        if keyword in _ENDS:
+        if keyword == UNKNOWN or (head.is_broken and self._ignores_broken and keyword not in _SIMPLE):
+            self._unread(head)
+        elif keyword in _ENDS:
             self._end(head, item.closes)
         elif keyword in ("elif", "else"):
             self._section(head)
@@ -91,6 +127,16 @@ class Nester:
             self._stack.append(_Open(head, item.header, [(head, [])]))
         else:
             self._body.append(_SIMPLE[keyword](head))
+
+    def _unread(self, head: Head) -> None:
+        """A statement of which nothing is known: what it would have printed is broken, as a print of nothing is."""
+        self._has_lost_blocks = True
+        if head.keyword == UNKNOWN and self._unknown_ends and self._stack and self._stack[-1].header is None:
+            self._finish()
+        elif head.keyword == "set_block":
+            self._body.append(ast.Set(head.span, head.parts[0], ast.Invalid(head.span)))
+        else:
+            self._body.append(ast.Print(head.span, ast.Invalid(head.span)))
 
     def _section(self, head: Head) -> None:
         allowed = ("if",) if head.keyword == "elif" else ("if", "for")
@@ -115,9 +161,16 @@ class Nester:
             else:
                 self._stray(head)
             return
-        while self._stack[-1] is not matching[-1]:
+        names = [part.text for part in head.parts if isinstance(part, Token)]
+        named = [o for o in matching if names and o.head.keyword == "block" and o.head.parts[0].text == names[0]]
+        opened = (named or matching)[-1]
+        while self._stack[-1] is not opened:
+            is_header = self._stack[-1].header is not None
             self._overlap(self._stack[-1], head)
-            self._finish()
+            if is_header:
+                self._finish()
+            else:
+                self._give_up()
         self._check_end_name(head)
         self._finish()
 
@@ -127,7 +180,7 @@ class Nester:
         while self._stack[-1].header is not header:
             self._overlap_header(self._stack[-1], header)
             self._ended_early.append(self._stack[-1].head.keyword)
-            self._finish()
+            self._give_up()
         self._finish()
 
     def _check_end_name(self, head: Head) -> None:
@@ -144,6 +197,8 @@ class Nester:
         self._error("FGC104", f"`{head.keyword}` belongs to no open statement", head.span, *related, help=help)
 
     def _never_closed(self, open_: _Open) -> None:
+        if open_.head.is_broken:
+            return
         keyword = _NAMES.get(open_.head.keyword, open_.head.keyword)
         help = f"write `-- end{keyword}` where it ends"
         self._error("FGC103", f"`{keyword}` is never closed by `end{keyword}`", open_.head.span, help=help)
@@ -159,6 +214,8 @@ class Nester:
         self._error("FGC105", message, open_.header.name, Related(head.span, "the statement ends here"), help=help)
 
     def _overlap_header(self, open_: _Open, header: Header) -> None:
+        if open_.head.is_broken:
+            return
         keyword = _NAMES.get(open_.head.keyword, open_.head.keyword)
         message = f"`{keyword}` is still open where the block `[{header.name.text}]` around it ends"
         help = "close it before the next header that is indented as much or less"
@@ -166,7 +223,8 @@ class Nester:
 
     def _finish(self) -> None:
         open_ = self._stack.pop()
-        statement = _OPENERS[open_.head.keyword](open_)
+        statement = _unreadable(open_) or _OPENERS[open_.head.keyword](open_)
+        self._has_lost_blocks = self._has_lost_blocks or (open_.head.keyword == "block" and open_.head.is_broken)
         if isinstance(statement, ast.Block):
             statement = self._required(statement)
             self._define(statement, open_.header)
@@ -184,6 +242,16 @@ class Nester:
             return replace(block, is_required=False)
         return block
 
+    def _give_up(self) -> None:
+        """What is never closed holds what follows it only by mistake: that stands beside it."""
+        open_ = self._stack.pop()
+        self._has_lost_blocks = True
+        statements = _without_end(open_)
+        for statement in statements[:1]:
+            if isinstance(statement, ast.Block) and statement.span == open_.head.span:
+                self._define(statement, open_.header)
+        self._body.extend(statements)
+
     def _define(self, block: ast.Block, header: Header | None) -> None:
         earlier = self.blocks.get(block.name)
         if earlier is not None and (header is None or block.name not in self._header_names):
@@ -193,6 +261,45 @@ class Nester:
         self.blocks.setdefault(block.name, block)
         if header is not None:
             self._header_names.add(block.name)
+
+
+def _unreadable(open_: _Open) -> ast.Statement | None:
+    """What a statement does that is closed, and whose head cannot be read: its body has run in no way that is known."""
+    head = open_.head
+    if not head.is_broken:
+        return None
+    if head.keyword == "macro":
+        return ast.Set(head.span, ast.Name(head.span, head.parts[0].text), ast.Invalid(head.span))
+    if head.keyword == "block" and not head.parts[0].text:
+        return ast.If(head.span, ((ast.Invalid(head.span), _bodies(open_)[0]),), ())
+    return None
+
+
+def _without_end(open_: _Open) -> list[ast.Statement]:
+    """A statement that is never closed as statements one after another; the names that it defines are broken."""
+    head = open_.head
+    *earlier, last = _bodies(open_)
+    match head.keyword:
+        case "block" if head.parts[0].text:
+            at = next((at for at, statement in enumerate(last) if isinstance(statement, ast.Block)), len(last))
+            block = _block(_Open(head, open_.header, [(head, list(last[:at]))]))
+            return [block, *last[at:]]
+        case "if" if earlier:
+            decided = _Open(head, None, open_.sections[:-1])
+            return [_if(decided), *last]
+        case "for" | "set_block":
+            return [_broken(head, head.parts[0]), *last]
+        case "with":
+            return [*(_broken(head, target) for target, _ in head.parts), *last]
+        case "macro":
+            names = [head.parts[0].text, *(parameter.name for parameter in head.parts[1])]
+            return [*(_broken(head, ast.Name(head.span, name)) for name in names), *last]
+        case _:
+            return list(last)
+
+
+def _broken(head: Head, target: ast.Target) -> ast.Set:
+    return ast.Set(head.span, target, ast.Invalid(head.span))
 
 
 def _bodies(open_: _Open) -> list[tuple[ast.Statement, ...]]:

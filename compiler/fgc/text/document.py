@@ -33,7 +33,8 @@ class Piece(Struct, frozen=True):
     `is_literal`: the text equals its source, character by character. Otherwise all of it comes from all of the span
     (a printed expression). `deferred` is the expression that gives this text where the program runs. `printed` is set
     where the text may be read as another value than the one that was printed; `outdented` names the indented print or
-    include whose later line begins here, in column 0.
+    include whose later line begins here, in column 0. `is_broken`: it stands for text that a mistake has kept from
+    being; one without text, for any number of lines.
     """
 
     text: str
@@ -42,6 +43,7 @@ class Piece(Struct, frozen=True):
     deferred: DeferredExpression | None = None
     printed: Printed | None = None
     outdented: Span | None = None
+    is_broken: bool = False
 
     def part(self, start: int, end: int) -> "Piece":
         """The characters from `start` to `end`, with their own origin."""
@@ -50,7 +52,8 @@ class Piece(Struct, frozen=True):
         if not self.is_literal:
             text = self.text[start:end]
             is_text = self.printed is not None and isinstance(self.printed.value, str)
-            return Piece(text, self.origin, False, printed=Printed(text) if is_text else None)
+            value = Printed(text) if is_text else None
+            return Piece(text, self.origin, False, printed=value, is_broken=self.is_broken)
         span = self.origin.span.at(start, end)
         return Piece(self.text[start:end], Origin(span, self.origin.via, self.origin.block), True)
 
@@ -67,7 +70,9 @@ class Document(Struct, frozen=True):
     """A text made of pieces, and `locate` to find where any of it was written.
 
     `needs` says what could have stayed open until the program runs, and had to be known to make the text. `asked` are
-    the names that templates read: a variable from outside has no other use.
+    the names that templates read: a variable from outside has no other use. `broken` are the places of what a mistake
+    has kept from being: placeholders of values, and holes, which are empty, of whole lines. `lost_anchors`: anchors of
+    text that was lost; `has_lost_text`: it is not known where some would stand.
     """
 
     text: str
@@ -78,6 +83,9 @@ class Document(Struct, frozen=True):
     _printed: tuple[Segment, ...]
     needs: tuple[Need, ...] = ()
     asked: frozenset[str] = frozenset()
+    broken: tuple[tuple[int, int], ...] = ()
+    lost_anchors: frozenset[str] = frozenset()
+    has_lost_text: bool = False
 
     @staticmethod
     def of(
@@ -85,8 +93,11 @@ class Document(Struct, frozen=True):
     ) -> "Document":
         """Join pieces; `entry` is the template to blame for an empty document."""
         segments: list[Segment] = []
+        broken: list[tuple[int, int]] = []
         offset = 0
         for piece in pieces:
+            if piece.is_broken:
+                broken.append((offset, offset + len(piece.text)))
             if piece.text or piece.deferred is not None:
                 segments.append(Segment(offset, offset + len(piece.text), piece))
                 offset += len(piece.text)
@@ -94,7 +105,8 @@ class Document(Struct, frozen=True):
         deferred = tuple(segment for segment in segments if segment.piece.deferred is not None)
         printed = tuple(s for s in segments if s.piece.printed is not None or s.piece.outdented is not None)
         starts = [segment.start for segment in segments]
-        return Document(text, tuple(segments), entry, starts, deferred, printed, tuple(needs), asked)
+        needed, places = tuple(needs), tuple(broken)
+        return Document(text, tuple(segments), entry, starts, deferred, printed, needed, asked, places)
 
     def __post_init__(self) -> None:
         end = 0

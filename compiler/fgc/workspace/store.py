@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from fgc.diagnostics import Diagnostic, Outcome
 from fgc.questions import Questions, open_kept
 from fgc.reading import is_regular_file
-from fgc.syntax import ast, parse
+from fgc.syntax import ast, parse, unreadable
 from fgc.text import Source
 from fgc.workspace.files import read_source
 from fgc.workspace.rules import Rules
@@ -83,12 +83,11 @@ class FileStore:
         return None if problem else source
 
     def parse(self, path: Path, name: str) -> Outcome[ast.ParsedFile]:
-        """A file's templates; one that cannot be read is empty and says why."""
+        """A file's templates; one that cannot be read is broken and says why."""
 
         def compute() -> Outcome[ast.ParsedFile]:
             source, problem = self.read(path, name)
-            outcome = parse(source)
-            return Outcome(outcome.value, (problem,) if problem else outcome.diagnostics)
+            return Outcome(unreadable(source), (problem,)) if problem else parse(source)
 
         return self.questions.ask(("syntax tree", path, name), compute)
 

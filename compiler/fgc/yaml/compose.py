@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Outcome, Related, nearest
 from fgc.text import Document, Origin
+from fgc.yaml.damage import ROOT_KEY, Damage
 from fgc.yaml.messages import Complaint, syntax_error
 from fgc.yaml.nodes import AliasNode, Composition, Label, MappingNode, Node, Place, ScalarNode, SequenceNode, Style
 from fgc.yaml.open_values import OpenValues
@@ -22,7 +23,6 @@ _PARSER: Any = yaml.CLoader if yaml.__with_libyaml__ else yaml.Loader
 _TAG = re.compile(r"(?:&[^\s,\[\]{}]+\s+)?(![^\s]*)")
 _ANCHOR = re.compile(r"(?:![^\s]*\s+)?&([^\s,\[\]{}]+)")
 _ANCHOR_LIKE = re.compile(r"&([^\s,\[\]{}]+)")
-_ROOT_KEY = re.compile(r"^[^\s#\-\]}].*:(?:\s|$)", re.MULTILINE)
 _STYLES: dict[str | None, Style] = {
     None: "plain",
     "": "plain",
@@ -40,7 +40,7 @@ def compose(document: Document) -> Outcome[Composition]:
     """Compose the one document of a text. What can be read is kept beside what cannot."""
     composer = _Composer(document)
     composer.run()
-    composer.composition.needs += composer.open_values.finish()
+    composer.composition.needs += composer.open_values.finish(is_whole=not composer.composition.has_syntax_error)
     return Outcome(composer.composition, tuple(composer.diagnostics))
 
 
@@ -69,6 +69,7 @@ class _Composer:
         self._quoted: tuple[int, int] | None = None  # the last scalar, if it stands in quotes
         self.composition = Composition(document)
         self.open_values = OpenValues(document)
+        self._damage = Damage(document)
         self.diagnostics: list[Diagnostic] = []
 
     def run(self) -> None:
@@ -82,7 +83,7 @@ class _Composer:
                 at = error.at
             except (yaml.reader.ReaderError, UnicodeEncodeError):
                 at = self._bad_character()
-            following = _ROOT_KEY.search(self._document.text, self._line_end(max(at, self._base)))
+            following = ROOT_KEY.search(self._document.text, self._line_end(max(at, self._base)))
             self._finish_open()
             if following is None:
                 return
@@ -143,12 +144,14 @@ class _Composer:
             help = "nothing can contain itself; is another anchor meant?"
             self.diagnostics.append(Diagnostic.at(origin, "FGC304", message, help=help, related=related))
             target = None
-        elif target is None and not self._may_be_lost(name):
+        elif target is None and not self._may_be_lost(name, start):
             self._undefined_alias(name, origin, start)
         self._add(AliasNode(name, target, origin))
 
-    def _may_be_lost(self, name: str) -> bool:
-        """Whether the anchor may stand where a syntax error hid it."""
+    def _may_be_lost(self, name: str, at: int) -> bool:
+        """Whether the anchor may stand where a mistake hid it."""
+        if self._damage.before(at) or name in self._document.lost_anchors:
+            return True
         return self.composition.has_syntax_error and name in self._last_anchors
 
     @cached_property
@@ -179,6 +182,7 @@ class _Composer:
         content = self._content_start(start, end, event)
         node = ScalarNode(event.value, not event.style, self._origin(content, end), tag, anchor)
         self.open_values.fill(node, content, end, self._is_key, self._tag_around)
+        node.is_broken = self._damage.in_scalar(content, end)
         self._register(node, event)
         self.composition.places.append(Place(content, end, _STYLES[event.style], node))
         self._add(node)
@@ -254,9 +258,10 @@ class _Composer:
             self.diagnostics.append(Diagnostic.at(node.origin, "FGC301", message, help=help))
             raise _TooDeep(self._offset(event.start_mark))
 
-    def _end(self, at: int) -> None:
+    def _end(self, at: int, *, is_broken: bool = False) -> None:
         ended = self._open.pop()
         style: Style = "flow" if self._document.text[ended.start : ended.start + 1] in tuple("[{") else "block"
+        ended.node.is_broken = is_broken or self._damage.in_collection(ended.start, at, is_flow=style == "flow")
         self.composition.places.append(Place(ended.start, at, style, ended.node))
         self._add(ended.node)
 
@@ -278,14 +283,14 @@ class _Composer:
         root = self.composition.root
         if isinstance(root, MappingNode) and isinstance(node, MappingNode):
             pairs = [*root.pairs, *node.pairs]  # a new node: an alias of the first root must not hold what follows
-            self.composition.root = MappingNode(pairs, root.origin, root.tag, root.anchor)
+            self.composition.root = MappingNode(pairs, root.origin, root.tag, root.anchor, is_broken=True)
         elif root is None:
             self.composition.root = node
 
     def _finish_open(self) -> None:
         while self._open:
             self._open[-1].key = None
-            self._end(len(self._document.text))
+            self._end(len(self._document.text), is_broken=True)
 
     # ---- findings
 
@@ -296,7 +301,8 @@ class _Composer:
         context_at = self._offset(error.context_mark) if error.context_mark else None
         complaint = Complaint(error.problem or "", error.context or "", at, context_at, self._quoted)
         diagnostic, resume = syntax_error(self._document, complaint)
-        self.diagnostics.append(diagnostic)
+        if not self._damage.around(at):
+            self.diagnostics.append(diagnostic)
         return resume
 
     def _bad_character(self) -> int:

@@ -18,7 +18,7 @@ class ScalarNode(Struct, eq=False):
     """A scalar.
 
     `parts` is set where some of its text is known only where the program runs, `argument` where all of it is what a
-    template variable from outside says.
+    template variable from outside says. `is_broken`: a mistake, which is told, has kept some of a node from being.
     """
 
     value: str
@@ -28,6 +28,7 @@ class ScalarNode(Struct, eq=False):
     anchor: Label | None = None
     parts: tuple[str | DeferredExpression, ...] | None = None
     argument: FromOutside | None = None
+    is_broken: bool = False
 
 
 class SequenceNode(Struct, eq=False):
@@ -37,6 +38,7 @@ class SequenceNode(Struct, eq=False):
     origin: Origin
     tag: Label | None = None
     anchor: Label | None = None
+    is_broken: bool = False
 
 
 class MappingNode(Struct, eq=False):
@@ -46,6 +48,7 @@ class MappingNode(Struct, eq=False):
     origin: Origin
     tag: Label | None = None
     anchor: Label | None = None
+    is_broken: bool = False
 
 
 class AliasNode(Struct, eq=False):
@@ -84,3 +87,8 @@ class Composition(Struct, eq=False):
     aliases: dict[str, list[Origin]] = field(default_factory=dict)
     has_syntax_error: bool = False
     needs: list[Need] = field(default_factory=list)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether a mistake, which is told, has kept some of the document from being."""
+        return self.has_syntax_error or bool(self.document.broken) or self.document.has_lost_text

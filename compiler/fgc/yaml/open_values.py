@@ -92,9 +92,12 @@ class OpenValues:
             segments = self._document.deferred_in(start, end)
             self._seen.update(s.start for s in segments if not isinstance(s.piece.deferred, FromOutside))
 
-    def finish(self) -> list[Need]:
-        """What is needed now; open text outside of all scalars stands in tags, or between values."""
-        rest = [segment for segment in self._document.deferred if segment.start not in self._seen]
+    def finish(self, *, is_whole: bool) -> list[Need]:
+        """What is needed now; open text outside of all scalars stands in tags, or between values.
+
+        `is_whole`: all of the document was read.
+        """
+        rest = [segment for segment in self._document.deferred if is_whole and segment.start not in self._seen]
         self._need([segment for segment in rest if not self._is_comment(segment)], "it stands outside of a value")
         return self._needs
 

@@ -24,7 +24,7 @@ def graft(graph: Graph, projects: Projects | None) -> Outcome[Grafted]:
     if not calls or projects is None:
         return Outcome(Grafted(graph))
     grafting = _Grafting(graph)
-    for node_id in calls:
+    for node_id in (call for call in calls if call not in graph.broken):
         grafting.take(node_id, projects)
     return Outcome(Grafted(grafting.finish(), tuple(grafting.needs)), tuple(grafting.diagnostics))
 
