@@ -2,7 +2,7 @@
 
 import os
 from argparse import SUPPRESS, ArgumentParser
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, NoReturn
 
 from fgc.cli.arguments import CannotRun
@@ -14,16 +14,20 @@ _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no"
 
 
 def dynamic_values(
-    name: str, declared: Iterable[DynamicArgument], words: Sequence[str], own_options: Sequence[str] = ()
+    name: str,
+    declared: Iterable[DynamicArgument],
+    words: Sequence[str],
+    own_options: Sequence[str] = (),
+    given: Container[str] = (),
 ) -> dict[str, Any]:
-    """The variables that were given. Raises CannotRun for an option that the configuration `name` does not have.
+    """The variables that `words` give. Raises CannotRun for an option that the configuration `name` does not have.
 
-    `own_options` are those of the command, which may have been meant.
+    `own_options` are those of the command, which may have been meant; `given` are variables that need no option.
     """
     arguments = list(declared)
     parser = _Parser(add_help=False, allow_abbrev=False, argument_default=SUPPRESS)
     for argument in arguments:
-        _add(parser, argument)
+        add_option(parser, argument, is_required=argument.is_required and argument.variable not in given)
     values, rest = parser.parse_known_args(words)
     for word in rest:
         option = word.partition("=")[0]
@@ -44,8 +48,12 @@ class _Parser(ArgumentParser):
         raise CannotRun(message)
 
 
-def _add(parser: Any, argument: DynamicArgument) -> None:
-    options: dict[str, Any] = {"dest": argument.variable, "action": argument.action, "help": argument.help}
+def add_option(parser: Any, argument: DynamicArgument, *, is_required: bool = False) -> None:
+    """Declare an option to argparse."""
+    help = (argument.help or "").replace("%", "%%")
+    options: dict[str, Any] = {"dest": argument.variable, "action": argument.action, "help": help}
+    if is_required:
+        options["required"] = True
     if argument.action in ("store", "append", "extend"):
         options |= {"type": _CONVERTERS[argument.type], "nargs": argument.nargs, "metavar": argument.metavar}
         options["choices"] = list(argument.choices) or None

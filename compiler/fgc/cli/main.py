@@ -117,9 +117,28 @@ def _dispatch(argv: Sequence[str]) -> int:
     if getattr(module, "PASSES_WORDS_ON", False):
         rest, options.passed_on = split_at_dashes(rest)
     if getattr(module, "TAKES_DYNAMIC_ARGUMENTS", False):
+        if {"-h", "--help"}.intersection(rest):
+            from fgc.cli.declared import add_declared  # the compiler's stages: 0.15 s
+
+            add_declared(parser, rest, options)
         rest, options.dynamic = split_dynamic(parser, rest)
         options.known_options = sorted(parser._option_string_actions)
     return int(module.run(parser.parse_args(rest, options)))
+
+
+def declared_names(words: Sequence[str]) -> list[str]:
+    """The options of the configuration that a command line names, for completion."""
+    from fgc.cli.declared import declared_by  # the compiler's stages: 0.15 s
+
+    before, command, rest = _split(words)
+    if command not in command_names():
+        return []
+    module = import_module(f"fgc.cli.commands.{command.replace('-', '_')}")
+    if not getattr(module, "TAKES_DYNAMIC_ARGUMENTS", False):
+        return []
+    options = _global_parser().parse_args(before)
+    _, declared = declared_by(_command_parser(module, command), rest, options)
+    return [name for argument in declared for name in argument.names if name.isprintable()]
 
 
 def command_names() -> list[str]:

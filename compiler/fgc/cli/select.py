@@ -34,10 +34,11 @@ def select(arguments: Namespace, questions: Questions | None = None, *, checks_c
     except SettingsError as problem:
         raise CannotRun(str(problem)) from None
     selected = _select(arguments, variables, store)
-    if not getattr(arguments, "dynamic", None):
+    words = getattr(arguments, "dynamic", None)
+    declared = dynamic_arguments(selected.compilation.graph).value if words is not None else ()
+    if not words and not any(argument.is_required for argument in declared):
         return selected
-    declared = dynamic_arguments(selected.compilation.graph).value
-    variables |= dynamic_values(selected.name, declared, arguments.dynamic, arguments.known_options)
+    variables |= dynamic_values(selected.name, declared, words or (), arguments.known_options, variables)
     return _select(arguments, variables, store)
 
 

@@ -33,6 +33,15 @@ def test_names_of_configurations(run: Run, project: Path) -> None:
     assert run("completion", "configs").out == ""
 
 
+def test_options_that_a_configuration_declares(run: Run) -> None:
+    Path("c.yaml").write_text("dynamic_args:\n    - { names: [--max-steps, -s] }\nmain: 1\n")
+    assert run("completion", "options", "build", "c.yaml").out == "--max-steps\n-s\n"
+    for words in ((), ("build",), ("build", "missing.yaml"), ("ws", "c.yaml"), ("-p", "nowhere", "build")):
+        assert run("completion", "options", *words).out == ""
+    script = f"fgc() {{ '{sys.executable}' -m fgc \"$@\"; }}\n" + run("completion", "bash").out
+    assert "--max-steps" in completed(script, "fgc", "build", "c.yaml", "--ma")
+
+
 def test_a_name_with_a_space_is_one_word(run: Run, project: Path) -> None:
     (project / "templates/configs/two words.yaml").write_text("a: 1\n")
     fgc = f"fgc() {{ '{sys.executable}' -m fgc \"$@\"; }}\n"

@@ -178,6 +178,28 @@ def test_actions_of_argparse_with_a_const(run: Run) -> None:
     assert "main: [2, 9, 4]" in run("pp", "d.yaml", "-vv", "--fast", "--level").out
 
 
+def test_help_shows_the_options_of_the_configuration_that_is_named(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("d.yaml").write_text("dynamic_args:\n    - { names: [--max-steps, -s], type: int, help: 100% }\nmain: 1\n")
+    for command in ("build", "train", "check", "pp"):
+        with pytest.raises(SystemExit):
+            run(command, "d.yaml", "--help")
+        shown = capsys.readouterr().out
+        assert "options of d.yaml:" in shown and "--max-steps MAX_STEPS, -s MAX_STEPS" in shown and "100%" in shown
+    with pytest.raises(SystemExit):
+        run("build", "--help")
+    assert "options of" not in capsys.readouterr().out
+
+
+def test_a_required_option_is_asked_for_unless_its_variable_is_given(run: Run) -> None:
+    Path("d.yaml").write_text("dynamic_args:\n    - { names: --mode, required: true }\nmain: {{ mode | default(1) }}\n")
+    assert "the following arguments are required: --mode" in run("pp", "d.yaml").err
+    assert "main: a" in run("pp", "d.yaml", "--mode", "a").out
+    assert "main: b" in run("pp", "d.yaml", "-D", "mode=b").out
+    assert run("check", "d.yaml").code == 0
+
+
 def test_an_option_declared_twice_is_a_finding(run: Run) -> None:
     Path("d.yaml").write_text("dynamic_args:\n    x: { names: --a }\n    y: { names: [-b, --a] }\nmain: 1\n")
     assert "option `--a` is declared twice" in run("check", "d.yaml").err

@@ -1,10 +1,11 @@
 """Print a script that completes commands, options and configurations in a shell.
 
-`configs` prints the names of the project's configurations, which the scripts ask for behind `-t`.
+`configs` prints the names of the project's configurations, which the scripts ask for behind `-t`; `options WORDS`
+prints the options that the configuration of a command line declares.
 """
 
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import REMAINDER, ArgumentParser, Namespace
 from importlib import import_module
 from typing import Any
 
@@ -17,13 +18,16 @@ EXAMPLES = (
 
 def configure(parser: ArgumentParser) -> None:
     """The arguments of `fgc completion`."""
-    parser.add_argument("shell", choices=("bash", "zsh", "fish", "configs"), help="which shell")
+    parser.add_argument("shell", choices=("bash", "zsh", "fish", "configs", "options"), help="which shell")
+    parser.add_argument("words", nargs=REMAINDER, help="what is typed so far, for `options`")
 
 
 def run(arguments: Namespace) -> int:
     """Print the script."""
     if arguments.shell == "configs":
         return _print_configs(arguments)
+    if arguments.shell == "options":
+        return _print_options(arguments.words)
     options = _options_by_command()
     sys.stdout.write(_fish(options) if arguments.shell == "fish" else _filled(_SCRIPTS[arguments.shell], options))
     return 0
@@ -43,6 +47,15 @@ def _print_configs(arguments: Namespace) -> int:
     except (CannotRun, ProjectError):
         return 0
     print("\n".join(name for name in project.configurations if name.isprintable()))
+    return 0
+
+
+def _print_options(words: list[str]) -> int:
+    """The options of the configuration that the words so far name; nothing where they name none."""
+    from fgc.cli.main import declared_names
+
+    for name in declared_names(words):
+        print(name)
     return 0
 
 
@@ -83,6 +96,9 @@ def _fish(options: dict[str, tuple[str, list[str]]]) -> str:
         "complete -c fgc -s t -l config -x -a '(fgc completion configs 2>/dev/null)' -d configuration",
         "complete -c fgc -s p -l project -x -a '(__fish_complete_directories)' -d 'project folder'",
     ]
+    is_option = 'string match -q -- "-*" (commandline -ct)'
+    declared = "fgc completion options (commandline -opc)[2..] 2>/dev/null"
+    lines.append(f"complete -c fgc -n 'not __fish_use_subcommand' -a '({is_option}; and {declared})'")
     for name, (summary, words) in options.items():
         lines.append(f"complete -c fgc -n __fish_use_subcommand -f -a {name} -d {_quoted(summary)}")
         for word in words:
@@ -136,6 +152,10 @@ _fgc() {
         [[ -n "$command" && -z "$current" && "$word" == -* ]] && continue
         [[ "$word" == "$current"* ]] && COMPREPLY+=("$word")
     done
+    [[ -n "$command" && "$current" == -* ]] || return 0
+    while IFS= read -r word; do
+        [[ "$word" == "$current"* ]] && COMPREPLY+=("$(printf %q "$word")")
+    done < <(fgc completion options "${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null)
 }
 complete -o default -F _fgc fgc  # files, where no word fits
 """
@@ -166,6 +186,10 @@ _fgc() {
         return
     fi
     _fgc_words "$command"
+    if [[ "${words[CURRENT]}" == -* ]]; then
+        names=("${(@f)$(fgc completion options "${(@)words[2,CURRENT-1]}" 2>/dev/null)}")
+        [[ -n "$names" ]] && compadd -- "${names[@]}"
+    fi
     _files
 }
 _fgc_words() {
