@@ -8,6 +8,7 @@ files. While an answer is computed, everything that is read from outside is note
     names      that were looked for in vain, or that were folders
     folders    by the names in them
     packages   by their versions
+    variables  of the environment that a template asks for, by the digests of their values
 
 An answer rests on what was noted for it and for all answers that it was made of. In one run an answer is never computed
 twice. Between runs it is kept on disk (`kept`), and holds as long as everything is in the state in which it was seen.

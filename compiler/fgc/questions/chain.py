@@ -5,7 +5,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fgc.questions.kept import Kept
-from fgc.questions.outside import Dependencies, Outside, folder_state, names_digest, path_state, version_state
+from fgc.questions.outside import (
+    Dependencies,
+    Outside,
+    folder_state,
+    names_digest,
+    path_state,
+    variable_state,
+    version_state,
+)
 
 T = TypeVar("T")
 
@@ -60,6 +68,11 @@ class Questions:
         """Note the version of a package."""
         if self._open:
             self._open[-1].versions[package] = version_state(package)
+
+    def saw_variable(self, name: str) -> None:
+        """Note a variable of the environment."""
+        if self._open:
+            self._open[-1].variables[name] = variable_state(name)
 
     def changes_by_itself(self) -> None:
         """Keep nothing that rests on what is computed now: it depends on the clock."""

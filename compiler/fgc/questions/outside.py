@@ -28,6 +28,7 @@ class Dependencies(Struct):
     paths: dict[str, str] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
     is_lasting: bool = True
 
     def add(self, other: "Dependencies") -> None:
@@ -38,6 +39,7 @@ class Dependencies(Struct):
             (self.paths, other.paths),
             (self.folders, other.folders),
             (self.versions, other.versions),
+            (self.variables, other.variables),
         ):
             if mine and any(mine.get(name, state) != state for name, state in others.items()):
                 self.is_lasting = False
@@ -64,6 +66,7 @@ class Outside:
             all(self._path(path) == state for path, state in seen.paths.items())
             and all(self._folder(path) == state for path, state in seen.folders.items())
             and all(version_state(name) == state for name, state in seen.versions.items())
+            and all(variable_state(name) == state for name, state in seen.variables.items())
             and all(self._holds(*part) for part in seen.answers.items())
         )
 
@@ -130,3 +133,9 @@ def names_digest(names: list[str]) -> str:
 def version_state(package: str) -> str:
     """Returns the version of an installed package; a word if there is none."""
     return installed_version(package) or ABSENT
+
+
+def variable_state(name: str) -> str:
+    """Returns the digest of a variable of the environment, whose value may be a secret; a word if it is not set."""
+    value = os.environ.get(name)
+    return ABSENT if value is None else content_digest(value.encode("utf-8", "surrogateescape"))

@@ -9,7 +9,11 @@ _EPOCH = datetime(1970, 1, 1)
 
 
 class Facts(Struct, frozen=True):
-    """Clock, host, folders and versions; `used` collects what a template asked for that changes by itself."""
+    """Clock, host, folders and versions.
+
+    `used` collects what a template asked for that changes by itself, `variables` the names of variables of the
+    environment that it asked for.
+    """
 
     now: datetime = _EPOCH
     utcnow: datetime = _EPOCH
@@ -20,3 +24,4 @@ class Facts(Struct, frozen=True):
     folders: Mapping[str, str] = field(default_factory=dict)
     folder_functions: Mapping[str, Callable[..., str]] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    variables: set[str] = field(default_factory=set)

@@ -44,7 +44,7 @@ def reader(facts: Facts) -> Callable[..., EnvironmentText]:
             raise TypeError(f"the name of a variable must be a text, not {type(name).__name__}")
         if not isinstance(default, Value):
             raise TypeError(f"the default of `{name}` must be a text, a number, a boolean or none")
-        facts.used.add("environment")
+        facts.variables.add(str(name))
         value = facts.environment.get(name, default)
         arguments = (str(name),) if default is None else (str(name), expression_of(default))
         return _open(value, DeferredCall("getenv", arguments))

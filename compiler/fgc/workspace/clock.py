@@ -1,7 +1,9 @@
-"""What of a compiled configuration changes by itself: texts that show the time, and values that depend on it."""
+"""What of a compiled configuration changes by itself: texts that show the time, and values that depend on it.
+
+Texts of variables of the environment count with them: they may be secrets, and are not kept.
+"""
 
 from collections.abc import Iterable
-from typing import TypeGuard
 
 from fgc.pipeline import Compilation
 from fgc.text import DeferredCall, DeferredExpression
@@ -13,12 +15,13 @@ _MOVING = frozenset(
 
 def needs_clock(compilation: Compilation) -> bool:
     """Returns True if a template had to know the time, or drew a value: the graph itself may differ next time."""
-    return any(_moves(need.expression) for need in compilation.needs)
+    return any(_moves(need.expression, _MOVING) for need in compilation.needs)
 
 
 def moving_texts(compilation: Compilation) -> list[str]:
-    """Returns the texts of the document that will be others in the next second."""
-    return [segment.piece.text for segment in compilation.document.deferred if _moves(segment.piece.deferred)]
+    """Returns the texts of the document that will be others in the next second, or that are not to be kept."""
+    names = _MOVING | {"getenv"}
+    return [segment.piece.text for segment in compilation.document.deferred if _moves(segment.piece.deferred, names)]
 
 
 def shows_any(texts: Iterable[str], shown: Iterable[str | None]) -> bool:
@@ -27,7 +30,7 @@ def shows_any(texts: Iterable[str], shown: Iterable[str | None]) -> bool:
     return bool(found) and any(text in item for item in shown if item is not None for text in found)
 
 
-def _moves(expression: DeferredExpression | str | None) -> TypeGuard[DeferredCall]:
+def _moves(expression: DeferredExpression | str | None, names: frozenset[str]) -> bool:
     return isinstance(expression, DeferredCall) and (
-        expression.function in _MOVING or any(map(_moves, expression.arguments))
+        expression.function in names or any(_moves(argument, names) for argument in expression.arguments)
     )

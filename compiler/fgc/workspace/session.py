@@ -129,8 +129,11 @@ class Session:
 
     def _note(self, facts: Facts, compilation: Compilation) -> None:
         """Note what a template asked for that is no file."""
-        if needs_clock(compilation) or (self._store.shows_text and moving_texts(compilation)):
+        shows = self._store.shows_text
+        if needs_clock(compilation) or (shows and (moving_texts(compilation) or facts.variables)):
             self._store.questions.changes_by_itself()
+        for name in facts.variables:
+            self._store.questions.saw_variable(name)
         if "versions" in facts.used:
             for package in PACKAGES:
                 self._store.questions.saw_version(package)

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from .conftest import Run
 
 
@@ -64,3 +66,33 @@ def test_a_broken_entry_counts_for_nothing(run: Run, tmp_path: Path) -> None:
     (entry,) = (tmp_path / "cache").rglob("*.json")
     entry.write_text("{")
     assert run("pp", "a.yaml").out == "x: 1"
+
+
+def test_a_variable_of_the_environment_belongs_to_the_answer(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("a.yaml", "-- if getenv('WORD') == 'b'\nx: {{ nothing }}\n-- endif\n")
+    assert "FGC203" not in run("check", "a.yaml").err
+    monkeypatch.setenv("WORD", "b")
+    assert "FGC203" in run("check", "a.yaml").err
+    monkeypatch.setenv("WORD", "c")
+    assert "FGC203" not in run("check", "a.yaml").err
+
+
+def test_the_value_of_a_variable_is_not_kept(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "much-of-a-secret")
+    write("a.yaml", "x: {{ getenv('TOKEN') }}\ny: {{ getenv('TOKEN') | length }}\nz: *{{ getenv('TOKEN') }}\n")
+    for command in ("pp", "check", "graph", "targets"):
+        run(command, "a.yaml")
+    kept = [file for file in (tmp_path / "cache").rglob("*") if file.is_file()]
+    assert not any(b"much-of-a-secret" in file.read_bytes() for file in kept)
+
+
+def test_a_time_that_is_not_shown_is_no_reason_to_compute_again(run: Run, tmp_path: Path) -> None:
+    write("a.yaml", "x: run-{{ isotime() }}\n")
+    assert run("check", "a.yaml").code == 0
+    assert list((tmp_path / "cache").rglob("*.json"))
+
+
+def test_a_time_that_decides_something_is_asked_again(run: Run, tmp_path: Path) -> None:
+    write("a.yaml", "x: {{ 1 if now().year > 2000 else 2 }}\n")
+    run("check", "a.yaml")
+    assert not list((tmp_path / "cache").rglob("*.json"))
