@@ -3,11 +3,13 @@
 import ctypes
 import errno
 import os
+import sys
 from pathlib import Path
 
 _AT_FDCWD = -100
-_RENAME_EXCHANGE = 2
+_EXCHANGE = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
 _UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM})
+OLD = "-old"
 
 
 def take_place_of(fresh: Path, folder: Path) -> None:
@@ -19,12 +21,17 @@ def take_place_of(fresh: Path, folder: Path) -> None:
 
 
 def _exchange(first: Path, second: Path) -> bool:
-    """Swap two folders atomically (Linux); False where that cannot be done."""
+    """Swap two folders atomically (Linux, macOS); False where that cannot be done."""
+    one, other = os.fsencode(first), os.fsencode(second)
     try:
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+        libc = ctypes.CDLL(None, use_errno=True)
+        if sys.platform == "darwin":
+            failed = libc.renamex_np(one, other, _EXCHANGE)
+        else:
+            failed = libc.renameat2(_AT_FDCWD, one, _AT_FDCWD, other, _EXCHANGE)
     except (AttributeError, OSError, TypeError):
         return False
-    if renameat2(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE) == 0:
+    if not failed:
         return True
     code = ctypes.get_errno()
     if code in _UNSUPPORTED:
@@ -33,7 +40,7 @@ def _exchange(first: Path, second: Path) -> bool:
 
 
 def _move_aside(fresh: Path, folder: Path) -> None:
-    aside = fresh.with_name(fresh.name + "-old")
+    aside = fresh.with_name(fresh.name + OLD)
     folder.rename(aside)
     try:
         fresh.rename(folder)

@@ -1,7 +1,7 @@
 """Generated files to a folder on disk: all of them or none, and never over the work of a person.
 
 The new folder is written beside the old one and takes its place in one step. Whatever fails or interrupts before
-that step leaves the old folder as it was, and nothing else behind.
+that step leaves the old folder as it was. What a killed build leaves beside it, the next one removes.
 """
 
 import os
@@ -12,12 +12,13 @@ from pathlib import Path, PurePosixPath
 
 from fgc.builds.exchange import take_place_of
 from fgc.builds.manifest import MANIFEST, BuildRecord, content_hash, manifest_text, read_manifest
+from fgc.builds.turns import turn, unfinished_prefix
 from fgc.diagnostics import Diagnostic, Outcome
 from fgc.reading import read_bytes
 from fgc.text import Source, Span
 
 _NUM_NAMED = 8  # files that a message names before it only counts
-_CACHES = frozenset({"__pycache__"})  # Python's own, made by running what is there
+_CACHES = frozenset({"__pycache__", "lost+found"})  # made by running what is there, and by the file system
 
 
 def write_build(
@@ -30,13 +31,14 @@ def write_build(
     for name in files:
         _require_relative(name)
     folder = folder.absolute()
-    findings = _obstacles(folder, force=force)
-    if findings:
-        return Outcome(None, tuple(findings))
     contents = {name: _bytes(content) for name, content in files.items()}
     contents[MANIFEST] = manifest_text(contents, record)
     try:
-        _replace(folder.resolve(), contents)
+        with turn(folder.resolve()):
+            findings = _obstacles(folder, force=force)
+            if findings:
+                return Outcome(None, tuple(findings))
+            _put(folder.resolve(), contents)
     except OSError as error:
         return Outcome(None, (_finding(folder, "FGC602", f"cannot write `{folder.name}`: {_reason(error)}"),))
     return Outcome(folder)
@@ -88,9 +90,13 @@ def _hash_of(path: Path) -> str:
     return "a link" if path.is_symlink() else content_hash(read_bytes(path))
 
 
+def _put(folder: Path, contents: Mapping[str, bytes]) -> None:
+    is_fixed = folder.is_dir() and (folder.is_mount() or not os.access(folder.parent, os.W_OK))
+    (_fill if is_fixed else _replace)(folder, contents)
+
+
 def _replace(folder: Path, contents: Mapping[str, bytes]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    fresh = Path(tempfile.mkdtemp(prefix=unfinished_prefix(folder), dir=folder.parent))
     try:
         for name, content in contents.items():
             _write(fresh / name, content)
@@ -100,6 +106,26 @@ def _replace(folder: Path, contents: Mapping[str, bytes]) -> None:
         _sync(folder.parent)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)  # by now the old folder, or what was not finished
+
+
+def _fill(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Replace what is in a folder that cannot be replaced itself, as a mounted one: file by file, the manifest last.
+
+    A reader may meet files of both builds for a moment; a build that is killed here says so, as edited files do.
+    """
+    fresh = Path(tempfile.mkdtemp(prefix=unfinished_prefix(folder), dir=folder))
+    stale = _outputs(folder).keys() - contents.keys()
+    try:
+        for name, content in contents.items():
+            _write(fresh / name, content)
+        for name in sorted(contents, key=lambda name: name == MANIFEST):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (fresh / name).replace(folder / name)
+        for name in stale:
+            (folder / name).unlink(missing_ok=True)
+        _sync(folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -36,6 +36,8 @@ examples:
 
 def run() -> None:
     """The entry point of the installed command."""
+    if sys.platform == "win32":
+        sys.exit("fgc needs Linux or macOS. On Windows, install and run it in WSL: https://aka.ms/wsl")
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 -- closed by who started this
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +180,46 @@ def test_the_manifest_says_what_went_in_and_what_came_out(tmp_path: Path) -> Non
     assert manifest["inputs"] == {"a.yaml": content_hash("main: 1\n")}
     assert manifest["outputs"] == {"a.bin": content_hash(b"\x00")}
     assert manifest["arguments"] == {"lr": 0.1, "flag": None}
+
+
+@pytest.fixture
+def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that cannot be renamed, as a volume of a container."""
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == folder)
+    monkeypatch.setattr(exchange, "take_place_of", lambda *_: pytest.fail("a mounted folder cannot be renamed"))
+    return folder
+
+
+def test_a_mounted_folder_is_filled_and_filled_anew(mounted: Path) -> None:
+    (mounted / "lost+found").mkdir()
+    assert codes(mounted) == []
+    assert tree(mounted).keys() == {*FILES, "manifest.json"}
+    number = mounted.stat().st_ino
+    assert codes(mounted, {"train.py": "print(2)\n", "other/part.py": ""}) == []
+    assert tree(mounted).keys() == {"train.py", "other/part.py", "manifest.json"}
+    assert (mounted / "train.py").read_text() == "print(2)\n" and mounted.stat().st_ino == number
+    (mounted / "train.py").write_text("mine")
+    assert codes(mounted) == ["FGC603"]
+
+
+def test_what_a_killed_build_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    for name in (".out.fgc-build-abc", ".out.fgc-build-def-old", ".other.fgc-build-abc", ".out-mine"):
+        (tmp_path / name / "model").mkdir(parents=True)
+    assert codes(tmp_path / "out") == []
+    assert sorted(names_in(tmp_path)) == [".other.fgc-build-abc", ".out-mine", "out"]
+    (tmp_path / "out").rename(tmp_path / ".out.fgc-build-abc-old")  # killed between two renames
+    (tmp_path / ".out.fgc-build-abc-old/train.py").write_text("mine")
+    assert codes(tmp_path / "out") == ["FGC603"]
+
+
+def test_builds_into_one_folder_take_turns(tmp_path: Path) -> None:
+    def build(number: int) -> list[str]:
+        return codes(tmp_path / "out", {"train.py": f"print({number})\n", f"part_{number}.py": "x = 1\n" * 1000})
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(build, range(40))) == [[]] * 40
+    number = (tmp_path / "out/train.py").read_text().removeprefix("print(").removesuffix(")\n")
+    assert set(tree(tmp_path / "out")) == {"train.py", f"part_{number}.py", "manifest.json"}
+    assert names_in(tmp_path) == ["out"]
