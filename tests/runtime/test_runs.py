@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from fgc.cli.main import main
+from fgc_runtime.runs import without_secrets
 from fgc_runtime.verify.compare import differences
 
 PROGRAM = Path(__file__).parent / "programs/dropout.py"
@@ -114,3 +115,20 @@ def test_runs_are_listed_with_how_they_ended(project: Path, tmp_path: Path, caps
     assert first["loss"] > 0 and second["state"] == "killed"
     assert main(["runs", "--folder", str(tmp_path)]) == 0
     assert capsys.readouterr().out.startswith("no runs in")
+
+
+def test_a_record_leaves_secrets_out() -> None:
+    words = ["--lr", "1", "--hf-token", "abc", "--api-key=abc", "--eos-token", "abc", "--password", "--resume", "x"]
+    kept = [
+        "--lr",
+        "1",
+        "--hf-token",
+        "(secret)",
+        "--api-key=(secret)",
+        "--eos-token",
+        "abc",
+        "--password",
+        "--resume",
+        "x",
+    ]
+    assert without_secrets(words) == kept

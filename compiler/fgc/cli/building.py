@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,7 +21,7 @@ from fgc.installed import package_folder
 from fgc.ir import snapshot, snapshot_to_json
 from fgc.pipeline.pins import pins_of
 from fgc.pipeline.program import make_script, resolved_configuration
-from fgc.text import Need, Source, expression_text
+from fgc.text import Need, Source, environment_name, expression_text, is_secret
 from fgc.workspace import display_path
 from fgc.workspace.library import root_folders
 from fgc.workspace.place_map import MAP, map_text
@@ -42,6 +43,8 @@ def build_folder(selected: Selected, folder: Path, *, target: str, force: bool, 
         print(f"  {PACKAGE}/: {sum(name.startswith(f'{PACKAGE}/') for name in built.files)} files of the runtime")
     for line in _option_lines(built.options):
         print(line)
+    if secrets := secrets_of(selected.variables):
+        print(f"read from the environment, and written nowhere:  {', '.join(secrets)}")
     print(f"run it:  python {display_path(folder / PROGRAM)}")
     return 0
 
@@ -126,11 +129,22 @@ def _record(selected: Selected, target: str, runtime: Mapping[str, str]) -> Buil
             **{places.name(path): source.text for path, source in read.items()},
             **{f"@runtime/{name}": text for name, text in runtime.items()},
         },
-        arguments=dict(selected.variables),
+        arguments={name: _written(name, value) for name, value in selected.variables.items()},
         configuration=selected.template,
         pins=[_pin(places, need) for need in pins_of(selected.compilation.needs)],
         absent={places.name(path): None if other is None else places.name(other) for path, other in missing.items()},
     )
+
+
+def secrets_of(variables: Mapping[str, Any]) -> dict[str, str]:
+    """The arguments that a program reads from the environment, by the names that they have there."""
+    texts = {name: value for name, value in variables.items() if isinstance(value, str) and value}
+    return {environment_name(name): value for name, value in texts.items() if is_secret(name)}
+
+
+def _written(name: str, value: Any) -> Any:
+    """An argument as the manifest has it; a secret by the variable that the program reads."""
+    return f"${environment_name(name)}" if secrets_of({name: value}) else value
 
 
 def _pin(places: Places, need: Need) -> Pin:

@@ -12,12 +12,13 @@ from pathlib import Path
 from types import FrameType
 
 from fgc.cli.arguments import CannotRun
-from fgc.cli.building import PROGRAM, write_folder
+from fgc.cli.building import PROGRAM, secrets_of, write_folder
 from fgc.cli.devices import count_devices, visible_devices
 from fgc.cli.kept_builds import keep_build
 from fgc.cli.select import Selected, report
 from fgc.installed import package_folder
 from fgc.pipeline.metadata import meta_value
+from fgc.text import is_secret
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 _FEWEST_TO_SHARE = 2  # processes, where the configuration says `gpu` or `auto` and this machine has none
@@ -122,6 +123,7 @@ def _processes(selected: Selected, devices: str | None) -> str:
 def _environment(selected: Selected, devices: str | None, *, is_started: bool) -> dict[str, str]:
     visible = None if devices is None else visible_devices(devices, must_exist=is_started)
     environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
+    environment |= secrets_of(selected.variables)
     if selected.system_path is not None:
         path = os.pathsep.join(filter(None, (selected.system_path, os.environ.get("PYTHONPATH"))))
         environment["PYTHONPATH"] = path
@@ -129,7 +131,8 @@ def _environment(selected: Selected, devices: str | None, *, is_started: bool) -
 
 
 def _printed(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> str:
-    settings = [f"{name}={shlex.quote(value)}" for name, value in environment.items()]
+    shown = {name: "..." if is_secret(name) else shlex.quote(value) for name, value in environment.items()}
+    settings = [f"{name}={value}" for name, value in shown.items()]
     return f"cd {shlex.quote(str(folder))} && " + " ".join([*settings, shlex.join(command)])
 
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 from fgc.resolve.environment import Moment, PlacedUndefined, Versions, placement_of, to_yaml
 from fgc.resolve.macros import BlockReference, Macro
 from fgc.resolve.mapped import NOWHERE, MappedText
-from fgc.resolve.variables import EnvironmentText
+from fgc.resolve.variables import EnvironmentText, from_environment
 from fgc.text import (
     DeferredArgument,
     DeferredCall,
@@ -28,6 +28,8 @@ from fgc.text import (
     Origin,
     Piece,
     Span,
+    environment_name,
+    is_secret,
     need,
 )
 
@@ -146,6 +148,8 @@ def given(name: str, value: Any) -> Any:
     """A variable from outside as an open value; anything but a scalar stays what it is."""
     if isinstance(value, MappedText) or not isinstance(value, (bool, int, float, str, type(None))):
         return value
+    if isinstance(value, str) and value and is_secret(name):
+        return from_environment(environment_name(name), value)
     if isinstance(value, str):
         return MappedText([Piece(value, NOWHERE, False, DeferredArgument(name, value))]) if value else value
     return Given(value, DeferredArgument(name, value))

@@ -53,6 +53,11 @@ def reader(facts: Facts) -> Callable[..., EnvironmentText]:
     return getenv
 
 
+def from_environment(name: str, value: str) -> EnvironmentText:
+    """A value that the program reads from a variable of the environment."""
+    return _open(value, DeferredCall("getenv", (name,)))
+
+
 def _open(value: Value, expression: DeferredCall) -> EnvironmentText:
     text = EnvironmentText([Piece(str(value), NOWHERE, False, expression)])
     text.value = str(value) if isinstance(value, str) else value

@@ -20,6 +20,7 @@ from fgc.text.deferred import (
     need,
 )
 from fgc.text.document import Document, Origin, Piece, Printed, Segment
+from fgc.text.secrets import environment_name, is_secret
 from fgc.text.source import Position, Source, Span
 
 __all__ = [
@@ -42,7 +43,9 @@ __all__ = [
     "Source",
     "Span",
     "arguments_in",
+    "environment_name",
     "expression_text",
     "is_of_environment",
+    "is_secret",
     "need",
 ]
