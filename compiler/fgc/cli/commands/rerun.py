@@ -44,9 +44,7 @@ def run(arguments: Namespace) -> int:
         print(f"fgc: {problem}", file=sys.stderr)
         return 2
     if any(word.endswith("(secret)") for word in repeated.record["words"]):
-        print(
-            "fgc: this run was given a secret, which its record leaves out: start its program yourself", file=sys.stderr
-        )
+        print("fgc: this run got a secret, which its record leaves out: start its program yourself", file=sys.stderr)
         return 2
     command, environment = _command(repeated), _environment(repeated, arguments)
     folder = Path(arguments.place or repeated.record["folder"])
