@@ -61,13 +61,21 @@ class CheckedCollator:
 
     An embedding would fail on such ids with an index error on a CPU, and with an assertion of the whole process on a
     GPU. Rotary positions beyond the model's would be learnt without a word, and served by nobody. `num_positions` None:
-    the model has no bound.
+    the model has no bound. `takes_packed` False: packed documents would see each other in the model.
     """
 
-    def __init__(self, collate: Callable[[Any], Batch], vocab_size: int, num_positions: int | None = None) -> None:
+    def __init__(
+        self,
+        collate: Callable[[Any], Batch],
+        vocab_size: int,
+        num_positions: int | None = None,
+        *,
+        takes_packed: bool = True,
+    ) -> None:
         self.collate = collate
         self.vocab_size = vocab_size
         self.num_positions = num_positions
+        self.takes_packed = takes_packed
 
     def __call__(self, examples: Any) -> Batch:
         """Returns the batch. Raises ValueError if it has a token id or a position that the model does not have."""
@@ -77,6 +85,11 @@ class CheckedCollator:
             if tokens is not None and tokens.numel():
                 self._check(name, tokens, lowest)
         self._check_positions(batch)
+        if not self.takes_packed and "sequence_ids" in batch and (batch["sequence_ids"].diff(dim=1) != 0).any():
+            raise ValueError(
+                "input_ids: a row holds several documents, and the model does not keep them apart: it ignores "
+                "position_ids. Train it on a data set that packs no documents, or train another model class"
+            )
         return batch
 
     def _check_positions(self, batch: Batch) -> None:

@@ -28,6 +28,7 @@ class Window(NamedTuple):
     num_examples: int  # of all processes
     ends_epoch: bool
     stream_state: dict[str, Any] | None = None  # of a stream that can go on behind this window
+    num_unlabelled: int = 0  # of this process's examples: none of their labels counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,11 @@ class Share:
 def count_label_tokens(labels: Tensor) -> int:
     """Labels that a next-token loss counts: the first of each row has nothing before it that could predict it."""
     return int((labels[:, 1:] != IGNORED_LABEL).sum())
+
+
+def count_unlabelled(labels: Tensor) -> int:
+    """Returns the number of rows that teach nothing: all labels are -100, perhaps cut away before an answer."""
+    return int((labels[:, 1:] == IGNORED_LABEL).all(dim=1).sum())
 
 
 def shuffled_order(length: int, *, seed: int, epoch: int) -> Tensor:
@@ -143,7 +149,8 @@ def _cut(
     if spare:
         batch = collate(spare)
         micro_batches = [{**batch, "labels": torch.full_like(batch["labels"], IGNORED_LABEL)}]
-    return Window(micro_batches, num_label_tokens, num_examples, ends_epoch)
+    num_unlabelled = 0 if spare else sum(count_unlabelled(batch["labels"]) for batch in micro_batches)
+    return Window(micro_batches, num_label_tokens, num_examples, ends_epoch, num_unlabelled=num_unlabelled)
 
 
 def _as_it_is(window: Window) -> Window:

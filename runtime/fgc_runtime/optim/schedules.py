@@ -32,7 +32,8 @@ def wsd_multiplier(
     """Warm-up, a plateau of 1, then a line down over the last `decay_steps` (WSD; Hu et al. 2024)."""
     if step < warmup_steps:
         return (step + 1) / warmup_steps
-    return 1 - (1 - min_lr_ratio) * _progress(step, num_training_steps - decay_steps, num_training_steps)
+    first = max(warmup_steps, num_training_steps - decay_steps)  # of a short run: no jump behind the warm-up
+    return 1 - (1 - min_lr_ratio) * _progress(step, first, num_training_steps)
 
 
 def inverse_sqrt_multiplier(step: int, *, warmup_steps: int = 0, timescale: int | None = None) -> float:

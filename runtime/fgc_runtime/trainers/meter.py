@@ -39,6 +39,7 @@ class Meter:
         self._earlier_laps_s = 0.0
         self._is_paused = False
         self.num_tokens = 0
+        self._num_unlabelled: int | None = 0  # None: it has been told
 
     @property
     def age_s(self) -> float:
@@ -69,6 +70,8 @@ class Meter:
         self._state.unlogged_tokens += num_label_tokens
         self._lap_tokens += num_label_tokens
         self.num_tokens += num_label_tokens
+        if self._num_unlabelled is not None:
+            self._num_unlabelled += window.num_unlabelled
         self._watch.see(*(number for number in (sums.sum(), grad_norm) if number is not None))
         if len(self._pending) >= _MOST_PENDING or (self.has_bad and self._world.size == 1):
             self.settle()
@@ -114,6 +117,13 @@ class Meter:
         self._lap_tokens, self._lap_begin_s = 0, time.perf_counter()
         self._earlier_laps_s += lap_s
         return record
+
+    def take_unlabelled(self) -> int:
+        """Returns how many of this process's examples so far had no label that counts; once, then 0."""
+        found = self._num_unlabelled or 0
+        if found:
+            self._num_unlabelled = None
+        return found
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -20,6 +20,7 @@ from fgc_runtime.data.windows import Window, length_of
 from fgc_runtime.distributed import World, seed_everything
 from fgc_runtime.output import say
 from fgc_runtime.trainers.arguments import IntervalStrategy, TrainingArguments, logging_folder, with_environment
+from fgc_runtime.trainers.cautions import cautions
 from fgc_runtime.trainers.checkpoints import Checkpoints, Moment, SaveFailed, compare, named
 from fgc_runtime.trainers.evaluation import evaluate, note_best
 from fgc_runtime.trainers.factories import LRSchedulerFactory, OptimizerFactory, make_lr_scheduler, make_optimizer
@@ -28,6 +29,7 @@ from fgc_runtime.trainers.fingerprint import Fingerprint, depends_on_length, fin
 from fgc_runtime.trainers.interrupts import Interrupts, TrainingInterrupted
 from fgc_runtime.trainers.meter import Meter
 from fgc_runtime.trainers.nonfinite import NonFiniteLoss, write_dump
+from fgc_runtime.trainers.probes import keeps_documents_apart, require_known_terms
 from fgc_runtime.trainers.requests import Requests, agree
 from fgc_runtime.trainers.session import Session, phase
 from fgc_runtime.trainers.stepper import Stepper
@@ -69,6 +71,9 @@ class Trainer:
         self.strategy = strategy or DDP()
         self.loss = loss or NextTokenLoss()
         whole = model if isinstance(model, PreTrainedModel) else model()
+        if isinstance(self.loss, NextTokenLoss):
+            require_known_terms(whole)
+        takes_packed = keeps_documents_apart(whole)
         self.strategy.prepare(whole, self.loss, args, self.world)
         self.model = self.strategy.model
         self.train_dataset: Any = checked_dataset("train_dataset", train_dataset)
@@ -78,7 +83,9 @@ class Trainer:
         self.data_collator = data_collator or DataCollatorForCausalLM(processing_class)
         config = self.model.config
         num_positions = getattr(config, "max_position_embeddings", None)
-        self._collate = CheckedCollator(self.data_collator, int(config.vocab_size), num_positions)
+        self._collate = CheckedCollator(
+            self.data_collator, int(config.vocab_size), num_positions, takes_packed=takes_packed
+        )
         self.processing_class = processing_class
         self.callbacks = [ProgressCallback(), JsonLogCallback()] if callbacks is None else list(callbacks)
         self.optimizer_factory = optimizer_factory
@@ -171,6 +178,8 @@ class Trainer:
         scheduler = make_lr_scheduler(
             optimizer, self.lr_scheduler_factory, self.args, num_training_steps=self.max_steps
         )
+        for caution in cautions(optimizer, scheduler, max_steps=self.max_steps):
+            self._warn(caution)
         seed_everything(self.args.seed + self.strategy.dropout_stream)  # dropout differs between processes
         stepper = Stepper(self.strategy, optimizer, scheduler, self.args)
         has_length = depends_on_length(self.lr_scheduler_factory, self.args)
@@ -345,12 +354,25 @@ class Trainer:
         raise TrainingInterrupted(exit_code, folder)
 
     def _log_training(self, session: Session) -> None:
+        self._require_labels(session)
         record = session.meter.take()
         if session.stepper.grad_norm is not None:
             record["grad_norm"] = session.stepper.grad_norm.item()
         record["learning_rate"] = session.stepper.learning_rate
         self._dispatch(lambda callback: callback.on_record(session.run, record))
         self._log(session.run, record)
+
+    def _require_labels(self, session: Session) -> None:
+        """Raises ValueError if there was nothing to learn so far; warns of examples that have nothing."""
+        done, cut = self.state.num_examples, "a conversation may be cut before its answer (max_length)"
+        if self.state.num_tokens == 0:
+            raise ValueError(f"labels: none of the labels of all {done} examples so far counts, all are -100: {cut}")
+        unlabelled = session.meter.take_unlabelled()
+        if unlabelled:
+            of_process = "" if self.world.size == 1 else " of this process"
+            self._warn(
+                f"{unlabelled} examples{of_process}, of {done} in all, teach nothing: all their labels are -100; {cut}"
+            )
 
     def _log(self, run: TrainingRun, record: Mapping[str, float]) -> None:
         self.log_history.append({"step": self.state.global_step, **record})
@@ -405,3 +427,7 @@ class Trainer:
     def _say(self, text: str) -> None:
         if self.world.is_main:
             say(text)
+
+    def _warn(self, text: str) -> None:
+        if self.world.is_main:
+            say(f"warning: {text}", is_warning=True)
