@@ -1,4 +1,4 @@
-"""Questions that are put to a model before it trains, with a few tokens: does it do what the trainer believes?
+"""A model and a few tokens to answers: does it do what the trainer believes, before it trains.
 
 Each costs one or two forward passes over a few tokens, without gradients and without random numbers.
 """
