@@ -16,6 +16,7 @@ from fgc.diagnostics import Diagnostic
 from fgc.lint.allowed import check_allowed
 from fgc.lint.findings import Finding, FindingCollector, Selection
 from fgc.pipeline import Compilation
+from fgc.pipeline.coverage import Coverage, joined
 from fgc.questions import here
 from fgc.text import Source, Span
 from fgc.workspace import (
@@ -40,11 +41,12 @@ from fgc.workspace.store import Check
 
 
 class CheckResult(Struct, frozen=True):
-    """All findings, how many configurations were checked, and whether some could not be."""
+    """All findings, how many configurations and which calls were checked, and whether some could not be."""
 
     findings: list[Finding]
     num_configurations: int
     could_not_run: bool
+    coverage: Coverage = Coverage()
 
 
 _Words: TypeAlias = tuple[object, ...]  # what the command line asks for beside a configuration
@@ -58,6 +60,7 @@ class _Checked(Struct, frozen=True):
     sources: tuple[Source, ...]
     is_configuration: bool = True
     could_not_run: bool = False
+    coverage: Coverage = Coverage()
 
 
 def check_all(arguments: Namespace, questions: Questions) -> CheckResult:
@@ -67,7 +70,7 @@ def check_all(arguments: Namespace, questions: Questions) -> CheckResult:
     baseline_file = Path(arguments.baseline) if arguments.baseline else settings.baseline
     baseline = {} if arguments.write_baseline else read_baseline_of(baseline_file, questions)
     collector = FindingCollector(selection, baseline)
-    count, failed = 0, False
+    count, failed, coverages = 0, False, []
     store = FileStore(questions, shows_text=False)
     store.checks += _more_checks(arguments)
     allowed = settings.allow if not arguments.allow else tuple(arguments.allow)
@@ -77,7 +80,8 @@ def check_all(arguments: Namespace, questions: Questions) -> CheckResult:
         collector.add(checked.diagnostics, checked.sources, checked.name)
         count += checked.is_configuration
         failed = failed or checked.could_not_run
-    return CheckResult(collector.finish(), count, failed)
+        coverages.append(checked.coverage)
+    return CheckResult(collector.finish(), count, failed, joined(coverages))
 
 
 def _more_checks(arguments: Namespace) -> list[Check]:
@@ -172,7 +176,7 @@ def _configuration(project: Project, name: str, shown: str, variables: dict[str,
     def compute() -> _Checked:
         compilation = open_project(folder, store).compile(name, variables)
         _note_time(compilation, store)
-        return _Checked(shown, compilation.diagnostics, compilation.sources)
+        return _Checked(shown, compilation.diagnostics, compilation.sources, coverage=compilation.coverage)
 
     projects = sorted(map(str, store.projects))
     question = ["checked", *here(), str(folder), name, sorted(variables.items()), words, projects]
@@ -197,7 +201,8 @@ def _file(path: Path, include: list[str], store: FileStore, variables: dict[str,
     name = str(path) if include else path.name
     compilation = session.compile(found, name, variables, facts)
     _note_time(compilation, store)
-    return _Checked(name, (*session.diagnostics, *compilation.diagnostics), compilation.sources)
+    diagnostics = (*session.diagnostics, *compilation.diagnostics)
+    return _Checked(name, diagnostics, compilation.sources, coverage=compilation.coverage)
 
 
 def _note_time(compilation: Compilation, store: FileStore) -> None:

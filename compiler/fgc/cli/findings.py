@@ -5,35 +5,42 @@ from collections.abc import Sequence
 from fgc import __version__
 from fgc.cli.checking import CheckResult
 from fgc.cli.memo import Answer
+from fgc.cli.unchecked import coverage_data, coverage_words, unchecked_lines
 from fgc.diagnostics import Severity, render_json, render_text, summary
 from fgc.lint.findings import Finding
 
 _MAX_NAMES = 3  # configurations named beside a finding
 
 
-def findings_answer(result: CheckResult, form: str, fail_on: str, has_color: bool) -> Answer:
-    """Text goes to standard error, what machines read to standard output."""
+def findings_answer(
+    result: CheckResult, form: str, fail_on: str, has_color: bool, *, reports_unchecked: bool = False
+) -> Answer:
+    """Text goes to standard error, what machines read to standard output, as does the list of unchecked calls."""
     levels = {finding.diagnostic.severity for finding in result.findings}
     failing = {Severity.ERROR} if fail_on == "error" else set(Severity)
     code = 2 if result.could_not_run else int(bool(levels & failing))
     if form != "text":
-        text = _machine_text(result.findings, form)
+        text = _machine_text(result, form)
         return Answer(text if text.endswith("\n") or not text else text + "\n", "", code)
     count = result.num_configurations
     checked = f"{count} configuration{'s' if count != 1 else ''} checked"
+    calls = coverage_words(result.coverage)
+    listed = unchecked_lines(result.coverage) if reports_unchecked else ""
     if not result.findings:
-        return Answer(f"{checked}, no findings\n", "", code)
+        return Answer(f"{listed}{checked}, no findings{calls}\n", "", code)
     found = [finding.diagnostic for finding in result.findings]
     shown = "".join(_finding(finding, has_color) for finding in result.findings)
-    return Answer("", f"{shown}{checked}: {summary(found)}\n", code)
+    return Answer(listed, f"{shown}{checked}: {summary(found)}{calls}\n", code)
 
 
-def _machine_text(findings: Sequence[Finding], form: str) -> str:
+def _machine_text(result: CheckResult, form: str) -> str:
     from fgc.diagnostics.formats import render_github, render_gitlab, render_sarif
 
+    findings: Sequence[Finding] = result.findings
     diagnostics = [finding.diagnostic for finding in findings]
     if form == "json":
-        return render_json([(finding.diagnostic, finding.configurations) for finding in findings])
+        found = [(finding.diagnostic, finding.configurations) for finding in findings]
+        return render_json(found, calls=coverage_data(result.coverage))
     if form == "sarif":
         return render_sarif(diagnostics, __version__)
     return render_github(diagnostics) if form == "github" else render_gitlab(diagnostics)

@@ -97,6 +97,7 @@ _TITLES = {
     "FGC508": "value does not fit the annotation",
     "FGC509": "not callable",
     "FGC510": "deprecated",
+    "FGC511": "operation that Python refuses",
     "FGC520": "file is no Python",
     "FGC521": "relative import leads nowhere",
     "FGC701": "suppression comment silences nothing",

@@ -1,7 +1,7 @@
 """Findings to the text and the JSON that a user or a tool reads."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from fgc.diagnostics.model import Diagnostic, Severity
 from fgc.printing import visible
@@ -22,9 +22,12 @@ def summary(diagnostics: Sequence[Diagnostic]) -> str:
     return ", ".join(f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count)
 
 
-def render_json(findings: Iterable[tuple[Diagnostic, Sequence[str]]]) -> str:
+def render_json(
+    findings: Iterable[tuple[Diagnostic, Sequence[str]]], *, calls: Mapping[str, object] | None = None
+) -> str:
     """Findings with the configurations that have them, in the documented form, version 1.
 
+    `calls` says which calls were checked.
     Lines and columns count from 1, columns in code points.
     """
     items = [
@@ -39,7 +42,8 @@ def render_json(findings: Iterable[tuple[Diagnostic, Sequence[str]]]) -> str:
         }
         for diagnostic, configurations in findings
     ]
-    return json.dumps({"version": 1, "findings": items}, indent=2, ensure_ascii=False)
+    data = {"version": 1, "findings": items, **({} if calls is None else {"calls": calls})}
+    return json.dumps(data, indent=2, ensure_ascii=False)
 
 
 def _place(span: Span, with_end: bool = False) -> dict[str, str | int]:

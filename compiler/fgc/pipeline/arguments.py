@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Related, Severity
-from fgc.diagnostics.nearest import did_you_mean
+from fgc.diagnostics.nearest import did_you_mean, nearest
 from fgc.ir import Call, CallKind, Graph, Keyword, Literal, Node, NodeId
 from fgc.pipeline.fitting import Fitting, Names
 from fgc.pipeline.replaced_blocks import replaced_block
@@ -56,14 +56,17 @@ class ArgumentCheck(Struct, frozen=True):
             for keyword in self.call.keywords:
                 if keyword.name not in signature.keyword_names:
                     nameless = [slot.name for slot in signature.positional]
-                    yield self._unknown(keyword, signature.keyword_names, nameless)
+                    is_dropped = signature.drops_unknown and not self._lacks(signature, keyword)
+                    yield self._unknown(keyword, signature.keyword_names, nameless, is_dropped)
         yield from self._positionals(signature)
         is_complete = self.call.kind is not CallKind.PARTIAL and self.call.latent is None and not self.is_partial
         if is_complete and not signature.is_open:
             yield from self._missing(signature)
         yield from self._wrong_types(signature)
 
-    def _unknown(self, keyword: Keyword, names: Sequence[str], nameless: Sequence[str] = ()) -> Diagnostic:
+    def _unknown(
+        self, keyword: Keyword, names: Sequence[str], nameless: Sequence[str] = (), is_dropped: bool = False
+    ) -> Diagnostic:
         names = list(dict.fromkeys(names))
         listed = ", ".join(names) if names else "none"
         if not names and nameless:
@@ -71,8 +74,18 @@ class ArgumentCheck(Struct, frozen=True):
         help = did_you_mean(keyword.name, names)
         if help is None and len(names) <= _MAX_LISTED:
             help = f"its parameters: {listed}"
-        message = f"`{self.shown}` has no parameter `{keyword.name}`"
-        return Diagnostic.at(keyword.origin, "FGC501", message, help=help)
+        message = f"`{self.shown}` has no parameter `{keyword.name}`" + (" and drops it" if is_dropped else "")
+        severity = Severity.WARNING if is_dropped else Severity.ERROR
+        return Diagnostic.at(keyword.origin, "FGC501", message, severity=severity, help=help)
+
+    def _lacks(self, signature: Signature, slip: Keyword) -> bool:
+        """Returns True if a misspelt keyword leaves a required parameter without its argument."""
+        meant = nearest(slip.name, signature.keyword_names)
+        return meant in {parameter.name for parameter in signature.required if parameter.name not in self._given_names}
+
+    @property
+    def _given_names(self) -> set[str]:
+        return {keyword.name for keyword in self.call.keywords}
 
     def _positionals(self, signature: Signature) -> Iterator[Diagnostic]:
         given, slots = self.call.positional, signature.positional
@@ -90,6 +103,9 @@ class ArgumentCheck(Struct, frozen=True):
     def _missing(self, signature: Signature) -> Iterator[Diagnostic]:
         filled = {slot.name for slot in signature.positional[: len(self.call.positional)]}
         filled |= {keyword.name for keyword in self.call.keywords}
+        slips = self._given_names - set(signature.keyword_names)
+        meant = [nearest(name, signature.keyword_names) for name in slips]
+        filled |= {name for name in meant if name is not None}  # one mistake, told where it is written
         missing = [parameter.name for parameter in signature.required if parameter.name not in filled]
         if missing:
             names = ", ".join(f"`{name}`" for name in missing)

@@ -11,6 +11,7 @@ from fgc.diagnostics import Diagnostic, Outcome, Severity, has_errors, unique, w
 from fgc.ir import Graph
 from fgc.lint import check
 from fgc.lower import lower
+from fgc.pipeline.coverage import Coverage
 from fgc.pipeline.dotted import divide_callables
 from fgc.pipeline.dynamic import dynamic_arguments, unread_options
 from fgc.pipeline.imports import Projects, graft
@@ -30,7 +31,7 @@ class Compilation(Struct, frozen=True):
     """What the stages made of a configuration. A stage's result may be partial; then a diagnostic says why.
 
     `needs`: what could have stayed open until the program runs, and had to be known. `is_whole`: no error kept a part
-    of the graph from being made.
+    of the graph from being made. `coverage`: which calls were compared with signatures.
     """
 
     entry: Source
@@ -41,6 +42,7 @@ class Compilation(Struct, frozen=True):
     diagnostics: tuple[Diagnostic, ...]
     needs: tuple[Need, ...] = ()
     is_whole: bool = True
+    coverage: Coverage = Coverage()
 
     @property
     def has_errors(self) -> bool:
@@ -77,14 +79,16 @@ def compile_template(
     whole = graft(divided.value, projects)
     found += [*divided.diagnostics, *whole.diagnostics]
     graph = whole.value.graph
+    called = Coverage()
     if files is not None:
         found += _found_in_python(graph, files, found)
+        called = _called(graph, files)
     used = {segment.piece.origin.span.source: None for segment in document.segments}
     diagnostics = tuple(without_consequences(unique(found)))
     sources = dict.fromkeys([entry.value.main.source, *used])
     needs = (*needs, *whole.value.needs)
     return Compilation(
-        entry.value.main.source, document, composed.value, graph, tuple(sources), diagnostics, needs, is_whole
+        entry.value.main.source, document, composed.value, graph, tuple(sources), diagnostics, needs, is_whole, called
     )
 
 
@@ -96,6 +100,13 @@ def _left_to_authors(found: Iterable[Diagnostic], is_own: Callable[[Source], boo
         else finding
         for finding in found
     ]
+
+
+def _called(graph: Graph, files: "SourceFiles") -> Coverage:
+    """Which calls could be compared with signatures."""
+    from fgc.pipeline.calls import coverage  # what reads Python
+
+    return coverage(graph, files)
 
 
 def _found_in_python(graph: Graph, files: "SourceFiles", found: Sequence[Diagnostic]) -> list[Diagnostic]:

@@ -6,6 +6,7 @@ the value.
 """
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -22,6 +23,7 @@ _SEQUENCES = {"Sequence", "MutableSequence", "Collection", "Iterable", *_CONCRET
 _MAPPINGS = {"dict", "Dict", "Mapping", "MutableMapping", "OrderedDict", "defaultdict"}
 _WRAPPERS = {"Optional", "Annotated", "Required", "NotRequired", "Final", "InitVar", "ReadOnly"}
 _DISPLAYS = {"named_list", "named_tuple", "named_dict"}
+_TRUTHS = {"true", "false", "yes", "no", "on", "off", "t", "f", "y", "n", "1", "0"}
 _MAX_DEPTH = 12  # aliases of aliases
 
 
@@ -48,7 +50,15 @@ class Fitting(Struct, frozen=True):
 
     def misfits(self, parameter: Parameter, node_id: NodeId) -> Sequence[Misfit]:
         """The innermost values that the annotation of a parameter excludes."""
-        return self._written(parameter.annotation or "", parameter.home, node_id, 0)
+        found = self._written(parameter.annotation or "", parameter.home, node_id, 0)
+        return [item for item in found if not (parameter.converts and self._is_convertible(item.node_id))]
+
+    def _is_convertible(self, node_id: NodeId) -> bool:
+        """Returns True for a text that holds a number, or a word for a truth value."""
+        node = self.graph[node_id]
+        if not isinstance(node, Literal) or not isinstance(node.value, str):
+            return False
+        return node.value.lower() in _TRUTHS or re.fullmatch(r"[-+]?[\d_.]+(e[-+]?\d+)?", node.value, re.I) is not None
 
     def _written(self, annotation: str, home: str, node_id: NodeId, depth: int) -> list[Misfit]:
         try:
@@ -110,6 +120,8 @@ class _Walk(Struct, frozen=True):
     def _shown(self, node_id: NodeId) -> NodeId:
         """A list or a mapping behind `!list`, `!tuple` and `!dict`; the value of a variable's default."""
         node = self.fitting.graph[node_id]
+        if isinstance(node, Var) and node.default is not None:
+            return self._shown(node.default)
         is_display = isinstance(node, Call) and node.callee.kind is SymbolKind.BUILTIN
         if is_display and isinstance(node, Call) and node.callee.attribute in _DISPLAYS and len(node.positional) == 1:
             return node.positional[0]

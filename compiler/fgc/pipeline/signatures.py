@@ -7,10 +7,11 @@ from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Related, Severity
 from fgc.diagnostics.nearest import did_you_mean
-from fgc.ir import OWN_BUILTINS, Call, CallKind, Graph, NodeId, Symbol, SymbolKind
-from fgc.ir.graph import children
+from fgc.ir import OWN_BUILTINS, Graph, Symbol, SymbolKind
 from fgc.passes import infer, verify_types
 from fgc.pipeline.arguments import ArgumentCheck
+from fgc.pipeline.calls import calls
+from fgc.pipeline.operations import OperationCheck
 from fgc.pipeline.partials import PartialCheck
 from fgc.signatures import Answer, Meaning, Place, TypeName, Verdict
 from fgc.text import Origin, Source, Span
@@ -46,10 +47,13 @@ def check_calls(graph: Graph, files: Signatures, told: Iterable[Diagnostic] = ()
     unreadable = {finding.span for finding in before if finding.severity is Severity.ERROR}
     types = infer(graph, files)
     verify_types(graph, types)
-    for node_id, node in _calls(graph):
+    for node_id, node in calls(graph):
         symbol = node.callee
         if symbol.origin.span in unreadable:
             continue
+        is_partial = graph.is_partial or node_id in graph.broken
+        if not is_partial:
+            found += OperationCheck(graph, node, types, files).findings()
         partials = PartialCheck(graph, node, lambda callee: files.look_up(callee).signatures)
         if symbol.kind is SymbolKind.COMPONENT or (
             symbol.kind is SymbolKind.BUILTIN and symbol.attribute in OWN_BUILTINS
@@ -58,25 +62,10 @@ def check_calls(graph: Graph, files: Signatures, told: Iterable[Diagnostic] = ()
             continue
         answer = files.look_up(symbol)
         problems = [*_of_name(symbol, answer, files), *partials.findings(answer.signatures)]
-        is_partial = graph.is_partial or node_id in graph.broken
         arguments = ArgumentCheck(graph, node, symbol.attribute, types, files, is_partial)
         problems += arguments.findings(answer.signatures)
         found += _with_definition(problems, answer.place, symbol, files)
     return [finding for finding in found if finding.span not in blamed]
-
-
-def _calls(graph: Graph) -> Iterator[tuple[NodeId, Call]]:
-    seen: set[NodeId] = set()
-    stack = list(reversed(list(graph.targets.values())))
-    while stack:
-        node_id = stack.pop()
-        node = graph[node_id]
-        if node_id in seen or (isinstance(node, Call) and node.kind is CallKind.META):
-            continue
-        seen.add(node_id)
-        if isinstance(node, Call):
-            yield node_id, node
-        stack.extend(reversed(children(node)))
 
 
 def _of_name(symbol: Symbol, answer: Answer, files: Signatures) -> Iterator[Diagnostic]:

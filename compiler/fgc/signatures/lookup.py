@@ -14,6 +14,7 @@ from fgc.signatures.finder import Absent, ModuleFinder, NativeModule, Opaque
 from fgc.signatures.meanings import Meanings
 from fgc.signatures.modules import PythonModule
 from fgc.signatures.resolver import Resolver
+from fgc.signatures.shape import attribute_names
 from fgc.signatures.signature import TypeName
 from fgc.signatures.types import ResultTypes
 from fgc.signatures.typeshed import Typeshed
@@ -90,7 +91,7 @@ class Lookup:
         return longest
 
     def of_object(self, owner: TypeName, attribute: str) -> Answer:
-        """What an attribute of an object is, as the result of an answer; callable if it is a method."""
+        """What an attribute of an object is, as the result of an answer; the names of all, where it has none such."""
         module = None if owner.path is None else self._finder.module(owner.bases[0].rpartition(".")[0])
         if not isinstance(module, PythonModule) or module.path != owner.path:
             module = None if owner.path is None else self._finder.file(owner.path)
@@ -98,7 +99,11 @@ class Lookup:
         if not isinstance(cls, ClassValue):
             return _UNKNOWN
         found = self._results.attribute(cls, attribute)
-        return Answer(Verdict.UNKNOWN, result=found)
+        names, is_whole = attribute_names(self._resolver, cls)
+        if attribute in names:
+            return Answer(Verdict.UNKNOWN, result=found)
+        shown = tuple(sorted(name for name in names if not name.startswith("_")))
+        return Answer(Verdict.NO_ATTRIBUTE if is_whole else Verdict.UNKNOWN, wrong=attribute, names=shown)
 
     def meaning(self, home: str, name: str) -> Answer:
         """What a name in an annotation means, in the module or the file where it is written."""
@@ -117,22 +122,34 @@ class Lookup:
                 return Answer(Verdict.NOT_CALLABLE, wrong="a module")
             case ConstantValue(module=module, node=literal):
                 return Answer(Verdict.NOT_CALLABLE, (), _place(module, literal), wrong=_kind(literal))
-            case UnknownValue():
-                return _UNKNOWN
+            case UnknownValue(reason=reason):
+                return Answer(Verdict.UNKNOWN, reason=reason)
             case NativeValue(value=native):
                 if not callable(native):
                     return _UNKNOWN
-                return Answer(Verdict.CALLABLE, self._callables.signatures(value), result=self._results.result(value))
+                compiled = "it is compiled and does not tell its parameters"
+                signatures, result = self._callables.signatures(value), self._results.result(value)
+                return Answer(Verdict.CALLABLE, signatures, result=result, reason="" if signatures else compiled)
             case ClassValue() | FunctionValue():
                 node = value.node if isinstance(value, ClassValue) else value.nodes[0]
                 signatures, result = self._callables.signatures(value), self._results.result(value)
                 deprecated = deprecation(value)
                 place = _place(value.module, node)
-                return Answer(Verdict.CALLABLE, signatures, place, result=result, deprecated=deprecated)
+                reason = "" if signatures else _reason(node)
+                return Answer(Verdict.CALLABLE, signatures, place, result=result, deprecated=deprecated, reason=reason)
             case InstanceValue() | PartialValue() | FieldsValue() | EitherValue():
                 return Answer(Verdict.CALLABLE, self._callables.signatures(value), result=self._results.result(value))
             case _:
                 assert_never(value)
+
+
+def _reason(node: ast.AST) -> str:
+    """Why the parameters of a definition are not known."""
+    decorators = [ast.unparse(item).partition("(")[0] for item in getattr(node, "decorator_list", ())]
+    if decorators:
+        return f"its decorator `{decorators[0]}` may change its signature"
+    made = "how its objects are made is decided at run time"
+    return made if isinstance(node, ast.ClassDef) else "its signature is made at run time"
 
 
 def _kind(node: ast.expr) -> str:

@@ -44,14 +44,18 @@ def _parameter(cls: ClassValue, name: str, annotation: str | None, value: ast.ex
     if field is None:
         is_hidden = "Field(" in (annotation or "") or annotation is None
         default = ast.unparse(value) if value is not None else "..." if is_hidden else None
-        return Parameter(name, kind, None if default == "..." and not is_hidden else default, annotation, home)
+        return Parameter(
+            name, kind, None if default == "..." and not is_hidden else default, annotation, home, converts=True
+        )
     given = {keyword.arg: keyword.value for keyword in field.keywords}
     first = field.args[0] if field.args else given.get("default")
     is_required = first is None or (isinstance(first, ast.Constant) and first.value is ...)
     is_optional = not is_required or "default_factory" in given or None in given
     alias = given.get("validation_alias", given.get("alias"))
     shown = alias.value if isinstance(alias, ast.Constant) and isinstance(alias.value, str) else name
-    return Parameter(shown, kind, "..." if is_optional or "Field(" in (annotation or "") else None, annotation, home)
+    return Parameter(
+        shown, kind, "..." if is_optional or "Field(" in (annotation or "") else None, annotation, home, converts=True
+    )
 
 
 def _setting(cls: ClassValue, name: str) -> object:

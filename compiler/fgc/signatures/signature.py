@@ -27,7 +27,8 @@ _COLLECTING = (ParameterKind.VAR_POSITIONAL, ParameterKind.VAR_KEYWORD)
 class Parameter(Struct, frozen=True):
     """A parameter; `default` and `annotation` are Python expressions, None where there is none.
 
-    `home` is the file in which the annotation is written: its names mean what they mean there.
+    `home` is the file in which the annotation is written: its names mean what they mean there. `converts`: a text that
+    holds a number, or a word for a truth value, becomes one.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Parameter(Struct, frozen=True):
     default: str | None = None
     annotation: str | None = None
     home: str = ""
+    converts: bool = False
 
 
 class Signature(Struct, frozen=True):

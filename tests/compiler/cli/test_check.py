@@ -150,3 +150,21 @@ def test_what_a_build_would_refuse_is_found_without_building(run: Run) -> None:
     found = {(item["file"], item["line"], item["code"]) for item in json.loads(result.out)["findings"]}
     expected = {("a.yaml", 1, "FGC001"), ("a.yaml", 2, "FGC411"), ("a.yaml", 3, "FGC502"), ("broken.py", 2, "FGC520")}
     assert found == expected
+
+
+def test_calls_that_were_not_checked_are_said_with_their_reasons(run: Run) -> None:
+    write("parts.py", "def change(f): return lambda **x: f()\n@change\ndef made(): ...\n")
+    write("m.yaml", "a: !call:nowhere_to_be_found:f []\nb: !call:nowhere_to_be_found:g []\nc: !call:parts.py:made []\n")
+    result = run("check", "m.yaml", "--report-unchecked")
+    assert result.code == 0
+    listed, summary = result.out.splitlines()[:-1], result.out.splitlines()[-1]
+    assert [line.partition(": ")[0] for line in listed] == ["m.yaml:1:10", "m.yaml:2:10", "m.yaml:3:10"]
+    assert "0 of 3 calls checked; not: nowhere_to_be_found (it is not installed; 2 calls), parts.py:made" in summary
+    found = json.loads(run("check", "m.yaml", "--format", "json").out)["calls"]
+    assert (found["total"], found["checked"]) == (3, 0)
+    assert [item["calls"] for item in found["unchecked"]] == [2, 1]
+
+
+def test_a_check_that_compared_every_call_says_no_more_than_before(run: Run) -> None:
+    write("m.yaml", "a: !call:print [ 1 ]\n")
+    assert run("check", "m.yaml", "--report-unchecked").out == "1 configuration checked, no findings\n"

@@ -25,6 +25,7 @@ EXAMPLES = (
     "fgc check                              all configurations of this project",
     "fgc check experiments/ --format sarif  all projects below a folder, for a code scanner",
     "fgc check --ignore FGC310 --severity FGC211=error",
+    "fgc check --report-unchecked           also which calls were not compared with a signature",
     "fgc check --vllm --tensor-parallel-size 2",
     "fgc check . --write-baseline fgc-baseline.json",
     "fgc check --fix --diff                 what would the exact replacements change?",
@@ -54,6 +55,9 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--fail-on", choices=("error", "warning"), default="warning", help="exit with 1 from here on")
     parser.add_argument(
         "--allow", action="append", default=[], metavar="PATTERN", help="refuse other callables, such as 'torch.*'"
+    )
+    parser.add_argument(
+        "--report-unchecked", action="store_true", help="list the calls whose arguments could not be checked, and why"
     )
     parser.add_argument("--vllm", action="store_true", help="also what vLLM needs to serve the models (FGC8)")
     parser.add_argument(
@@ -118,7 +122,8 @@ def _compute(arguments: Namespace, questions: Questions, has_color: bool) -> Ans
             return _diffs(files, result.could_not_run)
         if files:
             return _fixed(files, arguments, has_color)
-    return findings_answer(result, arguments.format, arguments.fail_on, has_color)
+    unchecked = arguments.report_unchecked
+    return findings_answer(result, arguments.format, arguments.fail_on, has_color, reports_unchecked=unchecked)
 
 
 def _diffs(files: "list[FixedFile]", could_not_run: bool) -> Answer:
