@@ -48,10 +48,16 @@ def _migrate(path: Path, text: str, table: Table, own: "_Names") -> Migrated:
 
 
 class _Names:
-    """The names by which templates of the tree can be found, from whatever folder is searched."""
+    """The names by which templates of the tree can be found, from whatever folder is searched.
+
+    A checkout of the reference has its library in the tree, whose names are those of the table.
+    """
 
     def __init__(self, paths: list[Path]) -> None:
-        self._names = {"/".join(path.parts[n:]) for path in paths for n in range(1, len(path.parts))}
+        bases = [path.parent for path in paths if path.parts[-3:] == ("templatelib", "base", "config_type.yaml")]
+        own = [path for path in paths if not any(path.is_relative_to(base.parent) for base in bases)]
+        self._names = {"/".join(path.parts[n:]) for path in own for n in range(1, len(path.parts))}
+        self._names |= {"templatelib/base"} if bases else set()
 
     def __contains__(self, name: object) -> bool:
         return name in self._names

@@ -18,18 +18,19 @@ class CallableEntry(Struct, frozen=True):
     note: str | None = None
     rename: dict[str, str] = {}
     drop: dict[str, str] = {}
+    tell: dict[str, str] = {}
 
 
 class TemplateEntry(Struct, frozen=True):
-    """A template of the reference's library; a block without a name here has no counterpart.
+    """A template of the reference's library; `to` is None where there is none here.
 
-    `arguments`: blocks of it that hold arguments of one callable, where a child writes them without a tag. `keys`: by
-    block, entries with another name here.
+    `blocks`: blocks of it with another name here. `arguments`: blocks that hold arguments of one callable, where a
+    child writes them without a tag. `keys`: by block, entries with another name here.
     """
 
     to: str | None = None
     note: str | None = None
-    blocks: dict[str, str | None] = {}
+    blocks: dict[str, str] = {}
     arguments: dict[str, str] = {}
     keys: dict[str, dict[str, str]] = {}
 
@@ -39,6 +40,7 @@ class Table(Struct, frozen=True, forbid_unknown_fields=True):
 
     callables: Mapping[str, CallableEntry]
     templates: Mapping[str, TemplateEntry]
+    lost_blocks: Mapping[str, str]
     blocks: Mapping[str, str]
     search_folders: tuple[str, ...]
 

@@ -97,11 +97,13 @@ class _Part:
         return True
 
     def _search_folder(self, code: str, at: int) -> bool:
-        """Takes a folder of the library off a search path, unless the library belongs to the tree."""
+        """Takes a folder of the library off a search path; of a library in the tree its base, ours is in place of."""
         item = re.match(r"\s*- ", code)
         if item is None or "config_type.yaml" in self._own:
             return False
         if not any(name in code for name in self._table.search_folders):
+            return False
+        if "templatelib/base" in self._own and not re.search(r"\bbase\b", code):
             return False
         self._comment_out(at + item.end() - 2)
         return True
@@ -141,14 +143,13 @@ class _Part:
         if own is not None and not found["end"]:
             self._calls.append(_Arguments(self._table.callables[own], -1))
         if name is not None and self._parent is not None and name in self._parent.blocks:
-            new = self._parent.blocks[name]
-            if new is not None:
-                self._draft.replace(at + found.start(group), at + found.end(group), new)
-            elif not found["end"]:
-                self._draft.leave(at + found.start(group), f"the block `{name}` has no counterpart in the parent here")
-                indent = len(code) - len(code.lstrip())
-                self._lost_block = _LostBlock(indent, is_header=group == "header")
-                self._comment_out(at + indent)
+            self._draft.replace(at + found.start(group), at + found.end(group), self._parent.blocks[name])
+        elif name in self._table.lost_blocks and not found["end"] and "config_type.yaml" not in self._own:
+            note = self._table.lost_blocks[name]
+            self._draft.leave(at + found.start(group), f"the block `{name}` has no counterpart: {note}")
+            indent = len(code) - len(code.lstrip())
+            self._lost_block = _LostBlock(indent, is_header=group == "header")
+            self._comment_out(at + indent)
         return True
 
     def _tags(self, code: str, at: int) -> None:
@@ -209,12 +210,16 @@ class _Part:
             owner = f" of `{entry.to}`" if entry.to else ""
             self._draft.leave(at + key.start("key"), f"`{name}`{owner} has no counterpart: {entry.drop[name]}")
             return True
+        elif name in entry.tell and entry.to:
+            self._draft.leave(at + key.start("key"), f"`{name}` of `{entry.to}`: {entry.tell[name]}")
         return False
 
     def _comment_out(self, at: int) -> None:
         self._draft.replace(at, at, "## ")
 
     def _open(self, code: str, at: int, indent: int) -> None:
+        if self._calls and self._calls[-1].indent < 0 and re.match(r"^\s*\S+:\s*&\w+\s*$", code):
+            self._calls.append(_Arguments(self._calls[-1].entry, indent))  # a mapping that is merged into the call
         for found in _CALLABLE.finditer(code):
             entry = self._table.callable(found[1], found[2])
             if entry is None or not code[: found.start()].rstrip("@").endswith(":") or "!" not in code[: found.start()]:

@@ -46,6 +46,15 @@ lr_scheduler: &lr_scheduler !partial:forgather.ml.optim.infinite_lr_scheduler:In
 [trainer_callbacks]
     -- include 'mine.callbacks'
 
+[trainer_meta_config]
+    -- set ns.nproc_per_node = 2
+
+[dynamic_args]
+    == super()
+    steps:
+        names: "--steps"
+        type: "int"
+
 #-------------------- mine.model --------------------
 -- extends 'models/transformers/dynamic_llama.yaml'
 
@@ -58,7 +67,7 @@ lr_scheduler: &lr_scheduler !partial:forgather.ml.optim.infinite_lr_scheduler:In
 
 [trainer_args]
     == super()
-    max_steps: 3
+    max_steps: {{ steps | default(3) }}
     save_safetensors: False
 
 #-------------------- mine.callbacks --------------------
@@ -90,9 +99,10 @@ def texts(tree: Path) -> dict[str, bytes]:
 def test_a_migrated_tree_checks_clean_and_builds(run: Run, tree: Path) -> None:
     result = run("migrate", str(tree))
     assert result.code == 0, result.err
-    assert result.out.splitlines()[-1].startswith("changed 13 places in 4 of 6 files; 3 places left to you")
+    assert result.out.splitlines()[-1].startswith("changed 15 places in 4 of 6 files; 4 places left to you")
     assert "configs/a.yaml:20:5: `constant_lr` of `fgc_runtime.optim:infinite` has no counterpart" in result.out
     assert run("check", str(tree)).out == "1 configuration checked, no findings\n"
+    assert "max_steps: 7" in run("-p", str(tree / "p"), "pp", "--steps", "7").out
     built = run("-p", str(tree / "p"), "code")
     assert "partial(infinite, warmup_steps=5)" in built.out and "MineForCausalLM" not in built.out
     assert built.out.count("TrainerControlCallback()") == 1
