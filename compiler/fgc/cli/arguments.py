@@ -50,6 +50,29 @@ def add_variables(parser: ArgumentParser, default: Any = None) -> None:
     add("--vars", metavar="FILE.json", default=default, help="template variables from a JSON file")
 
 
+def add_settings(parser: ArgumentParser) -> None:
+    """The argument that sets values of the resolved configuration."""
+    selection_group(parser).add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="PATH=VALUE",
+        help="set a value of the resolved configuration, by its path as in `fgc explain`; may be repeated",
+    )
+
+
+def settings_of(arguments: Namespace) -> dict[str, str]:
+    """Values by path, from `--set`. Raises CannotRun."""
+    settings: dict[str, str] = {}
+    for word in getattr(arguments, "settings", ()):
+        path, equals, text = word.partition("=")
+        if not equals or not path:
+            raise CannotRun(f"`--set {word}`: write `--set path=value`, as in `--set optimizer.lr=0.1`")
+        settings[path] = text
+    return settings
+
+
 def add_cache_switch(parser: ArgumentParser) -> None:
     """The argument that keeps a command from the cache of results."""
     parser.add_argument("--no-cache", action="store_true", help="neither read nor write the cache of results")

@@ -79,10 +79,12 @@ def write_folder(
         report(found if has_errors(found) else (*found, *outcome.diagnostics))
         return None
     name_of = partial(_portable_name, Places(selected.folder, root_folders()))
-    resolved = resolved_configuration(selected.compilation.document, selected.template)
+    resolved = resolved_configuration(selected.compilation.document, selected.template, selected.store.settings)
     files = {
         PROGRAM: program.text,
-        MAP: map_text({PROGRAM: program.places, **program.file_places, RESOLVED: resolved.places}, name_of),
+        MAP: map_text(
+            {PROGRAM: program.places, **program.file_places, RESOLVED: resolved.places}, name_of, program.settable
+        ),
         GRAPH: snapshot_to_json(snapshot(selected.compilation.graph, name_of)),
         RESOLVED: resolved.text,
         **program.files,
@@ -129,7 +131,10 @@ def _record(selected: Selected, target: str, runtime: Mapping[str, str]) -> Buil
             **{places.name(path): source.text for path, source in read.items()},
             **{f"@runtime/{name}": text for name, text in runtime.items()},
         },
-        arguments={name: _written(name, value) for name, value in selected.variables.items()},
+        arguments={
+            **{name: _written(name, value) for name, value in selected.variables.items()},
+            **_settings(selected),
+        },
         configuration=selected.template,
         pins=[_pin(places, need) for need in pins_of(selected.compilation.needs)],
         absent={places.name(path): None if other is None else places.name(other) for path, other in missing.items()},
@@ -145,6 +150,11 @@ def secrets_of(variables: Mapping[str, Any]) -> dict[str, str]:
 def _written(name: str, value: Any) -> Any:
     """An argument as the manifest has it; a secret by the variable that the program reads."""
     return f"${environment_name(name)}" if secrets_of({name: value}) else value
+
+
+def _settings(selected: Selected) -> dict[str, str]:
+    """What `--set` changed, as a manifest names it beside the variables."""
+    return {f"--set {path}": text for path, text in selected.store.settings.items()}
 
 
 def _pin(places: Places, need: Need) -> Pin:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from fgc.cli.arguments import CannotRun, use_color, variables_of
+from fgc.cli.arguments import CannotRun, settings_of, use_color, variables_of
 from fgc.cli.dynamic import dynamic_values
 from fgc.cli.memo import Questions
 from fgc.diagnostics import Diagnostic, nearest, render_text, summary
@@ -16,6 +16,7 @@ from fgc.workspace import FileStore, ProjectError, find_project, open_project
 from fgc.workspace.rules import read_rules
 from fgc.workspace.selection import NoSuchFile, Selected, project_of, select_config, select_file
 from fgc.workspace.settings import SettingsError
+from fgc.yaml import Composition
 
 __all__ = ["Selected", "configuration_hint", "project_of", "report", "select"]
 
@@ -33,13 +34,31 @@ def select(arguments: Namespace, questions: Questions | None = None, *, checks_c
         store.rules = read_rules(Path.cwd(), store.questions)
     except SettingsError as problem:
         raise CannotRun(str(problem)) from None
+    changes = _Changes(settings_of(arguments))
+    if changes.settings:
+        store.change, store.settings = changes.apply, changes.settings
     selected = _select(arguments, variables, store)
     words = getattr(arguments, "dynamic", None)
     declared = dynamic_arguments(selected.compilation.graph).value if words is not None else ()
-    if not words and not any(argument.is_required for argument in declared):
-        return selected
-    variables |= dynamic_values(selected.name, declared, words or (), arguments.known_options, variables)
-    return _select(arguments, variables, store)
+    if words or any(argument.is_required for argument in declared):
+        variables |= dynamic_values(selected.name, declared, words or (), arguments.known_options, variables)
+        selected = _select(arguments, variables, store)
+    if changes.problems:
+        raise CannotRun("\nfgc: ".join(changes.problems))
+    return selected
+
+
+class _Changes:
+    """Sets values of a configuration; `problems` are those of its last compilation."""
+
+    def __init__(self, settings: dict[str, str]) -> None:
+        self.settings = settings
+        self.problems: list[str] = []
+
+    def apply(self, composition: Composition) -> None:
+        from fgc.explain.settings import set_values  # only where something is set
+
+        self.problems = set_values(composition, self.settings)
 
 
 def _select(arguments: Namespace, variables: dict[str, Any], store: FileStore) -> Selected:

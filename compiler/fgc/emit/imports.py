@@ -21,7 +21,9 @@ _OWN: dict[tuple[str, str | None], str] = {
     ("functools", "partial"): "partial",
     ("importlib", "import_module"): "import_module",
     ("importlib.metadata", "version"): "version",
-    **{(module, None): module for module in ("argparse", "math", "operator", "os", "platform", "socket", "time")},
+    **{
+        (module, None): module for module in ("argparse", "math", "operator", "os", "platform", "socket", "sys", "time")
+    },
 }
 OWN_NAMES = frozenset(_OWN.values())
 

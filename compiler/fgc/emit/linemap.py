@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from fgc.emit.expression import (
     Assign,
     Branch,
+    Constant,
     Define,
     DictDisplay,
     Evaluate,
@@ -31,6 +32,15 @@ def node_areas(text: str, tree: ast.Module, functions: Sequence[Define]) -> list
     for function in functions:
         walk.statements(function.body, by_name[function.name].body)
     return walk.found
+
+
+def value_areas(text: str, tree: ast.Module, functions: Sequence[Define]) -> list[tuple[Area, NodeId]]:
+    """The areas of scalars alone, without the keyword or the variable that they are given to."""
+    walk = _Walk(text)
+    by_name = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    for function in functions:
+        walk.statements(function.body, by_name[function.name].body)
+    return walk.values
 
 
 def import_areas(
@@ -83,6 +93,7 @@ class _Walk:
     def __init__(self, text: str) -> None:
         self._columns = Columns(text)
         self.found: list[tuple[Area, NodeId]] = []
+        self.values: list[tuple[Area, NodeId]] = []
 
     def statements(self, written: Sequence[Statement], parsed: Sequence[ast.stmt]) -> None:
         assert len(written) == len(parsed), "the laid-out program has other statements than the generated one"
@@ -110,6 +121,8 @@ class _Walk:
         own = getattr(written, "node", None)
         if own != outer:
             self._note(own, parsed)
+        if isinstance(written, Constant) and own is not None:
+            self.values.append((self._columns.area(parsed), own))
         if isinstance(written, Name | Formatted):
             return
         below = list(_children(parsed))

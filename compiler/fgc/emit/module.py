@@ -8,9 +8,21 @@ import libcst as cst
 from msgspec import Struct
 
 from fgc.emit import syntax
-from fgc.emit.expression import Assign, Attribute, Constant, Define, Evaluate, Expression, Invoke, Name, Statement
+from fgc.emit.expression import (
+    Argument,
+    Assign,
+    Attribute,
+    Constant,
+    Define,
+    Evaluate,
+    Expression,
+    Invoke,
+    Name,
+    Statement,
+)
 from fgc.emit.imports import Import
 from fgc.emit.layout import LINE_WIDTH, Layout
+from fgc.emit.literal import string
 from fgc.emit.measure import width
 from fgc.ir import NodeId
 
@@ -20,7 +32,10 @@ _ACRONYMS = frozenset({"bpe", "ddp", "fsdp", "lr"})
 
 
 class ModuleParts(Struct, frozen=True):
-    """What a module consists of. `sections` holds the comment above a statement of the last function, by its place."""
+    """What a module consists of. `sections` holds the comment above a statement of the last function, by its place.
+
+    `is_set_at_entry`: `--set` is looked for where the program begins, because no function reads the command line.
+    """
 
     docstring: str
     imports: Sequence[Import]
@@ -28,6 +43,7 @@ class ModuleParts(Struct, frozen=True):
     functions: Sequence[Define]
     sections: Mapping[int, str]
     entry: str | None
+    is_set_at_entry: bool = False
 
 
 def render(module: ModuleParts, layout: Layout | None) -> tuple[str, ast.Module]:
@@ -46,8 +62,19 @@ def _body(module: ModuleParts) -> list[cst.BaseStatement]:
     if module.entry is not None:
         call = syntax.statement(Evaluate(Invoke(Name(module.entry), ())))
         test = cst.Comparison(cst.Name("__name__"), [cst.ComparisonTarget(cst.Equal(), cst.SimpleString('"__main__"'))])
-        body.append(cst.If(test, cst.IndentedBlock([call])))
+        body.append(cst.If(test, cst.IndentedBlock([*([_settings()] if module.is_set_at_entry else []), call])))
     return body
+
+
+def _settings() -> cst.If:
+    """What gives a program other values, if its command line asks for that: nothing else needs the runtime."""
+    word, words = Name("word"), Attribute(Name("sys"), "argv")
+    starts = syntax.expression(Invoke(Attribute(word, "startswith"), (Argument(string("--set")),)))
+    loop = cst.CompFor(cst.Name("word"), syntax.expression(words))
+    test = cst.Call(cst.Name("any"), [cst.Arg(cst.GeneratorExp(starts, loop, lpar=[], rpar=[]))])
+    imported = cst.ImportFrom(syntax.dotted("fgc_runtime.settings"), [cst.ImportAlias(cst.Name("run_with_settings"))])
+    run = syntax.statement(Evaluate(Invoke(Name("run_with_settings"), ())))
+    return cst.If(test, cst.IndentedBlock([cst.SimpleStatementLine([imported]), run]))
 
 
 def _constant(name: str, value: Expression) -> cst.BaseStatement:

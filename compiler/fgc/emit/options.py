@@ -41,11 +41,13 @@ from fgc.yaml.scalars import scalar_type
 
 PARSE, ARGUMENTS = "parse_arguments", "arguments"
 _OPTIONS_MODULE = "fgc_runtime.options"
-_TAKEN = frozenset({"-h", "--help", "--resume"})
+_SETTINGS_MODULE = "fgc_runtime.settings"
+_TAKEN = frozenset({"-h", "--help", "--resume", "--set"})
 _ACTIONS = ("store", "store_true", "store_false")
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%"})
 _TEXT_TYPES = ("str", "path")
 _CONVERTERS = {"bool": "boolean", "path": "absolute_path"}
+_SET_HELP = "another value of the configuration, as in optimizer.lr=0.1; may be repeated"
 _RESUME_HELP = "go on from this checkpoint, or from the latest one"
 
 
@@ -152,7 +154,7 @@ def _structural(before: Graph, after: Graph, roots: Sequence[NodeId]) -> Iterato
         if node_id not in remaining:
             yield from _arguments_in(before, [node_id], "it is written into a generated file")
         if isinstance(node, Call) and node.kind is CallKind.META:
-            yield from _arguments_in(before, _data(before, node_id), "it is written into a generated file")
+            yield from _arguments_in(before, data_of(before, node_id), "it is written into a generated file")
         if isinstance(node, Call) and node.searchpath is not None:
             yield from _arguments_in(before, reachable(before, [node.searchpath]), "it says where files are found")
         if isinstance(node, Var) and node.default is not None:
@@ -171,7 +173,7 @@ def _arguments_in(graph: Graph, nodes: Iterable[NodeId], reason: str) -> Iterato
                 yield argument.name, (reason, node.origin.span)
 
 
-def _data(graph: Graph, root: NodeId) -> Iterator[NodeId]:
+def data_of(graph: Graph, root: NodeId) -> Iterator[NodeId]:
     """What a build-time call is given as it stands; objects that it mentions are the program's."""
     stack = [root]
     seen: set[NodeId] = set()
@@ -264,14 +266,17 @@ def _is_exact(option: Option, leaves: Sequence[_Leaf]) -> bool:
 
 
 def parser_function(options: Options, imports: Imports, *, has_resume: bool) -> Define:
-    """The function that reads the command line."""
+    """The function that reads the command line. Of `--set`, the runtime sees to it."""
     argparse = imports.module("argparse")
     maker = Invoke(Name(f"{argparse}.ArgumentParser"), (Argument(Name("__doc__"), "description"),))
     body: list[Statement] = [Assign("parser", maker)]
     body += [Evaluate(_added(*offered, imports)) for offered in options.offered.values()]
     if has_resume:
-        words = {"nargs": string("?"), "const": literal(True), "metavar": string("CHECKPOINT")}
-        body.append(Evaluate(_add_argument(("--resume",), {**words, "help": string(_RESUME_HELP)})))
+        resume = {"nargs": string("?"), "const": literal(True), "metavar": string("CHECKPOINT")}
+        body.append(Evaluate(_add_argument(("--resume",), {**resume, "help": string(_RESUME_HELP)})))
+    setting = imports.function(_SETTINGS_MODULE, "SetValue")
+    words = {"action": setting, "metavar": string("PATH=VALUE"), "help": string(_SET_HELP)}
+    body.append(Evaluate(_add_argument(("--set",), words)))
     body.append(Return(Invoke(Attribute(Name("parser"), "parse_args"), ())))
     return Define(PARSE, (), f"{argparse}.Namespace", tuple(body))
 

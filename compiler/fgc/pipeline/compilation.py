@@ -58,14 +58,18 @@ def compile_template(
     files: "SourceFiles | None" = None,
     projects: Projects | None = None,
     is_own: Callable[[Source], bool] = lambda source: True,
+    change: Callable[[Composition], object] | None = None,
 ) -> Compilation:
     """Run every stage on a parsed file. Errors of one stage do not stop the next.
 
-    `is_own`: whether a template belongs to a project that is compiled, so that its user can mend it.
+    `is_own`: whether a template belongs to a project that is compiled, so that its user can mend it. `change` may set
+    values before they become a graph.
     """
     resolved = resolve(entry.value, loader, variables, facts)
     document = resolved.value
     composed = compose(document)
+    if change is not None:
+        change(composed.value)
     lowered = lower(composed.value, document.locate(0))
     of_templates = _left_to_authors(resolved.diagnostics, is_own)
     found = [*entry.diagnostics, *of_templates, *composed.diagnostics, *lowered.diagnostics]

@@ -1,6 +1,7 @@
 """A compiled configuration to the program it stands for. Loads the emitter: import this only to build."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -62,16 +63,19 @@ class Resolved(Struct, frozen=True):
     places: tuple[Place, ...]
 
 
-def resolved_configuration(document: Document, template: str) -> Resolved:
-    """A configuration with run-time expressions as `${...}`: the same wherever it is built."""
+def resolved_configuration(document: Document, template: str, settings: Mapping[str, str]) -> Resolved:
+    """A configuration with run-time expressions as `${...}`: the same wherever it is built.
+
+    `settings` were set by path when it was built, and stand above the text.
+    """
     header = (
         f"# The configuration {template} with everything it inherits. `${{...}}` is known where the program runs.\n"
-    )
+    ) + "".join(f"# --set {path}={json.dumps(text, ensure_ascii=False)}\n" for path, text in settings.items())
     pieces = [segment.piece for segment in document.segments]
     texts = [_as_written(piece) for piece in pieces]
     body = "".join(texts)
     text = header + body + ("" if body.endswith("\n") else "\n")
-    return Resolved(text, tuple(_line_places(pieces, texts, 2)))
+    return Resolved(text, tuple(_line_places(pieces, texts, header.count("\n") + 1)))
 
 
 def _as_written(piece: Piece) -> str:

@@ -2,21 +2,25 @@
 
 Version 2: `sources` are names of templates and component files as in the manifest. `files` holds for each generated
 file rows `[line, column, end_line, end_column, source, line, column, path]`, with `source, line, column` once more
-where the text is that of a component file. Lines and columns count from 1, columns in code points; ends are excluded.
+where the text is that of a component file. `settings` holds, for each value that `--set` may change, its areas in
+`train.py`; `aliases` leads from further paths of an object to the one that is used there. Lines and columns count from
+1, columns in code points; ends are excluded.
 """
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from fgc.emit.places import Area, Place
+from fgc.emit.settable import Settable
 from fgc.reading import read_json
 from fgc.text import Origin, Source
 
 MAP = "train.py.map.json"
 _VERSION = 2
+_NOTHING = Settable()
 
 
 class TemplatePlace(Struct, frozen=True):
@@ -43,8 +47,10 @@ class MappedArea(Struct, frozen=True):
     component: TemplatePlace | None = None
 
 
-def map_text(files: Mapping[str, Iterable[Place]], name_of: Callable[[Source], str]) -> str:
-    """The map's text; `name_of` gives a source its name in the manifest."""
+def map_text(
+    files: Mapping[str, Iterable[Place]], name_of: Callable[[Source], str], settable: Settable = _NOTHING
+) -> str:
+    """The map's text; `name_of` gives a source its name in the manifest. `settable` is what `--set` may change."""
     numbers: dict[str, int] = {}
     names: dict[Source, str] = {}
 
@@ -66,7 +72,14 @@ def map_text(files: Mapping[str, Iterable[Place]], name_of: Callable[[Source], s
         if (places := list(found))
     ]
     head = json.dumps({"version": _VERSION, "sources": list(numbers)}, indent=1, ensure_ascii=False)
-    return head.removesuffix("\n}") + ',\n "files": {\n' + ",\n".join(parts) + "\n }\n}\n"
+    areas = {path: [list(structs.astuple(area)) for area in found] for path, found in settable.values.items()}
+    tables = [_table("settings", areas), _table("aliases", settable.aliases)]
+    return head.removesuffix("\n}") + ',\n "files": {\n' + ",\n".join(parts) + "\n },\n" + ",\n".join(tables) + "\n}\n"
+
+
+def _table(name: str, rows: Mapping[str, object]) -> str:
+    written = (f"  {json.dumps(key, ensure_ascii=False)}: {json.dumps(row)}" for key, row in rows.items())
+    return f" {json.dumps(name)}: {{\n" + ",\n".join(written) + "\n }"
 
 
 def read_map(file: Path) -> list[MappedArea]:

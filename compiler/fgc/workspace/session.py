@@ -115,7 +115,10 @@ class Session:
         workspace = facts.folders.get("workspace_root")
         others = OtherProjects(project, workspace, self._store, (*self._chain, real_path(path)))
         entry = self.parse(path, name)
-        compilation = compile_template(entry, self, variables, facts, files=files, projects=others, is_own=self._is_own)
+        change = None if self._chain else self._store.change
+        compilation = compile_template(
+            entry, self, variables, facts, files=files, projects=others, is_own=self._is_own, change=change
+        )
         self.imported |= others.sources
         self.missing |= others.missing
         self.system_paths |= others.system_paths

@@ -1,7 +1,7 @@
 """Files read and parsed once in a run, whoever asks: shared by all search paths of the process."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -16,12 +16,18 @@ from fgc.workspace.rules import Rules
 if TYPE_CHECKING:
     from fgc.ir import Graph
     from fgc.pipeline.models import SourceFiles
+    from fgc.yaml import Composition
 
+Change: TypeAlias = Callable[["Composition"], object]
 Check: TypeAlias = Callable[["Graph", "SourceFiles"], Sequence[Diagnostic]]
 
 
 class FileChanged(Exception):
     """A file has another content than a moment ago."""
+
+
+def _unchanged(composition: "Composition") -> None:
+    """Leaves a configuration as it was written."""
 
 
 class FileStore:
@@ -30,7 +36,8 @@ class FileStore:
     `checks_calls`: configurations are checked against the Python files that they name, also by the `checks` that were
     added. What only lists or prints templates goes without. `projects`: the folders of all projects that are checked.
     `rules`: which findings count.
-    Whoever does not show the text of a configuration (`shows_text`) sees to the time in what it does show.
+    `change` sets values of the configuration that is asked for, by the paths of `settings`. Whoever does not show the
+    text of a configuration (`shows_text`) sees to the time in what it does show.
     """
 
     def __init__(
@@ -40,6 +47,8 @@ class FileStore:
         self.checks_calls = checks_calls
         self.shows_text = shows_text
         self.checks: list[Check] = []
+        self.change: Change = _unchanged
+        self.settings: Mapping[str, str] = {}
         self.projects: set[Path] = set()
         self.rules = Rules()
         self._texts: dict[tuple[str, str | None, str | None], Source] = {}

@@ -10,11 +10,12 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from fgc.cli.arguments import CannotRun, add_selection
+from fgc.cli.arguments import CannotRun, add_selection, add_settings
 
 EXAMPLES = (
     "fgc build config.yaml -o out          then: python out/train.py",
     "fgc build config.yaml -D max_steps=10",
+    "fgc build config.yaml --set optimizer.lr=1e-3 --set trainer_args.max_steps=10",
     "fgc -p PROJECT -t CONFIG build -o out",
     "fgc build --bundle                     a folder that needs no fgc_runtime installed",
 )
@@ -24,6 +25,7 @@ TAKES_DYNAMIC_ARGUMENTS = True
 def configure(parser: ArgumentParser) -> None:
     """The arguments of `fgc build`."""
     add_selection(parser)
+    add_settings(parser)
     parser.add_argument("-o", "--output", default="out", metavar="FOLDER", help="where to write (default: out)")
     parser.add_argument("--target", default="main", metavar="NAME", help="what the program constructs (default: main)")
     parser.add_argument(

@@ -6,7 +6,7 @@ With `--target`, a module whose function `construct` returns what is asked for.
 import sys
 from argparse import ArgumentParser, Namespace
 
-from fgc.cli.arguments import add_selection
+from fgc.cli.arguments import add_selection, add_settings
 from fgc.cli.guard import with_selection
 from fgc.cli.select import Selected, report
 
@@ -16,6 +16,7 @@ EXAMPLES = ("fgc code config.yaml", "fgc code config.yaml --target model --targe
 def configure(parser: ArgumentParser) -> None:
     """The arguments of `fgc code`."""
     add_selection(parser)
+    add_settings(parser)
     parser.add_argument("--target", action="append", metavar="NAME", help="what to construct (default: main, or all)")
 
 

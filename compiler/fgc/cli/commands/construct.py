@@ -8,7 +8,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from fgc.cli.arguments import CannotRun, add_selection, value_of
+from fgc.cli.arguments import CannotRun, add_selection, add_settings, value_of
 
 EXAMPLES = (
     "fgc construct --target model",
@@ -20,6 +20,7 @@ EXAMPLES = (
 def configure(parser: ArgumentParser) -> None:
     """The arguments of `fgc construct`."""
     add_selection(parser)
+    add_settings(parser)
     parser.add_argument("--target", action="append", metavar="NAME", help="what to construct (default: main)")
     parser.add_argument("--call", action="store_true", help="call it without arguments and print the result")
     parser.add_argument("--var", action="append", default=[], metavar="NAME=VALUE", help="give a `!var` its value")

@@ -10,7 +10,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from fgc.cli.arguments import CannotRun, add_selection
+from fgc.cli.arguments import CannotRun, add_selection, add_settings
 
 if TYPE_CHECKING:
     from fgc.cli.select import Selected
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "fgc train",
     "fgc -t CONFIG train -d 0,1          on two devices",
+    "fgc train config.yaml --set optimizer.lr=1e-3",
     "fgc train config.yaml --dry-run     print the command",
     "fgc train --dry-run=deep --ranks 8  what would fail on 8 processes, and the memory of each",
     "fgc train --resume                  go on from the latest checkpoint",
@@ -30,6 +31,7 @@ PASSES_WORDS_ON = True
 def configure(parser: ArgumentParser) -> None:
     """The arguments of `fgc train`."""
     add_selection(parser)
+    add_settings(parser)
     parser.add_argument("-d", "--devices", metavar="DEVICES", help="which devices: `0`, `0,1`, or `cpu`")
     parser.add_argument(
         "-o",

@@ -1,0 +1,68 @@
+"""Which values of a program `--set PATH=VALUE` may change, and where they stand in its text.
+
+A path is that of the graph, `optimizer.betas[0]`. What is mentioned twice has one path; the others lead to it.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct, field
+
+from fgc.emit.options import data_of
+from fgc.emit.places import Area
+from fgc.ir import Call, CallKind, Graph, Literal, NodeId, children, steps
+
+
+class Settable(Struct, frozen=True):
+    """The areas of each value by its path, and paths of objects that have a shorter one."""
+
+    values: Mapping[str, tuple[Area, ...]] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+
+def settable(graph: Graph, found: Iterable[tuple[Area, NodeId]]) -> Settable:
+    """Returns what can be set of a program; `found` are the areas of the values in its text.
+
+    What a build-time call was given went into generated files as well: it is set when the program is built.
+    """
+    built = {
+        part
+        for node_id, node in graph.nodes.items()
+        if isinstance(node, Call) and node.kind is CallKind.META
+        for part in data_of(graph, node_id)
+    }
+    areas: dict[NodeId, list[Area]] = {}
+    for area, node_id in found:
+        node = graph.nodes.get(node_id)
+        if isinstance(node, Literal) and node.argument is None and node_id not in built:
+            areas.setdefault(node_id, []).append(area)
+    useful = _leading_to(graph, areas)
+    paths: dict[NodeId, str] = {}
+    aliases: dict[str, str] = {}
+    waiting = deque((node_id, name) for name, node_id in graph.targets.items())
+    while waiting:
+        node_id, path = waiting.popleft()
+        if node_id not in useful:
+            continue
+        if node_id in paths:
+            aliases[path] = paths[node_id]
+            continue
+        paths[node_id] = path
+        waiting.extend((child, path + step) for step, child, _ in steps(graph, node_id))
+    return Settable({paths[node_id]: tuple(places) for node_id, places in areas.items() if node_id in paths}, aliases)
+
+
+def _leading_to(graph: Graph, nodes: Iterable[NodeId]) -> set[NodeId]:
+    """The nodes, and all that mention them."""
+    above: dict[NodeId, list[NodeId]] = {}
+    for node_id, node in graph.nodes.items():
+        for child in children(node):
+            above.setdefault(child, []).append(node_id)
+    found: set[NodeId] = set()
+    stack = list(nodes)
+    while stack:
+        node_id = stack.pop()
+        if node_id not in found:
+            found.add(node_id)
+            stack.extend(above.get(node_id, ()))
+    return found
