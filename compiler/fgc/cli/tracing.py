@@ -1,7 +1,9 @@
 """Generated lines to template lines and back, by the map that a build holds."""
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from msgspec import Struct
@@ -17,7 +19,9 @@ from fgc.workspace.inputs import Inputs
 from fgc.workspace.place_map import MAP, MappedArea, TemplatePlace, read_map
 
 _PLACE = re.compile(r"(?P<file>.+?)(?::(?P<line>\d+))?(?::(?P<column>\d+))?:?")
-_FRAME = re.compile(r'\s*File "(?P<file>[^"]+)", line (?P<line>\d+)')
+_FRAME = re.compile(r'(?P<prefix>\[[^\]]*\]:)?\s*File "(?P<file>[^"]+)", line (?P<line>\d+)')  # torchrun names ranks
+_AHEAD = 2  # lines below a frame: its text, and carets
+_CARETS = re.compile(r"[~^]+")
 
 
 class Asked(Struct, frozen=True):
@@ -86,11 +90,15 @@ class Build:
 
     def text(self, area: MappedArea) -> str:
         """The generated line at which an area begins."""
+        return self.line(area.file, area.area.line).strip()
+
+    def line(self, file: str, number: int) -> str:
+        """A line of a generated file; empty if it is not there."""
         try:
-            lines = read_text(self.folder / area.file).split("\n")
+            lines = read_text(self.folder / file).split("\n")
         except OSError:
             return ""
-        return lines[area.area.line - 1].strip() if area.area.line <= len(lines) else ""
+        return lines[number - 1] if 0 < number <= len(lines) else ""
 
     def shown(self, place: TemplatePlace) -> str:
         """A place as it can be opened here, if its file is here."""
@@ -161,7 +169,11 @@ def _places(area: MappedArea, name: str) -> list[TemplatePlace]:
 def annotated(lines: Iterable[str], build: Build | None, project: Path | None) -> Iterator[str]:
     """A traceback or a log with template lines below the frames of generated files."""
     builds: dict[Path, Build] = {}
-    for line in lines:
+    rest = iter(lines)
+    ahead: deque[str] = deque(islice(rest, _AHEAD + 1))
+    while ahead:
+        line = ahead.popleft()
+        ahead.extend(islice(rest, 1))
         yield line
         match = _FRAME.match(line)
         file = Path(match["file"]) if match is not None else None
@@ -170,13 +182,30 @@ def annotated(lines: Iterable[str], build: Build | None, project: Path | None) -
             builds[folder] = Build(folder, project)
         here = builds[folder] if folder is not None else build
         if match is not None and file is not None and here is not None:
-            yield from _configured(here, file, int(match["line"]))
+            shown = [item[len(match["prefix"] or "") :] for item in islice(ahead, _AHEAD)]
+            yield from _configured(here, file, int(match["line"]), shown)
 
 
-def _configured(build: Build, file: Path, line: int) -> Iterator[str]:
-    """What a frame comes from, if its file is one of a build, wherever that lay."""
+def _configured(build: Build, file: Path, number: int, below: Sequence[str]) -> Iterator[str]:
+    """What a frame comes from, if its file is one of a build, wherever that lay; `below` shows the line with carets."""
     for name in build.files:
-        found = build.at(name, line, None) if file.as_posix().endswith(f"/{name}") else None
+        if not file.as_posix().endswith(f"/{name}") and file.as_posix() != name:
+            continue
+        column = _column(build.line(name, number), below)
+        found = build.at(name, number, column) or build.at(name, number, None)
         if found is not None:
             yield f"    configured at {build.shown(found.place)}" + (f" as `{found.path}`\n" if found.path else "\n")
             return
+
+
+def _column(text: str, below: Sequence[str]) -> int | None:
+    """The column to which the carets of a traceback point; Python prints none for a whole line."""
+    shown, carets = (*below, "", "")[:2]
+    marks = _CARETS.search(carets)
+    if marks is None or carets.strip("~^ \n") or shown.strip() != text.strip() or not text.strip():
+        return None
+    return marks.start() - _indent(shown) + _indent(text) + 1
+
+
+def _indent(text: str) -> int:
+    return len(text) - len(text.lstrip())

@@ -55,16 +55,20 @@ def _is_fixed(argument: Argument) -> bool:
 def _can_be_function(construction: "Construction", node: NodeId, home: Scope) -> bool:
     """Whether what is built once inside comes before anything that runs code, so that it can be built first."""
     has_run = False
+    seen: set[NodeId] = set()  # a chain of factories, each mentioned twice, has 2^depth ways through it
     stack: list[tuple[NodeId, bool]] = [(node, False)]
     while stack:
         current, is_finished = stack.pop()
         value = construction.graph[current]
         if is_finished:
             has_run |= isinstance(value, Call) and value.kind is CallKind.FACTORY
+        elif current in seen:
+            continue
         elif construction.sharing.is_once(current):
             if has_run and home.find(current) is None:
                 return False
         else:
+            seen.add(current)
             stack.append((current, True))
             stack.extend((child, False) for child in reversed(evaluated(construction.graph, current)))
     return True

@@ -65,10 +65,14 @@ class Sharing:
         return call.latent is not None or any(self.is_per_call(child) for child in arguments(call))
 
     def once_parts(self, node: NodeId) -> Iterator[NodeId]:
-        """The once nodes that evaluating a node meets first, in order; what is inside them is their own."""
+        """The once nodes that evaluating a node meets first, each once, in order; what is inside them is their own."""
         stack = [node]
+        seen: set[NodeId] = set()
         while stack:
             current = stack.pop()
+            if current in seen:
+                continue
+            seen.add(current)
             if self.is_once(current):
                 yield current
             else:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -150,3 +151,40 @@ def test_a_line_of_a_model_leads_to_its_component_and_to_who_asks_for_it(run: Ru
     config = out / "tiny_llama/configuration_tiny_llama.py"
     (item,) = found(run, f"{config}:{line_of(config, 'intermediate_size: int')}", "-p", str(example))
     assert item["path"] == "main.trainer.model.config.intermediate_size"
+
+
+FAILING = {
+    "two calls on one line": (
+        "main: !call:print\n    - !call:int [ '1' ]\n    - !call:int [ 'x' ]\n",
+        "two.yaml:3:7 as `main[1]`",
+    ),
+    "a call in a call": (
+        "main: !call:print [ !call:int [ !call:len [ 3 ] ] ]\n",
+        "two.yaml:1:33 as `main[0][0]`",
+    ),
+    "an argument of two lines": (
+        "main: !call:dict\n    a: !call:int [ '1' ]\n    b: !call:float [ 'y' ]\n",
+        "two.yaml:3:8 as `main.b`",
+    ),
+    "an import that fails": ("main: !call:part.py:f []\n", "two.yaml:1:7 as `main`"),
+    "a thread": (
+        "main: !call:late.py:in_thread [ !partial:int [ x ] ]\n",
+        "two.yaml:1:7 as `main`",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "place"), FAILING.values(), ids=list(FAILING))
+@pytest.mark.parametrize("prefix", ["", "[rank0]:"])
+def test_the_carets_of_a_traceback_tell_calls_of_one_line_apart(
+    run: Run, monkeypatch: pytest.MonkeyPatch, text: str, place: str, prefix: str
+) -> None:
+    Path("part.py").write_text("import not_installed_here\ndef f(): ...\n")
+    Path("late.py").write_text("import threading\ndef in_thread(f):\n    threading.Thread(target=f).start()\n    f()\n")
+    Path("two.yaml").write_text(text)
+    assert run("build", "two.yaml", "-o", "out").code == 0
+    done = subprocess.run([sys.executable, "out/train.py"], capture_output=True, text=True, check=False)
+    printed = "".join(f"{prefix}{line}" for line in done.stderr.splitlines(keepends=True))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(printed))
+    told = [line.strip() for line in run("where", "-").out.splitlines() if "configured at" in line]
+    assert f"configured at {place}" in told

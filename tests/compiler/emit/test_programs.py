@@ -212,3 +212,13 @@ def test_a_variable_that_nobody_gives_a_started_program_is_reported() -> None:
     graph = builder.finish({"main": node})
     assert [found.code for found in emit_script(graph).diagnostics] == ["FGC412"]
     assert emit_program(graph, ["main"]).diagnostics == ()
+
+
+def test_factories_that_are_mentioned_twice_share_their_code_however_long_the_chain() -> None:
+    graph = GraphBuilder()
+    node = graph.add(Call(symbol("builtins:list"), CallKind.FACTORY, (), (), HERE))
+    for _ in range(60):  # 2^60 objects, if each mention were written out
+        node = graph.add(Call(symbol("builtins:max"), CallKind.FACTORY, (node, node), (), HERE))
+    made = emit_program(graph.finish({"main": node}), ["main"]).value
+    assert made is not None
+    assert len(made.text.splitlines()) < 250

@@ -23,6 +23,7 @@ from fgc_runtime.distributed import seed_everything
 from fgc_runtime.errors import record
 from fgc_runtime.optim import cosine_with_warmup
 from fgc_runtime.script import TrainingScript
+from fgc_runtime.settings import SetValue
 from fgc_runtime.trainers import Trainer, TrainingArguments
 from torch.optim import AdamW
 
@@ -45,6 +46,12 @@ def parse_arguments() -> argparse.Namespace:
         const=True,
         metavar="CHECKPOINT",
         help="go on from this checkpoint, or from the latest one",
+    )
+    parser.add_argument(
+        "--set",
+        action=SetValue,
+        metavar="PATH=VALUE",
+        help="another value of the configuration, as in optimizer.lr=0.1; may be repeated",
     )
     return parser.parse_args()
 
