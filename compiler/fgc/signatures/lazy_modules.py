@@ -30,18 +30,25 @@ class LazyModules:
         """`star` gives the module of a star import."""
         self._star = star
         self._reached: dict[str, list[PythonModule | None]] = {}
+        self._more: dict[str, Iterator[PythonModule | None]] = {}
 
     def missing(self, module: PythonModule, name: str) -> MissingValue | UnknownValue:
         """What a name is that nothing binds."""
-        if module.path not in self._reached:
-            self._reached[module.path] = [*_reached(module, self._star, 0)]
         names: set[str] = set()
-        for source in self._reached[module.path]:
+        for source in self._files(module):
             if source is None or name in source.source.text:
                 return UNKNOWN
             if name[:4] in source.source.text:
                 names.update(_DEFINED.findall(source.source.text))
         return MissingValue(Verdict.NO_ATTRIBUTE, name, tuple(_likely(name, names)))
+
+    def _files(self, module: PythonModule) -> Iterator[PythonModule | None]:
+        """The files of a package, read one after another as far as anyone has to look."""
+        known = self._reached.setdefault(module.path, [])
+        yield from known
+        for source in self._more.setdefault(module.path, _reached(module, self._star, 0)):
+            known.append(source)
+            yield source
 
 
 def _reached(
