@@ -77,6 +77,11 @@ class _Layout:
         index = bisect_right(self._starts, offset) - 1
         return self._scalars[index] if index >= 0 and offset < self._scalars[index].end else None
 
+    def is_null(self, offset: int) -> bool:
+        """Returns True if a value without any character stands there."""
+        index = bisect_right(self._starts, offset) - 1
+        return index >= 0 and self._scalars[index].start == self._scalars[index].end == offset
+
     def touches(self, start: int, end: int) -> bool:
         """Returns True if any scalar has characters in a range."""
         index = bisect_right(self._starts, start)
@@ -104,8 +109,10 @@ def _change(segment: Segment, layout: _Layout) -> Diagnostic | None:
     text = segment.piece.text
     start = segment.start + len(text) - len(text.lstrip())
     end = segment.end - (len(text) - len(text.rstrip()))
-    if printed is None or start >= end:
+    if printed is None:
         return None
+    if start >= end:
+        return _emptied(segment, layout) if printed.value == "" else None
     line, before = layout.before(start)
     if layout.comment_in(line, start) is not None:
         return None
@@ -195,6 +202,16 @@ def _kind(value: object) -> str:
 # ---- texts
 
 
+def _emptied(segment: Segment, layout: _Layout) -> Diagnostic | None:
+    """An empty text that is all of a value, which YAML reads as null."""
+    line, before = layout.before(segment.start)
+    rest = layout.text[segment.end :].partition("\n")[0]
+    if rest.strip() or not layout.is_null(line + len(before.rstrip())):
+        return None
+    message = f"{_shown(segment)} is an empty text, and YAML reads null where nothing stands"
+    return _finding(segment, message, "toyaml", "")
+
+
 def _cut(segment: Segment, start: int, end: int, before: str, layout: _Layout) -> Diagnostic | None:
     """A text whose rest becomes a comment; alone on its line it may be meant as one."""
     line_end = layout.text.find("\n", start, end)
@@ -223,11 +240,20 @@ def _escaped(segment: Segment, start: int, end: int, layout: _Layout) -> Diagnos
     if place is None or place.style != "quoted" or not (place.start < start and end < place.end):
         return None
     assert isinstance(place.node, ScalarNode), "only scalars stand in quotes"
-    if _squeezed(layout.text[start:end]) in _squeezed(place.node.value):
-        return None
+    text = layout.text[start:end]
+    if _squeezed(text) in _squeezed(place.node.value):
+        return _folded(segment, text, place.node.value)
     quote = layout.text[place.start]
     escape = "\\" if quote == '"' else "''"
     message = f"`{escape}` in what {_shown(segment)} prints is read as an escape, because the print stands in `{quote}`"
+    help = f"print it as YAML, without the quotes: `{{{{ {_filtered(segment.piece.origin.span.text, 'toyaml')} }}}}`"
+    return Diagnostic.at(segment.piece.origin, "FGC314", message, severity=Severity.WARNING, help=help)
+
+
+def _folded(segment: Segment, text: str, value: str) -> Diagnostic | None:
+    if "\n" not in text or "\n" in value:
+        return None
+    message = f"what {_shown(segment)} prints has several lines, and in quotes YAML joins them to one"
     help = f"print it as YAML, without the quotes: `{{{{ {_filtered(segment.piece.origin.span.text, 'toyaml')} }}}}`"
     return Diagnostic.at(segment.piece.origin, "FGC314", message, severity=Severity.WARNING, help=help)
 

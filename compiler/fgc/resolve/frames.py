@@ -32,6 +32,7 @@ class Sink(Struct):
             if not piece.text and piece.deferred is None:
                 if piece.is_broken:
                     self.unended = None
+                if piece.is_broken or piece.printed is not None:
                     self.pieces.append(piece)
                 continue
             if piece.text and not piece.text.startswith("\n"):
@@ -43,7 +44,8 @@ class Sink(Struct):
     def _glue(self, piece: Piece) -> Diagnostic | None:
         if self.unended is not None:
             return glued_include(self.unended, piece)
-        return glued_strip(self.pieces[-1], piece) if self.pieces else None
+        before = next((p for p in reversed(self.pieces) if not p.is_blank), None)
+        return glued_strip(before, piece) if before is not None else None
 
 
 class Run(Struct):

@@ -18,7 +18,7 @@ class MappedText(str):
     pieces: tuple[Piece, ...]
 
     def __new__(cls, pieces: Iterable[Piece]) -> "MappedText":
-        kept = tuple(piece for piece in pieces if piece.text or piece.deferred is not None or piece.is_broken)
+        kept = tuple(piece for piece in pieces if not piece.is_blank or piece.printed is not None)
         text = super().__new__(cls, "".join(piece.text for piece in kept))
         text.pieces = kept
         return text
@@ -76,31 +76,31 @@ def join(values: Iterable[Any], origin: Origin) -> str:
     return "".join(str(part) for part in parts)
 
 
-_LOWER_LINE = re.compile(r"\n(?=\S)")
+_LOWER_LINE = re.compile(r"(?<=.)\n(?=[^\s#])")  # neither a first line end of its own, nor a comment
 
 
 def outdented(pieces: Sequence[Piece], before: Sequence[Piece], span: Span) -> Sequence[Piece]:
-    """Pieces behind the text `before`: if that indents the first line, the next one in column 0 is marked."""
-    if not any("\n" in piece.text for piece in pieces) or not _is_indented(before):
+    """Pieces behind the text `before`: if that begins their line, the piece of the next in column 0 is marked."""
+    if not any("\n" in piece.text for piece in pieces) or not _begins_line(before):
         return pieces
     text = "".join(piece.text for piece in pieces)
     found = _LOWER_LINE.search(text)
     if found is None:
         return pieces
-    mapped = MappedText(pieces)
-    rest = mapped.slice(found.end(), len(text)).pieces
-    return (*mapped.slice(0, found.end()).pieces, replace(rest[0], outdented=span), *rest[1:])
-
-
-def _is_indented(pieces: Sequence[Piece]) -> bool:
-    """Returns True if the last line of a text, which goes on, begins with white space."""
-    line = ""
-    for piece in reversed(pieces):
-        _, newline, last = piece.text.rpartition("\n")
-        line = last + line
-        if newline:
+    marked = list(pieces)
+    at = found.end()
+    for number, piece in enumerate(pieces):
+        if at < len(piece.text):
+            marked[number] = replace(piece, outdented=span)
             break
-    return line[:1] == " "
+        at -= len(piece.text)
+    return marked
+
+
+def _begins_line(pieces: Sequence[Piece]) -> bool:
+    """Returns True if the last line of a text, which goes on, has anything in it: white space, a key, a comment."""
+    last = next((piece.text for piece in reversed(pieces) if piece.text), "\n")
+    return not last.endswith("\n")
 
 
 def deferred_text(text: str, expression: DeferredExpression, origin: Origin) -> MappedText:

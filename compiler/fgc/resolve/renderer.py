@@ -280,7 +280,7 @@ class Renderer(Machine):
             origin = frame.origin(span)
             shown = self._evaluator.needs.printable(value, origin)
             value = value.value if isinstance(value, Given) else shown
-            pieces = printed(value, pieces_of(shown, origin))
+            pieces = printed(value, pieces_of(shown, origin), origin)
         except (UndefinedError, ValueError, RecursionError) as error:  # from a value's own __str__
             raise EvaluationError(Diagnostic("FGC206", f"this value cannot be printed: {error}", span)) from None
         self.write(outdented(pieces, frame.sink.pieces, span), frame)

@@ -67,7 +67,7 @@ class Templates:
         self.included[template] = Inclusion(tuple(context.chain), frame.block)
         pieces = [_in_block(piece, frame.block) for piece in sink.pieces]
         self._machine.write(outdented(pieces, frame.sink.pieces, statement.span), frame)
-        last = sink.pieces[-1] if sink.pieces else None
+        last = next((piece for piece in reversed(sink.pieces) if not piece.is_blank), None)
         if last is not None and not last.is_broken and not last.text.endswith("\n") and _drops_newline(statement.span):
             frame.sink.unended = statement
 

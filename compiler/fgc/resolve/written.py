@@ -15,7 +15,7 @@ from fgc.diagnostics import Diagnostic
 from fgc.resolve.failures import described
 from fgc.resolve.macros import BlockReference, Macro, SelfReference, TemplateModule
 from fgc.syntax import ast
-from fgc.text import Piece, Printed, Span
+from fgc.text import Origin, Piece, Printed, Span
 
 _MAX_ITEMS = 10_000  # of a container that is searched
 _PLAIN = (str, bool, int, float, type(None))
@@ -50,11 +50,13 @@ def takes_text_of(filter: ast.Filter, value: Any) -> bool:
     return filter.name in _TEXT_FILTERS and not (filter.name == "join" and isinstance(value, Iterator))
 
 
-def printed(value: Any, pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
+def printed(value: Any, pieces: tuple[Piece, ...], origin: Origin) -> tuple[Piece, ...]:
     """The pieces of a printed value, with the value where YAML may read another one."""
+    if isinstance(value, str) and not value and not pieces:
+        return (Piece("", origin, False, printed=Printed("")),)
     if isinstance(value, str):
         return tuple(_with_text(piece) for piece in pieces)
-    if isinstance(value, (bool, int)) or len(pieces) != 1:
+    if isinstance(value, (bool, int, Undefined)) or len(pieces) != 1:
         return pieces
     piece = pieces[0]
     if isinstance(value, (float, type(None), *_COLLECTIONS)):
@@ -63,7 +65,12 @@ def printed(value: Any, pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
 
 
 def _with_text(piece: Piece) -> Piece:
-    if piece.is_literal or piece.printed is not None or not _MAY_CHANGE.search(piece.text):
+    if (
+        piece.is_literal
+        or piece.is_broken
+        or piece.printed is not None
+        or (piece.text and not _MAY_CHANGE.search(piece.text))
+    ):
         return piece
     return Piece(piece.text, piece.origin, False, piece.deferred, Printed(piece.text), piece.outdented)
 

@@ -45,6 +45,11 @@ class Piece(Struct, frozen=True):
     outdented: Span | None = None
     is_broken: bool = False
 
+    @property
+    def is_blank(self) -> bool:
+        """Returns True if a piece without text stands for nothing that is open or lost."""
+        return not self.text and self.deferred is None and not self.is_broken
+
     def part(self, start: int, end: int) -> "Piece":
         """The characters from `start` to `end`, with their own origin."""
         if start == 0 and end == len(self.text):
@@ -94,19 +99,22 @@ class Document(Struct, frozen=True):
         """Join pieces; `entry` is the template to blame for an empty document."""
         segments: list[Segment] = []
         broken: list[tuple[int, int]] = []
+        printed: list[Segment] = []
         offset = 0
         for piece in pieces:
+            segment = Segment(offset, offset + len(piece.text), piece)
             if piece.is_broken:
-                broken.append((offset, offset + len(piece.text)))
+                broken.append((segment.start, segment.end))
             if piece.text or piece.deferred is not None:
-                segments.append(Segment(offset, offset + len(piece.text), piece))
+                segments.append(segment)
                 offset += len(piece.text)
+            if piece.printed is not None or piece.outdented is not None:
+                printed.append(segment)
         text = "".join(segment.piece.text for segment in segments)
         deferred = tuple(segment for segment in segments if segment.piece.deferred is not None)
-        printed = tuple(s for s in segments if s.piece.printed is not None or s.piece.outdented is not None)
         starts = [segment.start for segment in segments]
         needed, places = tuple(needs), tuple(broken)
-        return Document(text, tuple(segments), entry, starts, deferred, printed, needed, asked, places)
+        return Document(text, tuple(segments), entry, starts, deferred, tuple(printed), needed, asked, places)
 
     def __post_init__(self) -> None:
         end = 0
@@ -124,7 +132,7 @@ class Document(Struct, frozen=True):
 
     @property
     def printed(self) -> tuple[Segment, ...]:
-        """All printed text that may be read as something else: its piece is `printed` or `outdented`."""
+        """All printed text, empty ones too, that may be read as something else: `printed` or `outdented` is set."""
         return self._printed
 
     def deferred_in(self, start: int, end: int) -> list[Segment]:
