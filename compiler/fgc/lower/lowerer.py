@@ -219,6 +219,11 @@ class _Lowerer:
     # ---- construction tags
 
     def _construction(self, place: NodeId, node: ScalarNode | SequenceNode | MappingNode, label: Label) -> None:
+        if label.is_broken:
+            self.put(place, Literal(None, node.origin))
+            self._builder.broken.add(place)
+            self._arguments.read(node)  # what is in it stands for itself
+            return
         tag = parse_tag(label.text)
         if tag is None or tag.kind not in _KINDS:
             self._unknown_tag(place, node, label, tag)

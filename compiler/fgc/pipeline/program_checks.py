@@ -18,8 +18,11 @@ _MAIN = "main"
 def check_program(graph: Graph, files: LocalFiles) -> list[Diagnostic]:
     """Returns what no program of this graph could do, and what it could do only with the files of tomorrow."""
     calls = [node for node in graph.nodes.values() if isinstance(node, Call) and node.kind is CallKind.META]
-    unknown = (node for node in calls if node.callee.text not in (*BUILD_FUNCTIONS, GRAFT))
-    return [*map(unknown_function, unknown), *_misplaced(graph), *check_local_files(graph, files)]
+    unknown = [node for node in calls if node.callee.text not in (*BUILD_FUNCTIONS, GRAFT)]
+    local = check_local_files(graph, files)
+    if unknown:  # files and folders that are missing may be what it would have made
+        local = [finding for finding in local if finding.code not in ("FGC001", "FGC004")]
+    return [*map(unknown_function, unknown), *_misplaced(graph), *local]
 
 
 def _misplaced(graph: Graph) -> Iterator[Diagnostic]:

@@ -129,7 +129,8 @@ def filtered(name: str, value: MappedText, result: str, origin: Origin) -> str:
         return value
     found = _filtered(name, value, result, origin)
     is_broken = value.is_broken and not (isinstance(found, MappedText) and found.is_broken)
-    return join((found, MappedText([Piece("", origin, False, is_broken=True)])), origin) if is_broken else found
+    hole = MappedText([Piece("", origin, False, is_broken=True)])  # where in the text it was is not known any more
+    return join((hole, found, hole), origin) if is_broken else found
 
 
 def _filtered(name: str, value: MappedText, result: str, origin: Origin) -> str:

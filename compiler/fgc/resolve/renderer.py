@@ -107,6 +107,8 @@ class Renderer(Machine):
         """What a block that overrides nothing would have made is lost before the first template runs that lacks it."""
         for block, _ in unknown_overrides(context):
             self.lost.statements([block])
+            inner = [node.name for node in walk(block.body) if isinstance(node, ast.Block)]
+            self.lost.statements(item.block for name in inner for item in context.blocks.get(name, ()))
             self.lost.has_text = True
             context.lost_blocks.add(block.name)
 

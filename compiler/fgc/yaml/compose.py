@@ -222,7 +222,7 @@ class _Composer:
         match = _TAG.match(self._document.text, start)
         place = match.span(1) if match else (start, start + 1)
         self.open_values.tag(event.tag, *place)
-        return Label(event.tag, self._origin(*place))
+        return Label(event.tag, self._origin(*place), self._damage.in_scalar(*place))
 
     def _anchor(self, event: Any) -> Label | None:
         if event.anchor is None:

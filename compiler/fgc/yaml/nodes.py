@@ -8,10 +8,11 @@ from fgc.text import DeferredExpression, Document, FromOutside, Need, Origin
 
 
 class Label(Struct, frozen=True):
-    """A tag or an anchor: its text and its place."""
+    """A tag or an anchor: its text and its place. `is_broken`: a mistake has kept some of the text from being."""
 
     text: str
     origin: Origin
+    is_broken: bool = False
 
 
 class ScalarNode(Struct, eq=False):
