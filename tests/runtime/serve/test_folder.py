@@ -33,10 +33,10 @@ def test_a_run_folder_lends_its_config_and_tokenizer_to_the_checkpoint(tmp_path:
     assert (model.name, model.config, model.tokenizer) == ("run", tmp_path / "run", tmp_path / "run")
 
 
-def test_a_checkpoint_finds_what_it_lacks_in_its_run(tmp_path: Path) -> None:
+def test_a_checkpoint_finds_what_it_lacks_in_its_run_and_has_its_name(tmp_path: Path) -> None:
     make(tmp_path, "config.json", "tokenizer.json", "checkpoints/checkpoint-5/model.safetensors")
     model = find_model(tmp_path / "checkpoints/checkpoint-5")
-    assert (model.config, model.tokenizer) == (tmp_path, tmp_path)
+    assert (model.name, model.config, model.tokenizer) == (tmp_path.name, tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize(
