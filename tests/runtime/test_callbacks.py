@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,3 +158,11 @@ def test_without_callbacks_there_is_progress_and_a_log(
     assert "step 6/6" in capsys.readouterr().out
     [log] = (tmp_path / "out/runs").glob("train_*/trainer_logs.json")
     assert len(log.read_text().splitlines()) == 8
+
+
+def test_a_training_goes_on_where_tensorboard_is_not_installed(
+    make_trainer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    make_trainer(callbacks=[TensorBoardCallback()], logging_dir=tmp_path, max_steps=1).train()
+    assert "TensorBoard is not installed" in "".join(capsys.readouterr())

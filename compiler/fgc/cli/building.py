@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from fgc.builds.bundle import LICENSE, PACKAGE, runtime_files
 from fgc.builds.manifest import GRAPH, BuildRecord, Pin
 from fgc.builds.places import Places
+from fgc.builds.requirements import REQUIREMENTS, requirements_text
 from fgc.builds.trust import record_packages
 from fgc.builds.writing import write_build
 from fgc.cli.arguments import CannotRun
@@ -92,6 +93,7 @@ def write_folder(
     runtime = _runtime_of(files) if is_bundle else {}
     files |= {f"{PACKAGE}/{name}": text for name, text in runtime.items()}
     files |= {f"{PACKAGE}/LICENSE": LICENSE} if runtime else {}
+    files |= {REQUIREMENTS: _requirements(files)} if is_bundle else {}
     record = replace(_record(selected, target, runtime), is_bundle=is_bundle)
     written = write_build(folder, files, record, force=force)
     report((*found, *written.diagnostics))
@@ -104,6 +106,12 @@ def write_folder(
 def _as_built(finding: Diagnostic) -> Diagnostic:
     """A finding of a program that is to be started: nobody gives it the variables that lack a value."""
     return replace(finding, severity=Severity.ERROR) if finding.code == "FGC412" else finding
+
+
+def _requirements(files: Mapping[str, str]) -> str:
+    """The packages that a bundle needs, without those that lie in it."""
+    own = {name.partition("/")[0].removesuffix(".py") for name in files}
+    return requirements_text((text for name, text in files.items() if name.endswith(".py")), own)
 
 
 def _runtime_of(files: Mapping[str, str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from fgc_runtime.callbacks.base import Logs, TrainerCallback, TrainingRun
+from fgc_runtime.output import say
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -18,10 +19,14 @@ class TensorBoardCallback(TrainerCallback):
         self._writer: SummaryWriter | None = None
 
     def on_train_begin(self, run: TrainingRun) -> None:
-        """Open an event file."""
+        """Open an event file; where TensorBoard is not installed, say so and train on."""
         if not run.is_main:
             return
-        from torch.utils.tensorboard import SummaryWriter  # 1 s, and an optional dependency
+        try:
+            from torch.utils.tensorboard import SummaryWriter  # 1 s, and an optional dependency
+        except ImportError:
+            say("TensorBoard is not installed, so nothing is written for it: pip install tensorboard")
+            return
 
         self._writer = SummaryWriter(str(run.logging_dir))
         self._writer.add_text("arguments", _as_markdown(run.arguments))

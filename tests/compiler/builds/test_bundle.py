@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fgc.builds.bundle import LICENSE, runtime_files
+from fgc.builds.requirements import requirements_text
 from fgc.cli.main import main
 from fgc.installed import package_folder
 
@@ -105,3 +106,13 @@ def test_a_bundle_trains_where_the_runtime_is_not_installed(tmp_path: Path, monk
     assert main(["check", "--generated", "out"]) == 0
     Path("out/fgc_runtime/script.py").write_text("")
     assert main(["check", "--generated", "out"]) == 1
+
+
+def test_requirements_are_what_is_imported_and_lies_nowhere_else() -> None:
+    text = (
+        "import json\nimport torch.nn\nimport yaml\nfrom fgc_runtime.data import x\nfrom .near import y\n"
+        "if TYPE_CHECKING:\n    import typed\ntry:\n    import maybe\nexcept ImportError:\n    maybe = None\n"
+        "def f():\n    import later, torch\n"
+    )
+    optional = "".join(f"# {name}  only for some options\n" for name in ("later", "maybe", "typed"))
+    assert requirements_text([text], {"fgc_runtime"}) == "PyYAML\ntorch\n" + optional
