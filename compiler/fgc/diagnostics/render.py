@@ -37,6 +37,7 @@ def render_json(
             "message": diagnostic.message,
             **_place(diagnostic.span, with_end=True),
             "help": diagnostic.help,
+            "fix": _fix(diagnostic),
             "related": [{**_place(item.span), "message": item.message} for item in diagnostic.related],
             "configurations": list(configurations),
         }
@@ -44,6 +45,11 @@ def render_json(
     ]
     data = {"version": 1, "findings": items, **({} if calls is None else {"calls": calls})}
     return json.dumps(data, indent=2, ensure_ascii=False)
+
+
+def _fix(diagnostic: Diagnostic) -> dict[str, str | int] | None:
+    fix = diagnostic.fix
+    return None if fix is None else {**_place(fix.span, with_end=True), "text": fix.text}
 
 
 def _place(span: Span, with_end: bool = False) -> dict[str, str | int]:

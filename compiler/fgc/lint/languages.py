@@ -14,12 +14,15 @@ _CODES = (
     "to tr ts tt tw ug uk ur uz vi vo wo xh yi yo zh zu us gb se dk fi at ch au ca ie nz be"
 )
 _LANGUAGES = frozenset(_CODES.split())
+_NO = ("no", "No", "NO")
 _KEYS = ("lang", "locale", "country")  # what a key of one such code has in its name
 
 
 @rule
 def norwegian(composition: Composition, graph: Graph) -> Iterator[Diagnostic]:
     """FGC310: `no` where its neighbours are codes, or under a key such as `language`."""
+    if not any(isinstance(place.node, ScalarNode) and _is_no(place.node) for place in composition.places):
+        return
     for place in composition.places:
         if isinstance(place.node, SequenceNode):
             yield from _among(place.node.items)
@@ -40,8 +43,7 @@ def _among(nodes: list[Node]) -> Iterable[Diagnostic]:
 
 
 def _is_no(node: Node) -> bool:
-    is_plain = isinstance(node, ScalarNode) and node.is_plain and node.tag is None
-    return is_plain and isinstance(node, ScalarNode) and node.value.lower() == "no"
+    return isinstance(node, ScalarNode) and node.value in _NO and node.is_plain and node.tag is None
 
 
 def _is_code(node: Node) -> bool:

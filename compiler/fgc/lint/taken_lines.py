@@ -11,11 +11,12 @@ from fgc.diagnostics import Diagnostic, Severity
 from fgc.ir import Graph
 from fgc.lint.rules import rule
 from fgc.text import Document, Origin, Segment, Source, Span
-from fgc.yaml import Composition, Place, ScalarNode, SequenceNode
+from fgc.yaml import Composition, Place
 
 _TAKEN = re.compile(r"(?P<indent>[^\S\n]*)(?P<text>##[^\n]*|\[(?P<name>\w+)!?\])[^\S\n]*(?:\s##[^\n]*)?")
 _TRAILING = re.compile(r"[^\S\n]+(?P<text>##+[^\n]*)")
 _CUT = re.compile(r"(?P<kept>[^\n]*)\s(?P<text>##[^\n]*)")
+_SIGIL = re.compile(r"\s*(?:--|<<|>>|==|=>|\{%|\{\{)")
 _SUPPRESSION = re.compile(r"##+\s*fgc:\s*ignore\[")
 _PREFIX = re.compile(r"[ ]*(?:-[ ]+)*")
 
@@ -133,26 +134,37 @@ def _short(text: str) -> str:
 
 
 @rule
-def emptied_item(composition: Composition, graph: Graph) -> Iterator[Diagnostic]:
-    """FGC315: an item `-` whose text or list, alone on its line, is read as a block header."""
+def emptied_value(composition: Composition, graph: Graph) -> Iterator[Diagnostic]:
+    """FGC315: an item or key whose list or text, alone on the next line, is read as a block header."""
     document = composition.document
     for place in composition.places:
-        if not isinstance(place.node, SequenceNode) or place.style != "block":
-            continue
-        for item in place.node.items:
-            if isinstance(item, ScalarNode) and item.is_plain and not item.value and item.tag is None:
-                yield from _header_below(document, item)
+        is_empty = place.style == "plain" and place.start == place.end and place.node.tag is None
+        if is_empty and document.text[place.start - 1 : place.start] in ("-", ":"):
+            yield from _header_below(document.locate(place.start - 1, place.start))
 
 
-def _header_below(document: Document, item: ScalarNode) -> Iterator[Diagnostic]:
-    source, at = item.origin.span.source, item.origin.span.start
-    line_start = source.text.rfind("\n", 0, at) + 1
-    line = source.text[line_start : _line_end(source.text, line_start)]
-    if line.strip() != "-":
-        return
-    for span, indent, name in _behind(source, line_start + len(line)):
-        if name is not None and indent > line.index("-"):
-            message = f"`[{name}]` is read as a block header, and leaves this item empty"
-            help = f"to write a list, put it behind its dash: `- [{name}]`; to write a text, use quotes as well"
-            yield Diagnostic.at(Origin(span, item.origin.via), "FGC315", message, severity=Severity.WARNING, help=help)
+def _header_below(mark: Origin) -> Iterator[Diagnostic]:
+    """The finding of a header below the dash or colon of an item or a key that has no value."""
+    source, at = mark.span.source, mark.span.start
+    start = source.text.rfind("\n", 0, at) + 1
+    line = source.text[start : _line_end(source.text, start)]
+    is_item = line.strip() == "-"
+    column = len(line) - len(line.lstrip())
+    for span, indent, name in _behind(source, start + len(line)):
+        is_meant = is_item or (line.rstrip().endswith(":") and _goes_on(source, span.end, column))
+        if name is not None and indent > column and is_meant:
+            what, before = ("item", "- ") if is_item else ("key", "key: ")
+            message = f"`[{name}]` is read as a block header, and leaves this {what} empty"
+            help = f"to write a list, put it on the line above: `{before}[{name}]`; to write a text, use quotes as well"
+            origin = Origin(span, mark.via)
+            yield Diagnostic.at(origin, "FGC315", message, severity=Severity.WARNING, help=help)
             return
+
+
+def _goes_on(source: Source, at: int, column: int) -> bool:
+    """Returns True if the lines behind a header go on beside the key above it: the header is no place to fill."""
+    for line in source.text[_line_end(source.text, at) + 1 :].splitlines():
+        if line.strip() and not line.lstrip().startswith("#"):
+            is_text = _SIGIL.match(line) is None and _TAKEN.fullmatch(line) is None
+            return is_text and len(line) - len(line.lstrip()) <= column
+    return False

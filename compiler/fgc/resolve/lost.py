@@ -5,6 +5,7 @@ the value that it had before.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Literal
 
 from fgc.diagnostics import Diagnostic, Related, Severity
@@ -19,9 +20,15 @@ def check_lost_sets(templates: Iterable[ast.Template], undefined: Iterable[str])
     """A finding for each name that is set in a loop and read behind it; `undefined` ones have a finding already."""
     known = set(undefined)
     for template in templates:
-        for target, read in _in_body(template.body, ()):
+        for target, read in _lost_in(template):
             if target.name not in known:
                 yield _finding(target, read)
+
+
+@lru_cache(maxsize=4096)
+def _lost_in(template: ast.Template) -> tuple[tuple[ast.Name, Span], ...]:
+    """What one template loses; templates are compared by identity."""
+    return tuple(_in_body(template.body, ()))
 
 
 def _finding(target: ast.Name, read: Span) -> Diagnostic:

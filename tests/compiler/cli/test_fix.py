@@ -1,5 +1,6 @@
 """`fgc check --fix`: the exact replacements of help lines, applied once, in the user's own files only."""
 
+import json
 from pathlib import Path
 
 from tests.compiler.cli.conftest import Run
@@ -73,3 +74,11 @@ def test_edits_of_one_place_are_applied_once(run: Run) -> None:
     Path("a.yaml").write_text("-- for k in ['a', 'b']\n{{ k }}: {{ [1e-5] }}\n-- endfor\n")
     assert run("check", "a.yaml", "--fix").code == 0
     assert "{{ [1e-5] | toyaml }}" in Path("a.yaml").read_text()
+
+
+def test_other_tools_read_the_replacement_from_json(run: Run) -> None:
+    Path("a.yaml").write_text("lr: 1e-3\nmode: 010\n")
+    first, second = json.loads(run("check", "a.yaml", "--format", "json").out)["findings"]
+    place = {"file": "a.yaml", "line": 1, "column": 5, "end_line": 1, "end_column": 9}
+    assert first["fix"] == {**place, "text": "1.0e-3"}
+    assert second["fix"] is None
