@@ -111,7 +111,11 @@ def _crowded_tag(document: Document, complaint: Complaint) -> tuple[Diagnostic, 
     if character not in tuple(",[]{}"):
         return _at(document, at, "a space is missing behind this tag or anchor", None), at
     help = f"write a space between the tag and `{character}`"
-    return _at(document, at, f"`{character}` is read as part of the tag before it", help, code="FGC312"), at
+    origin = document.locate(at, at + 1)
+    span = origin.span
+    fix = Edit(Span(span.source, span.start, span.start), " ") if span.text == character else None
+    message = f"`{character}` is read as part of the tag before it"
+    return Diagnostic.at(origin, "FGC312", message, help=help, fix=fix), at
 
 
 def _missing_colon(document: Document, complaint: Complaint) -> tuple[Diagnostic, int] | None:

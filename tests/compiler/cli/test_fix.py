@@ -82,3 +82,10 @@ def test_other_tools_read_the_replacement_from_json(run: Run) -> None:
     place = {"file": "a.yaml", "line": 1, "column": 5, "end_line": 1, "end_column": 9}
     assert first["fix"] == {**place, "text": "1.0e-3"}
     assert second["fix"] is None
+
+
+def test_a_missing_blank_is_inserted(run: Run) -> None:
+    Path("a.yaml").write_text("--if true\na:\n    lr:3\n    b: 1\n-- endif\n")
+    run("check", "a.yaml", "--fix")
+    assert Path("a.yaml").read_text() == "-- if true\na:\n    lr: 3\n    b: 1\n-- endif\n"
+    assert run("check", "a.yaml").code == 0

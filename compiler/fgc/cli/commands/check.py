@@ -18,6 +18,8 @@ from fgc.cli.arguments import CannotRun, add_cache_switch, add_variables, use_co
 from fgc.cli.memo import Answer, Questions, answer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fgc.cli.fixing import FixedFile
 
 EXAMPLES = (
@@ -31,6 +33,7 @@ EXAMPLES = (
     "fgc check --fix --diff                 what would the exact replacements change?",
     "fgc check --generated out              is the build in out/ still what its templates say?",
 )
+_MAX_REPAIRS = 1_000  # files written in one run, also again: edits that undo each other must end
 _FORMATS = ("text", "json", "github", "sarif", "gitlab")
 TAKES_DYNAMIC_ARGUMENTS = True
 
@@ -97,7 +100,9 @@ def _check_combination(arguments: Namespace) -> None:
         raise CannotRun("`--fix` repairs findings and `--write-baseline` records them: give one of them")
 
 
-def _compute(arguments: Namespace, questions: Questions, has_color: bool) -> Answer:
+def _compute(
+    arguments: Namespace, questions: Questions, has_color: bool, repaired: "tuple[FixedFile, ...]" = ()
+) -> Answer:
     from fgc.cli.checking import check_all  # the compiler's stages: 0.15 s
     from fgc.cli.findings import findings_answer
     from fgc.diagnostics import render_text
@@ -120,29 +125,31 @@ def _compute(arguments: Namespace, questions: Questions, has_color: bool) -> Ans
         files = fixed_files([finding.diagnostic for finding in result.findings], arguments)
         if arguments.diff:
             return _diffs(files, result.could_not_run)
-        if files:
-            return _fixed(files, arguments, has_color)
+        if files and len(repaired) < _MAX_REPAIRS:
+            return _fixed(files, arguments, has_color, repaired)
     unchecked = arguments.report_unchecked
-    return findings_answer(result, arguments.format, arguments.fail_on, has_color, reports_unchecked=unchecked)
+    found = findings_answer(result, arguments.format, arguments.fail_on, has_color, reports_unchecked=unchecked)
+    return Answer(found.out, f"{_counted(repaired)} repaired\n{found.err}", found.code) if repaired else found
 
 
-def _diffs(files: "list[FixedFile]", could_not_run: bool) -> Answer:
+def _diffs(files: "Sequence[FixedFile]", could_not_run: bool) -> Answer:
     code = 2 if could_not_run else int(bool(files))
     return Answer("".join(file.diff() for file in files), f"{_counted(files)} would be repaired\n", code)
 
 
-def _fixed(files: "list[FixedFile]", arguments: Namespace, has_color: bool) -> Answer:
-    """Write the files, and check again: what is left is printed."""
+def _fixed(
+    files: "list[FixedFile]", arguments: Namespace, has_color: bool, repaired: "tuple[FixedFile, ...]"
+) -> Answer:
+    """Write the files, and check again: a mistake may have hidden others, and what is left is printed."""
     try:
         for file in files:
             file.write()
     except OSError as error:
         return Answer("", f"fgc: `{error.filename}` cannot be written: {error.strerror or error}\n", 2)
-    rest = _compute(Namespace(**{**vars(arguments), "fix": False}), Questions(None), has_color)
-    return Answer(rest.out, f"{_counted(files)} repaired\n{rest.err}", rest.code)
+    return _compute(arguments, Questions(None), has_color, (*repaired, *files))
 
 
-def _counted(files: "list[FixedFile]") -> str:
-    count = sum(file.count for file in files)
-    findings, names = "finding" if count == 1 else "findings", "file" if len(files) == 1 else "files"
-    return f"{count} {findings} in {len(files)} {names}"
+def _counted(files: "Sequence[FixedFile]") -> str:
+    count, num_files = sum(file.count for file in files), len({file.path for file in files})
+    findings, names = "finding" if count == 1 else "findings", "file" if num_files == 1 else "files"
+    return f"{count} {findings} in {num_files} {names}"
