@@ -138,15 +138,18 @@ class _Composer:
         self.composition.aliases.setdefault(name, []).append(origin)
         target = self._anchored.get(name)
         if target is not None and any(open_.node is target for open_ in self._open):
-            anchor = target.anchor
-            related = (Related(anchor.origin.span, "the anchor is here"),) if anchor else ()
-            message = f"alias `*{name}` stands inside its own anchor"
-            help = "nothing can contain itself; is another anchor meant?"
-            self.diagnostics.append(Diagnostic.at(origin, "FGC304", message, help=help, related=related))
+            if not self._damage.around(start):  # else lines that are missing may end what the anchor is on
+                self._inside_itself(name, origin, target)
             target = None
         elif target is None and not self._may_be_lost(name, start):
             self._undefined_alias(name, origin, start)
         self._add(AliasNode(name, target, origin))
+
+    def _inside_itself(self, name: str, origin: Origin, target: ScalarNode | SequenceNode | MappingNode) -> None:
+        related = (Related(target.anchor.origin.span, "the anchor is here"),) if target.anchor else ()
+        message = f"alias `*{name}` stands inside its own anchor"
+        help = "nothing can contain itself; is another anchor meant?"
+        self.diagnostics.append(Diagnostic.at(origin, "FGC304", message, help=help, related=related))
 
     def _may_be_lost(self, name: str, at: int) -> bool:
         """Whether the anchor may stand where a mistake hid it."""
