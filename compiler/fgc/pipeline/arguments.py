@@ -33,7 +33,8 @@ class ArgumentCheck(Struct, frozen=True):
     def findings(self, signatures: Sequence[Signature]) -> list[Diagnostic]:
         """What is wrong. Of several overloads one must fit; if none does, what is wrong with the nearest."""
         every = {name for signature in signatures for name in signature.keyword_names}
-        found = {signature: self._apart_from(every, signature, len(signatures)) for signature in signatures}
+        besides = every if len(signatures) > 1 else set()  # a keyword of another overload is left to the library
+        found = {signature: [*self._with(signature, besides)] for signature in signatures}
         if len(found) < 2 or not all(found.values()):
             return [] if not all(found.values()) else [item for items in found.values() for item in items]
         if not any(signature.takes_any_keyword for signature in found):
@@ -43,18 +44,13 @@ class ArgumentCheck(Struct, frozen=True):
                 return unknown
         return found[min(found, key=lambda signature: (len(found[signature]), self._distance(signature)))]
 
-    def _apart_from(self, names: Container[str], signature: Signature, count: int) -> list[Diagnostic]:
-        """What is wrong with one of several overloads; a keyword of another one is left to the library."""
-        known = {keyword.origin.span for keyword in self.call.keywords if keyword.name in names} if count > 1 else set()
-        return [item for item in self._with(signature) if item.code != "FGC501" or item.span not in known]
-
     def _distance(self, signature: Signature) -> int:
         return abs(len(signature.positional) - len(self.call.positional))
 
-    def _with(self, signature: Signature) -> Iterator[Diagnostic]:
+    def _with(self, signature: Signature, besides: Container[str]) -> Iterator[Diagnostic]:
         if not signature.takes_any_keyword:
             for keyword in self.call.keywords:
-                if keyword.name not in signature.keyword_names:
+                if keyword.name not in signature.keyword_names and keyword.name not in besides:
                     nameless = [slot.name for slot in signature.positional]
                     is_dropped = signature.drops_unknown and not self._lacks(signature, keyword)
                     yield self._unknown(keyword, signature.keyword_names, nameless, is_dropped)

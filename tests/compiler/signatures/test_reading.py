@@ -106,3 +106,42 @@ def test_a_type_knows_its_bases_and_what_it_converts_to(tmp_path: Path) -> None:
 def test_what_is_deprecated_says_so_itself(tmp_path: Path, text: str, message: str | None) -> None:
     found = answer(tmp_path, "lib.a:A", a=text)
     assert found.verdict is Verdict.CALLABLE and found.deprecated == message
+
+
+_LAZY = """
+import sys
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from .models import *
+else:
+    sys.modules[__name__] = _LazyModule(__name__, globals()["__file__"], {}, module_spec=__spec__)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"), [("Encoder", "CALLABLE"), ("Encodr", "NO_ATTRIBUTE"), ("made", "UNKNOWN")]
+)
+def test_a_name_that_no_file_of_a_lazy_package_holds_is_missing(tmp_path: Path, name: str, verdict: str) -> None:
+    found = answer(tmp_path, f"lib:{name}", __init__=_LAZY, models="class Encoder: ...\nglobals()['made'] = print\n")
+    assert found.verdict is Verdict[verdict]
+    assert found.names == (("Encoder",) if verdict == "NO_ATTRIBUTE" else ())
+
+
+def test_each_of_two_definitions_may_hold_if_nothing_decides(tmp_path: Path) -> None:
+    text = "import lib\nif lib.choice():\n    def f(a): ...\nelse:\n    def f(a, b): ...\n"
+    found = answer(tmp_path, "lib.a:f", a=text)
+    assert [[parameter.name for parameter in item.parameters] for item in found.signatures] == [["a"], ["a", "b"]]
+
+
+def test_an_attribute_is_missing_only_if_the_class_shows_all_of_them(tmp_path: Path) -> None:
+    text = (
+        "class A:\n    def __init__(self):\n        self.size = 1\nclass B(A):\n    def __getattr__(self, name): ...\n"
+    )
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/__init__.py").write_text(text)
+    files = lookup(tmp_path)
+    (plain,), (dynamic,) = (files.in_module("lib", name).result for name in "AB")
+    assert files.of_object(plain, "sise").verdict is Verdict.NO_ATTRIBUTE
+    assert files.of_object(plain, "size").verdict is Verdict.UNKNOWN
+    assert files.of_object(dynamic, "sise").verdict is Verdict.UNKNOWN
+    assert "size" in files.of_object(dynamic, "sise").names
