@@ -34,10 +34,11 @@ class Blocks:
             raise EvaluationError(Diagnostic("FGC205", message, statement.name_span, help=help))
         parent = frame.scope if statement.is_scoped else None
         inner = self._render(statement.name, 0, parent, frame, statement.name_span)
-        text = MappedText(inner.pieces)
-        is_trimmed = statement.is_trimmed or definitions[0].block.is_trimmed
-        self._machine.write(_trim(text).pieces if text and is_trimmed else text.pieces, frame)
-        if not is_trimmed:
+        if statement.is_trimmed or definitions[0].block.is_trimmed:
+            text = MappedText(inner.pieces)
+            self._machine.write(_trim(text).pieces if text else (), frame)
+        else:
+            self._machine.join(inner.pieces, frame)
             frame.sink.unended = inner.unended or frame.sink.unended
 
     def _render(self, name: str, depth: int, parent: Scope | None, frame: Frame, at: Span) -> Sink:

@@ -1,7 +1,7 @@
 """Statements to pieces of text. Inheritance is resolved on blocks of the syntax tree, never on text."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, assert_never
 
 from jinja2.exceptions import UndefinedError
@@ -294,6 +294,13 @@ class Renderer(Machine):
             span = added[0].origin.span if added else Span(self._entry.source, 0, 0)
             self._budget.write(sum(len(piece.text) for piece in added), span)
             self._add(added, frame)
+
+    def join(self, pieces: Sequence[Piece], frame: Frame) -> None:
+        """Add the text of a block. Its pieces have followed each other before: only the first can be glued on."""
+        if frame.sink.is_open and pieces:
+            self._budget.write(sum([len(piece.text) for piece in pieces]), pieces[0].origin.span)
+            self._add(pieces[:1], frame)
+            frame.sink.pieces += pieces[1:]
 
     def _add(self, pieces: Iterable[Piece], frame: Frame) -> None:
         found = frame.sink.add(pieces)

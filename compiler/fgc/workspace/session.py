@@ -92,6 +92,9 @@ class Session:
 
     def names(self) -> Iterable[str]:
         """Names of the files on the search path, for suggestions."""
+        return self._store.questions.ask(("names", *map(str, self._folders)), lambda: [*self._names()])
+
+    def _names(self) -> Iterator[str]:
         count = 0
         for folder in self._folders:
             for root, files in self._store.walk(folder, lambda name: not name.startswith((".", "__"))):
