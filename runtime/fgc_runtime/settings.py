@@ -20,6 +20,7 @@ _OPTION = "--set"
 _APPLIED = "_fgc_settings_are_applied"
 _STEP = re.compile(r"\.?[^.\[\]]+|\[[^\]]*\]")
 _NUMBERED = re.compile(r"\.arg(\d+)")
+_EXAMPLES = {"bool": True, "int": 1, "float": 0.1, "str": "", "NoneType": None}  # of values that options decide
 _KINDS = {bool: "true or false", int: "an integer", float: "a number"}
 Area: TypeAlias = tuple[int, int, int, int]  # line, column, line and column of the end, from 1
 
@@ -75,19 +76,22 @@ def text_with(program: Path, settings: Mapping[str, str]) -> str:
     """Returns the text of a program with other values. Raises SettingError."""
     try:
         form = json.loads(program.with_name(f"{program.name}.map.json").read_text(encoding="utf-8"))
-        values, aliases = form["settings"], form["aliases"]
+        values, aliases, computed = form["settings"], form["aliases"], form["computed"]
     except (OSError, ValueError, KeyError):
         beside = f"{program.name}.map.json"
         raise SettingError(f"`--set` needs `{beside}` beside the program, as its build wrote it") from None
     lines = program.read_text(encoding="utf-8").split("\n")
     edits: list[tuple[Area, str]] = []
     for path, given in settings.items():
-        found = values.get(canonical(path, aliases))
+        known = canonical(path, aliases)
+        found = values.get(known)
         if found is None:
             raise SettingError(f"`--set {path}={given}`: {_unknown(path, values, aliases)}")
         for cells in found:
             area: Area = tuple(cells)
-            edits.append((area, _written(path, given, _old(lines, area, program))))
+            is_computed = known in computed
+            old = _EXAMPLES[computed[known]] if is_computed else _old(lines, area, program)
+            edits.append((area, _written(path, given, old)))
     for area, text in sorted(edits, reverse=True):
         _replace(lines, area, text)
     return "\n".join(lines)
@@ -168,9 +172,12 @@ def _guessed(given: str) -> object:
 
 
 def _replace(lines: list[str], area: Area, text: str) -> None:
-    line, column, _, end_column = area
-    old = lines[line - 1]
-    lines[line - 1] = old[: column - 1] + text + old[end_column - 1 :]
+    """Write a text into an area; lines that it took up stay, empty, so that all others keep their numbers."""
+    line, column, end_line, end_column = area
+    rest = lines[end_line - 1][end_column - 1 :]
+    lines[line - 1] = lines[line - 1][: column - 1] + text + ("" if end_line > line else rest)
+    for number in range(line + 1, end_line + 1):
+        lines[number - 1] = rest.lstrip() if number == end_line else ""
 
 
 def _fail(program: str, problem: str) -> NoReturn:

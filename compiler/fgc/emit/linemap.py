@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from fgc.emit.expression import (
     Assign,
     Branch,
-    Constant,
     Define,
     DictDisplay,
     Evaluate,
@@ -35,7 +34,7 @@ def node_areas(text: str, tree: ast.Module, functions: Sequence[Define]) -> list
 
 
 def value_areas(text: str, tree: ast.Module, functions: Sequence[Define]) -> list[tuple[Area, NodeId]]:
-    """The areas of scalars alone, without the keyword or the variable that they are given to."""
+    """The areas of expressions alone, without the keyword or the variable that they are given to."""
     walk = _Walk(text)
     by_name = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     for function in functions:
@@ -121,7 +120,7 @@ class _Walk:
         own = getattr(written, "node", None)
         if own != outer:
             self._note(own, parsed)
-        if isinstance(written, Constant) and own is not None:
+        if own is not None:
             self.values.append((self._columns.area(parsed), own))
         if isinstance(written, Name | Formatted):
             return

@@ -10,14 +10,18 @@ from msgspec import Struct, field
 
 from fgc.emit.options import data_of
 from fgc.emit.places import Area
-from fgc.ir import Call, CallKind, Graph, Literal, NodeId, children, steps
+from fgc.ir import Call, CallKind, Graph, Literal, Node, NodeId, children, steps
 
 
 class Settable(Struct, frozen=True):
-    """The areas of each value by its path, and paths of objects that have a shorter one."""
+    """The areas of each value by its path, and paths of objects that have a shorter one.
+
+    `computed` are the types of values that the program computes from its options, by their paths.
+    """
 
     values: Mapping[str, tuple[Area, ...]] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
+    computed: Mapping[str, str] = field(default_factory=dict)
 
 
 def settable(graph: Graph, found: Iterable[tuple[Area, NodeId]]) -> Settable:
@@ -34,7 +38,7 @@ def settable(graph: Graph, found: Iterable[tuple[Area, NodeId]]) -> Settable:
     areas: dict[NodeId, list[Area]] = {}
     for area, node_id in found:
         node = graph.nodes.get(node_id)
-        if isinstance(node, Literal) and node.argument is None and node_id not in built:
+        if isinstance(node, Literal) and node_id not in built:
             areas.setdefault(node_id, []).append(area)
     useful = _leading_to(graph, areas)
     paths: dict[NodeId, str] = {}
@@ -49,7 +53,19 @@ def settable(graph: Graph, found: Iterable[tuple[Area, NodeId]]) -> Settable:
             continue
         paths[node_id] = path
         waiting.extend((child, path + step) for step, child, _ in steps(graph, node_id))
-    return Settable({paths[node_id]: tuple(places) for node_id, places in areas.items() if node_id in paths}, aliases)
+    named = {paths[node_id]: node_id for node_id in areas if node_id in paths}
+    return Settable(
+        {path: tuple(areas[node_id]) for path, node_id in named.items()},
+        aliases,
+        {path: kind for path, node_id in named.items() if (kind := _computed_type(graph[node_id])) is not None},
+    )
+
+
+def _computed_type(node: Node) -> str | None:
+    """The type of a value that options decide, as Python names it."""
+    if isinstance(node, Literal) and node.argument is not None:
+        return type(node.value).__name__
+    return None
 
 
 def _leading_to(graph: Graph, nodes: Iterable[NodeId]) -> set[NodeId]:

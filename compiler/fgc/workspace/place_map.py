@@ -3,7 +3,8 @@
 Version 2: `sources` are names of templates and component files as in the manifest. `files` holds for each generated
 file rows `[line, column, end_line, end_column, source, line, column, path]`, with `source, line, column` once more
 where the text is that of a component file. `settings` holds, for each value that `--set` may change, its areas in
-`train.py`; `aliases` leads from further paths of an object to the one that is used there. Lines and columns count from
+`train.py`; `aliases` leads from further paths of an object to the one that is used there;
+`computed` has the types of values that the program computes from its options. Lines and columns count from
 1, columns in code points; ends are excluded.
 """
 
@@ -73,7 +74,7 @@ def map_text(
     ]
     head = json.dumps({"version": _VERSION, "sources": list(numbers)}, indent=1, ensure_ascii=False)
     areas = {path: [list(structs.astuple(area)) for area in found] for path, found in settable.values.items()}
-    tables = [_table("settings", areas), _table("aliases", settable.aliases)]
+    tables = [_table("settings", areas), _table("aliases", settable.aliases), _table("computed", settable.computed)]
     return head.removesuffix("\n}") + ',\n "files": {\n' + ",\n".join(parts) + "\n },\n" + ",\n".join(tables) + "\n}\n"
 
 

@@ -92,3 +92,18 @@ def test_a_value_that_went_into_another_file_is_set_by_a_build_only(run: Run) ->
     run("build", "c.yaml", "-o", "out")
     done = started("out", ["folder[0]=x"])
     assert done.returncode == 2 and "the program has no value `folder[0]`" in done.stderr
+
+
+def test_a_value_that_an_option_decides_can_be_set_too(run: Run) -> None:
+    Path("c.yaml").write_text(
+        "dynamic_args: { x: { type: int } }\n"
+        "main: !call:print [ {{ x | default(1) }}, {{ x | default(1) * 2 }}, 'w{{ x | default(1) }}' ]\n"
+    )
+    assert run("build", "c.yaml", "-o", "out").code == 0
+    done = subprocess.run(
+        [sys.executable, "out/train.py", "--x", "5", *words(["main[0]=7", "main[2]=z"])],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "7 10 z\n", done.stderr
