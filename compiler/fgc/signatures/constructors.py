@@ -40,7 +40,7 @@ class Constructors:
         if classes is None:
             return ()
         if any(isinstance(base, ClassValue) and full_name(base) == _ENUM for base in classes):
-            return (_of_enumeration(),)
+            return () if cls.module.is_stub else (_of_enumeration(),)
         if any(name_of(base) in ("NamedTuple", "TypedDict") for base in cls.node.bases):
             is_tuple = any(name_of(base) == "NamedTuple" for base in cls.node.bases)
             return (Signature(named_tuple_parameters(cls)),) if is_tuple else ()
@@ -85,7 +85,9 @@ class Constructors:
             if full_name(base) in _TRANSPARENT:
                 continue
             for name in _CONSTRUCTORS:
-                if name in base.scope().bindings and not (made and made.base is base):
+                if name in base.scope().bindings and not (
+                    index and made and made.base is base and _takes_only_names(base, name)
+                ):
                     return self._written(classes, index, name, cls)
             if made is not None and made.covers(self._resolver, base):
                 return made.signature(self._resolver, classes[index:])
@@ -255,6 +257,15 @@ def _is_written_out(hook: ast.AST, key: ast.expr) -> bool:
         if isinstance(item, ast.Assign) and isinstance(item.targets[0], ast.Name) and item.targets[0].id in roots
     ]
     return bool(values) and all(isinstance(value, ast.Dict | ast.Tuple | ast.List | ast.Set) for value in values)
+
+
+def _takes_only_names(base: ClassValue, name: str) -> bool:
+    """Returns True for `__init__(self, **data)`, in whose place the fields stand."""
+    nodes = [item.node for item in base.scope().bindings[name]]
+    node = nodes[-1]
+    if not isinstance(node, ast.FunctionDef) or node.args.kwarg is None:
+        return False
+    return len([*node.args.posonlyargs, *node.args.args]) == 1 and not node.args.kwonlyargs
 
 
 def _has_init(base: Base) -> bool:
