@@ -15,10 +15,11 @@ from fgc.pipeline.coverage import Coverage
 from fgc.pipeline.dotted import divide_callables
 from fgc.pipeline.dynamic import dynamic_arguments, unread_options
 from fgc.pipeline.imports import Projects, graft
+from fgc.pipeline.memory import MAX_GROWTH_BYTES, bounded_memory
 from fgc.pipeline.pins import pin_findings
 from fgc.resolve import Facts, Loader, reads_elsewhere, resolve
 from fgc.syntax import ast
-from fgc.text import Document, Need, Source
+from fgc.text import Document, Need, Source, Span
 from fgc.yaml import Composition, compose
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def compile_template(
     `is_own`: whether a template belongs to a project that is compiled, so that its user can mend it. `change` may set
     values before they become a graph.
     """
-    resolved = resolve(entry.value, loader, variables, facts)
+    resolved = _resolved(entry.value, loader, variables, facts)
     document = resolved.value
     composed = compose(document)
     if change is not None:
@@ -94,6 +95,18 @@ def compile_template(
     return Compilation(
         entry.value.main.source, document, composed.value, graph, tuple(sources), diagnostics, needs, is_whole, called
     )
+
+
+def _resolved(entry: ast.ParsedFile, loader: Loader, variables: Mapping[str, Any], facts: Facts) -> Outcome[Document]:
+    """Resolves within a bound of memory."""
+    try:
+        with bounded_memory():
+            return resolve(entry, loader, variables, facts)
+    except MemoryError:
+        source = entry.main.source
+        message = f"templates take more than {MAX_GROWTH_BYTES // 1_000_000:,} MB of memory"
+        finding = Diagnostic("FGC208", message, Span(source, 0, 0), help="make large values where the program runs")
+        return Outcome(Document.of((), source), (finding,))
 
 
 def _left_to_authors(found: Iterable[Diagnostic], is_own: Callable[[Source], bool]) -> list[Diagnostic]:

@@ -1,6 +1,6 @@
 """How much work a template may cause: far more than any real one needs, and an end within a second or two."""
 
-from collections.abc import Sized
+from collections.abc import Iterator
 from typing import Any
 
 from fgc.diagnostics import Diagnostic
@@ -11,9 +11,59 @@ MAX_STEPS = 100_000  # statements and calls; the largest library configuration t
 MAX_DEPTH = 120  # includes, blocks and macros inside each other; the deepest known is 14
 MAX_OUTPUT_SIZE = 8_000_000  # characters of one configuration; the longest known has 60,000
 MAX_VALUE_SIZE = 1_000_000  # characters or items of one value
+MAX_EXPANDED_SIZE = 2_000_000  # the same with all that it holds, and as often as it holds it
 MAX_WIDTH = 10_000  # of an indentation, a line, a column
 MAX_INTEGER_BITS = 20_000
 _ITEMS_PER_STEP = 100  # what an operation on a long value costs
+_CONTAINERS = (list, tuple, dict)
+
+
+def expanded_size(value: Any) -> int:
+    """Returns how many characters and items code meets that prints, compares or hashes a value.
+
+    A list that another one holds twice counts twice, though it is walked once here. Returns a number above
+    MAX_EXPANDED_SIZE for a list that holds itself.
+    """
+    if isinstance(value, (str, range)):
+        return len(value)
+    return _size_of_container(value) if isinstance(value, _CONTAINERS) else 1
+
+
+def _size_of_container(value: Any) -> int:
+    sizes: dict[int, int] = {}
+    is_open: set[int] = set()
+    stack = [value]
+    while stack:
+        container = stack[-1]
+        waiting = [] if id(container) in sizes else [item for item in _inner(container) if id(item) not in sizes]
+        if waiting and id(container) in is_open:
+            return MAX_EXPANDED_SIZE + 1  # its own part
+        if waiting:
+            is_open.add(id(container))
+            stack += waiting
+            continue
+        stack.pop()
+        is_open.discard(id(container))
+        sizes[id(container)] = _own_size(container, sizes)
+    return sizes[id(value)]
+
+
+def _inner(container: Any) -> list[Any]:
+    return [item for item in _items(container) if isinstance(item, _CONTAINERS)]
+
+
+def _items(container: Any) -> Iterator[Any]:
+    if isinstance(container, dict):
+        yield from container.keys()
+        yield from container.values()
+    else:
+        yield from container
+
+
+def _own_size(container: Any, sizes: dict[int, int]) -> int:
+    return 1 + sum(
+        sizes[id(item)] if isinstance(item, _CONTAINERS) else expanded_size(item) for item in _items(container)
+    )
 
 
 class Budget:
@@ -32,11 +82,17 @@ class Budget:
             self._stop(f"this template does not end: more than {MAX_STEPS:,} statements were run", span, help)
 
     def weigh(self, value: Any, span: Span) -> None:
-        """An operation on a value, which costs more the longer it is. Raises Fatal past the bound."""
-        if isinstance(value, Sized) and isinstance(value, (str, list, tuple, dict, range)):
-            size = len(value)
-            if size > _ITEMS_PER_STEP:
-                self.step(span, size // _ITEMS_PER_STEP)
+        """An operation on a value, which costs more the more is in it. Raises Fatal past the bound."""
+        size = expanded_size(value)
+        if size > MAX_EXPANDED_SIZE:
+            help = (
+                "lists and mappings that hold each other twice grow with every level: make them where the program runs"
+            )
+            self._stop(
+                f"a value of this expression has more than {MAX_EXPANDED_SIZE:,} items, shared ones counted", span, help
+            )
+        if size > _ITEMS_PER_STEP:
+            self.step(span, size // _ITEMS_PER_STEP)
 
     def enter(self, span: Span) -> None:
         """One more level of includes, blocks and macros. Raises Fatal past the bound."""

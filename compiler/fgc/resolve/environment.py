@@ -85,10 +85,38 @@ def placement_of(value: PlacedUndefined) -> Placement:
     return Placement(name, owner, hint, value._place, value._visible_names, value._finding, value._is_lost)
 
 
+_METHODS = {  # of Python's own types: what a configuration may use of them
+    str: frozenset(
+        (
+            *("capitalize", "casefold", "center", "count", "endswith", "expandtabs", "find", "format", "format_map"),
+            *("index", "isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower", "isnumeric"),
+            *("isprintable", "isspace", "istitle", "isupper", "join", "ljust", "lower", "lstrip", "partition"),
+            *("removeprefix", "removesuffix", "replace", "rfind", "rindex", "rjust", "rpartition", "rsplit", "rstrip"),
+            *("split", "splitlines", "startswith", "strip", "swapcase", "title", "upper", "zfill"),
+        )
+    ),
+    int: frozenset(("bit_length", "bit_count", "is_integer", "real", "imag", "numerator", "denominator")),
+    float: frozenset(("is_integer", "real", "imag", "as_integer_ratio")),
+    bytes: frozenset(),
+    bytearray: frozenset(),
+}
+
+
+class Sandbox(SandboxedEnvironment):
+    """Jinja2's sandbox, in which texts and numbers have the methods that a configuration may need, and no others."""
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Returns True if a template may reach an attribute of a value."""
+        if not super().is_safe_attribute(obj, attr, value):
+            return False
+        known = next((names for kind, names in _METHODS.items() if isinstance(obj, kind)), None)
+        return known is None or attr in known
+
+
 @lru_cache(maxsize=1)
 def jinja_environment() -> SandboxedEnvironment:
     """The sandbox whose filters and tests templates use. It compiles nothing."""
-    environment = SandboxedEnvironment(undefined=PlacedUndefined, autoescape=False)
+    environment = Sandbox(undefined=PlacedUndefined, autoescape=False)
     environment.filters["toyaml"] = to_yaml
     return environment
 

@@ -1,7 +1,7 @@
 """Expressions to values, with the meaning that Jinja2's sandbox gives them."""
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, assert_never
 
@@ -95,6 +95,7 @@ class Evaluator:
 
     def writable(self, value: Any, span: Span) -> None:
         """Raise EvaluationError if a value that becomes a text at `span` has no written form."""
+        self._budget.weigh(value, span)
         finding = guarded(span, lambda: unwritten(value, span))
         if finding is not None:
             raise EvaluationError(finding)
@@ -153,6 +154,7 @@ class Evaluator:
 
     def _dict(self, expr: ast.DictExpr, scope: Scope) -> dict[Any, Any]:
         pairs = [(self._item(key, scope), self._item(item, scope)) for key, item in expr.items]
+        self._weigh([key for key, _ in pairs], expr.span)  # they are hashed
         result: dict[Any, Any] = guarded(expr.span, lambda: dict(pairs))
         return result
 
@@ -190,6 +192,7 @@ class Evaluator:
         base = self.defined(expr.base, scope)
         index = self.needed(expr.index, scope, "it is an index")
         base = self.needs.now(base, expr.span, "it is cut") if isinstance(base, (str, Given)) else base
+        self._budget.weigh(index, expr.index.span)
         value = guarded(expr.index.span, lambda: self._environment.getitem(base, index))
         self._budget.weigh(value, expr.span)
         self._note_missing(base, str(index), value, expr.span)
@@ -232,6 +235,8 @@ class Evaluator:
         shown = expr.callee.name if isinstance(expr.callee, ast.GetAttr) else expr.callee.span.text
         args = [self.needs.argument(callee, arg, expr.span, shown) for arg in args]
         kwargs = {name: self.needs.argument(callee, arg, expr.span, shown) for name, arg in kwargs.items()}
+        owner = getattr(callee, "__self__", None)
+        self._weigh([owner, *args, *kwargs.values()], expr.span)
         if call_is_too_large(callee, args, kwargs):
             raise EvaluationError(too_large(expr.span))
         given = (len(args), kwargs)
@@ -239,6 +244,7 @@ class Evaluator:
         complain = partial(wrong_arguments, what, callee, 0, expr.arguments, given)
         result = guarded(expr.span, lambda: self._context.call(callee, *args, **kwargs), args, complain)
         self._check_size(result, expr.span)
+        self._budget.weigh(owner, expr.span)  # a list that has grown
         if callee is lipsum:
             self.needs.drawn("lipsum", result, expr.span)
         return self._mapped_result(expr, callee, result, args)
@@ -300,7 +306,7 @@ class Evaluator:
             return text
         value = self.needs.filtered(filter.name, value, span)
         self._budget.step(span)
-        self._budget.weigh(value, span)
+        self._weigh([value, *args, *kwargs.values()], span)
         if filter_is_too_large(filter.name, value, args, kwargs):
             raise EvaluationError(too_large(filter.span))
         result = guarded(
@@ -352,6 +358,7 @@ class Evaluator:
         value = self.needs.tested(test.name, self._open(expr.base, scope), expr.span)
         args, kwargs = self.arguments(test.arguments, scope)
         args = [self.needs.now(arg, expr.span, f"the test `{test.name}` looks at it") for arg in args]
+        self._weigh([value, *args, *kwargs.values()], expr.span)
         result = guarded(
             test.name_span,
             lambda: self._environment.call_test(test.name, value, args, kwargs, context=self._context),
@@ -398,7 +405,7 @@ class Evaluator:
             left, right = self.needs.now(left, expr.span, reason), self.needs.now(right, expr.span, reason)
         if operator_is_too_large(expr.operator, left, right):
             raise EvaluationError(too_large(expr.span))
-        self._budget.weigh(left, expr.span)
+        self._weigh([left, right], expr.span)
         if expr.operator == "+" and isinstance(left, str) and isinstance(right, str):
             return join((left, right), Origin(expr.span))
         is_format = expr.operator == "%" and isinstance(left, str)  # then Python's own words are better
@@ -424,7 +431,7 @@ class Evaluator:
         for name, operand in expr.rest:
             other = self.defined(operand, scope)
             right = self.needs.now(other, operand.span, "it is compared")
-            self._budget.weigh(right, expr.span)
+            self._weigh([left, right], expr.span)
             result = guarded(expr.span, partial(_COMPARE[name], left, right))
             still_open = computed(name, (first, other), result) if len(expr.rest) == 1 else None
             if still_open is not None:
@@ -459,6 +466,10 @@ class Evaluator:
         if either is None:
             del self.needs.found[counted:]
         return either
+
+    def _weigh(self, values: Iterable[Any], span: Span) -> None:
+        for value in values:
+            self._budget.weigh(value, span)
 
     def _check_size(self, value: Any, span: Span) -> None:
         if isinstance(value, (str, list, tuple, dict)) and len(value) > MAX_VALUE_SIZE:

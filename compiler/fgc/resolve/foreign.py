@@ -44,6 +44,8 @@ def guarded(
         is_range = str(error).startswith("Range too big")
         message = "a range has at most 100,000 items" if is_range else what_fails(error)
         raise EvaluationError(Diagnostic("FGC208" if is_range else "FGC206", message, span)) from None
+    except MemoryError:
+        raise EvaluationError(too_large(span)) from None
     except Exception as error:  # whatever a filter or a method raises is the template's mistake
         raise EvaluationError(Diagnostic("FGC206", what_fails(error), span)) from None
 

@@ -66,6 +66,8 @@ def filter_is_too_large(name: str, value: Any, args: list[Any], kwargs: dict[str
 def call_is_too_large(callee: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> bool:
     """Whether a method of a text, or a function, would make something huge."""
     owner, name = getattr(callee, "__self__", None), getattr(callee, "__name__", "")
+    if name in ("extend", "update") and isinstance(owner, (list, dict)):
+        return len(owner) + sum(map(_length, [*args, kwargs])) > MAX_VALUE_SIZE
     if not isinstance(owner, str):
         return False
     if name in ("format", "format_map"):
@@ -77,6 +79,10 @@ def call_is_too_large(callee: Callable[..., Any], args: list[Any], kwargs: dict[
     if name == "translate":
         return len(owner) * max((_width(item) for arg in args for item in _values(arg)), default=1) > MAX_VALUE_SIZE
     return name == "join" and bool(args) and _join_is_too_large(owner, args[0])
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, (str, list, tuple, dict, range)) else 1
 
 
 def _values(value: Any) -> Iterable[Any]:

@@ -1,0 +1,83 @@
+"""Whatever a template asks for, its evaluation ends soon, in little memory, with a finding at the statement."""
+
+import time
+
+import pytest
+from fgc.pipeline.memory import bounded_memory
+from fgc.resolve.bounds import MAX_EXPANDED_SIZE, expanded_size
+
+from tests.corpus.case import compile_texts
+
+_DOUBLED = "-- set ns = namespace(v=['x'])\n-- for i in range(40)\n-- set ns.v = [ns.v, ns.v]\n-- endfor\na: {{ %s }}\n"
+_USES = [
+    *("ns.v", "ns.v | string", "ns.v | tojson", "ns.v | toyaml", "ns.v == ns.v", "ns.v < ns.v", "ns.v in [ns.v]"),
+    *("[ns.v, ns.v] | sort", "[ns.v] | unique | list", "ns.v | join", "ns.v | pprint", "'%s' % (ns.v,)", "repr(ns.v)"),
+    *("'{}'.format(ns.v)", "[ns.v].index(1)", "ns.v ~ ''", "ns.v is eq ns.v", "[[ns.v]] | map('string') | list"),
+    *("dict(a=ns.v) | dictsort", "[1] | replace(ns.v, 1)", "[1, ns.v].count(ns.v)"),
+]
+_SIZES = [
+    *(
+        "'{:>2000000000}'.format(1)",
+        "'%2000000000d' % 1",
+        "'%.2000000000f' | format(1.0)",
+        "'x' | indent(2000000000, true)",
+    ),
+    *("[1] | batch(900000000, 'x') | list", "'\\t\\t'.expandtabs(1500000000)", "(1).to_bytes(2000000000, 'big')"),
+    *("9 ** (9 ** 9)", "'x' * 2000000000", "range(10000000000) | list", "'a'.encode()", "('%s' * 9).__class__"),
+    *("['x'] | map('center', 1500000000) | list", "'x'.ljust(1500000000)", "'x' | center(1500000000)"),
+    *("1.5 | round(2000000000)", "[[1] * 999999] * 999999 | length", "'x'.translate({120: 'y' * 900000})"),
+    *("(1.5).hex()", "(10).from_bytes('x')", "'x'.maketrans('a', 'b')", "'a' | wordwrap(1, wrapstring='x' * 900000)"),
+]
+
+
+def findings_of(text: str) -> list[str]:
+    begin = time.process_time()
+    found = compile_texts({"main.yaml": text}).diagnostics
+    assert time.process_time() - begin < 10, "a bound is a count, and this net is wide"
+    return [finding.code for finding in found if finding.severity.value == "error"]
+
+
+@pytest.mark.parametrize("use", _USES)
+def test_a_value_doubled_by_sharing_is_used_by_nobody(use: str) -> None:
+    assert findings_of(_DOUBLED % use) == ["FGC208"]
+
+
+@pytest.mark.parametrize("expression", _SIZES)
+def test_no_expression_makes_something_huge(expression: str) -> None:
+    found = findings_of(f"a: {{{{ {expression} }}}}\n")
+    assert found in (["FGC208"], ["FGC207"], ["FGC206"]), found
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "-- set x = [1]\n-- for i in range(60)\n{{ x.extend(x) }}\n-- endfor\na: {{ x | length }}\n",
+        "-- set x = [1]\n{{ x.append(x) }}\na: {{ x }}\n",
+        "-- set s = 'a' * 50000\na: {{ s.replace('a', s) | length }}\n",
+        "-- set ns = namespace(t=('x',))\n-- for i in range(40)\n-- set ns.t = (ns.t, ns.t)\n-- endfor\n"
+        "a: {{ {ns.t: 1} }}\n",
+        "-- set ns = namespace(t=('x',))\n-- for i in range(40)\n-- set ns.t = (ns.t, ns.t)\n-- endfor\n"
+        "a: {{ {}[ns.t] | default(1) }}\n",
+    ],
+)
+def test_values_that_grow_statement_by_statement_end(statements: str) -> None:
+    assert findings_of(statements)[0] == "FGC208"
+
+
+def test_the_size_of_a_value_counts_what_is_shared() -> None:
+    shared = ["abc"]
+    assert expanded_size([shared, shared]) == 1 + 2 * (1 + 3)
+    assert expanded_size({"k": (1, 2)}) == 1 + 1 + (1 + 1 + 1)
+    itself: list[object] = []
+    itself.append(itself)
+    assert expanded_size(itself) > MAX_EXPANDED_SIZE
+    deep: list[object] = []
+    for _ in range(50_000):
+        deep = [deep]
+    assert expanded_size(deep) == 50_001
+
+
+def test_memory_that_nobody_counted_has_a_bound_too() -> None:
+    with bounded_memory(), pytest.raises(MemoryError):
+        bytearray(900_000_000)
+    assert len(bytearray(900_000_000)) == 900_000_000
