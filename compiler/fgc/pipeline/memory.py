@@ -1,4 +1,4 @@
-"""A net below the counted bounds of evaluation: what nobody counted ends in a finding, not in a full machine.
+"""A net below the counted bounds of evaluation: what nobody counted ends in a finding, not in a full machine."""
 
 import sys
 import threading
