@@ -13,6 +13,7 @@ import yaml
 
 from fgc.cli.arguments import CannotRun
 from fgc.diagnostics import did_you_mean
+from fgc.emit.model.foreign_types import foreign_model_types
 from fgc.installed import package_folder
 
 Table = Mapping[str, Any]
@@ -42,9 +43,13 @@ def package_name(wish: str | None, folder: Path) -> str:
     if wish is not None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", wish) or keyword.iskeyword(wish):
             raise CannotRun(f"`--name {wish}` must be a package name: lower-case letters, digits and `_`")
+        if wish in foreign_model_types():
+            reason = "transformers has a class for this `model_type`, and would load that instead of the package"
+            raise CannotRun(f"`--name {wish}` is taken: {reason}")
         return wish
     name = re.sub(r"[^a-z0-9]+", "_", folder.name.lower()).strip("_") or "model"
     is_taken = keyword.iskeyword(name) or name in sys.stdlib_module_names or package_folder(name) is not None
+    is_taken = is_taken or name in foreign_model_types()
     return f"model_{name}" if is_taken or not name[0].isalpha() else name
 
 

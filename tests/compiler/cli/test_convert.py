@@ -36,6 +36,7 @@ def folder(name: str, config: object = None) -> Path:
         (SOURCE, ["source"], "must not lie in each other"),
         (SOURCE, ["out", "--to", "gpt2"], "`--to` is for packages of fgc; `source` is a llama and becomes one"),
         (SOURCE, ["out", "--name", "My-Llama"], "`--name My-Llama` must be a package name"),
+        (SOURCE, ["out", "--name", "qwen3"], "`--name qwen3` is taken: transformers has a class"),
     ],
 )
 def test_what_is_refused_at_once(run: Run, config: object, words: list[str], message: str) -> None:
@@ -57,13 +58,13 @@ def test_what_stands_in_the_way_is_not_overwritten(run: Run) -> None:
 
 
 def test_a_package_takes_the_folders_name_where_that_is_one_of_python() -> None:
-    names = {name: package_name(None, Path("/x") / name) for name in ("Llama-3.2-1B", "7b", "torch", "json", "class")}
+    names = {name: package_name(None, Path("/x") / name) for name in ("Llama-3.2-1B", "7b", "torch", "json", "gpt2")}
     assert names == {
         "Llama-3.2-1B": "llama_3_2_1b",
         "7b": "model_7b",
         "torch": "model_torch",
         "json": "model_json",
-        "class": "model_class",
+        "gpt2": "model_gpt2",
     }
 
 

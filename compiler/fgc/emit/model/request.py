@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 
 from fgc.diagnostics import Diagnostic, did_you_mean
+from fgc.emit.model.foreign_types import foreign_model_types
 from fgc.ir import Call, CallKind, DictNode, Graph, ListNode, Literal, NodeId, SymbolKind
 from fgc.text import Origin
 
@@ -106,6 +107,10 @@ def _package_name(request: PackageRequest, graph: Graph, node_id: NodeId) -> str
         return None
     if name in sys.stdlib_module_names or name in _FOREIGN_PACKAGES:
         request.reject(node.origin, f"a model package named `{name}` would hide the package of that name")
+        return None
+    if name in foreign_model_types():
+        message = f"`{name}` is a `model_type` of transformers: its own class would load this model, not the package"
+        request.reject(node.origin, message, f"choose another name, such as `my_{name}`")
         return None
     return name
 

@@ -70,6 +70,16 @@ def test_an_unknown_component_file_names_the_nearest_one(findings: Findings) -> 
     )
 
 
+@pytest.mark.parametrize("name", ["llama", "qwen2_moe", "mimi_decoder", "t5"])
+def test_a_package_cannot_have_the_name_of_a_type_of_transformers(findings: Findings, name: str) -> None:
+    [found] = findings(("name: tiny_llama", f"name: {name}"))
+    assert brief(found) == (
+        "59:11 FGC413",
+        f"`{name}` is a `model_type` of transformers: its own class would load this model, not the package",
+        f"choose another name, such as `my_{name}`",
+    )
+
+
 def test_a_variable_that_is_no_field_names_the_nearest_field(findings: Findings) -> None:
     [found] = findings(("hidden_size: !var hidden_size\n    eps", "hidden_size: !var hiden_size\n    eps"))
     assert brief(found)[0] == "23:18 FGC412"
