@@ -59,14 +59,12 @@ class Project:
     ) -> tuple[Any, ...]: ...
 
     @overload
-    def __call__(self, *targets: str, asdict: Literal[True], **variables: Any) -> dict[str, Any]: ...
+    def __call__(self, /, *targets: str, asdict: Literal[True], **variables: Any) -> dict[str, Any]: ...
 
     @overload
-    def __call__(self, *targets: str, asdict: bool = False, **variables: Any) -> Any: ...
+    def __call__(self, /, *targets: str, asdict: bool = False, **variables: Any) -> Any: ...
 
-    def __call__(  # type: ignore[misc]  # mypy takes positional-only parameters for keywords too
-        self, *targets: str, asdict: bool = False, **variables: Any
-    ) -> Any:
+    def __call__(self, /, *targets: str, asdict: bool = False, **variables: Any) -> Any:
         """Construct targets: one as it is, several as a tuple, or with `asdict` as a mapping by name.
 
         Without a name it is `main`. Keywords are the configuration's `!var` variables. What the program raises passes

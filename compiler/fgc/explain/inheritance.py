@@ -56,7 +56,8 @@ class Inheritance:
                 return
             included = self._included_by(via)
             leaf = included or (entry if via is None else owner)
-            yield from self._in_template(owner, block or _block_around(owner.body, span), span, leaf)
+            own = block if block in owner.blocks else None  # an included text lies in a block of who includes it
+            yield from self._in_template(owner, own or _block_around(owner.body, span), span, leaf)
             if via is not None:
                 kind = LinkKind.CALLED if included is None else LinkKind.INCLUDED
                 yield Link(kind, leaf.name, None, via)

@@ -143,3 +143,8 @@ def test_a_model_of_a_new_project_computes(folder: Path, monkeypatch: pytest.Mon
     model = model_factory()
     tokens = tokenizer("def main():", return_tensors="pt").input_ids
     assert model(input_ids=tokens).logits.shape == (1, tokens.shape[1], len(tokenizer))
+
+
+def test_a_variable_may_have_any_name(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("main: !call:dict { a: !var self, b: !var targets }\n", encoding="utf-8")
+    assert Project(tmp_path / "a.yaml")(self=1, targets=2) == {"a": 1, "b": 2}

@@ -49,6 +49,14 @@ def test_an_include_is_followed_to_what_is_around_it() -> None:
     ]
 
 
+def test_an_included_text_lies_in_the_block_of_the_template_that_has_it() -> None:
+    assert way("a", "[x]\n-- include 'part.yaml'\n", part="a: 1\n") == [
+        ("written in", None, "part.yaml", "part.yaml:1"),
+        ("included by", None, "part.yaml", "main.yaml:2"),
+        ("written in", "x", "main.yaml", "main.yaml:1"),
+    ]
+
+
 def test_a_macro_is_followed_to_its_call() -> None:
     main = "-- macro m()\na: 1\n-- endmacro\n-- block outer\n== m()\n-- endblock\n"
     assert way("a", main) == [
