@@ -49,7 +49,7 @@ class CheckResult(Struct, frozen=True):
     coverage: Coverage = Coverage()
 
 
-_Words: TypeAlias = tuple[object, ...]  # what the command line asks for beside a configuration
+_Words: TypeAlias = tuple[object, ...]  # what command line and settings ask for beside a configuration
 
 
 class _Checked(Struct, frozen=True):
@@ -75,8 +75,9 @@ def check_all(arguments: Namespace, questions: Questions) -> CheckResult:
     store.checks += _more_checks(arguments)
     allowed = settings.allow if not arguments.allow else tuple(arguments.allow)
     if allowed is not None:
-        store.checks.append(lambda graph, files: check_allowed(graph, allowed, files))
-    for checked in _everything(arguments, store, _variables(arguments, questions)):
+        store.enforced.append(lambda graph, files: check_allowed(graph, allowed, files))
+    words = (arguments.vllm, arguments.tensor_parallel_size, allowed)
+    for checked in _everything(arguments, store, _variables(arguments, questions), words):
         collector.add(checked.diagnostics, checked.sources, checked.name)
         count += checked.is_configuration
         failed = failed or checked.could_not_run
@@ -117,8 +118,7 @@ def _selection(arguments: Namespace, settings: CheckSettings) -> Selection:
     return Selection(arguments.select or settings.select, [*settings.ignore, *arguments.ignore], severity)
 
 
-def _everything(arguments: Namespace, store: FileStore, variables: dict[str, Any]) -> Iterator[_Checked]:
-    words = (arguments.vllm, arguments.tensor_parallel_size)
+def _everything(arguments: Namespace, store: FileStore, variables: dict[str, Any], words: _Words) -> Iterator[_Checked]:
     if not arguments.paths:
         folder = Path(arguments.project) if arguments.project else find_project(Path.cwd(), store.questions)
         if folder is None:

@@ -110,15 +110,26 @@ def _in_body(nodes: Iterable[ast.AST], package: str, is_certain: bool, is_option
             case ast.Try(handlers=[_, *_]):
                 yield from _in_body([*node.body, *node.handlers], package, is_certain, True)
                 yield from _in_body([*node.orelse, *node.finalbody], package, is_certain, is_optional)
+            case ast.With(items=items) if any(map(_suppresses, items)):
+                yield from _in_body(node.body, package, False, True)
             case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
                 yield from _in_body(node.body, package, False, True)
                 yield from _in_body(node.orelse, package, is_certain, is_optional)
-            case ast.If() | ast.FunctionDef() | ast.AsyncFunctionDef() | ast.For() | ast.While():
+            case ast.If() | ast.FunctionDef() | ast.AsyncFunctionDef() | ast.For() | ast.While() | ast.match_case():
                 yield from _in_body(ast.iter_child_nodes(node), package, False, is_optional)
             case ast.expr():
                 pass
             case _:
                 yield from _in_body(ast.iter_child_nodes(node), package, is_certain, is_optional)
+
+
+def _suppresses(item: ast.withitem) -> bool:
+    """Returns True for `contextlib.suppress(...)`, behind which an import may fail."""
+    match item.context_expr:
+        case ast.Call(func=ast.Name(id="suppress") | ast.Attribute(attr="suppress")):
+            return True
+        case _:
+            return False
 
 
 def _module(node: ast.ImportFrom, package: str) -> str | None:

@@ -261,7 +261,7 @@ def _is_of_type(choice: str | int | float, type_name: str) -> bool:
         return isinstance(choice, bool)
     if isinstance(choice, bool) or isinstance(choice, str) is not (type_name in ("str", "path")):
         return False
-    return type_name != "int" or choice == int(choice)
+    return type_name != "int" or isinstance(choice, int) or float(choice).is_integer()
 
 
 _RULES: dict[str, tuple[Callable[[object], bool], str]] = {

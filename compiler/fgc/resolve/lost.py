@@ -110,7 +110,8 @@ def _use(name: str, statement: ast.Statement) -> Span | Literal["set"] | None:
             is_own = _sets(name, statement.target)
             return read or (None if is_own else _first_read(name, [statement.body, statement.otherwise]))
         case ast.With() | ast.Macro() | ast.CallBlock():
-            return None if _has_own(name, statement) else _first_read(name, [statement.body])
+            read = _read(name, _evaluated_before(statement))
+            return read or (None if _has_own(name, statement) else _first_read(name, [statement.body]))
         case ast.Block() | ast.FilterBlock() | ast.Autoescape():
             return _first_read(name, [statement.body])
         case _:
@@ -125,6 +126,17 @@ def _branches(name: str, statement: ast.If) -> Span | Literal["set"] | None:
         return read
     is_set = all(any(_use(name, inner) == "set" for inner in body) for body in (*bodies, statement.otherwise))
     return "set" if is_set else None
+
+
+def _evaluated_before(statement: ast.With | ast.Macro | ast.CallBlock) -> list[object]:
+    """The expressions of a statement that see the names around it."""
+    match statement:
+        case ast.With(bindings=bindings):
+            return [value for _, value in bindings]
+        case ast.CallBlock(call=call):
+            return [call]
+        case ast.Macro():
+            return []
 
 
 def _has_own(name: str, statement: ast.With | ast.Macro | ast.CallBlock) -> bool:

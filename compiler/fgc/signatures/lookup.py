@@ -3,6 +3,7 @@
 import ast
 import builtins
 import os
+import re
 from typing import assert_never
 
 from msgspec.structs import replace
@@ -160,10 +161,10 @@ def _kind(node: ast.expr) -> str:
 
 
 def _place(module: PythonModule, node: ast.AST) -> Place:
-    """Where a definition's name stands."""
+    """Returns the place of a definition's name, which may also stand in `def` or `class`: the name of `def f()`."""
     line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
     name = getattr(node, "name", None)
     if name is None:
         return Place(module.path, line, column + 1, 1)
-    text = module.source.line(line)
-    return Place(module.path, line, max(text.find(name, column), 0) + 1, len(name))
+    found = re.compile(rf"(?:async\s+)?(?:def|class)\s+(?={re.escape(name)})").search(module.source.line(line), column)
+    return Place(module.path, line, (column if found is None else found.end()) + 1, len(name))

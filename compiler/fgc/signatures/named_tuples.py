@@ -14,9 +14,12 @@ def namedtuple_parameters(call: ast.Call, home: str) -> tuple[Parameter, ...] | 
     except (KeyError, ValueError, TypeError):
         return None
     names = fields.replace(",", " ").split() if isinstance(fields, str) else fields
-    if not all(isinstance(name, str) for name in names) or "rename" in given:
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         return None
-    required = len(names) - len(defaults or ())
+    defaults = () if defaults is None else defaults
+    required = len(names) - len(defaults) if isinstance(defaults, (list, tuple)) else -1
+    if required < 0 or "rename" in given:
+        return None
     return tuple(
         Parameter(name, ParameterKind.ANY, None if index < required else repr(defaults[index - required]), home=home)
         for index, name in enumerate(names)

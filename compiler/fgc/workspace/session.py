@@ -125,8 +125,9 @@ class Session:
         self.imported |= others.sources
         self.missing |= others.missing
         self.system_paths |= others.system_paths
-        if files is not None and self._store.checks and not compilation.has_errors:
-            found = [finding for check in self._store.checks for finding in check(compilation.graph, files)]
+        checks = [*self._store.enforced, *([] if compilation.has_errors else self._store.checks)]
+        if files is not None and checks:
+            found = [finding for check in checks for finding in check(compilation.graph, files)]
             places = {finding.span for finding in found}  # of two findings at one place, the one that was asked for
             kept = [finding for finding in compilation.diagnostics if finding.span not in places]
             compilation = replace(compilation, diagnostics=(*kept, *found))

@@ -34,7 +34,8 @@ class FileStore:
     """What a run sees of the disk: every file as it was when it was read first.
 
     `checks_calls`: configurations are checked against the Python files that they name, also by the `checks` that were
-    added. What only lists or prints templates goes without. `projects`: the folders of all projects that are checked.
+    added. What only lists or prints templates goes without. `enforced` checks run on configurations with errors too.
+    `projects`: the folders of all projects that are checked.
     `rules`: which findings count.
     `change` sets values of the configuration that is asked for, by the paths of `settings`. Whoever does not show the
     text of a configuration (`shows_text`) sees to the time in what it does show.
@@ -47,6 +48,7 @@ class FileStore:
         self.checks_calls = checks_calls
         self.shows_text = shows_text
         self.checks: list[Check] = []
+        self.enforced: list[Check] = []
         self.change: Change = _unchanged
         self.settings: Mapping[str, str] = {}
         self.projects: set[Path] = set()

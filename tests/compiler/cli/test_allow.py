@@ -72,3 +72,18 @@ def test_a_list_that_is_none_is_said(run: Run, value: str) -> None:
     Path("m.yaml").write_text("a: 1\n")
     result = run("check", "m.yaml")
     assert result.code == 2 and "`allow` must be a list" in result.err
+
+
+def test_another_list_is_another_question_to_the_cache(run: Run, project: Path) -> None:
+    (project / "templates/middle.yaml").write_text("main: !call:os:getcwd [ ]\n")
+    assert run("check", "-p", "p", "--allow", "os.*").code == 0
+    assert "FGC418" in run("check", "-p", "p", "--allow", "torch.*").err
+
+
+def test_what_is_not_listed_is_refused_beside_an_error_that_is_silenced(run: Run, project: Path) -> None:
+    (project / "templates/middle.yaml").write_text(
+        "-- extends 'base.yaml'\n[optimzer]  ## fgc: ignore[FGC204]\nlr: 2\n"
+    )
+    (project / "templates/base.yaml").write_text("[optimizer]\nmain: !call:os:getcwd [ ]\n")
+    assert run("check", "-p", "p").code == 0
+    assert "FGC418" in run("check", "-p", "p", "--allow", "torch.*").err

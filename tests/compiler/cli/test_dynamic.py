@@ -217,3 +217,9 @@ def test_an_option_that_another_template_of_the_search_path_reads_is_no_finding(
     Path("d.yaml").write_text("dynamic_args:\n    max_step: { type: int }\nmain: !call:print [ 1 ]\n")
     Path("other.yaml").write_text("a: {{ max_step | default(1) }}\n")
     assert run("check", "d.yaml").code == 0
+
+
+def test_a_choice_that_no_int_can_be_is_a_finding_also_if_it_is_infinite(run: Run) -> None:
+    Path("c.yaml").write_text("dynamic_args:\n    n: { type: int, choices: [.inf, .nan, 1.5, 2.0] }\nmain: {{ n }}\n")
+    found = run("check", "c.yaml").err
+    assert found.count("it can never be given") == 3, found
