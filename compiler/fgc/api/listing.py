@@ -76,7 +76,7 @@ def _configuration(project: Project, name: str, is_default: bool) -> ListedConfi
 
 def _compiled(folder: Path, store: FileStore, name: str, is_default: bool) -> ListedConfiguration:
     project = open_project(folder, store)  # the answer rests on it
-    compilation = project.compile(name, {})
+    compilation = project.compile(name, {}, is_for_list=True)
     listed = ListedConfiguration(
         file=name,
         is_default=is_default,

@@ -23,18 +23,19 @@ def verify(graph: Graph) -> None:
 def _verify_acyclic(graph: Graph) -> None:
     done: set[NodeId] = set()
     for root in graph.nodes:
-        path: list[tuple[NodeId, int]] = [(root, 0)]
+        if root in done:
+            continue
+        path = [(root, iter(children(graph[root])))]
         open_nodes = {root}
         while path:
-            node, position = path.pop()
-            below = children(graph[node])
-            if node in done or position == len(below):
+            node, below = path[-1]
+            child = next(below, None)
+            if child is None:
+                path.pop()
                 done.add(node)
                 open_nodes.discard(node)
                 continue
-            path.append((node, position + 1))
-            child = below[position]
             assert child not in open_nodes, f"node {child} contains itself"
             if child not in done:
                 open_nodes.add(child)
-                path.append((child, 0))
+                path.append((child, iter(children(graph[child]))))

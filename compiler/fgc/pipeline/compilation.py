@@ -60,11 +60,12 @@ def compile_template(
     projects: Projects | None = None,
     is_own: Callable[[Source], bool] = lambda source: True,
     change: Callable[[Composition], object] | None = None,
+    is_for_list: bool = False,
 ) -> Compilation:
     """Run every stage on a parsed file. Errors of one stage do not stop the next.
 
     `is_own`: whether a template belongs to a project that is compiled, so that its user can mend it. `change` may set
-    values before they become a graph.
+    values before they become a graph. `is_for_list`: leave out findings about a graph that is whole.
     """
     resolved = _resolved(entry.value, loader, variables, facts)
     document = resolved.value
@@ -75,11 +76,9 @@ def compile_template(
     of_templates = _left_to_authors(resolved.diagnostics, is_own)
     found = [*entry.diagnostics, *of_templates, *composed.diagnostics, *lowered.diagnostics]
     is_whole = not has_errors(finding for finding in found if finding.code not in _LEAVES_THE_GRAPH)
-    found += check(composed.value, lowered.value)
     needs = (*document.needs, *composed.value.needs)
-    found += pin_findings(needs)
-    options = dynamic_arguments(lowered.value)
-    found += [*options.diagnostics, *unread_options(options.value, document.asked, partial(reads_elsewhere, loader))]
+    if not (is_for_list and is_whole):
+        found += _lint(composed.value, lowered.value, needs, loader)
     divided = Outcome(lowered.value) if files is None else divide_callables(lowered.value, files)
     whole = graft(divided.value, projects)
     found += [*divided.diagnostics, *whole.diagnostics]
@@ -107,6 +106,15 @@ def _resolved(entry: ast.ParsedFile, loader: Loader, variables: Mapping[str, Any
         message = f"templates take more than {MAX_GROWTH_BYTES // 1_000_000:,} MB of memory"
         finding = Diagnostic("FGC208", message, Span(source, 0, 0), help="make large values where the program runs")
         return Outcome(Document.of((), source), (finding,))
+
+
+def _lint(composition: Composition, graph: Graph, needs: Iterable[Need], loader: Loader) -> Iterable[Diagnostic]:
+    """What looks like a mistake in what was made."""
+    yield from check(composition, graph)
+    yield from pin_findings(needs)
+    options = dynamic_arguments(graph)
+    yield from options.diagnostics
+    yield from unread_options(options.value, composition.document.asked, partial(reads_elsewhere, loader))
 
 
 def _left_to_authors(found: Iterable[Diagnostic], is_own: Callable[[Source], bool]) -> list[Diagnostic]:

@@ -44,8 +44,10 @@ class Sink(Struct):
     def _glue(self, piece: Piece) -> Diagnostic | None:
         if self.unended is not None:
             return glued_include(self.unended, piece)
-        before = next((p for p in reversed(self.pieces) if not p.is_blank), None)
-        return glued_strip(before, piece) if before is not None else None
+        for before in reversed(self.pieces):
+            if before.text or not before.is_blank:
+                return glued_strip(before, piece)
+        return None
 
 
 class Run(Struct):

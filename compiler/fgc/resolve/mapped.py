@@ -18,9 +18,9 @@ class MappedText(str):
     pieces: tuple[Piece, ...]
 
     def __new__(cls, pieces: Iterable[Piece]) -> "MappedText":
-        kept = tuple(piece for piece in pieces if not piece.is_blank or piece.printed is not None)
-        text = super().__new__(cls, "".join(piece.text for piece in kept))
-        text.pieces = kept
+        kept = [piece for piece in pieces if piece.text or not piece.is_blank or piece.printed is not None]
+        text = super().__new__(cls, "".join([piece.text for piece in kept]))
+        text.pieces = tuple(kept)
         return text
 
     def slice(self, start: int, end: int) -> "MappedText":
@@ -28,12 +28,14 @@ class MappedText(str):
         taken: list[Piece] = []
         offset = 0
         for piece in self.pieces:
-            first, last = max(start - offset, 0), min(end - offset, len(piece.text))
-            if first < last:
-                taken.append(piece.part(first, last))
-            elif not piece.text and start <= offset <= end:
+            if offset > end:
+                break
+            after = offset + len(piece.text)
+            if offset == after and start <= offset:
                 taken.append(piece)
-            offset += len(piece.text)
+            elif start < after and offset < end and start < end:
+                taken.append(piece.part(max(start - offset, 0), min(end, after) - offset))
+            offset = after
         return MappedText(taken)
 
     @property

@@ -4,8 +4,9 @@ The constructor proves the map: segments are contiguous, cover the text, and lit
 that does not hold is a bug of this compiler and fails at once.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
+from operator import attrgetter
 
 from msgspec import Struct
 
@@ -69,6 +70,9 @@ class Segment(Struct, frozen=True):
     start: int
     end: int
     piece: Piece
+
+
+_START = attrgetter("start")
 
 
 class Document(Struct, frozen=True):
@@ -137,7 +141,14 @@ class Document(Struct, frozen=True):
 
     def deferred_in(self, start: int, end: int) -> list[Segment]:
         """What is known only where the program runs, of a range."""
-        return [segment for segment in self._deferred if start <= segment.start and segment.end <= end]
+        found: list[Segment] = []
+        for index in range(bisect_left(self._deferred, start, key=_START), len(self._deferred)):
+            segment = self._deferred[index]
+            if segment.start > end:
+                break
+            if segment.end <= end:
+                found.append(segment)
+        return found
 
     def segment_at(self, offset: int) -> Segment:
         """The segment of the character at `offset`; for the end of the text, the last one."""

@@ -79,12 +79,23 @@ class Project(Struct, frozen=True):
             raise ProjectError([self._finding("FGC002", f"project `{self.name}` has no configuration `{name}`", help)])
         return name if name in self.configurations else f"{name}.yaml"
 
-    def compile(self, config: str | None, variables: Mapping[str, Any], session: Session | None = None) -> Compilation:
-        """Compile a configuration by name, or the default one. Raises ProjectError for an unknown name."""
+    def compile(
+        self,
+        config: str | None,
+        variables: Mapping[str, Any],
+        session: Session | None = None,
+        *,
+        is_for_list: bool = False,
+    ) -> Compilation:
+        """Compile a configuration by name, or the default one. Raises ProjectError for an unknown name.
+
+        `is_for_list`: leave out findings about a graph that is whole.
+        """
         name = self.resolve_name(config)
         facts = collect_facts(self.folder, self.workspace)
         session = session or self.session()
-        return session.compile(self.configurations[name], f"{self.config_prefix}/{name}", variables, facts)
+        path, name = self.configurations[name], f"{self.config_prefix}/{name}"
+        return session.compile(path, name, variables, facts, is_for_list=is_for_list)
 
     def _finding(self, code: str, message: str, help: str | None = None) -> Diagnostic:
         return _at_file(self.folder / META_FILE, code, message, help)

@@ -111,8 +111,10 @@ class Session:
             if word in self._store.read(path, path.name)[0].text:
                 yield self._store.parse(path, path.name).value
 
-    def compile(self, path: Path, name: str, variables: Mapping[str, Any], facts: Facts) -> Compilation:
-        """Compile a file of this search path."""
+    def compile(
+        self, path: Path, name: str, variables: Mapping[str, Any], facts: Facts, *, is_for_list: bool = False
+    ) -> Compilation:
+        """Compile a file of this search path. `is_for_list`: leave out findings about a graph that is whole."""
         project = Path(facts.folders["project_dir"])
         files = self._files_of(project) if self._store.checks_calls else None
         workspace = facts.folders.get("workspace_root")
@@ -120,7 +122,15 @@ class Session:
         entry = self.parse(path, name)
         change = None if self._chain else self._store.change
         compilation = compile_template(
-            entry, self, variables, facts, files=files, projects=others, is_own=self._is_own, change=change
+            entry,
+            self,
+            variables,
+            facts,
+            files=files,
+            projects=others,
+            is_own=self._is_own,
+            change=change,
+            is_for_list=is_for_list,
         )
         self.imported |= others.sources
         self.missing |= others.missing

@@ -99,29 +99,28 @@ class _Composer:
         documents = 0
         for event in self._events():
             match event:
+                case yaml.ScalarEvent():  # nearly all events
+                    self._scalar(event)
+                case yaml.MappingStartEvent():
+                    self._begin(MappingNode([], self._node_origin(event), self._tag(event)), event)
+                case yaml.SequenceStartEvent():
+                    self._begin(SequenceNode([], self._node_origin(event), self._tag(event)), event)
+                case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
+                    self._end(self._offset(event.end_mark))
+                case yaml.AliasEvent():
+                    self._alias(event)
                 case yaml.DocumentStartEvent():
                     documents += 1
                     if documents > 1:
                         self._second_document(event)
                         return
-                case yaml.AliasEvent():
-                    self._alias(event)
-                case yaml.ScalarEvent():
-                    self._scalar(event)
-                case yaml.SequenceStartEvent():
-                    self._begin(SequenceNode([], self._node_origin(event), self._tag(event)), event)
-                case yaml.MappingStartEvent():
-                    self._begin(MappingNode([], self._node_origin(event), self._tag(event)), event)
-                case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
-                    self._end(self._offset(event.end_mark))
                 case _:
                     pass
 
     def _events(self) -> Iterator[Any]:
         parser = _PARSER(self._document.text[self._base :])
         try:
-            while parser.check_event():
-                yield parser.get_event()
+            yield from iter(parser.get_event, None)
         finally:
             parser.dispose()
 
