@@ -84,7 +84,7 @@ class RecordsRun(TrainerCallback):
         trainer = self._trainer
         repeated = os.environ.get("FGC_SAME_AS")
         if repeated and (changed := differences(fingerprint_of(Path(repeated)), trainer.fingerprint)):
-            listed = "".join(f"\n  {line}" for line in changed)
+            listed = "".join(f"\n  {change.sentence}" for change in changed)
             raise ResumeRefused(f"this would not be {repeated} again:{listed}\nTo run it all the same: --anyway")
         if not run.is_main:
             return

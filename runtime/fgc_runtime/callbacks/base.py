@@ -36,6 +36,8 @@ class TrainerState:
     stream: dict[str, Any] | None = None  # where in its data a run stands whose data set says so itself
     best_metric: float | None = None  # of the evaluations so far, where a metric_for_best_model is given
     best_step: int | None = None
+    evaluated_step: int | None = None  # of the newest evaluation that came to its end
+    is_evaluation_due: bool = False  # one has begun and did not end: it comes before the next step
 
     @classmethod
     def from_record(cls, record: Mapping[str, object]) -> "TrainerState":

@@ -9,7 +9,7 @@ from fgc_runtime.checkpoint.folders import (
     step_of,
     written_whole,
 )
-from fgc_runtime.checkpoint.manifest import DamagedCheckpoint, read_manifest, verify
+from fgc_runtime.checkpoint.manifest import DamagedCheckpoint, metrics_of, read_manifest, verify
 from fgc_runtime.checkpoint.model import code_of, publish_model, save_model
 from fgc_runtime.checkpoint.saver import Export, Saved, Saver, Snapshot
 from fgc_runtime.checkpoint.state import (
@@ -38,6 +38,7 @@ __all__ = [
     "latest_checkpoint",
     "load_tensors",
     "load_training_state",
+    "metrics_of",
     "publish_model",
     "read_manifest",
     "read_trainer_state",

@@ -42,6 +42,12 @@ def read_manifest(folder: Path) -> dict[str, object]:
     return manifest
 
 
+def metrics_of(folder: Path) -> dict[str, float]:
+    """Returns the metrics of the evaluation at a checkpoint's step; empty without one."""
+    metrics = read_manifest(folder).get("metrics")
+    return metrics if isinstance(metrics, dict) else {}
+
+
 def verify(folder: Path) -> dict[str, object]:
     """The manifest, if every file is as it was written. Raises DamagedCheckpoint, naming the first that is not."""
     manifest = read_manifest(folder)

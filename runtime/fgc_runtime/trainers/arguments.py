@@ -126,6 +126,21 @@ class TrainingArguments:
             self._require("metric_for_best_model", has_metric, "must be given for load_best_model_at_end")
             self._require("eval_strategy", self.eval_strategy != "no", "must not be no with a metric_for_best_model")
             self._require("save_strategy", self.save_strategy != "no", "must not be no with a metric_for_best_model")
+        if self.load_best_model_at_end:
+            self._check_saves_meet_evaluations()
+
+    def _check_saves_meet_evaluations(self) -> None:
+        """The best model can only be loaded if it was saved: each checkpoint needs an evaluation of its step."""
+        self._require(
+            "save_strategy",
+            self.save_strategy == self.eval_strategy,
+            f"must be that of eval_strategy ({self.eval_strategy!r}) for load_best_model_at_end",
+        )
+        self._require(
+            "save_steps",
+            self.save_strategy != "steps" or self.save_steps % self.eval_steps == 0,
+            f"must be a multiple of eval_steps ({self.eval_steps}) for load_best_model_at_end",
+        )
 
     def _check_speed_and_memory(self) -> None:
         self._require("fused_loss", self.fused_loss in _FUSED_LOSSES, f"must be one of {', '.join(_FUSED_LOSSES)}")

@@ -14,7 +14,8 @@ from fgc_runtime.callbacks import TrainerCallback, TrainerState
 from fgc_runtime.distributed import World
 from fgc_runtime.output import say
 from fgc_runtime.trainers.arguments import TrainingArguments
-from fgc_runtime.trainers.fingerprint import Fingerprint, differences
+from fgc_runtime.trainers.fingerprint import Change, Fingerprint, differences
+from fgc_runtime.trainers.hyperparameters import Hyperparameters
 from fgc_runtime.trainers.stepper import Stepper
 from fgc_runtime.trainers.strategies import Strategy
 
@@ -147,11 +148,18 @@ class Checkpoints:
             raise problem
         return folder
 
-    def restore(self, folder: Path, stepper: Stepper) -> checkpoint.TrainingState:
-        """Load weights, optimizer, scheduler and loss scale; all that was saved. Raises CheckpointMismatch."""
+    def restore(self, folder: Path, stepper: Stepper, changes: Sequence[Change] = ()) -> checkpoint.TrainingState:
+        """Load weights, optimizer, scheduler and loss scale, but for hyperparameters that changed; all that was saved.
+
+        Raises CheckpointMismatch.
+        """
         saved = checkpoint.load_training_state(folder)
+        num_steps = TrainerState.from_record(dict(saved.counters)).global_step
+        changed = Hyperparameters.changed(stepper, changes, num_steps=num_steps)
         self.load_tensors(folder, stepper.optimizer, saved)
-        stepper.scheduler.load_state_dict(dict(saved.scheduler))
+        if not changed.has_new_rates:
+            stepper.scheduler.load_state_dict(dict(saved.scheduler))
+        changed.put_over(stepper.optimizer)
         if stepper.loss_scale is not None and saved.loss_scale:
             stepper.loss_scale = replace(stepper.loss_scale, **saved.loss_scale)  # type: ignore[arg-type]  # its own
         step = checkpoint.step_of(folder)
@@ -180,8 +188,7 @@ class Checkpoints:
             return []
         found = []
         for folder in checkpoint.find_checkpoints(self.root):
-            metrics = checkpoint.read_manifest(folder).get("metrics")
-            value = metrics.get(args.metric_for_best_model) if isinstance(metrics, dict) else None
+            value = checkpoint.metrics_of(folder).get(args.metric_for_best_model)
             if value is not None:
                 found.append((-value if args.greater_is_better else value, folder))
         return [folder for _, folder in sorted(found)][: args.save_best_limit]
@@ -213,8 +220,8 @@ class Checkpoints:
         return folder
 
 
-def compare(folder: Path, now: Fingerprint, *, is_told: bool) -> list[str]:
-    """What has changed since the checkpoint was written. Raises ResumeRefused for it unless the user wants it so.
+def compare(folder: Path, now: Fingerprint, *, is_told: bool) -> list[Change]:
+    """Returns what has changed since the checkpoint was written. Raises ResumeRefused for it unless the user wants it.
 
     `is_told` says that, or `FGC_RESUME_ANYWAY=1` in the environment.
     """
@@ -224,7 +231,7 @@ def compare(folder: Path, now: Fingerprint, *, is_told: bool) -> list[str]:
         raise checkpoint.DamagedCheckpoint(f"{folder} is damaged: its manifest has no fingerprint")
     changed = differences(saved, now)
     if changed and not is_told:
-        listed = "".join(f"\n  {line}" for line in changed)
+        listed = "".join(f"\n  {change.sentence}" for change in changed)
         raise ResumeRefused(
             f"{folder} was written by another program or with other data, so this would not be the same training:"
             f"{listed}\nTo go on all the same: fgc train --resume-anyway, or set FGC_RESUME_ANYWAY=1"

@@ -10,7 +10,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.optim import Optimizer
@@ -22,6 +22,14 @@ from fgc_runtime.trainers.arguments import TrainingArguments
 from fgc_runtime.trainers.training_loss import TrainingLoss
 
 Fingerprint = dict[str, object]
+
+
+class Change(NamedTuple):
+    """What two fingerprints differ in: its name there, and a sentence."""
+
+    name: str
+    sentence: str
+
 
 _MEANING = (
     "seed", "shuffle", "bf16", "fp16", "max_grad_norm", "optimizer_in_backward", "fused_loss", "torch_compile",
@@ -58,6 +66,8 @@ def fingerprint(
     """Everything by name, as JSON takes it; `schedule_steps` None: the rate does not depend on the number of steps."""
     found: Fingerprint = {name: getattr(args, name) for name in _MEANING}
     found |= {"examples_per_step": examples_per_step, "schedule": _described(schedule), "max_steps": schedule_steps}
+    if isinstance(schedule, str):  # made from the arguments
+        found |= {f"schedule.{name}": getattr(args, name) for name in ("warmup_steps", "min_lr_ratio")}
     found |= {f"loss.{name}": value for name, value in loss.settings.items()}
     found |= {f"optimizer.{name}": value for name, value in _optimizer(optimizer).items()}
     found |= {f"model.{name}": value for name, value in _model(model).items()}
@@ -67,8 +77,8 @@ def fingerprint(
     return normal
 
 
-def differences(saved: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
-    """What has changed, a sentence each."""
+def differences(saved: Mapping[str, object], now: Mapping[str, object]) -> list[Change]:
+    """Returns what has changed."""
     missing = "nothing"
     changed = []
     for name in sorted({*saved, *now}):
@@ -77,9 +87,9 @@ def differences(saved: Mapping[str, object], now: Mapping[str, object]) -> list[
             continue
         if _is_hash(before) or _is_hash(after):
             event = "is new" if before == missing else "is gone" if after == missing else "has changed"
-            changed.append(f"{name} {event}")
+            changed.append(Change(name, f"{name} {event}"))
         else:
-            changed.append(f"{name} was {before} and is {after}")
+            changed.append(Change(name, f"{name} was {before} and is {after}"))
     return changed
 
 

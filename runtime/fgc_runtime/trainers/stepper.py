@@ -52,6 +52,12 @@ class Stepper:
         self.optimizer.zero_grad(set_to_none=True)
         return loss_sum
 
+    def skip_rates(self, num_steps: int) -> None:
+        """Let the scheduler set the rates that it would set after this number of further steps."""
+        self.optimizer._opt_called = True  # type: ignore[attr-defined]  # else it warns
+        for _ in range(num_steps):
+            self.scheduler.step()
+
     @property
     def watched_norm(self) -> Tensor | None:
         """The norm that must be finite: not a float16 step's, which is left out where it is not."""

@@ -26,6 +26,7 @@ from fgc_runtime.trainers.evaluation import evaluate, note_best
 from fgc_runtime.trainers.factories import LRSchedulerFactory, OptimizerFactory, make_lr_scheduler, make_optimizer
 from fgc_runtime.trainers.feed import ExampleDataset, checked_dataset, rows_of, train_share, train_windows
 from fgc_runtime.trainers.fingerprint import Fingerprint, depends_on_length, fingerprint
+from fgc_runtime.trainers.hyperparameters import effect
 from fgc_runtime.trainers.interrupts import Interrupts, TrainingInterrupted
 from fgc_runtime.trainers.meter import Meter
 from fgc_runtime.trainers.nonfinite import NonFiniteLoss, write_dump
@@ -95,7 +96,6 @@ class Trainer:
         self.state = TrainerState(seed=args.seed, num_train_examples=length_of(train_dataset))
         self.log_history: list[dict[str, float]] = []
         self._metrics: dict[str, float] = {}  # of the newest evaluation
-        self._evaluated_step: int | None = None
         self.fingerprint: Fingerprint = {}  # what the numbers of the training depend on, once it has begun
         self.resumed_from: Path | None = None
         self._checkpoints = Checkpoints(self.output_dir / "checkpoints", self.strategy, processing_class)
@@ -220,11 +220,15 @@ class Trainer:
         folder = self._checkpoints.chosen(wanted)
         if folder is None:
             return
-        for change in compare(folder, now, is_told=self.args.resume_anyway):
-            self._say(f"Changed since the checkpoint: {change}")
-        saved = self._checkpoints.restore(folder, stepper)
+        changes = compare(folder, now, is_told=self.args.resume_anyway)
+        saved = self._checkpoints.restore(folder, stepper, changes)
         state = TrainerState.from_record(dict(saved.counters))
+        for change in changes:
+            self._say(
+                f"Changed since the checkpoint: {change.sentence}; {effect(change, next_step=state.global_step + 1)}"
+            )
         self.state = replace(state, seed=self.state.seed, num_train_examples=self.state.num_train_examples)
+        self._metrics = checkpoint.metrics_of(folder)
         self.log_history = [dict(record) for record in saved.log_history]  # type: ignore[arg-type]  # numbers
         for name, callback in named(self.callbacks):
             if name in saved.callbacks:
@@ -241,6 +245,8 @@ class Trainer:
 
     def _loop(self, session: Session) -> None:
         windows = train_windows(self.train_dataset, self._collate, self.args, self.strategy, self.state)
+        if self.state.is_evaluation_due and self.eval_dataset is not None:
+            self._evaluate_in_training(session)
         while self.state.global_step < session.run.max_steps:
             window = next(windows)
             counts = [window.num_label_tokens, len(window.micro_batches)]
@@ -284,8 +290,9 @@ class Trainer:
         is_first = state.global_step == 1 and self.args.logging_first_step
         if is_first or self._is_due(self.args.logging_strategy, self.args.logging_steps, window):
             self._log_training(session)
-        if self._is_due(self.args.eval_strategy, self.args.eval_steps, window):
-            self._evaluate_in_training(session)
+        is_last = self.args.eval_strategy != "no" and state.global_step == session.run.max_steps
+        if is_last or self._is_due(self.args.eval_strategy, self.args.eval_steps, window):
+            self._evaluate_in_training(session)  # before the save, which keeps the metrics
         if self._is_due(self.args.save_strategy, self.args.save_steps, window):
             self._save_checkpoint(session)
         if window.ends_epoch and self.args.dataloader_num_workers:
@@ -303,7 +310,7 @@ class Trainer:
         """
         session.meter.settle()
         is_ended = self._answer(session, self._agree(session)[1])
-        if not is_ended and self.args.eval_strategy != "no" and self._evaluated_step != self.state.global_step:
+        if not is_ended and self.args.eval_strategy != "no" and self.state.evaluated_step != self.state.global_step:
             self._evaluate_in_training(session)
             self._answer(session, self._agree(session)[1])
         if self.args.save_strategy != "no" and self._checkpoints.newest_step != self.state.global_step:
@@ -312,7 +319,10 @@ class Trainer:
         if self.state.unlogged_tokens and self.args.logging_strategy != "no":
             self._log_training(session)
         totals = session.totals(self.state)
-        self._log(session.run, totals)
+        if session.begin.global_step < session.run.max_steps:
+            self._log(session.run, totals)
+        else:
+            self._say(f"Nothing was left to train: the checkpoint is of step {self.state.global_step}, the last one")
         if self.args.load_best_model_at_end:
             self._load_best(session)
         return totals
@@ -380,10 +390,11 @@ class Trainer:
 
     def _evaluate_in_training(self, session: Session) -> None:
         with session.meter.paused(), phase(session.run, "evaluating"):
+            self.state.is_evaluation_due = True  # also in a checkpoint that is asked for meanwhile
             metrics = self._evaluate(lambda: self._is_called_away(session))
             if metrics is None:
                 return
-            self._evaluated_step = self.state.global_step
+            self.state.evaluated_step, self.state.is_evaluation_due = self.state.global_step, False
             self._metrics = metrics
             note_best(self.state, metrics, self.args)
             self._log(session.run, metrics)
@@ -401,7 +412,7 @@ class Trainer:
         with session.meter.paused(), phase(session.run, "saving"):
             session.meter.require_finite_weights(self.model)
             self._finish_save(session)
-            metrics = self._metrics if self._evaluated_step == self.state.global_step else {}
+            metrics = self._metrics if self.state.evaluated_step == self.state.global_step else {}
             moment = Moment(replace(self.state), metrics, self.log_history)
             folder = self._checkpoints.start(moment, session.stepper, self.callbacks, session.fingerprint)
             if not self.args.async_save:

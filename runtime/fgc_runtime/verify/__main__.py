@@ -87,6 +87,7 @@ class Verification:
             "eval_steps": max(1, self._steps // 4),
             "max_eval_steps": 3,
             "resume_anyway": False,
+            "load_best_model_at_end": False,  # it touches no checkpoint, and wants saves at evaluations
         }
         return run_program(self._program, folder, arguments, resume=resume, fatal=fatal)
 
