@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from fgc.reading import read_bytes
 from fgc.workspace import find_project
 
 ENDING = ".jinja"
@@ -53,7 +54,7 @@ def _templates(folder: Path) -> Iterable[Path]:
 def _named(file: Path) -> set[str]:
     """The names of templates that a file's statements hold."""
     try:
-        text = file.read_text(encoding="utf-8", errors="replace")
+        text = read_bytes(file).decode("utf-8", errors="replace")
     except OSError:
         return set()
     return {name for statement in _STATEMENT.finditer(text) for _, name in _NAME.findall(statement[1])}

@@ -1,6 +1,7 @@
 """Builds on disk to whether they are fresh, as `fgc check --generated` says it; loads no stage of the compiler."""
 
 import json
+import shlex
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,8 +56,15 @@ def _verdict(folder: Path, project: str | None, wanted: Mapping[str, Any] | None
     if home is None:
         help = "name its project with `-p PROJECT`, or run this there"
         raise CannotRun(f"`{folder}` was built from `{manifest.configuration}`, which is not around here; {help}")
+    if wanted is not None:  # variables are compared; what `--set` changed stays as it was
+        wanted = {**_settings(manifest), **wanted}
     reasons = tuple(stale_reasons(build, manifest, Places(home.resolve(), root_folders()), wanted))
     return _Verdict(str(folder), manifest, reasons)
+
+
+def _settings(manifest: Manifest) -> dict[str, Any]:
+    """The values that `--set` changed: a manifest has them beside the variables, by the words of the command line."""
+    return {name: value for name, value in manifest.arguments.items() if name.startswith("--set ")}
 
 
 def _plain(verdict: _Verdict) -> dict[str, Any]:
@@ -81,9 +89,12 @@ def _text(verdict: _Verdict) -> str:
 
 def _advice(verdict: _Verdict) -> str:
     manifest = verdict.manifest
-    words = ["fgc build", manifest.configuration, "-o", verdict.folder]
-    words += [f"-D {name}={value}" for name, value in manifest.arguments.items()]
-    words += [f"--target {name}" for name in manifest.targets if name != "main"]
+    words = ["fgc", "build", manifest.configuration, "-o", verdict.folder]
+    for name, value in manifest.arguments.items():
+        option, _, path = name.rpartition(" ")
+        words += [option or "-D", f"{path}={value}"]
+    for name in manifest.targets:
+        words += ["--target", name] if name != "main" else []
     words += ["--bundle"] if manifest.is_bundle else []
     words += ["--force"] if any(reason.kind == "edited" for reason in verdict.reasons) else []
-    return f"build it again in its project:  {' '.join(words)}\n"
+    return f"build it again in its project:  {shlex.join(words)}\n"

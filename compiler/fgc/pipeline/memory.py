@@ -1,5 +1,6 @@
 """A net below the counted bounds of evaluation: what nobody counted ends in a finding, not in a full machine."""
 
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -38,6 +39,6 @@ def _held_bytes() -> int | None:
         return None
     try:
         with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 -- in each compilation
-            return int(file.read().split()[0]) * 4096
+            return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return None

@@ -126,3 +126,9 @@ def test_a_manifest_that_is_none_is_a_folder_that_no_build_wrote(run: Run, conte
     result = run("build", "m.yaml", "-o", "o")
     assert result.code == 1 and "FGC601" in result.out + result.err
     assert run("check", "--generated", "o").code in (1, 2)
+
+
+def test_layout_waits_for_no_pipe_among_the_templates(run: Run) -> None:
+    os.mkfifo("pipe.yaml")
+    Path("chat.jinja").write_text("{{ x }}\n")
+    assert "stays as it is" in run("fmt", "--check", "chat.jinja").err

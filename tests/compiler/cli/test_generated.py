@@ -135,3 +135,12 @@ def test_another_black_counts(reasons: Reasons) -> None:
     recorded = json.loads(manifest.read_text(encoding="utf-8"))
     change = {**recorded, "black": "1.0"}
     assert reasons(lambda: manifest.write_text(json.dumps(change), encoding="utf-8")) == ["version black"]
+
+
+def test_the_advice_repeats_what_was_set_in_words_that_a_shell_takes(run: Run) -> None:
+    Path("c.yaml").write_text("main: !call:dict { lr: 1 }\n")
+    assert run("build", "c.yaml", "--set", "main.lr=2", "-D", "x=a b", "-o", "out").code == 0
+    assert run("check", "--generated", "out", "-D", "x=a b").code == 0
+    Path("c.yaml").write_text("main: !call:dict { lr: 3 }\n")
+    told = run("check", "--generated", "out").out
+    assert "fgc build c.yaml -o out --set main.lr=2 -D 'x=a b'\n" in told, told
