@@ -1,4 +1,4 @@
-"""Where installed packages lie, and which versions they have: found without importing them, nor any stage."""
+"""Finds installed packages and their versions without importing them, or any stage."""
 
 import os
 import re

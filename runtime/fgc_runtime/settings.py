@@ -160,7 +160,7 @@ def _written(path: str, given: str, old: object) -> str:
 
 
 def _guessed(given: str) -> object:
-    """Where nothing stands: a number, a truth value or nothing if it looks like one, else a text."""
+    """Reads a value that replaces nothing: a number, a truth value or None if it looks like one, else a text."""
     if given.lower() in ("none", "null", "~"):
         return None
     for read in (int, float, boolean):

@@ -75,7 +75,7 @@ def _refusal(folder: Path, foreign: list[str]) -> str:
 
 
 def _code_files(folder: Path) -> Iterator[Path]:
-    """What transformers may load from a folder, however it is named there."""
+    """Returns the files that transformers may load from a folder, however they are named there."""
     for pattern in ("*.py", "custom_generate/*.py"):
         yield from sorted(path for path in folder.glob(pattern) if path.is_file())
 
@@ -106,7 +106,7 @@ def _auto_maps(value: Any) -> Iterator[str]:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """What an `auto_map` names: text, lists of text, by class."""
+    """Yields the names in an `auto_map`: text, lists of text, by class."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):

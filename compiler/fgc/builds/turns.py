@@ -15,7 +15,7 @@ except ImportError:  # a system without locks of this kind
 
 
 def unfinished_prefix(folder: Path) -> str:
-    """How the names of the folders begin that builds of `folder` write before they take its place."""
+    """Returns the prefix of the temporary folders in which builds of `folder` are written."""
     return f".{folder.name}.fgc-build-"
 
 

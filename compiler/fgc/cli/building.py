@@ -161,7 +161,7 @@ def _written(name: str, value: Any) -> Any:
 
 
 def _settings(selected: Selected) -> dict[str, str]:
-    """What `--set` changed, as a manifest names it beside the variables."""
+    """Returns the values that `--set` changed, as a manifest names them beside the variables."""
     return {f"--set {path}": text for path, text in selected.store.settings.items()}
 
 

@@ -29,7 +29,7 @@ class FixedFile(Struct, frozen=True):
     count: int
 
     def diff(self) -> str:
-        """What changes, as a unified diff."""
+        """Returns the changes as a unified diff."""
         name = display_path(self.path)
         before, after = (text.splitlines(keepends=True) for text in (self.before, self.after))
         parts = unified_diff(before, after, name, name)

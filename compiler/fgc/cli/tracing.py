@@ -187,7 +187,7 @@ def annotated(lines: Iterable[str], build: Build | None, project: Path | None) -
 
 
 def _configured(build: Build, file: Path, number: int, below: Sequence[str]) -> Iterator[str]:
-    """What a frame comes from, if its file is one of a build, wherever that lay; `below` shows the line with carets."""
+    """Yields the template lines behind a frame in a build's file, wherever it lay; `below` is its line with carets."""
     for name in build.files:
         if not file.as_posix().endswith(f"/{name}") and file.as_posix() != name:
             continue

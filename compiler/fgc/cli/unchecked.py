@@ -1,4 +1,4 @@
-"""What `fgc check` says of calls that it could not compare with a signature."""
+"""Calls that could not be compared with a signature, to the words of `fgc check`."""
 
 from collections import Counter
 

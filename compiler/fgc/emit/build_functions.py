@@ -118,7 +118,7 @@ def _next_call(graph: Graph, targets: Sequence[str], failed: set[NodeId]) -> Nod
 
 
 def unknown_function(call: Call) -> Diagnostic:
-    """What is said of a build-time call whose function nobody registered."""
+    """Returns the error about a build-time call whose function nobody registered."""
     name, names = call.callee.text, (*BUILD_FUNCTIONS, GRAFT)
     help = did_you_mean(name, names) or f"known are {', '.join(f'`{known}`' for known in names)}"
     return Diagnostic.at(call.callee.origin, "FGC411", f"unknown build-time function `{name}`", help=help)

@@ -32,7 +32,7 @@ _ACRONYMS = frozenset({"bpe", "ddp", "fsdp", "lr"})
 
 
 class ModuleParts(Struct, frozen=True):
-    """What a module consists of. `sections` holds the comment above a statement of the last function, by its place.
+    """The parts of a module. `sections` holds the comment above a statement of the last function, by its place.
 
     `is_set_at_entry`: `--set` is looked for where the program begins, because no function reads the command line.
     """
@@ -67,7 +67,7 @@ def _body(module: ModuleParts) -> list[cst.BaseStatement]:
 
 
 def _settings() -> cst.If:
-    """What gives a program other values, if its command line asks for that: nothing else needs the runtime."""
+    """Returns the statement that runs a program with other values if its command line has `--set`."""
     word, words = Name("word"), Attribute(Name("sys"), "argv")
     starts = syntax.expression(Invoke(Attribute(word, "startswith"), (Argument(string("--set")),)))
     loop = cst.CompFor(cst.Name("word"), syntax.expression(words))

@@ -36,6 +36,7 @@ from fgc.text import (
     Origin,
     Span,
     arguments_in,
+    results_in,
 )
 from fgc.yaml.scalars import scalar_type
 
@@ -245,18 +246,9 @@ def _operations(expression: FromOutside | DeferredConstant) -> Iterator[Deferred
             yield from _operations(operand)
 
 
-def _results(expression: FromOutside | DeferredConstant) -> Iterator[FromOutside | DeferredConstant]:
-    """What an expression may come out as: either value of a choice, else what it is."""
-    if isinstance(expression, DeferredOperation) and expression.operator == "if":
-        yield from _results(expression.operands[0])
-        yield from _results(expression.operands[2])
-    else:
-        yield expression
-
-
 def _is_exact(option: Option, leaves: Sequence[_Leaf]) -> bool:
     """Whether YAML reads each text that may be given as that text."""
-    read = [leaf.argument for leaf in leaves if leaf.argument in _results(leaf.expression)]
+    read = [leaf.argument for leaf in leaves if leaf.argument in results_in(leaf.expression)]
     if all(argument.is_quoted for argument in read):
         return True
     return bool(option.choices) and all(

@@ -1,4 +1,4 @@
-"""What a check and a build say in the same words where no program can be made of a graph, or none that starts."""
+"""Errors that a check and a build report in the same words: no program can be made of a graph, or it cannot start."""
 
 from fgc.diagnostics import Diagnostic, Severity
 from fgc.ir import Call, Var

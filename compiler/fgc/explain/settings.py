@@ -87,7 +87,7 @@ def _number(text: str, convert: type[int] | type[float]) -> tuple[str, bool] | N
 
 
 def _guessed(text: str) -> tuple[str, bool]:
-    """Where nothing stands: a number, a truth value or null if it looks like one, else a text."""
+    """Reads a value that replaces null: a number, a truth value or null if it looks like one, else a text."""
     number = _number(text, int) or _number(text, float)
     if number is not None:
         return number

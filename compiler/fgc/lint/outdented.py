@@ -23,7 +23,7 @@ def outdented_line(composition: Composition, graph: Graph) -> Iterator[Diagnosti
 
 
 def _lower_line(document: Document, segment: Segment) -> int | None:
-    """Where in the document the piece begins a line in column 0; it may have been indented since."""
+    """Returns the offset at which a piece begins a line in column 0; it may have been indented since."""
     text = segment.piece.text
     if document.text[segment.start - 1 : segment.start] == "\n" and not text.startswith((" ", "\n", "#")):
         return segment.start

@@ -92,12 +92,12 @@ class _Layout:
         return self._mappings.get(offset)
 
     def before(self, offset: int) -> tuple[int, str]:
-        """Where the line of an offset begins, and what stands before the offset."""
+        """Returns the start of the line of an offset, and the text of the line before the offset."""
         start = self.text.rfind("\n", 0, offset) + 1
         return start, self.text[start:offset]
 
     def comment_in(self, start: int, end: int) -> int | None:
-        """Where a comment begins in a range, or None."""
+        """Returns the offset at which a comment begins in a range, or None."""
         for match in _COMMENT.finditer(self.text, start, end):
             if self.scalar_at(match.start()) is None:
                 return match.start()

@@ -31,7 +31,7 @@ def misread_scalar(composition: Composition, graph: Graph) -> Iterator[Diagnosti
 
 
 def _misread(node: ScalarNode) -> tuple[str, str, str | None] | None:
-    """What a scalar is read as, what to write, and the exact replacement if there is one."""
+    """Returns the message, the help and the exact replacement for a scalar that YAML reads as another type."""
     text = node.value
     kind = scalar_type(text, True)
     if kind == "str":
@@ -48,7 +48,7 @@ def _misread(node: ScalarNode) -> tuple[str, str, str | None] | None:
 
 
 def _meant(text: str) -> tuple[str, str]:
-    """What a text looks like, and how YAML 1.1 writes that; empty if it looks like a text."""
+    """Returns the type that a text looks like, and how YAML 1.1 writes it; empty if it looks like a text."""
     if _EXPONENT.fullmatch(text):
         return "a number", _with_dot(text)
     if _NEW_OCTAL.fullmatch(text):

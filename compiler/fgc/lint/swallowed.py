@@ -74,7 +74,7 @@ def stray_bracket(composition: Composition, graph: Graph) -> Iterator[Diagnostic
 
 
 def _unbalanced(text: str) -> int | None:
-    """Where the first square bracket or brace stands that has no partner."""
+    """Returns the offset of the first square bracket or brace that has no partner."""
     opened: list[int] = []
     for at, character in enumerate(text):
         if character in "[{":

@@ -32,7 +32,7 @@ def taken_line(composition: Composition, graph: Graph) -> Iterator[Diagnostic]:
 
 
 def _taken_in(document: Document, place: Place) -> Iterator[tuple[Span, str | None, Origin]]:
-    """What is taken of a block scalar: the place, the block's name if it is a header, and what stands before it."""
+    """Yields what is taken of a block scalar: its place, its name if it is a header, the origin of the text before."""
     text = document.text
     first = text.find("\n", place.start) + 1 or len(text)
     parent, content = _indentation(text, place.start), _indentation_of_content(text[first : place.end])
@@ -63,7 +63,7 @@ def _indentation_of_content(text: str) -> int:
 
 
 def _beside(segment: Segment, start: int, end: int) -> Iterable[tuple[Span, int, str | None]]:
-    """What line rules took right before or behind a piece, with its indentation."""
+    """Yields the text that line rules took right before or behind a piece, with its indentation."""
     if not segment.piece.is_literal:
         return
     span = segment.piece.origin.span

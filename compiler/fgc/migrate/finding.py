@@ -1,4 +1,4 @@
-"""What a migration makes of one text, and what it leaves to the author."""
+"""The result of a migration of one text, and the places that it leaves to the author."""
 
 from bisect import bisect_right
 

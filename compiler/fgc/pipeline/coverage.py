@@ -1,4 +1,4 @@
-"""How many calls of a configuration were compared with a signature, and why the others were not."""
+"""The number of calls of a configuration that were compared with a signature, and why the others were not."""
 
 from collections.abc import Iterable
 

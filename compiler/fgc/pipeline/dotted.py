@@ -38,7 +38,7 @@ def _divided(symbol: Symbol, modules: Modules) -> Symbol:
 
 
 def _by_spelling(text: str) -> str:
-    """Where a module that is not installed ends: before the first class, else before the last part."""
+    """Returns the module of a package that is not installed: all before the first class, else before the last part."""
     parts = text.split(".")
     end = next((place for place, part in enumerate(parts) if place and part[:1].isupper()), len(parts) - 1)
     return ".".join(parts[:end])

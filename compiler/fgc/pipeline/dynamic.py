@@ -181,7 +181,7 @@ class _Reader:
         return False
 
     def _check_together(self, argument: DynamicArgument, fields: _Fields) -> None:
-        """What is right by itself and has no effect with the rest."""
+        """Warns of values that are valid alone and have no effect together."""
         for choice in argument.choices:
             if not _is_of_type(choice, argument.type):
                 shown = str(choice).lower() if isinstance(choice, bool) else repr(choice)
@@ -202,7 +202,7 @@ class _Reader:
 
 
 def _label(entry: _Entry, fields: _Fields) -> str:
-    """How a finding calls an entry: by its variable, else by its first option."""
+    """Returns the name of an entry in findings: its variable, else its first option."""
     if entry.variable is not None:
         return f"`{entry.variable}`"
     names = fields["names"][0] if "names" in fields else None

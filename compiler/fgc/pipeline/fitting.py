@@ -68,7 +68,7 @@ class Fitting(Struct, frozen=True):
         return _Walk(self, home, depth).inside(node, node_id) if depth <= _MAX_DEPTH else []
 
     def alias(self, meaning: Meaning, node_id: NodeId, depth: int) -> list[Misfit]:
-        """What the annotation behind an alias excludes."""
+        """Returns the misfits of a value with the annotation behind an alias."""
         return self._written(meaning.annotation, meaning.home, node_id, depth)
 
     def of_fields(self, meaning: Meaning, node_id: NodeId) -> list[Misfit]:
@@ -261,7 +261,7 @@ class _Walk(Struct, frozen=True):
 
 
 def kind_of(node: Node) -> str | None:
-    """What a value surely is; truth values and None are left to the library."""
+    """Returns the kind of a value if it is certain; truth values and None are left to the library."""
     match node:
         case ListNode():
             return "a list"
@@ -292,7 +292,7 @@ def _cost(node: ast.expr) -> int:
 
 
 def _length(inner: ast.expr | None) -> int | None:
-    """How many items `tuple[...]` has; None if any number."""
+    """Returns the number of items of `tuple[...]`; None if any number."""
     items = inner.elts if isinstance(inner, ast.Tuple) else [] if inner is None else [inner]
     is_any = any(
         isinstance(item, ast.Starred) or (isinstance(item, ast.Constant) and item.value is ...) for item in items

@@ -88,7 +88,7 @@ def _syntax_error(source: Source) -> Diagnostic | None:
 
 
 def _dead_import(item: RelativeImport, source: Source, siblings: Siblings) -> Diagnostic | None:
-    """What is wrong with a relative import; one in a `try` or for type checkers may lead nowhere."""
+    """Returns the finding of a relative import that fails; one in a `try` or for type checkers may fail."""
     if item.is_optional:
         return None
     shown = f"{'.' * item.node.level}{item.node.module or ''}"
@@ -127,7 +127,7 @@ def _listed(folders: Sequence[str]) -> str:
 
 
 def _place(source: Source, node: ast.ImportFrom | ast.alias) -> Span:
-    """Where a node stands; Python counts its columns in bytes."""
+    """Returns the span of a node; Python counts its columns in bytes."""
     line = source.line(node.lineno)
     start = source.line_starts[node.lineno - 1] + len(line.encode()[: node.col_offset].decode(errors="ignore"))
     length = len(ast.get_source_segment(source.text, node) or " ")

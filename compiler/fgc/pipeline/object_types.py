@@ -12,7 +12,7 @@ _TEXTS = {"builtins.str", "builtins.bytes"}
 
 
 def class_excludes(meaning: Meaning, node: Node, kind: str | None) -> str | None:
-    """What a literal is, if it is no object of a class and nothing that a library could make one of."""
+    """Returns the kind of a literal that is no object of a class, and that no library could make one of."""
     if kind is None or meaning.type is None or isinstance(node, DictNode):
         return None
     bases = set(meaning.type.bases)
@@ -29,7 +29,7 @@ def class_excludes(meaning: Meaning, node: Node, kind: str | None) -> str | None
 
 
 def object_excluded_by(meaning: Meaning, types: Sequence[TypeName]) -> str | None:
-    """What a value of one of these types is, if none of them is of the class."""
+    """Returns the name of a value's types if none of them is of the class."""
     wanted = meaning.type
     if wanted is None or not wanted.bases or not types or any(_may_be(item, wanted) for item in types):
         return None

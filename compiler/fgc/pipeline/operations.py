@@ -53,7 +53,7 @@ class OperationCheck(Struct, frozen=True):
     files: Attributes
 
     def findings(self) -> Iterator[Diagnostic]:
-        """What Python would refuse."""
+        """Yields the operations that Python would refuse."""
         symbol, given = self.call.callee, self.call.positional
         if self.call.kind is CallKind.PARTIAL or self.call.keywords or self.call.latent is not None:
             return

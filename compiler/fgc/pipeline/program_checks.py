@@ -1,4 +1,4 @@
-"""What a build would refuse of a graph, found without building: functions, components, local files, variables.
+"""Finds, without building, what a build would refuse in a graph: functions, components, local files, variables.
 
 Loads no part of the emitter that needs libcst or black.
 """
@@ -42,7 +42,7 @@ def check_script(graph: Graph) -> list[Diagnostic]:
 
 
 def _constructed(graph: Graph, target: str) -> Iterator[Node]:
-    """What the program of a target constructs itself: descriptions of models are not looked into."""
+    """Yields the nodes that the program of a target constructs itself; descriptions of models are left out."""
     stack = [graph.targets[target]] if target in graph.targets else []
     seen: set[NodeId] = set()
     while stack:

@@ -85,7 +85,7 @@ class Questions:
             self._open[-1].add(seen)
 
     def watch(self, compute: Callable[[], T]) -> tuple[T, Dependencies]:
-        """What is computed, and what it rests on; nobody else comes to rest on that."""
+        """Computes an answer, and returns it with its dependencies, which no other answer inherits."""
         seen = Dependencies()
         self._open.append(seen)
         try:

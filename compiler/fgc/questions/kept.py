@@ -68,7 +68,7 @@ class Kept:
             return None
 
     def seen(self, key: str, digest: str) -> Dependencies | None:
-        """What the answer of an entry with this digest rests on."""
+        """Returns the dependencies of the answer in an entry with this digest."""
         try:
             raw = _read_own(self._file(key))
             return msgspec.json.decode(raw, type=_Entry).seen if content_digest(raw) == digest else None
@@ -121,7 +121,7 @@ def _read_own(path: Path) -> bytes:
 
 
 def _made_by() -> tuple[object, ...]:
-    """What changes when the compiler, its template library or Python is edited or installed anew."""
+    """Returns a value that changes when the compiler, its template library or Python is edited or installed anew."""
     package = Path(__file__).parents[1]
     files: list[tuple[str, int, int]] = []
     for root, folders, names in os.walk(package):

@@ -1,4 +1,4 @@
-"""What lies outside of a process, and in which state: files, names, folders, versions."""
+"""The state of files, names, folders and versions outside of a process."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ _MAX_SIZE_BYTES = 16_000_000  # what is larger is no text of a person: it counts
 
 
 class Dependencies(Struct):
-    """What an answer rests on, each in the state in which it was seen. Paths are absolute.
+    """The dependencies of an answer, each in the state in which it was seen. Paths are absolute.
 
     `answers` are kept answers that it was made of, by their digests: what they rest on is written with them.
     `is_lasting` falls if the answer changes by itself, or if something changed while it was computed.
@@ -88,7 +88,7 @@ class Outside:
 
 
 def here() -> tuple[object, ...]:
-    """What a command sees of the world beside files: folder, environment, machine."""
+    """Returns the surroundings of a command beside files: folder, environment, machine."""
     return os.getcwd(), os.path.expanduser("~"), *map(os.environ.get, _ENVIRONMENT), tuple(os.uname())  # noqa: PTH109, PTH111
 
 

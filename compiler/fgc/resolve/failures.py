@@ -31,7 +31,7 @@ _MAX_SEARCHED_ITEMS = 10_000
 
 
 def undefined_finding(value: Undefined, span: Span) -> Diagnostic:
-    """What to say of an undefined value that is used at `span`. Raises BrokenValue if a mistake has lost it."""
+    """Returns the finding of an undefined value that is used at `span`. Raises BrokenValue if a mistake has lost it."""
     if not isinstance(value, PlacedUndefined):
         return Diagnostic("FGC203", "this value is undefined", span)
     known = placement_of(value)

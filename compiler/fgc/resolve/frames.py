@@ -60,7 +60,7 @@ class Run(Struct):
 
 
 class Frame(Struct, frozen=True):
-    """What a statement needs to know of where it runs; `overridden` are the blocks that its own block overrides."""
+    """The surroundings of a running statement; `overridden` are the blocks that its own block overrides."""
 
     run: Run
     scope: Scope

@@ -1,4 +1,4 @@
-"""What a template loses between its statements: a `set` in a loop that is read behind the loop (FGC219).
+"""Finds values that a template loses: a `set` in a loop whose name is read behind the loop (FGC219).
 
 Read from the syntax tree. A name that is set in a loop's body ends with the iteration: behind the loop, the name has
 the value that it had before.
@@ -27,7 +27,7 @@ def check_lost_sets(templates: Iterable[ast.Template], undefined: Iterable[str])
 
 @lru_cache(maxsize=4096)
 def _lost_in(template: ast.Template) -> tuple[tuple[ast.Name, Span], ...]:
-    """What one template loses; templates are compared by identity."""
+    """Returns the names that one template loses; templates are compared by identity."""
     return tuple(_in_body(template.body, ()))
 
 
@@ -83,7 +83,7 @@ def _targets(body: _Body) -> dict[ast.Name, None]:
 
 
 def _first_read(name: str, bodies: Iterable[_Body]) -> Span | None:
-    """Where a name is read before anything sets it anew."""
+    """Returns the first place that reads a name before a statement sets it anew."""
     for body in bodies:
         for statement in body:
             use = _use(name, statement)

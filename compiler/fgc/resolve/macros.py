@@ -133,7 +133,7 @@ class TemplateModule:
 
 
 def lacks_names(module: TemplateModule) -> bool:
-    """Whether a mistake may hide names of an imported template."""
+    """Returns True if a mistake may hide names of an imported template."""
     return module._is_partial
 
 

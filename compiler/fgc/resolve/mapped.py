@@ -50,7 +50,7 @@ class MappedText(str):
 
     @property
     def is_broken(self) -> bool:
-        """Whether a mistake has kept some of the text from being."""
+        """Returns True if a mistake has kept some of the text from being."""
         return any(piece.is_broken for piece in self.pieces)
 
 

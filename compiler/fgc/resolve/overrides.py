@@ -42,7 +42,7 @@ def unknown_overrides(context: Context) -> Iterator[tuple[ast.Block, Mapping[str
 
 
 def has_extends(template: ast.Template) -> bool:
-    """Whether a template may name a parent: it is not known to be the oldest."""
+    """Returns True if a template may name a parent: it is not known to be the oldest."""
     stack: list[ast.Statement] = list(template.body)
     while stack:
         match stack.pop():

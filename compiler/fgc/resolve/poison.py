@@ -1,4 +1,4 @@
-"""What statements would have made that did not run because of a mistake: read from their syntax trees.
+"""Reads from syntax trees which names and anchors are lost because statements did not run after a mistake.
 
 A name that is lost is broken, not undefined: whoever uses it is silent. Only what no tree says (a template that is not
 there) loses everything that may have come from it.

@@ -104,7 +104,7 @@ class Renderer(Machine):
         return context
 
     def _lose_overrides(self, context: Context) -> None:
-        """What a block that overrides nothing would have made is lost before the first template runs that lacks it."""
+        """Note as lost what blocks that override nothing would have made, before the oldest template runs."""
         for block, _ in unknown_overrides(context):
             self.lost.statements([block])
             inner = [node.name for node in walk(block.body) if isinstance(node, ast.Block)]
@@ -315,7 +315,7 @@ class Renderer(Machine):
 
 
 def _may_be_super(value: ast.Expr) -> bool:
-    """Whether an expression calls a name, which may be `super` misspelt."""
+    """Returns True if an expression calls a name, which may be `super` misspelt."""
     return any(isinstance(node, ast.CallExpr) and isinstance(node.callee, ast.Name) for node in walk([value]))
 
 

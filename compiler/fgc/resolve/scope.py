@@ -42,11 +42,11 @@ class Context(Struct, eq=False):
 
     @property
     def may_lack_names(self) -> bool:
-        """Whether a mistake may hide names that the templates set."""
+        """Returns True if a mistake may hide names that the templates set."""
         return self.is_broken or any(template.is_partial for template in self.chain)
 
     def may_lack_blocks(self, first: int, last: int | None = None) -> bool:
-        """Whether a mistake may hide blocks of the templates from `first` to `last`, counted from the youngest."""
+        """Returns True if a mistake may hide blocks of templates `first` to `last`, counted from the youngest."""
         return any(template.has_lost_blocks for template in self.chain[first:last])
 
     def add_blocks(self, template: ast.Template) -> None:

@@ -28,7 +28,7 @@ def check_unexplained(
     reported: Iterable[Diagnostic],
     lost: Lost,
 ) -> Iterator[Diagnostic]:
-    """What was reported, and findings about templates that ran, whose `usage` this is.
+    """Yields the reported findings with those about templates that ran, whose `usage` this is.
 
     `taken`: branches that ran, by identity; `given`: variables and globals. What could not be read, or was lost, may
     read any name: then none is said to be unread.

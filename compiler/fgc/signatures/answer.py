@@ -1,4 +1,4 @@
-"""What was found out about a name, as data that goes to JSON and back."""
+"""Answers about names, as data that can be written to JSON and read back."""
 
 from enum import Enum
 
@@ -9,7 +9,7 @@ from fgc.signatures.signature import Signature, TypeName
 
 
 class Place(Struct, frozen=True):
-    """Where something is defined: a file, a line and a column, both from 1."""
+    """The place of a definition: a file, a line and a column, both from 1."""
 
     path: str
     line: int
@@ -18,7 +18,7 @@ class Place(Struct, frozen=True):
 
 
 class Verdict(Enum):
-    """What reading the files said about a name."""
+    """The outcome of looking a name up in files."""
 
     CALLABLE = "callable"
     UNKNOWN = "unknown"  # it may be anything: no complaint
@@ -29,7 +29,7 @@ class Verdict(Enum):
 
 
 class Answer(Struct, frozen=True):
-    """What is known of a name. A callable whose parameters are unknown has no signatures; overloads have several.
+    """The facts about a name. A callable whose parameters are unknown has no signatures; overloads have several.
 
     `wrong` is the part of the name that does not exist, `names` are those that could have been meant. `result` is what
     a call gives: one of these types, or not known. `deprecated` is what a deprecated callable says of that. `reason`

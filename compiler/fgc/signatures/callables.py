@@ -1,4 +1,4 @@
-"""What a name stands for to how it is called: functions, methods, partial objects. Constructors are a module beside.
+"""Functions, methods and partial objects to their signatures. Constructors are a module beside.
 
 Arguments that a function hands on are followed to where they go, as far as that is certain.
 """
@@ -70,13 +70,13 @@ class Callables:
         return self.constructors.makes_plainly(cls)
 
     def function(self, value: FunctionValue) -> Signatures:
-        """How a function is called: one signature, or one for each overload."""
+        """Returns the signatures of a function: one, or one for each overload."""
         found = [self._of_node(value, node) for node in value.nodes]
         known = tuple(signature for signature in found if signature is not None)
         return known if len(known) == len(found) else ()
 
     def decoration(self, module: PythonModule, decorators: list[ast.expr]) -> Decoration:
-        """What decorators do together."""
+        """Returns the combined effect of decorators."""
         found = [decoration(self._resolver, module, item) for item in decorators]
         names = frozenset(name for item in found for name in item.names)
         return Decoration(max((item.effect for item in found), default=Effect.NONE), names)
@@ -93,7 +93,7 @@ class Callables:
         return effect.applied(self._followed(Signature(parameters), value, node))
 
     def _in_stub(self, value: FunctionValue) -> Signatures:
-        """What the stub beside a module says of a function whose decorator nobody knows."""
+        """Returns what the stub beside a module says of a function whose decorator is unknown."""
         name = getattr(value.nodes[0], "name", "")
         found = self._resolver.in_stub(value.module, name) if value.owner is None and name else None
         return self.function(found) if isinstance(found, FunctionValue) else ()
@@ -117,7 +117,7 @@ class Callables:
         return _joined([merged(own, call, target, use, names) for call, target in pairs])
 
     def _target(self, value: FunctionValue, node: FunctionNode, func: ast.expr) -> Signature | None:
-        """How what a function calls is called; None if it is not known, or not one."""
+        """Returns the signature of the function that a function calls; None if it is not known, or not one."""
         match func:
             case ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr=name):
                 return self._above(value, name)
@@ -170,7 +170,7 @@ def _root(node: ast.expr) -> str | None:
 
 
 def _local_names(node: FunctionNode) -> set[str]:
-    """What a function binds itself."""
+    """Returns the names that a function binds itself."""
     given = node.args
     names = {item.arg for item in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
     for item in ast.walk(node):
@@ -185,7 +185,7 @@ def _local_names(node: FunctionNode) -> set[str]:
 
 
 def _joined(found: list[Signature]) -> Signature:
-    """What either of some calls may take, where a condition chooses between them."""
+    """Joins the signatures of calls between which a condition chooses."""
     first, rest = found[0], found[1:]
     if all(item == first for item in rest):
         return first
@@ -202,7 +202,7 @@ def _joined(found: list[Signature]) -> Signature:
 
 
 def _with_given(signature: Signature, given: PartialValue) -> Signature:
-    """What is left of a signature when a partial object gives some of it."""
+    """Returns the rest of a signature when a partial object gives some of it."""
     slots = [parameter.name for parameter in signature.positional[: given.num_positional]]
     left: list[Parameter] = []
     is_named = False

@@ -35,7 +35,7 @@ class Constructors:
         self._depth = 0
 
     def signatures(self, cls: ClassValue) -> Signatures:
-        """How a class is called."""
+        """Returns the signatures of a class."""
         classes = self._resolver.classes_in_order(cls)
         if classes is None:
             return ()
@@ -100,7 +100,7 @@ class Constructors:
         return self._callables.decoration(cls.module, decorators).effect is Effect.NONE
 
     def _metaclass_call(self, cls: ClassValue, classes: list[Base]) -> Signatures | None:
-        """How a metaclass's own `__call__` is called; None if no metaclass has one."""
+        """Returns the signatures of a metaclass's own `__call__`; None if no metaclass has one."""
         for metaclass in _metaclasses(self._resolver, classes):
             order = [] if metaclass is None else self._resolver.classes_in_order(metaclass) or []
             for base in order:
@@ -119,7 +119,7 @@ class Constructors:
         return () if made is None else (made,)
 
     def _overloaded(self, classes: list[Base]) -> Signatures | None:
-        """What a stub says of a constructor, perhaps in several forms; None if it stands in no stub."""
+        """Returns the constructor of a stub, perhaps in several forms; None if it stands in no stub."""
         for base in classes:
             if not isinstance(base, ClassValue) or full_name(base) in _TRANSPARENT:
                 continue
@@ -190,7 +190,7 @@ class Constructors:
 
 
 def _of_enumeration() -> Signature:
-    """How a member is looked up; with names, an enumeration is made."""
+    """Returns the signature of looking a member up; with names, an enumeration is made."""
     names = ("names", "module", "qualname", "type", "start", "boundary")
     options = tuple(Parameter(name, ParameterKind.ANY, "None") for name in names)
     return Signature((Parameter("value", ParameterKind.ANY), *options))

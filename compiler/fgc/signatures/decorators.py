@@ -24,7 +24,7 @@ class Effect(IntEnum):
 
 
 class Decoration(Struct, frozen=True):
-    """What decorators do; `names` are keywords that one of them may take itself: an old name of a parameter."""
+    """The effect of decorators; `names` are keywords that one of them may take itself: an old name of a parameter."""
 
     effect: Effect = Effect.NONE
     names: frozenset[str] = frozenset()

@@ -32,7 +32,7 @@ class Style(Enum):
 
 
 class Made(Struct, frozen=True):
-    """How a class is made: `base` makes all of its subclasses, `decorator` this class.
+    """The way a class is made: `base` makes all of its subclasses, `decorator` this class.
 
     `transform` is the `dataclass_transform(...)` that says so.
     """
@@ -85,7 +85,7 @@ class Made(Struct, frozen=True):
 
 
 def how_made(resolver: Resolver, classes: Sequence[_Base]) -> Made | None:
-    """How the first of some classes in their order of look-up, or one that it inherits from, is made."""
+    """Returns how the first class in an order of look-up is made that fields decide, itself or by a base."""
     for base in classes:
         if not isinstance(base, ClassValue):
             continue
@@ -112,7 +112,7 @@ def _by_decorator(resolver: Resolver, cls: ClassValue) -> Made | None:
 
 
 def _as_base(resolver: Resolver, base: ClassValue) -> Made | None:
-    """What a class does to its subclasses, by itself or by its metaclass."""
+    """Returns how a class makes its subclasses, by itself or by its metaclass."""
     if full_name(base) == _PYDANTIC:
         return Made(Style.PYDANTIC, base)
     makers = [base, *(resolver.expression(base.module, k.value) for k in base.node.keywords if k.arg == "metaclass")]

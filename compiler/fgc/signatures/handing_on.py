@@ -1,4 +1,4 @@
-"""What a function does with its `*args` and `**kwargs`: to which call it hands them on, and what it takes out before.
+"""Finds the call to which a function hands its `*args` and `**kwargs` on, and what it takes out before.
 
 Only what surely happens counts: the call runs whenever the function does, and nothing else is done with the names.
 Knows nothing of what the call stands for.
@@ -34,7 +34,7 @@ class HandedOn(Struct):
 
 
 def handed_on(node: FunctionNode) -> HandedOn | None:
-    """How a function hands its collected arguments on; None where it does not, or it is not certain."""
+    """Returns how a function hands its collected arguments on; None where it does not, or it is not certain."""
     vararg, kwarg = node.args.vararg, node.args.kwarg
     body = [ast.Return(node.body)] if isinstance(node, ast.Lambda) else node.body
     if (vararg is None and kwarg is None) or any(isinstance(item, ast.Yield) for item in _walk(body)):

@@ -33,7 +33,7 @@ class LazyModules:
         self._more: dict[str, Iterator[PythonModule | None]] = {}
 
     def missing(self, module: PythonModule, name: str) -> MissingValue | UnknownValue:
-        """What a name is that nothing binds."""
+        """Returns the value of a name that nothing binds."""
         names: set[str] = set()
         for source in self._files(module):
             if source is None or name in source.source.text:

@@ -92,7 +92,7 @@ class Lookup:
         return longest
 
     def of_object(self, owner: TypeName, attribute: str) -> Answer:
-        """What an attribute of an object is, as the result of an answer; the names of all, where it has none such."""
+        """Returns the type of an object's attribute as the result of an answer; the known names if there is none."""
         module = None if owner.path is None else self._finder.module(owner.bases[0].rpartition(".")[0])
         if not isinstance(module, PythonModule) or module.path != owner.path:
             module = None if owner.path is None else self._finder.file(owner.path)
@@ -107,7 +107,7 @@ class Lookup:
         return Answer(Verdict.NO_ATTRIBUTE if is_whole else Verdict.UNKNOWN, wrong=attribute, names=shown)
 
     def meaning(self, home: str, name: str) -> Answer:
-        """What a name in an annotation means, in the module or the file where it is written."""
+        """Returns the meaning of a name in an annotation, in the module or the file where it is written."""
         module = self._finder.file(home) if home.endswith((".py", ".pyi")) else self._finder.module(home)
         if not isinstance(module, PythonModule):
             return _UNKNOWN

@@ -1,4 +1,4 @@
-"""What a name in an annotation means where it is written: a class, an enumeration, keys of a mapping, an alias.
+"""The meaning of a name in an annotation: a class, an enumeration, keys of a mapping, an alias.
 
 Plain data.
 """
@@ -11,7 +11,7 @@ from fgc.signatures.signature import Parameter, TypeName
 
 
 class MeaningKind(Enum):
-    """What a name stands for."""
+    """The kinds of meaning of a name."""
 
     UNKNOWN = "unknown"
     CLASS = "class"

@@ -17,7 +17,7 @@ _ENUM = "enum.Enum"
 
 
 class Meanings:
-    """What names in annotations mean."""
+    """Looks up names in annotations."""
 
     def __init__(self, resolver: Resolver, callables: Callables, results: ResultTypes) -> None:
         self._resolver = resolver
@@ -25,7 +25,7 @@ class Meanings:
         self._results = results
 
     def meaning(self, module: PythonModule, name: str) -> Meaning:
-        """What a name, perhaps dotted, means in a module."""
+        """Returns the meaning of a name, perhaps dotted, in a module."""
         node = ast.parse(name, mode="eval").body
         value = self._resolver.expression(module, node)
         if isinstance(value, ClassValue):

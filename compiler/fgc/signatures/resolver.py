@@ -129,7 +129,7 @@ class Resolver:
                 return ConstantValue(module, node) if isinstance(node, _LITERALS) else UNKNOWN
 
     def _called(self, module: PythonModule, callee: Value, call: ast.Call) -> Value:
-        """What a call at a module's top level gives."""
+        """Returns the result of a call at a module's top level."""
         match callee:
             case ClassValue():
                 return InstanceValue(callee)
@@ -322,7 +322,7 @@ class Resolver:
         return self._missing_member(cls, [base for base in classes if isinstance(base, ClassValue)], name)
 
     def member(self, cls: ClassValue, base: ClassValue, name: str, *, is_instance: bool) -> Value:
-        """What `cls.name` stands for, where `base` is the class whose body binds it."""
+        """Returns the value of `cls.name`, where `base` is the class whose body binds it."""
         candidates = base.scope().candidates(name, self.is_there)
         found = self._merged([self._of_binding(base.module, name, binding) for binding in candidates])
         if not isinstance(found, FunctionValue):

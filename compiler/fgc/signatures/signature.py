@@ -55,7 +55,7 @@ class Signature(Struct, frozen=True):
 
     @property
     def positional(self) -> tuple[Parameter, ...]:
-        """What takes arguments by position, in order."""
+        """Returns the parameters that take arguments by position, in order."""
         return tuple(parameter for parameter in self.by_position if parameter.kind in _POSITIONAL)
 
     @property
@@ -65,7 +65,7 @@ class Signature(Struct, frozen=True):
 
     @property
     def required(self) -> tuple[Parameter, ...]:
-        """What must be given."""
+        """Returns the parameters that must be given."""
         every = {parameter.name: parameter for parameter in reversed((*self.by_name, *self.by_position))}
         found = (p for p in every.values() if p.default is None and p.kind not in _COLLECTING)
         return tuple(reversed([*found]))

@@ -105,7 +105,7 @@ class ResultTypes:
         return self.annotated(value.module, node.returns)
 
     def named(self, value: Value) -> Types:
-        """What an annotation that names a value stands for."""
+        """Returns the type of an annotation that names a value."""
         if isinstance(value, ClassValue):
             return self.instance(value) if self._is_concrete(value) else ()
         if isinstance(value, NativeValue) and isinstance(value.value, type):

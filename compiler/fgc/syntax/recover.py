@@ -1,4 +1,4 @@
-"""What a statement with a syntax error is taken for: it still opens, ends and defines what it says.
+"""Reads a statement with a syntax error as what it seems to be: it still opens, ends and defines what it says.
 
 What it defines is broken (`Invalid`), so that no later stage complains of it a second time.
 """
@@ -41,7 +41,7 @@ def _keyword(tokens: Sequence[Token]) -> str | None:
 
 
 def _sets(tokens: Sequence[Token]) -> bool:
-    """Whether tokens look like an assignment without its `set`."""
+    """Returns True if tokens look like an assignment without its `set`."""
     names = [token.text for token in tokens[:4]]
     return names[1:2] == ["="] or (names[1:2] == ["."] and names[3:4] == ["="])
 

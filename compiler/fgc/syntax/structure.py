@@ -243,7 +243,7 @@ class _Nester:
         return block
 
     def _give_up(self) -> None:
-        """What is never closed holds what follows it only by mistake: that stands beside it."""
+        """Close a statement that has no end: what follows it is not inside of it, but stands beside it."""
         open_ = self._stack.pop()
         self._has_lost_blocks = True
         statements = _without_end(open_)
@@ -264,7 +264,7 @@ class _Nester:
 
 
 def _unreadable(open_: _Open) -> ast.Statement | None:
-    """What a statement does that is closed, and whose head cannot be read: its body has run in no way that is known."""
+    """Returns the effect of a closed statement whose head cannot be read: how its body would have run is not known."""
     head = open_.head
     if not head.is_broken:
         return None

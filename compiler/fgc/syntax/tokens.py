@@ -66,7 +66,7 @@ _MAX_BRACKETS = 200  # inside each other; deeper is no expression that a person 
 
 
 class LineEnd(Struct, frozen=True):
-    """Where the author's text of a line statement ends, and where the closing delimiter stands that a rule made."""
+    """The end of the author's text of a line statement, and the closing delimiter that a rule made."""
 
     written: int
     closing: int
@@ -140,7 +140,7 @@ def _line_end(text: str, at: int) -> int:
 
 
 def _open_text(text: str, tokens: list[Token], quote: int, closing: re.Pattern[str]) -> Scanned:
-    """What a quote that is never closed leaves: up to the closing delimiter, unless another delimiter opens before."""
+    """Scans a quote that is never closed: up to the closing delimiter, unless another delimiter opens before."""
     end = closing.search(text, quote)
     if end is not None and _OPENING.search(text, quote, end.start()) is None:
         return Scanned(tokens, end.start(), end.end(), quote)

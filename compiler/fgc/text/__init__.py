@@ -18,6 +18,7 @@ from fgc.text.deferred import (
     expression_text,
     is_of_environment,
     need,
+    results_in,
 )
 from fgc.text.document import Document, Origin, Piece, Printed, Segment
 from fgc.text.secrets import environment_name, is_secret
@@ -48,4 +49,5 @@ __all__ = [
     "is_of_environment",
     "is_secret",
     "need",
+    "results_in",
 ]

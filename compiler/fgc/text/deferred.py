@@ -52,7 +52,7 @@ class DeferredConstant(Struct, frozen=True):
 
 
 class DeferredOperation(Struct, frozen=True):
-    """What an expression computes with variables from outside; `value` is the result for the values that they have.
+    """A computation with variables from outside; `value` is the result for the values that they have.
 
     `operator` is one of Python's, with two operands or one; `if` has three, as in `1 if x > 2 else 3`; TEXT joins
     any number.
@@ -79,6 +79,15 @@ def arguments_in(expression: "DeferredExpression | DeferredConstant | str") -> I
             yield from arguments_in(argument)
 
 
+def results_in(expression: "FromOutside | DeferredConstant") -> "Iterator[FromOutside | DeferredConstant]":
+    """Yields the possible results of an expression: both branches of a choice, else itself."""
+    if isinstance(expression, DeferredOperation) and expression.operator == "if":
+        yield from results_in(expression.operands[0])
+        yield from results_in(expression.operands[2])
+    else:
+        yield expression
+
+
 class Need(Struct, frozen=True):
     """What could have stayed open until the program runs, and had to be known when it was compiled: where and why."""
 
@@ -96,7 +105,7 @@ def is_of_environment(expression: "DeferredExpression | str") -> bool:
 
 
 def need(expression: DeferredExpression, value: str, span: Span, reason: str) -> Need:
-    """What is needed now, without the value of a variable of the environment."""
+    """Returns the need of a value now, without the value of a variable of the environment."""
     return Need(expression, "" if is_of_environment(expression) else value, span, reason)
 
 

@@ -45,7 +45,7 @@ class CallableFiles:
         return self._answer(question, lambda: self._reader().of_object(owner, name))
 
     def meaning(self, home: str, name: str) -> Meaning:
-        """What a name in an annotation means, in the module or the file where it is written."""
+        """Returns the meaning of a name in an annotation, in the module or the file where it is written."""
         question = f"{name} in {home}"
         return self._answer(question, lambda: self._reader().meaning(home, name)).meaning or UNKNOWN_MEANING
 
@@ -78,7 +78,7 @@ class CallableFiles:
         return self._store.questions.keep(key, Answer, lambda: self._noted(read))
 
     def _noted(self, read: Callable[[], T]) -> T:
-        """What is read now. It rests on all that was read before, too: a module is read once."""
+        """Reads now. The result depends on all that was read before, too: a module is read once."""
         answer, seen = self._store.questions.watch(read)
         self._seen.add(seen)
         self._store.questions.rest_on(self._seen)

@@ -1,4 +1,4 @@
-"""What of a compiled configuration changes by itself: texts that show the time, and values that depend on it.
+"""Finds what changes by itself in a configuration: texts that show the time, and values that depend on it.
 
 Texts of variables of the environment count with them: they may be secrets, and are not kept.
 """

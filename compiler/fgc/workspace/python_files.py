@@ -57,7 +57,7 @@ class PythonFiles:
         return self._callables.attribute(owner, name)
 
     def meaning(self, home: str, name: str) -> Meaning:
-        """What a name in an annotation means, in the module or the file where it is written."""
+        """Returns the meaning of a name in an annotation, in the module or the file where it is written."""
         return self._callables.meaning(home, name)
 
     def definition(self, path: str) -> Source | None:

@@ -31,7 +31,7 @@ def _unchanged(composition: "Composition") -> None:
 
 
 class FileStore:
-    """What a run sees of the disk: every file as it was when it was read first.
+    """The files of a run: every file as it was when it was read first.
 
     `checks_calls`: configurations are checked against the Python files that they name, also by the `checks` that were
     added. What only lists or prints templates goes without. `enforced` checks run on configurations with errors too.

@@ -151,7 +151,7 @@ class _Composer:
         self.diagnostics.append(Diagnostic.at(origin, "FGC304", message, help=help, related=related))
 
     def _may_be_lost(self, name: str, at: int) -> bool:
-        """Whether the anchor may stand where a mistake hid it."""
+        """Returns True if the anchor may stand where a mistake hid it."""
         if self._damage.before(at) or name in self._document.lost_anchors:
             return True
         return self.composition.has_syntax_error and name in self._last_anchors

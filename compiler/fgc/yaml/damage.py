@@ -1,4 +1,4 @@
-"""What mistakes have kept from a document, as its nodes meet it: placeholders of values, and holes between lines."""
+"""The parts of a document that mistakes have damaged: placeholders of values, and holes between lines."""
 
 import re
 from bisect import bisect_left, bisect_right

@@ -67,7 +67,7 @@ Style: TypeAlias = Literal["plain", "quoted", "scalar block", "flow", "block"]
 
 
 class Place(Struct, frozen=True):
-    """Where a node stands in the document, behind its tag and anchor; `end` is behind its last character."""
+    """The place of a node in the document, behind its tag and anchor; `end` is behind its last character."""
 
     start: int
     end: int
@@ -91,5 +91,5 @@ class Composition(Struct, eq=False):
 
     @property
     def is_partial(self) -> bool:
-        """Whether a mistake, which is told, has kept some of the document from being."""
+        """Returns True if a mistake, which is told, has kept some of the document from being."""
         return self.has_syntax_error or bool(self.document.broken) or self.document.has_lost_text

@@ -6,7 +6,6 @@ the environment also if it is all of a number or a boolean. Keys, tags and other
 """
 
 import re
-from collections.abc import Iterator
 from typing import TypeAlias
 
 from fgc.text import (
@@ -20,6 +19,7 @@ from fgc.text import (
     Segment,
     is_of_environment,
     need,
+    results_in,
 )
 from fgc.yaml.nodes import ScalarNode
 from fgc.yaml.scalars import UnsupportedScalar, scalar_type, scalar_value
@@ -93,7 +93,7 @@ class OpenValues:
             self._seen.update(s.start for s in segments if not isinstance(s.piece.deferred, FromOutside))
 
     def finish(self, *, is_whole: bool) -> list[Need]:
-        """What is needed now; open text outside of all scalars stands in tags, or between values.
+        """Returns the needs; open text outside of all scalars stands in tags, or between values.
 
         `is_whole`: all of the document was read.
         """
@@ -141,15 +141,6 @@ def _text(value: str, parts: Parts) -> DeferredOperation:
     return DeferredOperation(TEXT, known, value)
 
 
-def _results(expression: FromOutside | DeferredConstant) -> Iterator[FromOutside | DeferredConstant]:
-    """What an expression may be: both branches of a choice, else itself."""
-    if isinstance(expression, DeferredOperation) and expression.operator == "if":
-        yield from _results(expression.operands[0])
-        yield from _results(expression.operands[2])
-    else:
-        yield expression
-
-
 def _is_misread(node: ScalarNode, result: FromOutside | DeferredConstant) -> bool:
     """Returns True if YAML reads a text that may come out as something else."""
     if not isinstance(result, DeferredConstant) or not isinstance(result.value, str) or not node.is_plain:
@@ -170,7 +161,7 @@ def _why_closed(node: ScalarNode, argument: FromOutside, is_key: bool, tag_aroun
         return f"YAML reads it as {_TYPES.get(kind, kind)}"
     if type(value) is not type(argument.value) or value != argument.value:
         return f"YAML reads it as {_TYPES.get(kind, 'another text')}"
-    if any(_is_misread(node, result) for result in _results(argument)):
+    if any(_is_misread(node, result) for result in results_in(argument)):
         return "YAML may read one of the texts as something else: write it in quotes"
     if tag_around.startswith("!var"):
         return "it belongs to a `!var`"
@@ -191,7 +182,7 @@ def _is_variable(parts: Parts) -> bool:
 
 
 def _start_of(value: str, written: str, start: int) -> int | None:
-    """Where a scalar's text begins, if it is written as it is read, perhaps in quotes."""
+    """Returns the offset at which a scalar's text begins, if it is written as it is read, perhaps in quotes."""
     if written == value:
         return start
     return start + 1 if written[:1] in ("'", '"') and written[1:-1] == value else None

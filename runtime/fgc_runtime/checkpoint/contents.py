@@ -83,7 +83,7 @@ def _metadata(tensors: Mapping[str, object]) -> Metadata:
 
 
 def _place(part: Mapping[str, object]) -> _StorageInfo:
-    """Where a part lies; in a file of this folder, whatever the table says."""
+    """Returns the path of a part; it is in this folder, whatever the table says."""
     file = _is_a(part["file"], str)
     if not _DATA_FILE.fullmatch(file):
         raise ValueError(f"{file!r} is no file of tensors")

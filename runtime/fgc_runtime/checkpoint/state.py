@@ -84,7 +84,7 @@ def read_trainer_state(folder: Path) -> dict[str, object]:
 
 
 def load_training_state(folder: Path) -> TrainingState:
-    """What `save_training_state` wrote. Raises DamagedCheckpoint where there is code in it."""
+    """Reads what `save_training_state` wrote. Raises DamagedCheckpoint where there is code in it."""
     try:
         saved = torch.load(folder / _TRAINING_STATE, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -1,4 +1,4 @@
-"""What a model's `forward` takes of a batch."""
+"""The inputs that a model's `forward` takes of a batch."""
 
 import inspect
 

@@ -57,7 +57,7 @@ class Objective(nn.Module):
         return 1 + len(self._loss.weights)
 
     def total(self, sums: Tensor) -> Tensor:
-        """What is minimised, of the sums that `forward` returns."""
+        """Returns the loss to minimise, from the sums that `forward` returns."""
         total = sums[0]
         for number, weight in enumerate(self._loss.weights.values(), start=1):
             total = total + weight * sums[number]

@@ -26,7 +26,7 @@ class Terms(NamedTuple):
 
 
 class TrainingLoss(ABC):
-    """What training minimises: `loss_sum` plus each other term times its weight.
+    """Returns the loss to minimise: `loss_sum` plus each other term times its weight.
 
     The trainer calls `prepare` once, and then the loss with the model, its inputs and the labels. `weights` names the
     other terms; a batch returns all of them, always.
