@@ -27,11 +27,12 @@ class UntrustedCode(Exception):
     """A model's folder with Python code that may not run; the message says what to do."""
 
 
-def may_run_code(folder: Path, *, is_told: bool | None = None) -> bool:
+def may_run_code(folder: Path, *, is_told: bool | None = None, home: Path | None = None) -> bool:
     """Returns True if the code in a model's folder may run, False if there is none, or the user forbids it.
 
-    `is_told` is what the command line says: `--trust-remote-code`, `--no-trust-remote-code` or neither. Raises
-    UntrustedCode if it says neither, and fgc did not generate the code on this machine.
+    `is_told` is what the command line says: `--trust-remote-code`, `--no-trust-remote-code` or neither. `home` is
+    where the code lies, if the folder only links to it. Raises UntrustedCode if the command line says neither, and
+    fgc did not generate the code on this machine.
     """
     if is_told is not None:
         return is_told
@@ -43,7 +44,7 @@ def may_run_code(folder: Path, *, is_told: bool | None = None) -> bool:
     foreign = [path.relative_to(folder).as_posix() for path in files if not _is_known(path)]
     foreign += [reference for reference in references if _module(reference) not in modules]
     if foreign:
-        raise UntrustedCode(_refusal(folder, sorted(set(foreign))))
+        raise UntrustedCode(_refusal(home or folder, sorted(set(foreign))))
     return True
 
 

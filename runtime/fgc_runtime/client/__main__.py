@@ -5,6 +5,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from fgc_runtime.client.arguments import Options, parse
+from fgc_runtime.terminal import visible, visible_line
 
 if TYPE_CHECKING:
     from fgc_runtime.client.api import Api
@@ -30,15 +31,15 @@ def _run(options: Options) -> int:
     try:
         with Api(options.url, api_key=options.api_key, timeout_s=options.timeout_s) as api:
             if options.is_health:
-                print(api.health())
+                print(visible(api.health()))
                 return _CLEAN
             models = api.models()
             if options.is_model_list:
-                print("\n".join(models))
+                print("\n".join(map(visible_line, models)))
                 return _CLEAN
             return _ask(api, options, _model(models, options.model))
     except ApiError as error:
-        print(f"fgc inf client: {error}", file=sys.stderr)
+        print(f"fgc inf client: {visible(str(error))}", file=sys.stderr)
         return _CANNOT_RUN if error.is_unreachable else _REFUSED
     except UnicodeEncodeError:
         print("fgc inf client: the text holds bytes that are not UTF-8", file=sys.stderr)

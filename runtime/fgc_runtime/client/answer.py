@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from fgc_runtime.client.api import ApiError, Pieces, Usage
+from fgc_runtime.terminal import visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def show(pieces: Pieces, *, shows_usage: bool) -> Said:
                     continue
                 first_s = first_s or time.monotonic()
                 said.append(piece)
-                sys.stdout.write(piece)
+                sys.stdout.write(visible(piece))
                 sys.stdout.flush()
         is_whole = True
     except _Stopped:

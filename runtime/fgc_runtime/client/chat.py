@@ -8,6 +8,7 @@ from fgc_runtime.client.answer import show
 from fgc_runtime.client.api import Api, ApiError
 from fgc_runtime.client.conversation import COMMANDS, Conversation
 from fgc_runtime.client.prompt import Cancelled, line_reader
+from fgc_runtime.terminal import visible, visible_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Chat:
         """Read lines and answer them until the input ends."""
         read = line_reader(name.partition(" ")[0] for name in COMMANDS)
         if sys.stdin.isatty():
-            print(f"Chat with {self.model} at {self.api.base}. /help lists commands, Ctrl-D ends.")
+            print(f"Chat with {visible_line(self.model)} at {self.api.base}. /help lists commands, Ctrl-D ends.")
         while True:
             try:
                 line = read()
@@ -46,7 +47,7 @@ class Chat:
         try:
             self.answer(conversation)
         except ApiError as error:
-            print(f"fgc inf client: {error}", file=sys.stderr)
+            print(f"fgc inf client: {visible(str(error))}", file=sys.stderr)
 
     def answer(self, conversation: Conversation) -> bool:
         """Print the answer to the last question and keep it, also where it breaks off; whether it is whole."""

@@ -17,6 +17,7 @@ from fgc_runtime.control.client import Answer, ask, watch
 from fgc_runtime.control.jobs import Job, NoSuchJob, UnsafeFolder, find_job, find_jobs, remove_job
 from fgc_runtime.control.printing import print_list, print_status, settings
 from fgc_runtime.output import run_command
+from fgc_runtime.terminal import visible
 
 _ANSWER_S = 5  # questions are answered by a thread that waits for nothing
 _EXAMPLES = (
@@ -49,12 +50,12 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments)
     except (NoSuchJob, UnsafeFolder, ValueError) as problem:
-        print(f"fgc: {problem}", file=sys.stderr)
+        print(visible(f"fgc: {problem}"), file=sys.stderr)
         return 2
     except BrokenPipeError:
         raise  # nobody reads what is printed: a job that has gone is another ConnectionError
     except (TimeoutError, ConnectionError) as problem:
-        print(f"fgc: {problem}", file=sys.stderr)
+        print(visible(f"fgc: {problem}"), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("fgc: not waiting any longer; what was accepted will still be carried out", file=sys.stderr)
@@ -151,7 +152,7 @@ def _command(job: Job, arguments: Namespace, *, as_json: bool) -> int:
     answer: Answer = {}
     for answer in watch(job, arguments.action, timeout_s=arguments.timeout, **options):
         if answer["state"] == "accepted" and not as_json:
-            print(f"{job.job_id}: accepted; {answer['message']}", file=sys.stderr, flush=True)
+            print(visible(f"{job.job_id}: accepted; {answer['message']}"), file=sys.stderr, flush=True)
         if arguments.no_wait:
             break
     return _print_answer({"job_id": job.job_id, **answer}, as_json=as_json)
@@ -162,7 +163,8 @@ def _print_answer(answer: Answer, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(answer, indent=2))
     elif answer["state"] != "accepted":
-        print(f"fgc: {answer['message']}" if has_failed else answer["message"], file=sys.stderr if has_failed else None)
+        text = f"fgc: {answer['message']}" if has_failed else str(answer["message"])
+        print(visible(text), file=sys.stderr if has_failed else None)
     return int(has_failed)
 
 
@@ -188,7 +190,7 @@ def _clean_up(force: bool, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"removed": names}, indent=2))
     else:
-        print(f"removed what was left of {', '.join(names)}" if names else "there is nothing to clean up")
+        print(visible(f"removed what was left of {', '.join(names)}") if names else "there is nothing to clean up")
     return 0
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from fgc_runtime.control.client import Answer
 from fgc_runtime.control.jobs import Job
+from fgc_runtime.terminal import visible, visible_line
 
 _COLUMNS = ("JOB", "STATE", "STEP", "LOSS", "TOKENS/S", "LEFT", "OUTPUT")
 
@@ -18,7 +19,7 @@ def print_list(jobs: Sequence[tuple[Job, Answer]], *, as_json: bool) -> None:
     if not jobs:
         print("no job is running")
         return
-    rows = [_COLUMNS, *(_row(job, state) for job, state in jobs)]
+    rows = [_COLUMNS, *(tuple(map(visible_line, _row(job, state))) for job, state in jobs)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -29,15 +30,16 @@ def print_status(job: Job, state: Answer, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(_record(job, state), indent=2))
         return
-    if state["state"] != "done":
-        print(f"{job.job_id}: {state['message']}")
-    else:
-        print(f"{job.job_id}: {state['phase']}, step {_progress(state)}")
-        for name, text in _details(state):
-            print(f"  {name:<12}{text}")
-    print(f"  {'started':<12}{job.started_at}, process {job.pid}")
-    print(f"  {'program':<12}{job.program}")
-    print(f"  {'logs in':<12}{job.logging_dir}")
+    is_done = state["state"] == "done"
+    headline = f"{state['phase']}, step {_progress(state)}" if is_done else state["message"]
+    print(visible(f"{job.job_id}: {headline}"))
+    about = [
+        ("started", f"{job.started_at}, process {job.pid}"),
+        ("program", job.program),
+        ("logs in", job.logging_dir),
+    ]
+    for name, text in [*(_details(state) if is_done else ()), *about]:
+        print(f"  {name:<12}{visible_line(str(text))}")
 
 
 def settings(words: Sequence[str]) -> dict[str, object]:

@@ -87,13 +87,13 @@ def _introduce(service: "Service", loaded: "Loaded", options: Options, port: int
         _say("No chat template: chat is answered by continuing the messages as plain text (--chat-template FILE)")
     if service.engine.rows_kind.__name__ != "PackedRows":
         _say("This model's attention does not honour padding: sequences take turns instead of sharing a batch")
-    if options.host not in ("127.0.0.1", "localhost", "::1") and service.api_key is None:
+    if not service.door.is_local and service.door.api_key is None:
         _say("Other machines can reach this server and no key is asked for (--api-key KEY)")
     _say(f"OpenAI API at {url}, Ctrl-C ends\n\n{_curl(url, service)}\n")
 
 
 def _curl(url: str, service: "Service") -> str:
-    key = " -H 'Authorization: Bearer '$FGC_API_KEY" if service.api_key is not None else ""
+    key = " -H 'Authorization: Bearer '$FGC_API_KEY" if service.door.api_key is not None else ""
     body = f'{{"model": "{service.model_name}", "prompt": "Once upon a time", "max_tokens": 32}}'
     return f"curl {url}/completions{key} -H 'Content-Type: application/json' -d '{body}'"
 

@@ -1,24 +1,22 @@
 """A service in, an ASGI application out: routes, the key check, and every error in OpenAI's form."""
 
-import secrets
-
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fgc_runtime.serve import endpoints
-from fgc_runtime.serve.faults import Fault, RequestError, failure, wrong_key
-from fgc_runtime.serve.metrics import Counters
+from fgc_runtime.serve.faults import Fault, RequestError, failure
+from fgc_runtime.serve.guards import HostGuard, KeyGuard
 from fgc_runtime.serve.service import Service
-
-_OPEN_PATHS = ("/health",)  # asked by machines that watch the server and know no key
+from fgc_runtime.serve.trace import Tracing, trace_of
 
 _ROUTES = [
     Route("/health", endpoints.health),
+    Route("/ready", endpoints.ready),
     Route("/metrics", endpoints.show_metrics),
     Route("/v1/models", endpoints.list_models),
     Route("/v1/models/{name:path}", endpoints.show_model),
@@ -30,7 +28,7 @@ _ROUTES = [
 def application(service: Service) -> Starlette:
     app = Starlette(
         routes=_ROUTES,
-        middleware=[Middleware(Counting, counters=service.counters), Middleware(KeyGuard, key=service.api_key)],
+        middleware=_middleware(service),
         exception_handlers={RequestError: _refuse, HTTPException: _refuse_route, Exception: _fail},
     )
     app.router.redirect_slashes = False
@@ -38,8 +36,22 @@ def application(service: Service) -> Starlette:
     return app
 
 
-def _refuse(_: Request, error: Exception) -> Response:
+def _middleware(service: Service) -> list[Middleware]:
+    """From the outermost; the browser's own question before a request of a page brings no key."""
+    door, parts = service.door, [Middleware(Tracing, counters=service.counters)]
+    if door.is_local:
+        parts.append(Middleware(HostGuard, hosts=door.hosts, origins=door.origins))
+    if door.origins:
+        methods, headers = ("GET", "POST"), ("*",)
+        parts.append(
+            Middleware(CORSMiddleware, allow_origins=door.origins, allow_methods=methods, allow_headers=headers)
+        )
+    return [*parts, Middleware(KeyGuard, key=door.api_key)]
+
+
+def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
+    trace_of(request.scope).blame(error.fault)
     return JSONResponse(error.fault.json(), error.fault.status)
 
 
@@ -50,43 +62,10 @@ def _refuse_route(request: Request, error: Exception) -> Response:
     message, code = f"Unknown request: {what}. There are {known}.", "unknown_url"
     if error.status_code == 405:
         message, code = f"Not allowed to {what}.", "method_not_allowed"
-    return JSONResponse(Fault(error.status_code, message, code=code).json(), error.status_code, error.headers)
+    fault = Fault(error.status_code, message, code=code)
+    trace_of(request.scope).blame(fault)
+    return JSONResponse(fault.json(), fault.status, error.headers)
 
 
 def _fail(_: Request, error: Exception) -> Response:
     return JSONResponse(failure(f"Our own mistake: {type(error).__name__}").json(), 500)
-
-
-class KeyGuard:
-    """Lets a request pass that brings the key; all pass if there is none."""
-
-    def __init__(self, app: ASGIApp, key: str | None) -> None:
-        self._app = app
-        self._expected = None if key is None else f"Bearer {key}".encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._expected is not None and scope["path"] not in _OPEN_PATHS:
-            brought = dict(scope["headers"]).get(b"authorization", b"")
-            if not secrets.compare_digest(brought, self._expected):
-                fault = wrong_key().fault
-                response = JSONResponse(fault.json(), fault.status, {"WWW-Authenticate": "Bearer"})
-                await response(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-
-class Counting:
-    """Counts answers by route and status."""
-
-    def __init__(self, app: ASGIApp, counters: Counters) -> None:
-        self._app = app
-        self._counters = counters
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def count(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", "other")
-                self._counters.answers[route, message["status"]] += 1
-            await send(message)
-
-        await self._app(scope, receive, count if scope["type"] == "http" else send)

@@ -36,6 +36,8 @@ class Options:
     max_batch_size: int
     max_body_bytes: int
     api_key: str | None
+    allow_host: tuple[str, ...]
+    cors: tuple[str, ...]
     trust_remote_code: bool | None
     log_level: str
     engine: str
@@ -48,6 +50,7 @@ def parse(arguments: list[str] | None = None) -> Options:
     """Read the command line; exits with 2 if it is wrong."""
     given = vars(_parser().parse_args(arguments))
     given["max_body_bytes"] = given.pop("max_body_mib") * 2**20
+    given["allow_host"], given["cors"] = tuple(given["allow_host"]), tuple(given["cors"])
     given["api_key"] = given["api_key"] or os.environ.get("FGC_API_KEY") or None
     return Options(**given)
 
@@ -96,6 +99,10 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--max-body-mib", metavar="MIB", type=_positive, default=16, help="largest request body (default: %(default)s)")
     add("--api-key", metavar="KEY", help="key that requests must bring (default: $FGC_API_KEY, or none)")
+    help = "name of this machine that a proxy sends, beside localhost (may be repeated)"
+    add("--allow-host", metavar="NAME", action="append", default=[], help=help)
+    help = "site whose pages may ask, such as https://chat.example (may be repeated)"
+    add("--cors", metavar="ORIGIN", type=_origin, action="append", default=[], help=help)
     _add_engine_options(parser)
     levels = ("critical", "error", "warning", "info", "debug")
     add("--log-level", choices=levels, default="warning", help="info lists requests; texts are never logged")
@@ -114,6 +121,13 @@ def _port(text: str) -> int:
     if text.isdecimal() and int(text) < 65536:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text} is not a port: 0 to 65535")
+
+
+def _origin(text: str) -> str:
+    scheme, separator, host = text.rstrip("/").partition("://")
+    if text == "*" or (scheme and separator and host and "/" not in host):
+        return text.rstrip("/")
+    raise argparse.ArgumentTypeError(f"{text} is not an origin: scheme and host, such as https://chat.example")
 
 
 def _positive(text: str) -> int:

@@ -1,6 +1,7 @@
 """The HTTP handlers: a request in, JSON or a stream of server-sent events out."""
 
 import json
+import re
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -15,12 +16,14 @@ from fgc_runtime.generate.job import Failure, Job
 from fgc_runtime.serve import faults, metrics
 from fgc_runtime.serve.answers import Answer, Answers, ChatAnswers, Choice, CompletionAnswers, Head, model_card, usage
 from fgc_runtime.serve.exchange import ClientGone, Exchange, JobFailed
-from fgc_runtime.serve.fields import Json
+from fgc_runtime.serve.fields import Json, check_text
 from fgc_runtime.serve.requests import Wishes, chat_request, completion_request
 from fgc_runtime.serve.service import Service
+from fgc_runtime.serve.trace import Trace, trace_of
 from fgc_runtime.serve.transcript import Transcript
 
 _CLIENT_GONE = 499  # nginx's number for an answer that nobody waits for; never sent
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # an escape of half a character: usually there are two, which are one
 _DONE = b"data: [DONE]\n\n"
 
 
@@ -28,6 +31,11 @@ async def health(request: Request) -> Response:
     if _service(request).engine.is_alive:
         return JSONResponse({"status": "ok"})
     return JSONResponse({"status": "the engine has stopped"}, 503)
+
+
+async def ready(request: Request) -> Response:
+    """The model is loaded before the port answers: what is alive is ready until it ends."""
+    return await health(request)
 
 
 async def list_models(request: Request) -> Response:
@@ -84,7 +92,10 @@ async def _body(request: Request, max_bytes: int) -> Json:
         if len(raw) > max_bytes:
             raise faults.too_large(max_bytes)
     try:
-        value: Json = json.loads(raw.decode(), parse_constant=_refuse_constant)
+        text = raw.decode()
+        value: Json = json.loads(text, parse_constant=_refuse_constant)
+        if _HALF.search(text):
+            check_text(value)
     except (ValueError, RecursionError) as error:
         raise faults.invalid(f"The request body is not JSON: {error}", code="invalid_json") from None
     return value
@@ -105,6 +116,10 @@ class _Turn:
     answers: Answers
     echoes: Sequence[str] | None
 
+    @property
+    def trace(self) -> Trace:
+        return trace_of(self.request.scope)
+
     def transcript(self) -> Transcript:
         return Transcript(self.jobs, self.service.vocabulary, self.echoes)
 
@@ -117,6 +132,7 @@ async def _respond(turn: _Turn) -> Response:
         return JSONResponse(await _whole(turn, exchange))
     except JobFailed as error:
         fault = _fault(error.failure)
+        turn.trace.blame(fault)
         return JSONResponse(fault.json(), fault.status)
     except ClientGone:
         return Response(status_code=_CLIENT_GONE)
@@ -132,6 +148,7 @@ async def _whole(turn: _Turn, exchange: Exchange) -> Answer:
     async for told in exchange.told(turn.request):
         for index, gained in transcript.gains(told).items():
             choices[index].grow(gained)
+        turn.trace.count(transcript.num_prompt_tokens, transcript.num_generated_tokens)
     return turn.answers.whole(choices, usage(transcript.num_prompt_tokens, transcript.num_generated_tokens))
 
 
@@ -145,10 +162,12 @@ async def _events(turn: _Turn, exchange: Exchange) -> AsyncGenerator[bytes, None
         async with aclosing(exchange.told(turn.request)) as batches:
             async for told in batches:
                 gains = transcript.gains(told).items()
+                turn.trace.count(transcript.num_prompt_tokens, transcript.num_generated_tokens)
                 parts = [part for index, gained in gains for part in answers.growth(index, gained)]
                 yield b"".join(_event({**answers.chunk([part], None), **extra}) for part in parts)
     except JobFailed as error:
-        yield _event(_fault(error.failure).json())
+        turn.trace.blame(fault := _fault(error.failure))
+        yield _event(fault.json())
         return
     except ClientGone:
         return

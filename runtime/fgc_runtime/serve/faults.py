@@ -55,6 +55,19 @@ def wrong_key() -> RequestError:
     return RequestError(Fault(401, message, code="invalid_api_key"))
 
 
+def wrong_host(host: str) -> Fault:
+    message = (
+        f"This server listens on its own machine only and is not called {host!r}. "
+        "If a proxy sends that name, start the server with --allow-host NAME."
+    )
+    return Fault(403, message, code="host_not_allowed")
+
+
+def wrong_origin(origin: str) -> Fault:
+    message = f"Pages of {origin!r} may not ask this server. Start it with --cors ORIGIN to allow them."
+    return Fault(403, message, code="origin_not_allowed")
+
+
 def failure(message: str) -> Fault:
     return Fault(500, message, type="server_error")
 

@@ -69,6 +69,20 @@ class Fields:
         return None if value is None else Fields(value, path=self.at(name))
 
 
+def check_text(value: Json, path: str = "") -> None:
+    """Raises RequestError if a text or a name in the value, at any depth, holds half of a surrogate pair."""
+    if isinstance(value, str):
+        as_text(value, path)
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            shown = name.encode("ascii", "backslashreplace").decode()
+            as_text(name, shown if not path else f"{path}.{shown}")
+            check_text(inner, f"{path}.{name}" if path else name)
+    elif isinstance(value, Sequence):
+        for index, inner in enumerate(value):
+            check_text(inner, f"{path}[{index}]")
+
+
 def as_text(value: Json, path: str) -> str:
     if not isinstance(value, str):
         raise wrong_type(path, "a string", value)

@@ -17,8 +17,9 @@ from fgc_runtime.generate.forward import Forward
 from fgc_runtime.generate.vocabulary import vocabulary_of
 from fgc_runtime.serve.arguments import Options
 from fgc_runtime.serve.folder import FolderError, ModelFolder
+from fgc_runtime.serve.guards import is_loopback
 from fgc_runtime.serve.prompts import PromptReader
-from fgc_runtime.serve.service import Service
+from fgc_runtime.serve.service import Door, Service
 from fgc_runtime.serve.tokens import TokenNames
 from fgc_runtime.trust import UntrustedCode, may_run_code
 
@@ -40,7 +41,7 @@ def load(folder: ModelFolder, options: Options) -> Loaded:
         if device.type == "cpu":
             torch.set_num_threads(_num_threads(options.threads))
         with _joined(folder) as whole:
-            model = _load_model(whole, options, device)
+            model = _load_model(whole, folder.config, options, device)
         is_trusted = may_run_code(folder.tokenizer, is_told=options.trust_remote_code)
         tokenizer = AutoTokenizer.from_pretrained(folder.tokenizer, trust_remote_code=is_trusted)
     except FolderError:
@@ -75,13 +76,13 @@ def _joined(folder: ModelFolder) -> Iterator[Path]:
         yield whole
 
 
-def _load_model(folder: Path, options: Options, device: torch.device) -> PreTrainedModel:
+def _load_model(folder: Path, home: Path, options: Options, device: torch.device) -> PreTrainedModel:
     loaded = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=_dtype(options.dtype, device),
         attn_implementation=options.attn_implementation,
         output_loading_info=True,
-        trust_remote_code=may_run_code(folder, is_told=options.trust_remote_code),
+        trust_remote_code=may_run_code(folder, is_told=options.trust_remote_code, home=home),
     )
     model, report = cast(tuple[PreTrainedModel, dict[str, set[str]]], loaded)
     if missing := sorted(report["missing_keys"]):
@@ -114,8 +115,13 @@ def make_service(
         names=TokenNames(tokenizer),
         prompts=_prompt_reader(loaded, options.context_length, forward.vocab_size, chat_template),
         max_body_bytes=options.max_body_bytes,
-        api_key=options.api_key,
+        door=_door(options),
     )
+
+
+def _door(options: Options) -> Door:
+    hosts = (*options.allow_host, options.host)
+    return Door(options.api_key, is_loopback(options.host), hosts, tuple(origin.rstrip("/") for origin in options.cors))
 
 
 def _prompt_reader(loaded: Loaded, longest: int | None, vocab_size: int, chat_template: str | None) -> PromptReader:

@@ -1,6 +1,7 @@
 """A service in, an HTTP server on a socket that is bound already: start, deliver events, end in good order."""
 
 import asyncio
+import logging
 import signal
 import socket
 from collections.abc import Sequence
@@ -10,10 +11,12 @@ import uvicorn
 
 from fgc_runtime.generate.engine import Engine
 from fgc_runtime.generate.job import Event, Sink
+from fgc_runtime.serve import trace
 from fgc_runtime.serve.app import application
 from fgc_runtime.serve.service import Service
 
 _END_S = 5  # for answers in flight after Ctrl-C; the engine fails them at its next step
+_KEEP_ALIVE_S = 75  # longer than clients keep idle connections (httpx: 5 s), so that they close them and not we
 
 
 class LoopDelivery:
@@ -46,12 +49,24 @@ class Server(uvicorn.Server):
         self._engine.stop()
 
 
+def _log_requests(level: str) -> None:
+    """Send the lines of requests to standard error, with the time."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    log = logging.getLogger(trace.__name__)
+    log.setLevel(level.upper())
+    log.addHandler(handler)
+    log.propagate = False
+
+
 def run(service: Service, listener: socket.socket, delivery: LoopDelivery, *, log_level: str) -> None:
     """Serve until a signal comes; it is raised again at the end, as KeyboardInterrupt for Ctrl-C."""
+    _log_requests(log_level)
     config = uvicorn.Config(
         application(service),
         log_level=log_level,
-        access_log=log_level in ("info", "debug"),
+        access_log=False,  # Tracing writes the lines
+        timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_END_S,
         lifespan="off",
         ws="none",

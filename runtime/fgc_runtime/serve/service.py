@@ -20,6 +20,16 @@ _MAX_WAITING = 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Door:
+    """Who may ask: `is_local` if the server listens on this machine only, with the names that it has beside its own."""
+
+    api_key: str | None = None
+    is_local: bool = False
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()  # of pages, as browsers send them
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """Read by all request handlers; prompts are encoded on one other thread, so that long ones block nobody."""
 
@@ -30,7 +40,7 @@ class Service:
     names: TokenNames
     prompts: PromptReader
     max_body_bytes: int
-    api_key: str | None = None
+    door: Door = Door()
     counters: Counters = field(default_factory=Counters)
     encoder: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "encode"))
 

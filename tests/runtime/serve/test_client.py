@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from fgc_runtime.terminal import visible
 
 from tests.runtime.serve.conftest import RunningServer
 
@@ -54,7 +55,7 @@ def test_one_message_is_what_the_api_answers(server: RunningServer) -> None:
     )
     for more in ((), ("--no-stream",)):
         done = ask(server.url, *words, *more)
-        assert (done.returncode, done.stdout, done.stderr) == (0, f"{answer.choices[0].message.content}\n", "")
+        assert (done.returncode, done.stdout, done.stderr) == (0, visible(f"{answer.choices[0].message.content}\n"), "")
 
 
 def test_a_text_goes_on_behind_its_echo_until_a_stop(server: RunningServer) -> None:
@@ -150,6 +151,14 @@ def test_answers_that_are_none(status: int, body: bytes, text: str) -> None:
         done = ask(url, "--completion", "x")
     assert done.returncode == 1 and text in done.stderr and "Traceback" not in done.stderr
     assert done.stdout == ("a\n" if body.startswith(b"data:") else "")
+
+
+def test_an_answer_does_not_command_the_terminal() -> None:
+    event = json.dumps({"choices": [{"text": "\x1b[2Ja\rb\n"}]}).encode()
+    with pretender(200, b"data: " + event + b"\n\ndata: [DONE]\n\n") as url:
+        assert ask(url, "--completion", "x").stdout == "\\x1b[2Ja\\rb\n"
+    with pretender(503, json.dumps({"error": {"message": "\x1b]0;title\x07"}}).encode()) as url:
+        assert "\x1b" not in ask(url, "--list-models").stderr
 
 
 def spawn(*words: str) -> "pexpect.spawn[str]":

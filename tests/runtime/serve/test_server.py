@@ -321,6 +321,26 @@ def test_a_body_that_is_no_json_is_refused(server: RunningServer, content: bytes
     assert response.json()["error"]["code"] == "invalid_json"
 
 
+def test_half_a_character_is_refused_wherever_it_stands(server: RunningServer) -> None:
+    for field in (
+        r'"\ud800": 1',
+        r'"user": "a\uDFFF"',
+        r'"metadata": {"a": ["\ud800 "]}',
+        r'"logit_bias": {"\udc00": 1}',
+    ):
+        response = post(server, content=f'{{"model": "tiny", "prompt": "a", "max_tokens": 1, {field}}}')
+        assert response.status_code == 400 and "surrogate" in response.json()["error"]["message"]
+    whole = post(server, content=r'{"model": "tiny", "prompt": "a", "max_tokens": 1, "user": "\ud83d\ude42"}')
+    assert whole.status_code == 200
+
+
+def test_pages_of_other_sites_get_no_answer(server: RunningServer) -> None:
+    for headers in ({"Host": "other.example"}, {"Origin": "http://other.example"}):
+        response = post(server, json=body(), headers={"X-Request-Id": "mine", **headers})
+        assert (response.status_code, response.headers["x-request-id"]) == (403, "mine")
+    assert httpx.get(f"{server.url}/ready").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("values", "status", "param", "code"),
     [

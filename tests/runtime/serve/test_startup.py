@@ -119,7 +119,8 @@ def run_folder(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.mark.slow
 def test_a_run_is_served_from_its_newest_checkpoint_until_ctrl_c(run_folder: Path) -> None:
-    server = start_server(run_folder, "--api-key", "secret", "--model-name", "base-model", "--max-body-mib", "1")
+    options = ("--trust-remote-code", "--api-key", "secret", "--model-name", "base-model", "--max-body-mib", "1")
+    server = start_server(run_folder, *options)
     try:
         assert f"Weights are from the newest checkpoint, {run_folder}/checkpoints/checkpoint-10" in server.printed
         assert "No chat template" in server.printed
@@ -171,6 +172,13 @@ def assert_ctrl_c_ends_a_stream(server: RunningServer) -> None:
         last = [line for line in lines if line][-1]
     assert "shutting_down" in last
     assert server.process.wait(15) == 130
+
+
+@pytest.mark.slow
+def test_code_of_a_run_is_not_run_unasked_and_told_by_its_own_folder(run_folder: Path) -> None:
+    done = serve(str(run_folder), "--port", "0")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "modeling_own.py" in done.stderr and f"`fgc trust {run_folder}` remembers it" in done.stderr
 
 
 @pytest.mark.slow

@@ -1,0 +1,93 @@
+"""One request from its arrival to the end of its answer: an identity, a count, a line in the log.
+
+The line holds no text of prompts and answers.
+"""
+
+import logging
+import re
+import time
+import uuid
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fgc_runtime.serve.faults import Fault
+from fgc_runtime.serve.metrics import Counters
+from fgc_runtime.terminal import visible_line
+
+_HEADER = "X-Request-Id"
+_FITTING_ID = re.compile(r"[!-~]{1,128}")  # what may stand in a header and in a log
+_KEY = "fgc.trace"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Trace:
+    """What is known of a request; its handlers add to it."""
+
+    id: str
+    began_s: float
+    status: int = 0
+    reason: str = ""
+    num_prompt: int = 0
+    num_generated: int = 0
+    first_s: float | None = None  # from arrival to the first text
+
+    def blame(self, fault: Fault) -> None:
+        """Note why the answer is an error; a message can quote the request, a code cannot."""
+        self.reason = " ".join(filter(None, (fault.param, fault.code))) if fault.code else fault.message
+
+    def count(self, num_prompt: int, num_generated: int) -> None:
+        """Note the tokens of prompt and text so far."""
+        self.num_prompt, self.num_generated = num_prompt, num_generated
+        if self.first_s is None and num_generated:
+            self.first_s = time.monotonic() - self.began_s
+
+    def line(self, what: str) -> str:
+        """Returns the line of the log."""
+        parts = [f"{what} {self.status}", f"{time.monotonic() - self.began_s:.3f} s"]
+        if self.num_prompt:
+            parts.append(f"{self.num_prompt} tokens read, {self.num_generated} generated")
+        if self.first_s is not None:
+            parts.append(f"first after {self.first_s:.3f} s")
+        return visible_line("; ".join(filter(None, (*parts, self.reason, f"id {self.id}"))))
+
+
+def trace_of(scope: Scope) -> Trace:
+    """Returns what the outermost layer noted of a request."""
+    return cast(Trace, scope[_KEY])
+
+
+class Tracing:
+    """Gives each request its identity, the client's own if it sent one, and logs and counts its answer."""
+
+    def __init__(self, app: ASGIApp, counters: Counters) -> None:
+        self._app = app
+        self._counters = counters
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        trace = scope[_KEY] = Trace(_identity(scope), time.monotonic())
+
+        async def note(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                trace.status = message["status"]
+                MutableHeaders(scope=message)[_HEADER] = trace.id
+                route = getattr(scope.get("route"), "path", "other")
+                self._counters.answers[route, trace.status] += 1
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note)
+        finally:
+            _log.info(trace.line(f"{scope['method']} {scope['path']}"))
+
+
+def _identity(scope: Scope) -> str:
+    brought = dict(scope["headers"]).get(_HEADER.lower().encode(), b"").decode("latin-1").strip()
+    return brought if _FITTING_ID.fullmatch(brought) else uuid.uuid4().hex
