@@ -1,7 +1,6 @@
 """Words to lines that fit a terminal, in colour where there is one."""
 
 import os
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
@@ -19,6 +18,8 @@ def terminal_columns() -> int | None:
     """The width to which lines are wrapped; None for pipes and files, where a line stays a line."""
     if not sys.stdout.isatty() and not os.environ.get("COLUMNS"):
         return None
+    import shutil  # 3 ms; a pipe has no width
+
     return max(shutil.get_terminal_size().columns, 20)
 
 

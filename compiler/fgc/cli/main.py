@@ -66,7 +66,7 @@ def _end(number: int, _: FrameType | None) -> NoReturn:
 
 def main(argv: Sequence[str]) -> int:
     """Run a command line; returns the exit code: 0 clean, 1 findings, 2 could not run, 130 interrupted."""
-    gc.set_threshold(4_000_000, 50, 50)  # 300 MB: to look for garbage in what a compilation keeps costs a tenth
+    gc.set_threshold(4_000_000, 50, 50)  # 200 MB: to look for garbage in what a compilation keeps costs a tenth
     try:
         with _escaping(argv):
             code = _dispatch(argv)

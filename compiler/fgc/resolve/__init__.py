@@ -6,8 +6,6 @@ Knows nothing of YAML: a document is a text with a source map.
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec.structs import replace
-
 from fgc.diagnostics import Outcome, unique
 from fgc.resolve.dropped import check_dropped
 from fgc.resolve.environment import make_globals
@@ -36,12 +34,10 @@ def resolve(entry: ast.ParsedFile, loader: Loader, variables: Mapping[str, Any],
     asked = frozenset(usage.reads.keys() - global_names.keys())
     undefined = [finding.span.text for finding in renderer.diagnostics if finding.code == "FGC203"]
     lost_sets = check_lost_sets(renderer.templates, undefined)
-    document = Document.of(pieces, entry.main.source, renderer.evaluator.needs.found, asked)
-    lost_anchors, has_lost_text = frozenset(renderer.lost.anchors), renderer.lost.has_text
-    return Outcome(
-        replace(document, lost_anchors=lost_anchors, has_lost_text=has_lost_text),
-        unique([*library.diagnostics, *found, *lost_sets, *check_dropped(renderer.templates)]),
-    )
+    needs, lost = renderer.evaluator.needs.found, renderer.lost
+    document = Document.of(pieces, entry.main.source, needs, asked, frozenset(lost.anchors), lost.has_text)
+    dropped = check_dropped(renderer.templates)
+    return Outcome(document, unique([*library.diagnostics, *found, *lost_sets, *dropped]))
 
 
 def reads_elsewhere(loader: Loader, name: str) -> bool:

@@ -35,7 +35,8 @@ class Sink(Struct):
                 if piece.is_broken or piece.printed is not None:
                     self.pieces.append(piece)
                 continue
-            if piece.text and not piece.text.startswith("\n"):
+            is_at_line_end = self.pieces and self.pieces[-1].text.endswith("\n") and self.unended is None
+            if piece.text and not is_at_line_end and not piece.text.startswith("\n"):
                 found = self._glue(piece) or found
             self.unended = None
             self.pieces.append(piece)

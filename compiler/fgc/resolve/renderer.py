@@ -292,7 +292,7 @@ class Renderer(Machine):
         if frame.sink.is_open:
             added = list(pieces)
             span = added[0].origin.span if added else Span(self._entry.source, 0, 0)
-            self._budget.write(sum(len(piece.text) for piece in added), span)
+            self._budget.write(sum([len(piece.text) for piece in added]), span)
             self._add(added, frame)
 
     def join(self, pieces: Sequence[Piece], frame: Frame) -> None:

@@ -39,24 +39,22 @@ class Usage(Struct):
     filters: list[FilterUse] = field(default_factory=list)
     branches: list[ast.If] = field(default_factory=list)
 
-    def add(self, other: "Usage") -> None:
-        """Join the usage of another template."""
-        self.reads = {**other.reads, **self.reads}
-        self.sets = {**other.sets, **self.sets}
-        self.attribute_sets = {**other.attribute_sets, **self.attribute_sets}
-        self.attribute_reads = {**other.attribute_reads, **self.attribute_reads}
-        self.defined |= other.defined
-        self.optional |= other.optional
-        self.dynamic_reads |= other.dynamic_reads
-        self.filters += other.filters
-        self.branches += other.branches
-
 
 def joined(usages: Iterable[Usage]) -> Usage:
     """The usage of several templates together."""
+    parts = list(usages)
     whole = Usage()
-    for usage in usages:
-        whole.add(usage)
+    for part in reversed(parts):  # a name's place is the first
+        whole.reads.update(part.reads)
+        whole.sets.update(part.sets)
+        whole.attribute_sets.update(part.attribute_sets)
+        whole.attribute_reads.update(part.attribute_reads)
+    for part in parts:
+        whole.defined |= part.defined
+        whole.optional |= part.optional
+        whole.dynamic_reads |= part.dynamic_reads
+        whole.filters += part.filters
+        whole.branches += part.branches
     return whole
 
 

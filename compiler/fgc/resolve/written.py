@@ -55,7 +55,7 @@ def printed(value: Any, pieces: tuple[Piece, ...], origin: Origin) -> tuple[Piec
     if isinstance(value, str) and not value and not pieces:
         return (Piece("", origin, False, printed=Printed("")),)
     if isinstance(value, str):
-        return tuple(_with_text(piece) for piece in pieces)
+        return tuple([piece if piece.is_literal else _with_text(piece) for piece in pieces])
     if isinstance(value, (bool, int, Undefined)) or len(pieces) != 1:
         return pieces
     piece = pieces[0]

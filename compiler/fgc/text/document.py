@@ -98,7 +98,12 @@ class Document(Struct, frozen=True):
 
     @staticmethod
     def of(
-        pieces: Iterable[Piece], entry: Source, needs: Iterable[Need] = (), asked: frozenset[str] = frozenset()
+        pieces: Iterable[Piece],
+        entry: Source,
+        needs: Iterable[Need] = (),
+        asked: frozenset[str] = frozenset(),
+        lost_anchors: frozenset[str] = frozenset(),
+        has_lost_text: bool = False,
     ) -> "Document":
         """Join pieces; `entry` is the template to blame for an empty document."""
         segments: list[Segment] = []
@@ -114,11 +119,23 @@ class Document(Struct, frozen=True):
                 offset += len(piece.text)
             if piece.printed is not None or piece.outdented is not None:
                 printed.append(segment)
-        text = "".join(segment.piece.text for segment in segments)
+        text = "".join([segment.piece.text for segment in segments])
         deferred = tuple(segment for segment in segments if segment.piece.deferred is not None)
         starts = [segment.start for segment in segments]
         needed, places = tuple(needs), tuple(broken)
-        return Document(text, tuple(segments), entry, starts, deferred, tuple(printed), needed, asked, places)
+        return Document(
+            text,
+            tuple(segments),
+            entry,
+            starts,
+            deferred,
+            tuple(printed),
+            needed,
+            asked,
+            places,
+            lost_anchors,
+            has_lost_text,
+        )
 
     def __post_init__(self) -> None:
         end = 0

@@ -55,9 +55,13 @@ class CallableFiles:
 
     def similar_package(self, name: str) -> str | None:
         """An installed package that `name` is a slip of."""
-        for entry in sys.path:
-            self._store.questions.saw(Path(entry) / name)
-        return misspelt(name, _packages())
+
+        def look() -> str | None:
+            for entry in sys.path:
+                self._store.questions.saw(Path(entry) / name)
+            return misspelt(name, _packages())
+
+        return self._store.questions.ask(("similar package", name), look)
 
     def modules_in(self, package: str) -> list[str]:
         """The modules that lie in a package."""

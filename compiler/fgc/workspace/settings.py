@@ -1,6 +1,5 @@
 """Settings of `fgc check` in the nearest pyproject.toml: `[tool.fgc.check]`."""
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +41,8 @@ def read_settings(start: Path, questions: Questions) -> CheckSettings:
 
 
 def _settings(file: Path) -> CheckSettings:
+    import tomllib  # 6 ms; most folders of configurations have no settings
+
     try:
         own = tomllib.loads(read_text(file)).get("tool", {}).get("fgc", {})
     except (OSError, ValueError) as error:

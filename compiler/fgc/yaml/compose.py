@@ -181,11 +181,13 @@ class _Composer:
         start, end = self._offset(event.start_mark), self._offset(event.end_mark)
         self._quoted = (start, end) if event.style in ("'", '"') else None
         tag, anchor = self._tag(event), self._anchor(event)
-        content = self._content_start(start, end, event)
+        content = start if tag is None and anchor is None else self._content_start(start, end)
         node = ScalarNode(event.value, not event.style, self._origin(content, end), tag, anchor)
-        self.open_values.fill(node, content, end, self._is_key, self._tag_around)
+        open_parts = self._document.deferred_in(content, end)
+        if open_parts:
+            self.open_values.fill(node, open_parts, (content, end), self._is_key, self._tag_around)
         node.is_broken = self._damage.in_scalar(content, end)
-        self._register(node, event)
+        self._register(node)
         self.composition.places.append(Place(content, end, _STYLES[event.style], node))
         self._add(node)
 
@@ -204,10 +206,8 @@ class _Composer:
         start, end = self._offset(event.start_mark), self._offset(event.end_mark)
         return self._origin(start, max(end, start + 1))
 
-    def _content_start(self, start: int, end: int, event: Any) -> int:
-        """Where the scalar itself begins, behind its tag and anchor."""
-        if event.tag is None and event.anchor is None:
-            return start
+    def _content_start(self, start: int, end: int) -> int:
+        """Where a node itself begins, behind its tag and anchor."""
         text = self._document.text
         for _ in range(2):
             if start < end and text[start] in "!&":
@@ -234,8 +234,8 @@ class _Composer:
         origin = self._origin(*match.span(1)) if match else self._origin(start, start + 1)
         return Label(event.anchor, origin)
 
-    def _register(self, node: ScalarNode | SequenceNode | MappingNode, event: Any) -> None:
-        node.anchor = anchor = self._anchor(event)
+    def _register(self, node: ScalarNode | SequenceNode | MappingNode) -> None:
+        anchor = node.anchor
         if anchor is None:
             return
         earlier = self.composition.anchors.get(anchor.text)
@@ -250,9 +250,10 @@ class _Composer:
     # ---- building
 
     def _begin(self, node: SequenceNode | MappingNode, event: Any) -> None:
-        self._register(node, event)
+        node.anchor = self._anchor(event)
+        self._register(node)
         start, end = self._offset(event.start_mark), self._offset(event.end_mark)
-        self._open.append(_Open(node, self._content_start(start, end, event) if event.tag or event.anchor else start))
+        self._open.append(_Open(node, self._content_start(start, end) if event.tag or event.anchor else start))
         if len(self._open) > _MAX_DEPTH:
             self.composition.has_syntax_error = True
             message = f"collections are nested more than {_MAX_DEPTH} deep"

@@ -19,6 +19,8 @@ class Damage:
 
     def in_scalar(self, start: int, end: int) -> bool:
         """Returns True if some of a scalar is missing; all of an empty one, if a hole follows it."""
+        if not self._holes and not self._values:
+            return False
         if start == end:
             end = start + len(self._text[start:]) - len(self._text[start:].lstrip())
             return self._has_hole(start, end)

@@ -39,14 +39,12 @@ class OpenValues:
         self._seen: set[int] = set()
         self._needs: list[Need] = []
 
-    def fill(self, node: ScalarNode, start: int, end: int, is_key: bool, tag_around: str) -> None:
-        """Set a node's `parts` or `argument`, if any of its text, from `start` to `end`, is open."""
-        if not self._document.deferred:
-            return
-        segments = self._document.deferred_in(start, end)
+    def fill(
+        self, node: ScalarNode, segments: list[Segment], place: tuple[int, int], is_key: bool, tag_around: str
+    ) -> None:
+        """Set the `parts` or the `argument` of a node; `segments` are what is open of its text at `place`."""
+        start, end = place
         self._seen.update(segment.start for segment in segments)
-        if not segments:
-            return
         outside = [segment for segment in segments if isinstance(segment.piece.deferred, FromOutside)]
         whole = segments[0].piece.deferred if (segments[0].start, segments[0].end) == (start, end) else None
         if isinstance(whole, FromOutside) and (node.is_plain or isinstance(whole.value, str)):

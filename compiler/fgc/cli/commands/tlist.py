@@ -49,7 +49,6 @@ def run(arguments: Namespace) -> int:
 
 
 def _listed(project: "Project", form: str, is_own: bool, style: tuple[int | None, bool]) -> str:
-    from fgc.api.hierarchies import as_markdown, as_tree, entries_json, inheritance
     from fgc.workspace import display_path
     from fgc.workspace.hierarchy import template_entries, template_files
 
@@ -57,6 +56,8 @@ def _listed(project: "Project", form: str, is_own: bool, style: tuple[int | None
     folders = project.searchpath if is_own else everything
     if form == "files":
         return "".join(f"{display_path(path)}\n" for _, path in template_files(folders, project.store))
+    from fgc.api.hierarchies import as_markdown, as_tree, entries_json, inheritance
+
     entries = template_entries(folders, project.store)
     if form == "json":
         return entries_json(entries) + "\n"
