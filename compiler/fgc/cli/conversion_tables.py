@@ -53,7 +53,9 @@ def package_name(wish: str | None, folder: Path) -> str:
     return f"model_{name}" if is_taken or not name[0].isalpha() else name
 
 
-def template_text(table: Table, name: str, source: str, fields: Table, blocks: Mapping[str, Table]) -> str:
+def template_text(
+    table: Table, name: str, source: str, fields: Table, blocks: Mapping[str, Table], includes: Mapping[str, str]
+) -> str:
     """A template that extends the architecture's with the sizes of a converted model."""
     lines = [
         f"## {table['architecture']} with the sizes and weights of {source}. To train on, extend this template.",
@@ -62,6 +64,8 @@ def template_text(table: Table, name: str, source: str, fields: Table, blocks: M
     ]
     for block, arguments in blocks.items():
         lines += _block(block, arguments)
+    for block, template in includes.items():
+        lines += ["", f"[{block}]", f"    -- include '{template}'"]
     lines += _block("model_code_generator", {"name": name})
     return "\n".join(lines) + "\n"
 

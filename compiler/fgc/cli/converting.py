@@ -105,7 +105,8 @@ def package_for(
     stack: ExitStack, table: Table, name: str, source: Path, question: dict[str, Any]
 ) -> dict[str, Any] | None:
     """The package of the source's configuration, in a folder that lasts as long as `stack`."""
-    text = template_text(table, name, source.resolve().name, question["fields"], question["blocks"])
+    parts = {"blocks": question["blocks"], "includes": question["includes"]}
+    text = template_text(table, name, source.resolve().name, question["fields"], **parts)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fgc-convert-")))
     (folder / _TEMPLATE).write_text(text, encoding="utf-8")
     selected = select_file(folder / _TEMPLATE, [], {}, FileStore())

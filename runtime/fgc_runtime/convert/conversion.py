@@ -119,7 +119,7 @@ def _package(job: Job, config: PreTrainedConfig, compiler: Compiler) -> Target:
     """The package that the compiler builds for the source's configuration."""
     [architecture] = job.tables
     found = to_package(config, architecture)
-    answer = compiler.ask({"fields": found.fields, "blocks": found.blocks})
+    answer = compiler.ask({"fields": found.fields, "blocks": found.blocks, "includes": found.includes})
     package = Path(answer["package"])
     config_class, model_class = package_classes(package)
     made = config_class()

@@ -7,7 +7,7 @@ from typing import Any
 from transformers import AutoConfig, PreTrainedConfig
 
 from fgc_runtime.convert.faults import ConvertError
-from fgc_runtime.convert.tables import Architecture, matches
+from fgc_runtime.convert.tables import Architecture, Part, matches
 
 # what every configuration has, and what a conversion writes anew
 _FRAMEWORK = frozenset(PreTrainedConfig().to_dict()) | {
@@ -18,10 +18,14 @@ _FRAMEWORK = frozenset(PreTrainedConfig().to_dict()) | {
 
 @dataclass(frozen=True, slots=True)
 class PackageFields:
-    """What a package's template says: fields, and arguments of parts by block; `notes` are for the user."""
+    """What a package's template says: fields, arguments of parts by block, and templates that replace blocks.
+
+    `notes` are for the user.
+    """
 
     fields: dict[str, Any]
     blocks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    includes: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -37,7 +41,9 @@ def to_package(config: PreTrainedConfig, architecture: Architecture) -> PackageF
     for name, switch in architecture.switches.items():
         if theirs.get(name):
             blocks.setdefault(switch.block, {})[switch.argument] = True
-    return PackageFields(fields, blocks, notes)
+    chosen = {part.block: _template(theirs, part, architecture) for part in architecture.parts}
+    includes = {block: template for block, template in chosen.items() if template is not None}
+    return PackageFields(fields, blocks, includes, notes)
 
 
 def to_architecture(ours: Mapping[str, Any], tensors: Iterable[str], architecture: Architecture) -> PreTrainedConfig:
@@ -55,6 +61,19 @@ def to_architecture(ours: Mapping[str, Any], tensors: Iterable[str], architectur
         theirs[name] = any(matches(switch.tensors, tensor) for tensor in names)
     config: PreTrainedConfig = AutoConfig.for_model(architecture.model_type, **architecture.fixed, **theirs)
     return config
+
+
+def _template(theirs: Mapping[str, Any], part: Part, architecture: Architecture) -> str | None:
+    """The template of the part that a value stands for; None for the usual part."""
+    value: Any = theirs
+    for key in part.field.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    if value is None:
+        return None
+    if value not in part.templates:
+        known = ", ".join(f"`{name}`" for name in part.templates)
+        raise ConvertError(f"`{part.field}` is {value!r}; a package of `{architecture.template}` computes {known}")
+    return part.templates[value]
 
 
 def _value(theirs: Mapping[str, Any], name: str, ours: str, architecture: Architecture) -> Any:

@@ -59,12 +59,25 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A value of the architecture that chooses a part: `templates` has a template for each value, null the usual part.
+
+    `field` leads to the value, with points between the keys of nested ones.
+    """
+
+    field: str
+    block: str
+    templates: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Architecture:
     """How one architecture of transformers and the packages of one template correspond.
 
     `renamed` maps fields of a package to fields of the architecture; `same` have one name on both sides. `fixed`
-    fields must have the value that the template stands for. `ignored` ones do not change what the model computes,
-    `implied` ones of a package follow from others. A package of the template has parts of the classes `modules`.
+    fields must have the value that the template stands for. `parts` choose classes by a value. `ignored` ones do not
+    change what the model computes, `implied` ones of a package follow from others. A package of the template has
+    parts of the classes `modules`.
     """
 
     name: str
@@ -81,6 +94,7 @@ class Architecture:
     skipped: tuple[str, ...] = ()
     derived: Mapping[str, Any] = field(default_factory=dict)
     implied: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
 
     @classmethod
     def of(cls, table: Mapping[str, Any]) -> "Architecture":
@@ -101,6 +115,7 @@ class Architecture:
             skipped=tuple(table.get("skipped") or ()),
             derived=config.get("derived") or {},
             implied=tuple(config.get("implied") or ()),
+            parts=tuple(Part(name, **entry) for name, entry in (table.get("parts") or {}).items()),
         )
 
     @property

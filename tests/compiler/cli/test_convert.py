@@ -70,7 +70,7 @@ def test_a_package_takes_the_folders_name_where_that_is_one_of_python() -> None:
 
 def test_values_are_written_as_yaml_reads_them_back() -> None:
     fields = {"a": 1e-06, "b": 1e20, "c": float("inf"), "d": "no", "e": "silu", "f": None, "g": [1, {"h": "x: y"}]}
-    text = template_text(read_tables()["llama"], "m", "s", fields, {})
+    text = template_text(read_tables()["llama"], "m", "s", fields, {}, {})
     import yaml
 
     body = text.partition("== super()")[2].partition("[model_code")[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from fgc.cli.conversion_tables import read_tables
+from fgc_runtime.convert.faults import ConvertError
 from fgc_runtime.convert.fields import to_architecture, to_package
 from fgc_runtime.convert.tables import Architecture, check_table
 from fgc_runtime.convert.weights import Weights
@@ -43,6 +44,53 @@ def test_there_and_back_nothing_differs(
     before, after = load_file(source / "model.safetensors"), load_file(back / "model.safetensors")
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+ROPE_TYPES = {
+    "linear": {"factor": 4.0},
+    "dynamic": {"factor": 4.0},
+    "yarn": {"factor": 4.0, "original_max_position_embeddings": 16},
+    "llama3": {
+        "factor": 8.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 16,
+    },
+    "longrope": {
+        "short_factor": [1.0 + i / 10 for i in range(8)],
+        "long_factor": [2.0 + i for i in range(8)],
+        "original_max_position_embeddings": 16,
+    },
+}
+
+
+SLOW_TYPES = [pytest.param(name, marks=pytest.mark.slow) for name in ROPE_TYPES if name not in ("yarn", "llama3")]
+
+
+@pytest.mark.parametrize("rope_type", ["yarn", "llama3", *SLOW_TYPES])
+def test_rotary_positions_of_every_type_there_and_back(
+    rope_type: str, run_conversion: Convert, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rope = {"rope_type": rope_type, "rope_theta": 500000.0, **ROPE_TYPES[rope_type]}
+    source = save_model(tmp_path / "source", config_of("llama", rope_parameters=rope))
+    run_conversion(source, tmp_path / "package")
+    run_conversion(tmp_path / "package", tmp_path / "back")
+    differences = re.findall(r"differ by at most (\S+) ", capsys.readouterr().out)
+    assert [float(text) <= 1e-5 for text in differences] == [True, True]
+    assert config(tmp_path / "back") == config(source)
+
+
+def test_rotary_positions_that_no_template_computes_are_named() -> None:
+    theirs = config_of("llama")
+    theirs.rope_parameters = {"rope_type": "spiral", "rope_theta": 1e4}
+    with pytest.raises(ConvertError, match=r"is 'spiral'; a package of .* computes .default., .linear."):
+        to_package(theirs, TABLES["llama"])
+
+
+def test_a_window_larger_than_the_context_is_kept(run_conversion: Convert, tmp_path: Path) -> None:
+    source = save_model(tmp_path / "source", config_of("mistral", sliding_window=4096))
+    run_conversion(source, tmp_path / "package", is_verified=False)
+    assert config(tmp_path / "package")["sliding_window"] == 4096
 
 
 @pytest.mark.parametrize("model_type", ["llama", "gpt2"])

@@ -6,10 +6,10 @@ from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Related
 from fgc.emit.model.components import ComponentLibrary, Definition, Parameter
-from fgc.emit.model.configuration import FieldPlan, in_order
+from fgc.emit.model.configuration import ROPE_PARAMETERS, FieldPlan, in_order
 from fgc.emit.model.describe import Describer
 from fgc.emit.model.request import ConfigEntry, PackageRequest
-from fgc.emit.model.values import Constant, Construction, Field, Value, walk
+from fgc.emit.model.values import Constant, Construction, Field, Table, Value, walk
 from fgc.ir import Call, DictNode, Graph, ListNode, Literal, NodeId, SymbolKind, Var, children
 
 _ACCEPTED: Mapping[str, tuple[type, ...]] = {"float": (float, int), "int": (int,), "str": (str,), "bool": (bool,)}
@@ -65,6 +65,9 @@ class ConfigReader:
         if self._is_static(entry.value):
             value = self._describer.value(entry.value)
             if value is not None and any(isinstance(item, Field) for item in walk(value)):
+                return FieldPlan(entry.name, Constant.of(None), value, annotation)
+            if entry.name == ROPE_PARAMETERS and isinstance(value, Table):
+                # an older config.json gives it in parts: the class must know whether it is given
                 return FieldPlan(entry.name, Constant.of(None), value, annotation)
             if value is not None:
                 self._check_type(entry, value, reader)

@@ -13,6 +13,9 @@ _KNOWN_TYPES = {
     "bos_token_id": "int | None",
     "eos_token_id": "int | list[int] | None",
 }
+ROPE_PARAMETERS = "rope_parameters"
+_OLDER_ROPE_FIELDS = ("rope_theta", "rope_scaling")  # which PreTrainedConfig makes rope_parameters of
+_USUAL_THETA = 10000.0  # PreTrainedConfig's
 _PLAN_TYPES = {"tp_plan": "dict[str, Any]", "pp_plan": "dict[str, Sequence[list[str]]]"}  # as in PreTrainedConfig
 
 
@@ -35,15 +38,8 @@ def configuration_text(fields: Sequence[FieldPlan], names: ModelNames, plans: Ma
     lines += [f'    model_type = "{names.package}"']
     lines += ['    keys_to_ignore_at_inference: ClassVar[list[str]] = ["past_key_values"]']
     lines += [f"    base_model_{name}: ClassVar[{_PLAN_TYPES[name]}] = {text}" for name, text in plans.items() if text]
-    lines += ["", *(_field_line(item) for item in fields), *_auto_map(names)]
-    derived = [item for item in fields if item.derived is not None]
-    if derived:
-        lines += ["", "    def __post_init__(self, **kwargs: Any) -> None:"]
-        for item in derived:
-            assert item.derived is not None
-            lines += [f"        if self.{item.name} is None:"]
-            lines += [f"            self.{item.name} = {static_text(item.derived, 'self')}"]
-        lines += ["        super().__post_init__(**kwargs)"]
+    lines += [f"    default_theta: ClassVar[float] = {theta}" for theta in _unusual_thetas(fields)]
+    lines += ["", *(_field_line(item) for item in fields), *_auto_map(names), *_post_init(fields)]
     body = "\n".join(lines)
     header += f'"""The configuration of {names.title}."""'
     return "\n\n\n".join([header, _imports(body), "@strict\n" + body, f'__all__ = ["{names.config_class}"]\n'])
@@ -71,6 +67,8 @@ def annotation_of(item: FieldPlan) -> str:
         return "list[Any]"
     if isinstance(default, Table):
         return "dict[str, Any]"
+    if isinstance(item.derived, Table):
+        return "dict[str, Any] | None"
     if isinstance(item.derived, Items) or (
         isinstance(item.derived, Operation) and isinstance(item.derived.left, Items)
     ):
@@ -96,6 +94,32 @@ def _field_line(item: FieldPlan) -> str:
         value = item.default.value
         text = text if isinstance(value, bool) or not isinstance(value, int) else f"{value}.0"
     return f"    {item.name}: {annotation_of(item)} = {text}"
+
+
+def _unusual_thetas(fields: Sequence[FieldPlan]) -> list[float]:
+    """The template's theta where it is not transformers' own, for an older config.json that leaves it out."""
+    tables = [item.derived for item in fields if item.name == ROPE_PARAMETERS and isinstance(item.derived, Table)]
+    entries = [(key.value, value) for table in tables for key, value in table.entries]
+    thetas = [value.value for key, value in entries if key == "rope_theta" and isinstance(value, Constant)]
+    return [float(theta) for theta in thetas if isinstance(theta, int | float) and theta != _USUAL_THETA]
+
+
+def _post_init(fields: Sequence[FieldPlan]) -> list[str]:
+    """The method that fills in what is derived from other fields."""
+    names = {item.name for item in fields}
+    lines = []
+    for item in fields:
+        if item.derived is None:
+            continue
+        older = [name for name in _OLDER_ROPE_FIELDS if name not in names] if item.name == ROPE_PARAMETERS else []
+        unless = f" and kwargs.keys().isdisjoint({older})" if older else ""
+        lines += ["        # transformers makes it of these fields of an older config.json"] if older else []
+        lines += [f"        if self.{item.name} is None{unless}:"]
+        lines += [f"            self.{item.name} = {static_text(item.derived, 'self')}"]
+    if not lines:
+        return []
+    head = ["", "    def __post_init__(self, **kwargs: Any) -> None:"]
+    return [*head, *lines, "        super().__post_init__(**kwargs)"]
 
 
 def _auto_map(names: ModelNames) -> list[str]:

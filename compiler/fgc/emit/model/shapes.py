@@ -51,6 +51,13 @@ class Shapes(Struct, frozen=True):
             case _:
                 return None
 
+    def table(self, value: Value | None) -> Value | None:
+        """A value, or what the field that it names is by default."""
+        if not isinstance(value, Field) or value.name not in self.fields:
+            return value
+        field = self.fields[value.name]
+        return field.derived if field.derived is not None else field.default
+
     def number(self, value: Value | None) -> int | None:
         found = self.known(value)
         return found if isinstance(found, int) and not isinstance(found, bool) else None
@@ -137,7 +144,7 @@ def _unknown_activations(shapes: Shapes) -> Iterator[Diagnostic]:
 def _other_rotary_positions(shapes: Shapes) -> Iterator[Diagnostic]:
     for part, component, given in shapes.parts():
         value = given.get("rope_parameters")
-        table = shapes.fields[value.name].default if isinstance(value, Field) and value.name in shapes.fields else value
+        table = shapes.table(value)
         computed = constant(component, "rope_type")
         if computed is None or not isinstance(table, Table):
             continue
@@ -181,16 +188,6 @@ def _windows_without_a_size(shapes: Shapes) -> Iterator[Diagnostic]:
             if name not in shapes.fields:
                 message = f"`{component.name}` with `windows: {windows}` needs the configuration field `{name}`"
                 yield Diagnostic.at(part.symbol.attribute_origin, _CODE, message)
-
-
-@_RULES.append
-def _windows_beyond_the_context(shapes: Shapes) -> Iterator[Diagnostic]:
-    window, context = (shapes.number(Field(name)) for name in ("sliding_window", "max_position_embeddings"))
-    if window is not None and context is not None and window > context:
-        message = f"`sliding_window` ({window}) is larger than the context, `max_position_embeddings` ({context})"
-        origin = shapes.place(Field("sliding_window"), shapes.model)
-        help_text = "such a window leaves nothing out: null is attention without one"
-        yield Diagnostic.at(origin, _CODE, message, help=help_text)
 
 
 @lru_cache(maxsize=1)

@@ -77,6 +77,20 @@ def test_llama3_positions_are_those_of_transformers(build: Build) -> None:
     torch.testing.assert_close(model(x).logits, reference(model)(x).logits, atol=1e-5, rtol=0.0)
 
 
+def test_fields_of_an_older_configuration_make_up_rope_parameters_as_in_transformers(build: Build) -> None:
+    theirs = LlamaConfig(rope_theta=100.0).rope_parameters
+    assert build(rope_theta=100.0).config.rope_parameters == theirs == {"rope_type": "default", "rope_theta": 100.0}
+    config_class = build().config_class
+    assert config_class is not None
+    assert config_class().rope_parameters == {"rope_type": "default", "rope_theta": 10000.0}
+    scaled = {"type": "linear", "factor": 4.0}
+    ours, llama = (kind(rope_theta=5e5, rope_scaling=dict(scaled)) for kind in (config_class, LlamaConfig))
+    assert ours.rope_parameters == llama.rope_parameters
+    given = {"rope_type": "default", "rope_theta": 10000.0}
+    ours, llama = (kind(rope_theta=5e5, rope_parameters=dict(given)) for kind in (config_class, LlamaConfig))
+    assert ours.rope_parameters == llama.rope_parameters == given
+
+
 def test_only_the_asked_for_logits_are_computed(build: Build) -> None:
     model = build()
     x = tokens(2, 9)

@@ -44,5 +44,18 @@ def construct() -> dict[str, Any]:
         "template": "models/gemma.yaml",
         "modules": ["ZeroCentredRMSNorm", "ScaledEmbedding"],
         "config": config,
+        "parts": {
+            "rope_parameters.rope_type": {
+                "block": "positional_encoding",
+                "templates": {
+                    "default": None,
+                    "linear": "models/positions/linear_rope.yaml",
+                    "dynamic": "models/positions/dynamic_rope.yaml",
+                    "yarn": "models/positions/yarn_rope.yaml",
+                    "llama3": "models/positions/llama3_rope.yaml",
+                    "longrope": "models/positions/longrope.yaml",
+                },
+            }
+        },
         "skipped": ["model.layers.*.self_attn.rotary_emb.inv_freq"],
     }

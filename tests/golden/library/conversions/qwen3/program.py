@@ -37,4 +37,17 @@ def construct() -> dict[str, Any]:
             "fixed": {"use_sliding_window": False},
             "ignored": ["sliding_window", "max_window_layers", "layer_types"],
         },
+        "parts": {
+            "rope_parameters.rope_type": {
+                "block": "positional_encoding",
+                "templates": {
+                    "default": None,
+                    "linear": "models/positions/linear_rope.yaml",
+                    "dynamic": "models/positions/dynamic_rope.yaml",
+                    "yarn": "models/positions/yarn_rope.yaml",
+                    "llama3": "models/positions/llama3_rope.yaml",
+                    "longrope": "models/positions/longrope.yaml",
+                },
+            }
+        },
     }

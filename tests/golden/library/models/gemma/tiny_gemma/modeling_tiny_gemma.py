@@ -416,6 +416,7 @@ class TinyGemmaModel(TinyGemmaPreTrainedModel):
     def __init__(self, config: TinyGemmaConfig) -> None:
         super().__init__(config)
         self.embed_tokens = ScaledEmbedding(config)
+        assert config.rope_parameters is not None
         self.rotary_emb = RotaryEmbedding(
             config.head_dim, rope_parameters=config.rope_parameters
         )

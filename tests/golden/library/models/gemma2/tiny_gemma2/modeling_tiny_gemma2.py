@@ -442,6 +442,7 @@ class TinyGemma2Model(TinyGemma2PreTrainedModel):
     def __init__(self, config: TinyGemma2Config) -> None:
         super().__init__(config)
         self.embed_tokens = ScaledEmbedding(config)
+        assert config.rope_parameters is not None
         self.rotary_emb = RotaryEmbedding(
             config.head_dim, rope_parameters=config.rope_parameters
         )

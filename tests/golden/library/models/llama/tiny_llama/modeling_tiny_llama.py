@@ -333,6 +333,7 @@ class TinyLlamaModel(TinyLlamaPreTrainedModel):
             config.vocab_size, config.hidden_size, padding_idx=config.pad_token_id
         )
         assert config.head_dim is not None
+        assert config.rope_parameters is not None
         self.rotary_emb = RotaryEmbedding(
             config.head_dim, rope_parameters=config.rope_parameters
         )

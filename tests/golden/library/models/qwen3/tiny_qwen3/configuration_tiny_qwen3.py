@@ -31,6 +31,7 @@ class TinyQwen3Config(PreTrainedConfig):
         "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
         "norm": (["hidden_states"], ["hidden_states"]),
     }
+    default_theta: ClassVar[float] = 1000000.0
 
     vocab_size: int = 32000
     hidden_size: int = 256
@@ -49,9 +50,7 @@ class TinyQwen3Config(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     hidden_act: str = "silu"
     rms_norm_eps: float = 1e-6
-    rope_parameters: dict[str, Any] = field(
-        default_factory=lambda: {"rope_type": "default", "rope_theta": 1000000.0}
-    )
+    rope_parameters: dict[str, Any] | None = None
     attention_bias: bool = False
     auto_map: dict[str, str] = field(
         default_factory=lambda: {
@@ -64,6 +63,11 @@ class TinyQwen3Config(PreTrainedConfig):
     def __post_init__(self, **kwargs: Any) -> None:
         if self.num_key_value_heads is None:
             self.num_key_value_heads = self.num_attention_heads
+        # transformers makes it of these fields of an older config.json
+        if self.rope_parameters is None and kwargs.keys().isdisjoint(
+            ["rope_theta", "rope_scaling"]
+        ):
+            self.rope_parameters = {"rope_type": "default", "rope_theta": 1000000.0}
         super().__post_init__(**kwargs)
 
 

@@ -339,6 +339,7 @@ class TinyQwen3Model(TinyQwen3PreTrainedModel):
         self.embed_tokens = nn.Embedding(
             config.vocab_size, config.hidden_size, padding_idx=config.pad_token_id
         )
+        assert config.rope_parameters is not None
         self.rotary_emb = RotaryEmbedding(
             config.head_dim, rope_parameters=config.rope_parameters
         )

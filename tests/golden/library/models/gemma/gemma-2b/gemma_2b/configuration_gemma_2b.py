@@ -47,9 +47,7 @@ class Gemma2bConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 1
     hidden_act: str = "gelu_pytorch_tanh"
     rms_norm_eps: float = 1e-6
-    rope_parameters: dict[str, Any] = field(
-        default_factory=lambda: {"rope_type": "default", "rope_theta": 10000.0}
-    )
+    rope_parameters: dict[str, Any] | None = None
     auto_map: dict[str, str] = field(
         default_factory=lambda: {
             "AutoConfig": "configuration_gemma_2b.Gemma2bConfig",
@@ -57,6 +55,14 @@ class Gemma2bConfig(PreTrainedConfig):
             "AutoModelForCausalLM": "modeling_gemma_2b.Gemma2bForCausalLM",
         }
     )
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        # transformers makes it of these fields of an older config.json
+        if self.rope_parameters is None and kwargs.keys().isdisjoint(
+            ["rope_theta", "rope_scaling"]
+        ):
+            self.rope_parameters = {"rope_type": "default", "rope_theta": 10000.0}
+        super().__post_init__(**kwargs)
 
 
 __all__ = ["Gemma2bConfig"]

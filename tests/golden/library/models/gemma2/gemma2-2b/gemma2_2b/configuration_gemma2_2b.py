@@ -47,9 +47,7 @@ class Gemma2_2bConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 1
     hidden_act: str = "gelu_pytorch_tanh"
     rms_norm_eps: float = 1e-6
-    rope_parameters: dict[str, Any] = field(
-        default_factory=lambda: {"rope_type": "default", "rope_theta": 10000.0}
-    )
+    rope_parameters: dict[str, Any] | None = None
     query_pre_attn_scalar: int = 256
     attn_logit_softcapping: float = 50.0
     final_logit_softcapping: float = 30.0
@@ -64,6 +62,11 @@ class Gemma2_2bConfig(PreTrainedConfig):
     )
 
     def __post_init__(self, **kwargs: Any) -> None:
+        # transformers makes it of these fields of an older config.json
+        if self.rope_parameters is None and kwargs.keys().isdisjoint(
+            ["rope_theta", "rope_scaling"]
+        ):
+            self.rope_parameters = {"rope_type": "default", "rope_theta": 10000.0}
         if self.layer_types is None:
             self.layer_types = ["sliding_attention", "full_attention"] * (
                 self.num_hidden_layers // 2

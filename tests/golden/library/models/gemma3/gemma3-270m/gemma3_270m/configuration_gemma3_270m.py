@@ -31,6 +31,7 @@ class Gemma3_270mConfig(PreTrainedConfig):
         "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
         "norm": (["hidden_states"], ["hidden_states"]),
     }
+    default_theta: ClassVar[float] = 1000000.0
 
     vocab_size: int = 262144
     hidden_size: int = 640
@@ -49,9 +50,7 @@ class Gemma3_270mConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 1
     hidden_act: str = "gelu_pytorch_tanh"
     rms_norm_eps: float = 1e-6
-    rope_parameters: dict[str, Any] = field(
-        default_factory=lambda: {"rope_type": "default", "rope_theta": 1000000.0}
-    )
+    rope_parameters: dict[str, Any] | None = None
     query_pre_attn_scalar: int = 256
     sliding_window: int = 512
     local_rope_parameters: dict[str, Any] = field(
@@ -86,6 +85,14 @@ class Gemma3_270mConfig(PreTrainedConfig):
             "AutoModelForCausalLM": "modeling_gemma3_270m.Gemma3_270mForCausalLM",
         }
     )
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        # transformers makes it of these fields of an older config.json
+        if self.rope_parameters is None and kwargs.keys().isdisjoint(
+            ["rope_theta", "rope_scaling"]
+        ):
+            self.rope_parameters = {"rope_type": "default", "rope_theta": 1000000.0}
+        super().__post_init__(**kwargs)
 
 
 __all__ = ["Gemma3_270mConfig"]

@@ -29,6 +29,7 @@ class Llama3_2_1bConfig(PreTrainedConfig):
         "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
         "norm": (["hidden_states"], ["hidden_states"]),
     }
+    default_theta: ClassVar[float] = 500000.0
 
     vocab_size: int = 128256
     hidden_size: int = 2048
@@ -47,16 +48,7 @@ class Llama3_2_1bConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 128001
     hidden_act: str = "silu"
     rms_norm_eps: float = 1e-5
-    rope_parameters: dict[str, Any] = field(
-        default_factory=lambda: {
-            "rope_type": "llama3",
-            "rope_theta": 500000.0,
-            "factor": 32.0,
-            "low_freq_factor": 1.0,
-            "high_freq_factor": 4.0,
-            "original_max_position_embeddings": 8192,
-        }
-    )
+    rope_parameters: dict[str, Any] | None = None
     auto_map: dict[str, str] = field(
         default_factory=lambda: {
             "AutoConfig": "configuration_llama_3_2_1b.Llama3_2_1bConfig",
@@ -68,6 +60,18 @@ class Llama3_2_1bConfig(PreTrainedConfig):
     def __post_init__(self, **kwargs: Any) -> None:
         if self.head_dim is None:
             self.head_dim = self.hidden_size // self.num_attention_heads
+        # transformers makes it of these fields of an older config.json
+        if self.rope_parameters is None and kwargs.keys().isdisjoint(
+            ["rope_theta", "rope_scaling"]
+        ):
+            self.rope_parameters = {
+                "rope_type": "llama3",
+                "rope_theta": 500000.0,
+                "factor": 32.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 8192,
+            }
         super().__post_init__(**kwargs)
 
 

@@ -29,6 +29,7 @@ class Smollm2_360mConfig(PreTrainedConfig):
         "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
         "norm": (["hidden_states"], ["hidden_states"]),
     }
+    default_theta: ClassVar[float] = 100000.0
 
     vocab_size: int = 49152
     hidden_size: int = 960
@@ -47,9 +48,7 @@ class Smollm2_360mConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 0
     hidden_act: str = "silu"
     rms_norm_eps: float = 1e-5
-    rope_parameters: dict[str, Any] = field(
-        default_factory=lambda: {"rope_type": "default", "rope_theta": 100000.0}
-    )
+    rope_parameters: dict[str, Any] | None = None
     auto_map: dict[str, str] = field(
         default_factory=lambda: {
             "AutoConfig": "configuration_smollm2_360m.Smollm2_360mConfig",
@@ -61,6 +60,11 @@ class Smollm2_360mConfig(PreTrainedConfig):
     def __post_init__(self, **kwargs: Any) -> None:
         if self.head_dim is None:
             self.head_dim = self.hidden_size // self.num_attention_heads
+        # transformers makes it of these fields of an older config.json
+        if self.rope_parameters is None and kwargs.keys().isdisjoint(
+            ["rope_theta", "rope_scaling"]
+        ):
+            self.rope_parameters = {"rope_type": "default", "rope_theta": 100000.0}
         super().__post_init__(**kwargs)
 
 

@@ -29,6 +29,7 @@ class Mixtral8x22bConfig(PreTrainedConfig):
         "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
         "norm": (["hidden_states"], ["hidden_states"]),
     }
+    default_theta: ClassVar[float] = 1000000.0
 
     vocab_size: int = 32768
     hidden_size: int = 6144
@@ -47,9 +48,7 @@ class Mixtral8x22bConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 2
     hidden_act: str = "silu"
     rms_norm_eps: float = 1e-5
-    rope_parameters: dict[str, Any] = field(
-        default_factory=lambda: {"rope_type": "default", "rope_theta": 1000000.0}
-    )
+    rope_parameters: dict[str, Any] | None = None
     num_local_experts: int = 8
     num_experts_per_tok: int = 2
     output_router_logits: bool = True
@@ -65,6 +64,11 @@ class Mixtral8x22bConfig(PreTrainedConfig):
     def __post_init__(self, **kwargs: Any) -> None:
         if self.head_dim is None:
             self.head_dim = self.hidden_size // self.num_attention_heads
+        # transformers makes it of these fields of an older config.json
+        if self.rope_parameters is None and kwargs.keys().isdisjoint(
+            ["rope_theta", "rope_scaling"]
+        ):
+            self.rope_parameters = {"rope_type": "default", "rope_theta": 1000000.0}
         super().__post_init__(**kwargs)
 
 

@@ -47,9 +47,7 @@ class MixtralTestConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 2
     hidden_act: str = "silu"
     rms_norm_eps: float = 1e-6
-    rope_parameters: dict[str, Any] = field(
-        default_factory=lambda: {"rope_type": "default", "rope_theta": 10000.0}
-    )
+    rope_parameters: dict[str, Any] | None = None
     num_local_experts: int = 4
     num_experts_per_tok: int = 2
     output_router_logits: bool = True
@@ -65,6 +63,11 @@ class MixtralTestConfig(PreTrainedConfig):
     def __post_init__(self, **kwargs: Any) -> None:
         if self.head_dim is None:
             self.head_dim = self.hidden_size // self.num_attention_heads
+        # transformers makes it of these fields of an older config.json
+        if self.rope_parameters is None and kwargs.keys().isdisjoint(
+            ["rope_theta", "rope_scaling"]
+        ):
+            self.rope_parameters = {"rope_type": "default", "rope_theta": 10000.0}
         super().__post_init__(**kwargs)
 
 

@@ -31,6 +31,7 @@ class Qwen3_1_7bConfig(PreTrainedConfig):
         "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
         "norm": (["hidden_states"], ["hidden_states"]),
     }
+    default_theta: ClassVar[float] = 1000000.0
 
     vocab_size: int = 151936
     hidden_size: int = 2048
@@ -49,9 +50,7 @@ class Qwen3_1_7bConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 151645
     hidden_act: str = "silu"
     rms_norm_eps: float = 1e-6
-    rope_parameters: dict[str, Any] = field(
-        default_factory=lambda: {"rope_type": "default", "rope_theta": 1000000.0}
-    )
+    rope_parameters: dict[str, Any] | None = None
     attention_bias: bool = False
     auto_map: dict[str, str] = field(
         default_factory=lambda: {
@@ -60,6 +59,14 @@ class Qwen3_1_7bConfig(PreTrainedConfig):
             "AutoModelForCausalLM": "modeling_qwen3_1_7b.Qwen3_1_7bForCausalLM",
         }
     )
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        # transformers makes it of these fields of an older config.json
+        if self.rope_parameters is None and kwargs.keys().isdisjoint(
+            ["rope_theta", "rope_scaling"]
+        ):
+            self.rope_parameters = {"rope_type": "default", "rope_theta": 1000000.0}
+        super().__post_init__(**kwargs)
 
 
 __all__ = ["Qwen3_1_7bConfig"]
