@@ -40,6 +40,7 @@ class NormCallback(TrainerCallback):
 
     def on_pre_optimizer_step(self, run: TrainingRun) -> None:
         """Take the gradients' norms, where this step will be logged."""
+        self._norms.clear()
         if self.gradients and _is_logged(run, run.state.global_step + 1):
             gradients = [[p.grad for p in parameters if p.grad is not None] for parameters in self._groups.values()]
             self._take(run, "grad_norm", gradients)

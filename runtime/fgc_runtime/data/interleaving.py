@@ -42,6 +42,12 @@ class InterleavedStream(Stage[T]):
         """The sources', with weights and rule."""
         return joint_fingerprint(self, [self.names, self.weights, self.seed, self.stopping], self.sources)
 
+    @property
+    def file_hashes(self) -> dict[str, str]:
+        """The sources', below their names."""
+        named = zip(self.names, self.sources, strict=True)
+        return {f"{name}/{file}": found for name, source in named for file, found in source.file_hashes.items()}
+
     def set_epoch(self, epoch: int) -> None:
         """For the sources too."""
         super().set_epoch(epoch)

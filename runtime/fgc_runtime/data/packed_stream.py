@@ -51,6 +51,11 @@ class TokenizedStream(Stage[Example]):
         """The documents', with the length."""
         return joint_fingerprint(self, [self.max_length], [self._documents])
 
+    @property
+    def file_hashes(self) -> dict[str, str]:
+        """The documents'."""
+        return self._documents.file_hashes
+
     def set_epoch(self, epoch: int) -> None:
         """For the documents too."""
         super().set_epoch(epoch)
@@ -116,6 +121,11 @@ class PackedStream(Stage[Example]):
         """The documents', with all settings."""
         settings = [self.block_size, self.strategy, self._open.most_open, self.isolate_documents]
         return joint_fingerprint(self, [*settings, self.min_length, self.stride, self.truncation], [self._documents])
+
+    @property
+    def file_hashes(self) -> dict[str, str]:
+        """The documents'."""
+        return self._documents.file_hashes
 
     def set_epoch(self, epoch: int) -> None:
         """For the documents too."""

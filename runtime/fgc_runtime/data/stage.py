@@ -41,6 +41,11 @@ class Stage(IterableDataset[T]):
         """
         return None
 
+    @property
+    def file_hashes(self) -> dict[str, str]:
+        """Returns a hash of the content of each file that is read, by name; of large files, of parts of it."""
+        return {}
+
     def state_dict(self) -> State:
         """Where the current pass stands."""
         return {"epoch": self.epoch, **self.own_state()}
@@ -163,6 +168,11 @@ class BlockStage(Stage[T]):
         self.number = 0  # of the block
         self._used = 0  # items of it that are out
         self._before: State | None = None  # the source's state where the block begins; None: the beginning
+
+    @property
+    def file_hashes(self) -> dict[str, str]:
+        """The source's."""
+        return self.source.file_hashes
 
     def arranged(self, block: list[Any]) -> Sequence[T]:
         """What comes out for these items; the same for the same block, number and epoch."""

@@ -1,11 +1,17 @@
 """Documents as streams, read when they are needed: files of every format, and data sets of the Hugging Face hub."""
 
+import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from fgc_runtime.data.sources import Paths, check_split, expand, is_of_split
 from fgc_runtime.data.stage import Stage, State, joint_fingerprint
 from fgc_runtime.data.tables import Place, no_column, values
+
+_SAMPLES = 16  # of a file, spread over it: enough to notice another file, few enough for thousands of large ones
+_SAMPLE_BYTES = 65_536
 
 
 class FileStream(Stage[Any]):
@@ -31,6 +37,12 @@ class FileStream(Stage[Any]):
         """The files' names and sizes, and what is read of them."""
         files = [(path.name, path.stat().st_size) for path in self.paths]
         return joint_fingerprint(self, [files, self.split, self.column, self.validation_fraction], [])
+
+    @property
+    def file_hashes(self) -> dict[str, str]:
+        """Returns a hash of each file, by its name below the folder that holds all."""
+        root = Path(os.path.commonpath([path.absolute().parent for path in self.paths]))
+        return {path.absolute().relative_to(root).as_posix(): _sampled_hash(path) for path in self.paths}
 
     def begin(self) -> None:
         """From the first file."""
@@ -111,3 +123,15 @@ class HubStream(Stage[Any]):
         self._is_read, self._standing = False, state
         self._rows.set_epoch(self.epoch)  # it ignores the state of another epoch
         self._rows.load_state_dict(state)
+
+
+def _sampled_hash(path: Path) -> str:
+    """Of the size and 1 MiB of the content, which is all of a smaller file."""
+    size_bytes = path.stat().st_size
+    digest = hashlib.sha256(str(size_bytes).encode())
+    last = max(0, size_bytes - _SAMPLE_BYTES)
+    with path.open("rb") as file:
+        for number in range(_SAMPLES):
+            file.seek(last * number // (_SAMPLES - 1))
+            digest.update(file.read(_SAMPLE_BYTES))
+    return "sha256:" + digest.hexdigest()

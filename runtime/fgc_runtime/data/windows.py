@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from fgc_runtime.data.collator import IGNORED_LABEL, Batch
+from fgc_runtime.data.draws import Draws
 
 E = TypeVar("E")
 Collator = Callable[[list[E]], Batch]
@@ -70,12 +71,21 @@ class MapWindows(Dataset[Window]):
     """An epoch of a data set with a length, from example `start` of `order` on."""
 
     def __init__(
-        self, dataset: Dataset[E], order: Tensor, collate: Collator[E], share: Share, *, start: int = 0
+        self,
+        dataset: Dataset[E],
+        order: Tensor,
+        collate: Collator[E],
+        share: Share,
+        *,
+        start: int = 0,
+        draws: Draws | None = None,
     ) -> None:
         self._dataset = dataset
         self._order = order[start:]
+        self._start = start
         self._collate = collate
         self._share = share
+        self.draws = draws or Draws(rank=share.rank)
 
     def __len__(self) -> int:
         return -(-len(self._order) // self._share.window_size)
@@ -83,34 +93,56 @@ class MapWindows(Dataset[Window]):
     def __getitem__(self, number: int) -> Window:
         size = self._share.window_size
         rows: list[int] = self._order[number * size : (number + 1) * size].tolist()
-        own = [self._dataset[row] for row in self._share.own(rows)]
-        spare = [] if own else [self._dataset[rows[0]]]
-        return _cut(own, spare, self._collate, self._share, len(rows), ends_epoch=number == len(self) - 1)
+        with self.draws.at("read", self._start + number * size):
+            own = [self._dataset[row] for row in self._share.own(rows)]
+            spare = [] if own else [self._dataset[rows[0]]]
+            return _cut(own, spare, self._collate, self._share, len(rows), ends_epoch=number == len(self) - 1)
 
 
 class StreamWindows(IterableDataset[Window]):
     """An epoch of a data set that can only be read in order: every process reads all of it and keeps its part.
 
     Starting at example `start` reads and drops what comes before, so the data set must repeat itself exactly. A data
-    set with a `state_dict` can do without: each window says where the stream stands behind it.
+    set with a `state_dict` can do without: each window says where the stream stands behind it, and it begins there,
+    `behind` so many examples of the epoch.
     """
 
-    def __init__(self, dataset: Iterable[E], collate: Collator[E], share: Share, *, start: int = 0) -> None:
+    def __init__(
+        self,
+        dataset: Iterable[E],
+        collate: Collator[E],
+        share: Share,
+        *,
+        start: int = 0,
+        behind: int = 0,
+        draws: Draws | None = None,
+    ) -> None:
         self._dataset = dataset
         self._collate = collate
         self._share = share
         self._start = start
+        self._behind = behind
+        self.draws = draws or Draws(rank=share.rank)
 
     def __iter__(self) -> Iterator[Window]:
-        examples = islice(iter(self._dataset), self._start, None)
-        ahead = list(islice(examples, self._share.window_size))
+        examples, size = iter(self._dataset), self._share.window_size
+        for dropped in range(0, self._start, size):  # window by window, so that each draws what it drew
+            self._read(examples, dropped, min(size, self._start - dropped))
+        position = self._start + self._behind
+        ahead = self._read(examples, position, size)
         while ahead:
             state = self._dataset.state_dict() if hasattr(self._dataset, "state_dict") else None
-            rows, ahead = ahead, list(islice(examples, self._share.window_size))
+            rows, ahead = ahead, self._read(examples, position + len(ahead), size)
             own = list(self._share.own(rows))
             spare = [] if own else rows[:1]
-            window = _cut(own, spare, self._collate, self._share, len(rows), ends_epoch=not ahead)
+            with self.draws.at("collate", position):
+                window = _cut(own, spare, self._collate, self._share, len(rows), ends_epoch=not ahead)
+            position += len(rows)
             yield window._replace(stream_state=state)
+
+    def _read(self, examples: Iterator[E], position: int, count: int) -> list[E]:
+        with self.draws.at("read", position):
+            return list(islice(examples, count))
 
 
 def window_loader(
@@ -120,7 +152,10 @@ def window_loader(
     pin_memory: bool = False,
     prefetch_factor: int | None = None,
 ) -> DataLoader[Window]:
-    """A DataLoader that hands on whole windows; it draws nothing from the global random state."""
+    """A DataLoader that hands on whole windows; it draws nothing from the global random state.
+
+    What its workers draw when they begin differs by seed, epoch and rank.
+    """
     if isinstance(windows, StreamWindows) and num_workers > 1:
         raise ValueError(
             f"dataloader_num_workers ({num_workers}) must be 0 or 1 for a data set that can only be read in order"
@@ -132,7 +167,7 @@ def window_loader(
         num_workers=num_workers,
         pin_memory=pin_memory,
         prefetch_factor=prefetch_factor,
-        generator=torch.Generator(),
+        generator=torch.Generator().manual_seed(windows.draws.seed_of("worker") % 2**63),
     )
 
 

@@ -8,6 +8,7 @@ import torch
 
 from fgc_runtime.callbacks import TrainerState
 from fgc_runtime.data.collator import Batch
+from fgc_runtime.data.draws import Draws
 from fgc_runtime.data.windows import (
     MapWindows,
     Share,
@@ -69,11 +70,12 @@ def eval_windows(
 ) -> Iterator[Window]:
     """One pass in order, one batch per window, `max_eval_steps` at most."""
     share = Share(args.per_device_eval_batch_size, rank=strategy.data_rank, world_size=strategy.data_world_size)
+    draws = Draws(args.seed, rank=share.rank)
     windows: MapWindows | StreamWindows
     if is_stream(dataset):
-        windows = StreamWindows(dataset, collate, share)
+        windows = StreamWindows(dataset, collate, share, draws=draws)
     else:
-        windows = MapWindows(dataset, torch.arange(len(dataset)), collate, share)
+        windows = MapWindows(dataset, torch.arange(len(dataset)), collate, share, draws=draws)
     return islice(_loaded(windows, args, strategy), args.max_eval_steps if args.max_eval_steps > 0 else None)
 
 
@@ -81,15 +83,16 @@ def _epoch(
     dataset: ExampleDataset, collate: Collator, args: TrainingArguments, strategy: Strategy, state: TrainerState
 ) -> MapWindows | StreamWindows:
     """What is left of the current epoch."""
-    share, start = train_share(args, strategy), state.examples_in_epoch
+    share, start, behind = train_share(args, strategy), state.examples_in_epoch, 0
+    draws = Draws(args.seed, state.epoch, share.rank)
     if is_stream(dataset):
         if hasattr(dataset, "set_epoch"):
             dataset.set_epoch(state.epoch)
         if state.stream is not None and hasattr(dataset, "load_state_dict"):
             dataset.load_state_dict(state.stream)
-            start = 0
-        return StreamWindows(dataset, collate, share, start=start)
-    return MapWindows(dataset, _order(len(dataset), args, state.epoch), collate, share, start=start)
+            start, behind = 0, start
+        return StreamWindows(dataset, collate, share, start=start, behind=behind, draws=draws)
+    return MapWindows(dataset, _order(len(dataset), args, state.epoch), collate, share, start=start, draws=draws)
 
 
 def _order(length: int, args: TrainingArguments, epoch: int) -> torch.Tensor:

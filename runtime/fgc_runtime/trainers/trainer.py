@@ -270,6 +270,7 @@ class Trainer:
             self._finish_save(session)
         if requests.intervals:
             self.args = replace(self.args, **requests.intervals)  # type: ignore[arg-type]  # names of whole numbers
+            session.run.arguments = asdict(self.args)
         return sums, requests
 
     def _step(self, session: Session, window: Window, num_label_tokens: int, num_micro_batches: int) -> None:

@@ -1,0 +1,46 @@
+"""Random numbers that data draws: decided by seed, epoch, place and process, whoever reads the data and when.
+
+Data sets and collators draw from the global generators, as does dropout. Each window gets generators of its own: one
+that is read ahead, by a worker or again behind a break holds the same examples, and dropout draws what it always draws.
+"""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy
+import torch
+
+_PARTS = ("read", "collate", "worker")
+Part = Literal["read", "collate", "worker"]
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """The draws of one process in one pass over a data set."""
+
+    seed: int = 0
+    epoch: int = 0
+    rank: int = 0  # of those that read different data
+
+    def seed_of(self, part: Part, position: int = 0) -> int:
+        """Returns 64 bits for what is done from example `position` on."""
+        entropy = [self.seed, self.epoch, self.rank, position, _PARTS.index(part)]
+        return int(numpy.random.SeedSequence(entropy).generate_state(1, numpy.uint64)[0])
+
+    @contextmanager
+    def at(self, part: Part, position: int) -> Iterator[None]:
+        """Let the generators of python, numpy and torch's CPU draw for this place; puts them back as they were."""
+        before = random.getstate(), numpy.random.get_state(legacy=False), torch.get_rng_state()
+        seed = self.seed_of(part, position)
+        random.seed(seed)
+        numpy.random.seed(seed % 2**32)
+        torch.default_generator.manual_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(before[0])
+            numpy.random.set_state(before[1])
+            torch.set_rng_state(before[2])
