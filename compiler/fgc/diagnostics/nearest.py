@@ -7,19 +7,26 @@ from fgc.diagnostics.slips import is_slip
 _MANY = 500  # candidates: each costs a comparison of 10 microseconds
 _LONGEST = 80  # letters: no person's name for something
 _SHORT = 4  # letters: short names resemble each other by accident
+_ENDINGS = (".yaml", ".yml", ".jinja", ".j2", ".py")  # of files: all have them, so they make no two names alike
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that looks most like `name`, or None if none comes close."""
+    """Returns the candidate that looks most like `name`, or None if none comes close. Of files, the stems count."""
     from difflib import get_close_matches  # 7 ms; only wanted when something is wrong
 
-    ordered = _plausible(name, candidates)
-    cutoff = 0.6 if len(name) > _SHORT else 0.7
-    matches = get_close_matches(name, ordered, n=1, cutoff=cutoff)
+    stem = _stem(name)
+    stems = {_stem(other): other for other in reversed(_plausible(name, candidates))}
+    cutoff = 0.6 if len(stem) > _SHORT else 0.7
+    matches = get_close_matches(stem, sorted(stems), n=1, cutoff=cutoff)
     if matches:
-        return matches[0]
-    folded = {candidate.casefold(): candidate for candidate in ordered}
-    return folded.get(name.casefold())
+        return stems[matches[0]]
+    folded = {candidate.casefold(): other for candidate, other in stems.items()}
+    return folded.get(stem.casefold())
+
+
+def _stem(name: str) -> str:
+    ending = next((ending for ending in _ENDINGS if name.endswith(ending)), "")
+    return name.removesuffix(ending)
 
 
 def misspelt(name: str, candidates: Iterable[str]) -> str | None:

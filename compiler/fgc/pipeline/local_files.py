@@ -116,10 +116,11 @@ def _may_have(module: Sibling | None, name: str) -> bool:
     """Returns True unless a module certainly binds no such name."""
     if module is None:
         return False
-    read = PythonModule("", "", Source("", module.text))
+    source = Source("", module.text)
+    read = PythonModule("", "", source)
     binding = [item.statement for item in read.whole.bindings.get(name, ())]
     is_bound = any(not (isinstance(node, ast.ImportFrom) and node.level and not node.module) for node in binding)
-    return is_bound or read.is_dynamic or bool(read.whole.stars) or not read.whole.bindings
+    return is_bound or read.is_dynamic or bool(read.whole.stars) or _syntax_error(source) is not None
 
 
 def _listed(folders: Sequence[str]) -> str:
