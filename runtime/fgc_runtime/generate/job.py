@@ -21,6 +21,8 @@ class Job:
     seed: int | None = None
     stops: tuple[str, ...] = ()
     ignores_end: bool = False  # go on after an end-of-text token
+    stop_ids: frozenset[int] = frozenset()  # end the text as end-of-text tokens do, also where those are ignored
+    min_tokens: int = 0  # before these no token ends the text
     num_top: int | None = None  # alternatives to score beside each token; None scores nothing
     scores_prompt: bool = False
 

@@ -18,12 +18,14 @@ class Reply:
     def __init__(self, ticket: Ticket, choice: int, vocabulary: Vocabulary, end_ids: frozenset[int]) -> None:
         job = ticket.job
         self.ticket = ticket
-        self.chooser = Chooser(job.sampling, _numbers(job, choice))
         self.last_token = job.prompt[-1]
         self.finish: Finish | None = "length" if job.max_tokens == 0 else None
         self._choice = choice
         self._special = vocabulary.special
-        self._end_ids = frozenset() if job.ignores_end else end_ids
+        self._end_ids = job.stop_ids | (frozenset() if job.ignores_end else end_ids)
+        prompt = frozenset(job.prompt) if job.sampling.repetition_penalty != 1 else frozenset()
+        banned = (self._end_ids | end_ids) if job.min_tokens > 0 else frozenset()
+        self.chooser = Chooser(job.sampling, _numbers(job, choice), prompt=prompt, banned=banned)
         self._detokenizer = Detokenizer(vocabulary, job.prompt[-_NUM_CONTEXT:])
         self._filter = StopFilter(job.stops)
         self._num_tokens = 0
@@ -35,6 +37,8 @@ class Reply:
         """Take the next token; None if there is nothing to tell yet."""
         self.last_token = token
         self._num_tokens += 1
+        if self._num_tokens >= self.ticket.job.min_tokens:
+            self.chooser.banned = frozenset()
         is_end = token in self._end_ids
         if score is not None and not is_end:
             self._pending.append(PlacedToken(score, self._num_chars))

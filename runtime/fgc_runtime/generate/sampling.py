@@ -17,13 +17,15 @@ _GREEDY_BELOW = 1e-5  # dividing by less only adds rounding to what argmax says 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a token is chosen; penalties count what was generated, not the prompt."""
+    """How a token is chosen; penalties count what was generated, and not the prompt but where it is said."""
 
     temperature: float = 1.0
     top_p: float = 1.0
     top_k: int = 0  # 0 is all
+    min_p: float = 0.0  # a token needs this share of the likeliest one's probability
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0
+    repetition_penalty: float = 1.0  # counts the prompt's tokens too
     logit_bias: Mapping[int, float] = field(default_factory=dict)
 
     @property
@@ -32,11 +34,11 @@ class Sampling:
 
     @property
     def is_filtered(self) -> bool:
-        return self.top_p < 1 or self.top_k > 0
+        return self.top_p < 1 or self.top_k > 0 or self.min_p > 0
 
     @property
     def has_penalties(self) -> bool:
-        return self.frequency_penalty != 0 or self.presence_penalty != 0
+        return self.frequency_penalty != 0 or self.presence_penalty != 0 or self.repetition_penalty != 1
 
 
 @dataclass(slots=True)
@@ -46,9 +48,20 @@ class Chooser:
     sampling: Sampling
     numbers: random.Random
     counts: Counter[int] = field(default_factory=Counter)
+    prompt: frozenset[int] = frozenset()
+    banned: frozenset[int] = frozenset()  # tokens that may not be chosen now
+
+    @property
+    def changes_logits(self) -> bool:
+        return bool(self.sampling.logit_bias or self.sampling.has_penalties or self.banned)
 
     def adjust(self, logits_V: Tensor) -> None:
-        """Apply bias and penalties in place, as OpenAI's reference defines them."""
+        """Apply bias and penalties in place, as OpenAI's reference and (repetition) the CTRL paper define them."""
+        seen = self.prompt | self.counts.keys() if self.sampling.repetition_penalty != 1 else ()
+        if seen:
+            ids = torch.tensor(sorted(seen), device=logits_V.device)
+            logits, penalty = logits_V[ids], self.sampling.repetition_penalty
+            logits_V[ids] = torch.where(logits > 0, logits / penalty, logits * penalty)
         if bias := self.sampling.logit_bias:
             ids = torch.tensor(list(bias), device=logits_V.device)
             logits_V[ids] += torch.tensor(list(bias.values()), device=logits_V.device)
@@ -56,12 +69,14 @@ class Chooser:
             ids = torch.tensor(list(self.counts), device=logits_V.device)
             counts = torch.tensor(list(self.counts.values()), device=logits_V.device)
             logits_V[ids] -= counts * self.sampling.frequency_penalty + self.sampling.presence_penalty
+        if self.banned:
+            logits_V[torch.tensor(list(self.banned), device=logits_V.device)] = -torch.inf
 
 
 def choose(logits_BV: Tensor, choosers: Sequence[Chooser]) -> list[int]:
     """Choose each row's next token; changes `logits_BV` where a row has bias or penalties."""
     for row, chooser in enumerate(choosers):
-        if chooser.sampling.logit_bias or chooser.sampling.has_penalties:
+        if chooser.changes_logits:
             chooser.adjust(logits_BV[row])
     tokens = logits_BV.argmax(-1).tolist()
     drawing = [row for row, chooser in enumerate(choosers) if not chooser.sampling.is_greedy]
@@ -88,6 +103,8 @@ def _draw_filtered(logits_BV: Tensor, choosers: Sequence[Chooser]) -> list[int]:
         top_k=[chooser.sampling.top_k or p_BV.shape[1] for chooser in choosers],
         top_p=[chooser.sampling.top_p for chooser in choosers],
     )
+    floors = torch.tensor([chooser.sampling.min_p for chooser in choosers], dtype=p_BV.dtype, device=p_BV.device)
+    kept_BV = kept_BV * (p_BV >= floors[:, None] * p_BV[:, :1])
     return ids_BV.gather(1, _inverse_cdf(kept_BV, choosers))[:, 0].tolist()
 
 

@@ -3,6 +3,7 @@
 Knows no HTTP; time and identifiers come from the caller.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,6 +12,7 @@ from fgc_runtime.generate.job import Delta, Finish, PlacedToken
 from fgc_runtime.serve.tokens import TokenNames
 
 Answer = Mapping[str, object]
+_IMPOSSIBLE = -9999.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,8 @@ class CompletionAnswers:
         scores = [placed.token for placed in tokens]
         return {
             "tokens": [name(score.id) for score in scores],
-            "token_logprobs": [score.logprob for score in scores],
-            "top_logprobs": [None if s.logprob is None else {name(i): value for i, value in s.top} for s in scores],
+            "token_logprobs": [_finite(score.logprob) for score in scores],
+            "top_logprobs": [None if s.logprob is None else {name(i): _finite(v) for i, v in s.top} for s in scores],
             "text_offset": [placed.offset for placed in tokens],
         }
 
@@ -131,7 +133,7 @@ class ChatAnswers:
 
     def _token(self, token: int, logprob: float | None) -> dict[str, object]:
         raw = self.head.names.raw(token)
-        return {"token": raw.decode(errors="replace"), "logprob": logprob, "bytes": list(raw)}
+        return {"token": raw.decode(errors="replace"), "logprob": _finite(logprob), "bytes": list(raw)}
 
 
 def usage(num_prompt: int, num_generated: int) -> Answer:
@@ -142,8 +144,14 @@ def usage(num_prompt: int, num_generated: int) -> Answer:
     }
 
 
-def model_card(name: str, created: int) -> Answer:
-    return {"id": name, "object": "model", "created": created, "owned_by": "fgc"}
+def model_card(name: str, created: int, context_length: int | None) -> Answer:
+    card = {"id": name, "object": "model", "created": created, "owned_by": "fgc"}
+    return card | {"max_model_len": context_length}
+
+
+def _finite(logprob: float | None) -> float | None:
+    """JSON has no infinity: a token that cannot come has the number that the API gives it."""
+    return logprob if logprob is None or math.isfinite(logprob) else _IMPOSSIBLE
 
 
 def _envelope(head: Head, kind: str, choices: Sequence[Answer], used: Answer | None) -> Answer:

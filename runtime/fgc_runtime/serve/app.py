@@ -22,6 +22,8 @@ _ROUTES = [
     Route("/v1/models/{name:path}", endpoints.show_model),
     Route("/v1/completions", endpoints.complete, methods=["POST"]),
     Route("/v1/chat/completions", endpoints.chat, methods=["POST"]),
+    Route("/tokenize", endpoints.tokenize, methods=["POST"]),
+    Route("/detokenize", endpoints.detokenize, methods=["POST"]),
 ]
 
 

@@ -17,7 +17,13 @@ from fgc_runtime.serve import faults, metrics
 from fgc_runtime.serve.answers import Answer, Answers, ChatAnswers, Choice, CompletionAnswers, Head, model_card, usage
 from fgc_runtime.serve.exchange import ClientGone, Exchange, JobFailed
 from fgc_runtime.serve.fields import Json, check_text
-from fgc_runtime.serve.requests import Wishes, chat_request, completion_request
+from fgc_runtime.serve.requests import (
+    Wishes,
+    chat_request,
+    completion_request,
+    detokenize_request,
+    tokenize_request,
+)
 from fgc_runtime.serve.service import Service
 from fgc_runtime.serve.trace import Trace, trace_of
 from fgc_runtime.serve.transcript import Transcript
@@ -40,14 +46,18 @@ async def ready(request: Request) -> Response:
 
 async def list_models(request: Request) -> Response:
     service = _service(request)
-    return JSONResponse({"object": "list", "data": [model_card(service.model_name, service.created)]})
+    return JSONResponse({"object": "list", "data": [_card(service)]})
 
 
 async def show_model(request: Request) -> Response:
     service, name = _service(request), request.path_params["name"]
     if name != service.model_name:
         raise faults.model_not_found(name)
-    return JSONResponse(model_card(service.model_name, service.created))
+    return JSONResponse(_card(service))
+
+
+def _card(service: Service) -> Answer:
+    return model_card(service.model_name, service.created, service.prompts.context_length)
 
 
 async def show_metrics(request: Request) -> Response:
@@ -71,6 +81,18 @@ async def chat(request: Request) -> Response:
     jobs = await service.chat_jobs(asked)
     answers = ChatAnswers(_head(service, asked.wishes, "chatcmpl"))
     return await _respond(_Turn(request, service, asked.wishes, jobs, answers, None))
+
+
+async def tokenize(request: Request) -> Response:
+    service = _service(request)
+    ids = await service.tokens(tokenize_request(await _body(request, service.max_body_bytes)))
+    return JSONResponse({"count": len(ids), "max_model_len": service.prompts.context_length, "tokens": ids})
+
+
+async def detokenize(request: Request) -> Response:
+    service = _service(request)
+    ids = detokenize_request(await _body(request, service.max_body_bytes))
+    return JSONResponse({"prompt": await service.text(ids)})
 
 
 def _service(request: Request) -> Service:

@@ -33,10 +33,10 @@ def model_not_found(name: str) -> RequestError:
     return RequestError(Fault(404, f"The model `{name}` does not exist.", "model", "model_not_found"))
 
 
-def too_long(context_length: int, num_tokens: int, *, param: str) -> RequestError:
+def too_long(context_length: int, num_tokens: int, *, param: str, is_least: bool = False) -> RequestError:
     message = (
         f"This model's maximum context length is {context_length} tokens. However, your {param} resulted in "
-        f"{num_tokens} tokens. Please reduce the length of the {param}."
+        f"{'at least ' if is_least else ''}{num_tokens} tokens. Please reduce the length of the {param}."
     )
     return RequestError(Fault(400, message, param, "context_length_exceeded"))
 

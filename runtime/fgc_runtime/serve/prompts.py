@@ -5,13 +5,19 @@ write control tokens: what a message spells is letters.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 from transformers import PreTrainedTokenizerBase
 
 from fgc_runtime.data.control_tokens import ControlTokens, plain
 from fgc_runtime.serve.faults import invalid, too_long
-from fgc_runtime.serve.requests import Message
+from fgc_runtime.serve.fields import Json
+from fgc_runtime.serve.requests import Conversation, Message
 from fgc_runtime.serve.template import PLAIN
+
+_PROBE = "a"
+_USUAL_CHARS = 8  # of a token: twice those of English and code
+_NUM_AT_CUT = 16  # tokens that a cut in a word can add
 
 
 class PromptReader:
@@ -33,37 +39,68 @@ class PromptReader:
         self.chat_template = chat_template
         has_backend = getattr(tokenizer, "backend_tokenizer", None) is not None
         self._control_tokens = ControlTokens(tokenizer) if has_backend else None
+        self._front = self._find_front()
+        self._longest = max(map(len, tokenizer.get_vocab()), default=1)  # characters of one token
+
+    def check_size(self, num_chars: int, *, param: str) -> None:
+        """Refuse what cannot fit whatever it spells, before any work is done. Raises RequestError."""
+        if self.context_length is not None and num_chars > self.context_length * self._longest:
+            raise too_long(self.context_length, num_chars // self._longest, param=param, is_least=True)
 
     def completion(self, prompt: str | tuple[int, ...]) -> tuple[int, ...]:
         """Ids of a prompt; a string gets the special tokens that the tokenizer begins a text with."""
         if isinstance(prompt, str):
+            self._refuse_long(prompt, param="prompt")
             return self._checked(self._encode(prompt), param="prompt")
+        self._checked(prompt, param="prompt")
         for token in prompt:
             if not 0 <= token < self.vocab_size:
                 message = f"Invalid 'prompt': token id {token} is not in the vocabulary of {self.vocab_size}."
                 raise invalid(message, param="prompt", code="invalid_token_id")
-        return self._checked(list(prompt), param="prompt")
+        return prompt
 
-    def chat(self, messages: Sequence[Message]) -> tuple[int, ...]:
+    def chat(self, conversation: Conversation) -> tuple[int, ...]:
         """Ids of a conversation; with a chat template it alone writes special tokens, without one no text does."""
-        hidden = [self._hidden(_template_message(message)) for message in messages]
+        hidden = [self._hidden(_template_message(message)) for message in conversation.messages]
         try:
-            text = self._render(hidden)
+            text = self._render(hidden, conversation)
         except Exception as error:  # a template is a program of its own: whatever it raises, these messages made it
             message = f"The model's chat template refuses these messages: {plain(str(error))}"
             raise invalid(message, param="messages", code="chat_template_error") from None
-        front = self._front(text) if self.chat_template is None else []
-        return self._checked(front + self._encode_rendered(text), param="messages")
+        self._refuse_long(text, param="messages")
+        ids = self._encode_rendered(text)
+        return self._checked(ids if self.chat_template is not None else self._begun(ids), param="messages")
 
-    def _hidden(self, message: dict[str, str]) -> dict[str, str]:
+    def text_tokens(self, text: str, *, is_begun: bool) -> tuple[int, ...]:
+        """Ids of a text of any length, on request with the special tokens that the tokenizer begins it with."""
+        return tuple(self._encode(text) if is_begun else self._encode_as_is(text))
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of ids, special tokens included. Raises RequestError for an id that is none."""
+        for token in ids:
+            if not 0 <= token < self.vocab_size:
+                message = f"Invalid 'tokens': token id {token} is not in the vocabulary of {self.vocab_size}."
+                raise invalid(message, param="tokens", code="invalid_token_id")
+        return str(self.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
+
+    def _refuse_long(self, text: str, *, param: str) -> None:
+        """Read the beginning of a text that is likely too long, which costs less than all of it."""
+        if self.context_length is None or len(text) <= _USUAL_CHARS * self.context_length:
+            return
+        num_tokens = len(self._encode_as_is(text[: _USUAL_CHARS * self.context_length])) - _NUM_AT_CUT
+        if num_tokens > self.context_length:
+            raise too_long(self.context_length, num_tokens, param=param, is_least=True)
+
+    def _hidden(self, message: dict[str, Json]) -> dict[str, Json]:
         return message if self._control_tokens is None else dict(self._control_tokens.hidden(message))
 
-    def _render(self, messages: list[dict[str, str]]) -> str:
+    def _render(self, messages: list[dict[str, Json]], conversation: Conversation) -> str:
         rendered = self.tokenizer.apply_chat_template(
-            messages,
+            cast(list[dict[str, str]], messages),  # transformers' type, which knows no tool calls
             chat_template=self.chat_template or PLAIN,
             tokenize=False,
-            add_generation_prompt=True,
+            add_generation_prompt=conversation.adds_prompt,
+            continue_final_message=conversation.continues,
         )
         return str(rendered)
 
@@ -71,23 +108,27 @@ class PromptReader:
         return self._encode_as_is(text) if self._control_tokens is None else self._control_tokens.encode(text).ids
 
     def _encode(self, text: str) -> list[int]:
-        return self._front(text) + self._encode_as_is(text)
+        return self._begun(self._encode_as_is(text))
 
-    def _front(self, text: str) -> list[int]:
-        """The tokenizer's special tokens in front, none behind: a text that ended cannot be continued."""
-        as_is = self._encode_as_is(text)
-        ids = [int(i) for i in self.tokenizer.encode(text)]
+    def _begun(self, ids: list[int]) -> list[int]:
+        """Ids with the tokenizer's special tokens in front, none behind: a text that ended cannot be continued."""
         bos = self.tokenizer.bos_token_id
-        if not as_is:
-            return ids[:1] or ([] if bos is None else [int(bos)])
+        if not ids:
+            return self._front[:1] or ([] if bos is None else [int(bos)])
+        brings_its_own = len(self._front) == 1 and self._front[0] == bos == ids[0]
+        return ids if brings_its_own else self._front + ids
+
+    def _find_front(self) -> list[int]:
+        """The special tokens that begin any text, found with a short one."""
+        as_is = self._encode_as_is(_PROBE)
+        ids = [int(i) for i in self.tokenizer.encode(_PROBE)]
         front = next((n for n in range(len(ids) - len(as_is) + 1) if ids[n : n + len(as_is)] == as_is), 0)
-        brings_its_own = front == 1 and ids[0] == bos and as_is[0] == bos
-        return [] if brings_its_own else ids[:front]
+        return ids[:front]
 
     def _encode_as_is(self, text: str) -> list[int]:
         return [int(i) for i in self.tokenizer.encode(text, add_special_tokens=False)]
 
-    def _checked(self, ids: list[int], *, param: str) -> tuple[int, ...]:
+    def _checked(self, ids: Sequence[int], *, param: str) -> tuple[int, ...]:
         if not ids:
             raise invalid(f"Invalid '{param}': it has no tokens.", param=param, code="empty_string")
         if self.context_length is not None and len(ids) > self.context_length:
@@ -95,7 +136,13 @@ class PromptReader:
         return tuple(ids)
 
 
-def _template_message(message: Message) -> dict[str, str]:
+def _template_message(message: Message) -> dict[str, Json]:
     role = "system" if message.role == "developer" else message.role
-    named = {"role": role, "content": message.content}
-    return named if message.name is None else named | {"name": message.name}
+    fields: dict[str, Json] = {"role": role, "content": message.content}
+    if message.name is not None:
+        fields["name"] = message.name
+    if message.tool_calls:
+        fields["tool_calls"] = list(message.tool_calls)
+    if message.tool_call_id is not None:
+        fields["tool_call_id"] = message.tool_call_id
+    return fields

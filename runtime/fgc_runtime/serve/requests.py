@@ -4,8 +4,9 @@ A parameter that would change the answer and is not supported is refused; a name
 refused too, as OpenAI does, so that a misspelt one is noticed.
 """
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fgc_runtime.generate.sampling import Sampling
 from fgc_runtime.serve.faults import invalid
@@ -18,6 +19,7 @@ MAX_TOP_LOGPROBS = 20
 MAX_STOPS = 16
 _MAX_SEED = 2**63 - 1
 _MAX_TOKENS = 2**31 - 1
+_COMPLETION_TOKENS = 16  # the completions API's default; chat goes on to the end of the context
 
 # Change nothing about the text here: accounting, caching, routing.
 _NO_EFFECT = {
@@ -46,7 +48,32 @@ _NEUTRAL: Mapping[str, tuple[Json, ...]] = {
     "verbosity": ("medium",),
     "web_search_options": (),
     "moderation": (),
+    # of other servers
+    "use_beam_search": (False,),
+    "length_penalty": (1,),
+    "early_stopping": (False,),
+    "no_repeat_ngram_size": (0,),
+    "encoder_repetition_penalty": (1,),
+    "typical_p": (1,),
+    "tfs_z": (1,),
+    "top_a": (0,),
+    "epsilon_cutoff": (0,),
+    "eta_cutoff": (0,),
+    "mirostat": (0,),
+    "dry_multiplier": (0,),
+    "xtc_probability": (0,),
+    "smoothing_factor": (0,),
+    "dynatemp_range": (0,),
+    "include_stop_str_in_output": (False,),
+    "skip_special_tokens": (True,),
+    "spaces_between_special_tokens": (True,),
+    "add_special_tokens": (True,),
+    "bad_words": ([],),
+    "logits_processors": ([],),
+    "documents": ([],),
+    "chat_template_kwargs": ({},),
 }
+_CONVERSATION = {"messages", "add_generation_prompt", "continue_final_message"}
 _SHARED = {
     "model",
     "stream",
@@ -63,6 +90,10 @@ _SHARED = {
     "logit_bias",
     "logprobs",
     "ignore_eos",
+    "min_p",
+    "repetition_penalty",
+    "min_tokens",
+    "stop_token_ids",
 }
 
 
@@ -70,12 +101,14 @@ _SHARED = {
 class Wishes:
     """What both endpoints understand about how to continue."""
 
-    model: str
+    model: str | None  # None is the one that is served
     sampling: Sampling
     max_tokens: int | None
     num_choices: int
     stops: tuple[str, ...]
     seed: int | None
+    stop_ids: frozenset[int]
+    min_tokens: int
     ignores_end: bool
     num_top: int | None
     is_stream: bool
@@ -94,19 +127,42 @@ class Message:
     role: str
     content: str
     name: str | None
+    tool_calls: tuple[Json, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Messages, and how a chat template ends them."""
+
+    messages: tuple[Message, ...]
+    adds_prompt: bool = True
+    continues: bool = False
+
+    @property
+    def num_chars(self) -> int:
+        return sum(len(message.content) for message in self.messages)
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     wishes: Wishes
-    messages: tuple[Message, ...]
+    conversation: Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizeRequest:
+    asked: str | Conversation
+    is_begun: bool  # with the special tokens in front
 
 
 def completion_request(body: Json) -> CompletionRequest:
     fields = Fields(body)
     _check_names(fields, _SHARED | {"prompt", "echo", "best_of"})
     num_top = fields.integer("logprobs", low=0, high=MAX_TOP_LOGPROBS)
-    wishes = _wishes(fields, num_top=num_top, max_tokens=fields.integer("max_tokens", low=0, high=_MAX_TOKENS))
+    wishes = _wishes(fields, num_top=num_top, max_tokens=_max_tokens(fields, "max_tokens", low=0))
+    if fields.get("max_tokens") is None:
+        wishes = replace(wishes, max_tokens=_COMPLETION_TOKENS)
     best_of = fields.integer("best_of", low=1, high=MAX_CHOICES)
     if best_of not in (None, wishes.num_choices):
         raise invalid("'best_of' is not supported: leave it out or give it the value of 'n'.", param="best_of")
@@ -119,19 +175,52 @@ def completion_request(body: Json) -> CompletionRequest:
 
 def chat_request(body: Json) -> ChatRequest:
     fields = Fields(body)
-    _check_names(fields, _SHARED | {"messages", "max_completion_tokens", "top_logprobs"})
+    _check_names(fields, _SHARED | _CONVERSATION | {"max_completion_tokens", "top_logprobs"})
     is_scored = fields.flag("logprobs") or False
     num_top = fields.integer("top_logprobs", low=0, high=MAX_TOP_LOGPROBS)
     if num_top and not is_scored:
         raise invalid("'top_logprobs' needs 'logprobs' to be true.", param="top_logprobs")
     names = ("max_completion_tokens", "max_tokens")
-    limits = [fields.integer(name, low=1, high=_MAX_TOKENS) for name in names]
+    limits = [_max_tokens(fields, name, low=1) for name in names]
     max_tokens = limits[0] if limits[0] is not None else limits[1]
     wishes = _wishes(fields, num_top=(num_top or 0) if is_scored else None, max_tokens=max_tokens)
+    return ChatRequest(wishes, _conversation(fields))
+
+
+def tokenize_request(body: Json) -> TokenizeRequest:
+    fields = Fields(body)
+    _check_names(fields, _CONVERSATION | {"model", "prompt", "add_special_tokens"})
+    fields.text("model")
+    is_begun = fields.flag("add_special_tokens")
+    if fields.get("messages") is not None:
+        return TokenizeRequest(_conversation(fields), True)
+    return TokenizeRequest(as_text(fields.required("prompt"), "prompt"), is_begun is not False)
+
+
+def detokenize_request(body: Json) -> tuple[int, ...]:
+    fields = Fields(body)
+    _check_names(fields, {"model", "tokens"})
+    fields.text("model")
+    tokens = as_list(fields.required("tokens"), "tokens")
+    return tuple(as_integer(token, f"tokens[{i}]") for i, token in enumerate(tokens))
+
+
+def _conversation(fields: Fields) -> Conversation:
     messages = as_list(fields.required("messages"), "messages")
     if not messages:
         raise invalid("Invalid 'messages': expected at least one message.", param="messages", code="empty_array")
-    return ChatRequest(wishes, tuple(_message(each, f"messages[{i}]") for i, each in enumerate(messages)))
+    continues = fields.flag("continue_final_message") or False
+    adds_prompt = fields.flag("add_generation_prompt")
+    if continues and adds_prompt:
+        message = "'continue_final_message' and 'add_generation_prompt' exclude each other."
+        raise invalid(message, param="continue_final_message")
+    read = tuple(_message(each, f"messages[{i}]") for i, each in enumerate(messages))
+    return Conversation(read, not continues if adds_prompt is None else adds_prompt, continues)
+
+
+def _max_tokens(fields: Fields, name: str, *, low: int) -> int | None:
+    """Read a limit; -1 is none, as for other servers."""
+    return None if fields.get(name) == -1 else fields.integer(name, low=low, high=_MAX_TOKENS)
 
 
 def _check_names(fields: Fields, known: set[str]) -> None:
@@ -149,12 +238,14 @@ def _wishes(fields: Fields, *, num_top: int | None, max_tokens: int | None) -> W
     if options is not None and not stream:
         raise invalid("'stream_options' needs 'stream' to be true.", param="stream_options")
     return Wishes(
-        model=as_text(fields.required("model"), "model"),
+        model=fields.text("model"),
         sampling=_sampling(fields),
         max_tokens=max_tokens,
         num_choices=fields.integer("n", low=1, high=MAX_CHOICES) or 1,
         stops=_stops(fields.get("stop")),
-        seed=fields.integer("seed", low=-_MAX_SEED - 1, high=_MAX_SEED),
+        seed=None if fields.get("seed") == -1 else fields.integer("seed", low=-_MAX_SEED - 1, high=_MAX_SEED),
+        stop_ids=_stop_ids(fields.get("stop_token_ids")),
+        min_tokens=fields.integer("min_tokens", low=0, high=_MAX_TOKENS) or 0,
         ignores_end=fields.flag("ignore_eos") or False,
         num_top=num_top,
         is_stream=stream,
@@ -165,10 +256,13 @@ def _wishes(fields: Fields, *, num_top: int | None, max_tokens: int | None) -> W
 def _sampling(fields: Fields) -> Sampling:
     temperature = fields.number("temperature", low=0, high=2)
     top_p = fields.number("top_p", low=0, high=1)
+    repetition = fields.number("repetition_penalty", low=0.01, high=100)
     return Sampling(
         temperature=1.0 if temperature is None else temperature,
         top_p=1.0 if top_p is None else top_p,
-        top_k=fields.integer("top_k", low=0, high=_MAX_TOKENS) or 0,
+        top_k=max(0, fields.integer("top_k", low=-1, high=_MAX_TOKENS) or 0),
+        min_p=fields.number("min_p", low=0, high=1) or 0.0,
+        repetition_penalty=1.0 if repetition is None else repetition,
         frequency_penalty=fields.number("frequency_penalty", low=-2, high=2) or 0.0,
         presence_penalty=fields.number("presence_penalty", low=-2, high=2) or 0.0,
         logit_bias=_logit_bias(fields.inner("logit_bias")),
@@ -195,6 +289,17 @@ def _stops(value: Json) -> tuple[str, ...]:
     if "" in texts:
         raise invalid("Invalid 'stop': a stop sequence must not be empty.", param="stop", code="empty_string")
     return texts
+
+
+def _stop_ids(value: Json) -> frozenset[int]:
+    ids = frozenset(
+        as_integer(item, f"stop_token_ids[{i}]") for i, item in enumerate(as_list(value or [], "stop_token_ids"))
+    )
+    if any(token < 0 for token in ids):
+        raise invalid(
+            "Invalid 'stop_token_ids': a token id is 0 or more.", param="stop_token_ids", code="invalid_token_id"
+        )
+    return ids
 
 
 def _prompts(value: Json) -> tuple[str | tuple[int, ...], ...]:
@@ -225,13 +330,37 @@ def _token_ids(items: Sequence[Json], path: str) -> tuple[int, ...]:
 def _message(value: Json, path: str) -> Message:
     fields = Fields(value, path=path)
     role = as_text(fields.required("role"), fields.at("role"))
-    if role not in ("system", "developer", "user", "assistant"):
-        message = f"Invalid '{fields.at('role')}': {role!r} is not supported; use system, user or assistant."
+    if role not in ("system", "developer", "user", "assistant", "tool"):
+        message = f"Invalid '{fields.at('role')}': {role!r} is not supported; use system, user, assistant or tool."
         raise invalid(message, param=fields.at("role"), code="invalid_value")
-    for name in ("tool_calls", "function_call", "audio"):
+    for name in ("function_call", "audio"):
         if fields.get(name):
             raise invalid(f"'{fields.at(name)}' is not supported by this server.", param=fields.at(name))
-    return Message(role, _content(fields.required("content"), fields.at("content")), fields.text("name"))
+    says_nothing = role == "assistant" and fields.get("content") is None
+    content = "" if says_nothing else _content(fields.required("content"), fields.at("content"))
+    calls = as_list(fields.get("tool_calls") or [], fields.at("tool_calls"))
+    if calls and role != "assistant":
+        message = f"Invalid '{fields.at('tool_calls')}': only the assistant calls tools."
+        raise invalid(message, param=fields.at("tool_calls"), code="invalid_value")
+    read = tuple(_tool_call(call, f"{fields.at('tool_calls')}[{i}]") for i, call in enumerate(calls))
+    return Message(role, content, fields.text("name"), read, fields.text("tool_call_id"))
+
+
+def _tool_call(value: Json, path: str) -> Json:
+    """A call with its arguments as an object, which templates write in their own way."""
+    fields = Fields(value, path=path)
+    function = Fields(fields.required("function"), path=fields.at("function"))
+    name = as_text(function.required("name"), function.at("name"))
+    text = function.text("arguments") or "{}"
+    try:
+        arguments: Json = json.loads(text)
+    except (ValueError, RecursionError):
+        arguments = text
+    return {
+        "id": fields.text("id"),
+        "type": "function",
+        "function": {"name": name, "arguments": arguments if isinstance(arguments, dict) else text},
+    }
 
 
 def _content(value: Json, path: str) -> str:

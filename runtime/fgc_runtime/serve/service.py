@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from fgc_runtime.generate.detokenizer import Vocabulary
 from fgc_runtime.generate.engine import Engine
@@ -11,10 +12,9 @@ from fgc_runtime.generate.job import Job
 from fgc_runtime.serve.faults import invalid, model_not_found, too_busy, too_long
 from fgc_runtime.serve.metrics import Counters
 from fgc_runtime.serve.prompts import PromptReader
-from fgc_runtime.serve.requests import ChatRequest, CompletionRequest, Wishes
+from fgc_runtime.serve.requests import ChatRequest, CompletionRequest, TokenizeRequest, Wishes
 from fgc_runtime.serve.tokens import TokenNames
 
-_COMPLETION_TOKENS = 16  # the completions API's default; chat goes on to the end of the context
 _UNBOUNDED_TOKENS = 4096  # for a model that does not say how long its context is
 _MAX_WAITING = 1024
 
@@ -47,20 +47,35 @@ class Service:
     async def completion_jobs(self, request: CompletionRequest) -> list[Job]:
         """One job for each prompt. Raises RequestError."""
         self._check(request.wishes, len(request.prompts))
+        for prompt in request.prompts:
+            self.prompts.check_size(len(prompt), param="prompt")
         loop = asyncio.get_running_loop()
         encoded = [await loop.run_in_executor(self.encoder, self.prompts.completion, p) for p in request.prompts]
         is_scored = request.is_echo and request.wishes.num_top is not None
-        return [
-            self._job(request.wishes, ids, _COMPLETION_TOKENS, param="prompt", scores_prompt=is_scored)
-            for ids in encoded
-        ]
+        return [self._job(request.wishes, ids, param="prompt", scores_prompt=is_scored) for ids in encoded]
 
     async def chat_jobs(self, request: ChatRequest) -> list[Job]:
         """One job. Raises RequestError."""
         self._check(request.wishes, 1)
         loop = asyncio.get_running_loop()
-        ids = await loop.run_in_executor(self.encoder, self.prompts.chat, request.messages)
-        return [self._job(request.wishes, ids, None, param="messages")]
+        self.prompts.check_size(request.conversation.num_chars, param="messages")
+        ids = await loop.run_in_executor(self.encoder, self.prompts.chat, request.conversation)
+        return [self._job(request.wishes, ids, param="messages")]
+
+    async def tokens(self, request: TokenizeRequest) -> tuple[int, ...]:
+        """The ids of a text or of a conversation. Raises RequestError."""
+        asked, loop = request.asked, asyncio.get_running_loop()
+        if not isinstance(asked, str):
+            self.prompts.check_size(asked.num_chars, param="messages")
+            return await loop.run_in_executor(self.encoder, self.prompts.chat, asked)
+        self.prompts.check_size(len(asked), param="prompt")
+        encode = partial(self.prompts.text_tokens, asked, is_begun=request.is_begun)
+        return await loop.run_in_executor(self.encoder, encode)
+
+    async def text(self, ids: Sequence[int]) -> str:
+        """The text of ids. Raises RequestError."""
+        self.prompts.check_size(len(ids), param="tokens")
+        return await asyncio.get_running_loop().run_in_executor(self.encoder, self.prompts.text, ids)
 
     def echoes(self, request: CompletionRequest, jobs: Sequence[Job]) -> list[str]:
         """The prompts as text, as they were sent if they were sent as text."""
@@ -68,33 +83,33 @@ class Service:
         return [prompt if isinstance(prompt, str) else self.vocabulary.decode(job.prompt) for prompt, job in pairs]
 
     def _check(self, wishes: Wishes, num_prompts: int) -> None:
-        if wishes.model != self.model_name:
+        if wishes.model is not None and wishes.model != self.model_name:
             raise model_not_found(wishes.model)
-        for token in wishes.sampling.logit_bias:
-            if token >= self.prompts.vocab_size:
-                message = f"Invalid key in 'logit_bias': {token} is not in the vocabulary of {self.prompts.vocab_size}."
-                raise invalid(message, param="logit_bias", code="invalid_token_id")
+        for name, tokens in (("logit_bias", wishes.sampling.logit_bias), ("stop_token_ids", wishes.stop_ids)):
+            for token in tokens:
+                if token >= self.prompts.vocab_size:
+                    message = f"Invalid '{name}': {token} is not in the vocabulary of {self.prompts.vocab_size}."
+                    raise invalid(message, param=name, code="invalid_token_id")
         if self.engine.load.num_waiting + num_prompts > _MAX_WAITING:
             raise too_busy()
 
-    def _job(
-        self, wishes: Wishes, ids: Sequence[int], default: int | None, *, param: str, scores_prompt: bool = False
-    ) -> Job:
+    def _job(self, wishes: Wishes, ids: Sequence[int], *, param: str, scores_prompt: bool = False) -> Job:
         return Job(
             prompt=tuple(ids),
-            max_tokens=self._max_tokens(wishes.max_tokens, len(ids), default, param=param),
+            max_tokens=self._max_tokens(wishes.max_tokens, len(ids), param=param),
             sampling=wishes.sampling,
             num_choices=wishes.num_choices,
             seed=wishes.seed,
             stops=wishes.stops,
+            stop_ids=wishes.stop_ids,
+            min_tokens=wishes.min_tokens,
             ignores_end=wishes.ignores_end,
             num_top=wishes.num_top,
             scores_prompt=scores_prompt,
         )
 
-    def _max_tokens(self, asked: int | None, num_prompt: int, default: int | None, *, param: str) -> int:
+    def _max_tokens(self, wanted: int | None, num_prompt: int, *, param: str) -> int:
         """What is asked for, cut to what the context has room for: a limit is no promise."""
-        wanted = asked if asked is not None else default
         context_length = self.prompts.context_length
         if context_length is None:
             return _UNBOUNDED_TOKENS if wanted is None else wanted

@@ -23,7 +23,14 @@ def chat(**values: Json) -> ChatRequest:
         ({"temperature": float("inf")}, "temperature", "invalid_type"),
         ({"temperature": 10**400}, "temperature", "integer_above_max_value"),
         ({"top_p": -0.1}, "top_p", "number_below_min_value"),
-        ({"max_tokens": -1}, "max_tokens", "integer_below_min_value"),
+        ({"max_tokens": -2}, "max_tokens", "integer_below_min_value"),
+        ({"min_p": 2}, "min_p", "integer_above_max_value"),
+        ({"repetition_penalty": 0}, "repetition_penalty", "integer_below_min_value"),
+        ({"min_tokens": -1}, "min_tokens", "integer_below_min_value"),
+        ({"stop_token_ids": [-1]}, "stop_token_ids", "invalid_token_id"),
+        ({"stop_token_ids": ["a"]}, "stop_token_ids[0]", "invalid_type"),
+        ({"use_beam_search": True}, "use_beam_search", "unsupported_parameter"),
+        ({"typical_p": 0.5}, "typical_p", "unsupported_parameter"),
         ({"max_tokens": 1.5}, "max_tokens", "invalid_type"),
         ({"n": 0}, "n", "integer_below_min_value"),
         ({"n": 1000}, "n", "integer_above_max_value"),
@@ -39,7 +46,6 @@ def chat(**values: Json) -> ChatRequest:
         ({"logit_bias": {"5": 101}}, "logit_bias.5", "integer_above_max_value"),
         ({"logit_bias": []}, "logit_bias", "invalid_type"),
         ({"frequency_penalty": 3}, "frequency_penalty", "integer_above_max_value"),
-        ({"model": None}, "model", "missing_required_parameter"),
         ({"model": 3}, "model", "invalid_type"),
         ({"temprature": 1}, "temprature", "unknown_parameter"),
         ({"response_format": {"type": "json_object"}}, "response_format", "unsupported_parameter"),
@@ -84,10 +90,16 @@ def test_a_wrong_completion_request_is_refused(values: dict[str, Json], param: s
         ({"messages": "hi"}, "messages"),
         ({"messages": ["hi"]}, "messages[0]"),
         ({"messages": [{"content": "hi"}]}, "messages[0].role"),
-        ({"messages": [{"role": "tool", "content": "hi"}]}, "messages[0].role"),
+        ({"messages": [{"role": "robot", "content": "hi"}]}, "messages[0].role"),
+        ({"messages": [{"role": "user", "content": None}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": "", "tool_calls": [{}]}]}, "messages[0].tool_calls"),
+        ({"continue_final_message": True, "add_generation_prompt": True}, "continue_final_message"),
         ({"messages": [{"role": "user"}]}, "messages[0].content"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content[0].type"),
-        ({"messages": [{"role": "assistant", "content": "", "tool_calls": [{}]}]}, "messages[0].tool_calls"),
+        (
+            {"messages": [{"role": "assistant", "content": "", "tool_calls": [{}]}]},
+            "messages[0].tool_calls[0].function",
+        ),
         ({"top_logprobs": 3}, "top_logprobs"),
         ({"logprobs": 3}, "logprobs"),
         ({"max_tokens": 0}, "max_tokens"),
@@ -116,6 +128,42 @@ def test_parameters_without_effect_here_are_accepted() -> None:
     assert chat(**quiet, response_format={"type": "text"}) == chat()
 
 
+@pytest.mark.parametrize(
+    "neutral",
+    [
+        {"repetition_penalty": 1.0},
+        {"use_beam_search": False, "length_penalty": 1.0, "early_stopping": False},
+        {"top_k": -1},
+        {"min_p": 0.0, "typical_p": 1, "mirostat": 0},
+        {"seed": -1},
+        {"stop_token_ids": [], "min_tokens": 0},
+        {"skip_special_tokens": True, "chat_template_kwargs": {}},
+    ],
+)
+def test_values_that_change_nothing_are_accepted(neutral: dict[str, Json]) -> None:
+    assert completion(**neutral) == completion() and chat(**neutral) == chat()
+
+
+def test_a_limit_of_minus_one_is_none() -> None:
+    limits = [completion().wishes.max_tokens, completion(max_tokens=-1).wishes.max_tokens]
+    assert limits == [16, None] and chat(max_tokens=-1) == chat()
+
+
+def test_a_request_without_a_model_asks_the_one_that_is_served() -> None:
+    assert completion_request({"prompt": "p"}).wishes.model is None
+
+
+def test_a_conversation_may_have_calls_of_tools_and_their_answers() -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+    said: Json = [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": "b"},
+    ]
+    read = {"id": "1", "type": "function", "function": {"name": "f", "arguments": {"a": 1}}}
+    expected = (Message("assistant", "", None, (read,)), Message("tool", "b", None, (), "1"))
+    assert chat(messages=said).conversation.messages == expected
+
+
 def test_prompts_come_in_four_forms() -> None:
     assert completion(prompt="a").prompts == ("a",)
     assert completion(prompt=["a", "b"]).prompts == ("a", "b")
@@ -129,4 +177,4 @@ def test_max_completion_tokens_wins_over_max_tokens() -> None:
 
 def test_text_parts_are_joined() -> None:
     parts: Json = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
-    assert chat(messages=[{"role": "user", "content": parts}]).messages == (Message("user", "ab", None),)
+    assert chat(messages=[{"role": "user", "content": parts}]).conversation.messages == (Message("user", "ab", None),)

@@ -2,12 +2,16 @@
 
 import concurrent.futures
 import json
+import math
 import time
 
 import httpx
 import openai
 import pytest
 import torch
+from fgc_runtime.generate.job import PlacedToken
+from fgc_runtime.generate.scores import ScoredToken
+from fgc_runtime.serve.answers import ChatAnswers, Choice, CompletionAnswers, Head
 from openai.types import Completion, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
@@ -382,3 +386,30 @@ def test_a_chat_template_may_refuse_messages(client: openai.OpenAI) -> None:
     assert chat(client, developer, max_tokens=1).choices  # given to templates as `system`
     with pytest.raises(openai.BadRequestError):
         chat(client, [{"role": "tool", "content": "x"}])
+
+
+def test_tokens_of_a_text_and_back(server: RunningServer) -> None:
+    asked = post(server, "/tokenize", json={"model": MODEL, "prompt": "The dog"}).json()
+    assert asked["count"] == len(asked["tokens"]) and asked["max_model_len"] == CONTEXT_LENGTH
+    assert post(server, "/detokenize", json={"tokens": asked["tokens"]}).json() == {"prompt": "<s>The dog"}
+    refused = post(server, "/detokenize", json={"tokens": [10**9]})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "tokens")
+
+
+def test_extensions_change_the_text(client: openai.OpenAI, tokenizer: PreTrainedTokenizerFast) -> None:
+    greedy = complete(client).choices[0].text
+    assert complete(client, temperature=1, extra_body={"min_p": 1.0}).choices[0].text == greedy
+    assert complete(client, extra_body={"repetition_penalty": 5.0}).choices[0].text != greedy
+    second = tokenizer.encode("The dog", add_special_tokens=False)[0]
+    stopped = complete(client, logit_bias={str(second): 100}, extra_body={"stop_token_ids": [second]})
+    assert (stopped.choices[0].text, stopped.choices[0].finish_reason) == ("", "stop")
+    later = complete(client, logit_bias={str(second): 100}, extra_body={"stop_token_ids": [second], "min_tokens": 3})
+    assert later.usage is not None and later.usage.completion_tokens == 4
+
+
+def test_log_probabilities_are_json_whatever_they_are() -> None:
+    names = type("Names", (), {"legacy": lambda _, token: str(token), "raw": lambda _, token: b"x"})()
+    tokens = [PlacedToken(ScoredToken(1, -math.inf, ((2, math.nan), (3, -1.0))), 0)]
+    for kind in (CompletionAnswers, ChatAnswers):
+        answer = kind(Head("id", 0, "m", names, True)).whole([Choice("x", tokens, "stop")], {})
+        assert "-9999.0" in json.dumps(answer, allow_nan=False)
