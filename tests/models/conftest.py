@@ -26,6 +26,7 @@ ARCHITECTURES = (
     "llama",
     "mistral",
     "mixtral",
+    "qwen2",
     "qwen3",
     "transformer",
 )

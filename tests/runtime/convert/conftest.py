@@ -27,6 +27,7 @@ _WIDE = {**_COMMON, "hidden_size": 64, "intermediate_size": 96, "num_key_value_h
 FIELDS: dict[str, dict[str, Any]] = {
     "llama": {**_WIDE, "attention_bias": True, "eos_token_id": [2, 5], "rms_norm_eps": 1e-5},
     "mistral": {**_WIDE, "sliding_window": 16, "head_dim": 32},
+    "qwen2": {**_WIDE, "tie_word_embeddings": True, "eos_token_id": [2, 5]},
     "qwen3": {**_WIDE, "head_dim": 24, "tie_word_embeddings": True, "eos_token_id": 2},
     "gpt2": {**_COMMON, "hidden_size": 64, "bos_token_id": 0, "eos_token_id": 0},
     "gemma": {**_WIDE, "num_key_value_heads": 1, "head_dim": 24},

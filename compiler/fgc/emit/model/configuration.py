@@ -13,6 +13,8 @@ _KNOWN_TYPES = {
     "bos_token_id": "int | None",
     "eos_token_id": "int | list[int] | None",
 }
+# other names that libraries ask a configuration for, and the fields that they mean
+_OTHER_NAMES = {"num_experts": "num_local_experts"}
 ROPE_PARAMETERS = "rope_parameters"
 _OLDER_ROPE_FIELDS = ("rope_theta", "rope_scaling")  # which PreTrainedConfig makes rope_parameters of
 _USUAL_THETA = 10000.0  # PreTrainedConfig's
@@ -38,6 +40,7 @@ def configuration_text(fields: Sequence[FieldPlan], names: ModelNames, plans: Ma
     lines += [f'    model_type = "{names.package}"']
     lines += ['    keys_to_ignore_at_inference: ClassVar[list[str]] = ["past_key_values"]']
     lines += [f"    base_model_{name}: ClassVar[{_PLAN_TYPES[name]}] = {text}" for name, text in plans.items() if text]
+    lines += _attribute_map(fields)
     lines += [f"    default_theta: ClassVar[float] = {theta}" for theta in _unusual_thetas(fields)]
     lines += ["", *(_field_line(item) for item in fields), *_auto_map(names), *_post_init(fields)]
     body = "\n".join(lines)
@@ -94,6 +97,12 @@ def _field_line(item: FieldPlan) -> str:
         value = item.default.value
         text = text if isinstance(value, bool) or not isinstance(value, int) else f"{value}.0"
     return f"    {item.name}: {annotation_of(item)} = {text}"
+
+
+def _attribute_map(fields: Sequence[FieldPlan]) -> list[str]:
+    names = {item.name for item in fields}
+    found = {other: name for other, name in _OTHER_NAMES.items() if name in names and other not in names}
+    return [f"    attribute_map: ClassVar[dict[str, str]] = {found}"] if found else []
 
 
 def _unusual_thetas(fields: Sequence[FieldPlan]) -> list[float]:

@@ -29,6 +29,7 @@ class TinyMixtralConfig(PreTrainedConfig):
         "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
         "norm": (["hidden_states"], ["hidden_states"]),
     }
+    attribute_map: ClassVar[dict[str, str]] = {"num_experts": "num_local_experts"}
 
     vocab_size: int = 32000
     hidden_size: int = 256

@@ -29,6 +29,7 @@ class Mixtral8x7bConfig(PreTrainedConfig):
         "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
         "norm": (["hidden_states"], ["hidden_states"]),
     }
+    attribute_map: ClassVar[dict[str, str]] = {"num_experts": "num_local_experts"}
     default_theta: ClassVar[float] = 1000000.0
 
     vocab_size: int = 32000
