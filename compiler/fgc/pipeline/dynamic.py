@@ -128,6 +128,8 @@ class _Reader:
 
     def argument(self, entry: _Entry) -> DynamicArgument | None:
         """One entry, or None if it is wrong."""
+        if entry.node in self._graph.broken:
+            return None
         pairs = self._pairs(entry.node)
         if pairs is None:
             shown = f"entry `{entry.variable}`" if entry.variable is not None else "an entry"
@@ -159,7 +161,8 @@ class _Reader:
             message = f"`default` of {label} has no effect: an option that is not given sets no variable"
             self.warn(place, message, "write `{{ NAME | default(...) }}` where the variable is used")
         elif not _RULES[key][0](value):
-            self.refuse(value_place, f"`{key}` of {label} must be {_RULES[key][1]}, not {value!r:.60}")
+            owner = label if label.startswith("`") else "an entry"
+            self.refuse(value_place, f"`{key}` of {owner} must be {_RULES[key][1]}, not {value!r:.60}")
         elif key == "names":
             for spelt in _names(value):
                 if spelt in self._spelt:
