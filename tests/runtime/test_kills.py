@@ -56,6 +56,16 @@ def test_a_program_that_forgets_is_found_out(tmp_path: Path) -> None:
     assert "runs differ from the straight one" in done.stderr
 
 
+def test_a_program_whose_weights_have_no_seed_is_found_out(tmp_path: Path) -> None:
+    program = tmp_path / "unseeded.py"
+    text = PROGRAM.read_text().replace("trainer = Trainer(\n    model,", "trainer = Trainer(\n    model(),")
+    assert "model()," in text
+    program.write_text(text)
+    done = verify(program, "--steps", "3", "--kills", "1")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "fgc: two straight runs differ as well: the program is not deterministic" in done.stderr
+
+
 def test_a_program_that_does_not_train_says_so(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("print('nothing')")
     done = verify(tmp_path)

@@ -38,7 +38,7 @@ class Verification:
 
     def straight(self, name: str = "straight") -> Outcome:
         """Train without a break."""
-        outcome = self._run(self._folder / name, resume=False, fatal=None)
+        outcome = self._run(self._folder / name, resume=False, fatal=None, new_interpreter=True)
         self._kinds = outcome.kinds
         return outcome
 
@@ -75,7 +75,7 @@ class Verification:
         kind = self._random.choice(sorted(set(self._kinds)))
         return self._random.choice([number for number, found in enumerate(self._kinds, 1) if found == kind])
 
-    def _run(self, folder: Path, *, resume: bool, fatal: int | None) -> Outcome:
+    def _run(self, folder: Path, *, resume: bool, fatal: int | None, new_interpreter: bool = False) -> Outcome:
         arguments = {
             "max_steps": self._steps,
             "logging_dir": None,
@@ -89,7 +89,9 @@ class Verification:
             "resume_anyway": False,
             "load_best_model_at_end": False,  # it touches no checkpoint, and wants saves at evaluations
         }
-        return run_program(self._program, folder, arguments, resume=resume, fatal=fatal)
+        return run_program(
+            self._program, folder, arguments, resume=resume, fatal=fatal, new_interpreter=new_interpreter
+        )
 
     def _last(self, folder: Path) -> Path:
         return folder / "checkpoints" / f"checkpoint-{self._steps}"

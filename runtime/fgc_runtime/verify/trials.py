@@ -1,18 +1,24 @@
 """A program to a run of it in a process of its own, with other arguments, perhaps killed at a point that was chosen.
 
-Processes are forked from this one, which has loaded torch and transformers and does nothing else: a run costs what its
-steps cost.
+Most processes are forked from this one, which has loaded torch and transformers and does nothing else: a run costs what
+its steps cost. Each draws its random state anew, or a program without a seed would look like one with a seed. A new
+interpreter has another order of sets too: the run that the others are compared with has one.
 """
 
 import json
 import os
+import random
 import runpy
+import subprocess
 import sys
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
+
+import numpy
+import torch
 
 from fgc_runtime.verify.points import Points
 
@@ -27,15 +33,27 @@ class Outcome:
 
 
 def run_program(
-    program: Path, folder: Path, arguments: Mapping[str, object], *, resume: bool, fatal: int | None
+    program: Path,
+    folder: Path,
+    arguments: Mapping[str, object],
+    *,
+    resume: bool,
+    fatal: int | None,
+    new_interpreter: bool = False,
 ) -> Outcome:
     """Run the program into `folder`, where `output.txt` keeps what it prints. Raises nothing that the program does."""
     folder.mkdir(parents=True, exist_ok=True)
     reader, writer = os.pipe()
-    process = os.fork()
+    arguments = {**arguments, "output_dir": str(folder)}
+    if new_interpreter:
+        call = json.dumps([str(program), str(folder), arguments, resume, fatal, writer])
+        process = subprocess.Popen([sys.executable, "-P", "-m", __name__, call], pass_fds=[writer]).pid
+    else:
+        process = os.fork()
     if process == 0:
         os.close(reader)
-        _be_the_program(program, folder, {**arguments, "output_dir": str(folder)}, resume, fatal, writer)
+        _draw_anew()
+        _be_the_program(program, folder, arguments, resume, fatal, writer)
     os.close(writer)
     with os.fdopen(reader, encoding="utf-8") as pipe:
         said = pipe.read()
@@ -47,6 +65,12 @@ def run_program(
         return Outcome([], said, None)
     output = (folder / "output.txt").read_text(encoding="utf-8", errors="replace")
     return Outcome([], None, f"exit code {code}\n{output[-2000:]}")
+
+
+def _draw_anew() -> None:
+    random.seed()
+    numpy.random.seed()
+    torch.seed()
 
 
 def _be_the_program(
@@ -80,3 +104,8 @@ def _be_the_program(
 def _say(writer: int, text: str) -> None:
     with open(writer, "w", encoding="utf-8", closefd=False) as pipe:  # a descriptor, and long texts
         pipe.write(text)
+
+
+if __name__ == "__main__":
+    _program, _folder, *_rest = json.loads(sys.argv[1])
+    _be_the_program(Path(_program), Path(_folder), *_rest)
