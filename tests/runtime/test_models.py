@@ -202,4 +202,4 @@ def test_code_in_a_folder_that_fails_is_the_folders_mistake(tmp_path: Path) -> N
     (package / "modeling_broken_model.py").write_text("", encoding="utf-8")
     (package / "__init__.py").write_text("1 / 0\n", encoding="utf-8")
     with pytest.raises(ModelError, match="broken_model cannot be imported: ZeroDivisionError"):
-        open_on_meta(package)
+        open_on_meta(package, trust_remote_code=True)

@@ -140,7 +140,7 @@ def test_a_package_that_computes_something_else_is_found_out_and_not_written(
     assert text.count("gate * self.up_proj") == 1
     code.write_text(text.replace("gate * self.up_proj", "gate + self.up_proj"), encoding="utf-8")
     with pytest.raises(ConvertError, match=r"the logits of the converted model differ by .* is not written"):
-        run_conversion(package, tmp_path / "back")
+        run_conversion(package, tmp_path / "back", trust_remote_code=True)
     assert not (tmp_path / "back").exists()
     assert not list(tmp_path.glob("*.unfinished"))
 
@@ -152,7 +152,7 @@ def test_a_package_of_no_known_shape_says_why_for_every_architecture(
     run_conversion(hugging_face("qwen3"), package, is_verified=False)
     tensors_changed(lambda t: t.pop("model.layers.0.self_attn.q_norm.weight"))(package)
     with pytest.raises(ConvertError, match="shape of no architecture") as caught:
-        run_conversion(package, tmp_path / "back")
+        run_conversion(package, tmp_path / "back", trust_remote_code=True)
     assert "qwen3: missing 1 tensors: model.layers.0.self_attn.q_norm.weight" in str(caught.value)
     assert "mistral: the package's configuration lacks sliding_window" in str(caught.value)
     assert "gemma: the package has no part ZeroCentredRMSNorm" in str(caught.value)
