@@ -8,7 +8,7 @@ import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What builds and trainings remember of their code goes to a folder of this test run."""
+    """Sends what builds and trainings remember of their code to a folder of this test run."""
     state = tempfile.mkdtemp(prefix="fgc-state-")
     os.environ["XDG_STATE_HOME"] = state
     config.add_cleanup(lambda: shutil.rmtree(state, ignore_errors=True))

@@ -92,7 +92,7 @@ def _is_taken(signature: inspect.Signature, call: dict[str, Any]) -> bool:
 
 
 def _minimal(signature: inspect.Signature) -> dict[str, Any]:
-    """What has no default, by name where it has one."""
+    """Returns the parameters without a default, by name where they have one."""
     needed = [p for p in signature.parameters.values() if p.default is p.empty]
     return {
         "positional": [ANYTHING for p in needed if p.kind is p.POSITIONAL_ONLY],
@@ -111,7 +111,7 @@ def _positional(signature: inspect.Signature) -> dict[str, Any]:
 
 
 def _with_defaults(signature: inspect.Signature) -> dict[str, Any]:
-    """What is needed, and every default that a configuration can write."""
+    """Returns the needed arguments and every default that a configuration can write."""
     call = _minimal(signature)
     for p in signature.parameters.values():
         if p.kind in _NAMED and p.default is not p.empty and _is_written(p.default):
@@ -180,7 +180,7 @@ def _hints(value: Any) -> dict[str, Any]:
 
 
 def _accepts(hint: Any, value: Any) -> bool:
-    """Whether an annotation may have room for a literal; any doubt is in favour of the literal."""
+    """Returns True if an annotation may have room for a literal; any doubt is in favour of the literal."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         return any(_accepts(item, value) for item in arguments)

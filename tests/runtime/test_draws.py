@@ -1,4 +1,4 @@
-"""What data draws is decided by seed, epoch, place and process: workers, breaks and dropout change nothing."""
+"""Seed, epoch, place and process decide what data draws: workers, breaks and dropout change nothing."""
 
 import random
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What the runtime refuses is a few lines; anything else keeps its traceback."""
+"""A refusal of the runtime is a few lines; any other error keeps its traceback."""
 
 import os
 import subprocess

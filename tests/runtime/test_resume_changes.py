@@ -1,4 +1,4 @@
-"""What changed since a checkpoint holds from the next step on, and what a run left undone is done once."""
+"""Changes since a checkpoint hold from the next step on; a resumed run does once what was left undone."""
 
 import math
 from collections.abc import Callable

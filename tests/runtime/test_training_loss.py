@@ -1,4 +1,4 @@
-"""What is trained is what the model's configuration says: cross entropy, a router's balance, smoothed labels."""
+"""Training minimises what the model's configuration says: cross entropy, a router's balance, smoothed labels."""
 
 from collections.abc import Callable
 from functools import partial

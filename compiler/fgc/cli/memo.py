@@ -1,4 +1,4 @@
-"""What commands print, as the last questions of the chain: unchanged files give the same answer.
+"""Keeps what commands print, as the last questions of the chain: unchanged files give the same answer.
 
 Loads no stage of the compiler.
 """

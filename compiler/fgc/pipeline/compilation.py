@@ -109,7 +109,7 @@ def _resolved(entry: ast.ParsedFile, loader: Loader, variables: Mapping[str, Any
 
 
 def _lint(composition: Composition, graph: Graph, needs: Iterable[Need], loader: Loader) -> Iterable[Diagnostic]:
-    """What looks like a mistake in what was made."""
+    """Returns the findings of the rules that read the document and the graph."""
     yield from check(composition, graph)
     yield from pin_findings(needs)
     options = dynamic_arguments(graph)

@@ -18,7 +18,7 @@ _FRAMEWORK = frozenset(PreTrainedConfig().to_dict()) | {
 
 @dataclass(frozen=True, slots=True)
 class PackageFields:
-    """What a package's template says: fields, arguments of parts by block, and templates that replace blocks.
+    """Holds what a package's template says: fields, arguments of parts by block, and templates that replace blocks.
 
     `notes` are for the user.
     """

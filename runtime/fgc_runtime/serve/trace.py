@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Trace:
-    """What is known of a request; its handlers add to it."""
+    """Holds what is known of a request; its handlers add to it."""
 
     id: str
     began_s: float

@@ -26,7 +26,7 @@ Fingerprint = dict[str, object]
 
 
 class Change(NamedTuple):
-    """What two fingerprints differ in: its name there, and a sentence."""
+    """Returns each difference of two fingerprints: its name there, and a sentence."""
 
     name: str
     sentence: str

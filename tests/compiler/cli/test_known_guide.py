@@ -1,4 +1,4 @@
-"""What people who know Forgather type and write, and what it does here."""
+"""Commands and lines that people who know Forgather type, with what they do here."""
 
 from pathlib import Path
 

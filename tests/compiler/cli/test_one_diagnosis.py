@@ -1,4 +1,4 @@
-"""What `check` passes, `build` builds: settings and comments count for every command that makes a program."""
+"""`build` builds what `check` passes: settings and comments count for every command that makes a program."""
 
 import os
 from pathlib import Path
