@@ -47,9 +47,7 @@ class BaselineConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = None
     hidden_act: str = "silu"
     rms_norm_eps: float = 1e-6
-    rope_parameters: dict[str, Any] = field(
-        default_factory=lambda: {"rope_type": "default", "rope_theta": 10000.0}
-    )
+    rope_parameters: dict[str, Any] | None = None
     auto_map: dict[str, str] = field(
         default_factory=lambda: {
             "AutoConfig": "configuration_baseline.BaselineConfig",
@@ -63,6 +61,11 @@ class BaselineConfig(PreTrainedConfig):
             self.num_key_value_heads = self.num_attention_heads
         if self.head_dim is None:
             self.head_dim = self.hidden_size // self.num_attention_heads
+        # transformers makes it of these fields of an older config.json
+        if self.rope_parameters is None and kwargs.keys().isdisjoint(
+            ["rope_theta", "rope_scaling"]
+        ):
+            self.rope_parameters = {"rope_type": "default", "rope_theta": 10000.0}
         super().__post_init__(**kwargs)
 
 
