@@ -41,7 +41,7 @@ def configuration_text(fields: Sequence[FieldPlan], names: ModelNames, plans: Ma
     lines += ['    keys_to_ignore_at_inference: ClassVar[list[str]] = ["past_key_values"]']
     lines += [f"    base_model_{name}: ClassVar[{_PLAN_TYPES[name]}] = {text}" for name, text in plans.items() if text]
     lines += _attribute_map(fields)
-    lines += [f"    default_theta: ClassVar[float] = {theta}" for theta in _unusual_thetas(fields)]
+    lines += [f"    default_theta = {theta}" for theta in _unusual_thetas(fields)]
     lines += ["", *(_field_line(item) for item in fields), *_auto_map(names), *_post_init(fields)]
     body = "\n".join(lines)
     header += f'"""The configuration of {names.title}."""'

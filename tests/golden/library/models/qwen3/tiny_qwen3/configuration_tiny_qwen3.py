@@ -31,7 +31,7 @@ class TinyQwen3Config(PreTrainedConfig):
         "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
         "norm": (["hidden_states"], ["hidden_states"]),
     }
-    default_theta: ClassVar[float] = 1000000.0
+    default_theta = 1000000.0
 
     vocab_size: int = 32000
     hidden_size: int = 256

@@ -29,7 +29,7 @@ class Qwen2TestConfig(PreTrainedConfig):
         "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
         "norm": (["hidden_states"], ["hidden_states"]),
     }
-    default_theta: ClassVar[float] = 1000000.0
+    default_theta = 1000000.0
 
     vocab_size: int = 256
     hidden_size: int = 64

@@ -31,7 +31,7 @@ class Qwen3_1_7bConfig(PreTrainedConfig):
         "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
         "norm": (["hidden_states"], ["hidden_states"]),
     }
-    default_theta: ClassVar[float] = 1000000.0
+    default_theta = 1000000.0
 
     vocab_size: int = 151936
     hidden_size: int = 2048
