@@ -20,6 +20,9 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     matches = get_close_matches(stem, sorted(stems), n=1, cutoff=cutoff)
     if matches:
         return stems[matches[0]]
+    swapped = next((other for other in stems if sorted(other) == sorted(stem)), None)  # `oen` for `one`
+    if swapped is not None:
+        return stems[swapped]
     folded = {candidate.casefold(): other for candidate, other in stems.items()}
     return folded.get(stem.casefold())
 

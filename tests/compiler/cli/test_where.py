@@ -159,7 +159,7 @@ FAILING = {
         "two.yaml:3:7 as `main[1]`",
     ),
     "a call in a call": (
-        "main: !call:print [ !call:int [ !call:len [ 3 ] ] ]\n",
+        "main: !call:print [ !call:int [ !call:json:loads [ x ] ] ]\n",
         "two.yaml:1:33 as `main[0][0]`",
     ),
     "an argument of two lines": (
