@@ -29,7 +29,7 @@ class Llama3_2_3bConfig(PreTrainedConfig):
         "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
         "norm": (["hidden_states"], ["hidden_states"]),
     }
-    default_theta: ClassVar[float] = 500000.0
+    default_theta = 500000.0
 
     vocab_size: int = 128256
     hidden_size: int = 3072

@@ -29,7 +29,7 @@ class Smollm2_360mConfig(PreTrainedConfig):
         "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
         "norm": (["hidden_states"], ["hidden_states"]),
     }
-    default_theta: ClassVar[float] = 100000.0
+    default_theta = 100000.0
 
     vocab_size: int = 49152
     hidden_size: int = 960

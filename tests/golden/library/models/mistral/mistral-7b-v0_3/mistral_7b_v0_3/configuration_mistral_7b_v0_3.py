@@ -29,7 +29,7 @@ class Mistral7bV0_3Config(PreTrainedConfig):
         "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
         "norm": (["hidden_states"], ["hidden_states"]),
     }
-    default_theta: ClassVar[float] = 1000000.0
+    default_theta = 1000000.0
 
     vocab_size: int = 32768
     hidden_size: int = 4096

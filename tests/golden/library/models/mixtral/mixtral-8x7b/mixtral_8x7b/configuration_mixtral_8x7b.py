@@ -30,7 +30,7 @@ class Mixtral8x7bConfig(PreTrainedConfig):
         "norm": (["hidden_states"], ["hidden_states"]),
     }
     attribute_map: ClassVar[dict[str, str]] = {"num_experts": "num_local_experts"}
-    default_theta: ClassVar[float] = 1000000.0
+    default_theta = 1000000.0
 
     vocab_size: int = 32000
     hidden_size: int = 4096
