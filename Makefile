@@ -9,7 +9,7 @@ EXAMPLE := examples/tutorials/tiny_llama
 export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: demo test test-vllm test-lowest test-newest check-code setup clean
+.PHONY: demo test test-matrix test-vllm test-lowest test-newest check-code setup clean
 
 demo: $(VENV)/.ready
 	$(BIN)/fgc build $(EXAMPLE)/templates/configs/tiny_llama.yaml -o $(EXAMPLE)/out
@@ -19,6 +19,10 @@ demo: $(VENV)/.ready
 
 test: $(VENV)/.ready check-code
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q
+
+# outside `make test`, which trains one cell for each trainer: every model, every trainer, every kind of data, 15 minutes
+test-matrix: $(VENV)/.ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --matrix tests/runtime/strategies/test_matrix.py
 
 # outside `make test`: an environment of its own, 2.4 GB
 test-vllm: $(VENV)/.ready $(VLLM)/.ready

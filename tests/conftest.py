@@ -17,3 +17,4 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-corpus", action="store_true", help="rewrite the expected blocks of tests/corpus")
     parser.addoption("--update-golden", action="store_true", help="rewrite the generated programs of tests/golden")
+    parser.addoption("--matrix", action="store_true", help="train every model with every trainer and kind of data")
