@@ -79,9 +79,13 @@ def _of_name(symbol: Symbol, answer: Answer, files: Signatures) -> Iterator[Diag
                 yield Diagnostic.at(origin, "FGC505", message, severity=Severity.WARNING, help=help)
         case Verdict.NO_MODULE:
             message = f"there is no module `{answer.wrong}`"
-            package, _, name = answer.wrong.rpartition(".")
-            nearest_module = did_you_mean(name, files.modules_in(package))
-            yield Diagnostic.at(_part(symbol, answer.wrong), "FGC504", message, help=nearest_module)
+            yield Diagnostic.at(_part(symbol, answer.wrong), "FGC504", message, help=_nearest_module(answer, files))
+        case Verdict.NO_FILE:
+            nearest = _nearest_module(answer, files)
+            if nearest is not None:  # else its package may make it
+                message = f"no file holds the module `{answer.wrong}`"
+                origin = _part(symbol, answer.wrong)
+                yield Diagnostic.at(origin, "FGC504", message, severity=Severity.WARNING, help=nearest)
         case Verdict.NO_ATTRIBUTE if symbol.kind is not SymbolKind.BUILTIN:
             message = f"`{_owner(symbol, answer.wrong)}` has no attribute `{answer.wrong}`"
             yield Diagnostic.at(_attribute(symbol, answer.wrong), "FGC504", message, help=_nearest(answer))
@@ -94,6 +98,11 @@ def _of_name(symbol: Symbol, answer: Answer, files: Signatures) -> Iterator[Diag
         message = f"`{symbol.attribute}` is deprecated"
         origin, said = symbol.attribute_origin, answer.deprecated or None
         yield Diagnostic.at(origin, "FGC510", message, severity=Severity.WARNING, help=said)
+
+
+def _nearest_module(answer: Answer, files: Signatures) -> str | None:
+    package, _, name = answer.wrong.rpartition(".")
+    return did_you_mean(name, files.modules_in(package))
 
 
 def _nearest(answer: Answer) -> str | None:

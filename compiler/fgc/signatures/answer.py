@@ -24,6 +24,7 @@ class Verdict(Enum):
     UNKNOWN = "unknown"  # it may be anything: no complaint
     NOT_INSTALLED = "not installed"
     NO_MODULE = "no module"
+    NO_FILE = "no file"  # a package that can make modules may have it
     NO_ATTRIBUTE = "no attribute"
     NOT_CALLABLE = "not callable"
 

@@ -36,7 +36,7 @@ class LazyModules:
         """Returns the value of a name that nothing binds."""
         names: set[str] = set()
         for source in self._files(module):
-            if source is None or name in source.source.text:
+            if source is None or _is_word(name, source.source.text):
                 return UNKNOWN
             if name[:4] in source.source.text:
                 names.update(_DEFINED.findall(source.source.text))
@@ -49,6 +49,11 @@ class LazyModules:
         for source in self._more.setdefault(module.path, _reached(module, self._star, 0)):
             known.append(source)
             yield source
+
+
+def _is_word(name: str, text: str) -> bool:
+    """Returns True if a name stands in a text by itself: `LlamaForCausalL` does not stand in `LlamaForCausalLM`."""
+    return name in text and re.search(rf"\b{re.escape(name)}\b", text) is not None
 
 
 def _reached(

@@ -52,10 +52,27 @@ class Lookup:
 
     def in_module(self, module: str, attribute: str) -> Answer:
         """`module:attribute`."""
+        missing = self._without_file(module)
+        if missing is not None:
+            return Answer(Verdict.NO_FILE, wrong=missing)
         found = self._answer(self._resolver.module(module), attribute)
         is_open = found.verdict in (Verdict.UNKNOWN, Verdict.CALLABLE) and not found.signatures
         signatures = self._typeshed.signatures(module, attribute) if is_open and self._is_standard(module) else ()
         return replace(found, verdict=Verdict.CALLABLE, signatures=signatures) if signatures else found
+
+    def _without_file(self, name: str) -> str | None:
+        """Returns the first part of a dotted name that has no file, though a package could make it and never names it.
+
+        `transformers.models.lama`: a finder in transformers serves old names of modules.
+        """
+        parent, dot, last = name.rpartition(".")
+        found = self._finder.module(name)
+        if not dot or not isinstance(found, Opaque) or found.has_file:
+            return None
+        above = self._finder.module(parent)
+        if not isinstance(above, PythonModule):
+            return self._without_file(parent)
+        return None if re.search(rf"\b{re.escape(last)}\b", above.source.text) else name
 
     def _is_standard(self, name: str) -> bool:
         """Whether a module is the one of Python's library, and not a file of the same name."""

@@ -119,12 +119,29 @@ else:
 
 
 @pytest.mark.parametrize(
-    ("name", "verdict"), [("Encoder", "CALLABLE"), ("Encodr", "NO_ATTRIBUTE"), ("made", "UNKNOWN")]
+    ("name", "verdict"),
+    [("Encoder", "CALLABLE"), ("Encodr", "NO_ATTRIBUTE"), ("Encode", "NO_ATTRIBUTE"), ("made", "UNKNOWN")],
 )
 def test_a_name_that_no_file_of_a_lazy_package_holds_is_missing(tmp_path: Path, name: str, verdict: str) -> None:
     found = answer(tmp_path, f"lib:{name}", __init__=_LAZY, models="class Encoder: ...\nglobals()['made'] = print\n")
     assert found.verdict is Verdict[verdict]
     assert found.names == (("Encoder",) if verdict == "NO_ATTRIBUTE" else ())
+
+
+@pytest.mark.parametrize(
+    ("module", "verdict"),
+    [
+        ("lib.models", "CALLABLE"),
+        ("lib.modells", "NO_FILE"),
+        ("lib.modells.encoder", "NO_FILE"),
+        ("lib.old", "UNKNOWN"),
+    ],
+)
+def test_a_package_with_a_finder_may_have_modules_without_files(tmp_path: Path, module: str, verdict: str) -> None:
+    served = "import sys\nALIASES = {'old': 'models'}\nsys.meta_path.append(AliasFinder(ALIASES))\n"
+    found = answer(tmp_path, f"{module}:Encoder", __init__=served, models="class Encoder: ...\n")
+    assert found.verdict is Verdict[verdict]
+    assert found.wrong == ("lib.modells" if verdict == "NO_FILE" else "")
 
 
 def test_each_of_two_definitions_may_hold_if_nothing_decides(tmp_path: Path) -> None:
