@@ -7,27 +7,20 @@ import hashlib
 import json
 import os
 import platform
-import re
 import shutil
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from fgc_runtime.secrets import is_secret, placeholder, secret_options, without_secrets
 from fgc_runtime.sources import ProgramFiles, program_files
 
 RECORD = "run.json"
 PROGRAM = "program"
-SECRET = "(secret)"
 _FORMAT = 1
-_SERVICES = "hf|hub|hugging_?face|wandb|openai|anthropic|aws|azure|gcp|github|gh|gitlab|slack|comet|neptune|mlflow"
-_KINDS = "api|access|auth|secret|private|session|security|refresh|bearer|signing|encryption|account|licen[cs]e"
-_SECRET = re.compile(  # the same as the compiler's, which this does not import
-    rf"(.*_)?(password|passwd|passphrase|secret|credentials?|api_?key|({_SERVICES}|{_KINDS})_(key|token))|token",
-    re.IGNORECASE,
-)
 _PACKAGES = ("torch", "transformers", "tokenizers", "datasets")
 _ENVIRONMENT = ("FGC_TRAINING_ARGUMENTS", "PYTHONPATH")  # what of the surroundings changes what a program does
 
@@ -117,28 +110,14 @@ def _known(setting: str) -> str:
         return setting
     if not isinstance(values, dict):
         return setting
-    return json.dumps({name: value for name, value in values.items() if not _SECRET.fullmatch(name)})
-
-
-def without_secrets(words: Sequence[str]) -> list[str]:
-    """The command line with `(secret)` for the values of options that are named as secrets are."""
-    shown: list[str] = []
-    for word in words:
-        option, equals, _ = word.partition("=")
-        if shown and "=" not in shown[-1] and _is_secret_option(shown[-1]) and not word.startswith("--"):
-            shown.append(SECRET)
-        else:
-            shown.append(f"{option}={SECRET}" if equals and _is_secret_option(option) else word)
-    return shown
-
-
-def _is_secret_option(word: str) -> bool:
-    return word.startswith("--") and _SECRET.fullmatch(word[2:].replace("-", "_")) is not None
+    return json.dumps({name: placeholder(name) if is_secret(name) else value for name, value in values.items()})
 
 
 def _words(resumed_from: Path | None) -> list[str]:
     """The command line; a `--resume` that means the latest checkpoint names it: there will be a later one."""
-    words = without_secrets(sys.argv[1:])
+    own = program_files()
+    text = "" if own is None else own.contents.get(own.main, b"").decode(errors="replace")
+    words = without_secrets(sys.argv[1:], secret_options(text))
     if "--resume" not in words:
         return words
     position = words.index("--resume")

@@ -39,6 +39,8 @@ class SetValue(argparse.Action):
         values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
+        if option_string != _OPTION:
+            parser.error(f"write `{_OPTION}` in full, not `{option_string}`")
         run_with_settings()
 
 

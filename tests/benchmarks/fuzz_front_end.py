@@ -1,4 +1,4 @@
-"""Mutated templates through the whole front end: how many, how fast, and what falls over.
+"""Mutated templates through the whole front end: how many, how fast, with how much memory, and what falls over.
 
     python -m tests.benchmarks.fuzz_front_end 200000 --seed 1
 
@@ -8,6 +8,8 @@ and every literal piece of a document must equal its source (the document's cons
 
 import argparse
 import random
+import resource
+import sys
 import time
 import traceback
 from collections import Counter
@@ -134,6 +136,7 @@ def run(count: int, seed: int) -> int:
     codes: Counter[str] = Counter()
     failures: dict[str, dict[str, str]] = {}
     slowest = 0.0
+    memory_at_start = _peak_mb()
     begin = time.process_time()
     for _ in range(count):
         texts = mutate(dice.choice(pool), pool, dice)
@@ -152,10 +155,17 @@ def run(count: int, seed: int) -> int:
             failures.setdefault(f"slow: {taken:.1f} s", texts)
     total = time.process_time() - begin
     print(f"{count:,} inputs in {total:.0f} s of CPU time, {1000 * total / count:.2f} ms each, at most {slowest:.2f} s")
+    print(f"peak memory: {_peak_mb() - memory_at_start:.0f} MB above the {memory_at_start:.0f} MB at the start")
     print(f"seed {seed}; findings: " + ", ".join(f"{code} {number}" for code, number in codes.most_common()))
     for what, texts in failures.items():
         print(f"FAILED {what}\n{texts!r}")
     return len(failures)
+
+
+def _peak_mb() -> float:
+    """The most memory that this process has held."""
+    unit = 1e6 if sys.platform == "darwin" else 1e3
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 if __name__ == "__main__":

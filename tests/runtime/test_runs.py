@@ -1,5 +1,6 @@
 """A run keeps what it takes to repeat it, and is repeated to the bit."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -9,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from fgc.cli.main import main
-from fgc_runtime.runs import without_secrets
 from fgc_runtime.verify.compare import differences
 
 PROGRAM = Path(__file__).parent / "programs/dropout.py"
@@ -117,8 +117,22 @@ def test_runs_are_listed_with_how_they_ended(project: Path, tmp_path: Path, caps
     assert capsys.readouterr().out.startswith("no runs in")
 
 
-def test_a_record_leaves_secrets_out() -> None:
-    words = ["--lr", "1", "--hf-token", "abc", "--api-key=abc", "--eos-token", "abc", "--password", "--resume", "x"]
-    assert " ".join(without_secrets(words)) == (
-        "--lr 1 --hf-token (secret) --api-key=(secret) --eos-token abc --password --resume x"
-    )
+def test_a_run_with_a_secret_is_repeated_if_the_secret_is_set(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(run_of(project), tmp_path / "run"))
+    (run / "program/train.py").write_text("import os, sys\nprint(sys.argv[1:], os.environ['FGC_TRAINING_ARGUMENTS'])\n")
+    record = json.loads((run / "run.json").read_text())
+    record["words"] = ["--key=(secret:MY_KEY)", "--set", "a.token=(secret:TOKEN)"]
+    record["environment"] = {"FGC_TRAINING_ARGUMENTS": '{"hub_token": "(secret:TOKEN)"}'}
+    record["files"]["train.py"] = "sha256:" + hashlib.sha256((run / "program/train.py").read_bytes()).hexdigest()
+    (run / "run.json").write_text(json.dumps(record))
+    monkeypatch.setenv("TOKEN", 'a"b')
+    monkeypatch.delenv("MY_KEY", raising=False)
+    assert main(["rerun", str(run)]) == 2
+    assert "set MY_KEY" in capfd.readouterr().err
+    assert main(["rerun", str(run), "--dry-run"]) == 0
+    assert """ --key="$MY_KEY" --set a.token="$TOKEN"\n""" in capfd.readouterr().out
+    monkeypatch.setenv("MY_KEY", "k")
+    assert main(["rerun", str(run)]) == 0
+    assert """['--key=k', '--set', 'a.token=a"b'] {"hub_token": "a\\"b"}""" in capfd.readouterr().out

@@ -37,11 +37,13 @@ def construct(
     *,
     resolved: str = "",
     system_path: str | None = None,
+    secrets: Mapping[str, str] | None = None,
 ) -> Any:
     """Run a program's `construct`: its target, or a mapping of several. Exceptions of the program pass through.
 
     They carry a note with the path in the configuration and the template's line. `resolved` is the configuration's
-    text, which the variable `pp_config` has unless another one is given.
+    text, which the variable `pp_config` has unless another one is given. `secrets` stand in the environment while the
+    program reads them.
     """
     always = {RESOLVED_TEXT: resolved} if RESOLVED_TEXT in program.parameters else {}
     given = _arguments(program, {**always, **variables})
@@ -56,11 +58,24 @@ def construct(
     sys.modules[name] = module
     with _packages(program.files), contextlib.chdir(folder):
         try:
-            exec(compile(program.text, file, "exec"), module.__dict__)
+            with _in_environment(secrets or {}):
+                exec(compile(program.text, file, "exec"), module.__dict__)
             return module.__dict__[program.function](**given)
         except Exception as error:
             _add_place(error, program, file)
             raise
+
+
+@contextlib.contextmanager
+def _in_environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables for a while: no process that is started later gets them."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
 
 
 def _arguments(program: "Program", variables: Mapping[str, Any]) -> dict[str, Any]:

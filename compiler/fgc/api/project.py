@@ -72,8 +72,14 @@ class Project:
         """
         names = targets or ("main",)
         program = self._program(names)
-        resolved, path = str(self.pp_config), self._selected.system_path
-        result = construct(program, self._selected.folder, variables, resolved=resolved, system_path=path)
+        result = construct(
+            program,
+            self._selected.folder,
+            variables,
+            resolved=str(self.pp_config),
+            system_path=self._selected.system_path,
+            secrets=self._selected.secrets,
+        )
         built = {names[0]: result} if len(set(names)) == 1 else result
         if asdict:
             return {name: built[name] for name in names}

@@ -22,7 +22,7 @@ from fgc.installed import package_folder
 from fgc.ir import snapshot, snapshot_to_json
 from fgc.pipeline.pins import pins_of
 from fgc.pipeline.program import make_script, resolved_configuration
-from fgc.text import Need, Source, environment_name, expression_text, is_secret
+from fgc.text import Need, Source, environment_name, expression_text, secret_at, secrets_of
 from fgc.workspace import display_path
 from fgc.workspace.library import root_folders
 from fgc.workspace.place_map import MAP, map_text
@@ -44,8 +44,8 @@ def build_folder(selected: Selected, folder: Path, *, target: str, force: bool, 
         print(f"  {PACKAGE}/: {sum(name.startswith(f'{PACKAGE}/') for name in built.files)} files of the runtime")
     for line in _option_lines(built.options):
         print(line)
-    if secrets := secrets_of(selected.variables):
-        print(f"read from the environment, and written nowhere:  {', '.join(secrets)}")
+    if selected.secrets:
+        print(f"read from the environment, and written nowhere:  {', '.join(selected.secrets)}")
     print(f"run it:  python {display_path(folder / PROGRAM)}")
     return 0
 
@@ -80,7 +80,7 @@ def write_folder(
         report(found if has_errors(found) else (*found, *outcome.diagnostics))
         return None
     name_of = partial(_portable_name, Places(selected.folder, root_folders()))
-    resolved = resolved_configuration(selected.compilation.document, selected.template, selected.store.settings)
+    resolved = resolved_configuration(selected.compilation.document, selected.template, _settings(selected))
     files = {
         PROGRAM: program.text,
         MAP: map_text(
@@ -141,18 +141,12 @@ def _record(selected: Selected, target: str, runtime: Mapping[str, str]) -> Buil
         },
         arguments={
             **{name: _written(name, value) for name, value in selected.variables.items()},
-            **_settings(selected),
+            **{f"--set {path}": text for path, text in _settings(selected).items()},
         },
         configuration=selected.template,
         pins=[_pin(places, need) for need in pins_of(selected.compilation.needs)],
         absent={places.name(path): None if other is None else places.name(other) for path, other in missing.items()},
     )
-
-
-def secrets_of(variables: Mapping[str, Any]) -> dict[str, str]:
-    """The arguments that a program reads from the environment, by the names that they have there."""
-    texts = {name: value for name, value in variables.items() if isinstance(value, str) and value}
-    return {environment_name(name): value for name, value in texts.items() if is_secret(name)}
 
 
 def _written(name: str, value: Any) -> Any:
@@ -161,8 +155,8 @@ def _written(name: str, value: Any) -> Any:
 
 
 def _settings(selected: Selected) -> dict[str, str]:
-    """Returns the values that `--set` changed, as a manifest names them beside the variables."""
-    return {f"--set {path}": text for path, text in selected.store.settings.items()}
+    """The values that `--set` changed, without secrets."""
+    return {path: _written(secret_at(path) or "", text) for path, text in selected.store.settings.items()}
 
 
 def _pin(places: Places, need: Need) -> Pin:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from fgc.cli.arguments import CannotRun
-from fgc.cli.building import PROGRAM, secrets_of, write_folder
+from fgc.cli.building import PROGRAM, write_folder
 from fgc.cli.devices import count_devices, visible_devices
 from fgc.cli.kept_builds import keep_build
 from fgc.cli.select import Selected, report
@@ -123,7 +123,7 @@ def _processes(selected: Selected, devices: str | None) -> str:
 def _environment(selected: Selected, devices: str | None, *, is_started: bool) -> dict[str, str]:
     visible = None if devices is None else visible_devices(devices, must_exist=is_started)
     environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
-    environment |= secrets_of(selected.variables)
+    environment |= selected.secrets
     if selected.system_path is not None:
         path = os.pathsep.join(filter(None, (selected.system_path, os.environ.get("PYTHONPATH"))))
         environment["PYTHONPATH"] = path

@@ -36,7 +36,10 @@ from fgc.text import (
     DeferredFolder,
     DeferredName,
     DeferredOperation,
+    DeferredPart,
     FromOutside,
+    is_secret_variable,
+    variables_required,
 )
 
 _PATHS = {
@@ -71,12 +74,18 @@ _NAMED = frozenset({*_PATHS, "concat"})  # what deserves a constant of its own w
 class DeferredTexts:
     """Turns deferred texts into expressions, and collects the constants they need."""
 
-    def __init__(self, imports: Imports, workspace_root: str, pinned: Mapping[str, str]) -> None:
+    def __init__(
+        self, imports: Imports, names: Names, workspace_root: str, pinned: Mapping[str, str], *, is_script: bool
+    ) -> None:
+        """`is_script`: the program ends with a word where a secret that it needs is not set."""
         self._imports = imports
+        self._names = names
+        self._is_script = is_script
         self._workspace_root = workspace_root
         self._pinned = pinned
         self._constants: dict[str, Expression] = {}
         self._shared: dict[DeferredCall, str] = {}
+        self._required: dict[DeferredCall, str] = {}
         self._folders: dict[str, str] = {}
 
     @property
@@ -135,13 +144,13 @@ class DeferredTexts:
         convert = self._imports.function("fgc_runtime.options", "boolean") if to is bool else Name(to.__name__)
         return Invoke(convert, (Argument(text),), node)
 
-    def _joined(self, pieces: tuple[str | DeferredExpression, ...], node: NodeId | None) -> Expression:
-        values = [piece if isinstance(piece, str) else self._value(piece) for piece in pieces if piece != ""]
-        if not values:
+    def _joined(self, pieces: tuple[DeferredPart, ...], node: NodeId | None) -> Expression:
+        some = [piece for piece in pieces if piece != ""]
+        if not some:
             return string("", node)
-        if len(values) == 1:
-            return string(values[0], node) if isinstance(values[0], str) else values[0]
-        return self._text(values, node)
+        if len(some) == 1:
+            return string(some[0], node) if isinstance(some[0], str) else self._argument(some[0])
+        return self._text([piece if isinstance(piece, str) else self._part(piece) for piece in some], node)
 
     def _text(self, values: Sequence[str | Expression], node: NodeId | None) -> Expression:
         """Texts and expressions as one text."""
@@ -154,8 +163,12 @@ class DeferredTexts:
         assert total is not None, "a text has at least one part"
         return total
 
-    def _value(self, expression: DeferredExpression) -> Expression:
+    def _value(self, expression: DeferredExpression | DeferredConstant) -> Expression:
+        if isinstance(expression, DeferredCall) and any(map(is_secret_variable, variables_required(expression))):
+            return self._secret(expression)
         match expression:
+            case DeferredConstant(value=value):
+                return string(value) if isinstance(value, str) else literal(value)
             case DeferredName(name):
                 return self._name(name)
             case DeferredArgument(value=value) | DeferredOperation(value=value):
@@ -166,6 +179,31 @@ class DeferredTexts:
                 return self._common(expression)
             case _:
                 return self._computed(expression)
+
+    def _secret(self, call: DeferredCall) -> Expression:
+        """A secret that must be set: a program looks for it when it starts."""
+        names = variables_required(call)
+        if call not in self._required:
+            name = self._required[call] = self._names.fresh_constant(names[0])
+            known = " and ".join(names)
+            lacks = f"{known} {'are' if len(names) > 1 else 'is'} not set in the environment"
+            end = self._invoke("sys", "sys.exit", string(lacks)) if self._is_script else None
+            self._constants[name] = Binary(self._computed(call), "or", end) if end else self._demanded(call)
+        return Name(self._required[call])
+
+    def _demanded(self, expression: DeferredPart) -> Expression:
+        """A part of a text: a variable that nothing stands in for must be set."""
+        match expression:
+            case DeferredCall("getenv", (str() as name,)):
+                return Item(Name(self._imports.module("os") + ".environ"), string(name))
+            case DeferredCall("or", (first, second)):
+                return Binary(self._looked_up(first), "or", self._demanded(second))
+            case _:
+                return self._argument(expression)
+
+    def _looked_up(self, expression: DeferredPart) -> Expression:
+        """What stands before an `or`, or for a variable: it may lack."""
+        return self._computed(expression) if isinstance(expression, DeferredCall) else self._argument(expression)
 
     def _common(self, call: DeferredCall) -> Name:
         name = self._shared[call]
@@ -178,14 +216,16 @@ class DeferredTexts:
         match call:
             case DeferredCall("concat", arguments):
                 return self._joined(arguments, None)
-            case DeferredCall("or", (first, second)):
-                return Binary(self._argument(first), "or", self._argument(second))
+            case DeferredCall("or", operands):
+                return Binary(self._looked_up(operands[0]), "or", self._looked_up(operands[1]))
+            case DeferredCall("getenv", (name, DeferredConstant(None))):
+                return self._invoke("os", "os.environ.get", self._argument(name))
             case DeferredCall("getenv", arguments):
-                return self._invoke("os", "os.environ.get", *map(self._argument, arguments))
+                return self._invoke("os", "os.environ.get", *map(self._looked_up, arguments))
             case DeferredCall(function, ()) if function in _CLOCKS:
                 return self._clock(function)
             case DeferredCall(function, arguments) if function in _PATHS:
-                return self._invoke("os", _PATHS[function], *map(self._argument, arguments))
+                return self._invoke("os", _PATHS[function], *map(self._part, arguments))
             case DeferredCall("version", (str() as package,)):
                 return self._version(package)
             case DeferredCall("strftime", (str() as moment, str() as layout)):
@@ -195,8 +235,8 @@ class DeferredTexts:
             case DeferredCall("splitext", (path, str() as part)):
                 return Item(self._invoke("os", "os.path.splitext", self._argument(path)), Constant(part))
             case DeferredCall("modname_from_path", (path,)):
-                name = Invoke(self._imports.function("pathlib", "Path"), (Argument(self._argument(path)),), None, True)
-                return Attribute(name, "stem", is_pure=True)
+                made = Invoke(self._imports.function("pathlib", "Path"), (Argument(self._argument(path)),), None, True)
+                return Attribute(made, "stem", is_pure=True)
             case DeferredCall("repr", (value,)):
                 return Invoke(Name("repr"), (Argument(self._argument(value)),), is_pure=True)
             case DeferredCall("uname", (str() as part,)):
@@ -204,7 +244,15 @@ class DeferredTexts:
             case DeferredCall(function, arguments):
                 return self._folder(function, arguments)
 
-    def _argument(self, argument: DeferredExpression | str) -> Expression:
+    def _part(self, part: DeferredPart) -> Expression:
+        """A part of a text or of a path, which nobody wants to be `None`."""
+        return self._demanded(part) if self._is_needed(part) else self._argument(part)
+
+    def _is_needed(self, part: DeferredPart) -> bool:
+        names = variables_required(part)
+        return bool(names) and not any(map(is_secret_variable, names))
+
+    def _argument(self, argument: DeferredPart) -> Expression:
         return string(argument) if isinstance(argument, str) else self._value(argument)
 
     def _name(self, name: str) -> Expression:
@@ -249,7 +297,7 @@ class DeferredTexts:
             self._imports.function("importlib.metadata", "version"), (Argument(string(package)),), is_pure=True
         )
 
-    def _folder(self, function: str, arguments: tuple[DeferredExpression | str, ...]) -> Expression:
+    def _folder(self, function: str, arguments: tuple[DeferredPart, ...]) -> Expression:
         if function == "getcwd":
             return self._invoke("os", "os.getcwd")
         if function == "user_home_dir":
@@ -297,7 +345,7 @@ def _positional(text: str) -> Argument:
     return Argument(string(text))
 
 
-def _calls(pieces: Iterable[str | DeferredExpression]) -> Iterator[DeferredCall]:
+def _calls(pieces: Iterable[DeferredPart]) -> Iterator[DeferredCall]:
     """Every path and joined text in an expression."""
     for piece in pieces:
         if isinstance(piece, DeferredCall) and piece.function in _NAMED:
@@ -305,7 +353,7 @@ def _calls(pieces: Iterable[str | DeferredExpression]) -> Iterator[DeferredCall]
             yield from _calls(piece.arguments)
 
 
-def _folders(pieces: Iterable[str | DeferredExpression]) -> Iterator[str]:
+def _folders(pieces: Iterable[DeferredPart]) -> Iterator[str]:
     for piece in pieces:
         if isinstance(piece, DeferredFolder):
             yield piece.path

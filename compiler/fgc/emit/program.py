@@ -132,7 +132,8 @@ def _emit(graph: Graph, targets: Sequence[str], options: EmitOptions, *, is_scri
     paths = TargetPaths(graph, ordered)
     declared = options.declared if is_script else ()
     settled, offered = settle(run(expanded.value.graph), graph, ordered, declared, options.closed)
-    program = _Emitter(settled, ordered, options, expanded.value, paths, offered, graph).emit(is_script)
+    emitter = _Emitter(settled, ordered, options, expanded.value, paths, offered, graph, is_script=is_script)
+    program = emitter.emit(is_script)
     return Outcome(program.value, (*found, *program.diagnostics))
 
 
@@ -148,6 +149,8 @@ class _Emitter:
         paths: TargetPaths,
         offered: Options,
         before: Graph,
+        *,
+        is_script: bool,
     ) -> None:
         """`before` is the graph with its build-time calls."""
         self.before = before
@@ -163,7 +166,8 @@ class _Emitter:
         self.sources = SourceFiles(_text_reader(options.read))
         packages = frozenset((*(path.partition("/")[0] for path in self.files), *options.beside))
         self.imports = Imports(self.names, self.sources.module, packages)
-        self.texts = DeferredTexts(self.imports, options.workspace_root, options.pinned)
+        root, pinned = options.workspace_root, options.pinned
+        self.texts = DeferredTexts(self.imports, self.names, root, pinned, is_script=is_script)
 
     def emit(self, is_script: bool) -> Outcome[Program | None]:
         self._reserve()

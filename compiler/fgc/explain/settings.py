@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from fgc.explain.pairs import target_of
 from fgc.explain.paths import Found, UnknownPath, find
+from fgc.text import DeferredCall, environment_name, secret_at
 from fgc.yaml import Composition, ScalarNode, UnsupportedScalar, scalar_type, scalar_value
 
 _TRUTH = {"true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false"}
@@ -36,6 +37,9 @@ def _set(composition: Composition, path: str, text: str) -> str | None:
         return f"`--set {path}={text}`: `{path}` is {_KINDS[kind]}, such as {node.value}; `{text}` is not"
     node.value, node.is_plain = written
     node.parts = node.argument = None
+    secret = secret_at(path)
+    if secret is not None and text and not node.is_plain:
+        node.parts = (DeferredCall("getenv", (environment_name(secret),)),)  # a build writes no secret
     return None
 
 

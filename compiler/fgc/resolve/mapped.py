@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fgc.text import DeferredCall, DeferredExpression, Origin, Piece, Source, Span
+from fgc.text import DeferredCall, DeferredExpression, DeferredPart, Origin, Piece, Source, Span
 
 NOWHERE = Origin(Span(Source("<environment>", ""), 0, 0))  # of globals: replaced by the place that prints them
 
@@ -190,7 +190,7 @@ def deferring(
     return call
 
 
-def _flat(name: str, arguments: list[DeferredExpression | str]) -> tuple[DeferredExpression | str, ...]:
+def _flat(name: str, arguments: Sequence[DeferredPart]) -> tuple[DeferredPart, ...]:
     """Arguments of a join, with a join in the first place opened: the same path, in one call."""
     first = arguments[0]
     if name == "joinpath" and isinstance(first, DeferredCall) and first.function == "joinpath":

@@ -7,9 +7,10 @@ from jinja2.runtime import Undefined
 
 from fgc.resolve.facts import Facts
 from fgc.resolve.mapped import NOWHERE, MappedText, expression_of
-from fgc.text import DeferredCall, Piece
+from fgc.text import DeferredCall, DeferredConstant, DeferredPart, Piece
 
 Value = bool | int | float | str | None
+_ABSENT: Any = object()  # a default of none is one
 
 
 class EnvironmentText(MappedText):
@@ -30,13 +31,15 @@ def either(first: EnvironmentText, second: Any) -> Any:
         value = first.value or second
     else:
         return first if first.value else second
-    return _open(value, DeferredCall("or", (expression_of(first), expression_of(second))))
+    return _open(value, DeferredCall("or", (expression_of(first), _expression(second))))
 
 
 def reader(facts: Facts) -> Callable[..., EnvironmentText]:
     """Returns `getenv(name, default)`."""
 
-    def getenv(name: str, default: Value = None) -> EnvironmentText:
+    def getenv(name: str, default: Value = _ABSENT) -> EnvironmentText:
+        has_default = default is not _ABSENT
+        default = default if has_default else None
         for argument in (name, default):
             if isinstance(argument, Undefined):
                 argument._fail_with_undefined_error()
@@ -46,11 +49,15 @@ def reader(facts: Facts) -> Callable[..., EnvironmentText]:
             raise TypeError(f"the default of `{name}` must be a text, a number, a boolean or none")
         facts.variables.add(str(name))
         value = facts.environment.get(name, default)
-        arguments = (str(name),) if default is None else (str(name), expression_of(default))
+        arguments = (str(name), _expression(default)) if has_default else (str(name),)
         return _open(value, DeferredCall("getenv", arguments))
 
     getenv.defers = True  # type: ignore[attr-defined]  # what the evaluator asks before it takes the value of a text
     return getenv
+
+
+def _expression(value: Value) -> DeferredPart:
+    return DeferredConstant(None) if value is None else expression_of(value)
 
 
 def from_environment(name: str, value: str) -> EnvironmentText:

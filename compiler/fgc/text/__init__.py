@@ -12,6 +12,7 @@ from fgc.text.deferred import (
     DeferredFolder,
     DeferredName,
     DeferredOperation,
+    DeferredPart,
     FromOutside,
     Need,
     arguments_in,
@@ -19,9 +20,10 @@ from fgc.text.deferred import (
     is_of_environment,
     need,
     results_in,
+    variables_required,
 )
 from fgc.text.document import Document, Origin, Piece, Printed, Segment
-from fgc.text.secrets import environment_name, is_secret
+from fgc.text.secrets import environment_name, is_secret, is_secret_variable, secret_at, secrets_of
 from fgc.text.source import Position, Source, Span
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "DeferredFolder",
     "DeferredName",
     "DeferredOperation",
+    "DeferredPart",
     "Document",
     "FromOutside",
     "Need",
@@ -48,6 +51,10 @@ __all__ = [
     "expression_text",
     "is_of_environment",
     "is_secret",
+    "is_secret_variable",
     "need",
     "results_in",
+    "secret_at",
+    "secrets_of",
+    "variables_required",
 ]

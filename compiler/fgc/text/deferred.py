@@ -28,7 +28,7 @@ class DeferredCall(Struct, frozen=True):
     """A function over deferred values, such as `filetime()` or `joinpath(project_dir, "runs")`."""
 
     function: str
-    arguments: "tuple[DeferredExpression | str, ...]"
+    arguments: "tuple[DeferredPart, ...]"
 
 
 class DeferredArgument(Struct, frozen=True):
@@ -65,9 +65,10 @@ class DeferredOperation(Struct, frozen=True):
 
 FromOutside: TypeAlias = DeferredArgument | DeferredOperation
 DeferredExpression: TypeAlias = DeferredName | DeferredFolder | DeferredCall | FromOutside
+DeferredPart: TypeAlias = DeferredExpression | DeferredConstant | str  # what a call is given
 
 
-def arguments_in(expression: "DeferredExpression | DeferredConstant | str") -> Iterator[DeferredArgument]:
+def arguments_in(expression: "DeferredPart") -> Iterator[DeferredArgument]:
     """Yields every variable from outside that an expression mentions."""
     if isinstance(expression, DeferredArgument):
         yield expression
@@ -97,11 +98,34 @@ class Need(Struct, frozen=True):
     reason: str
 
 
-def is_of_environment(expression: "DeferredExpression | str") -> bool:
+def is_of_environment(expression: "DeferredPart") -> bool:
     """Returns True if a variable of the environment is in it: its value may be a secret, and is written nowhere."""
     if not isinstance(expression, DeferredCall):
         return False
     return expression.function == "getenv" or any(map(is_of_environment, expression.arguments))
+
+
+def variables_required(expression: "DeferredPart") -> tuple[str, ...]:
+    """The variables of the environment of which one must be set; empty if something stands in for them."""
+    match expression:
+        case DeferredCall("getenv", (str() as name,)):
+            return (str(name),)
+        case DeferredCall("getenv", (str() as name, default)):
+            others = variables_required(default)
+            return (str(name), *others) if others else ()
+        case DeferredCall("or", (first, second)):
+            others = variables_required(second)
+            return (*_variables(first), *others) if others else ()
+        case _:
+            return ()
+
+
+def _variables(expression: "DeferredPart") -> Iterator[str]:
+    if isinstance(expression, DeferredCall):
+        if expression.function == "getenv":
+            yield str(expression.arguments[0])
+        for argument in expression.arguments:
+            yield from _variables(argument)
 
 
 def need(expression: DeferredExpression, value: str, span: Span, reason: str) -> Need:
@@ -109,7 +133,7 @@ def need(expression: DeferredExpression, value: str, span: Span, reason: str) ->
     return Need(expression, "" if is_of_environment(expression) else value, span, reason)
 
 
-def expression_text(expression: DeferredExpression | DeferredConstant | str) -> str:
+def expression_text(expression: "DeferredPart") -> str:
     """An expression as a template would write it: `joinpath(project_dir, 'runs')`."""
     if isinstance(expression, DeferredConstant):
         return repr(expression.value)

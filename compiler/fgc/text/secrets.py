@@ -1,6 +1,8 @@
 """Names of variables that hold secrets: what they are given is read from the environment, and written nowhere."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 _SERVICES = "hf|hub|hugging_?face|wandb|openai|anthropic|aws|azure|gcp|github|gh|gitlab|slack|comet|neptune|mlflow"
 _KINDS = "api|access|auth|secret|private|session|security|refresh|bearer|signing|encryption|account|licen[cs]e"
@@ -8,6 +10,8 @@ _SECRET = re.compile(
     rf"(.*_)?(password|passwd|passphrase|secret|credentials?|api_?key|({_SERVICES}|{_KINDS})_(key|token))|token",
     re.IGNORECASE,
 )
+_IN_CAPITALS = re.compile(r"(?!(BOS|EOS|PAD|UNK|SEP|CLS|MASK)_)[A-Z0-9_]+_(TOKEN|KEY)")
+_NAME = re.compile(r"[^\W\d]\w*")
 
 
 def is_secret(name: str) -> bool:
@@ -15,6 +19,23 @@ def is_secret(name: str) -> bool:
     return _SECRET.fullmatch(name) is not None
 
 
+def is_secret_variable(name: str) -> bool:
+    """Returns True for a variable of the environment that is named as secrets are: `HF_TOKEN`, `MY_TOKEN`."""
+    return is_secret(name) or _IN_CAPITALS.fullmatch(name) is not None
+
+
+def secret_at(path: str) -> str | None:
+    """The name of the secret that a path leads to: `hub_token` for `trainer_args.hub_token`; None if it is none."""
+    names = _NAME.findall(path)
+    return names[-1] if names and is_secret(names[-1]) else None
+
+
 def environment_name(name: str) -> str:
     """The environment's variable from which a program reads a secret: `HF_TOKEN` for `hf_token`."""
     return name.upper()
+
+
+def secrets_of(variables: Mapping[str, Any]) -> dict[str, str]:
+    """The arguments that a program reads from the environment, by the names that they have there."""
+    texts = {name: value for name, value in variables.items() if isinstance(value, str) and value}
+    return {environment_name(name): value for name, value in texts.items() if is_secret(name)}

@@ -6,7 +6,7 @@ Texts of variables of the environment count with them: they may be secrets, and 
 from collections.abc import Iterable
 
 from fgc.pipeline import Compilation
-from fgc.text import DeferredCall, DeferredExpression
+from fgc.text import DeferredCall, DeferredPart
 
 _MOVING = frozenset(
     ("isotime", "utcisotime", "filetime", "utcfiletime", "now", "utcnow", "strftime", "lipsum", "random")
@@ -30,7 +30,7 @@ def shows_any(texts: Iterable[str], shown: Iterable[str | None]) -> bool:
     return bool(found) and any(text in item for item in shown if item is not None for text in found)
 
 
-def _moves(expression: DeferredExpression | str | None, names: frozenset[str]) -> bool:
+def _moves(expression: DeferredPart | None, names: frozenset[str]) -> bool:
     return isinstance(expression, DeferredCall) and (
         expression.function in names or any(_moves(argument, names) for argument in expression.arguments)
     )

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, has_errors
 from fgc.pipeline import Compilation
-from fgc.text import Source
+from fgc.text import Source, secret_at, secrets_of
 from fgc.workspace.facts import collect_facts
 from fgc.workspace.files import display_path, real_path
 from fgc.workspace.library import template_library
@@ -54,6 +54,12 @@ class Selected(Struct, frozen=True, dict=True):
         from fgc.workspace.python_files import PythonFiles  # what reads signatures: 0.02 s
 
         return PythonFiles(self.folder, self.store)
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """What was given to the build and the program reads from the environment, by the names there."""
+        at_paths = {name: text for path, text in self.store.settings.items() if (name := secret_at(path)) is not None}
+        return secrets_of({**self.variables, **at_paths})
 
     @property
     def surroundings(self) -> "Surroundings":

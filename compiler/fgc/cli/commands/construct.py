@@ -62,6 +62,7 @@ def _construct(selected: Any, arguments: Namespace) -> int:
             _variables(arguments),
             resolved=selected.compilation.document.text,
             system_path=selected.system_path,
+            secrets=selected.secrets,
         )
         for name, value in ({names[0]: result} if len(set(names)) == 1 else result).items():
             lines.append(

@@ -6,7 +6,15 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from fgc.ir import Call, Deferred, Graph, ListNode, Literal, Node, NodeId, Symbol, SymbolKind
-from fgc.text import DeferredArgument, DeferredCall, DeferredExpression, DeferredFolder, DeferredName, DeferredOperation
+from fgc.text import (
+    DeferredArgument,
+    DeferredCall,
+    DeferredConstant,
+    DeferredExpression,
+    DeferredFolder,
+    DeferredName,
+    DeferredOperation,
+)
 
 
 def relocated(graph: Graph, folder: str, workspace: str | None) -> Graph:
@@ -66,7 +74,10 @@ def _moved(
         case DeferredFolder(path):
             return _below_start(_joined(folder, path))  # of a third project, from which the other one takes objects
         case DeferredCall(function, arguments):
-            return DeferredCall(function, tuple(_moved(argument, folders, folder) for argument in arguments))
+            moved = [
+                item if isinstance(item, DeferredConstant) else _moved(item, folders, folder) for item in arguments
+            ]
+            return DeferredCall(function, tuple(moved))
         case str():
             return part
         case _:
