@@ -15,17 +15,20 @@ _YAML = "FGC301"
 _ODD_LINES = ("FGC101", "FGC110", "FGC211", "FGC220", "FGC314")  # statements without a blank, cut quotes, glued lines
 _END_NAME = "FGC104"
 _UNKNOWN_BLOCK = "FGC204"
+_BARE_KEY, _UNKNOWN_KEYWORD = "FGC321", "FGC501"
 
 
 def without_consequences(found: Sequence[Diagnostic]) -> list[Diagnostic]:
     """Findings without those that another one explains, which then is an error."""
-    odd = [diagnostic for diagnostic in found if diagnostic.code in _ODD_LINES]
-    unknown = [diagnostic for diagnostic in found if diagnostic.code == _UNKNOWN_BLOCK]
+    possible = {
+        _YAML: [diagnostic for diagnostic in found if diagnostic.code in _ODD_LINES],
+        _END_NAME: [diagnostic for diagnostic in found if diagnostic.code == _UNKNOWN_BLOCK],
+        _UNKNOWN_KEYWORD: [diagnostic for diagnostic in found if diagnostic.code == _BARE_KEY],
+    }
     left: list[Diagnostic] = []
     guilty: set[int] = set()
     for diagnostic in found:
-        causes = odd if diagnostic.code == _YAML else unknown if diagnostic.code == _END_NAME else ()
-        cause = _cause(diagnostic, causes)
+        cause = _cause(diagnostic, possible.get(diagnostic.code, ()))
         if cause is not None:
             guilty.add(id(cause))
         else:
@@ -34,7 +37,9 @@ def without_consequences(found: Sequence[Diagnostic]) -> list[Diagnostic]:
 
 
 def _cause(finding: Diagnostic, causes: Iterable[Diagnostic]) -> Diagnostic | None:
-    """The odd line on which a YAML error shows; the block that ends with another name."""
+    """The odd line on which a YAML error shows; the block that ends with another name; the key that holds its value."""
+    if finding.code == _UNKNOWN_KEYWORD:
+        return next((cause for cause in causes if cause.span == finding.span), None)
     places = [finding.span, *(related.span for related in finding.related)]
     for cause in causes:
         spans = [cause.span, *(related.span for related in cause.related[:1])]

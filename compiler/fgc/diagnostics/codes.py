@@ -69,6 +69,7 @@ _TITLES = {
     "FGC318": "comment looks like a value",
     "FGC319": "item goes on with the text above",
     "FGC320": "bracket stands alone in a text",
+    "FGC321": "key in braces lacks its colon",
     "FGC401": "unknown tag",
     "FGC402": "tag lacks a callable",
     "FGC403": "invalid callable",

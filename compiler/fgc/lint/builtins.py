@@ -19,6 +19,8 @@ def unknown_builtin(composition: Composition, graph: Graph) -> Iterator[Diagnost
             continue
         symbol = node.callee
         name, _, rest = symbol.attribute.partition(".")
+        if not all(part.isidentifier() for part in symbol.attribute.split(".")):
+            continue  # no name at all, which is told
         if name not in BUILTINS:
             help = did_you_mean(name, BUILTINS) or _NEEDS_MODULE
             yield Diagnostic.at(symbol.origin, "FGC504", f"there is no builtin `{name}`", help=help)

@@ -1,4 +1,4 @@
-"""Keys of mappings: the same one twice in one template, and tags that belong to the mapping and stand on a key."""
+"""Keys of mappings: the same one twice in one template, one without its colon, tags that stand on a key."""
 
 import re
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from fgc.text import Origin, Source
 from fgc.yaml import Composition, MappingNode, ScalarNode, scalar_type
 
 _PART = re.compile(r"^#\s*-{3,}\s*[\w./]+\s*-{3,}\s*$", re.MULTILINE)  # where another inline template begins
+_KEY_AND_VALUE = re.compile(r"(?P<key>[\w.-]+)(?:\s+|(?P<colon>:))(?P<value>\S.*)", re.DOTALL)
 _BRANCH = re.compile(r"(?:^\s*(?:--|<<|>>)\s|\{%[-+]?)\s*(?P<end>end)?(?P<word>if|for|elif|else)\b", re.MULTILINE)
 
 
@@ -55,6 +56,28 @@ def _twice(key: ScalarNode, earlier: ScalarNode) -> Diagnostic:
     return Diagnostic.at(
         key.origin, "FGC316", message, severity=Severity.WARNING, help="remove one of them", related=related
     )
+
+
+@rule
+def key_without_colon(composition: Composition, graph: Graph) -> Iterator[Diagnostic]:
+    """FGC321: `{ lr 1.0e-3 }` and `{ lr:1.0e-3 }` have the key `lr 1.0e-3`, and no value."""
+    for place in composition.places:
+        if place.style != "flow" or not isinstance(place.node, MappingNode):
+            continue
+        for key, value in place.node.pairs:
+            is_alone = isinstance(value, ScalarNode) and value.value == "" and value.is_plain and value.tag is None
+            if is_alone and isinstance(key, ScalarNode) and key.is_plain and not key.is_broken:
+                yield from _lacks_colon(key)
+
+
+def _lacks_colon(key: ScalarNode) -> Iterator[Diagnostic]:
+    """Yields the finding of a key in braces that holds its value."""
+    match = _KEY_AND_VALUE.fullmatch(key.value)
+    if match is not None:
+        what = "a space is missing behind the `:`" if match["colon"] else "a `:` is missing"
+        message = f"{what}: this is the key `{key.value:.40}`, and it has no value"
+        help = f"write `{match['key']}: {match['value']:.40}`, or quotes around the key"
+        yield Diagnostic.at(key.origin, "FGC321", message, severity=Severity.WARNING, help=help)
 
 
 @rule

@@ -11,8 +11,9 @@ from fgc.yaml import Composition, Place, ScalarNode
 
 _COMMENT_VALUE = re.compile(r"[^\S\n]+(#(?:[^\s#]\S*))[^\S\n]*(?=\n|\Z)")  # one word right behind `#`
 _COMMENT_NUMBER = re.compile(r"[^\S\n]+(#\d+)[^\S\n]*(?=\n|\Z)")
-_BRACKET = re.compile(r"[\[\]{}]")
-_PARTNERS = {"]": "[", "}": "{"}
+_BRACKET = re.compile(r"[\[\]{}()]")
+_PARTNERS = {"]": "[", "}": "{", ")": "("}
+_FACE = re.compile(r"[:;=]-?[()]|^\w[)]$")  # a smiley, the number of an item
 _ITEM = re.compile(r"\n[^\S\n]*(-)(?:[^\S\n]|\n|\Z)")
 
 
@@ -58,12 +59,14 @@ def item_in_text(composition: Composition, graph: Graph) -> Iterator[Diagnostic]
 
 @rule
 def stray_bracket(composition: Composition, graph: Graph) -> Iterator[Diagnostic]:
-    """FGC320: `lr: 3]` is the text `3]`, and `lr]: 3` has the key `lr]`."""
+    """FGC320: `lr: 3]` is the text `3]`, `lr: (3` is `(3`, and `lr]: 3` has the key `lr]`."""
     document = composition.document
     for place in composition.places:
         if not isinstance(place.node, ScalarNode) or place.style != "plain" or not _BRACKET.search(place.node.value):
             continue
-        at = _unbalanced(document.text[place.start : place.end])
+        text = document.text[place.start : place.end]
+        at = _unbalanced(text, "[]{}")
+        at = _stray_parenthesis(text) if at is None else at
         if at is None or not document.segment_at(place.start + at).piece.is_literal:
             continue
         bracket = document.text[place.start + at]
@@ -73,13 +76,25 @@ def stray_bracket(composition: Composition, graph: Graph) -> Iterator[Diagnostic
         yield Diagnostic.at(origin, "FGC320", message, severity=Severity.WARNING, help=help)
 
 
-def _unbalanced(text: str) -> int | None:
-    """Returns the offset of the first square bracket or brace that has no partner."""
+def _stray_parenthesis(text: str) -> int | None:
+    """Returns the offset of a parenthesis without its partner: around a value or in one word. In prose it is text."""
+    at = _unbalanced(text, "()")
+    if at is None:
+        return None
+    rest = (text[:at] + text[at + 1 :]).strip()
+    is_value = " " not in rest or (at == 0 and rest[0] in "[{!&*") or (at == len(text) - 1 and rest[-1] in "]}")
+    return at if is_value and _FACE.search(text) is None else None
+
+
+def _unbalanced(text: str, brackets: str) -> int | None:
+    """Returns the offset of the first of these brackets that has no partner."""
     opened: list[int] = []
     for at, character in enumerate(text):
-        if character in "[{":
+        if character not in brackets:
+            continue
+        if character not in _PARTNERS:
             opened.append(at)
-        elif character in _PARTNERS:
+        else:
             if not opened or text[opened[-1]] != _PARTNERS[character]:
                 return at
             opened.pop()

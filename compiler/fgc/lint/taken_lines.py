@@ -16,6 +16,7 @@ from fgc.yaml import Composition, Place
 _TAKEN = re.compile(r"(?P<indent>[^\S\n]*)(?P<text>##[^\n]*|\[(?P<name>\w+)!?\])[^\S\n]*(?:\s##[^\n]*)?")
 _TRAILING = re.compile(r"[^\S\n]+(?P<text>##+[^\n]*)")
 _CUT = re.compile(r"(?P<kept>[^\n]*)\s(?P<text>##[^\n]*)")
+_PRINT_END = re.compile(r"\s*[-+]?\}\}")
 _SIGIL = re.compile(r"\s*(?:--|<<|>>|==|=>|\{%|\{\{)")
 _SUPPRESSION = re.compile(r"##+\s*fgc:\s*ignore\[")
 _PREFIX = re.compile(r"[ ]*(?:-[ ]+)*")
@@ -64,13 +65,22 @@ def _indentation_of_content(text: str) -> int:
 
 def _beside(segment: Segment, start: int, end: int) -> Iterable[tuple[Span, int, str | None]]:
     """Yields the text that line rules took right before or behind a piece, with its indentation."""
-    if not segment.piece.is_literal:
-        return
     span = segment.piece.origin.span
+    if not segment.piece.is_literal:
+        print_end = _PRINT_END.match(span.source.text, span.end)
+        if print_end is not None and start <= segment.end <= end:
+            yield from _behind_print(span.source, print_end.end())
+        return
     if start <= segment.end <= end:
         yield from _behind(span.source, span.end)
     if start <= segment.start <= end and segment.piece.text.startswith("\n"):
         yield from _before(span.source, span.start)
+
+
+def _behind_print(source: Source, at: int) -> Iterator[tuple[Span, int, str | None]]:
+    """Yields the comment behind a print: no text may follow that shows it, at the end of a file."""
+    if trailing := _TRAILING.match(source.text, at):
+        yield from _trailing(source, at, trailing)
 
 
 def _behind(source: Source, at: int) -> Iterator[tuple[Span, int, str | None]]:

@@ -47,7 +47,10 @@ def _finding(symbol: Symbol, has_colon: bool) -> Diagnostic | None:
         message = f"`{text}` lacks {'a name behind' if symbol.container else 'a module before'} the `:`"
     elif not all(part.isidentifier() for part in symbol.attribute.split(".")):
         message = f"`{symbol.attribute}` is no Python name"
-        if not has_colon and "." in text:
+        plain = symbol.attribute.strip("()[]{},;.'\"")
+        if plain != symbol.attribute and all(part.isidentifier() for part in plain.split(".")):
+            help = f"write `{text.removesuffix(symbol.attribute)}{plain}`"
+        elif not has_colon and "." in text:
             help = "a module is divided from the name in it by `:`"
     elif symbol.kind in (SymbolKind.MODULE, SymbolKind.COMPONENT) and not _is_module(symbol.container):
         message = f"`{symbol.container}` is no Python module name"

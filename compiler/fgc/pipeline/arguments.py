@@ -4,6 +4,7 @@ import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Related, Severity
 from fgc.diagnostics.nearest import did_you_mean, nearest
@@ -53,10 +54,10 @@ class ArgumentCheck(Struct, frozen=True):
                 if keyword.name not in signature.keyword_names and keyword.name not in besides:
                     nameless = [slot.name for slot in signature.positional]
                     is_dropped = signature.drops_unknown and not self._lacks(signature, keyword)
-                    yield self._unknown(keyword, signature.keyword_names, nameless, is_dropped)
+                    unknown = self._unknown(keyword, signature.keyword_names, nameless, is_dropped)
+                    yield self._with_needed(unknown, keyword, signature)
         yield from self._positionals(signature)
-        is_complete = self.call.kind is not CallKind.PARTIAL and self.call.latent is None and not self.is_partial
-        if is_complete and not signature.is_open:
+        if not self._has_odd_name(signature):  # what is wrong with that says what is missing
             yield from self._missing(signature)
         yield from self._wrong_types(signature)
 
@@ -97,16 +98,37 @@ class ArgumentCheck(Struct, frozen=True):
                 yield Diagnostic.at(keyword.origin, "FGC507", message, help="leave one of them out")
 
     def _missing(self, signature: Signature) -> Iterator[Diagnostic]:
+        missing = self._missing_names(signature)
+        if missing:
+            message = f"`{self.shown}` needs the argument{'s' if len(missing) > 1 else ''} {_listed(missing)}"
+            yield self._lost(missing[0], message)
+
+    def _has_odd_name(self, signature: Signature) -> bool:
+        """Returns True if a keyword is none of the signature's and resembles none of them."""
+        if signature.takes_any_keyword:
+            return False
+        odd = self._given_names - set(signature.keyword_names)
+        return any(nearest(name, signature.keyword_names) is None for name in odd)
+
+    def _with_needed(self, unknown: Diagnostic, keyword: Keyword, signature: Signature) -> Diagnostic:
+        """Returns the finding of a keyword that resembles no parameter with the arguments that are missing."""
+        missing = self._missing_names(signature) if nearest(keyword.name, signature.keyword_names) is None else []
+        if not missing:
+            return unknown
+        needed = f"it needs {_listed(missing)}"
+        return replace(unknown, help=f"{needed}; {unknown.help}" if unknown.help else needed)
+
+    def _missing_names(self, signature: Signature) -> list[str]:
+        """Returns the required parameters without an argument, as far as a keyword does not nearly give them."""
+        is_complete = self.call.kind is not CallKind.PARTIAL and self.call.latent is None and not self.is_partial
+        if not is_complete or signature.is_open:
+            return []
         filled = {slot.name for slot in signature.positional[: len(self.call.positional)]}
         filled |= {keyword.name for keyword in self.call.keywords}
         slips = self._given_names - set(signature.keyword_names)
         meant = [nearest(name, signature.keyword_names) for name in slips]
         filled |= {name for name in meant if name is not None}  # one mistake, told where it is written
-        missing = [parameter.name for parameter in signature.required if parameter.name not in filled]
-        if missing:
-            names = ", ".join(f"`{name}`" for name in missing)
-            message = f"`{self.shown}` needs the argument{'s' if len(missing) > 1 else ''} {names}"
-            yield self._lost(missing[0], message)
+        return [parameter.name for parameter in signature.required if parameter.name not in filled]
 
     def _lost(self, name: str, message: str) -> Diagnostic:
         """Tells of a missing argument; of a block that would have given it, where a child replaced that."""
@@ -151,6 +173,10 @@ def _help_for(node: Node) -> str | None:
     if _EXPONENT.fullmatch(node.value):
         return f"YAML takes `{node.value}` for a text; write it with a point and a signed exponent, as in `1.0e-4`"
     return f"`{node.value}` in quotes is a text; leave them out for the number"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _count(number: int) -> str:

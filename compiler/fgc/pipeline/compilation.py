@@ -1,6 +1,6 @@
 """One configuration, compiled as far as it goes: every stage's result and all that was found."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from fgc.lint import check
 from fgc.lower import lower
 from fgc.pipeline.coverage import Coverage
 from fgc.pipeline.dotted import divide_callables
-from fgc.pipeline.dynamic import dynamic_arguments, unread_options
+from fgc.pipeline.dynamic import dynamic_arguments, idle_defaults, unread_options
 from fgc.pipeline.imports import Projects, graft
 from fgc.pipeline.memory import MAX_GROWTH_BYTES, bounded_memory
 from fgc.pipeline.pins import pin_findings
@@ -78,7 +78,8 @@ def compile_template(
     is_whole = not has_errors(finding for finding in found if finding.code not in _LEAVES_THE_GRAPH)
     needs = (*document.needs, *composed.value.needs)
     if not (is_for_list and is_whole):
-        found += _lint(composed.value, lowered.value, needs, loader)
+        undefined = {finding.span.text for finding in of_templates if finding.code == "FGC203"}
+        found += _lint(composed.value, lowered.value, needs, loader, undefined)
     divided = Outcome(lowered.value) if files is None else divide_callables(lowered.value, files)
     whole = graft(divided.value, projects)
     found += [*divided.diagnostics, *whole.diagnostics]
@@ -108,13 +109,18 @@ def _resolved(entry: ast.ParsedFile, loader: Loader, variables: Mapping[str, Any
         return Outcome(Document.of((), source), (finding,))
 
 
-def _lint(composition: Composition, graph: Graph, needs: Iterable[Need], loader: Loader) -> Iterable[Diagnostic]:
-    """Returns the findings of the rules that read the document and the graph."""
+def _lint(
+    composition: Composition, graph: Graph, needs: Iterable[Need], loader: Loader, undefined: Collection[str]
+) -> Iterable[Diagnostic]:
+    """Returns the findings of the rules that read the document and the graph; `undefined` names are told already."""
     yield from check(composition, graph)
     yield from pin_findings(needs)
     options = dynamic_arguments(graph)
     yield from options.diagnostics
-    yield from unread_options(options.value, composition.document.asked, partial(reads_elsewhere, loader))
+    asked = composition.document.asked
+    if asked is not None:
+        yield from unread_options(options.value, asked, partial(reads_elsewhere, loader))
+        yield from idle_defaults(options.value, asked, undefined)
 
 
 def _left_to_authors(found: Iterable[Diagnostic], is_own: Callable[[Source], bool]) -> list[Diagnostic]:

@@ -4,7 +4,7 @@ It is a list of entries, usually a `!dlist`, or a mapping from template variable
 argparse. Parses no command line.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias, TypeGuard
 
 from msgspec import Struct
@@ -36,6 +36,7 @@ class DynamicArgument(Struct, frozen=True):
     const: Scalar = None
     is_required: bool = False
     origin: Origin | None = None
+    default: tuple[object, Origin] | None = None  # what the entry says and where; it sets no variable
 
 
 class _Entry(Struct, frozen=True):
@@ -58,7 +59,9 @@ def dynamic_arguments(graph: Graph) -> Outcome[tuple[DynamicArgument, ...]]:
 
 
 def unread_options(
-    declared: Iterable[DynamicArgument], asked: Collection[str], is_read_elsewhere: Callable[[str], bool]
+    declared: Iterable[DynamicArgument],
+    asked: Collection[str],
+    is_read_elsewhere: Callable[[str], bool],
 ) -> list[Diagnostic]:
     """Returns a warning for each option whose variable no template reads; `asked` are the names that they read.
 
@@ -75,6 +78,33 @@ def unread_options(
             place = argument.origin
             found.append(Diagnostic.at(place, "FGC417", message, severity=Severity.WARNING, help=help))
     return found
+
+
+def idle_defaults(
+    declared: Iterable[DynamicArgument], asked: Mapping[str, Sequence[object]], undefined: Collection[str]
+) -> list[Diagnostic]:
+    """Returns a warning for each `default` of an option that is not what templates take where it is not given.
+
+    `asked`: the names that templates read, with the defaults that they give; `undefined`: names without any.
+    """
+    found = []
+    for argument in declared:
+        taken = asked.get(argument.variable)
+        if argument.default is None or taken is None or argument.variable in undefined:
+            continue
+        value, place = argument.default
+        others = list(dict.fromkeys(_shown(item) for item in taken if item != value and str(item) != str(value)))
+        if others or not taken:
+            reason = f"templates take {', '.join(others)}" if others else "an option that is not given sets no variable"
+            message = f"`default` of `{argument.names[0]}` has no effect: {reason}"
+            help = f"write `{{{{ {argument.variable} | default({_shown(value)}) }}}}` where the variable is used"
+            found.append(Diagnostic.at(place, "FGC405", message, severity=Severity.WARNING, help=help))
+    return found
+
+
+def _shown(value: object) -> str:
+    """Returns a value as a template writes it."""
+    return repr(str(value)) if isinstance(value, str) else f"{value!r:.60}"
 
 
 class _Reader:
@@ -145,7 +175,8 @@ class _Reader:
         if not self._is_variable(variable, place, is_key=entry.variable is not None):
             return None
         argument = _argument(variable, {key: value for key, (value, _) in fields.items()})
-        argument = replace(argument, origin=place)
+        default = next(((fields[key][0], origin) for key, _, origin in pairs if key == "default"), None)
+        argument = replace(argument, origin=place, default=default)
         self._check_together(argument, fields)
         return argument
 
@@ -158,11 +189,10 @@ class _Reader:
             help = did_you_mean(key, _KEYS) or f"it has {', '.join(f'`{known}`' for known in _KEYS)}"
             self.refuse(place, f"entry {label} of `{TARGET}` has no `{key}`", help)
         elif key == "default":
-            message = f"`default` of {label} has no effect: an option that is not given sets no variable"
-            self.warn(place, message, "write `{{ NAME | default(...) }}` where the variable is used")
+            pass  # `idle_defaults` looks at it
         elif not _RULES[key][0](value):
             owner = label if label.startswith("`") else "an entry"
-            self.refuse(value_place, f"`{key}` of {owner} must be {_RULES[key][1]}, not {value!r:.60}")
+            self.refuse(value_place, f"`{key}` of {owner} must be {_RULES[key][1]}, not {_kind(value)}")
         elif key == "names":
             for spelt in _names(value):
                 if spelt in self._spelt:
@@ -175,7 +205,8 @@ class _Reader:
             self.refuse(place, f"an entry of `{TARGET}` lacks `names`", "write `names: --max-steps`")
         elif not variable.isidentifier() or variable in ("True", "False", "None"):  # YAML reads `on` as true
             report = self.refuse if is_key else self.warn  # argparse takes any name; no template can read this one
-            report(place, f"`{variable}` cannot be the name of a template variable: the option has no effect")
+            help = _plain_option(variable)
+            report(place, f"`{variable}` cannot be the name of a template variable: the option has no effect", help)
         elif variable in self._variables:
             self.refuse(place, f"two options set the variable `{variable}`", "rename one of them")
         else:
@@ -202,6 +233,24 @@ class _Reader:
             case node:
                 items = self._items(node_id)
                 return node if items is None else [self._value(item) for item in items]
+
+
+def _kind(value: object) -> str:
+    """Returns a value as a finding names it."""
+    if isinstance(value, list):
+        odd = next((item for item in value if not isinstance(item, (str, int, float))), None)
+        return (
+            "an empty list" if not value else f"a list with {_kind(odd)} in it" if odd is not None else f"{value!r:.60}"
+        )
+    if isinstance(value, DictNode):
+        return "a mapping"
+    return f"{value!r:.60}" if _is_scalar(value) else "a call" if isinstance(value, Call) else "such a value"
+
+
+def _plain_option(variable: str) -> str | None:
+    """Returns what to write for an option whose name has other characters around a good one: `--max-steps"`."""
+    plain = variable.strip("\"'`,;:")
+    return f"write `--{plain.replace('_', '-')}`" if plain != variable and plain.isidentifier() else None
 
 
 def _label(entry: _Entry, fields: _Fields) -> str:

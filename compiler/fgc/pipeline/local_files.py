@@ -39,7 +39,7 @@ def check_local_files(graph: Graph, files: LocalFiles) -> list[Diagnostic]:
             if not files.has_folder(folder):
                 message = f"search path folder `{folder}` does not exist"
                 found[Diagnostic.at(origin, "FGC004", message, severity=Severity.WARNING)] = None
-        if call.callee.kind is SymbolKind.FILE:
+        if call.callee.kind is SymbolKind.FILE and call.callee.attribute:  # else it is told that the name is missing
             folders = tuple(folder for folder, _ in searchpath(graph, call.searchpath))
             found |= dict.fromkeys(_in_file(call.callee, folders, files))
     return list(found)

@@ -6,7 +6,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Related, Severity
-from fgc.diagnostics.nearest import did_you_mean
+from fgc.diagnostics.nearest import did_you_mean, misspelt
 from fgc.ir import OWN_BUILTINS, Graph, Symbol, SymbolKind
 from fgc.passes import infer, verify_types
 from fgc.pipeline.arguments import ArgumentCheck
@@ -15,6 +15,8 @@ from fgc.pipeline.operations import OperationCheck
 from fgc.pipeline.partials import PartialCheck
 from fgc.signatures import Answer, Meaning, Place, TypeName, Verdict
 from fgc.text import Origin, Source, Span
+
+_STRAY = ("FGC318", "FGC319", "FGC320")
 
 
 class Signatures(Protocol):
@@ -43,7 +45,7 @@ def check_calls(graph: Graph, files: Signatures, told: Iterable[Diagnostic] = ()
     """
     found: list[Diagnostic] = []
     before = list(told)
-    blamed = {finding.span for finding in before}
+    blamed = {finding.span for finding in before if finding.code != "FGC321"}  # those are joined with what they cause
     unreadable = {finding.span for finding in before if finding.severity is Severity.ERROR}
     types = infer(graph, files)
     verify_types(graph, types)
@@ -65,7 +67,18 @@ def check_calls(graph: Graph, files: Signatures, told: Iterable[Diagnostic] = ()
         arguments = ArgumentCheck(graph, node, symbol.attribute, types, files, is_partial)
         problems += arguments.findings(answer.signatures)
         found += _with_definition(problems, answer.place, symbol, files)
-    return [finding for finding in found if finding.span not in blamed]
+    return [finding for finding in found if finding.span not in blamed and not _is_explained(finding, before)]
+
+
+def _is_explained(finding: Diagnostic, told: Iterable[Diagnostic]) -> bool:
+    """Returns True for a text that does not fit, in which a stray character is told."""
+    if finding.code != "FGC508":
+        return False
+    span = finding.span
+    return any(
+        other.code in _STRAY and other.span.source is span.source and span.start <= other.span.start < span.end
+        for other in told
+    )
 
 
 def _of_name(symbol: Symbol, answer: Answer, files: Signatures) -> Iterator[Diagnostic]:
@@ -89,6 +102,8 @@ def _of_name(symbol: Symbol, answer: Answer, files: Signatures) -> Iterator[Diag
         case Verdict.NO_ATTRIBUTE if symbol.kind is not SymbolKind.BUILTIN:
             message = f"`{_owner(symbol, answer.wrong)}` has no attribute `{answer.wrong}`"
             yield Diagnostic.at(_attribute(symbol, answer.wrong), "FGC504", message, help=_nearest(answer))
+        case Verdict.UNKNOWN if answer.wrong and symbol.kind is SymbolKind.MODULE:
+            yield from _of_open_name(symbol, answer, files)
         case Verdict.NOT_CALLABLE:
             message = f"`{symbol.text}` is {answer.wrong} and cannot be called"
             yield Diagnostic.at(symbol.attribute_origin, "FGC509", message)
@@ -103,6 +118,17 @@ def _of_name(symbol: Symbol, answer: Answer, files: Signatures) -> Iterator[Diag
 def _nearest_module(answer: Answer, files: Signatures) -> str | None:
     package, _, name = answer.wrong.rpartition(".")
     return did_you_mean(name, files.modules_in(package))
+
+
+def _of_open_name(symbol: Symbol, answer: Answer, files: Signatures) -> Iterator[Diagnostic]:
+    """Yields a warning for a name that its module may make at run time, and that looks like a slip of another one."""
+    package, name = _owner(symbol, answer.wrong), answer.wrong
+    near = next(iter(answer.names), None) or misspelt(name, files.modules_in(package))
+    if near is not None and near.casefold() != name.casefold():  # `SUM` beside `sum`: both may be
+        message = f"`{package}` nowhere speaks of `{name}`"
+        origin = _attribute(symbol, name)
+        help = f"did you mean `{near}`?"
+        yield Diagnostic.at(origin, "FGC504", message, severity=Severity.WARNING, help=help)
 
 
 def _nearest(answer: Answer) -> str | None:

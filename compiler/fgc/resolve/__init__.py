@@ -31,11 +31,12 @@ def resolve(entry: ast.ParsedFile, loader: Loader, variables: Mapping[str, Any],
     given = {*global_names, *variables}
     usage = joined(usage_of(template) for template in renderer.templates)
     found = check_unexplained(usage, renderer.taken, given, library, renderer.diagnostics, renderer.lost)
-    asked = frozenset(usage.reads.keys() - global_names.keys())
     undefined = [finding.span.text for finding in renderer.diagnostics if finding.code == "FGC203"]
     lost_sets = check_lost_sets(renderer.templates, undefined)
-    needs, lost = renderer.evaluator.needs.found, renderer.lost
-    document = Document.of(pieces, entry.main.source, needs, asked, frozenset(lost.anchors), lost.has_text)
+    needs, lost = renderer.evaluator.needs, renderer.lost
+    names = usage.reads.keys() - global_names.keys()
+    asked = {name: needs.defaults.get(name, ()) for name in names} if lost.knows_reads else None
+    document = Document.of(pieces, entry.main.source, needs.found, asked, frozenset(lost.anchors), lost.has_text)
     dropped = check_dropped(renderer.templates)
     return Outcome(document, unique([*library.diagnostics, *found, *lost_sets, *dropped]))
 

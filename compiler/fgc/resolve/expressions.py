@@ -25,7 +25,7 @@ from fgc.resolve.foreign import argument_complaint, guarded, too_large
 from fgc.resolve.guards import call_is_too_large, filter_is_too_large, operator_is_too_large
 from fgc.resolve.macros import BlockReference, Macro, TemplateModule, lacks_names
 from fgc.resolve.mapped import MappedText, filtered, join
-from fgc.resolve.needs import Given, Needs, default_for, quoted
+from fgc.resolve.needs import Given, Needs, quoted
 from fgc.resolve.operations import chosen, computed, is_harmless
 from fgc.resolve.poison import Lost
 from fgc.resolve.scope import Scope, absent
@@ -348,7 +348,7 @@ class Evaluator:
             [value, *args],
             partial(argument_complaint, f"filter `{filter.name}`", complain, filter, (len(args), kwargs)),
         )
-        return result if takes_false else default_for(value, result)
+        return result if takes_false else self.needs.default_for(value, result)
 
     def _test(self, expr: ast.TestExpr, scope: Scope) -> bool:
         test = expr.test

@@ -54,6 +54,7 @@ class Needs:
 
     def __init__(self) -> None:
         self.found: list[Need] = []
+        self.defaults: dict[str, list[object]] = {}  # of variables from outside that are not given
 
     def now(self, value: Any, span: Span, reason: str) -> Any:
         """The value itself, which is needed: whatever is open in it is noted."""
@@ -105,6 +106,17 @@ class Needs:
         """Note that it matters whether a variable was given at all."""
         if isinstance(value, PlacedUndefined) and (known := placement_of(value)).owner is missing:
             self.found.append(Need(DeferredArgument(known.name, None), "", span, "it is asked whether it is given"))
+
+    def default_for(self, value: Any, default: Any) -> Any:
+        """What `default` gives for a variable from outside that is not given: its default, still open."""
+        if isinstance(value, PlacedUndefined) and not isinstance(default, Undefined):
+            known = placement_of(value)
+            if known.owner is missing and known.finding is None:
+                self.defaults.setdefault(known.name, []).append(
+                    default.value if isinstance(default, Given) else default
+                )
+                return given(known.name, default)
+        return default
 
     def tested(self, test: str, value: Any, span: Span) -> Any:
         """The operand of a test."""
@@ -179,15 +191,6 @@ def from_outside(value: Any) -> FromOutside | None:
         deferred = value.pieces[0].deferred
         return deferred if isinstance(deferred, FromOutside) else None
     return None
-
-
-def default_for(value: Any, default: Any) -> Any:
-    """What `default` gives for a variable from outside that is not given: its default, still open."""
-    if isinstance(value, PlacedUndefined) and not isinstance(default, Undefined):
-        known = placement_of(value)
-        if known.owner is missing and known.finding is None:
-            return given(known.name, default)
-    return default
 
 
 def open_in(value: Any) -> Iterator[tuple[DeferredExpression, str]]:

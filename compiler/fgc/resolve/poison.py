@@ -37,6 +37,11 @@ class Lost:
         """Returns True if the attribute of a namespace may have been set by what was lost."""
         return self.has_everything or attribute in self.attributes
 
+    @property
+    def knows_reads(self) -> bool:
+        """False if what could not be read, or was lost, may read any name."""
+        return not self.has_everything and not self.has_unread
+
     def everything(self) -> None:
         """Note a template that could not be run."""
         self.has_everything = True

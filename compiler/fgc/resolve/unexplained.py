@@ -33,17 +33,16 @@ def check_unexplained(
     `taken`: branches that ran, by identity; `given`: variables and globals. What could not be read, or was lost, may
     read any name: then none is said to be unread.
     """
-    is_known = not lost.has_everything and not lost.has_unread
     known = {*usage.defined, *given, *_SPECIAL_NAMES}
     branches = list(_untaken(usage.branches, taken))
     found = [
         *(_local(finding, usage) for finding in reported),
         *(finding for branch in branches for finding in _misspelt_names(branch, usage, known)),
     ]
-    unread = list(_unread_variables(usage, known)) if is_known else []
+    unread = list(_unread_variables(usage, known)) if lost.knows_reads else []
     yield from _explained(found, unread)
     yield from _unknown_filters(usage)
-    if is_known:
+    if lost.knows_reads:
         undefined = {finding.span.text for finding in found if finding.code == "FGC203"}
         yield from _unread_attributes(usage, undefined, library)
     yield from (finding for branch in branches for finding in _missing_templates(branch, library))

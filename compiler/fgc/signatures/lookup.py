@@ -51,7 +51,9 @@ class Lookup:
         self._meanings = Meanings(self._resolver, self._callables, self._results)
 
     def in_module(self, module: str, attribute: str) -> Answer:
-        """`module:attribute`."""
+        """`module:attribute`; nothing is known of what is no module's name."""
+        if not all(part.isidentifier() for part in module.split(".")):
+            return _UNKNOWN
         missing = self._without_file(module)
         if missing is not None:
             return Answer(Verdict.NO_FILE, wrong=missing)
@@ -140,8 +142,8 @@ class Lookup:
                 return Answer(Verdict.NOT_CALLABLE, wrong="a module")
             case ConstantValue(module=module, node=literal):
                 return Answer(Verdict.NOT_CALLABLE, (), _place(module, literal), wrong=_kind(literal))
-            case UnknownValue(reason=reason):
-                return Answer(Verdict.UNKNOWN, reason=reason)
+            case UnknownValue(reason=reason, wrong=wrong, names=names):
+                return Answer(Verdict.UNKNOWN, reason=reason, wrong=wrong, names=names)
             case NativeValue(value=native):
                 if not callable(native):
                     return _UNKNOWN

@@ -9,6 +9,7 @@ import functools
 import re
 from collections.abc import Iterator
 
+from fgc.diagnostics.nearest import misspelt
 from fgc.signatures.answer import Verdict
 from fgc.signatures.finder import Absent, Found, ModuleFinder, NativeModule
 from fgc.signatures.lazy_modules import LazyModules, is_lazy
@@ -50,7 +51,9 @@ class Resolver:
         return self._module_value(self.finder.module(name))
 
     def attribute(self, value: Value, name: str) -> Value:
-        """What `value.name` stands for."""
+        """What `value.name` stands for; nothing is known of what is no name."""
+        if not name.isidentifier():
+            return UNKNOWN
         match value:
             case ModuleValue(module=module):
                 return self.global_name(module, name)
@@ -62,7 +65,7 @@ class Resolver:
                 return self._native_attribute(owner, name)
             case EitherValue(values=values):
                 return self._either([self.attribute(item, name) for item in values])
-            case MissingValue():
+            case MissingValue() | UnknownValue():
                 return value
             case _:
                 return UNKNOWN
@@ -100,7 +103,8 @@ class Resolver:
         self._active.add(key)
         try:
             found = self._bound(module, name)
-            return self.in_stub(module, name) if isinstance(found, UnknownValue) else found
+            stub = self.in_stub(module, name) if isinstance(found, UnknownValue) else UNKNOWN
+            return found if isinstance(stub, UnknownValue) else stub
         finally:
             self._active.discard(key)
 
@@ -181,14 +185,19 @@ class Resolver:
             if isinstance(submodule, PythonModule):
                 return ModuleValue(submodule)
             if not isinstance(submodule, Absent) and not (is_lazy(module) and not getattr(submodule, "has_file", True)):
-                return UNKNOWN
+                return UNKNOWN if getattr(submodule, "has_file", True) else self._unsure(module, name)
         if is_lazy(module) and not name.startswith("_"):
             return self._lazy.missing(module, name)
-        if not is_certain or module.is_dynamic or re.search(rf"\b{name}\b", module.source.text):
-            return UNKNOWN
-        if name.startswith("_"):
-            return UNKNOWN
+        if not is_certain or module.is_dynamic or name.startswith("_") or _mentions(module, name):
+            return self._unsure(module, name)
         return MissingValue(Verdict.NO_ATTRIBUTE, name, tuple(self._visible(module)))
+
+    def _unsure(self, module: PythonModule, name: str) -> UnknownValue:
+        """Returns what may be made at run time; where the module never says the name, with a name that resembles it."""
+        if name.startswith("_") or _mentions(module, name):
+            return UNKNOWN
+        near = misspelt(name, self._visible(module))
+        return UnknownValue(wrong=name, names=() if near is None else (near,))
 
     def _overridden(self, module: PythonModule, scope: Scope, name: str, line: int) -> Value | None:
         """What a later star import of a compiled module puts in a name's place: `from _operator import *`."""
@@ -376,6 +385,11 @@ class Resolver:
             found.node.fgc_value = found  # type: ignore[attr-defined]
             return found
         return known
+
+
+def _mentions(module: PythonModule, name: str) -> bool:
+    """Returns True if the text of a module holds a name, in whatever role."""
+    return re.search(rf"\b{name}\b", module.source.text) is not None
 
 
 def _exports(module: PythonModule, name: str) -> bool:

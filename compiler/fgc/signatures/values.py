@@ -88,6 +88,8 @@ class UnknownValue(Struct, frozen=True):
     """It may be anything; `reason` says why that is all that is known."""
 
     reason: str = ""
+    wrong: str = ""
+    names: tuple[str, ...] = ()
 
 
 class MissingValue(Struct, frozen=True):

@@ -5,7 +5,7 @@ that does not hold is a bug of this compiler and fails at once.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 
 from msgspec import Struct
@@ -79,7 +79,8 @@ class Document(Struct, frozen=True):
     """A text made of pieces, and `locate` to find where any of it was written.
 
     `needs` says what could have stayed open until the program runs, and had to be known to make the text. `asked` are
-    the names that templates read: a variable from outside has no other use. `broken` are the places of what a mistake
+    the names that templates read, with the defaults that they give to variables from outside; None if a mistake may
+    have kept some from being read. `broken` are the places of what a mistake
     has kept from being: placeholders of values, and holes, which are empty, of whole lines. `lost_anchors`: anchors of
     text that was lost; `has_lost_text`: it is not known where some would stand.
     """
@@ -91,7 +92,7 @@ class Document(Struct, frozen=True):
     _deferred: tuple[Segment, ...]
     _printed: tuple[Segment, ...]
     needs: tuple[Need, ...] = ()
-    asked: frozenset[str] = frozenset()
+    asked: Mapping[str, Sequence[object]] | None = None
     broken: tuple[tuple[int, int], ...] = ()
     lost_anchors: frozenset[str] = frozenset()
     has_lost_text: bool = False
@@ -101,7 +102,7 @@ class Document(Struct, frozen=True):
         pieces: Iterable[Piece],
         entry: Source,
         needs: Iterable[Need] = (),
-        asked: frozenset[str] = frozenset(),
+        asked: Mapping[str, Sequence[object]] | None = None,
         lost_anchors: frozenset[str] = frozenset(),
         has_lost_text: bool = False,
     ) -> "Document":

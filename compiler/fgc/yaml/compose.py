@@ -67,6 +67,7 @@ class _Composer:
         self._open: list[_Open] = []
         self._anchored: dict[str, ScalarNode | SequenceNode | MappingNode] = {}
         self._quoted: tuple[int, int] | None = None  # the last scalar, if it stands in quotes
+        self._last: tuple[ScalarNode, int] | None = None  # the last scalar and its end
         self.composition = Composition(document)
         self.open_values = OpenValues(document)
         self._damage = Damage(document)
@@ -189,6 +190,7 @@ class _Composer:
         node.is_broken = self._damage.in_scalar(content, end)
         self._register(node)
         self.composition.places.append(Place(content, end, _STYLES[event.style], node))
+        self._last = (node, end)
         self._add(node)
 
     @property
@@ -304,6 +306,8 @@ class _Composer:
         context_at = self._offset(error.context_mark) if error.context_mark else None
         complaint = Complaint(error.problem or "", error.context or "", at, context_at, self._quoted)
         diagnostic, resume = syntax_error(self._document, complaint)
+        if self._last is not None and not self._document.text[self._last[1] : at].strip():
+            self._last[0].is_broken = True  # it goes on with lines that are keys
         if not self._damage.around(at):
             self.diagnostics.append(diagnostic)
         return resume

@@ -44,6 +44,7 @@ _BEGINNINGS = {
 _NO_SPACE = re.compile(r"[^\s:#'\"\[\]{}][^\s:#]*(:)[^\s:/]")
 _ITEMS = re.compile(r"^ *(?:- +)*")
 _HAS_COLON = re.compile(r":(?:\s|$)")
+_FLOW_KEY = re.compile(r"[{,][^\S\n]*(\"[^\"\n]*\"|'[^'\n]*'|[\w.-]+)[^\S\n]+$")
 _CLOSING = {"[": "]", "{": "}"}
 _KEY = re.compile(r"[\w.]+:(?:\s|$)")
 _ALIAS_START = "did not find expected alphabetic or numeric character"
@@ -202,6 +203,11 @@ def _unclosed(document: Document, complaint: Complaint) -> tuple[Diagnostic, int
     if not text[complaint.at :].strip():
         help = f"close it with `{_CLOSING.get(text[start], '')}`"
         return _at(document, start, f"`{text[start]}` is never closed", help), at
+    key = _FLOW_KEY.search(text, start, at)
+    if key is not None and text[start] == "{":
+        origin = document.locate(*key.span(1))
+        help = f"write `{key[1]}: ...`"
+        return Diagnostic.at(origin, "FGC301", "a `:` is missing: this key has no value", help=help), at
     if "\n" not in text[start:at]:
         return None
     line = _line(text, at)

@@ -92,7 +92,8 @@ def test_a_build_and_a_check_take_them(run: Run) -> None:
         ("x: --x", 5, "entry `x` of `dynamic_args` is a mapping"),
         ("on: {}", 5, "`True` cannot be the name of a template variable"),
         ("a-b: {}", 5, "cannot be the name of a template variable"),
-        ("x: { default: 3 }", 10, "`default` of `x` has no effect"),
+        ("x: { choices: { a: 1 } }", 19, "must be a list of texts or numbers, not a mapping"),
+        ("x: { choices: [ { a: 1 } ] }", 19, "not a list with a mapping in it"),
     ],
 )
 def test_a_wrong_entry_is_a_finding_at_its_line(run: Run, entry: str, column: int, message: str) -> None:
@@ -161,6 +162,41 @@ def test_a_wrong_entry_of_a_list_is_one_finding_at_its_line(run: Run, entry: str
     Path("d.yaml").write_text(f"main: 1\ndynamic_args:\n    - {{ names: --ok }}\n    {entry}\n")
     findings = json.loads(run("check", "d.yaml", "--select", "FGC405", "--format", "json").out)["findings"]
     assert {finding["line"] for finding in findings} == {4} and message in findings[0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("default", "use", "message"),
+    [
+        ("7", "{{ x | default(7) }}", None),
+        ("fast", "{{ x | default('fast') }}", None),
+        ("32", "{{ x | default(16) }}", "`default` of `--x` has no effect: templates take 16"),
+        ("32", "{{ 1 if x is defined else 2 }}", "`default` of `--x` has no effect: an option that is not given"),
+        ("32", "{{ x }}", None),  # it is told that `x` is undefined
+        ("32", "1", None),  # it is told that no template reads `x`
+    ],
+)
+def test_a_default_is_a_finding_where_templates_take_another(
+    run: Run, default: str, use: str, message: str | None
+) -> None:
+    entry = f"    - {{ names: --x, type: int, default: {default} }}\n"
+    Path("d.yaml").write_text(f"dynamic_args:\n{entry}main: {use}\n")
+    found = json.loads(run("check", "d.yaml", "--format", "json").out)["findings"]
+    told = [finding["message"] for finding in found if finding["code"] == "FGC405"]
+    assert len(told) == (message is not None) and all(str(message) in text for text in told)
+    assert len([finding for finding in found if finding["code"] != "FGC216"]) == (default == "32"), "one mistake"
+
+
+def test_an_option_with_a_stray_quote_is_one_finding_that_says_what_to_write(run: Run) -> None:
+    Path("d.yaml").write_text('dynamic_args:\n    - names: --x-y"\n      default: 3\nmain: 1\n')
+    (finding,) = json.loads(run("check", "d.yaml", "--format", "json").out)["findings"]
+    assert (finding["code"], finding["help"]) == ("FGC405", "write `--x-y`")
+
+
+@pytest.mark.parametrize("broken", ["-- include 'missing.yaml'", "-- set a = foo(", "{{ 1 + }}"])
+def test_beside_what_could_not_be_read_no_option_is_unread(run: Run, broken: str) -> None:
+    Path("d.yaml").write_text(f"{broken}\ndynamic_args:\n    - {{ names: --steps }}\nmain: 1\n")
+    (finding,) = json.loads(run("check", "d.yaml", "--format", "json").out)["findings"]
+    assert finding["code"] in ("FGC101", "FGC201")
 
 
 def test_two_options_of_one_variable_are_a_finding(run: Run) -> None:

@@ -50,6 +50,15 @@ def test_a_variable_that_nobody_gives_stops_a_build_and_warns_in_a_check(run: Ru
     assert checked.code == 1 and "warning[FGC412]" in checked.err
 
 
+@pytest.mark.parametrize(
+    ("kind", "count"), [("type.dataset", 0), ("type.model", 0), ("type.training_script.causal_lm", 1), ("other", 1)]
+)
+def test_the_project_that_uses_a_dataset_or_a_model_gives_its_variables(run: Run, kind: str, count: int) -> None:
+    Path("c.yaml").write_text(f"meta: {{ config_class: {kind} }}\nmain: !call:print [ !var width ]\n")
+    assert run("check", "c.yaml").err.count("FGC412") == count
+    assert "error[FGC412]" in run("build", "c.yaml", "-o", "out").err  # nobody gives them to a program
+
+
 def test_python_gives_variables_without_a_word(run: Run) -> None:
     Path("c.yaml").write_text("main: !call:print [ !var width ]\n")
     result = run("construct", "c.yaml", "--var", "width=3")

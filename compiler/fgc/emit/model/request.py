@@ -92,8 +92,9 @@ def _check_keywords(request: PackageRequest, call: Call) -> None:
             message = f"`fgc:model_package` has no parameter `{item.name}`"
             help_text = did_you_mean(item.name, _KEYWORDS) or "its parameters: " + ", ".join(_KEYWORDS)
             request.diagnostics.append(Diagnostic.at(item.origin, "FGC501", message, help=help_text))
+    given = {item.name for item in call.keywords}
     for name in ("name", "config", "model"):
-        if name not in {item.name for item in call.keywords}:
+        if name not in given and given.issubset(_KEYWORDS):  # else the odd one is meant, and is told
             message = f"`fgc:model_package` needs the argument `{name}`"
             request.diagnostics.append(Diagnostic.at(call.origin, "FGC503", message))
 
