@@ -5,15 +5,20 @@ its weights must be what it runs. So the files that the build lists are read onc
 package; its modules are imported from what was read, however late. Needs nothing but Python.
 """
 
+import atexit
 import functools
 import importlib.abc
 import importlib.machinery
 import json
 import linecache
+import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import spec_from_file_location
+from multiprocessing import spawn
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 
@@ -58,6 +63,45 @@ def freeze_program() -> None:
             lines = content.decode(errors="replace").splitlines(keepends=True)
             linecache.cache[file] = (len(content), None, lines, file)  # without a time: it is never read again
     sys.meta_path.insert(0, _Finder(own))
+    _give_to_spawned(own)
+
+
+def _give_to_spawned(own: ProgramFiles) -> None:
+    """Let processes that begin with the program's file, as data loaders may, begin with what was read."""
+    prepare = spawn.get_preparation_data
+
+    def prepared(name: str) -> dict[str, object]:
+        data = prepare(name)
+        copy = _written(own)
+        if data.get("init_main_from_path") == str(own.folder / own.main):
+            data["init_main_from_path"] = str(copy / own.main)
+        others = [path for path in sys.path if Path(path or ".").absolute() != own.folder]
+        return {**data, "sys_path": [str(copy), *others]}
+
+    spawn.get_preparation_data = prepared  # what `spawn` and `forkserver` ask for each process
+
+
+def _written(own: ProgramFiles) -> Path:
+    """A folder of this process with the files as they were read; systems may clean it after days."""
+    copy = _copy_folder()
+    for name, content in own.contents.items():
+        path = copy / name
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    return copy
+
+
+@functools.cache
+def _copy_folder() -> Path:
+    copy, owner = Path(tempfile.mkdtemp(prefix="fgc-program-")), os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == owner:
+            shutil.rmtree(copy, ignore_errors=True)
+
+    atexit.register(remove)
+    return copy
 
 
 @functools.lru_cache(maxsize=8)

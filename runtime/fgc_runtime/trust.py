@@ -5,11 +5,15 @@ Code that fgc generated on this machine may. Its digests are kept in the user's 
 model's folder itself counts: whoever makes the folder makes all that lies in it.
 """
 
+import atexit
 import hashlib
 import json
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +50,50 @@ def may_run_code(folder: Path, *, is_told: bool | None = None, home: Path | None
     if foreign:
         raise UntrustedCode(_refusal(home or folder, sorted(set(foreign))))
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFolder:
+    """What to load a model from, and whether the code in it may run."""
+
+    path: Path
+    is_trusted: bool
+
+
+def checked_folder(folder: Path, *, is_told: bool | None = None, home: Path | None = None) -> CheckedFolder:
+    """Checks a model's folder and returns the folder to load it from. Raises UntrustedCode as `may_run_code` does.
+
+    If code may run because it is known, that is a copy of the folder's code and configurations which nobody else can
+    write, with links to the weights: whoever changes the folder after the check changes nothing that runs. The copy
+    lives as long as this process.
+    """
+    if is_told is not None:
+        return CheckedFolder(folder, is_told)
+    if not may_run_code(folder, home=home):
+        return CheckedFolder(folder, False)
+    copy = _copy(folder)
+    return CheckedFolder(copy, may_run_code(copy, home=home or folder))
+
+
+def _copy(folder: Path) -> Path:
+    parent = Path(tempfile.mkdtemp(prefix="fgc-model-"))
+    atexit.register(shutil.rmtree, parent, ignore_errors=True)
+    copy = parent / folder.resolve().name
+    (copy / "custom_generate").mkdir(parents=True)
+    for path in _code_files(folder):
+        (copy / path.relative_to(folder)).write_bytes(_beginning(path, _MAX_CODE_BYTES))
+    for path in folder.iterdir():
+        if path.name in _CONFIGS and path.is_file():
+            (copy / path.name).write_bytes(_beginning(path, _MAX_CONFIG_BYTES))
+        elif path.suffix != ".py" and path.name != "custom_generate":
+            (copy / path.name).symlink_to(path.resolve())
+    return copy
+
+
+def _beginning(path: Path, most: int) -> bytes:
+    """The content of a file, one byte more than is allowed if it is too long, which is then refused."""
+    with path.open("rb") as file:
+        return file.read(most + 1)
 
 
 def record_code(files: Iterable[Path]) -> None:

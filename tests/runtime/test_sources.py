@@ -1,6 +1,7 @@
 """A running program is frozen: a rebuild, an edit or removal of its files changes nothing in what it is or writes."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -71,3 +72,49 @@ def contents_of(folder: Path) -> str:
     (folder / "train.py").write_text(text)
     command = [sys.executable, "train.py"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+SPAWNING = """\
+import multiprocessing
+import shutil
+from pathlib import Path
+
+import fgc_runtime
+
+here = Path(__file__).parent
+
+
+def in_main(queue):
+    import tiny.part
+
+    queue.put((tiny.part.VALUE, Path(__file__).with_name("note.txt").read_text()))
+
+
+if __name__ == "__main__":
+    from sources import late
+
+    CHANGE
+    for method in ("spawn", "forkserver"):
+        context = multiprocessing.get_context(method)
+        for function in (in_main, late.put):
+            queue = context.Queue()
+            process = context.Process(target=function, args=(queue,))
+            process.start()
+            print(*queue.get(timeout=60))
+            process.join()
+"""
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_processes_that_are_spawned_run_the_program_as_it_was(tmp_path: Path, change: str) -> None:
+    files = {"train.py": SPAWNING.replace("CHANGE", CHANGES[change]), **FILES}
+    files["sources/late.py"] += "\n\ndef put(queue):\n    queue.put((VALUE,))\n"
+    for name, text in files.items():
+        (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / name).write_text(text)
+    (tmp_path / "out/manifest.json").write_text(json.dumps({"outputs": dict.fromkeys(files, "sha256:")}))
+    (tmp_path / "tmp").mkdir()
+    command, environment = [sys.executable, "-B", "out/train.py"], {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.stdout == "old old\nold\n" * 2, done.stderr
+    assert not [path for path in (tmp_path / "tmp").iterdir() if path.name.startswith("fgc-")]

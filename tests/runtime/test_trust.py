@@ -5,9 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
+from fgc_runtime import trust
 from fgc_runtime.models.folder import ModelError
 from fgc_runtime.models.opening import open_on_meta, package_classes
-from fgc_runtime.trust import UntrustedCode, may_run_code, record_code
+from fgc_runtime.trust import CheckedFolder, UntrustedCode, checked_folder, may_run_code, record_code
 
 CODE = {
     "configuration_tiny.py": "from transformers import LlamaConfig\n\n\nclass TinyConfig(LlamaConfig):\n    pass\n",
@@ -87,6 +88,46 @@ def test_a_generate_of_its_own_is_code_without_any_reference(folder: Path) -> No
     (folder / "custom_generate/generate.py").write_text("")
     with pytest.raises(UntrustedCode, match=r"custom_generate/generate\.py"):
         may_run_code(folder)
+
+
+def test_what_was_checked_is_what_is_loaded(folder: Path) -> None:
+    record_code(folder.glob("*.py"))
+    (folder / "model.safetensors").write_text("weights")
+    (folder / "original").mkdir()
+    (folder / "__pycache__").mkdir()
+    checked = checked_folder(folder)
+    for path in folder.glob("*.py"):
+        path.write_text("raise SystemExit('ran')\n")
+    (folder / "config.json").write_text(json.dumps({"auto_map": {"AutoConfig": "x--y.Z"}}))
+    assert checked.is_trusted and checked.path.name == folder.name and checked.path != folder
+    assert {name: (checked.path / name).read_text() for name in CODE} == CODE
+    assert json.loads((checked.path / "config.json").read_text())["auto_map"] == AUTO_MAP
+    assert (checked.path / "model.safetensors").read_text() == "weights"
+    assert checked.path.parent.stat().st_mode & 0o077 == 0
+    with pytest.raises(UntrustedCode, match=str(folder)):
+        checked_folder(folder)
+
+
+def test_a_folder_that_changes_while_it_is_copied_is_checked_as_it_was_copied(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_code(folder.glob("*.py"))
+    copy = trust._copy
+
+    def exchange(path: Path) -> Path:
+        (folder / "modeling_tiny.py").write_text("raise SystemExit('ran')\n")
+        return copy(path)
+
+    monkeypatch.setattr(trust, "_copy", exchange)
+    with pytest.raises(UntrustedCode, match=r": modeling_tiny\.py\."):
+        checked_folder(folder)
+
+
+def test_a_folder_without_code_or_with_the_users_word_is_loaded_where_it_lies(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain/config.json").write_text("{}")
+    assert checked_folder(tmp_path / "plain") == CheckedFolder(tmp_path / "plain", False)
+    assert checked_folder(folder, is_told=True) == CheckedFolder(folder, True)
 
 
 def test_a_record_that_others_can_write_counts_for_nothing(folder: Path, state: Path) -> None:

@@ -25,7 +25,7 @@ from fgc_runtime.convert.weights import Weights
 from fgc_runtime.convert.writer import ShardWriter
 from fgc_runtime.models.folder import ModelError
 from fgc_runtime.models.opening import on_meta, package_classes
-from fgc_runtime.trust import may_run_code, record_code
+from fgc_runtime.trust import CheckedFolder, checked_folder, record_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Job:
     is_dry_run: bool
     is_verified: bool
     ignore: tuple[str, ...]
-    is_trusted: bool  # may code in the source's folder run
+    checked: CheckedFolder  # the source's folder, as its code and configuration are loaded
 
     @classmethod
     def of(cls, message: dict[str, Any]) -> "Job":
@@ -58,7 +58,7 @@ class Job:
             is_dry_run=message["is_dry_run"],
             is_verified=message["is_verified"],
             ignore=tuple(message["ignore"]),
-            is_trusted=may_run_code(Path(message["source"]), is_told=message["trust_remote_code"]),
+            checked=checked_folder(Path(message["source"]), is_told=message["trust_remote_code"]),
         )
 
 
@@ -80,7 +80,7 @@ class Target:
 def convert(job: Job, compiler: Compiler) -> int:
     """Do it and say what was done; 1 if a dry run finds problems. Raises ConvertError."""
     weights = Weights(job.source)
-    config = _config(job.source, is_trusted=job.is_trusted)
+    config = _config(job)
     target = _package(job, config, compiler) if job.is_to_package else _architecture(job, config, weights)
     prefix = target.architecture.prefix
     if job.is_to_package and prefix and not any(name.startswith(prefix) for name in weights.tensors):
@@ -106,12 +106,14 @@ def convert(job: Job, compiler: Compiler) -> int:
     return 0
 
 
-def _config(source: Path, *, is_trusted: bool) -> PreTrainedConfig:
+def _config(job: Job) -> PreTrainedConfig:
     try:
-        config: PreTrainedConfig = AutoConfig.from_pretrained(source, trust_remote_code=is_trusted)
+        config: PreTrainedConfig = AutoConfig.from_pretrained(
+            job.checked.path, trust_remote_code=job.checked.is_trusted
+        )
     except Exception as error:  # anything: a field of a wrong type, code in the folder
         reason = f"{type(error).__name__}: {error}"
-        raise ConvertError(f"{source / 'config.json'} cannot be used: {reason}") from error
+        raise ConvertError(f"{job.source / 'config.json'} cannot be used: {reason}") from error
     return config
 
 
@@ -130,7 +132,7 @@ def _package(job: Job, config: PreTrainedConfig, compiler: Compiler) -> Target:
 def _architecture(job: Job, config: PreTrainedConfig, weights: Weights) -> Target:
     """The first architecture that has all of the package's fields and tensors."""
     ours = config.to_dict()
-    package = on_meta(AutoModelForCausalLM.from_config, config, trust_remote_code=job.is_trusted)
+    package = on_meta(AutoModelForCausalLM.from_config, config, trust_remote_code=job.checked.is_trusted)
     parts = {type(module).__name__ for module in package.modules()}
     reasons = []
     for table in job.tables:
@@ -174,8 +176,8 @@ def _write(job: Job, folder: Path, target: Target, plan: Plan, weights: Weights)
         if not job.is_verified:
             return None
         print("comparing logits ...", file=sys.stderr, flush=True)
-        is_trusted = (job.is_trusted, target.package is not None)
-        comparison = compare(job.source, unfinished, target.config, dtype=job.dtype, is_trusted=is_trusted)
+        is_trusted = (job.checked.is_trusted, target.package is not None)
+        comparison = compare(job.checked.path, unfinished, target.config, dtype=job.dtype, is_trusted=is_trusted)
         if not comparison.is_equal:
             raise ConvertError(
                 f"the logits of the converted model differ by {comparison.difference:.2g}, more than "

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from fgc_runtime.trust import UntrustedCode, may_run_code
+from fgc_runtime.trust import CheckedFolder, UntrustedCode, checked_folder
 
 _EPILOG = """\
 examples:
@@ -36,21 +36,21 @@ def main() -> int:
         print(f"{options.folder} is not a model folder: it has no config.json", file=sys.stderr)
         return 2
     try:
-        is_trusted = may_run_code(options.folder, is_told=options.trust_remote_code)
+        checked = checked_folder(options.folder, is_told=options.trust_remote_code)
     except UntrustedCode as error:
         print(error, file=sys.stderr)
         return 2
-    print(_continue(options, is_trusted=is_trusted))
+    print(_continue(options, checked))
     return 0
 
 
-def _continue(options: argparse.Namespace, *, is_trusted: bool) -> str:
+def _continue(options: argparse.Namespace, checked: CheckedFolder) -> str:
     import torch  # 2 s with transformers
     from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
 
     set_seed(options.seed)
-    tokenizer = AutoTokenizer.from_pretrained(options.folder, trust_remote_code=is_trusted)
-    model = AutoModelForCausalLM.from_pretrained(options.folder, trust_remote_code=is_trusted)
+    tokenizer = AutoTokenizer.from_pretrained(checked.path, trust_remote_code=checked.is_trusted)
+    model = AutoModelForCausalLM.from_pretrained(checked.path, trust_remote_code=checked.is_trusted)
     inputs = tokenizer(options.prompt, return_tensors="pt", return_token_type_ids=False)
     sampling = {"do_sample": True, "temperature": options.temperature} if options.temperature > 0 else {}
     with torch.no_grad():

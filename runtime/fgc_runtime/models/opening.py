@@ -20,7 +20,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, Pre
 from transformers.initialization import no_init_weights
 
 from fgc_runtime.models.folder import ModelError
-from fgc_runtime.trust import UntrustedCode, may_run_code, read_code
+from fgc_runtime.trust import UntrustedCode, checked_folder, read_code
 
 
 def open_on_meta(
@@ -32,17 +32,17 @@ def open_on_meta(
     run (`fgc_runtime.trust`).
     """
     try:
-        is_trusted = may_run_code(folder, is_told=trust_remote_code)
-        if not (folder / "config.json").is_file():
-            if not is_trusted:
+        checked = checked_folder(folder, is_told=trust_remote_code)
+        if not (checked.path / "config.json").is_file():
+            if not checked.is_trusted:
                 raise ModelError(f"{folder} holds nothing but code, which may not run")
-            config_class, model_class = package_classes(folder)
+            config_class, model_class = package_classes(checked.path)
             return on_meta(model_class, _configured(config_class, {}, changes or {}))
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=is_trusted)
+        config = AutoConfig.from_pretrained(checked.path, trust_remote_code=checked.is_trusted)
         if changes:
-            written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            written = json.loads((checked.path / "config.json").read_text(encoding="utf-8"))
             config = _configured(type(config), written, changes)
-        return on_meta(AutoModelForCausalLM.from_config, config, trust_remote_code=is_trusted)
+        return on_meta(AutoModelForCausalLM.from_config, config, trust_remote_code=checked.is_trusted)
     except ModelError:
         raise
     except UntrustedCode as error:

@@ -21,7 +21,7 @@ from fgc_runtime.serve.guards import is_loopback
 from fgc_runtime.serve.prompts import PromptReader
 from fgc_runtime.serve.service import Door, Service
 from fgc_runtime.serve.tokens import TokenNames
-from fgc_runtime.trust import UntrustedCode, may_run_code
+from fgc_runtime.trust import UntrustedCode, checked_folder
 
 _NO_LIMIT = 10**9  # tokenizers without a length say 10**30
 
@@ -42,8 +42,8 @@ def load(folder: ModelFolder, options: Options) -> Loaded:
             torch.set_num_threads(_num_threads(options.threads))
         with _joined(folder) as whole:
             model = _load_model(whole, folder.config, options, device)
-        is_trusted = may_run_code(folder.tokenizer, is_told=options.trust_remote_code)
-        tokenizer = AutoTokenizer.from_pretrained(folder.tokenizer, trust_remote_code=is_trusted)
+        checked = checked_folder(folder.tokenizer, is_told=options.trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(checked.path, trust_remote_code=checked.is_trusted)
     except FolderError:
         raise
     except UntrustedCode as error:
@@ -77,12 +77,13 @@ def _joined(folder: ModelFolder) -> Iterator[Path]:
 
 
 def _load_model(folder: Path, home: Path, options: Options, device: torch.device) -> PreTrainedModel:
+    checked = checked_folder(folder, is_told=options.trust_remote_code, home=home)
     loaded = AutoModelForCausalLM.from_pretrained(
-        folder,
+        checked.path,
         dtype=_dtype(options.dtype, device),
         attn_implementation=options.attn_implementation,
         output_loading_info=True,
-        trust_remote_code=may_run_code(folder, is_told=options.trust_remote_code, home=home),
+        trust_remote_code=checked.is_trusted,
     )
     model, report = cast(tuple[PreTrainedModel, dict[str, set[str]]], loaded)
     if missing := sorted(report["missing_keys"]):
