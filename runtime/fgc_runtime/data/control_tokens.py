@@ -41,7 +41,7 @@ class ControlTokens:
         if isinstance(message, str):
             return self._spelt.sub(lambda found: found[0][0] + _MARK + found[0][1:], plain(message))
         if isinstance(message, Mapping):
-            return {name: self.hidden(value) for name, value in message.items()}
+            return {self.hidden(name): self.hidden(value) for name, value in message.items()}
         return [self.hidden(value) for value in message] if isinstance(message, list | tuple) else message
 
     def encode(self, rendered: str) -> Tokens:

@@ -216,7 +216,9 @@ class Engine:
             scores = dict(zip(num_tops, cut, strict=True))
         for row, (reply, token) in enumerate(zip(replies, tokens, strict=True)):
             delta = reply.take(token, scores.get(row))
-            if delta is not None:
+            if reply.error is not None:
+                self._fail([reply.ticket], f"The grammar of the answer cannot be followed: {reply.error}")
+            elif delta is not None:
                 self._tell(reply.ticket, delta)
         self.load.num_generated_tokens += len(tokens)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from fgc_runtime.generate.guides import Grammar
 from fgc_runtime.generate.sampling import Sampling
 from fgc_runtime.generate.scores import ScoredToken
 
@@ -23,6 +24,8 @@ class Job:
     ignores_end: bool = False  # go on after an end-of-text token
     stop_ids: frozenset[int] = frozenset()  # end the text as end-of-text tokens do, also where those are ignored
     min_tokens: int = 0  # before these no token ends the text
+    grammar: Grammar | None = None  # of the whole text; it alone says where the text may end
+    shown_ids: frozenset[int] = frozenset()  # special tokens that are part of the text
     num_top: int | None = None  # alternatives to score beside each token; None scores nothing
     scores_prompt: bool = False
 

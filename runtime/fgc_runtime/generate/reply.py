@@ -4,6 +4,7 @@ import random
 from collections import deque
 
 from fgc_runtime.generate.detokenizer import Detokenizer, Vocabulary
+from fgc_runtime.generate.guides import Guide
 from fgc_runtime.generate.job import Delta, Finish, Job, PlacedToken, Ticket
 from fgc_runtime.generate.sampling import Chooser
 from fgc_runtime.generate.scores import ScoredToken
@@ -22,10 +23,13 @@ class Reply:
         self.finish: Finish | None = "length" if job.max_tokens == 0 else None
         self._choice = choice
         self._special = vocabulary.special
+        self._shown_ids = job.shown_ids
         self._end_ids = job.stop_ids | (frozenset() if job.ignores_end else end_ids)
         prompt = frozenset(job.prompt) if job.sampling.repetition_penalty != 1 else frozenset()
-        banned = (self._end_ids | end_ids) if job.min_tokens > 0 else frozenset()
-        self.chooser = Chooser(job.sampling, _numbers(job, choice), prompt=prompt, banned=banned)
+        self._guide = None if job.grammar is None else job.grammar.guide()
+        banned = (self._end_ids | end_ids) if job.min_tokens > 0 and self._guide is None else frozenset()
+        numbers = _numbers(job, choice)
+        self.chooser = Chooser(job.sampling, numbers, prompt=prompt, banned=banned, guide=self._guide)
         self._detokenizer = Detokenizer(vocabulary, job.prompt[-_NUM_CONTEXT:])
         self._filter = StopFilter(job.stops)
         self._num_tokens = 0
@@ -47,9 +51,24 @@ class Reply:
             self.finish = "stop"
         elif self._num_tokens == self.ticket.job.max_tokens:
             self.finish = "length"
+        if self._guide is not None:
+            self._follow(self._guide, token, is_end=is_end)
         if self.finish and not self._filter.is_stopped:
             shown += self._flush()
         return self._delta(shown) if shown or self.finish else None
+
+    @property
+    def error(self) -> str | None:
+        """Why the text's grammar cannot be followed any more."""
+        return None if self._guide is None else self._guide.error
+
+    def _follow(self, guide: Guide, token: int, *, is_end: bool) -> None:
+        """Tell the guide what came: a text that is cut before the grammar lets it end is no finished one."""
+        guide.take(token)
+        if is_end and not guide.is_whole:
+            self.finish = "length"
+        elif guide.is_over:
+            self.finish = "stop"
 
     def empty(self) -> Delta:
         """The only delta of a choice that may have no tokens."""
@@ -59,7 +78,7 @@ class Reply:
         special = self._special.get(token)
         if special is None:
             return self._push(self._detokenizer.push(token))
-        return self._filter.push(special, is_shown=False)
+        return self._push(special) if token in self._shown_ids else self._filter.push(special, is_shown=False)
 
     def _push(self, text: str) -> str:
         self._num_chars += len(text)

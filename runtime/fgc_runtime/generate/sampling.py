@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from fgc_runtime.generate.guides import Guide
+
 _GREEDY_BELOW = 1e-5  # dividing by less only adds rounding to what argmax says exactly
 
 
@@ -50,10 +52,11 @@ class Chooser:
     counts: Counter[int] = field(default_factory=Counter)
     prompt: frozenset[int] = frozenset()
     banned: frozenset[int] = frozenset()  # tokens that may not be chosen now
+    guide: Guide | None = None  # rules out what a grammar does not admit
 
     @property
     def changes_logits(self) -> bool:
-        return bool(self.sampling.logit_bias or self.sampling.has_penalties or self.banned)
+        return bool(self.sampling.logit_bias or self.sampling.has_penalties or self.banned or self.guide)
 
     def adjust(self, logits_V: Tensor) -> None:
         """Apply bias and penalties in place, as OpenAI's reference and (repetition) the CTRL paper define them."""
@@ -71,6 +74,8 @@ class Chooser:
             logits_V[ids] -= counts * self.sampling.frequency_penalty + self.sampling.presence_penalty
         if self.banned:
             logits_V[torch.tensor(list(self.banned), device=logits_V.device)] = -torch.inf
+        if self.guide is not None:
+            self.guide.restrict(logits_V)
 
 
 def choose(logits_BV: Tensor, choosers: Sequence[Chooser]) -> list[int]:

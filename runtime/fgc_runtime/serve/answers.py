@@ -1,4 +1,4 @@
-"""What the engine tells in, the OpenAI API's JSON out: whole answers and stream chunks of both endpoints.
+"""What the engine tells in, the OpenAI API's JSON out: parts that answers share, and those of completions.
 
 Knows no HTTP; time and identifiers come from the caller.
 """
@@ -66,10 +66,10 @@ class CompletionAnswers:
 
     def whole(self, choices: Sequence[Choice], used: Answer) -> Answer:
         listed = [self._choice(index, choice) for index, choice in enumerate(choices)]
-        return _envelope(self.head, "text_completion", listed, used)
+        return envelope(self.head, "text_completion", listed, used)
 
     def chunk(self, choices: Sequence[Answer], used: Answer | None) -> Answer:
-        return _envelope(self.head, "text_completion", choices, used)
+        return envelope(self.head, "text_completion", choices, used)
 
     def opening(self, index: int) -> Sequence[Answer]:
         return ()
@@ -86,54 +86,10 @@ class CompletionAnswers:
         scores = [placed.token for placed in tokens]
         return {
             "tokens": [name(score.id) for score in scores],
-            "token_logprobs": [_finite(score.logprob) for score in scores],
-            "top_logprobs": [None if s.logprob is None else {name(i): _finite(v) for i, v in s.top} for s in scores],
+            "token_logprobs": [finite(score.logprob) for score in scores],
+            "top_logprobs": [None if s.logprob is None else {name(i): finite(v) for i, v in s.top} for s in scores],
             "text_offset": [placed.offset for placed in tokens],
         }
-
-
-@dataclass(frozen=True, slots=True)
-class ChatAnswers:
-    head: Head
-
-    def whole(self, choices: Sequence[Choice], used: Answer) -> Answer:
-        listed = []
-        for index, choice in enumerate(choices):
-            message = {"role": "assistant", "content": choice.text, "refusal": None}
-            listed.append(self._choice(index, {"message": message}, choice.tokens, choice.finish))
-        return _envelope(self.head, "chat.completion", listed, used)
-
-    def chunk(self, choices: Sequence[Answer], used: Answer | None) -> Answer:
-        return _envelope(self.head, "chat.completion.chunk", choices, used)
-
-    def opening(self, index: int) -> Sequence[Answer]:
-        delta = {"role": "assistant", "content": "", "refusal": None}
-        return (self._choice(index, {"delta": delta}),)
-
-    def growth(self, index: int, gained: Choice) -> Sequence[Answer]:
-        parts = []
-        if gained.text or gained.tokens:
-            parts.append(self._choice(index, {"delta": {"content": gained.text}}, gained.tokens))
-        if gained.finish is not None:
-            parts.append(self._choice(index, {"delta": {}}, finish=gained.finish))
-        return parts
-
-    def _choice(
-        self, index: int, said: Answer, tokens: Sequence[PlacedToken] = (), finish: Finish | None = None
-    ) -> Answer:
-        logprobs = self._logprobs(tokens) if self.head.is_scored and ("message" in said or tokens) else None
-        return {"index": index, **said, "logprobs": logprobs, "finish_reason": finish}
-
-    def _logprobs(self, tokens: Sequence[PlacedToken]) -> Answer:
-        content = []
-        for placed in tokens:
-            top = [self._token(token, value) for token, value in placed.token.top]
-            content.append(self._token(placed.token.id, placed.token.logprob) | {"top_logprobs": top})
-        return {"content": content, "refusal": None}
-
-    def _token(self, token: int, logprob: float | None) -> dict[str, object]:
-        raw = self.head.names.raw(token)
-        return {"token": raw.decode(errors="replace"), "logprob": _finite(logprob), "bytes": list(raw)}
 
 
 def usage(num_prompt: int, num_generated: int) -> Answer:
@@ -149,11 +105,11 @@ def model_card(name: str, created: int, context_length: int | None) -> Answer:
     return card | {"max_model_len": context_length}
 
 
-def _finite(logprob: float | None) -> float | None:
-    """JSON has no infinity: a token that cannot come has the number that the API gives it."""
+def finite(logprob: float | None) -> float | None:
+    """Returns a number that JSON has: a token that cannot come has the number that the API gives it."""
     return logprob if logprob is None or math.isfinite(logprob) else _IMPOSSIBLE
 
 
-def _envelope(head: Head, kind: str, choices: Sequence[Answer], used: Answer | None) -> Answer:
+def envelope(head: Head, kind: str, choices: Sequence[Answer], used: Answer | None) -> Answer:
     answer = {"id": head.id, "object": kind, "created": head.created, "model": head.model, "choices": choices}
     return answer if used is None else answer | {"usage": used}

@@ -14,7 +14,9 @@ from starlette.types import Receive, Scope, Send
 
 from fgc_runtime.generate.job import Failure, Job
 from fgc_runtime.serve import faults, metrics
-from fgc_runtime.serve.answers import Answer, Answers, ChatAnswers, Choice, CompletionAnswers, Head, model_card, usage
+from fgc_runtime.serve.answers import Answer, Answers, Choice, CompletionAnswers, Head, model_card, usage
+from fgc_runtime.serve.call_reader import CallReader
+from fgc_runtime.serve.chat_answers import ChatAnswers
 from fgc_runtime.serve.exchange import ClientGone, Exchange, JobFailed
 from fgc_runtime.serve.fields import Json, check_text
 from fgc_runtime.serve.requests import (
@@ -25,6 +27,7 @@ from fgc_runtime.serve.requests import (
     tokenize_request,
 )
 from fgc_runtime.serve.service import Service
+from fgc_runtime.serve.tools import ToolWishes
 from fgc_runtime.serve.trace import Trace, trace_of
 from fgc_runtime.serve.transcript import Transcript
 
@@ -79,8 +82,14 @@ async def chat(request: Request) -> Response:
     service = _service(request)
     asked = chat_request(await _body(request, service.max_body_bytes))
     jobs = await service.chat_jobs(asked)
-    answers = ChatAnswers(_head(service, asked.wishes, "chatcmpl"))
+    answers = ChatAnswers(_head(service, asked.wishes, "chatcmpl"), _reader(service, asked.tools))
     return await _respond(_Turn(request, service, asked.wishes, jobs, answers, None))
+
+
+def _reader(service: Service, tools: ToolWishes | None) -> CallReader | None:
+    if tools is None:
+        return None
+    return CallReader(service.structures.form, frozenset(tool.name for tool in tools.tools))
 
 
 async def tokenize(request: Request) -> Response:

@@ -16,10 +16,12 @@ from fgc_runtime.generate.engine import Deliver, Engine
 from fgc_runtime.generate.forward import Forward
 from fgc_runtime.generate.vocabulary import vocabulary_of
 from fgc_runtime.serve.arguments import Options
+from fgc_runtime.serve.call_formats import format_of
 from fgc_runtime.serve.folder import FolderError, ModelFolder
 from fgc_runtime.serve.guards import is_loopback
 from fgc_runtime.serve.prompts import PromptReader
 from fgc_runtime.serve.service import Door, Service
+from fgc_runtime.serve.structures import Structures
 from fgc_runtime.serve.tokens import TokenNames
 from fgc_runtime.trust import UntrustedCode, checked_folder
 
@@ -108,13 +110,15 @@ def make_service(
     model, tokenizer = loaded.model, loaded.tokenizer
     forward, vocabulary = Forward(model), vocabulary_of(tokenizer)
     ends = end_ids(model, tokenizer)
+    prompts = _prompt_reader(loaded, options.context_length, forward.vocab_size, chat_template)
     return Service(
         model_name=options.model_name or folder.name,
         created=int(time.time()),
         engine=Engine(forward, vocabulary, end_ids=ends, max_batch_size=options.max_batch_size, deliver=deliver),
         vocabulary=vocabulary,
         names=TokenNames(tokenizer),
-        prompts=_prompt_reader(loaded, options.context_length, forward.vocab_size, chat_template),
+        prompts=prompts,
+        structures=Structures(tokenizer, format_of(prompts.chat_template), forward.vocab_size, ends),
         max_body_bytes=options.max_body_bytes,
         door=_door(options),
     )

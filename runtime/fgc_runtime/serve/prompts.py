@@ -4,16 +4,17 @@ Chat templates run in transformers' jinja2 sandbox; they come with the model fol
 write control tokens: what a message spells is letters.
 """
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from transformers import PreTrainedTokenizerBase
 
 from fgc_runtime.data.control_tokens import ControlTokens, plain
 from fgc_runtime.serve.faults import invalid, too_long
 from fgc_runtime.serve.fields import Json
-from fgc_runtime.serve.requests import Conversation, Message
+from fgc_runtime.serve.messages import Conversation, Message
 from fgc_runtime.serve.template import PLAIN
+from fgc_runtime.serve.tool_prompt import with_tools_told
 
 _PROBE = "a"
 _USUAL_CHARS = 8  # of a token: twice those of English and code
@@ -61,7 +62,10 @@ class PromptReader:
 
     def chat(self, conversation: Conversation) -> tuple[int, ...]:
         """Ids of a conversation; with a chat template it alone writes special tokens, without one no text does."""
-        hidden = [self._hidden(_template_message(message)) for message in conversation.messages]
+        messages = conversation.messages
+        if conversation.tools and not self.tells_tools:
+            messages = with_tools_told(messages, conversation.tools)
+        hidden = [self._hidden(_template_message(message)) for message in messages]
         try:
             text = self._render(hidden, conversation)
         except Exception as error:  # a template is a program of its own: whatever it raises, these messages made it
@@ -91,8 +95,13 @@ class PromptReader:
         if num_tokens > self.context_length:
             raise too_long(self.context_length, num_tokens, param=param, is_least=True)
 
-    def _hidden(self, message: dict[str, Json]) -> dict[str, Json]:
-        return message if self._control_tokens is None else dict(self._control_tokens.hidden(message))
+    @property
+    def tells_tools(self) -> bool:
+        """Returns True if the chat template tells the model of tools."""
+        return self.chat_template is not None and "tools" in self.chat_template
+
+    def _hidden(self, message: Mapping[str, Json]) -> dict[str, Any]:
+        return dict(message if self._control_tokens is None else self._control_tokens.hidden(message))
 
     def _render(self, messages: list[dict[str, Json]], conversation: Conversation) -> str:
         rendered = self.tokenizer.apply_chat_template(
@@ -101,6 +110,8 @@ class PromptReader:
             tokenize=False,
             add_generation_prompt=conversation.adds_prompt,
             continue_final_message=conversation.continues,
+            tools=[self._hidden(tool.spec) for tool in conversation.tools] if self.tells_tools else None,
+            **self._hidden(conversation.template_arguments),
         )
         return str(rendered)
 

@@ -4,13 +4,15 @@ A parameter that would change the answer and is not supported is refused; a name
 refused too, as OpenAI does, so that a misspelt one is noticed.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fgc_runtime.generate.sampling import Sampling
 from fgc_runtime.serve.faults import invalid
-from fgc_runtime.serve.fields import Fields, Json, as_integer, as_list, as_text, wrong_type
+from fgc_runtime.serve.fields import Fields, Json, as_integer, as_list, as_text
+from fgc_runtime.serve.messages import CONVERSATION_NAMES, Conversation, conversation
+from fgc_runtime.serve.structure import STRUCTURE_NAMES, Structure, asked_structure
+from fgc_runtime.serve.tools import TOOL_NAMES, ToolWishes, asked_tools
 
 MAX_CHOICES = 128
 MAX_PROMPTS = 256
@@ -31,16 +33,12 @@ _NO_EFFECT = {
     "prompt_cache_key",
     "prompt_cache_retention",
     "prompt_cache_options",
-    "parallel_tool_calls",
     "prediction",
 }
 # Would change the text: refused unless they say what is done anyway.
 _NEUTRAL: Mapping[str, tuple[Json, ...]] = {
-    "tools": ([],),
-    "tool_choice": ("none", "auto"),
     "functions": ([],),
     "function_call": ("none", "auto"),
-    "response_format": ({"type": "text"},),
     "modalities": (["text"],),
     "suffix": ("",),
     "audio": (),
@@ -71,9 +69,11 @@ _NEUTRAL: Mapping[str, tuple[Json, ...]] = {
     "bad_words": ([],),
     "logits_processors": ([],),
     "documents": ([],),
+    "tools": ([],),
+    "tool_choice": ("none", "auto"),
+    "parallel_tool_calls": (True, False),
     "chat_template_kwargs": ({},),
 }
-_CONVERSATION = {"messages", "add_generation_prompt", "continue_final_message"}
 _SHARED = {
     "model",
     "stream",
@@ -94,7 +94,7 @@ _SHARED = {
     "repetition_penalty",
     "min_tokens",
     "stop_token_ids",
-}
+} | STRUCTURE_NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,7 @@ class Wishes:
     stop_ids: frozenset[int]
     min_tokens: int
     ignores_end: bool
+    structure: Structure | None
     num_top: int | None
     is_stream: bool
     includes_usage: bool
@@ -123,31 +124,10 @@ class CompletionRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    role: str
-    content: str
-    name: str | None
-    tool_calls: tuple[Json, ...] = ()
-    tool_call_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """Messages, and how a chat template ends them."""
-
-    messages: tuple[Message, ...]
-    adds_prompt: bool = True
-    continues: bool = False
-
-    @property
-    def num_chars(self) -> int:
-        return sum(len(message.content) for message in self.messages)
-
-
-@dataclass(frozen=True, slots=True)
 class ChatRequest:
     wishes: Wishes
     conversation: Conversation
+    tools: ToolWishes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +155,7 @@ def completion_request(body: Json) -> CompletionRequest:
 
 def chat_request(body: Json) -> ChatRequest:
     fields = Fields(body)
-    _check_names(fields, _SHARED | _CONVERSATION | {"max_completion_tokens", "top_logprobs"})
+    _check_names(fields, _SHARED | CONVERSATION_NAMES | TOOL_NAMES | {"max_completion_tokens", "top_logprobs"})
     is_scored = fields.flag("logprobs") or False
     num_top = fields.integer("top_logprobs", low=0, high=MAX_TOP_LOGPROBS)
     if num_top and not is_scored:
@@ -184,16 +164,20 @@ def chat_request(body: Json) -> ChatRequest:
     limits = [_max_tokens(fields, name, low=1) for name in names]
     max_tokens = limits[0] if limits[0] is not None else limits[1]
     wishes = _wishes(fields, num_top=(num_top or 0) if is_scored else None, max_tokens=max_tokens)
-    return ChatRequest(wishes, _conversation(fields))
+    tools = asked_tools(fields)
+    if tools is not None and tools.mode == "required":
+        _refuse_cuts(fields, "tool_choice")
+    return ChatRequest(wishes, conversation(fields, () if tools is None else tools.tools), tools)
 
 
 def tokenize_request(body: Json) -> TokenizeRequest:
     fields = Fields(body)
-    _check_names(fields, _CONVERSATION | {"model", "prompt", "add_special_tokens"})
+    _check_names(fields, CONVERSATION_NAMES | TOOL_NAMES | {"model", "prompt", "add_special_tokens"})
     fields.text("model")
     is_begun = fields.flag("add_special_tokens")
     if fields.get("messages") is not None:
-        return TokenizeRequest(_conversation(fields), True)
+        tools = asked_tools(fields)
+        return TokenizeRequest(conversation(fields, () if tools is None else tools.tools), True)
     return TokenizeRequest(as_text(fields.required("prompt"), "prompt"), is_begun is not False)
 
 
@@ -203,19 +187,6 @@ def detokenize_request(body: Json) -> tuple[int, ...]:
     fields.text("model")
     tokens = as_list(fields.required("tokens"), "tokens")
     return tuple(as_integer(token, f"tokens[{i}]") for i, token in enumerate(tokens))
-
-
-def _conversation(fields: Fields) -> Conversation:
-    messages = as_list(fields.required("messages"), "messages")
-    if not messages:
-        raise invalid("Invalid 'messages': expected at least one message.", param="messages", code="empty_array")
-    continues = fields.flag("continue_final_message") or False
-    adds_prompt = fields.flag("add_generation_prompt")
-    if continues and adds_prompt:
-        message = "'continue_final_message' and 'add_generation_prompt' exclude each other."
-        raise invalid(message, param="continue_final_message")
-    read = tuple(_message(each, f"messages[{i}]") for i, each in enumerate(messages))
-    return Conversation(read, not continues if adds_prompt is None else adds_prompt, continues)
 
 
 def _max_tokens(fields: Fields, name: str, *, low: int) -> int | None:
@@ -247,10 +218,26 @@ def _wishes(fields: Fields, *, num_top: int | None, max_tokens: int | None) -> W
         stop_ids=_stop_ids(fields.get("stop_token_ids")),
         min_tokens=fields.integer("min_tokens", low=0, high=_MAX_TOKENS) or 0,
         ignores_end=fields.flag("ignore_eos") or False,
+        structure=_structure(fields),
         num_top=num_top,
         is_stream=stream,
         includes_usage=bool(options and options.flag("include_usage")),
     )
+
+
+def _structure(fields: Fields) -> Structure | None:
+    structure = asked_structure(fields)
+    if structure is not None:
+        _refuse_cuts(fields, structure.param)
+    return structure
+
+
+def _refuse_cuts(fields: Fields, param: str) -> None:
+    """Raises RequestError if a structured answer could be cut before it is whole."""
+    for name in ("stop", "stop_token_ids"):
+        if fields.get(name):
+            message = f"'{name}' could cut an answer that '{param}' wants whole: leave one of them out."
+            raise invalid(message, param=name, code="invalid_value")
 
 
 def _sampling(fields: Fields) -> Sampling:
@@ -325,55 +312,3 @@ def _token_ids(items: Sequence[Json], path: str) -> tuple[int, ...]:
     if not ids:
         raise invalid(f"Invalid '{path}': expected at least one token.", param="prompt", code="empty_array")
     return ids
-
-
-def _message(value: Json, path: str) -> Message:
-    fields = Fields(value, path=path)
-    role = as_text(fields.required("role"), fields.at("role"))
-    if role not in ("system", "developer", "user", "assistant", "tool"):
-        message = f"Invalid '{fields.at('role')}': {role!r} is not supported; use system, user, assistant or tool."
-        raise invalid(message, param=fields.at("role"), code="invalid_value")
-    for name in ("function_call", "audio"):
-        if fields.get(name):
-            raise invalid(f"'{fields.at(name)}' is not supported by this server.", param=fields.at(name))
-    says_nothing = role == "assistant" and fields.get("content") is None
-    content = "" if says_nothing else _content(fields.required("content"), fields.at("content"))
-    calls = as_list(fields.get("tool_calls") or [], fields.at("tool_calls"))
-    if calls and role != "assistant":
-        message = f"Invalid '{fields.at('tool_calls')}': only the assistant calls tools."
-        raise invalid(message, param=fields.at("tool_calls"), code="invalid_value")
-    read = tuple(_tool_call(call, f"{fields.at('tool_calls')}[{i}]") for i, call in enumerate(calls))
-    return Message(role, content, fields.text("name"), read, fields.text("tool_call_id"))
-
-
-def _tool_call(value: Json, path: str) -> Json:
-    """A call with its arguments as an object, which templates write in their own way."""
-    fields = Fields(value, path=path)
-    function = Fields(fields.required("function"), path=fields.at("function"))
-    name = as_text(function.required("name"), function.at("name"))
-    text = function.text("arguments") or "{}"
-    try:
-        arguments: Json = json.loads(text)
-    except (ValueError, RecursionError):
-        arguments = text
-    return {
-        "id": fields.text("id"),
-        "type": "function",
-        "function": {"name": name, "arguments": arguments if isinstance(arguments, dict) else text},
-    }
-
-
-def _content(value: Json, path: str) -> str:
-    """A string, or text parts joined."""
-    if isinstance(value, str):
-        return as_text(value, path)
-    if not isinstance(value, list):
-        raise wrong_type(path, "a string or an array of text parts", value)
-    return "".join(_text_part(Fields(part, path=f"{path}[{i}]")) for i, part in enumerate(value))
-
-
-def _text_part(fields: Fields) -> str:
-    if fields.get("type") != "text":
-        message = f"Invalid '{fields.at('type')}': only parts of type 'text' are supported."
-        raise invalid(message, param=fields.at("type"), code="invalid_value")
-    return as_text(fields.required("text"), fields.at("text"))

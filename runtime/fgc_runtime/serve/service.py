@@ -3,17 +3,21 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from fgc_runtime.generate.detokenizer import Vocabulary
 from fgc_runtime.generate.engine import Engine
+from fgc_runtime.generate.guides import Grammar
 from fgc_runtime.generate.job import Job
 from fgc_runtime.serve.faults import invalid, model_not_found, too_busy, too_long
 from fgc_runtime.serve.metrics import Counters
 from fgc_runtime.serve.prompts import PromptReader
 from fgc_runtime.serve.requests import ChatRequest, CompletionRequest, TokenizeRequest, Wishes
+from fgc_runtime.serve.structure import Structure
+from fgc_runtime.serve.structures import Structures
 from fgc_runtime.serve.tokens import TokenNames
+from fgc_runtime.serve.tools import ToolWishes
 
 _UNBOUNDED_TOKENS = 4096  # for a model that does not say how long its context is
 _MAX_WAITING = 1024
@@ -39,6 +43,7 @@ class Service:
     vocabulary: Vocabulary
     names: TokenNames
     prompts: PromptReader
+    structures: Structures
     max_body_bytes: int
     door: Door = Door()
     counters: Counters = field(default_factory=Counters)
@@ -51,8 +56,10 @@ class Service:
             self.prompts.check_size(len(prompt), param="prompt")
         loop = asyncio.get_running_loop()
         encoded = [await loop.run_in_executor(self.encoder, self.prompts.completion, p) for p in request.prompts]
+        grammar = await self._grammar(request.wishes.structure)
         is_scored = request.is_echo and request.wishes.num_top is not None
-        return [self._job(request.wishes, ids, param="prompt", scores_prompt=is_scored) for ids in encoded]
+        jobs = [self._job(request.wishes, ids, param="prompt") for ids in encoded]
+        return [replace(job, scores_prompt=is_scored, grammar=grammar) for job in jobs]
 
     async def chat_jobs(self, request: ChatRequest) -> list[Job]:
         """One job. Raises RequestError."""
@@ -60,7 +67,15 @@ class Service:
         loop = asyncio.get_running_loop()
         self.prompts.check_size(request.conversation.num_chars, param="messages")
         ids = await loop.run_in_executor(self.encoder, self.prompts.chat, request.conversation)
-        return [self._job(request.wishes, ids, param="messages")]
+        grammar = await self._grammar(request.wishes.structure, request.tools)
+        shown_ids = self.structures.shown_ids if request.tools is not None else frozenset[int]()
+        return [replace(self._job(request.wishes, ids, param="messages"), grammar=grammar, shown_ids=shown_ids)]
+
+    async def _grammar(self, structure: Structure | None, tools: ToolWishes | None = None) -> Grammar | None:
+        wanted = self.structures.wanted(structure, tools)
+        if wanted is None:
+            return None
+        return await asyncio.get_running_loop().run_in_executor(self.encoder, self.structures.compile, wanted)
 
     async def tokens(self, request: TokenizeRequest) -> tuple[int, ...]:
         """The ids of a text or of a conversation. Raises RequestError."""
@@ -93,7 +108,7 @@ class Service:
         if self.engine.load.num_waiting + num_prompts > _MAX_WAITING:
             raise too_busy()
 
-    def _job(self, wishes: Wishes, ids: Sequence[int], *, param: str, scores_prompt: bool = False) -> Job:
+    def _job(self, wishes: Wishes, ids: Sequence[int], *, param: str) -> Job:
         return Job(
             prompt=tuple(ids),
             max_tokens=self._max_tokens(wishes.max_tokens, len(ids), param=param),
@@ -105,7 +120,6 @@ class Service:
             min_tokens=wishes.min_tokens,
             ignores_end=wishes.ignores_end,
             num_top=wishes.num_top,
-            scores_prompt=scores_prompt,
         )
 
     def _max_tokens(self, wanted: int | None, num_prompt: int, *, param: str) -> int:

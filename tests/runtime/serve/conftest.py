@@ -25,7 +25,8 @@ _SENTENCES = [
 ]
 CONTEXT_LENGTH = 256
 CHAT_TEMPLATE = (
-    "{{ bos_token }}{% for m in messages %}{% if m.role not in ['system', 'user', 'assistant'] %}"
+    "{{ bos_token }}{% if tools %}{{ tools[0].function.name }}\n{% endif %}"
+    "{% for m in messages %}{% if m.role not in ['system', 'user', 'assistant'] %}"
     "{{ raise_exception('no such role') }}{% endif %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )

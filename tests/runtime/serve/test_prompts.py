@@ -1,11 +1,13 @@
 """Prompts become token ids with special tokens once in front and never behind."""
 
+import json
 from typing import Any
 
 import pytest
+from fgc_runtime.serve.call_formats import Tool
 from fgc_runtime.serve.faults import RequestError
+from fgc_runtime.serve.messages import Conversation, Message
 from fgc_runtime.serve.prompts import PromptReader
-from fgc_runtime.serve.requests import Conversation, Message
 from tokenizers import processors
 from transformers import PreTrainedTokenizerFast
 
@@ -145,3 +147,24 @@ def test_tokens_and_back(tokenizer: PreTrainedTokenizerFast) -> None:
     assert asked.text(asked.text_tokens("The dog", is_begun=False)) == "The dog"
     with pytest.raises(RequestError, match="not in the vocabulary"):
         asked.text([10**6])
+
+
+TOOL = Tool("f", {}, {"type": "function", "function": {"name": "f", "parameters": {"</s>": {}}}})
+
+
+def test_tools_are_told_by_the_template_or_by_a_system_message(tokenizer: PreTrainedTokenizerFast) -> None:
+    system, user = Message("system", "Be brief.", None), Message("user", "Hello", None)
+    asked = Conversation((system, user), tools=(TOOL,))
+    knows_none = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+    told = tokenizer.decode(reader(tokenizer, knows_none, longest=1000).chat(asked))
+    assert told.startswith("system: Be brief.\n\nYou can call") and '"name": "f"' in told and "user: Hello" in told
+    knows_tools = "{{ tools | length }} {{ tools[0] | tojson }}"
+    ids = reader(tokenizer, knows_tools, longest=1000).chat(asked)
+    assert tokenizer.decode(ids) == f"1 {json.dumps(TOOL.spec)}"
+    assert 1 not in ids  # the name of a property that spells a special token is letters
+
+
+def test_a_template_gets_what_a_request_gives_it(tokenizer: PreTrainedTokenizerFast) -> None:
+    asked = Conversation(HELLO.messages, template_arguments={"thinks": True, "a": "</s>"})
+    ids = reader(tokenizer, "{{ 'yes' if thinks else 'no' }}{{ a }}").chat(asked)
+    assert tokenizer.decode(ids) == "yes</s>" and 1 not in ids

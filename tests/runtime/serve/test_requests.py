@@ -3,7 +3,8 @@
 import pytest
 from fgc_runtime.serve.faults import RequestError
 from fgc_runtime.serve.fields import Json
-from fgc_runtime.serve.requests import ChatRequest, CompletionRequest, Message, chat_request, completion_request
+from fgc_runtime.serve.messages import Message
+from fgc_runtime.serve.requests import ChatRequest, CompletionRequest, chat_request, completion_request
 
 
 def completion(**values: Json) -> CompletionRequest:
@@ -48,8 +49,9 @@ def chat(**values: Json) -> ChatRequest:
         ({"frequency_penalty": 3}, "frequency_penalty", "integer_above_max_value"),
         ({"model": 3}, "model", "invalid_type"),
         ({"temprature": 1}, "temprature", "unknown_parameter"),
-        ({"response_format": {"type": "json_object"}}, "response_format", "unsupported_parameter"),
-        ({"tools": [{"type": "function"}]}, "tools", "unsupported_parameter"),
+        ({"guided_regex": "a", "stop_token_ids": [1]}, "stop_token_ids", "invalid_value"),
+        ({"response_format": {"type": "yaml"}}, "response_format.type", "invalid_value"),
+        ({"response_format": {"type": "json_object"}, "stop": "}"}, "stop", "invalid_value"),
     ],
 )
 def test_a_wrong_value_is_refused_by_both_endpoints(values: dict[str, Json], param: str, code: str | None) -> None:
@@ -178,3 +180,12 @@ def test_max_completion_tokens_wins_over_max_tokens() -> None:
 def test_text_parts_are_joined() -> None:
     parts: Json = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
     assert chat(messages=[{"role": "user", "content": parts}]).conversation.messages == (Message("user", "ab", None),)
+
+
+def test_a_template_keeps_its_own_variables() -> None:
+    assert chat(chat_template_kwargs={"enable_thinking": False}).conversation.template_arguments == {
+        "enable_thinking": False
+    }
+    with pytest.raises(RequestError) as caught:
+        chat(chat_template_kwargs={"chat_template": "x"})
+    assert caught.value.fault.param == "chat_template_kwargs.chat_template"

@@ -4,14 +4,17 @@ import concurrent.futures
 import json
 import math
 import time
+from typing import Literal
 
 import httpx
 import openai
+import pydantic
 import pytest
 import torch
 from fgc_runtime.generate.job import PlacedToken
 from fgc_runtime.generate.scores import ScoredToken
-from fgc_runtime.serve.answers import ChatAnswers, Choice, CompletionAnswers, Head
+from fgc_runtime.serve.answers import Choice, CompletionAnswers, Head
+from fgc_runtime.serve.chat_answers import ChatAnswers
 from openai.types import Completion, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
@@ -354,7 +357,7 @@ def test_pages_of_other_sites_get_no_answer(server: RunningServer) -> None:
         ({"prompt": [1] * CONTEXT_LENGTH}, 400, "prompt", "context_length_exceeded"),
         ({"prompt": [9999]}, 400, "prompt", "invalid_token_id"),
         ({"logit_bias": {"9999": 1}}, 400, "logit_bias", "invalid_token_id"),
-        ({"tools": [{}]}, 400, "tools", "unsupported_parameter"),
+        ({"audio": {}}, 400, "audio", "unsupported_parameter"),
     ],
 )
 def test_errors_have_openais_form(
@@ -413,3 +416,56 @@ def test_log_probabilities_are_json_whatever_they_are() -> None:
     for kind in (CompletionAnswers, ChatAnswers):
         answer = kind(Head("id", 0, "m", names, True)).whole([Choice("x", tokens, "stop")], {})
         assert "-9999.0" in json.dumps(answer, allow_nan=False)
+
+
+DAYS = {"properties": {"d": {"enum": ["mon", "tue"]}}, "required": ["d"], "additionalProperties": False}
+LOOK_UP = {"type": "function", "function": {"name": "f", "parameters": DAYS}}
+
+
+def test_an_answer_by_a_schema_parses_into_its_class(client: openai.OpenAI) -> None:
+    class Verdict(pydantic.BaseModel):
+        is_good: bool
+        marks: Literal["a", "b"]
+
+    answer = client.chat.completions.parse(
+        model=MODEL, messages=HELLO, response_format=Verdict, max_tokens=100, temperature=1, n=3, seed=2
+    )
+    for choice in answer.choices:
+        assert choice.finish_reason == "stop" and isinstance(choice.message.parsed, Verdict)
+    cut = chat(client, response_format={"type": "json_object"}, max_tokens=1)
+    assert cut.choices[0].finish_reason == "length"
+
+
+def test_a_tool_that_must_be_called_is_called_whole_and_in_a_stream(client: openai.OpenAI) -> None:
+    asked = {"tools": [LOOK_UP], "tool_choice": "required", "max_tokens": 100, "n": 2, "seed": 4, "temperature": 1}
+    whole = chat(client, **asked)
+    chunks = list(chat(client, stream=True, **asked))
+    for index, choice in enumerate(whole.choices):
+        assert choice.finish_reason == "tool_calls" and choice.message.content is None
+        assert choice.message.tool_calls is not None
+        (call,) = choice.message.tool_calls
+        assert call.function.name == "f" and json.loads(call.function.arguments)["d"] in ("mon", "tue")
+        parts = [chunk.choices[0] for chunk in chunks if chunk.choices[0].index == index]
+        deltas = [delta for part in parts for delta in part.delta.tool_calls or ()]
+        assert [delta.function.name for delta in deltas if delta.function.name] == ["f"]
+        assert "".join(delta.function.arguments or "" for delta in deltas) == call.function.arguments
+        assert len(deltas) > 2 and parts[-1].finish_reason == "tool_calls"
+        assert not any(part.delta.content for part in parts)
+
+
+def test_tools_that_may_be_called_are_told_to_the_model(client: openai.OpenAI) -> None:
+    told = chat(client, tools=[LOOK_UP])
+    hidden = chat(client, tools=[LOOK_UP], tool_choice="none")
+    plain = chat(client)
+    assert told.usage is not None and hidden.usage is not None and plain.usage is not None
+    assert told.usage.prompt_tokens > plain.usage.prompt_tokens == hidden.usage.prompt_tokens
+
+
+def test_what_cannot_be_followed_or_would_be_cut_is_refused_at_once(client: openai.OpenAI) -> None:
+    wrong = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"not": {}}}}
+    with pytest.raises(openai.BadRequestError, match="not") as caught:
+        chat(client, response_format=wrong)
+    assert caught.value.code == "unsupported_schema"
+    with pytest.raises(openai.BadRequestError) as caught:
+        chat(client, response_format={"type": "json_object"}, stop="}")
+    assert caught.value.param == "stop"
