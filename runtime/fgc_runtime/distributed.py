@@ -44,11 +44,15 @@ class World:
 
     def sum(self, values: Sequence[int]) -> list[int]:
         """Each position added up over all processes."""
-        return [int(value) for value in self._sum(torch.tensor(values, dtype=torch.int64)).tolist()]
+        if self.size == 1:
+            return list(values)
+        return [int(value) for value in _sum(torch.tensor(values, dtype=torch.int64)).tolist()]
 
     def sum_floats(self, values: Sequence[float]) -> list[float]:
         """Each position added up over all processes, in float64."""
-        return [float(value) for value in self._sum(torch.tensor(values, dtype=torch.float64)).tolist()]
+        if self.size == 1:
+            return list(values)
+        return [float(value) for value in _sum(torch.tensor(values, dtype=torch.float64)).tolist()]
 
     def gather(self, value: T) -> list[T]:
         """The value of every process, by rank."""
@@ -76,11 +80,6 @@ class World:
         if self.is_main:
             self.wait()
 
-    def _sum(self, tensor: torch.Tensor) -> torch.Tensor:
-        if self.size > 1:
-            dist.all_reduce(tensor)
-        return tensor
-
 
 @contextmanager
 def main_process_first() -> Iterator[None]:
@@ -103,6 +102,11 @@ def seed_everything(seed: int) -> int:
     numpy.random.seed(seed % 2**32)  # numpy takes 32 bits
     torch.manual_seed(seed)
     return seed
+
+
+def _sum(tensor: torch.Tensor) -> torch.Tensor:
+    dist.all_reduce(tensor)
+    return tensor
 
 
 def _environment_int(name: str) -> int | None:

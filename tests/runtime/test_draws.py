@@ -8,7 +8,9 @@ import numpy
 import pytest
 import torch
 from fgc_runtime.callbacks import NormCallback, TrainerCallback, TrainingRun
-from fgc_runtime.data.draws import Draws
+from fgc_runtime.data.collator import DataCollatorForCausalLM
+from fgc_runtime.data.draws import Draws, is_without_draws
+from fgc_runtime.data.packing import PackedDataset
 from fgc_runtime.data.stream_sources import FileStream
 from fgc_runtime.data.windows import MapWindows, Share, StreamWindows, window_loader
 from fgc_runtime.trainers import ResumeRefused, Trainer
@@ -148,3 +150,15 @@ def test_a_stream_of_files_that_changed_is_refused_by_their_names(make_trainer: 
         "data.files.more/a.txt is gone",
         "data.files.more/c.txt is new",
     ]
+
+
+def test_only_classes_that_say_so_themselves_go_without_generators() -> None:
+    class Augmented(PackedDataset):
+        def __getitem__(self, index: int) -> Any:
+            return drawn()
+
+    assert is_without_draws([1, 2])
+    assert is_without_draws(DataCollatorForCausalLM())
+    assert not is_without_draws(Draw([1]))
+    assert not is_without_draws(Augmented.__new__(Augmented))
+    assert not is_without_draws(collate)

@@ -8,11 +8,14 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
+from fgc_runtime.data.draws import draws_nothing
+
 Batch = dict[str, Tensor]
 
 IGNORED_LABEL = -100  # what torch's cross entropy leaves out
 
 
+@draws_nothing
 class DataCollatorForCausalLM:
     """Pads on the right to the longest example; labels are -100 there, so that padding is never learnt.
 

@@ -8,13 +8,27 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy
 import torch
 
+K = TypeVar("K")
+
+_WITHOUT_DRAWS: set[type] = {list, tuple}
 _PARTS = ("read", "collate", "worker")
 Part = Literal["read", "collate", "worker"]
+
+
+def draws_nothing(kind: type[K]) -> type[K]:
+    """Marks a class whose objects, but not those of a subclass, draw nothing when they are read or called."""
+    _WITHOUT_DRAWS.add(kind)
+    return kind
+
+
+def is_without_draws(part: object) -> bool:
+    """Returns True if a data set or a collator is known to draw nothing: its windows need no generators."""
+    return type(part) in _WITHOUT_DRAWS
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from fgc_runtime.data.bins import Strategy, best_fit_decreasing, check_strategy, first_fit_decreasing
 from fgc_runtime.data.cache import cache_folder, cached_file, content_key
+from fgc_runtime.data.draws import draws_nothing
 from fgc_runtime.data.encoding import Encoder, TextEncoder
 from fgc_runtime.data.pieces import Example, Piece, assembled, check_cutting, cut
 
@@ -24,6 +25,7 @@ _ENCODED_AT_ONCE = 64  # documents; enough to keep the tokenizer's threads busy,
 Ranges = NDArray[numpy.int64]
 
 
+@draws_nothing
 class PackedDataset(Dataset[Example]):
     """Documents in blocks of at most `block_size` tokens.
 
@@ -95,6 +97,7 @@ class PackedDataset(Dataset[Example]):
         return self.num_tokens / (len(self) * self.block_size)
 
 
+@draws_nothing
 class TokenizedDataset(Dataset[Example]):
     """One example per document, cut off after `max_length` tokens; the collator pads them to a common length."""
 

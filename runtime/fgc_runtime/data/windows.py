@@ -6,6 +6,7 @@ world size alone, and a position in the data is a count of examples, which stays
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
@@ -14,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from fgc_runtime.data.collator import IGNORED_LABEL, Batch
-from fgc_runtime.data.draws import Draws
+from fgc_runtime.data.collator import IGNORED_LABEL, Batch, CheckedCollator
+from fgc_runtime.data.draws import Draws, is_without_draws
 
 E = TypeVar("E")
 Collator = Callable[[list[E]], Batch]
@@ -51,14 +52,13 @@ class Share:
         return window[self.rank :: self.world_size]
 
 
-def count_label_tokens(labels: Tensor) -> int:
-    """Labels that a next-token loss counts: the first of each row has nothing before it that could predict it."""
-    return int((labels[:, 1:] != IGNORED_LABEL).sum())
+def label_counts(labels: Tensor) -> list[int]:
+    """Returns the labels of each row that a next-token loss counts; 0 for a row that teaches nothing.
 
-
-def count_unlabelled(labels: Tensor) -> int:
-    """Returns the number of rows that teach nothing: all labels are -100, perhaps cut away before an answer."""
-    return int((labels[:, 1:] == IGNORED_LABEL).all(dim=1).sum())
+    The first label of a row has nothing before it that could predict it.
+    """
+    counts: list[int] = (labels[:, 1:] != IGNORED_LABEL).sum(dim=1).tolist()
+    return counts
 
 
 def shuffled_order(length: int, *, seed: int, epoch: int) -> Tensor:
@@ -86,6 +86,8 @@ class MapWindows(Dataset[Window]):
         self._collate = collate
         self._share = share
         self.draws = draws or Draws(rank=share.rank)
+        inner = collate.collate if isinstance(collate, CheckedCollator) else collate
+        self._draws_nothing = is_without_draws(dataset) and is_without_draws(inner)
 
     def __len__(self) -> int:
         return -(-len(self._order) // self._share.window_size)
@@ -93,10 +95,13 @@ class MapWindows(Dataset[Window]):
     def __getitem__(self, number: int) -> Window:
         size = self._share.window_size
         rows: list[int] = self._order[number * size : (number + 1) * size].tolist()
-        with self.draws.at("read", self._start + number * size):
+        with self._drawn(self._start + number * size):
             own = [self._dataset[row] for row in self._share.own(rows)]
             spare = [] if own else [self._dataset[rows[0]]]
             return _cut(own, spare, self._collate, self._share, len(rows), ends_epoch=number == len(self) - 1)
+
+    def _drawn(self, position: int) -> AbstractContextManager[None]:
+        return nullcontext() if self._draws_nothing else self.draws.at("read", position)
 
 
 class StreamWindows(IterableDataset[Window]):
@@ -180,12 +185,11 @@ def _cut(
     """
     size = share.micro_batch_size
     micro_batches = [collate(own[first : first + size]) for first in range(0, len(own), size)]
-    num_label_tokens = sum(count_label_tokens(batch["labels"]) for batch in micro_batches)
+    counts = [count for batch in micro_batches for count in label_counts(batch["labels"])]
     if spare:
         batch = collate(spare)
         micro_batches = [{**batch, "labels": torch.full_like(batch["labels"], IGNORED_LABEL)}]
-    num_unlabelled = 0 if spare else sum(count_unlabelled(batch["labels"]) for batch in micro_batches)
-    return Window(micro_batches, num_label_tokens, num_examples, ends_epoch, num_unlabelled=num_unlabelled)
+    return Window(micro_batches, sum(counts), num_examples, ends_epoch, num_unlabelled=counts.count(0))
 
 
 def _as_it_is(window: Window) -> Window:

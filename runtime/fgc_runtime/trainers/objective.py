@@ -49,6 +49,8 @@ class Objective(nn.Module):
         labels = inputs.pop("labels")
         with self.settings.active():
             terms = self._loss(self.model, {**inputs, **self._options}, labels)
+        if not self._loss.weights:
+            return terms.loss_sum.reshape(1)  # a view, where a stack would cost a copy each way
         return torch.stack([terms.loss_sum, *(terms.others[name].float() for name in self._loss.weights)])
 
     @property
@@ -58,6 +60,8 @@ class Objective(nn.Module):
 
     def total(self, sums: Tensor) -> Tensor:
         """Returns the loss to minimise, from the sums that `forward` returns."""
+        if not self._loss.weights:
+            return sums  # one number
         total = sums[0]
         for number, weight in enumerate(self._loss.weights.values(), start=1):
             total = total + weight * sums[number]

@@ -26,6 +26,7 @@ from fgc_runtime.trainers.evaluation import evaluate, note_best
 from fgc_runtime.trainers.factories import LRSchedulerFactory, OptimizerFactory, make_lr_scheduler, make_optimizer
 from fgc_runtime.trainers.feed import ExampleDataset, checked_dataset, rows_of, train_share, train_windows
 from fgc_runtime.trainers.fingerprint import Fingerprint, depends_on_length, fingerprint
+from fgc_runtime.trainers.host_memory import keep_freed_memory
 from fgc_runtime.trainers.hyperparameters import effect
 from fgc_runtime.trainers.interrupts import Interrupts, TrainingInterrupted
 from fgc_runtime.trainers.meter import Meter
@@ -174,6 +175,8 @@ class Trainer:
 
     def _begin(self, resume: bool | str | Path) -> Session:
         self.model.train()
+        if self.world.device.type == "cpu":
+            keep_freed_memory()
         optimizer = make_optimizer(self.model, self.optimizer_factory, self.args)
         scheduler = make_lr_scheduler(
             optimizer, self.lr_scheduler_factory, self.args, num_training_steps=self.max_steps

@@ -6,7 +6,7 @@ are sums over label tokens: added up over all processes, each label of the step 
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -116,11 +116,11 @@ class Strategy(ABC):
 
     def gradients(self) -> list[Tensor]:
         """Those of this process's parameters; DTensors where parameters are."""
-        return [parameter.grad for parameter in self._trainable() if parameter.grad is not None]
+        return _gradients(self._trainable())
 
     def grad_norm(self) -> Tensor:
         """The norm of the gradient of the whole model, the same on all processes."""
-        return nn.utils.get_total_norm(self.gradients())
+        return self._norm(self._trainable())
 
     def counts(self, parameter: nn.Parameter) -> bool:
         """Whether this process counts a weight in what it adds to `add_stages`; some lie on two of them."""
@@ -132,8 +132,9 @@ class Strategy(ABC):
 
     def clip_grad_norm(self, max_norm: float) -> Tensor:
         """Scale the gradients of the whole model down to `max_norm`; returns their norm before."""
-        norm = self.grad_norm()
-        nn.utils.clip_grads_with_norm_(self._trainable(), max_norm, norm)
+        parameters = self._trainable()
+        norm = self._norm(parameters)
+        nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
         return norm
 
     def state_dict(self, optimizer: Optimizer) -> dict[str, Any]:
@@ -187,14 +188,22 @@ class Strategy(ABC):
     def _trainable(self) -> list[nn.Parameter]:
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
+    def _norm(self, parameters: Sequence[nn.Parameter]) -> Tensor:
+        """The norm of the gradients of the whole model, from those of this process's trainable parameters."""
+        return nn.utils.get_total_norm(_gradients(parameters))
+
     def _accumulate(self, forward: nn.Module, batches: Iterable[Batch], scale: float) -> Tensor:
         """Backward through each batch; returns their summed terms."""
-        total = torch.zeros(self.objective.num_terms, device=self.world.device)
+        total: Tensor | None = None
         for batch in batches:
-            sums = forward(batch)
+            sums: Tensor = forward(batch)
             (self.objective.total(sums) * scale).backward()  # type: ignore[no-untyped-call]
-            total += sums.detach()
-        return total
+            total = sums.detach() if total is None else total + sums.detach()
+        return torch.zeros(self.objective.num_terms, device=self.world.device) if total is None else total
+
+
+def _gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
 def without_labels(batch: Batch) -> Batch:

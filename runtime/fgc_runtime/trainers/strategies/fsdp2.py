@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -137,9 +138,9 @@ class FSDP2(Strategy):
         loss_sum: Tensor = super().loss(batch) * float(self.is_counted)
         return loss_sum
 
-    def grad_norm(self) -> Tensor:
+    def _norm(self, parameters: Sequence[nn.Parameter]) -> Tensor:
         """Squares of all shards added up over all processes, each divided by the number of its copies."""
-        gradients = [gradient for gradient in self.gradients() if isinstance(gradient, DTensor)]
+        gradients = [parameter.grad for parameter in parameters if isinstance(parameter.grad, DTensor)]
         shares = torch.tensor([_num_shards(gradient) / self.world.size for gradient in gradients])
         norms = torch.stack(torch._foreach_norm([gradient.to_local() for gradient in gradients]))
         squares = (norms.square() * shares.to(norms)).sum()

@@ -155,11 +155,10 @@ class Pipeline(Strategy):
         losses = wavefront(self._own, self._layout, batches, self._hidden_size, self._skeleton.dtype)
         return torch.cat(losses).sum().reshape(1) if losses else torch.zeros(1, device=self.world.device)
 
-    def grad_norm(self) -> Tensor:
+    def _norm(self, parameters: Sequence[nn.Parameter]) -> Tensor:
         """Of all stages."""
-        own = [parameter for parameter in self._trainable() if self.counts(parameter)]
-        gradients = [parameter.grad for parameter in own if parameter.grad is not None]
-        return self.add_stages(nn.utils.get_total_norm(gradients).square()).sqrt()
+        own = super()._norm([parameter for parameter in parameters if self.counts(parameter)])
+        return self.add_stages(own.square()).sqrt()
 
     def counts(self, parameter: nn.Parameter) -> bool:
         """A weight that two processes hold counts once."""
