@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fgc.signatures.outline import Outline, parsed
 from fgc.text import Source
 
 _LONG_STUB = 150_000  # characters: a stub of 1.1 MB takes a second to parse, three lines of it no time
@@ -125,28 +126,22 @@ class PythonModule:
         return bool(_DYNAMIC.search(self.source.text))
 
     @cached_property
+    def _outline(self) -> Outline:
+        return Outline(self.source.text)
+
+    @cached_property
     def whole(self) -> Scope:
-        """All that the file binds; nothing, if Python cannot parse it."""
-        return Scope(_parsed(self.source.text))
+        """All that the file binds; nothing, if Python cannot parse it. `scope` gives definitions their bodies."""
+        return Scope(self._outline.statements)
 
     def scope(self, name: str) -> Scope:
         """What binds `name`: the whole file, or the fitting statements of a long stub."""
         if not self.is_stub or len(self.source.text) < _LONG_STUB:
-            return self.whole
+            filled = [self._outline.fill(binding.node) for binding in self.whole.bindings.get(name, ())]
+            return self.whole if all(filled) else Scope(())
         if name not in self._parts:
             self._parts[name] = Scope(_section(self.source.text, name))
         return self._parts[name]
-
-
-def _parsed(text: str) -> list[ast.stmt]:
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # SyntaxWarning: somebody else's escapes are not our matter
-        try:
-            return ast.parse(text).body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return []
 
 
 def _section(text: str, name: str) -> list[ast.stmt]:
@@ -157,7 +152,7 @@ def _section(text: str, name: str) -> list[ast.stmt]:
     found: list[ast.stmt] = []
     for match in re.finditer(pattern, text, re.MULTILINE):
         end = re.compile(r"^[^\s)\]}#]", re.MULTILINE).search(text, match.end())
-        for node in _parsed(text[match.start() : end.start() if end else len(text)]):
+        for node in parsed(text[match.start() : end.start() if end else len(text)]) or ():
             ast.increment_lineno(node, text.count("\n", 0, match.start()))
             found.append(node)
     return found

@@ -33,6 +33,7 @@ from fgc.signatures.values import (
 )
 
 _MANY_STARS = 20  # packages that import so many others whole are searched by the likeness of names
+_MAX_STARS = 4  # star imports of star imports: transformers, its models, one of them, its files
 _MAX_DEPTH = 60  # the longest chain of re-exports known is 9
 _CALLED = (ClassValue, FunctionValue, InstanceValue, PartialValue, FieldsValue, NativeValue)
 _LITERALS = (ast.Constant, ast.List, ast.Dict, ast.Set, ast.Tuple, ast.JoinedStr)
@@ -277,8 +278,22 @@ class Resolver:
                 return UNKNOWN
 
     def _starred(self, module: PythonModule, scope: Scope, name: str) -> tuple[Value | None, bool]:
-        """What a star import binds to the name, and whether it is certain that none other does."""
-        stars, is_complete = self._likely(module, scope.stars, name)
+        """What a star import binds to the name, and whether it is certain that none other does.
+
+        Of very many, those count whose modules are called like the name; if none has it, those that define it.
+        """
+        is_long = len(scope.stars) > _MANY_STARS
+        stars = _likely(scope, name)
+        found, is_certain = self._of_stars(module, stars, name)
+        if found is None and is_lazy(module) and self._binds_by_star(module, name, 0):
+            return UNKNOWN, False
+        if found is None and is_long:
+            found, is_certain = self._of_stars(module, self._defining(module, scope.stars, name), name)
+        return found, is_certain and not is_long
+
+    def _of_stars(self, module: PythonModule, stars: list[ast.ImportFrom], name: str) -> tuple[Value | None, bool]:
+        """What the last of these star imports that has a name binds to it, and whether that is certain."""
+        is_complete = True
         for statement in reversed(stars):
             source = self._source_of(module, statement)
             if name.startswith("_") and not (isinstance(source, ModuleValue) and _exports(source.module, name)):
@@ -293,23 +308,25 @@ class Resolver:
                 is_complete = False  # a submodule is an attribute once anything has imported it
         return None, is_complete
 
-    def _likely(
-        self, module: PythonModule, stars: list[ast.ImportFrom], name: str
-    ) -> tuple[list[ast.ImportFrom], bool]:
-        """The star imports to look through; of very many those whose modules hold the name, or import others whole."""
-        if len(stars) <= _MANY_STARS:
-            return stars, True
-        folded = name.lower().replace("_", "")
-        found: list[ast.ImportFrom] = []
-        for star in stars:
-            if (star.module or "").rpartition(".")[2].replace("_", "") in folded:
-                found.append(star)
-                continue
+    def _binds_by_star(self, module: PythonModule, name: str, depth: int) -> bool:
+        """Returns True if a star import leads to a statement that binds a name, whatever to."""
+        for star in _likely(module.whole, name) if depth < _MAX_STARS else ():
             source = self._source_of(module, star)
-            text = source.module.source.text if isinstance(source, ModuleValue) else ""
-            if re.search(rf"^(?:def|class) {name}\b", text, re.MULTILINE):
-                found.append(star)
-        return found, False
+            if isinstance(source, ModuleValue) and (
+                name in source.module.whole.bindings or self._binds_by_star(source.module, name, depth + 1)
+            ):
+                return True
+        return False
+
+    def _defining(self, module: PythonModule, stars: list[ast.ImportFrom], name: str) -> list[ast.ImportFrom]:
+        """The star imports of modules in whose texts a name is defined."""
+        sources = [(star, self._source_of(module, star)) for star in stars]
+        definition = re.compile(rf"^(?:def|class) {name}\b", re.MULTILINE)
+        return [
+            star
+            for star, source in sources
+            if isinstance(source, ModuleValue) and definition.search(source.module.source.text)
+        ]
 
     def _visible(self, module: PythonModule) -> Iterator[str]:
         """The names that a module shows: what could have been meant."""
@@ -390,6 +407,14 @@ class Resolver:
 def _mentions(module: PythonModule, name: str) -> bool:
     """Returns True if the text of a module holds a name, in whatever role."""
     return re.search(rf"\b{name}\b", module.source.text) is not None
+
+
+def _likely(scope: Scope, name: str) -> list[ast.ImportFrom]:
+    """The star imports of a scope; of very many, those of modules called like the name: `.llama` for `LlamaConfig`."""
+    if len(scope.stars) <= _MANY_STARS:
+        return scope.stars
+    folded = name.lower().replace("_", "")
+    return [star for star in scope.stars if (star.module or "").rpartition(".")[2].replace("_", "") in folded]
 
 
 def _exports(module: PythonModule, name: str) -> bool:
