@@ -55,7 +55,7 @@ _MAX_BITS = 10_000  # Python refuses to print integers of more than 4,300 digits
 _MAX_SUGGESTIONS = 100  # a text with more mistakes is another kind of text
 _OF_TAGS = ("FGC312", "FGC401", "FGC402", "FGC403", "FGC404", "FGC409")  # true whatever the value below the tag is
 _CROWDED = re.compile(r"[,\[\]{}]")  # what ends an item of a flow collection, swallowed by a tag
-_KINDS = (*_CALLS, *_COLLECTIONS, "var")
+TAG_KINDS = (*_CALLS, *_COLLECTIONS, "var")
 
 
 def lower(composition: Composition, at: Origin) -> Outcome[Graph]:
@@ -225,7 +225,7 @@ class _Lowerer:
             self._arguments.read(node)  # what is in it stands for itself
             return
         tag = parse_tag(label.text)
-        if tag is None or tag.kind not in _KINDS:
+        if tag is None or tag.kind not in TAG_KINDS:
             self._unknown_tag(place, node, label, tag)
             return
         if tag.kind == "var":
@@ -246,8 +246,8 @@ class _Lowerer:
     def _unknown_tag(self, place: NodeId, node: Node, label: Label, tag: Tag | None) -> None:
         self.put(place, Literal(None, node.origin))
         word = tag.kind if tag else label.text.lstrip("!").split(":")[0]
-        suggestion = did_you_mean(word, _KINDS) if len(self.diagnostics) < _MAX_SUGGESTIONS else None
-        help = suggestion.replace("`", "`!", 1) if suggestion else "tags are " + ", ".join(f"`!{k}`" for k in _KINDS)
+        suggestion = did_you_mean(word, TAG_KINDS) if len(self.diagnostics) < _MAX_SUGGESTIONS else None
+        help = suggestion.replace("`", "`!", 1) if suggestion else "tags are " + ", ".join(f"`!{k}`" for k in TAG_KINDS)
         crowded = _CROWDED.search(label.text)
         if crowded is not None:
             self._crowded_tag(label, crowded.start())

@@ -1,6 +1,8 @@
 """Answers, each computed once: in a run by their questions, between runs with what they rest on."""
 
-from collections.abc import Callable, Hashable, Sequence
+import os
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,6 +53,17 @@ class Questions:
         answer, seen = self._known[key]
         self.rest_on(seen)
         return answer
+
+    def forget(self, paths: Iterable[Path]) -> None:
+        """Forgets every answer that is about one of some paths, or rests on one: its content is another now."""
+        gone = {os.path.realpath(path) for path in paths}
+        names = {os.path.basename(path) for path in gone}  # noqa: PTH119 -- of thousands
+        is_gone = cache(lambda path: os.path.basename(path) in names and os.path.realpath(path) in gone)  # noqa: PTH119
+        self._known = {
+            question: (answer, seen)
+            for question, (answer, seen) in self._known.items()
+            if not any(is_gone(part) for part in _paths_in(question)) and not any(map(is_gone, seen.paths))
+        }
 
     def saw(self, path: Path | str, state: str | None = None) -> None:
         """Note a path with the digest of what was read from it; without it, with what is there now."""
@@ -110,3 +123,9 @@ class Questions:
         answer, seen = self.watch(compute)
         digest = self._kept.put(key, answer, seen) if seen.is_lasting else None
         return answer, seen if digest is None else Dependencies(answers={key: digest})
+
+
+def _paths_in(question: Hashable) -> list[str]:
+    """Returns the paths that a question is about."""
+    parts = question if isinstance(question, tuple) else ()
+    return [str(part) for part in parts if isinstance(part, Path)]

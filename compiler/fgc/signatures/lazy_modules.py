@@ -42,6 +42,11 @@ class LazyModules:
                 names.update(_DEFINED.findall(source.source.text))
         return MissingValue(Verdict.NO_ATTRIBUTE, name, tuple(_likely(name, names)))
 
+    def names(self, module: PythonModule) -> set[str]:
+        """Returns the classes and functions in all files of a package: reading those of transformers takes a while."""
+        found = (_DEFINED.findall(source.source.text) for source in self._files(module) if source is not None)
+        return {name for names in found for name in names}
+
     def _files(self, module: PythonModule) -> Iterator[PythonModule | None]:
         """The files of a package, read one after another as far as anyone has to look."""
         known = self._reached.setdefault(module.path, [])

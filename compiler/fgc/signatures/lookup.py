@@ -93,6 +93,11 @@ class Lookup:
         """A builtin, perhaps dotted."""
         return self._answer(NativeValue(builtins), attribute)
 
+    def names_in(self, module: str) -> list[str]:
+        """Returns the names that a module, or a file by its path, shows."""
+        found = self._finder.file(module) if module.endswith(".py") else self._finder.module(module)
+        return self._resolver.names_in(found) if isinstance(found, PythonModule) else []
+
     def folder_of(self, package: str) -> str | None:
         """Where the modules of a package lie."""
         module = self._finder.module(package)

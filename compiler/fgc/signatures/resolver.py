@@ -328,6 +328,11 @@ class Resolver:
             if isinstance(source, ModuleValue) and definition.search(source.module.source.text)
         ]
 
+    def names_in(self, module: PythonModule) -> list[str]:
+        """Returns the names that a module shows: what it binds and imports, and what a lazy package will."""
+        names = [*self._visible(module), *(self._lazy.names(module) if is_lazy(module) else ())]
+        return sorted({name for name in names if not name.startswith("_")})
+
     def _visible(self, module: PythonModule) -> Iterator[str]:
         """The names that a module shows: what could have been meant."""
         yield from (name for name in module.whole.bindings if not name.startswith("_"))

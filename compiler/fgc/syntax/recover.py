@@ -56,7 +56,8 @@ def _targets(tokens: Sequence[Token], span: Span, until: str) -> ast.Target:
 def _each_target(tokens: Sequence[Token], span: Span) -> Iterator[ast.Target]:
     at = 0
     while at < len(tokens):
-        attribute = tokens[at + 2] if [token.text for token in tokens[at + 1 : at + 2]] == ["."] else None
+        has_dot = [token.text for token in tokens[at + 1 : at + 2]] == ["."]
+        attribute = tokens[at + 2] if has_dot and at + 2 < len(tokens) else None
         if "NAME" not in tokens[at].terminals:
             at += 1
         elif attribute is None:

@@ -72,6 +72,13 @@ class CallableFiles:
         names = {path.stem for path in Path(folder).iterdir() if path.suffix == ".py" or path.is_dir()}
         return sorted(name for name in names if not name.startswith("_"))
 
+    def names_in(self, module: str) -> list[str]:
+        """Returns the names that a module, or a file of the project, shows."""
+        place = str(self._folder.absolute() / module) if module.endswith(".py") else module
+        return self._store.questions.ask(
+            ("names in", place), lambda: self._noted(lambda: self._reader().names_in(place))
+        )
+
     def longest_module(self, name: str) -> str | None:
         """The longest module that a dotted name begins with; None if its first part is no package here."""
         return self._noted(lambda: self._reader().longest_module(name))

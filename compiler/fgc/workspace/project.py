@@ -20,7 +20,7 @@ from fgc.workspace.store import FileStore
 
 WORKSPACE_FOLDER = "forgather_workspace"
 META_FILE = "meta.yaml"
-_KEYS = ("searchdir", "config_prefix", "default_config", "name", "description", "system_path")
+META_KEYS = ("searchdir", "config_prefix", "default_config", "name", "description", "system_path")
 
 
 class ProjectError(Exception):
@@ -194,8 +194,8 @@ def _other_workspaces(folder: Path, workspace: Path) -> dict[Path, Path | None]:
 
 def _unknown_keys(graph: Graph) -> Iterable[Diagnostic]:
     for name, origin in graph.target_origins.items():
-        if name not in _KEYS:
-            help = did_you_mean(name, _KEYS)
+        if name not in META_KEYS:
+            help = did_you_mean(name, META_KEYS)
             message = f"`{META_FILE}` has no key `{name}`"
             yield Diagnostic.at(origin, "FGC005", message, severity=Severity.WARNING, help=help)
 

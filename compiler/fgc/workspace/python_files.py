@@ -68,6 +68,10 @@ class PythonFiles:
         """The modules that lie in a package."""
         return self._callables.modules_in(package)
 
+    def names_in(self, module: str) -> list[str]:
+        """Returns the names that a module, or a file of the project, shows."""
+        return self._callables.names_in(module)
+
     def longest_module(self, name: str) -> str | None:
         """The longest module that a dotted name begins with."""
         return self._callables.longest_module(name)

@@ -1,0 +1,26 @@
+"""Answer an editor: the language server, over standard input and output.
+
+An editor starts this; `editors/README.md` says how VS Code, Neovim, Helix, Emacs, Zed and JetBrains do. Packages are
+looked up where this Python runs, and nothing of them is imported. Needs `pip install 'fgc[lsp]'`.
+"""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from importlib.util import find_spec
+
+EXAMPLES = ("fgc lsp", "python -m fgc lsp")
+
+
+def configure(parser: ArgumentParser) -> None:
+    """The arguments of `fgc lsp`: some clients add `--stdio`."""
+    parser.add_argument("--stdio", action="store_true", help="use standard input and output (always so)")
+
+
+def run(arguments: Namespace) -> int:
+    """Serve one client; 1 if it left without saying so, 2 if pygls is missing."""
+    if find_spec("pygls") is None:
+        print("fgc: the language server needs pygls: pip install 'fgc[lsp]'", file=sys.stderr)
+        return 2
+    from fgc.lsp import serve
+
+    return serve()

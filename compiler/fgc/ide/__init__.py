@@ -1,0 +1,59 @@
+"""Questions of an editor to plain data: what is wrong here, what is this, where is it defined, what may follow.
+
+`Editor` holds the open files over a workspace. Every question is a function of the editor, a path and an offset, and
+its answer names places in texts: no protocol, no server. `fgc lsp` and `fgc query` ask the same questions.
+
+Two readings of a template meet here. *Marks* are the names in one file, from its syntax tree and from the YAML between
+the statements; they are there while a line is half written. *Families* say which files can meet in one configuration,
+by the names that `extends`, `include` and `import` mention. A configuration that is compiled is asked only for values.
+"""
+
+from fgc.ide.actions import Action, actions, fix_all
+from fgc.ide.completion import Completion, complete
+from fgc.ide.editor import Editor
+from fgc.ide.hovers import Hover, hover
+from fgc.ide.lenses import Hint, Lens, hints, lenses
+from fgc.ide.navigation import definitions, file_of, implementations, overridden, overriding, references
+from fgc.ide.outline import FileSymbol, foldings, links, selections, symbols, workspace_symbols
+from fgc.ide.rename import CannotRename, Renaming, can_rename, rename
+from fgc.ide.tokens import KINDS, MODIFIERS, Token, tokens
+from fgc.ide.views import View, Viewed, ViewedLine, viewed
+
+__all__ = [
+    "KINDS",
+    "MODIFIERS",
+    "Action",
+    "CannotRename",
+    "Completion",
+    "Editor",
+    "FileSymbol",
+    "Hint",
+    "Hover",
+    "Lens",
+    "Renaming",
+    "Token",
+    "View",
+    "Viewed",
+    "ViewedLine",
+    "actions",
+    "can_rename",
+    "complete",
+    "definitions",
+    "file_of",
+    "fix_all",
+    "foldings",
+    "hints",
+    "hover",
+    "implementations",
+    "lenses",
+    "links",
+    "overridden",
+    "overriding",
+    "references",
+    "rename",
+    "selections",
+    "symbols",
+    "tokens",
+    "viewed",
+    "workspace_symbols",
+]

@@ -1,0 +1,208 @@
+"""A file to its marks: every name in it that means something, with its place. Read from the syntax tree and from the
+YAML between statements, so that broken texts have marks too.
+"""
+
+import re
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any
+
+from msgspec import Struct
+
+from fgc.syntax import ast, parse_tag
+from fgc.text import Source, Span
+
+
+class MarkKind(Enum):
+    """The kinds of names."""
+
+    BLOCK = "block"
+    TEMPLATE = "template"
+    MACRO = "macro"
+    VARIABLE = "variable"
+    ATTRIBUTE = "attribute"  # `ns.lr`
+    ANCHOR = "anchor"
+    CALLABLE = "callable"
+    OBJECT = "object"  # `@name` behind a callable
+    SUPER = "super"  # `super()`, by the name of its block
+    FILTER = "filter"
+    TEST = "test"
+
+
+class Mark(Struct, frozen=True):
+    """A name and its place. `part` is the template of the file in which it stands; `whole` its statement or tag."""
+
+    kind: MarkKind
+    name: str
+    span: Span
+    is_definition: bool
+    part: str
+    whole: Span
+
+
+_YAML = re.compile(
+    r"""(?<![^\s\[{,:])"(?:[^"\\\n]|\\.)*"|(?<![^\s\[{,:])'(?:[^'\n]|'')*'|(?<!\S)\#[^\n]*"""
+    r"""|(?<![^\s\[{,])&(?P<anchor>[^\s\[\]{},]+)|(?<![^\s\[{,])\*(?P<alias>[^\s\[\]{},]+)"""
+    r"""|(?<![^\s\[{,])(?P<tag>![A-Za-z][^\s\[\]{},]*)"""
+)
+_END = re.compile(r"\s*(?:--|<<|\{%)?[-+]?\s*(?P<word>end[a-z]+(?:[ \t]+[\w.-]+)?)")
+_MACRO_NAME = re.compile(r"\bmacro\s+(\w+)")
+_IMPORT_NAME = re.compile(r"\bas\s+(\w+)")
+
+
+def marks_of(file: ast.ParsedFile) -> list[Mark]:
+    """Returns all marks of a file in the order of their places."""
+    found: list[Mark] = []
+    for template in (file.main, *file.parts):
+        part = "" if template is file.main else template.name
+        if template.name_span is not None:
+            found.append(Mark(MarkKind.TEMPLATE, part, template.name_span, True, part, template.name_span))
+        found += _Reader(part).body(template.body, None)
+    return sorted(found, key=lambda mark: (mark.span.start, mark.span.end))
+
+
+def extent(statement: ast.Statement) -> Span:
+    """Returns a statement with all that stands in it, and the statement that ends it."""
+    bodies = [getattr(statement, "body", ()), getattr(statement, "otherwise", ())]
+    bodies += [body for _, body in getattr(statement, "branches", ())]
+    source, start = statement.span.source, statement.span.start
+    end = max([statement.span.end, *(extent(inner).end for body in bodies for inner in body)])
+    closing = _END.match(source.text, end)
+    is_closed = closing is not None and any(bodies) and not source.text.startswith("[", start)
+    end = closing.end("word") if is_closed and closing is not None else end
+    return Span(source, start, min(end, len(source.text)))  # text without a last line end is read as if it had one
+
+
+def mark_at(marks: list[Mark], offset: int) -> Mark | None:
+    """Returns the shortest mark at an offset; the end of a name belongs to it."""
+    covering = [mark for mark in marks if mark.span.start <= offset <= mark.span.end]
+    return min(covering, key=lambda mark: mark.span.end - mark.span.start, default=None)
+
+
+class _Reader:
+    """Reads the statements of one template."""
+
+    def __init__(self, part: str) -> None:
+        self._part = part
+
+    def body(self, body: tuple[ast.Statement, ...], block: ast.Block | None) -> Iterator[Mark]:
+        for statement in body:
+            yield from self._statement(statement, block)
+
+    def _statement(self, statement: ast.Statement, block: ast.Block | None) -> Iterator[Mark]:
+        match statement:
+            case ast.Text():
+                yield from self._text(statement)
+                return
+            case ast.Block():
+                yield self._mark(MarkKind.BLOCK, statement.name, statement.name_span, True, extent(statement))
+                yield from self.body(statement.body, statement)
+                return
+            case ast.Extends(parent=named) | ast.Include(template=named) | ast.FromImport(template=named):
+                yield from self._templates(named, statement.span)
+            case ast.Import():
+                yield from self._templates(statement.template, statement.span)
+                yield from self._written(_IMPORT_NAME, statement.span, MarkKind.VARIABLE, statement.name)
+            case ast.Macro():
+                yield from self._written(_MACRO_NAME, statement.span, MarkKind.MACRO, statement.name)
+            case _:
+                pass
+        yield from self._parts(statement, block, statement.span)
+
+    def _parts(self, node: Any, block: ast.Block | None, whole: Span) -> Iterator[Mark]:
+        """Yields the marks of what a statement or expression is made of."""
+        for name in node.__struct_fields__:
+            yield from self._value(getattr(node, name), block, whole)
+
+    def _value(self, value: Any, block: ast.Block | None, whole: Span) -> Iterator[Mark]:
+        if isinstance(value, tuple):
+            for item in value:
+                yield from self._value(item, block, whole)
+        elif isinstance(value, ast.Statement):
+            yield from self._statement(value, block)
+        elif isinstance(value, Struct) and not isinstance(value, Span | Source):
+            yield from self._expression(value, block, whole)
+
+    def _expression(self, node: Struct, block: ast.Block | None, whole: Span) -> Iterator[Mark]:
+        match node:
+            case ast.CallExpr(callee=ast.Name(name="super", span=span)) if block is not None:
+                yield self._mark(MarkKind.SUPER, block.name, span, False, whole)
+                return
+            case ast.Name(name=name, span=span):
+                is_set = isinstance(whole.source, Source) and _is_target(span, whole)
+                yield self._mark(MarkKind.VARIABLE, name, span, is_set, whole)
+            case ast.NamespaceTarget(namespace=namespace, attribute=attribute, attribute_span=span):
+                yield self._mark(MarkKind.ATTRIBUTE, f"{namespace}.{attribute}", span, True, whole)
+            case ast.GetAttr(base=ast.Name(name=name), name=attribute, name_span=span):
+                yield self._mark(MarkKind.ATTRIBUTE, f"{name}.{attribute}", span, False, whole)
+            case ast.Filter(name=name, name_span=span):
+                yield self._mark(MarkKind.FILTER, name, span, False, whole)
+            case ast.Parameter(name=name, span=span):
+                start = span.at(0, min(len(name), span.end - span.start))
+                yield self._mark(MarkKind.VARIABLE, name, start, True, whole)
+            case ast.ImportedName(name=name, span=span):
+                yield self._mark(MarkKind.MACRO, name, span.at(0, min(len(name), span.end - span.start)), False, whole)
+            case _:
+                pass
+        yield from self._parts(node, block, whole)
+
+    def _templates(self, named: ast.Expr, whole: Span) -> Iterator[Mark]:
+        """Yields the names of templates that an expression may give."""
+        match named:
+            case ast.Const(value=str(name), span=span):
+                inside = span.at(1, span.end - span.start - 1)
+                exact = inside if inside.text == name else span
+                yield self._mark(MarkKind.TEMPLATE, name, exact, False, whole)
+            case ast.Conditional(then=then, otherwise=otherwise):
+                yield from self._templates(then, whole)
+                if otherwise is not None:
+                    yield from self._templates(otherwise, whole)
+            case ast.ListExpr(items=items) | ast.TupleExpr(items=items):
+                for item in items:
+                    yield from self._templates(item, whole)
+            case _:
+                pass
+
+    def _written(self, pattern: re.Pattern[str], whole: Span, kind: MarkKind, name: str) -> Iterator[Mark]:
+        """Yields the definition of a name whose place the syntax tree does not hold."""
+        match = pattern.search(whole.source.text, whole.start, whole.end)
+        if match is not None and match[1] == name:
+            yield self._mark(kind, name, Span(whole.source, *match.span(1)), True, whole)
+
+    def _text(self, text: ast.Text) -> Iterator[Mark]:
+        for run in text.runs:
+            if run.is_literal:
+                yield from self._yaml(run)
+
+    def _yaml(self, run: ast.Run) -> Iterator[Mark]:
+        for match in _YAML.finditer(run.text):
+            whole = run.span.at(*match.span())
+            if match["anchor"]:
+                yield self._mark(MarkKind.ANCHOR, match["anchor"], run.span.at(*match.span("anchor")), True, whole)
+            elif match["alias"]:
+                yield self._mark(MarkKind.ANCHOR, match["alias"], run.span.at(*match.span("alias")), False, whole)
+            elif match["tag"]:
+                yield from self._tag(match["tag"], run.span.at(*match.span("tag")))
+
+    def _tag(self, text: str, whole: Span) -> Iterator[Mark]:
+        tag = parse_tag(text)
+        if tag is None:
+            return
+        if tag.callable:
+            end = tag.callable_start + len(tag.callable)
+            yield self._mark(MarkKind.CALLABLE, tag.callable, whole.at(tag.callable_start, end), False, whole)
+        if tag.name is not None:
+            span = whole.at(tag.name_start, tag.name_start + len(tag.name))
+            yield self._mark(MarkKind.OBJECT, tag.name, span, True, whole)
+
+    def _mark(self, kind: MarkKind, name: str, span: Span, is_definition: bool, whole: Span) -> Mark:
+        return Mark(kind, name, span, is_definition, self._part, whole)
+
+
+_TARGET = re.compile(r"\b(?:set|for|with)\s+[\w\s,.()]*\Z")
+
+
+def _is_target(span: Span, whole: Span) -> bool:
+    """Returns True for a name that its statement assigns: what stands before it is `set`, `for` or `with`."""
+    before = whole.source.text[whole.start : span.start]
+    return len(before) < 200 and "=" not in before and " in " not in before and _TARGET.search(before) is not None

@@ -1,0 +1,136 @@
+"""A new name for a thing, everywhere it is named; or the reason why that cannot be done."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from msgspec import Struct
+
+from fgc.diagnostics import Edit
+from fgc.ide.editor import Editor
+from fgc.ide.marks import Mark, MarkKind
+from fgc.ide.navigation import file_of, mark_under, references
+from fgc.text import Span
+from fgc.workspace.files import display_path
+
+_NAMES = {
+    MarkKind.BLOCK: re.compile(r"[A-Za-z_][\w.-]*"),
+    MarkKind.SUPER: re.compile(r"[A-Za-z_][\w.-]*"),
+    MarkKind.ANCHOR: re.compile(r"[^\s\[\]{},*&!#]+"),
+    MarkKind.VARIABLE: re.compile(r"[A-Za-z_]\w*"),
+    MarkKind.MACRO: re.compile(r"[A-Za-z_]\w*"),
+    MarkKind.ATTRIBUTE: re.compile(r"[A-Za-z_]\w*"),
+    MarkKind.OBJECT: re.compile(r"[A-Za-z_]\w*"),
+    MarkKind.TEMPLATE: re.compile(r"[^\s\"'\n]+"),
+}
+_END_OF_BLOCK = re.compile(r"\bendblock[ \t]+(?P<name>[\w.-]+)\Z")
+
+
+class CannotRename(Exception):
+    """A name that cannot be changed; the text says why."""
+
+
+class Renaming(Struct, frozen=True):
+    """The edits of a new name by file; `moved` is a file that gets another path."""
+
+    edits: dict[str, list[Edit]]
+    moved: tuple[str, str] | None = None
+
+
+def can_rename(editor: Editor, path: str, offset: int) -> Span:
+    """Returns the place of the name that can be changed. Raises CannotRename."""
+    mark = mark_under(editor, path, offset)
+    if mark is None:
+        raise CannotRename("there is no name here")
+    if mark.kind not in _NAMES:
+        raise CannotRename(f"a {mark.kind.value} is named outside of templates")
+    return mark.span
+
+
+def rename(editor: Editor, path: str, offset: int, name: str) -> Renaming:
+    """Returns the edits that give the name at a place another one. Raises CannotRename."""
+    can_rename(editor, path, offset)
+    mark = mark_under(editor, path, offset)
+    assert mark is not None, "it can be renamed"
+    if not _NAMES[mark.kind].fullmatch(name):
+        raise CannotRename(f"`{name}` cannot name a {_word(mark)}")
+    found = references(editor, path, offset)
+    if not any(other.is_definition for other in found) and mark.kind is not MarkKind.TEMPLATE:
+        raise CannotRename(f"nothing in this workspace defines `{mark.name}`")
+    _refuse_computed(editor, path, mark)
+    _refuse_taken(editor, path, mark, found, name)
+    moved = _moved(editor, path, mark, name)
+    spans = [*(other.span for other in found), *_ends(mark, found)]
+    edits: dict[str, list[Edit]] = {}
+    for span in dict.fromkeys(spans):
+        edits.setdefault(_own_file(editor, span), []).append(Edit(span, name))
+    return Renaming(edits, moved)
+
+
+def _own_file(editor: Editor, span: Span) -> str:
+    """Returns the file of a place. Raises CannotRename if it is outside of the workspace."""
+    path = file_of(span)
+    if not any(Path(path).is_relative_to(folder) for folder in editor.folders):
+        raise CannotRename(
+            f"it is also named in {display_path(Path(path))}:{span.first.line}, outside of this workspace"
+        )
+    return path
+
+
+def _refuse_computed(editor: Editor, path: str, mark: Mark) -> None:
+    """Refuses a name that templates share, if the name of one of them is computed."""
+    if mark.kind is MarkKind.VARIABLE:
+        return
+    for closure in editor.families.family(path):
+        if closure.is_open:
+            place = display_path(Path(closure.entry.path))
+            raise CannotRename(f"{place} draws on a template whose name is computed: not every mention is known")
+
+
+def _refuse_taken(editor: Editor, path: str, mark: Mark, found: Iterable[Mark], name: str) -> None:
+    """Refuses a name that something of the same kind has, in a file where it would be changed."""
+    full = f"{mark.name.rpartition('.')[0]}.{name}" if mark.kind is MarkKind.ATTRIBUTE else name
+    kind = MarkKind.BLOCK if mark.kind is MarkKind.SUPER else mark.kind
+    for file in dict.fromkeys([path, *(file_of(other.span) for other in found)]):
+        for other in editor.families.marks(file):
+            if other.kind is kind and other.name == full and other.is_definition:
+                place = f"{display_path(Path(file))}:{other.span.first.line}"
+                raise CannotRename(f"there is a {_word(mark)} `{full}` already, in {place}")
+
+
+def _moved(editor: Editor, path: str, mark: Mark, name: str) -> tuple[str, str] | None:
+    """Returns the old and the new path of a template's file, if the name of a file is changed."""
+    from fgc.ide.navigation import template_of
+
+    if mark.kind is not MarkKind.TEMPLATE or mark.is_definition:
+        return None
+    targets = template_of(editor, path, mark)
+    if not targets:
+        raise CannotRename(f"there is no template `{mark.name}`")
+    if len(targets) > 1:
+        raise CannotRename(f"`{mark.name}` is another file in another configuration")
+    if targets[0].part:
+        return None
+    old = targets[0].path
+    if not old.endswith(f"/{mark.name}"):
+        raise CannotRename(f"the file of `{mark.name}` has another name")
+    new = f"{old[: -len(mark.name)]}{name}"
+    if Path(new).exists():
+        raise CannotRename(f"there is a file {display_path(Path(new))} already")
+    return old, new
+
+
+def _ends(mark: Mark, found: Iterable[Mark]) -> list[Span]:
+    """Returns the names behind `endblock` of the blocks that are renamed."""
+    if mark.kind not in (MarkKind.BLOCK, MarkKind.SUPER):
+        return []
+    spans: list[Span] = []
+    for block in found:
+        match = _END_OF_BLOCK.search(block.whole.text)
+        if match is not None and match["name"] == mark.name:
+            spans.append(block.whole.at(*match.span("name")))
+    return spans
+
+
+def _word(mark: Mark) -> str:
+    return MarkKind.BLOCK.value if mark.kind is MarkKind.SUPER else mark.kind.value

@@ -1,0 +1,87 @@
+"""What happens to files: opened, edited, closed, changed on disk."""
+
+import sys
+from pathlib import Path
+
+from lsprotocol import types
+
+from fgc import __version__
+from fgc.lsp.server import TemplateServer, answering
+
+_TEMPLATES = (".yaml", ".yml", ".jinja", ".j2")
+_WATCHED = "**/*.{yaml,yml,jinja,j2,py}"
+
+
+def add_files(server: TemplateServer) -> None:
+    """Adds what happens to files."""
+
+    @server.feature(types.INITIALIZE)
+    def initialize(server: TemplateServer, params: types.InitializeParams) -> None:
+        uris = [folder.uri for folder in params.workspace_folders or []] or [params.root_uri or ""]
+        paths = [path for path in map(server.path_of, uris) if path is not None]
+        server.start(paths or ([params.root_path] if params.root_path else []))
+
+    @server.feature(types.INITIALIZED)
+    def initialized(server: TemplateServer, params: types.InitializedParams) -> None:
+        message = f"fgc {__version__} reads the packages of {sys.executable} (Python {sys.version.split()[0]})"
+        server.window_log_message(types.LogMessageParams(types.MessageType.Info, message))
+        if server.editor.problem is not None:
+            server.window_show_message(types.ShowMessageParams(types.MessageType.Warning, server.editor.problem))
+        workspace = server.client_capabilities.workspace
+        watched = None if workspace is None else workspace.did_change_watched_files
+        if watched is not None and watched.dynamic_registration:
+            watchers = [types.FileSystemWatcher(_WATCHED)]
+            options = types.DidChangeWatchedFilesRegistrationOptions(watchers)
+            registration = types.Registration("files", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, options)
+            server.client_register_capability(types.RegistrationParams([registration]))
+
+    @server.feature(types.SHUTDOWN)
+    def shutdown(server: TemplateServer, params: None) -> None:
+        server.was_shut_down = True
+
+    def laid(uri: str) -> None:
+        path = server.path_of(uri)
+        if path is not None:
+            server.editor.open(Path(path), server.workspace.get_text_document(uri).source)
+            server.check_soon()
+
+    @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
+    @answering
+    def opened(server: TemplateServer, params: types.DidOpenTextDocumentParams) -> None:
+        laid(params.text_document.uri)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
+    @answering
+    def changed(server: TemplateServer, params: types.DidChangeTextDocumentParams) -> None:
+        laid(params.text_document.uri)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
+    @answering
+    def closed(server: TemplateServer, params: types.DidCloseTextDocumentParams) -> None:
+        path = server.path_of(params.text_document.uri)
+        if path is not None:
+            server.editor.close(Path(path))
+            server.check_soon()
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
+    @answering
+    def changed_on_disk(server: TemplateServer, params: types.DidChangeWatchedFilesParams) -> None:
+        is_open = server.editor.open_files()
+        paths = [(server.path_of(change.uri), change.type) for change in params.changes]
+        others = [(path, kind) for path, kind in paths if path is not None and path not in is_open]
+        if not others:
+            return
+        only_content = all(kind == types.FileChangeType.Changed and path.endswith(_TEMPLATES) for path, kind in others)
+        if only_content:
+            server.editor.changed([Path(path) for path, _ in others])
+        else:
+            server.editor.refresh()
+        server.check_soon()
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
+    @answering
+    def changed_folders(server: TemplateServer, params: types.DidChangeWorkspaceFoldersParams) -> None:
+        paths = [server.path_of(folder.uri) for folder in server.workspace.folders.values()]
+        server.editor.folders[:] = [Path(path) for path in paths if path is not None]
+        server.editor.refresh()
+        server.check_soon()

@@ -1,0 +1,84 @@
+"""What is asked of a name: what it is, where it is defined, who mentions it, another name for it."""
+
+import logging
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcInvalidParams
+
+from fgc import ide
+from fgc.lsp.server import TemplateServer, answering
+
+_log = logging.getLogger("fgc.lsp")
+
+
+def add_names(server: TemplateServer) -> None:
+    """Adds what is asked of a name."""
+
+    @server.feature(types.TEXT_DOCUMENT_HOVER)
+    @answering
+    def hover(server: TemplateServer, params: types.HoverParams) -> types.Hover | None:
+        place = server.at(params.text_document.uri, params.position)
+        found = None if place is None else ide.hover(server.editor, *place)
+        if found is None:
+            return None
+        content = types.MarkupContent(types.MarkupKind.Markdown, found.markdown)
+        return types.Hover(content, server.converter.positions.range(found.span))
+
+    @server.feature(types.TEXT_DOCUMENT_DEFINITION)
+    @answering
+    def definition(server: TemplateServer, params: types.DefinitionParams) -> list[types.Location] | None:
+        place = server.at(params.text_document.uri, params.position)
+        return None if place is None else [*map(server.converter.location, ide.definitions(server.editor, *place))]
+
+    @server.feature(types.TEXT_DOCUMENT_REFERENCES)
+    @answering
+    def references(server: TemplateServer, params: types.ReferenceParams) -> list[types.Location] | None:
+        place = server.at(params.text_document.uri, params.position)
+        if place is None:
+            return None
+        found = ide.references(server.editor, *place)
+        wanted = [mark for mark in found if params.context.include_declaration or not mark.is_definition]
+        return [server.converter.location(mark.span) for mark in wanted]
+
+    @server.feature(types.TEXT_DOCUMENT_IMPLEMENTATION)
+    @answering
+    def implementation(server: TemplateServer, params: types.ImplementationParams) -> list[types.Location] | None:
+        place = server.at(params.text_document.uri, params.position)
+        return None if place is None else [*map(server.converter.location, ide.implementations(server.editor, *place))]
+
+    @server.feature(types.TEXT_DOCUMENT_DOCUMENT_HIGHLIGHT)
+    @answering
+    def highlight(
+        server: TemplateServer, params: types.DocumentHighlightParams
+    ) -> list[types.DocumentHighlight] | None:
+        place = server.at(params.text_document.uri, params.position)
+        if place is None:
+            return None
+        spans = [m.span for m in ide.references(server.editor, *place) if ide.file_of(m.span) == place[0]]
+        return [types.DocumentHighlight(server.converter.positions.range(span)) for span in spans]
+
+    @server.feature(types.TEXT_DOCUMENT_PREPARE_RENAME)
+    def prepare(server: TemplateServer, params: types.PrepareRenameParams) -> types.Range | None:
+        place = server.at(params.text_document.uri, params.position)
+        with _refusals():
+            return None if place is None else server.converter.positions.range(ide.can_rename(server.editor, *place))
+
+    @server.feature(types.TEXT_DOCUMENT_RENAME, types.RenameOptions(prepare_provider=True))
+    def rename(server: TemplateServer, params: types.RenameParams) -> types.WorkspaceEdit | None:
+        place = server.at(params.text_document.uri, params.position)
+        with _refusals():
+            found = None if place is None else ide.rename(server.editor, *place, params.new_name)
+        return None if found is None else server.converter.renaming(found)
+
+
+class _refusals:
+    """Tells a client why a name cannot be changed; hides a bug."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ide.CannotRename):
+            raise JsonRpcInvalidParams(str(error)) from None
+        if isinstance(error, Exception):
+            _log.error("rename failed", exc_info=error)
+            raise JsonRpcInvalidParams("this name cannot be changed: fgc has a mistake, see its log") from None

@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import pytest
+from fgc import ide
+
+from tests.compiler.ide.tree import FILES, edit, make_tree, place, shown
+
+SMALL, LARGE = "project/templates/configs/small.yaml", "project/templates/configs/large.yaml"
+PROJECT, BASE = "project/templates/project.yaml", "shared/base.yaml"
+
+
+@pytest.mark.parametrize(
+    ("file", "marked", "found"),
+    [
+        (SMALL, 'extends "proj|ect.yaml', [f"{PROJECT}:1"]),
+        (SMALL, "[glo|bals]", [f"{PROJECT}:3"]),
+        (LARGE, "[optimizer_a|rgs]", [f"{PROJECT}:7"]),
+        (PROJECT, "[optimizer_a|rgs]", [f"{BASE}:8"]),
+        (BASE, "block optimi|zer\n", [f"{BASE}:5"]),
+        (SMALL, "== sup|er()", [f"{PROJECT}:3"]),
+        (BASE, "*opti|mizer", [f"{BASE}:6"]),
+        (BASE, "{{ ns.l|r", [f"{SMALL}:5", f"{PROJECT}:5", f"{BASE}:2"]),
+        (SMALL, "[globals|]", [f"{PROJECT}:3"]),
+        (SMALL, "= 0.|3", []),
+    ],
+)
+def test_a_name_leads_to_its_definition(tmp_path: Path, file: str, marked: str, found: list[str]) -> None:
+    editor = make_tree(tmp_path)
+    assert shown(ide.definitions(editor, *place(editor, tmp_path / file, marked)), tmp_path) == found
+
+
+def test_a_callable_leads_into_its_python_file(tmp_path: Path) -> None:
+    editor = make_tree(tmp_path)
+    (span,) = ide.definitions(editor, *place(editor, tmp_path / BASE, "torch.optim:Ada|mW"))
+    assert span.text == "AdamW" and span.source.display_name.endswith("torch/optim/adamw.py")
+    assert span.source.line(span.first.line).startswith("class AdamW")
+
+
+def test_references_of_a_block_are_those_that_override_one_another(tmp_path: Path) -> None:
+    files = {**FILES, "shared/other.yaml": "-- block optimizer_args\nx: 1\n-- endblock\n"}
+    editor = make_tree(tmp_path, files)
+    found = ide.references(editor, *place(editor, tmp_path / PROJECT, "[optimizer_a|rgs]"))
+    assert shown([mark.span for mark in found], tmp_path) == [f"{LARGE}:3", f"{PROJECT}:7", f"{BASE}:8"]
+
+
+def test_overrides_of_a_block_stand_in_the_templates_below(tmp_path: Path) -> None:
+    editor = make_tree(tmp_path)
+    below = ide.implementations(editor, *place(editor, tmp_path / BASE, "block glo|bals"))
+    assert shown(below, tmp_path) == [f"{SMALL}:3", f"{PROJECT}:3"]
+
+
+def test_an_unsaved_text_counts_at_once_and_goes_when_it_is_closed(tmp_path: Path) -> None:
+    editor = make_tree(tmp_path)
+    path = tmp_path / SMALL
+    edit(editor, path, '-- extends "base.yaml"\n\n[globals]\n    == super()\n|')
+    assert shown(ide.definitions(editor, *place(editor, path, "[glo|bals]")), tmp_path) == [f"{BASE}:3"]
+    editor.close(path)
+    assert shown(ide.definitions(editor, *place(editor, path, "[glo|bals]")), tmp_path) == [f"{PROJECT}:3"]
+
+
+def test_inline_templates_are_found_by_name(tmp_path: Path) -> None:
+    text = '-- extends "project.yaml"\n[globals]\n    -- include "demo.extra"\n#---- demo.extra ----\n== 1\n'
+    text = text.replace("#---- demo.extra ----", "#-------------------- demo.extra --------------------")
+    editor = make_tree(tmp_path, {**FILES, SMALL: text})
+    assert shown(ide.definitions(editor, *place(editor, tmp_path / SMALL, 'include "de|mo')), tmp_path) == [
+        f"{SMALL}:4"
+    ]
+
+
+def test_circles_of_extends_end(tmp_path: Path) -> None:
+    files = {"a.yaml": '-- extends "b.yaml"\n[x]\n', "b.yaml": '-- extends "a.yaml"\n[x]\n'}
+    editor = make_tree(tmp_path, files)
+    assert shown(ide.definitions(editor, *place(editor, tmp_path / "a.yaml", "[|x]")), tmp_path) == ["b.yaml:2"]
+    assert editor.findings(tmp_path / "a.yaml")
