@@ -9,7 +9,7 @@ EXAMPLE := examples/tutorials/tiny_llama
 export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: demo test test-matrix test-vllm test-lowest test-newest check-code setup clean
+.PHONY: demo test test-matrix test-vllm test-lowest test-newest vscode check-code setup clean
 
 demo: $(VENV)/.ready
 	$(BIN)/fgc build $(EXAMPLE)/templates/configs/tiny_llama.yaml -o $(EXAMPLE)/out
@@ -43,6 +43,10 @@ test-lowest test-newest: test-%:
 	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --upgrade \
 		$(if $(filter lowest,$*),--constraint .venv-$*/lowest.txt) --editable '.[dev]'
 	OMP_NUM_THREADS=1 .venv-$*/bin/python -m pytest -n 2 -q
+
+# outside `make test`: the extension for VS Code, with its checks; needs Node.js 20
+vscode:
+	cd editors/vscode && npm ci --no-audit --no-fund && npm test && npm run package
 
 check-code: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
-"""The call whose arguments are written at a place: by the lines above it, or, where a parent template opens the call,
-by the configuration that draws on the file.
+"""The call whose arguments are written at a place.
+
+The lines above show it; where a parent template opens the call, the configuration that draws on the file does.
 """
 
 import re
@@ -16,7 +17,7 @@ from fgc.workspace.selection import Selected
 
 _OPENS = re.compile(r"^(?P<indent>\s*)(?:- )*(?:[\w-]+:\s+)?(?:&[\w.-]+\s+)?!\w+:(?P<callable>[\w./:]+)")
 _KEY = re.compile(r"\s*(?P<name>\w+):")
-_HEADER = re.compile(r"^\s*\[(?P<name>[\w.-]+)!?\]\s*$|^\s*(?:--|\{%-?)\s*block\s+(?P<block>[\w.-]+)")
+_HEADER = re.compile(r"^\s*\[(?P<name>\w+)!?\]\s*$|^\s*(?:--|<<|>>|\{%[-+]?)\s*block\s+(?P<block>\w+)")
 _MAX_LINES = 200
 
 

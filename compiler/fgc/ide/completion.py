@@ -38,8 +38,8 @@ class Completion(Struct, frozen=True):
 
 
 _TEMPLATE = re.compile(r"\b(?:extends|include|import|from)\s+[^\n]*?[\"'](?P<word>[^\"'\n]*)\Z")
-_BLOCK = re.compile(r"(?:^\s*\[|\b(?:end)?block\s+)(?P<word>[\w.-]*)\Z")
-_STATEMENT = re.compile(r"^\s*(?:--|<%|\{%)-?\s*(?P<word>\w*)\Z")
+_BLOCK = re.compile(r"(?:^\s*\[|\b(?:end)?block\s+)(?P<word>\w*)\Z")
+_STATEMENT = re.compile(r"(?:^\s*(?:--|<<|>>)\s|\{%[-+]?)\s*(?P<word>\w*)\Z")
 _FILTER = re.compile(r"\|\s*(?P<word>\w*)\Z")
 _TEST = re.compile(r"\bis\s+(?:not\s+)?(?P<word>\w*)\Z")
 _ATTRIBUTE = re.compile(r"(?P<base>[A-Za-z_]\w*)\.(?P<word>\w*)\Z")
@@ -49,7 +49,7 @@ _TAG = re.compile(r"(?<![^\s\[{,])(?P<word>!(?P<kind>\w*))\Z")
 _CALLABLE = re.compile(r"(?<![^\s\[{,])!\w+:(?P<before>(?:[\w./-]+:)?)(?P<word>[\w./]*)\Z")
 _KEY = re.compile(r"^(?P<indent>\s*)(?:- )*(?P<word>[\w]*)\Z")
 _VALUE = re.compile(r"^(?P<indent>\s*)(?:- )*(?P<key>\w+):\s+(?P<word>[^\s#]*)\Z")
-_INSIDE = re.compile(r"(?:\{\{|\{%)(?:(?!\}\}|%\}).)*\Z|^\s*(?:--|==).*\Z")
+_INSIDE = re.compile(r"(?:\{\{|\{%)(?:(?!\}\}|%\}).)*\Z|^\s*(?:--|<<|>>|==|=>)\s.*\Z")
 
 
 def complete(editor: Editor, path: str, offset: int) -> list[Completion]:

@@ -1,5 +1,6 @@
-"""A file to its marks: every name in it that means something, with its place. Read from the syntax tree and from the
-YAML between statements, so that broken texts have marks too.
+"""A file to its marks: every name in it that means something, with its place.
+
+They are read from the syntax tree and from the YAML between statements, so that broken texts have marks too.
 """
 
 import re

@@ -14,8 +14,8 @@ from fgc.text import Span
 from fgc.workspace.files import display_path
 
 _NAMES = {
-    MarkKind.BLOCK: re.compile(r"[A-Za-z_][\w.-]*"),
-    MarkKind.SUPER: re.compile(r"[A-Za-z_][\w.-]*"),
+    MarkKind.BLOCK: re.compile(r"[A-Za-z_]\w*"),
+    MarkKind.SUPER: re.compile(r"[A-Za-z_]\w*"),
     MarkKind.ANCHOR: re.compile(r"[^\s\[\]{},*&!#]+"),
     MarkKind.VARIABLE: re.compile(r"[A-Za-z_]\w*"),
     MarkKind.MACRO: re.compile(r"[A-Za-z_]\w*"),
@@ -23,7 +23,7 @@ _NAMES = {
     MarkKind.OBJECT: re.compile(r"[A-Za-z_]\w*"),
     MarkKind.TEMPLATE: re.compile(r"[^\s\"'\n]+"),
 }
-_END_OF_BLOCK = re.compile(r"\bendblock[ \t]+(?P<name>[\w.-]+)\Z")
+_END_OF_BLOCK = re.compile(r"\bendblock[ \t]+(?P<name>\w+)\Z")
 
 
 class CannotRename(Exception):

@@ -31,7 +31,7 @@ _OF_MARKS: dict[MarkKind, TokenKind] = {
     MarkKind.FILTER: "function",
     MarkKind.TEST: "function",
 }
-_STATEMENT = re.compile(r"(?m)^[ \t]*--[ \t]*(?P<word>[a-z]+)\b|\{%-?\s*(?P<inner>[a-z]+)\b")
+_STATEMENT = re.compile(r"(?m)^[ \t]*(?:--|<<|>>)[ \t]+(?P<word>[a-z]+)\b|\{%[-+]?\s*(?P<inner>[a-z]+)\b")
 _COMMENT = re.compile(r"(?m)^[ \t]*##[^\n]*")
 _TAG = re.compile(r"(?<![^\s\[{,])!(?:singleton|call|factory|partial|lambda|meta|list|tuple|dict|dlist|var)\b")
 

@@ -1,5 +1,6 @@
-"""What a configuration becomes, beside its template: the resolved text, the graph, the program, with the lines of each
-that come from a template's lines.
+"""What a configuration becomes, to be shown beside its template: the resolved text, the graph, the program.
+
+Lines of a view name the lines of templates that they come from.
 """
 
 import os

@@ -2,7 +2,9 @@
 
 import gc
 import logging
+import os
 import sys
+from contextlib import redirect_stdout
 
 
 def serve() -> int:
@@ -18,5 +20,7 @@ def serve() -> int:
     server = TemplateServer()
     for add in (add_files, add_names, add_writing, add_shape, add_commands):
         add(server)
-    server.start_io()
+    input, output = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    with redirect_stdout(sys.stderr):  # whatever prints would break the protocol
+        server.start_io(input, output)
     return 0 if server.was_shut_down else 1
