@@ -9,6 +9,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +24,8 @@ R = TypeVar("R")
 
 _ROOTS = {"@library": "fgc_stdlib", "@models": "fgc_models", "@runtime": "fgc_runtime"}
 _ERROR_FILE = "TORCHELASTIC_ERROR_FILE"  # where torchrun wants the error of a process
+_NAMED = re.compile(r"\b([A-Za-z]\w*)(?= \(|: |\)|, | must\b)")  # names of arguments, as the runtime writes them
+_MAX_NAMED = 3  # lines that a message may name
 _MAX_ITEMS = 1000  # of a list in which an object is looked for
 
 
@@ -61,7 +64,7 @@ def _add_notes(error: BaseException, program: str) -> None:
     try:
         places = _Places(Path(program))
         frames = list(_frames(error.__traceback__))
-        for note in dict.fromkeys(_notes(places, frames)):
+        for note in dict.fromkeys(_notes(places, frames, str(error))):
             error.add_note(note)
     except Exception:
         return
@@ -77,8 +80,11 @@ def _frames(step: TracebackType | None) -> Iterator[tuple[FrameType, int, int]]:
         step = step.tb_next
 
 
-def _notes(places: "_Places", frames: Sequence[tuple[FrameType, int, int]]) -> Iterator[str]:
-    """The innermost line of the program, or what of it was in use further in; then the innermost of its other files."""
+def _notes(places: "_Places", frames: Sequence[tuple[FrameType, int, int]], message: str) -> Iterator[str]:
+    """The innermost line of the program, or what of it was in use further in; then the innermost of its other files.
+
+    Where the message names values of that object, the lines that set them stand in its place.
+    """
     own = [item for item in frames if item[0].f_code.co_filename == places.program]
     if not own:
         return
@@ -87,7 +93,8 @@ def _notes(places: "_Places", frames: Sequence[tuple[FrameType, int, int]]) -> I
     used = _in_use(places, [item[0] for item in own], [item[0] for item in inner])
     row = used or places.at(places.program, line, column)
     if row is not None:
-        yield places.text(row, row[0])
+        for named in places.named_in(message, row) or [row]:
+            yield places.text(named, named[0])
     for frame, line, column in reversed(inner):
         row = places.at(frame.f_code.co_filename, line, column)
         if row is not None:
@@ -169,6 +176,17 @@ class _Places:
         around = [row for row in rows if tuple(row[:2]) <= (line, column) < tuple(row[2:4])]
         around = around or [row for row in rows if row[0] <= line <= row[2]]
         return max(around, key=lambda row: (row[0], row[1], -row[2], -row[3]), default=None)
+
+    def named_in(self, message: str, row: Sequence[Any]) -> list[Sequence[Any]]:
+        """The rows of values that a message names, such as `max_steps (-1)`: of the row's object, or below it."""
+        path, rows = f"{row[7]}.", [row for rows in self._files.values() for row in rows]
+        below = sorted((row for row in rows if row[7].startswith(path)), key=lambda row: row[7].count("."))
+        found: dict[str, Sequence[Any]] = {}
+        for name in dict.fromkeys(_NAMED.findall(message)):
+            fitting = (row for row in below if row[7].rpartition(".")[2] == name)
+            if (first := next(fitting, None)) is not None:
+                found[first[7]] = first
+        return list(found.values())[:_MAX_NAMED]
 
     def of_variable(self, name: str, index: int | None) -> Sequence[Any] | None:
         """The row of what a variable of the program is made of, or an item of its list."""

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ import pytest
 from fgc_runtime import control
 from fgc_runtime.callbacks import TrainerCallback, TrainerControlCallback, TrainingRun
 from fgc_runtime.checkpoint import find_checkpoints, read_trainer_state
+from fgc_runtime.control import client
 from fgc_runtime.control.__main__ import main
 from fgc_runtime.control.jobs import claimed_folder
+from fgc_runtime.control.mailbox import Mailbox
 from fgc_runtime.trainers import Trainer, TrainingInterrupted
 
 MakeTrainer = Callable[..., Trainer]
@@ -381,6 +384,31 @@ def test_a_job_that_hangs_is_seen_and_can_be_killed(jobs: Path, capsys: pytest.C
     assert list(jobs.iterdir()) == []
 
 
+def test_a_job_whose_queue_of_callers_is_full_hangs_and_is_not_dead(
+    jobs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_CONNECT_S", 0.2)
+    with subprocess.Popen([sys.executable, "-c", _JOB, "hung"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGSTOP)
+        job, callers = control.find_job("hung"), []
+        with pytest.raises(BlockingIOError):  # the last caller is refused
+            while True:
+                callers.append(socket.socket(socket.AF_UNIX))
+                callers[-1].setblocking(False)
+                callers[-1].connect(job.address)
+        assert job.is_alive
+        assert main(["cleanup"]) == 0
+        assert job.folder.exists()
+        assert main(["status", "hung"]) == 1
+        assert "hung: does not answer within" in capsys.readouterr().out
+        assert main(["save", "hung"]) == 1
+        assert "job `hung` hangs" in capsys.readouterr().err
+        for caller in callers:
+            caller.close()
+        process.kill()
+
+
 def test_the_list_is_a_table(server: control.ControlServer, capsys: pytest.CaptureFixture[str]) -> None:
     server.questions = {
         "status": lambda: {"phase": "saving", "step": 5, "max_steps": 10, "loss": 2.5, "seconds_left": 61}
@@ -416,3 +444,76 @@ def test_the_help_of_an_action_has_its_examples(action: str, capsys: pytest.Capt
         main([action, "--help"])
     examples = capsys.readouterr().out.partition("examples:\n")[2].splitlines()
     assert examples and all(line.split()[:3] == ["fgc", "control", action] for line in examples)
+
+
+# --- from another machine --------------------------------------------------------------------------------------------
+
+
+class Elsewhere(At):
+    """`At` on a machine that shares the disk, but neither the jobs nor the name with this one."""
+
+    def on_poll(self, run: TrainingRun) -> None:
+        if self.code is None and run.state.global_step == self.step:
+            record = run.logging_dir / "control/job.json"
+            assert record.parent.stat().st_mode & 0o777 == 0o700
+            assert {path.stat().st_mode & 0o777 for path in record.parent.iterdir()} <= {0o600, 0o644}
+            record.write_text(record.read_text().replace(socket.gethostname(), "node-17"))
+            self.code = Future()
+            threading.Thread(target=self._run, daemon=True).start()
+        if self.code is not None and not self.code.done() and run.state.global_step < run.max_steps - 1:
+            time.sleep(0.1)  # a step of a real size
+
+
+@pytest.mark.parametrize("command", ["save", "save-stop"])
+def test_a_login_node_steers_through_files(
+    make_trainer: MakeTrainer, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    terminal = Elsewhere(command, f"{tmp_path}/")
+    trainer = controlled(make_trainer, terminal, max_steps=100, logging_steps=1000)
+    if command == "save":
+        trainer.train()
+    else:
+        with pytest.raises(TrainingInterrupted):
+            trainer.train()
+    assert terminal.exit_code == 0
+    assert "checkpoint" in capsys.readouterr().out
+    assert len(steps_of(trainer)) == 1
+    assert not (trainer.logging_dir / "control").exists()
+
+
+def test_a_mailbox_reads_nothing_but_its_owners_files(server: control.ControlServer, tmp_path: Path) -> None:
+    [job] = control.find_jobs()
+    mailbox = Mailbox(tmp_path / "control", job, server)
+    secret = tmp_path / "secret"
+    secret.write_text('{"command": "status"}')
+    (mailbox.folder / "link.request.json").symlink_to(secret)
+    os.mkfifo(mailbox.folder / "pipe.request.json")
+    (mailbox.folder / "own.request.json").write_text('{"command": "status"}')
+    mailbox._collect()
+    mailbox.close()
+    assert [path.name for path in mailbox.folder.iterdir()] == ["own.answer.json"]
+    assert json.loads((mailbox.folder / "own.answer.json").read_text())["phase"] == "training"
+
+
+def test_a_mailbox_that_others_can_enter_is_refused(server: control.ControlServer, tmp_path: Path) -> None:
+    folder = tmp_path / "control"
+    folder.mkdir(mode=0o755)
+    with pytest.raises(control.UnsafeFolder, match="is open to other users"):
+        Mailbox(folder, control.find_jobs()[0], server)
+
+
+def test_a_distant_job_that_is_silent_for_long_is_told(
+    server: control.ControlServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [job] = control.find_jobs()
+    mailbox = Mailbox(tmp_path / "runs/first/control", replace(job, host="node-17"), server)
+    try:
+        os.utime(mailbox.folder / "status.json", (1e9, 1e9))
+        assert main(["list", str(tmp_path)]) == 0
+        assert capsys.readouterr().out.splitlines()[1].split() == ["alone", "dead", "out"]
+        assert main(["status", f"{tmp_path}/runs"]) == 1
+        assert "on node-17: it was killed, or its machine is gone" in capsys.readouterr().out
+        assert main(["abort", "--force", f"{tmp_path}/runs"]) == 2
+        assert main(["save", f"{tmp_path}/nowhere"]) == 2
+    finally:
+        mailbox.close()

@@ -23,6 +23,7 @@ from fgc_runtime.callbacks import (
     ThroughputCallback,
     TrainerCallback,
     TrainerControl,
+    TrainingRun,
     read_log,
 )
 from fgc_runtime.callbacks.throughput import flops_per_token, multiplied_weights
@@ -65,6 +66,28 @@ def test_norms_are_those_of_the_groups_and_of_the_logged_step(make_trainer: Make
             assert record[f"grad_norm/{group}"] == pytest.approx(norm(gradients, part), rel=1e-5)
             assert record[f"weight_norm/{group}"] == pytest.approx(norm(weights, part), rel=1e-5)
         assert record["grad_norm/all"] <= 0.1 * (1 + 1e-5) < record["grad_norm"]  # behind clipping, and before it
+
+
+class Sets(TrainerCallback):
+    """Changes logging_steps in the middle of a run, as `fgc control set` does."""
+
+    def on_poll(self, run: TrainingRun) -> None:
+        if run.state.global_step == 2:
+            run.control.intervals["logging_steps"] = 3
+
+
+@pytest.mark.parametrize("how", ["resume", "set", "epoch"])
+def test_each_record_has_norms_whatever_decides_when_to_log(make_trainer: MakeTrainer, recorder: Any, how: str) -> None:
+    settings: dict[str, Any] = {"logging_steps": 2, "max_steps": 6, "save_strategy": "no"}
+    if how == "resume":
+        make_trainer(logging_steps=4, max_steps=2, save_strategy="steps", save_steps=2).train()
+        settings |= {"resume_from_checkpoint": True, "resume_anyway": True}
+    if how == "epoch":
+        settings |= {"logging_strategy": "epoch", "max_steps": -1, "num_train_epochs": 2, "logging_steps": 500}
+    make_trainer(callbacks=[*([Sets()] if how == "set" else []), NormCallback(), recorder], **settings).train()
+    records = [record for record in recorder.logs if "loss" in record]
+    assert len(records) >= 2
+    assert all("grad_norm/all" in record and "weight_norm/all" in record for record in records)
 
 
 def test_a_pattern_without_parameters_is_named(make_trainer: MakeTrainer) -> None:

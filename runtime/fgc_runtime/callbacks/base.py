@@ -82,6 +82,7 @@ class TrainingRun:
     add_stages: Callable[[Tensor], Tensor] = lambda numbers: numbers
     control: TrainerControl = field(default_factory=TrainerControl)
     phase: Phase = "training"
+    is_step_logged: bool = False  # the step that is being made ends with a record
 
     @property
     def is_main(self) -> bool:

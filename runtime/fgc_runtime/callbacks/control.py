@@ -18,6 +18,7 @@ from fgc_runtime.callbacks.base import Logs, TrainerCallback, TrainingRun
 from fgc_runtime.checkpoint import step_of
 from fgc_runtime.control import Command, ControlServer, Job, UnsafeFolder, remove_job
 from fgc_runtime.control.jobs import claimed_folder
+from fgc_runtime.control.mailbox import FOLDER, Mailbox
 from fgc_runtime.distributed import World
 
 _INTERVALS = ("logging_steps", "eval_steps", "save_steps")
@@ -38,6 +39,7 @@ class TrainerControlCallback(TrainerCallback):
         self.job_id = job_id
         self._server: ControlServer | None = None
         self._job: Job | None = None
+        self._mailbox: Mailbox | None = None
         self._stacks: IO[str] | None = None
         self._saves: list[Command] = []  # answered when the next checkpoint is complete
         self._ends: list[Command] = []  # answered when the run has ended
@@ -58,6 +60,8 @@ class TrainerControlCallback(TrainerCallback):
         if self._job is not None:
             self._job.pids.extend(pid for host, pid in processes if host == processes[0][0])
             self._job.write()
+            if self._mailbox is not None:
+                self._mailbox.write_job(self._job.pids)
 
     def on_poll(self, run: TrainingRun) -> None:
         """Pass on what has been asked since the last time."""
@@ -97,8 +101,10 @@ class TrainerControlCallback(TrainerCallback):
             newest = f"; the newest checkpoint is {self._checkpoint}" if self._checkpoint else ""
             command.done(f"ended at step {run.state.global_step} of {run.max_steps}{newest}", **self._status(run))
         self._server.close("the run has ended before it came to this")
+        if self._mailbox is not None:
+            self._mailbox.close()
         remove_job(self._job)
-        self._server = self._job = None
+        self._server = self._job = self._mailbox = None
 
     def _open(self, run: TrainingRun) -> str | None:
         """Claim a name and listen; returns what is wrong with the name that was asked for."""
@@ -113,6 +119,7 @@ class TrainerControlCallback(TrainerCallback):
                     program=str(Path(sys.argv[0]).absolute()),
                     output_dir=str(run.output_dir.absolute()),
                     logging_dir=str(run.logging_dir.absolute()),
+                    host=socket.gethostname(),
                 )
                 questions = {"status": lambda: self._status(run), "stacks": self._read_stacks}
                 self._server = ControlServer(self._job.address, questions)
@@ -121,6 +128,11 @@ class TrainerControlCallback(TrainerCallback):
             if isinstance(problem, ValueError) and self.job_id is not None:
                 return str(problem)
             warnings.warn(f"`fgc control` cannot reach this run: {problem}", stacklevel=2)
+            return None
+        try:
+            self._mailbox = Mailbox(run.logging_dir / FOLDER, self._job, self._server)
+        except (UnsafeFolder, OSError) as problem:
+            warnings.warn(f"`fgc control` cannot reach this run from other machines: {problem}", stacklevel=2)
         return None
 
     def _obey(self, run: TrainingRun, command: Command) -> None:

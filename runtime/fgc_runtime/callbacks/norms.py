@@ -41,7 +41,7 @@ class NormCallback(TrainerCallback):
     def on_pre_optimizer_step(self, run: TrainingRun) -> None:
         """Take the gradients' norms, where this step will be logged."""
         self._norms.clear()
-        if self.gradients and _is_logged(run, run.state.global_step + 1):
+        if self.gradients and run.is_step_logged:
             gradients = [[p.grad for p in parameters if p.grad is not None] for parameters in self._groups.values()]
             self._take(run, "grad_norm", gradients)
 
@@ -56,11 +56,6 @@ class NormCallback(TrainerCallback):
     def _take(self, run: TrainingRun, name: str, tensors: Sequence[Sequence[Tensor]]) -> None:
         squares = run.add_stages(torch.stack([_square(group, run.world.device) for group in tensors]))
         self._norms |= {f"{name}/{group}": norm for group, norm in zip(self._groups, squares.sqrt(), strict=True)}
-
-
-def _is_logged(run: TrainingRun, step: int) -> bool:
-    is_first = step == 1 and bool(run.arguments.get("logging_first_step"))
-    return is_first or step == run.max_steps or step % int(str(run.arguments["logging_steps"])) == 0
 
 
 def _square(tensors: Sequence[Tensor], device: torch.device) -> Tensor:

@@ -2,7 +2,8 @@
 
 JOB is a job's name or an unambiguous beginning of it; it may be left out where only one job runs. A command is carried
 out before the next step, on all processes of the job, also during an evaluation. Only the user who started a job can
-command it, on the same machine.
+command it. From another machine that sees the same disk, such as a login node, JOB is the folder of the run or one
+above it, with a slash: files in it, which nobody else can read, pass on the command within some seconds.
 """
 
 import json
@@ -11,11 +12,14 @@ import signal
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
+from pathlib import Path
 from textwrap import fill
 
-from fgc_runtime.control.client import Answer, ask, watch
+from fgc_runtime.control.client import ask, watch
+from fgc_runtime.control.distant import DistantJob, job_below, jobs_below
 from fgc_runtime.control.jobs import Job, NoSuchJob, UnsafeFolder, find_job, find_jobs, remove_job
 from fgc_runtime.control.printing import print_list, print_status, settings
+from fgc_runtime.control.server import Answer
 from fgc_runtime.output import run_command
 from fgc_runtime.terminal import visible
 
@@ -29,6 +33,8 @@ _EXAMPLES = (
     "fgc control abort tiny --force        a job that hangs",
     "fgc control set tiny logging_steps=5 eval_steps=500",
     "fgc control stacks tiny",
+    "fgc control list output_models/       jobs whose runs lie below a folder, on any machine",
+    "fgc control save output_models/tiny   a job on another machine",
     "fgc control cleanup",
 )
 _ACTIONS = {
@@ -79,6 +85,8 @@ def _parser() -> ArgumentParser:
             formatter_class=RawDescriptionHelpFormatter,
         )
         action.add_argument("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
+        if name == "list":
+            action.add_argument("folder", nargs="?", metavar="FOLDER", help="look for runs below it, of all machines")
         if name not in ("list", "cleanup"):
             action.add_argument("job", nargs="?", metavar="JOB", help="which job; default: the only one that runs")
         if name in ("save", "stop", "save-stop", "abort", "set"):
@@ -102,7 +110,8 @@ def _examples_of(action: str) -> str:
 def _run(arguments: Namespace) -> int:
     as_json = arguments.format == "json"
     if arguments.action == "list":
-        print_list([(job, _state(job)) for job in find_jobs()], as_json=as_json)
+        jobs = find_jobs() if arguments.folder is None else jobs_below(Path(arguments.folder))
+        print_list([(job, _state(job)) for job in jobs], as_json=as_json)
         return 0
     if arguments.action == "cleanup":
         return _clean_up(arguments.force, as_json=as_json)
@@ -129,7 +138,7 @@ def _settings_first(arguments: Namespace) -> None:
 
 def _chosen(job_id: str | None) -> Job:
     if job_id is not None:
-        return find_job(job_id)
+        return job_below(Path(job_id)) if "/" in job_id else find_job(job_id)
     alive = [job for job in find_jobs() if job.is_alive]
     if len(alive) == 1:
         return alive[0]
@@ -140,11 +149,19 @@ def _chosen(job_id: str | None) -> Job:
 
 def _state(job: Job) -> Answer:
     if not job.is_alive:
-        return {"state": "dead", "message": "ended without a goodbye; `fgc control cleanup` removes what it left"}
+        message = "ended without a goodbye; `fgc control cleanup` removes what it left"
+        return {"state": "dead", "message": _silence(job) if isinstance(job, DistantJob) else message}
     try:
         return ask(job, "status", timeout_s=_ANSWER_S)
     except (TimeoutError, ConnectionError):
         return {"state": "silent", "message": f"does not answer within {_ANSWER_S} s (process {job.pid})"}
+
+
+def _silence(job: DistantJob) -> str:
+    try:
+        return f"has written nothing for {job.silent_s():.0f} s, on {job.host}: it was killed, or its machine is gone"
+    except OSError as error:
+        return f"cannot be read: {error}"
 
 
 def _command(job: Job, arguments: Namespace, *, as_json: bool) -> int:
@@ -170,6 +187,8 @@ def _print_answer(answer: Answer, *, as_json: bool) -> int:
 
 def _kill(job: Job, *, as_json: bool) -> int:
     """End every process of a living job at once. A dead one's numbers may belong to others by now."""
+    if isinstance(job, DistantJob):
+        raise ValueError(f"--force ends processes of this machine; `{job.job_id}` runs on {job.host}")
     if not job.is_alive:
         raise ConnectionError(f"job `{job.job_id}` has ended already; `fgc control cleanup` removes what it left")
     for pid in job.pids or [job.pid]:

@@ -17,7 +17,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_RECORD = "job.json"
+RECORD = "job.json"
 _SOCKET = "control.sock"
 _LONGEST_ADDRESS_BYTES = 100  # the kernel's limit is 108, on some systems 104
 
@@ -42,6 +42,7 @@ class Job:
     output_dir: str
     logging_dir: str
     pids: list[int] = field(default_factory=list)  # of all processes of the run on this machine
+    host: str = ""  # the machine's name
 
     @property
     def address(self) -> str:
@@ -55,8 +56,8 @@ class Job:
             probe.settimeout(1)
             try:
                 probe.connect(self.address)
-            except TimeoutError:
-                return True  # the queue of callers is full: a process holds the socket
+            except (TimeoutError, BlockingIOError):
+                return True  # the queue of callers is full, at once or for long: a process holds the socket
             except OSError:
                 return False
         return True
@@ -64,9 +65,9 @@ class Job:
     def write(self) -> None:
         """Record the job for others to find."""
         values = {name: value for name, value in asdict(self).items() if name != "folder"}
-        unfinished = self.folder / f"{_RECORD}.unfinished"
+        unfinished = self.folder / f"{RECORD}.unfinished"
         unfinished.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-        unfinished.replace(self.folder / _RECORD)
+        unfinished.replace(self.folder / RECORD)
 
 
 def jobs_folder() -> Path:
@@ -80,12 +81,17 @@ def jobs_folder() -> Path:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise UnsafeFolder(f"the folder of jobs cannot be made: {error} (FGC_JOBS_DIR chooses another)") from error
+    require_private(folder, instead="set FGC_JOBS_DIR to another folder")
+    return folder
+
+
+def require_private(folder: Path, *, instead: str) -> None:
+    """Raises UnsafeFolder, saying what else can be done, if a folder is not this user's alone."""
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-        raise UnsafeFolder(f"{folder} is not a folder of yours: set FGC_JOBS_DIR to one")
+        raise UnsafeFolder(f"{folder} is not a folder of yours: {instead}")
     if status.st_mode & 0o077:
-        raise UnsafeFolder(f"{folder} is open to other users: chmod 700 it, or set FGC_JOBS_DIR to another folder")
-    return folder
+        raise UnsafeFolder(f"{folder} is open to other users: chmod 700 it, or {instead}")
 
 
 def job_folder(job_id: str) -> Path:
@@ -104,7 +110,7 @@ def find_jobs() -> list[Job]:
     found = []
     for folder in sorted(path for path in jobs_folder().iterdir() if path.is_dir()):
         try:
-            found.append(Job(folder=folder, **json.loads((folder / _RECORD).read_text(encoding="utf-8"))))
+            found.append(Job(folder=folder, **json.loads((folder / RECORD).read_text(encoding="utf-8"))))
         except (OSError, ValueError, TypeError):  # not complete yet, or going
             continue
     return sorted(found, key=lambda job: job.started_at)

@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from datetime import timedelta
 
-from fgc_runtime.control.client import Answer
 from fgc_runtime.control.jobs import Job
+from fgc_runtime.control.server import Answer
 from fgc_runtime.terminal import visible, visible_line
 
 _COLUMNS = ("JOB", "STATE", "STEP", "LOSS", "TOKENS/S", "LEFT", "OUTPUT")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 COMMANDS = ("save", "stop", "save-stop", "abort", "set")
-_LONGEST_REQUEST_BYTES = 64 * 1024
+LONGEST_REQUEST_BYTES = 64 * 1024
 _LONGEST_SILENCE_S = 10
 _LONGEST_FAREWELL_S = 2
 
@@ -91,6 +91,28 @@ class ControlServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
             else:
                 command.failed(self._farewell)
 
+    def converse(self, line: bytes, say: Callable[[Answer], None]) -> None:
+        """Answers a request, a command when the loop has carried it out."""
+        try:
+            request = json.loads(line)
+            name = request.pop("command")
+        except (ValueError, AttributeError, KeyError):
+            say({"state": "failed", "message": "a request is a JSON object with `command`, on one line"})
+            return
+        if name in self.questions:
+            say({"state": "done", **self.questions[name]()})
+        elif name in COMMANDS:
+            command = Command(name, request)
+            say({"state": "accepted", "message": "the job carries it out before its next step"})
+            self.put(command)
+            try:
+                say(command.wait())
+            finally:
+                command.sent.set()
+        else:
+            known = ", ".join(sorted([*self.questions, *COMMANDS]))
+            say({"state": "failed", "message": f"unknown command {name!r}; known are {known}"})
+
     def close(self, farewell: str) -> None:
         """Listen no longer; commands without an answer get the farewell. Returns when the answers have been sent."""
         with self._lock:
@@ -121,28 +143,10 @@ class _Conversation(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         """Read the request, answer it."""
-        line = self.rfile.readline(_LONGEST_REQUEST_BYTES)
+        line = self.rfile.readline(LONGEST_REQUEST_BYTES)
         if not line:  # somebody asked whether this job is alive
             return
-        try:
-            request = json.loads(line)
-            name = request.pop("command")
-        except (ValueError, AttributeError, KeyError):
-            self._say({"state": "failed", "message": "a request is a JSON object with `command`, on one line"})
-            return
-        if name in self.server.questions:
-            self._say({"state": "done", **self.server.questions[name]()})
-        elif name in COMMANDS:
-            command = Command(name, request)
-            self._say({"state": "accepted", "message": "the job carries it out before its next step"})
-            self.server.put(command)
-            try:
-                self._say(command.wait())
-            finally:
-                command.sent.set()
-        else:
-            known = ", ".join(sorted([*self.server.questions, *COMMANDS]))
-            self._say({"state": "failed", "message": f"unknown command {name!r}; known are {known}"})
+        self.server.converse(line, self._say)
 
     def _say(self, answer: Answer) -> None:
         self.wfile.write(json.dumps(answer, default=str).encode() + b"\n")

@@ -277,6 +277,10 @@ class Trainer:
         return sums, requests
 
     def _step(self, session: Session, window: Window, num_label_tokens: int, num_micro_batches: int) -> None:
+        is_logged = self._is_logged(window)
+        session.run.is_step_logged = (
+            is_logged or self.state.global_step + 1 == session.run.max_steps
+        )  # logged at the end
         loss_sum = session.stepper.step(
             window,
             num_label_tokens,
@@ -291,21 +295,21 @@ class Trainer:
         state.num_tokens += num_label_tokens
         session.meter.record(loss_sum, num_label_tokens, window, session.stepper.watched_norm)
         self._dispatch(lambda callback: callback.on_step_end(session.run))
-        is_first = state.global_step == 1 and self.args.logging_first_step
-        if is_first or self._is_due(self.args.logging_strategy, self.args.logging_steps, window):
+        if is_logged:
             self._log_training(session)
         is_last = self.args.eval_strategy != "no" and state.global_step == session.run.max_steps
-        if is_last or self._is_due(self.args.eval_strategy, self.args.eval_steps, window):
+        if is_last or _is_due(self.args.eval_strategy, self.args.eval_steps, state.global_step, window):
             self._evaluate_in_training(session)  # before the save, which keeps the metrics
-        if self._is_due(self.args.save_strategy, self.args.save_steps, window):
+        if _is_due(self.args.save_strategy, self.args.save_steps, state.global_step, window):
             self._save_checkpoint(session)
         if window.ends_epoch and self.args.dataloader_num_workers:
             self._finish_save(session)  # the next epoch forks processes, which should not find a lock of the writer's
 
-    def _is_due(self, strategy: IntervalStrategy, every_steps: int, window: Window) -> bool:
-        if strategy == "steps":
-            return self.state.global_step % every_steps == 0
-        return strategy == "epoch" and window.ends_epoch
+    def _is_logged(self, window: Window) -> bool:
+        """Returns True if the step that comes ends with a record."""
+        step = self.state.global_step + 1
+        is_first = step == 1 and self.args.logging_first_step
+        return is_first or _is_due(self.args.logging_strategy, self.args.logging_steps, step, window)
 
     def _end(self, session: Session) -> dict[str, float]:
         """A last evaluation and checkpoint, unless the last step has them; what is not logged yet; the totals.
@@ -446,3 +450,9 @@ class Trainer:
     def _warn(self, text: str) -> None:
         if self.world.is_main:
             say(f"warning: {text}", is_warning=True)
+
+
+def _is_due(strategy: IntervalStrategy, every_steps: int, step: int, window: Window) -> bool:
+    if strategy == "steps":
+        return step % every_steps == 0
+    return strategy == "epoch" and window.ends_epoch
