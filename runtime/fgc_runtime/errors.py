@@ -162,6 +162,7 @@ class _Places:
         self.program = str(program)
         form = json.loads(_content(program.with_name(f"{program.name}.map.json")))
         self._sources: list[str] = form["sources"]
+        self._set_at: dict[str, list[int]] = form.get("set", {})
         self._files = {str((program.parent / name).resolve()): rows for name, rows in form["files"].items()}
         self._manifest = program.with_name("manifest.json")
 
@@ -205,6 +206,9 @@ class _Places:
         """A row as a note; the place in a component file goes along with the line."""
         source, line, column, path = row[4:8]
         notes = [f"configured at {_file(self._sources[source])}:{line}:{column} as `{path}`"] if path else []
+        if path in self._set_at:
+            source, line, column = self._set_at[path]
+            notes.insert(0, f"set at {_file(self._sources[source])}:{line}:{column}")
         if len(row) > 8:
             notes.append(f"written in {_file(self._sources[row[8]])}:{row[9] + at_line - row[0]}:{row[10]}")
         note = ", ".join(notes)

@@ -1,6 +1,6 @@
 """A compiled configuration to a folder on disk, and what to say about it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,18 @@ from fgc.cli.arguments import CannotRun
 from fgc.cli.select import Selected, report
 from fgc.diagnostics import Diagnostic, Severity, has_errors
 from fgc.emit.options import Options
+from fgc.emit.places import Place
+from fgc.explain import setters
 from fgc.installed import package_folder
 from fgc.ir import snapshot, snapshot_to_json
 from fgc.pipeline.pins import pins_of
 from fgc.pipeline.program import make_script, resolved_configuration
-from fgc.text import Need, Source, environment_name, expression_text, secret_at, secrets_of
+from fgc.syntax import parse
+from fgc.text import Need, Source, Span, environment_name, expression_text, secret_at, secrets_of
 from fgc.workspace import display_path
 from fgc.workspace.library import root_folders
 from fgc.workspace.place_map import MAP, map_text
+from fgc.workspace.replay import ReadSources, facts_of
 
 PROGRAM = "train.py"
 RESOLVED = "config.yaml"
@@ -81,11 +85,10 @@ def write_folder(
         return None
     name_of = partial(_portable_name, Places(selected.folder, root_folders()))
     resolved = resolved_configuration(selected.compilation.document, selected.template, _settings(selected))
+    places = {PROGRAM: program.places, **program.file_places, RESOLVED: resolved.places}
     files = {
         PROGRAM: program.text,
-        MAP: map_text(
-            {PROGRAM: program.places, **program.file_places, RESOLVED: resolved.places}, name_of, program.settable
-        ),
+        MAP: map_text(places, name_of, program.settable, set_at=_set_at(selected, program.places, name_of)),
         GRAPH: snapshot_to_json(snapshot(selected.compilation.graph, name_of)),
         RESOLVED: resolved.text,
         **program.files,
@@ -101,6 +104,18 @@ def write_folder(
         return None
     record_packages(program.files)
     return Built(sorted(files), program.options)
+
+
+def _set_at(selected: Selected, places: Iterable[Place], name_of: Callable[[Source], str]) -> dict[Span, Span]:
+    """For values that templates of the library print, the author's statements that set them."""
+
+    def is_authors(source: Source) -> bool:
+        return not name_of(source).startswith("@")
+
+    printed = {place.origin.span for place in places if place.path and not is_authors(place.origin.span.source)}
+    entry = parse(selected.compilation.entry).value
+    loader = ReadSources(selected.sources)
+    return setters(entry, loader, selected.variables, facts_of(selected), printed=printed, is_authors=is_authors)
 
 
 def _as_built(finding: Diagnostic) -> Diagnostic:

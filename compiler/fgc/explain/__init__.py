@@ -9,6 +9,7 @@ from fgc.explain.feeds import Feed
 from fgc.explain.inheritance import Link
 from fgc.explain.overrides import Override
 from fgc.explain.paths import UnknownPath
+from fgc.explain.setters import setters
 from fgc.explain.show import Part, explanation_to_json, explanation_to_text
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "explain",
     "explanation_to_json",
     "explanation_to_text",
+    "setters",
 ]

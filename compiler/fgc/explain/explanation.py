@@ -5,15 +5,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from fgc.diagnostics import Outcome
 from fgc.explain.elsewhere import Elsewhere, elsewhere, is_taken
 from fgc.explain.feeds import Feed, FeedFinder
 from fgc.explain.inheritance import Inheritance, Link
-from fgc.explain.instrument import instrument
 from fgc.explain.overrides import Override, overrides_of
 from fgc.explain.pairs import target_of
 from fgc.explain.paths import Found, UnknownPath, find
 from fgc.explain.trace import RECORD, Trace
+from fgc.explain.watched import WatchedLoader
 from fgc.resolve import Facts, Loader, resolve
 from fgc.syntax import ast
 from fgc.text import Document, Origin, Segment, Span
@@ -41,7 +40,7 @@ def explain(
 ) -> Explanation | UnknownPath:
     """Explain a path of the configuration that a file resolves to."""
     trace = Trace()
-    watched = _WatchedLoader(loader, trace)
+    watched = WatchedLoader(loader, trace)
     resolved = resolve(watched.watch(entry), watched, {**variables, RECORD: trace.record}, facts)
     found = find(compose(resolved.value).value, path)
     if isinstance(found, UnknownPath):
@@ -59,30 +58,6 @@ def explain(
         aliases=tuple(_aliases(found)),
         elsewhere=elsewhere(found.node, found.rest) if is_taken(found.node) else None,
     )
-
-
-class _WatchedLoader:
-    """Another loader's templates, each changed to tell the trace what it does. `files` are they as written."""
-
-    def __init__(self, loader: Loader, trace: Trace) -> None:
-        self._loader = loader
-        self._trace = trace
-        self.files: list[ast.ParsedFile] = []
-        self.searchpath = loader.searchpath
-
-    def watch(self, file: ast.ParsedFile) -> ast.ParsedFile:
-        self.files.append(file)
-        return instrument(file, self._trace)
-
-    def load(self, name: str) -> Outcome[ast.ParsedFile | None]:
-        outcome = self._loader.load(name)
-        return outcome if outcome.value is None else Outcome(self.watch(outcome.value), outcome.diagnostics)
-
-    def names(self) -> Iterable[str]:
-        return self._loader.names()
-
-    def mentioning(self, word: str) -> Iterable[ast.ParsedFile]:
-        return self._loader.mentioning(word)
 
 
 def _origin(found: Found) -> Origin:

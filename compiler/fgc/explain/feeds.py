@@ -52,6 +52,13 @@ class FeedFinder:
             if event is not None:
                 yield from self._of_event(event, 0)
 
+    def feeds_at(self, span: Span) -> Iterator[Feed]:
+        """The same for the last print at a place."""
+        at_place = [event for event in self._trace.events if _covers(event.site.expr.span, span)]
+        printing = [event for event in at_place if event.site.kind is SiteKind.PRINT]
+        if printing:
+            yield from self._of_event(printing[-1], 0)
+
     def _event_of(self, segment: Segment, span: Span) -> Event | None:
         """The evaluation that made a piece: the last one at a place with its text, or else at that place."""
         at_place = [event for event in self._trace.events if _covers(event.site.expr.span, span)]

@@ -4,8 +4,9 @@ Version 2: `sources` are names of templates and component files as in the manife
 file rows `[line, column, end_line, end_column, source, line, column, path]`, with `source, line, column` once more
 where the text is that of a component file. `settings` holds, for each value that `--set` may change, its areas in
 `train.py`; `aliases` leads from further paths of an object to the one that is used there;
-`computed` has the types of values that the program computes from its options. Lines and columns count from
-1, columns in code points; ends are excluded.
+`computed` has the types of values that the program computes from its options. `set` leads from the path of a value that
+a template of the library prints to the author's statement that sets it, as `[source, line, column]`. Lines and columns
+count from 1, columns in code points; ends are excluded.
 """
 
 import json
@@ -17,7 +18,7 @@ from msgspec import Struct, structs
 from fgc.emit.places import Area, Place
 from fgc.emit.settable import Settable
 from fgc.reading import read_json
-from fgc.text import Origin, Source
+from fgc.text import Source, Span
 
 MAP = "train.py.map.json"
 _VERSION = 2
@@ -49,22 +50,33 @@ class MappedArea(Struct, frozen=True):
 
 
 def map_text(
-    files: Mapping[str, Iterable[Place]], name_of: Callable[[Source], str], settable: Settable = _NOTHING
+    files: Mapping[str, Iterable[Place]],
+    name_of: Callable[[Source], str],
+    settable: Settable = _NOTHING,
+    *,
+    set_at: Mapping[Span, Span] | None = None,
 ) -> str:
-    """The map's text; `name_of` gives a source its name in the manifest. `settable` is what `--set` may change."""
+    """The map's text; `name_of` gives a source its name in the manifest. `settable` is what `--set` may change.
+
+    `set_at` leads from places of printed values to the statements that set them.
+    """
     numbers: dict[str, int] = {}
     names: dict[Source, str] = {}
 
-    def place(origin: Origin) -> list[int]:
-        source, first = origin.span.source, origin.span.first
+    statements: dict[str, list[int]] = {}
+
+    def place(span: Span) -> list[int]:
+        source, first = span.source, span.first
         if source not in names:
             names[source] = name_of(source)
         return [numbers.setdefault(names[source], len(numbers)), first.line, first.column]
 
     def row(item: Place) -> str:
         area = item.area
-        cells = [area.line, area.column, area.end_line, area.end_column, *place(item.origin), item.path]
-        cells += place(item.component) if item.component is not None else []
+        cells = [area.line, area.column, area.end_line, area.end_column, *place(item.origin.span), item.path]
+        cells += place(item.component.span) if item.component is not None else []
+        if set_at and item.path and item.origin.span in set_at:
+            statements.setdefault(item.path, place(set_at[item.origin.span]))
         return json.dumps(cells, ensure_ascii=False)
 
     parts = [
@@ -75,6 +87,7 @@ def map_text(
     head = json.dumps({"version": _VERSION, "sources": list(numbers)}, indent=1, ensure_ascii=False)
     areas = {path: [list(structs.astuple(area)) for area in found] for path, found in settable.values.items()}
     tables = [_table("settings", areas), _table("aliases", settable.aliases), _table("computed", settable.computed)]
+    tables += [_table("set", statements)] if statements else []
     return head.removesuffix("\n}") + ',\n "files": {\n' + ",\n".join(parts) + "\n },\n" + ",\n".join(tables) + "\n}\n"
 
 

@@ -38,6 +38,37 @@ def test_an_error_of_a_partial_that_is_called_later_names_the_partial(run: Run) 
     assert lines[-2:] == ["configured at templates/base.yaml:6:13 as `main.make`", f"written in parts.py:{line}:1"]
 
 
+def test_a_value_that_the_message_names_is_found_where_it_was_set(run: Run) -> None:
+    write_project()
+    parts, base = Path("p/parts.py"), Path("p/templates/base.yaml")
+    check = "class Rate:\n    def __init__(self, value: float, *, size: int) -> None:\n"
+    fails = '        raise ValueError(f"size ({size}) must be above value ({value})")\n'
+    parts.write_text(
+        parts.read_text().replace("class Rate:\n    def __init__(self, value: float) -> None:\n", check + fails)
+    )
+    base.write_text(base.read_text().replace("    value: {{", "    size: 1\n    value: {{"))
+    config = Path("p/templates/configs/a.yaml")
+    config.write_text(config.read_text().replace("[make]", "[rate]\n    == super()\n    size: 2\n\n[make]"))
+    assert run("-p", "p", "build", "-o", "p/out").code == 0
+    result = subprocess.run([sys.executable, "out/train.py"], cwd="p", capture_output=True, text=True, check=False)
+    line = line_of(config, "size: 2")
+    assert result.stderr.splitlines()[-3:-1] == [
+        f"configured at templates/configs/a.yaml:{line}:11 as `main.rate.size`",
+        "configured at templates/base.yaml:4:15 as `main.rate.value`",
+    ]
+
+
+def test_a_value_that_the_library_prints_is_found_where_its_user_set_it(run: Run) -> None:
+    Path("c.yaml").write_text(
+        "-- extends 'types/training_script/causal_lm/causal_lm.yaml'\n\n[config_metadata]\n    == super()\n"
+        "    -- set ns.block_size = 64\n"
+    )
+    assert run("build", "c.yaml", "-o", "out").code == 0
+    table = json.loads(Path("out/train.py.map.json").read_text())
+    source, *place = table["set"]["main.trainer.train_dataset.block_size"]
+    assert (table["sources"][source], place) == ("c.yaml", [5, 8])
+
+
 def test_an_error_of_an_object_in_use_names_the_object(run: Run) -> None:
     lines = started(run, "-D", "text=x")
     assert lines[-2] == "configured at templates/configs/a.yaml:8:7 as `main.steps[1]`"

@@ -1,0 +1,33 @@
+"""A loader of templates to one whose templates tell a trace what they do."""
+
+from collections.abc import Iterable
+
+from fgc.diagnostics import Outcome
+from fgc.explain.instrument import instrument
+from fgc.explain.trace import Trace
+from fgc.resolve import Loader
+from fgc.syntax import ast
+
+
+class WatchedLoader:
+    """Another loader's templates, each changed to tell the trace what it does. `files` are they as written."""
+
+    def __init__(self, loader: Loader, trace: Trace) -> None:
+        self._loader = loader
+        self._trace = trace
+        self.files: list[ast.ParsedFile] = []
+        self.searchpath = loader.searchpath
+
+    def watch(self, file: ast.ParsedFile) -> ast.ParsedFile:
+        self.files.append(file)
+        return instrument(file, self._trace)
+
+    def load(self, name: str) -> Outcome[ast.ParsedFile | None]:
+        outcome = self._loader.load(name)
+        return outcome if outcome.value is None else Outcome(self.watch(outcome.value), outcome.diagnostics)
+
+    def names(self) -> Iterable[str]:
+        return self._loader.names()
+
+    def mentioning(self, word: str) -> Iterable[ast.ParsedFile]:
+        return self._loader.mentioning(word)
