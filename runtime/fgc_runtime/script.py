@@ -59,8 +59,6 @@ class TrainingScript:
     def _run(self, resume: bool | str | None) -> None:
         trainer = self.trainer
         if self.do_train:
-            if trainer.world.is_main:
-                _keep_sources(trainer.logging_dir)
             trainer.train(resume_from_checkpoint=resume)
         if self.do_save:
             self._say(f"The model is in {trainer.save_model()}")
@@ -94,12 +92,21 @@ class RecordsRun(TrainerCallback):
             output_dir=trainer.output_dir,
             resumed_from=trainer.resumed_from,
         )
-        self._record.begin(trainer.fingerprint)
+        metric, is_greater = trainer.args.metric_for_best_model, trainer.args.greater_is_better
+        self._record.begin(
+            trainer.fingerprint, max_steps=run.max_steps, metric=metric, greater_is_better=bool(is_greater)
+        )
+        _keep_sources(trainer.logging_dir)
 
     def end(self, state: str, **more: object) -> None:
-        """Say how it ended; nothing where no training began."""
-        if self._record is not None:
-            self._record.end(state, step=self._trainer.state.global_step, max_steps=self._trainer.max_steps, **more)
+        """Say how it ended; nothing where no training began. A run that was told to end early has not finished."""
+        if self._record is None:
+            return
+        trainer, step = self._trainer, self._trainer.state.global_step
+        if state == "finished" and step < trainer.max_steps:
+            state, more = "stopped", {"reason": trainer.why_ended, **more}
+        best = {"best_metric": trainer.state.best_metric, "best_step": trainer.state.best_step}
+        self._record.end(state, step=step, max_steps=trainer.max_steps, **best, **more)
 
 
 def _resume_option(arguments: Sequence[str]) -> bool | str | None:
@@ -114,5 +121,4 @@ def _keep_sources(logging_dir: Path) -> None:
     contents = {} if own is None else own.contents
     for name in _KEPT_WITH_THE_RUN:
         if name in contents:
-            logging_dir.mkdir(parents=True, exist_ok=True)
             (logging_dir / name).write_bytes(contents[name])

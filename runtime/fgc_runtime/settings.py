@@ -1,4 +1,4 @@
-"""`--set PATH=VALUE` of a generated program: other values in its text, for this run.
+"""`--set PATH=VALUE` of a generated program: other values in its text, for this run; and options of every training.
 
 The map beside the program says where each value of the configuration stands. The program runs once more with the new
 values written there, so what it constructs is what a build with them would construct. Needs nothing but Python.
@@ -27,6 +27,30 @@ Area: TypeAlias = tuple[int, int, int, int]  # line, column, line and column of 
 
 class SettingError(ValueError):
     """A path that names no value of the program, or a text that is no value of its kind."""
+
+
+_chosen: dict[str, str] = {}
+
+
+class TrainingArgument(argparse.Action):
+    """The action of `--output-dir` and `--run-name`: another value for the training argument of that name."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        if not isinstance(values, str) or not values:
+            parser.error(f"{option_string} must not be empty")
+        _chosen[self.dest] = values
+        setattr(namespace, self.dest, values)
+
+
+def chosen_arguments() -> Mapping[str, str]:
+    """Returns the training arguments that the command line gives, by name."""
+    return _chosen
 
 
 class SetValue(argparse.Action):

@@ -22,6 +22,7 @@ from fgc_runtime.checkpoint import (
     find_checkpoints,
     latest_checkpoint,
     publish_model,
+    remove_leftovers,
     remove_old_checkpoints,
     save_model,
     set_aside,
@@ -46,6 +47,17 @@ def names(root: Path) -> list[str]:
     return sorted(path.name for path in root.iterdir())
 
 
+def names_of_runs(output_dir: Path) -> list[list[str]]:
+    """The checkpoints of each run, those of the first run first."""
+    return [names(run / "checkpoints") for run in sorted((output_dir / "runs").iterdir(), key=started)]
+
+
+def started(run: Path) -> tuple[str, int]:
+    """When a run began: those of one second are numbered, from 2 on."""
+    length = len("train_2026-11-24T13-40-00")
+    return run.name[:length], int(run.name[length + 1 :] or 1)
+
+
 def test_an_interrupted_write_leaves_the_old_folder_as_it_was(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoint-5"
     with written_whole(folder) as unfinished:
@@ -61,7 +73,7 @@ def test_an_interrupted_first_write_leaves_nothing_to_be_found(tmp_path: Path) -
     with pytest.raises(OSError), written_whole(tmp_path / "checkpoint-5"):
         raise OSError
     assert find_checkpoints(tmp_path) == []
-    remove_old_checkpoints(tmp_path, limit=2)
+    remove_leftovers(tmp_path)
     assert names(tmp_path) == []
 
 
@@ -86,7 +98,7 @@ def test_a_save_that_fails_leaves_the_newest_checkpoint_usable(
         assert "training goes on (save_failure 'continue')" in capsys.readouterr().err
     assert names(tmp_path / "out/checkpoints") == ["checkpoint-2"]
     make_trainer(max_steps=4, resume_from_checkpoint=True, **saving).train()
-    assert names(tmp_path / "out/checkpoints") == ["checkpoint-2", "checkpoint-4"]
+    assert names_of_runs(tmp_path / "out") == [["checkpoint-2"], [], [], ["checkpoint-4"]]
 
 
 def disk_full(*_: Any, **__: Any) -> None:
@@ -105,45 +117,16 @@ def test_retention_removes_the_lowest_steps_and_leftovers_only(tmp_path: Path) -
     make_checkpoints(tmp_path, 5, 10, 100)
     (tmp_path / "checkpoint-200.unfinished").mkdir()
     (tmp_path / "notes").mkdir()
-    remove_old_checkpoints(tmp_path, limit=2)
+    remove_old_checkpoints(find_checkpoints(tmp_path), limit=2)
+    remove_leftovers(tmp_path)
     assert names(tmp_path) == ["checkpoint-10", "checkpoint-100", "notes"]
-    remove_old_checkpoints(tmp_path, limit=None)
+    remove_old_checkpoints(find_checkpoints(tmp_path), limit=None)
     assert names(tmp_path) == ["checkpoint-10", "checkpoint-100", "notes"]
 
 
 def test_a_run_keeps_as_many_checkpoints_as_it_was_told(make_trainer: MakeTrainer, tmp_path: Path) -> None:
     make_trainer(save_strategy="steps", save_steps=1, save_total_limit=3).train()
     assert names(tmp_path / "out/checkpoints") == ["checkpoint-4", "checkpoint-5", "checkpoint-6"]
-
-
-def test_a_new_run_moves_the_checkpoints_of_an_earlier_one_aside(make_trainer: MakeTrainer, tmp_path: Path) -> None:
-    make_trainer(save_strategy="steps", save_steps=5).train()
-    for _ in range(2):
-        make_trainer(save_strategy="steps", save_steps=5, max_steps=1).train()
-    assert names(tmp_path / "out/checkpoints") == ["checkpoint-1"]
-    assert names(tmp_path / "out/checkpoints-1") == ["checkpoint-5", "checkpoint-6"]
-    assert names(tmp_path / "out/checkpoints-2") == ["checkpoint-1"]
-
-
-def test_going_on_from_an_earlier_checkpoint_moves_the_later_ones_aside(
-    make_trainer: MakeTrainer, tmp_path: Path
-) -> None:
-    saving = {"save_strategy": "steps", "save_total_limit": 2, "lr_scheduler_type": "constant"}
-    make_trainer(save_steps=2, **{**saving, "save_total_limit": None}).train()
-    folder = tmp_path / "out/checkpoints"
-    make_trainer(save_steps=1, max_steps=3, resume_from_checkpoint=folder / "checkpoint-2", **saving).train()
-    assert names(folder) == ["checkpoint-2", "checkpoint-3"]
-    assert names(tmp_path / "out/checkpoints-1") == ["checkpoint-4", "checkpoint-6"]
-
-
-def test_going_on_from_elsewhere_moves_all_aside(make_trainer: MakeTrainer, tmp_path: Path) -> None:
-    saving = {"save_strategy": "steps", "save_steps": 2, "max_steps": 4, "lr_scheduler_type": "constant"}
-    for name in ("one", "two"):
-        make_trainer(output_dir=tmp_path / name, **saving).train()
-    elsewhere = tmp_path / "one/checkpoints/checkpoint-4"
-    make_trainer(output_dir=tmp_path / "two", resume_from_checkpoint=elsewhere, **{**saving, "max_steps": 6}).train()
-    assert names(tmp_path / "two/checkpoints") == ["checkpoint-6"]
-    assert names(tmp_path / "two/checkpoints-1") == names(tmp_path / "one/checkpoints")
 
 
 def test_setting_nothing_aside(tmp_path: Path) -> None:
@@ -435,7 +418,7 @@ def test_the_best_is_remembered_over_a_break(make_trainer: MakeTrainer, examples
     best_of(make_trainer, examples(3), [3.0, 1.0])
     trainer = best_of(make_trainer, examples(3), [9.0, 9.0, 2.0, 4.0], resume_from_checkpoint=True)
     assert (trainer.state.best_metric, trainer.state.best_step) == (1.0, 2)
-    assert names(trainer.output_dir / "checkpoints") == ["checkpoint-2", "checkpoint-4"]
+    assert names_of_runs(trainer.output_dir) == [["checkpoint-2"], ["checkpoint-4"]]
 
 
 def test_the_best_model_is_the_final_one_where_that_is_wanted(make_trainer: MakeTrainer, examples: Any) -> None:

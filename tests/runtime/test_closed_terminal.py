@@ -45,7 +45,7 @@ def close_after_first_step(command: list[str], folder: Path) -> int:
 def test_a_closed_terminal_ends_with_a_checkpoint(tmp_path: Path, launcher: list[str]) -> None:
     folder = tmp_path / "output"
     assert close_after_first_step([sys.executable, *launcher, *words(folder)], tmp_path) == 129
-    [checkpoint] = find_checkpoints(folder / "checkpoints")
+    [checkpoint] = find_checkpoints(folder / "logs/checkpoints")
     assert 1 <= read_trainer_state(checkpoint)["global_step"] < 100
     record = json.loads((folder / "logs/run.json").read_text())
     assert (record["state"], record["exit_code"], record["checkpoint"]) == ("stopped", 129, str(checkpoint))

@@ -83,7 +83,7 @@ def test_save_is_done_before_the_step_after_next(make_trainer: MakeTrainer, caps
     [step] = steps_of(trainer)
     assert step in (2, 3)
     assert trainer.state.global_step == 40
-    assert capsys.readouterr().out == f"saved {trainer.output_dir / 'checkpoints' / f'checkpoint-{step}'}\n"
+    assert capsys.readouterr().out == f"saved {trainer.logging_dir / 'checkpoints' / f'checkpoint-{step}'}\n"
 
 
 def test_stop_ends_like_a_finished_run(make_trainer: MakeTrainer, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,7 +60,7 @@ def test_a_signal_ends_with_a_checkpoint(tmp_path: Path, number: signal.Signals,
         process.send_signal(number)
         output, _ = process.communicate(timeout=60)
     assert process.returncode == code, output
-    [folder] = find_checkpoints(tmp_path / "checkpoints")
+    [folder] = find_checkpoints(tmp_path / "logs/checkpoints")
     steps_done = int(re.findall(r"^step (\d+)$", output, re.MULTILINE)[-1]) if "\nstep" in output else 1
     assert read_trainer_state(folder)["global_step"] == steps_done
     assert f"Stopped at step {steps_done} of 10000. The checkpoint is {folder}" in output
@@ -73,7 +73,7 @@ def test_processes_that_load_data_do_not_die_of_ctrl_c(tmp_path: Path) -> None:
         os.killpg(process.pid, signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
-    assert len(find_checkpoints(tmp_path / "checkpoints")) == 1
+    assert len(find_checkpoints(tmp_path / "logs/checkpoints")) == 1
     assert output.count("Stopping after this step") == 1
     assert "Traceback" not in output
 
@@ -87,7 +87,7 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
         process.communicate(timeout=60)
     assert process.returncode == 130
     assert time.monotonic() - sent_s < 10
-    assert not find_checkpoints(tmp_path / "checkpoints")
+    assert not find_checkpoints(tmp_path / "logs/checkpoints")
 
 
 def test_two_processes_stop_at_the_same_step(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_two_processes_stop_at_the_same_step(tmp_path: Path) -> None:
         os.killpg(process.pid, signal.SIGINT)  # what a terminal does: torchrun and its processes all get it
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    [folder] = find_checkpoints(tmp_path / "checkpoints")
+    [folder] = find_checkpoints(tmp_path / "logs/checkpoints")
     assert f"The checkpoint is {folder}" in output
     assert "Traceback" not in output  # neither the program's nor torchrun's
 
@@ -113,7 +113,7 @@ def test_a_command_reaches_two_processes_within_a_step(tmp_path: Path, monkeypat
             answer = control.ask(job, "save-stop", timeout_s=30)
             output, _ = process.communicate(timeout=60)
         assert process.returncode == 0, output
-        [folder] = find_checkpoints(tmp_path / "checkpoints")
+        [folder] = find_checkpoints(tmp_path / "logs/checkpoints")
         assert answer["step"] == read_trainer_state(folder)["global_step"]
         assert int(str(answer["step"])) - int(str(before["step"])) <= 3  # each step takes 50 ms, both answers some
         assert not list(Path(jobs).iterdir())
@@ -121,10 +121,10 @@ def test_a_command_reaches_two_processes_within_a_step(tmp_path: Path, monkeypat
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
     with training(tmp_path, save_steps=1) as process:
-        while not find_checkpoints(tmp_path / "checkpoints"):
+        while not find_checkpoints(tmp_path / "logs/checkpoints"):
             time.sleep(0.01)
         process.kill()
-    latest = latest_checkpoint(tmp_path / "checkpoints")
+    latest = latest_checkpoint(tmp_path / "logs/checkpoints")
     assert latest is not None
     step = int(latest.name.removeprefix("checkpoint-"))
     arguments = {"max_steps": step + 2, "resume_anyway": True, **RESUMING}  # fewer steps bend the schedule

@@ -228,7 +228,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_offered(
     make_trainer: MakeTrainer, tiny_model: Any, recorder_class: Any, tmp_path: Any
 ) -> None:
     run_of_10(make_trainer, tiny_model, recorder_class(), save_steps=2)
-    newest = tmp_path / "out/checkpoints/checkpoint-10"
+    newest = (tmp_path / "out/checkpoints").resolve() / "checkpoint-10"
     weights = bytearray((newest / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (newest / "model.safetensors").write_bytes(weights)

@@ -107,12 +107,20 @@ def test_runs_are_listed_with_how_they_ended(project: Path, tmp_path: Path, caps
     killed = Path(shutil.copytree(run_of(project), output / "runs/second"))
     record = json.loads((killed / "run.json").read_text())
     (killed / "run.json").write_text(json.dumps({**record, "state": "running", "started_at": "2099"}))
+    (output / "trained_by.json").write_text('{"run": "runs/first"}')
     assert main(["runs", "--folder", str(output)]) == 0
-    lines = [line.split()[:3] for line in capsys.readouterr().out.splitlines()]
-    assert lines == [["RUN", "STATE", "STEP"], ["first", "finished", "4"], ["second", "killed", "4"]]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:4] for line in lines[:3]] == [
+        ["RUN", "CONFIGURATION", "STATE", "STEP"],
+        ["first", "train.py", "finished", "4/4"],
+        ["second", "train.py", "killed", "4/4"],
+    ]
+    assert "eval_loss" in lines[1] and '{"max_steps": 4' in lines[1]
+    assert lines[-1].endswith("is that of first")
     assert main(["runs", "--folder", str(output), "--format", "json"]) == 0
     first, second = json.loads(capsys.readouterr().out)
     assert first["loss"] > 0 and second["state"] == "killed"
+    assert first["best"]["metric"] == "eval_loss" and (first["is_model"], second["is_model"]) == (True, False)
     assert main(["runs", "--folder", str(tmp_path)]) == 0
     assert capsys.readouterr().out.startswith("no runs in")
 
@@ -136,3 +144,18 @@ def test_a_run_with_a_secret_is_repeated_if_the_secret_is_set(
     monkeypatch.setenv("MY_KEY", "k")
     assert main(["rerun", str(run)]) == 0
     assert """['--key=k', '--set', 'a.token=a"b'] {"hub_token": "a\\"b"}""" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(("metric", "is_greater", "best"), [(None, None, 2.0), ("accuracy", True, 0.5)])
+def test_the_best_of_a_run_is_read_by_its_own_metric(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], metric: str | None, is_greater: bool | None, best: float
+) -> None:
+    folder = tmp_path / "runs/one"
+    folder.mkdir(parents=True)
+    about = {"state": "finished", "step": 58, "max_steps": 20_000, "metric": metric, "greater_is_better": is_greater}
+    (folder / "run.json").write_text(json.dumps(about))
+    logged = [{"eval_loss": loss, "accuracy": loss / 8, "global_step": 58} for loss in (3.0, 2.0, 4.0)]
+    (folder / "trainer_logs.json").write_text("".join(json.dumps(record) + "\n" for record in logged) + '{"cut')
+    assert main(["runs", "--folder", str(tmp_path), "--format", "json"]) == 0
+    [found] = json.loads(capsys.readouterr().out)
+    assert (found["best"]["value"], found["state"], found["step"]) == (best, "stopped", 58)

@@ -1,10 +1,12 @@
 """The last line of a generated program: what was asked for is done, and nothing else."""
 
+import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fgc_runtime import settings
 from fgc_runtime.script import TrainingScript
 from fgc_runtime.trainers import Trainer
 from transformers import AutoModelForCausalLM
@@ -48,6 +50,22 @@ def test_resumes_when_the_command_line_says_so(
     trainer = make_trainer(lr_scheduler_type="constant")
     TrainingScript(trainer, do_save=False).run()
     assert trainer.callbacks[0].logs[0]["step"] == first_step
+
+
+def test_the_command_line_names_folder_and_run(
+    make_trainer: MakeTrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "_chosen", {})
+    parser = argparse.ArgumentParser()
+    for option in ("--output-dir", "--run-name"):
+        parser.add_argument(option, action=settings.TrainingArgument)
+    parser.parse_args(["--output-dir", str(tmp_path / "there"), "--run-name", "a/b"])
+    trainer = make_trainer()
+    TrainingScript(trainer).run()
+    assert trainer.output_dir == tmp_path / "there" and (tmp_path / "there/config.json").is_file()
+    assert trainer.logging_dir.parent == tmp_path / "there/runs" and trainer.logging_dir.name.startswith("a_b_")
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--run-name", ""])
 
 
 def test_keeps_the_configuration_with_the_run(

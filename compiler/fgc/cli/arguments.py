@@ -7,6 +7,8 @@ from typing import Any
 
 from fgc.reading import read_json
 
+OF_TRAININGS = ("--output-dir", "--run-name")  # options of every training program; a configuration may declare its own
+
 
 class CannotRun(Exception):
     """The command line itself is wrong, or what it names cannot be read: exit code 2."""

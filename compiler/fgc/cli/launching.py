@@ -17,11 +17,13 @@ from fgc.cli.devices import count_devices, visible_devices
 from fgc.cli.kept_builds import keep_build
 from fgc.cli.select import Selected, report
 from fgc.installed import package_folder
+from fgc.ir import Call
 from fgc.pipeline.metadata import meta_value
 from fgc.text import is_secret
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 _FEWEST_TO_SHARE = 2  # processes, where the configuration says `gpu` or `auto` and this machine has none
+_SCRIPT = "fgc_runtime.script:TrainingScript"
 _HIDES_PACKAGES = "PYTHONSAFEPATH"  # a program finds its model's package beside itself
 _OWN_PROCESSES = ("--nproc-per-node", "--nproc_per_node")
 _OWN_MEETING = ("--nnodes", "--rdzv", "--master", "--node-rank", "--node_rank", "--standalone")
@@ -32,6 +34,8 @@ def launch(selected: Selected, arguments: Namespace) -> int:
     if selected.has_errors:
         report(selected.diagnostics)
         return 1
+    if words := _words_of_run(arguments):
+        _require_training_script(selected, words[0])
     environment = _environment(selected, arguments.devices, is_started=not arguments.dry_run)
     if arguments.resume_anyway:
         environment["FGC_RESUME_ANYWAY"] = "1"
@@ -63,7 +67,7 @@ def _built(selected: Selected, arguments: Namespace) -> Path | None:
 
 def _command(selected: Selected, arguments: Namespace, folder: Path) -> list[str]:
     words = list(arguments.passed_on)
-    program = [str(folder / PROGRAM), *_resume_words(arguments)]
+    program = [str(folder / PROGRAM), *_resume_words(arguments), *_words_of_run(arguments)]
     if not words and _processes(selected, arguments.devices) == "1":
         return [sys.executable, *program]
     torchrun = Path(sys.executable).with_name("torchrun")
@@ -80,6 +84,19 @@ def _resume_words(arguments: Namespace) -> list[str]:
         return []
     path = arguments.resume and str(Path(arguments.resume).absolute())
     return ["--resume", *([path] if path else [])]
+
+
+def _require_training_script(selected: Selected, option: str) -> None:
+    """Raises CannotRun for a program that would not hear of the option."""
+    graph = selected.compilation.graph
+    main = graph[graph.targets["main"]] if "main" in graph.targets else None
+    if not isinstance(main, Call) or main.callee.text != _SCRIPT:
+        raise CannotRun(f"`{selected.name}` has no option `{option}`: its `main` is no {_SCRIPT}")
+
+
+def _words_of_run(arguments: Namespace) -> list[str]:
+    folder = [] if arguments.output_dir is None else ["--output-dir", str(Path(arguments.output_dir).absolute())]
+    return [*folder, *([] if arguments.run_name is None else ["--run-name", arguments.run_name])]
 
 
 def _quietly(command: Sequence[str]) -> list[str]:

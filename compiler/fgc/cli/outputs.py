@@ -69,11 +69,17 @@ def _output_dir(graph: Graph) -> str | None:
 
 
 def checkpoints_in(output: Path) -> list[Checkpoint]:
-    """The checkpoints of an output folder, the lowest step first."""
+    """The checkpoints of a run, or of that run of an output folder which saved last; the lowest step first."""
     root = output / "checkpoints"
+    if not root.is_dir():  # a file system without links: names of runs end in their time
+        root = max((output / "runs").glob("*/checkpoints"), key=_time_of_run, default=root)
     paths = list(root.iterdir()) if root.is_dir() else []
     found = [(match, path) for path in paths if (match := _CHECKPOINT.fullmatch(path.name)) and path.is_dir()]
     return sorted((Checkpoint(int(match[1]), path) for match, path in found), key=lambda checkpoint: checkpoint.step)
+
+
+def _time_of_run(checkpoints: Path) -> str:
+    return checkpoints.parent.name.rpartition("_")[2]
 
 
 def choose(output: Path, step: str) -> Checkpoint:

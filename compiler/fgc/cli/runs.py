@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+import shlex
 import socket
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,9 @@ from fgc.reading import read_bytes, read_json
 
 _RECORD = "run.json"
 _LOGS = "trainer_logs.json"
+_MODEL_OF = "trained_by.json"
 _TAIL_BYTES = 64 * 1024  # of a log: the last records are in there
+_MOST_BYTES = 16 * 2**20  # of a log that is read whole
 
 
 class Run(Struct, frozen=True):
@@ -26,26 +30,66 @@ class Run(Struct, frozen=True):
 
     @property
     def state(self) -> str:
-        """`running`, `finished`, `stopped`, `failed`; `killed` for one whose process is gone without a word."""
-        state = str(self.record.get("state"))
+        """`running`, `finished`, `stopped` before its last step, `failed`; `killed` if its process is simply gone."""
+        state, step, max_steps = (self.record.get(name) for name in ("state", "step", "max_steps"))
+        if state == "finished" and isinstance(step, int) and isinstance(max_steps, int) and step < max_steps:
+            return "stopped"  # records of older versions call it finished
+        state = str(state)
         return "killed" if state == "running" and not _is_alive(self.record.get("process", {})) else state
+
+    @property
+    def steps(self) -> str:
+        """`58/20000`: what is done of what was to do; empty without a log."""
+        step, max_steps = self.last.get("global_step", self.record.get("step")), self.record.get("max_steps")
+        if step is None:
+            return ""
+        return f"{step}/{max_steps}" if isinstance(max_steps, int) else str(step)
+
+    @property
+    def options(self) -> str:
+        """Returns the words with which the program was started, and the arguments that its environment changed."""
+        words = self.record.get("words")
+        environment = self.record.get("environment") or {}
+        changed = environment.get("FGC_TRAINING_ARGUMENTS") if isinstance(environment, dict) else None
+        shown = [shlex.join(map(str, words))] if isinstance(words, list) and words else []
+        return " ".join([*shown, *([str(changed)] if changed else [])])
 
     @property
     def last(self) -> dict[str, Any]:
         """Step and loss of the newest log records; empty without a log."""
+        found: dict[str, Any] = {}
+        for record in self._logged(_TAIL_BYTES):
+            found |= {name: value for name, value in record.items() if name in ("global_step", "loss")}
+        return found
+
+    @property
+    def best(self) -> tuple[str, float] | None:
+        """The best evaluation by the run's metric, without one by `eval_loss`; None if there was none."""
+        name = str(self.record.get("metric") or "eval_loss")
+        sign = 1 if self.record.get("greater_is_better") else -1
+        values = [value for record in self._logged(_MOST_BYTES) if isinstance(value := record.get(name), (int, float))]
+        return (name, max(values, key=lambda value: sign * value)) if values else None
+
+    def _logged(self, most_bytes: int) -> Iterator[dict[str, Any]]:
+        """The records at the end of the log."""
         path = self.folder / _LOGS
         if not path.is_file():
-            return {}
+            return
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-            lines = file.read().splitlines()
-        found: dict[str, Any] = {}
-        for line in lines:
-            try:
-                found |= {name: value for name, value in json.loads(line).items() if name in ("global_step", "loss")}
-            except (ValueError, AttributeError):  # the first line may be cut, as may the last of a killed run
-                continue
-        return found
+            file.seek(max(0, path.stat().st_size - most_bytes))
+            for line in file:
+                try:
+                    record = json.loads(line)
+                except (ValueError, RecursionError):  # the first line may be cut, as may the last of a killed run
+                    continue
+                if isinstance(record, dict):
+                    yield record
+
+
+def run_of_model(output: Path) -> str | None:
+    """Returns the name of the run whose model lies in an output folder, None if it does not say."""
+    run = (_read(output / _MODEL_OF) or {}).get("run")
+    return Path(run).name if isinstance(run, str) else None
 
 
 def runs_in(output: Path) -> list[Run]:

@@ -3,11 +3,11 @@
 import shlex
 import sys
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from fgc.cli.arguments import CannotRun, settings_of, use_color, variables_of
+from fgc.cli.arguments import OF_TRAININGS, CannotRun, settings_of, use_color, variables_of
 from fgc.cli.dynamic import dynamic_values
 from fgc.cli.memo import Questions
 from fgc.diagnostics import Diagnostic, nearest, render_text, summary
@@ -40,12 +40,23 @@ def select(arguments: Namespace, questions: Questions | None = None, *, checks_c
     selected = _select(arguments, variables, store)
     words = getattr(arguments, "dynamic", None)
     declared = dynamic_arguments(selected.compilation.graph).value if words is not None else ()
+    words = [*(words or ()), *_own_words(arguments, [name for argument in declared for name in argument.names])]
     if words or any(argument.is_required for argument in declared):
-        variables |= dynamic_values(selected.name, declared, words or (), arguments.known_options, variables)
+        variables |= dynamic_values(selected.name, declared, words, arguments.known_options, variables)
         selected = _select(arguments, variables, store)
     if changes.problems:
         raise CannotRun("\nfgc: ".join(changes.problems))
     return selected
+
+
+def _own_words(arguments: Namespace, declared: Container[str]) -> Iterator[str]:
+    """The options of a training that the configuration declares too: they are its own then."""
+    for option in OF_TRAININGS:
+        name = option.removeprefix("--").replace("-", "_")
+        value = getattr(arguments, name, None)
+        if option in declared and value is not None:
+            setattr(arguments, name, None)
+            yield from (option, value)
 
 
 class _Changes:

@@ -50,6 +50,10 @@ _TEXT_TYPES = ("str", "path")
 _CONVERTERS = {"bool": "boolean", "path": "absolute_path"}
 _SET_HELP = "another value of the configuration, as in optimizer.lr=0.1; may be repeated"
 _RESUME_HELP = "go on from this checkpoint, or from the latest one"
+_OF_TRAININGS = {
+    "--output-dir": ("FOLDER", "where the model goes, with a folder for each run"),
+    "--run-name": ("NAME", "what the folder of the run is called, before its time"),
+}
 
 
 class Option(Struct, frozen=True):
@@ -266,11 +270,23 @@ def parser_function(options: Options, imports: Imports, *, has_resume: bool) -> 
     if has_resume:
         resume = {"nargs": string("?"), "const": literal(True), "metavar": string("CHECKPOINT")}
         body.append(Evaluate(_add_argument(("--resume",), {**resume, "help": string(_RESUME_HELP)})))
+        body += _of_trainings(options, imports)
     setting = imports.function(_SETTINGS_MODULE, "SetValue")
     words = {"action": setting, "metavar": string("PATH=VALUE"), "help": string(_SET_HELP)}
     body.append(Evaluate(_add_argument(("--set",), words)))
     body.append(Return(Invoke(Attribute(Name("parser"), "parse_args"), ())))
     return Define(PARSE, (), f"{argparse}.Namespace", tuple(body))
+
+
+def _of_trainings(options: Options, imports: Imports) -> Iterator[Statement]:
+    """The options of every training, but for those whose names or variables the configuration uses itself."""
+    declared = [option for option, _ in options.offered.values()] + [item.option for item in options.closed]
+    taken = {name for option in declared for name in (*option.names, _destination((option.variable,)))}
+    for name, (metavar, help) in _OF_TRAININGS.items():
+        if not taken & {name, _destination((name,))}:
+            action = imports.function(_SETTINGS_MODULE, "TrainingArgument")
+            words = {"action": action, "metavar": string(metavar), "help": string(help)}
+            yield Evaluate(_add_argument((name,), words))
 
 
 def _added(option: Option, default: Scalar, imports: Imports) -> Expression:

@@ -55,6 +55,7 @@ class TrainerControl:
     """What callbacks ask of the loop. It answers before its next step, on all processes if one of them asked."""
 
     should_stop: bool = False  # end as after the last step, without a further evaluation
+    reason: str = "it was told to"  # why the run stops before its last step, in a few words
     should_save: bool = False
     should_evaluate: bool = False
     should_pause: bool = False  # write a checkpoint and leave: to go on later

@@ -143,6 +143,7 @@ class TrainerControlCallback(TrainerCallback):
         elif command.name == "set":
             self._set(run, command)
         else:
+            control.reason = f"fgc control {command.name}"
             control.should_stop |= command.name == "stop"
             control.should_pause |= command.name == "save-stop"
             control.should_abort |= command.name == "abort"

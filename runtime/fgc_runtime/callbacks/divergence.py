@@ -51,7 +51,7 @@ class DivergenceCallback(TrainerCallback):
         if self.metric not in logs or not self._is_diverging(logs[self.metric]):
             return
         if self.action == "stop":
-            run.control.should_stop = True
+            run.control.should_stop, run.control.reason = True, "it diverged"
         else:
             run.control.should_abort = True
         if run.is_main:

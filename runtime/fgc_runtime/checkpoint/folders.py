@@ -7,7 +7,7 @@ interrupted leaves a folder ending in `.unfinished`, which nothing reads and the
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -79,16 +79,21 @@ def commit(folder: Path, about: Mapping[str, object]) -> None:
     shutil.rmtree(replaced, ignore_errors=True)
 
 
-def remove_old_checkpoints(root: Path, *, limit: int | None, best: Iterable[Path] = ()) -> None:
-    """Remove what was interrupted, and of the complete checkpoints all but the `limit` with the highest steps.
+def remove_old_checkpoints(found: Sequence[Path], *, limit: int | None, best: Iterable[Path] = ()) -> None:
+    """Remove of these complete checkpoints, the lowest step first, all but the last `limit`.
 
     The `best` stay in any case. A checkpoint is renamed before its files go, so that it too is complete or absent.
     """
     kept = set(best)
-    excess = find_checkpoints(root)[:-limit] if limit is not None else []
-    for folder in excess:
+    for folder in found[:-limit] if limit is not None else []:
         if folder not in kept:
-            folder.rename(unfinished_folder(folder))
+            going = unfinished_folder(folder)
+            folder.rename(going)
+            shutil.rmtree(going)
+
+
+def remove_leftovers(root: Path) -> None:
+    """Remove what was interrupted while it was written or removed."""
     for leftover in root.glob(f"checkpoint-*{_UNFINISHED}"):
         shutil.rmtree(leftover)
 

@@ -5,8 +5,8 @@ Written last, before the folder gets its name. A checkpoint whose files are not 
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 MANIFEST = "checkpoint.json"
@@ -24,7 +24,8 @@ def write_manifest(folder: Path, about: Mapping[str, object]) -> None:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-    manifest = {"format": _FORMAT, "saved_at": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **about, "files": files}
+    saved_at = datetime.now().astimezone().isoformat()
+    manifest = {"format": _FORMAT, "saved_at": saved_at, **about, "files": files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 

@@ -2,9 +2,10 @@
 
 import ast
 import functools
+import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,8 +54,8 @@ def publish_model(
     folder: Path,
     *,
     state_dict: dict[str, Tensor] | None = None,
-) -> None:
-    """`save_model` into a folder that holds other things too.
+) -> list[str]:
+    """`save_model` into a folder that holds other things too; returns the names of the files.
 
     Each file is replaced whole. Weight files of an earlier model go; nothing else is touched.
     """
@@ -69,6 +70,18 @@ def publish_model(
         if stale.name not in names:
             stale.unlink()
     flush(folder)
+    return sorted(names)
+
+
+def keep_model(folder: Path, names: Iterable[str], kept: Path) -> None:
+    """Let `kept` hold these files of `folder` too, whatever takes their place there: by links to the same content."""
+    kept.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (kept / name).unlink(missing_ok=True)
+        try:
+            (kept / name).hardlink_to(folder / name)
+        except OSError:  # a file system without links
+            shutil.copyfile(folder / name, kept / name)
 
 
 def code_of(model: PreTrainedModel) -> Mapping[str, bytes]:

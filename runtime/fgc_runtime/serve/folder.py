@@ -47,7 +47,7 @@ def find_model(folder: Path, tokenizer: Path | None = None) -> ModelFolder:
     if not folder.is_dir():
         raise FolderError(f"{folder} is not a folder. Give the folder of a model or of a training run.")
     weights = folder if _has_any(folder, _WEIGHTS) else newest_checkpoint(folder)
-    homes = [folder] if weights is None else [weights, folder, *_run_of(weights)]
+    homes = [folder] if weights is None else [weights, folder, *_homes_of(weights)]
     config = _first_with(homes, ("config.json",))
     if config is None:
         raise FolderError(_NO_MODEL.format(folder))
@@ -56,14 +56,14 @@ def find_model(folder: Path, tokenizer: Path | None = None) -> ModelFolder:
     found = _first_with(homes if tokenizer is None else [tokenizer], _TOKENIZER)
     if found is None:
         raise FolderError(_NO_TOKENIZER.format(tokenizer or weights))
-    return ModelFolder(next(iter(_run_of(folder)), folder.resolve()).name, config, weights, found)
+    return ModelFolder(_name_of(folder), config, weights, found)
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
     """The checkpoint with the highest step that has weights; below `checkpoints/` or the folder itself."""
     steps = {
         int(match[1]): path
-        for parent in (folder, folder / "checkpoints")
+        for parent in (folder, _checkpoints_of(folder))
         if parent.is_dir()
         for path in parent.iterdir()
         if (match := _CHECKPOINT.fullmatch(path.name)) and _has_any(path, _WEIGHTS)
@@ -71,13 +71,31 @@ def newest_checkpoint(folder: Path) -> Path | None:
     return steps[max(steps)] if steps else None
 
 
-def _run_of(checkpoint: Path) -> list[Path]:
-    """The folder of the run that wrote a checkpoint; it may hold config, model code and tokenizer once for all."""
+def _checkpoints_of(folder: Path) -> Path:
+    """Those of a run; of an output folder those to which its link leads, without links those of the last run."""
+    root = folder / "checkpoints"
+    if root.is_dir():
+        return root
+    return max((folder / "runs").glob("*/checkpoints"), key=_time_of_run, default=root)
+
+
+def _time_of_run(checkpoints: Path) -> str:
+    return checkpoints.parent.name.rpartition("_")[2]
+
+
+def _homes_of(checkpoint: Path) -> list[Path]:
+    """The run that wrote a checkpoint and its output folder; both may hold config, model code and tokenizer for all."""
     checkpoint = checkpoint.resolve()
     if not _CHECKPOINT.fullmatch(checkpoint.name):
         return []
-    parent = checkpoint.parent
-    return [parent.parent if parent.name == "checkpoints" else parent]
+    run = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
+    return [run, run.parent.parent] if run.parent.name == "runs" else [run]
+
+
+def _name_of(folder: Path) -> str:
+    """A checkpoint or a run is called after its output folder."""
+    place = next(iter(_homes_of(folder)), folder.resolve())
+    return place.parent.parent.name if place.parent.name == "runs" else place.name
 
 
 def _first_with(folders: list[Path], patterns: tuple[str, ...]) -> Path | None:

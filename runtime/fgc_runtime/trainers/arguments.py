@@ -1,13 +1,14 @@
 """What can be set about a training run, under the names that transformers uses, checked when it is set."""
 
-import itertools
 import json
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
+
+from fgc_runtime import runs
+from fgc_runtime.settings import chosen_arguments
 
 IntervalStrategy = Literal["no", "steps", "epoch"]
 FusedLoss = Literal["no", "auto", "chunked", "liger", "cut_cross_entropy"]
@@ -167,29 +168,39 @@ class TrainingArguments:
             raise ValueError(f"{name} ({getattr(self, name)!r}) {rule}")
 
 
-def with_environment(args: TrainingArguments) -> TrainingArguments:
-    """The arguments, but for those that the JSON object in `FGC_TRAINING_ARGUMENTS` changes. Raises ValueError."""
+def with_changes(args: TrainingArguments) -> TrainingArguments:
+    """The arguments, but for those that the program's command line or `FGC_TRAINING_ARGUMENTS` changes.
+
+    The variable holds a JSON object. Raises ValueError.
+    """
+    return replace(args, **{**_of_environment(), **chosen_arguments()})
+
+
+def _of_environment() -> dict[str, Any]:
     text = os.environ.get("FGC_TRAINING_ARGUMENTS")
     if not text:
-        return args
+        return {}
     try:
         changes = json.loads(text)
     except ValueError as error:
         raise ValueError(f"FGC_TRAINING_ARGUMENTS ({text!r}) must be a JSON object: {error}") from error
-    names = {field.name for field in fields(args)}
+    names = {field.name for field in fields(TrainingArguments)}
     if not isinstance(changes, dict) or not names.issuperset(changes):
         unknown = sorted(set(changes) - names) if isinstance(changes, dict) else changes
         raise ValueError(f"FGC_TRAINING_ARGUMENTS must be a JSON object of training arguments, not of {unknown}")
-    return replace(args, **changes)
+    return changes
 
 
-def logging_folder(args: TrainingArguments) -> Path:
-    """A folder that no other run has: clocks jump, and two runs may begin within a second."""
-    if args.logging_dir is not None:
-        return Path(args.logging_dir)
-    folder = Path(args.output_dir) / "runs" / f"{args.run_name}_{time.strftime('%Y-%m-%dT%H-%M-%S')}"
-    numbered = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
-    return next(path for path in itertools.chain([folder], numbered) if not path.exists())
+def folder_of_run(args: TrainingArguments) -> Path:
+    """Makes a folder that no other run writes to. Raises OSError, or ValueError if `logging_dir` is in use."""
+    if args.logging_dir is None:
+        return runs.claim(Path(args.output_dir), args.run_name)
+    folder = Path(args.logging_dir)
+    living = runs.living_run(folder)
+    if living is not None and living.pid != os.getpid():
+        raise ValueError(f"logging_dir ({str(folder)!r}) is in use by {living}: name another folder, or none")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 _AT_LEAST_ONE = (

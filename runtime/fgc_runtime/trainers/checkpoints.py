@@ -9,7 +9,7 @@ from typing import NamedTuple
 from torch.optim import Optimizer
 from transformers import PreTrainedTokenizerBase
 
-from fgc_runtime import checkpoint
+from fgc_runtime import checkpoint, runs
 from fgc_runtime.callbacks import TrainerCallback, TrainerState
 from fgc_runtime.distributed import World
 from fgc_runtime.output import say
@@ -39,14 +39,30 @@ class Moment(NamedTuple):
     log_history: Sequence[Mapping[str, object]]
 
 
-class Checkpoints:
-    """The checkpoints below `root`. Every process calls the same methods in the same order."""
+class Earlier(NamedTuple):
+    """Checkpoints of a run that this one goes on from, up to the step where it does."""
 
-    def __init__(self, root: Path, strategy: Strategy, tokenizer: PreTrainedTokenizerBase | None) -> None:
-        self.root = root
+    root: Path
+    last_step: int
+    is_taken_over: bool  # nobody else goes on from there: they count for `save_total_limit`
+
+    def find(self) -> list[Path]:
+        """Returns those that are still there."""
+        return [path for path in checkpoint.find_checkpoints(self.root) if checkpoint.step_of(path) <= self.last_step]
+
+
+class Checkpoints:
+    """The checkpoints of a run, in the folder of the run. Every process calls the same methods in the same order."""
+
+    def __init__(self, args: TrainingArguments, strategy: Strategy, tokenizer: PreTrainedTokenizerBase | None) -> None:
+        self.output_dir = Path(args.output_dir)
+        self._elsewhere = [checkpoint.root_of_run(Path(args.logging_dir))] if args.logging_dir is not None else []
         self.newest_step: int | None = None  # of this run, complete or on its way
+        self._root = self.output_dir  # set by `begin`
         self._strategy = strategy
         self._tokenizer = tokenizer
+        self._resumed_from: Path | None = None
+        self._earlier: list[Earlier] = []
         self._stale_after_step: int | None = -1  # later ones are an earlier run's; None: they have been moved
         self._staging = checkpoint.Staging()
         self._saver: checkpoint.Saver | None = None
@@ -57,16 +73,48 @@ class Checkpoints:
         """The processes that share them."""
         return self._strategy.world
 
-    def begin(self, args: TrainingArguments) -> None:
-        """Make ready for a training. Raises OSError if checkpoints cannot be written here."""
+    def begin(self, args: TrainingArguments, folder: Path) -> None:
+        """Make ready for a training in the folder of its run, after `restore` if that is what it goes on from.
+
+        Raises OSError if checkpoints cannot be written there.
+        """
         self._args = args
+        self._root = checkpoint.root_of_run(folder)
         problem = None
         if self.world.is_main and args.save_strategy != "no":
-            problem = _cannot_write(self.root)
+            problem = _cannot_write(self._root)
         problem = self.world.from_main(problem)
         if problem is not None:
-            raise OSError(f"output_dir ({str(args.output_dir)!r}) cannot be written: {problem}")
-        self._saver = checkpoint.Saver(self.world, is_async=args.async_save, after=self._remove_old)
+            raise OSError(f"{folder} cannot be written: {problem}")
+        if self._resumed_from is not None and self.world.is_main:
+            self._look_back(self._resumed_from)
+        self._saver = checkpoint.Saver(self.world, is_async=args.async_save, after=self._settle)
+
+    def _look_back(self, folder: Path) -> None:
+        """Find out which checkpoints there are of the training that goes on here."""
+        step = checkpoint.step_of(folder)
+        listed = checkpoint.read_manifest(folder).get("earlier")
+        for item in listed if isinstance(listed, list) else []:
+            root = self.output_dir / item["folder"]
+            self._earlier.append(Earlier(root, item["last_step"], item["is_taken_over"]))
+        if folder.parent.resolve() == self._root.resolve():
+            self._stale_after_step = step
+            return
+        is_taken_over = self._may_take_over(folder)
+        if not is_taken_over:
+            self._earlier = [item._replace(is_taken_over=False) for item in self._earlier]
+        self._earlier.append(Earlier(folder.parent, step, is_taken_over))
+
+    def _may_take_over(self, folder: Path) -> bool:
+        """Whether a checkpoint is the last one of a run that has ended, and nobody else goes on from there."""
+        root = folder.parent.resolve()
+        others = [run.resumed_from for run in runs.living_runs(self.output_dir) if run.resumed_from is not None]
+        return (
+            any(root == path.resolve() for path in checkpoint.roots_in(self.output_dir))
+            and checkpoint.latest_checkpoint(root) == root / folder.name
+            and runs.has_ended(root.parent)
+            and all(root != path.parent.resolve() for path in others)
+        )
 
     @property
     def is_done(self) -> bool:
@@ -83,7 +131,7 @@ class Checkpoints:
         """Copy everything and begin to write; the folder in which it will lie."""
         assert self._saver is not None, "begin comes first"
         self._move_stale()
-        folder = checkpoint.checkpoint_folder(self.root, moment.state.global_step)
+        folder = checkpoint.checkpoint_folder(self._root, moment.state.global_step)
         tensors, values = checkpoint.split(self._strategy.state_dict(stepper.optimizer))
         full = self._strategy.full_model()
         staged = self._staging.copy({"tensors": tensors, "weights": full.state_dict if full else {}})
@@ -102,6 +150,8 @@ class Checkpoints:
             "world_size": self.world.size,
             "metrics": dict(moment.metrics),
             "fingerprint": fingerprint,
+            "configuration": runs.configuration(),
+            "earlier": [self._listed(item) for item in self._earlier],
         }
         export = checkpoint.Export(full.model, self._tokenizer, staged["weights"]) if full else None
         self._saver.start(checkpoint.Snapshot(folder, staged["tensors"], state, about, export))
@@ -118,8 +168,8 @@ class Checkpoints:
         if saved is None or saved.problem is None:
             return saved
         self.newest_step = None
-        before = checkpoint.latest_checkpoint(self.root) if self.world.is_main else None
-        newest = f"the newest checkpoint is {before}" if before else "there is no checkpoint yet"
+        before = self._found() if self.world.is_main else []
+        newest = f"the newest checkpoint is {before[-1]}" if before else "there is no checkpoint yet"
         message = f"{saved.folder.name} could not be written: {saved.problem}; {newest}"
         if self._args.save_failure == "stop":
             raise SaveFailed(f"{message}. With save_failure 'continue' training would have gone on without it")
@@ -135,13 +185,14 @@ class Checkpoints:
     def chosen(self, wanted: bool | str | Path) -> Path | None:
         """The checkpoint to go on from, with every file as it was written; None: none was asked for, or there is none.
 
-        Raises DamagedCheckpoint, offering the one before it, or FileNotFoundError.
+        Raises DamagedCheckpoint, offering the one before it, FileNotFoundError, or ResumeRefused if a run is going on
+        from there already.
         """
         folder, problem = None, None
         if self.world.is_main:
             try:
                 folder = self._checked(wanted)
-            except (checkpoint.DamagedCheckpoint, OSError) as error:
+            except (checkpoint.DamagedCheckpoint, ResumeRefused, OSError) as error:
                 problem = error
         folder, problem = self.world.from_main((folder, problem))
         if problem is not None:
@@ -162,9 +213,8 @@ class Checkpoints:
         changed.put_over(stepper.optimizer)
         if stepper.loss_scale is not None and saved.loss_scale:
             stepper.loss_scale = replace(stepper.loss_scale, **saved.loss_scale)  # type: ignore[arg-type]  # its own
-        step = checkpoint.step_of(folder)
-        self.newest_step = step
-        self._stale_after_step = step if folder.parent.resolve() == self.root.resolve() else -1
+        self.newest_step = checkpoint.step_of(folder)
+        self._resumed_from = folder
         return saved
 
     def load_tensors(self, folder: Path, optimizer: Optimizer, saved: checkpoint.TrainingState) -> None:
@@ -187,26 +237,44 @@ class Checkpoints:
         if args.metric_for_best_model is None:
             return []
         found = []
-        for folder in checkpoint.find_checkpoints(self.root):
+        for folder in self._found():
             value = checkpoint.metrics_of(folder).get(args.metric_for_best_model)
             if value is not None:
                 found.append((-value if args.greater_is_better else value, folder))
         return [folder for _, folder in sorted(found)][: args.save_best_limit]
 
-    def _remove_old(self) -> None:
+    @property
+    def has_own(self) -> bool:
+        """Whether this run's folder holds a checkpoint."""
+        return bool(checkpoint.find_checkpoints(self._root))
+
+    def _found(self, *, only_ours: bool = False) -> list[Path]:
+        """Returns the checkpoints of this training, those of the runs that it goes on from first."""
+        earlier = [item for item in self._earlier if item.is_taken_over or not only_ours]
+        return [path for item in earlier for path in item.find()] + checkpoint.find_checkpoints(self._root)
+
+    def _settle(self) -> None:
+        """After a save, on the main process: show the run's checkpoints in the model's folder, remove old ones."""
         assert self._args is not None, "begin comes first"
-        checkpoint.remove_old_checkpoints(self.root, limit=self._args.save_total_limit, best=self.best())
+        checkpoint.lead_to(self.output_dir, self._root)
+        ours = self._found(only_ours=True)
+        checkpoint.remove_old_checkpoints(ours, limit=self._args.save_total_limit, best=self.best())
+        checkpoint.remove_leftovers(self._root)
+
+    def _listed(self, item: Earlier) -> dict[str, object]:
+        folder = os.path.relpath(item.root.resolve(), self.output_dir.resolve())
+        return {"folder": folder, "last_step": item.last_step, "is_taken_over": item.is_taken_over}
 
     def _move_stale(self) -> None:
         if self._stale_after_step is None:
             return
-        if self.world.is_main and (aside := checkpoint.set_aside(self.root, after_step=self._stale_after_step)):
+        if self.world.is_main and (aside := checkpoint.set_aside(self._root, after_step=self._stale_after_step)):
             say(f"Moved the checkpoints of an earlier run to {aside}")
         self._stale_after_step = None
 
     def _checked(self, wanted: bool | str | Path) -> Path | None:
-        folder = checkpoint.latest_checkpoint(self.root) if isinstance(wanted, bool) else Path(wanted)
-        if folder is None or wanted is False:
+        folder = self._latest() if isinstance(wanted, bool) and wanted else Path(wanted) if wanted else None
+        if folder is None:
             return None
         try:
             checkpoint.verify(folder)
@@ -217,6 +285,25 @@ class Checkpoints:
             raise checkpoint.DamagedCheckpoint(
                 f"{error}. The one before it is whole; go on from there with: --resume {whole}"
             ) from error
+        return folder
+
+    def _latest(self) -> Path | None:
+        """Returns the checkpoint that this configuration saved last. Raises ResumeRefused while it is training."""
+        configuration = runs.configuration()
+        for run in runs.living_runs(self.output_dir):
+            if run.configuration == configuration and run.pid != os.getpid():
+                raise ResumeRefused(
+                    f"{run} is training this already. Wait for its end, stop it (fgc control save-stop), or name the "
+                    "checkpoint from which another run shall branch off: --resume CHECKPOINT"
+                )
+        folder, others = checkpoint.latest_in(self.output_dir, configuration, self._elsewhere)
+        if folder is not None:
+            checkpoint.lead_to(self.output_dir, folder.parent)
+        elif others:
+            say(
+                f"There is no checkpoint of {configuration} in {self.output_dir}; the newest there is another "
+                f"configuration's, from which only --resume {others[-1]} goes on"
+            )
         return folder
 
 

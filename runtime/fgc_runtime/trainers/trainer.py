@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from fgc_runtime import checkpoint
+from fgc_runtime import checkpoint, runs
 from fgc_runtime.callbacks import JsonLogCallback, ProgressCallback, TrainerCallback, TrainerState, TrainingRun
 from fgc_runtime.data.collator import Batch, CheckedCollator, DataCollatorForCausalLM
 from fgc_runtime.data.windows import Window, length_of
 from fgc_runtime.distributed import World, seed_everything
 from fgc_runtime.output import say
-from fgc_runtime.trainers.arguments import IntervalStrategy, TrainingArguments, logging_folder, with_environment
+from fgc_runtime.trainers.arguments import IntervalStrategy, TrainingArguments, folder_of_run, with_changes
 from fgc_runtime.trainers.cautions import cautions
 from fgc_runtime.trainers.checkpoints import Checkpoints, Moment, SaveFailed, compare, named
 from fgc_runtime.trainers.evaluation import evaluate, note_best
@@ -65,7 +65,7 @@ class Trainer:
         strategy: Strategy | None = None,
         loss: TrainingLoss | None = None,
     ) -> None:
-        self.args = args = with_environment(args)
+        self.args = args = with_changes(args)
         self.world = World.connect(device=args.device, use_cpu=args.use_cpu)
         if args.float32_matmul_precision is not None:
             torch.set_float32_matmul_precision(args.float32_matmul_precision)
@@ -93,13 +93,14 @@ class Trainer:
         self.optimizer_factory = optimizer_factory
         self.lr_scheduler_factory = lr_scheduler_factory
         self.output_dir = Path(args.output_dir)
-        self.logging_dir = self.world.from_main(logging_folder(args))
+        self.logging_dir = Path(args.logging_dir or args.output_dir)  # the run's own folder once a training has begun
         self.state = TrainerState(seed=args.seed, num_train_examples=length_of(train_dataset))
         self.log_history: list[dict[str, float]] = []
         self._metrics: dict[str, float] = {}  # of the newest evaluation
         self.fingerprint: Fingerprint = {}  # what the numbers of the training depend on, once it has begun
         self.resumed_from: Path | None = None
-        self._checkpoints = Checkpoints(self.output_dir / "checkpoints", self.strategy, processing_class)
+        self.why_ended: str | None = None  # of a run that ended before its last step and saved its model
+        self._checkpoints = Checkpoints(args, self.strategy, processing_class)
 
     @property
     def max_steps(self) -> int:
@@ -165,11 +166,18 @@ class Trainer:
         return evaluate(self.eval_dataset, self._collate, self.args, self.strategy, should_leave, term_names=names)
 
     def save_model(self, folder: str | Path | None = None) -> Path:
-        """Write the model, loadable with `from_pretrained`, into `folder`, by default `args.output_dir`."""
+        """Write the model, loadable with `from_pretrained`, into `folder`, by default `args.output_dir`.
+
+        Runs that share an output folder take turns there; `trained_by.json` says whose model it is.
+        """
         target = Path(folder) if folder is not None else self.output_dir
         full = self.strategy.full_model()
         if full is not None:
-            checkpoint.publish_model(full.model, self.processing_class, target, state_dict=full.state_dict)
+            with runs.turn_of(target, str(self.logging_dir)):
+                names = checkpoint.publish_model(full.model, self.processing_class, target, state_dict=full.state_dict)
+                runs.note_model(target, self.logging_dir, self.state.global_step)
+                if folder is None and self.logging_dir != target and not self._checkpoints.has_own:
+                    checkpoint.keep_model(target, names, self.logging_dir / "model")  # until the next run's come
         self.world.wait()
         return target
 
@@ -197,11 +205,28 @@ class Trainer:
             schedule_steps=self.max_steps if has_length else None,
         )
         self.fingerprint = print_of_run
-        self._checkpoints.begin(self.args)
         self._resume(resume, stepper, print_of_run)
+        self.logging_dir = self._claim_folder()
+        self._checkpoints.begin(self.args, self.logging_dir)
         interrupts = Interrupts(is_announced=self.world.is_main)
         run, meter = self._as_callbacks_see_it(), Meter(self.world, self.state, tuple(self.loss.weights))
         return Session(run, stepper, meter, replace(self.state), interrupts, print_of_run)
+
+    def _claim_folder(self) -> Path:
+        """Returns the folder of this run. Raises OSError or ValueError, on all processes."""
+        folder: Path | None = None
+        problem: Exception | None = None
+        if self.world.is_main:
+            try:
+                folder = folder_of_run(self.args)
+            except OSError as error:
+                problem = OSError(f"output_dir ({str(self.args.output_dir)!r}) cannot be written: {error}")
+            except ValueError as error:
+                problem = error
+        folder, problem = self.world.from_main((folder, problem))
+        if problem is not None:
+            raise problem
+        return folder or self.logging_dir
 
     def _as_callbacks_see_it(self) -> TrainingRun:
         return TrainingRun(
@@ -356,6 +381,7 @@ class Trainer:
             self._say(f"Aborted at {position}; nothing more has been written")
             raise TrainingInterrupted(1, None)
         if requests.received is None and not requests.should_pause:
+            self.why_ended = session.run.control.reason
             return True
         exit_code = 128 + requests.received if requests.received else 0
         if self.state.global_step == 0:

@@ -88,6 +88,29 @@ def test_processes_devices_and_words_for_torchrun(
     assert expected in run("-p", "p", "train", "--dry-run", *words).out
 
 
+TRAINING = """\
+dir: &dir {{ output_dir | default('x') | toyaml }}
+main: !singleton:fgc_runtime.script:TrainingScript { trainer: *dir }
+"""
+DECLARES = "dynamic_args: { output_dir: { help: mine } }\n"
+
+
+def test_options_of_a_training_go_to_the_program_unless_they_are_the_configurations(run: Run) -> None:
+    config = Path("p/templates/configs/a.yaml")
+    config.write_text(TRAINING.replace("{{ output_dir | default('x') | toyaml }}", "x"))
+    dry = ("-p", "p", "train", "--dry-run", "--output-dir", "here", "--run-name", "wide")
+    assert f"train.py --output-dir {Path.cwd()}/here --run-name wide\n" in run(*dry).out
+    config.write_text(TRAINING + DECLARES)
+    printed = run(*dry).out
+    assert printed.endswith("train.py --run-name wide\n")
+    program = Path(shlex.split(printed)[-3]).read_text()
+    assert "'here'" in program or '"here"' in program
+    assert program.count('"--output-dir"') == 1
+    write_config("1")
+    result = run(*dry)
+    assert (result.code, result.out) == (2, "") and "`a.yaml` has no option `--output-dir`" in result.err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

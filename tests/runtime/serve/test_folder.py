@@ -39,6 +39,14 @@ def test_a_checkpoint_finds_what_it_lacks_in_its_run_and_has_its_name(tmp_path: 
     assert (model.name, model.config, model.tokenizer) == (tmp_path.name, tmp_path, tmp_path)
 
 
+def test_a_checkpoint_below_runs_is_called_after_its_output_folder(tmp_path: Path) -> None:
+    make(tmp_path / "tiny", "config.json", "tokenizer.json")
+    checkpoint = make(tmp_path / "tiny/runs/train_1/checkpoints/checkpoint-5", "model.safetensors")
+    for folder in (checkpoint, tmp_path / "tiny/runs/train_1", tmp_path / "tiny"):
+        model = find_model(folder)
+        assert (model.name, model.tokenizer, model.weights) == ("tiny", tmp_path / "tiny", checkpoint)
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [

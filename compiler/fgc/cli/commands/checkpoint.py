@@ -2,7 +2,8 @@
 
 `link` makes the model of a checkpoint loadable from the output folder, by symbolic links: `from_pretrained` and
 `fgc serve` then load that one. Files that are no links are never replaced. `prune` removes old checkpoints; the newest,
-the best and those that links in the output folder lead to stay in any case.
+the best and those that links in the output folder lead to stay in any case. Each run has checkpoints of its own: those
+of the run that saved last are meant, or of the run that `--folder` names.
 """
 
 import json
@@ -24,6 +25,7 @@ EXAMPLES = (
     "fgc checkpoint link latest --into best_model",
     "fgc checkpoint prune --keep 2 --dry-run      what would go",
     "fgc checkpoint list --folder output_models/tiny",
+    "fgc checkpoint list --folder output_models/tiny/runs/train_2026-11-24T13-40-00",
 )
 
 
@@ -50,7 +52,10 @@ def _add_output(parser: ArgumentParser, default: str | None) -> None:
     """The arguments that choose the output folder, before and behind the action."""
     add_variables(parser, default)
     selection_group(parser).add_argument(
-        "--folder", metavar="OUTPUT", default=default, help="an output folder, in place of the configuration's"
+        "--folder",
+        metavar="OUTPUT",
+        default=default,
+        help="an output folder or a run's (default: the configuration's)",
     )
 
 

@@ -45,7 +45,7 @@ def run(arguments: Namespace) -> int:
     except CannotRun as problem:
         print(f"fgc: {problem}", file=sys.stderr)
         return 2
-    command, environment = _command(repeated), _environment(repeated, arguments)
+    command, environment = _command(repeated, arguments), _environment(repeated, arguments)
     folder = Path(arguments.place or repeated.record["folder"])
     if arguments.dry_run:
         settings = [f"{name}={_printed(value)}" for name, value in environment.items()]
@@ -75,10 +75,19 @@ def _printed(word: str) -> str:
     return "".join(parts) or "''"
 
 
-def _command(run: "Run") -> list[str]:
+def _command(run: "Run", arguments: Namespace) -> list[str]:
     program, size = (run.folder / run.record["program"]).absolute(), run.record["world_size"]
     torchrun = ["-P", "-m", "fgc_runtime.start", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size)]
-    return [sys.executable, *(torchrun if size > 1 else []), str(program), *run.record["words"]]
+    return [sys.executable, *(torchrun if size > 1 else []), str(program), *_words(run, arguments)]
+
+
+def _words(run: "Run", arguments: Namespace) -> list[str]:
+    """The words of then, without the output folder if another one is wanted."""
+    words: list[str] = run.record["words"]
+    if not arguments.output:
+        return words
+    pairs = zip(["", *words], words, strict=False)
+    return [word for before, word in pairs if "--output-dir" not in (before, word.partition("=")[0])]
 
 
 def _environment(run: "Run", arguments: Namespace) -> dict[str, str]:

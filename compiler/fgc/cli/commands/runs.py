@@ -1,6 +1,7 @@
-"""List the runs of a configuration's output folder: state, step, loss.
+"""List the runs of a configuration's output folder: what each trained, how far it came, how good it got.
 
-A run whose process is gone without a word is `killed`. `fgc rerun` repeats one, `fgc control` steers those that run.
+`finished` has made all its steps; `stopped` was told to end before, by a signal, `fgc control` or a callback. A run
+whose process is gone without a word is `killed`. `fgc rerun` repeats one, `fgc control` steers those that run.
 """
 
 import json
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from fgc.cli.runs import Run
 
 EXAMPLES = ("fgc runs", "fgc -t CONFIG runs --format json", "fgc runs --folder output_models/tiny")
-_COLUMNS = ("RUN", "STATE", "STEP", "LOSS", "STARTED")
+_COLUMNS = ("RUN", "CONFIGURATION", "STATE", "STEP", "LOSS", "BEST", "OPTIONS")
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -28,7 +29,7 @@ def configure(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Print them; 2 if there is no such output folder."""
     from fgc.cli.outputs import output_folder  # the compiler's stages: 0.15 s
-    from fgc.cli.runs import runs_in
+    from fgc.cli.runs import run_of_model, runs_in
     from fgc.cli.select import report
     from fgc.workspace import ProjectError, display_path
 
@@ -41,9 +42,9 @@ def run(arguments: Namespace) -> int:
     except ProjectError as error:
         report(error.diagnostics)
         return 2
-    found = runs_in(output)
+    found, of_model = runs_in(output), run_of_model(output)
     if arguments.format == "json":
-        print(json.dumps([_values(run) for run in found], indent=2))
+        print(json.dumps([_values(run, of_model) for run in found], indent=2))
         return 0
     if not found:
         print(f"no runs in {display_path(output)}")
@@ -52,24 +53,34 @@ def run(arguments: Namespace) -> int:
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    if of_model is not None:
+        print(f"\nthe model in {display_path(output)} is that of {of_model}")
     return 0
 
 
-def _values(run: "Run") -> dict[str, object]:
-    last = run.last
-    times = {name: run.record.get(name) for name in ("started_at", "ended_at")}
-    numbers = {"step": last.get("global_step"), "loss": last.get("loss")}
-    return {"folder": str(run.folder), "state": run.state, **numbers, **times}
+def _values(run: "Run", of_model: str | None) -> dict[str, object]:
+    last, best, record = run.last, run.best, run.record
+    names = ("configuration", "started_at", "ended_at", "max_steps", "reason", "resumed_from", "repository")
+    return {
+        "folder": str(run.folder),
+        "state": run.state,
+        "step": last.get("global_step", record.get("step")),
+        "loss": last.get("loss"),
+        "best": {"metric": best[0], "value": best[1]} if best else None,
+        "options": record.get("words"),
+        "is_model": run.folder.name == of_model,
+        **{name: record.get(name) for name in names},
+    }
 
 
 def _row(run: "Run") -> tuple[str, ...]:
-    last = run.last
-    loss = last.get("loss")
-    step = last.get("global_step")
+    loss, best = run.last.get("loss"), run.best
     return (
         run.folder.name,
+        str(run.record.get("configuration") or ""),
         run.state,
-        "" if step is None else str(step),
-        "" if loss is None else f"{loss:.4f}",
-        str(run.record.get("started_at", "")),
+        run.steps,
+        f"{loss:.4f}" if isinstance(loss, (int, float)) else "",
+        f"{best[0]} {best[1]:.4f}" if best else "",
+        run.options,
     )

@@ -22,6 +22,7 @@ EXAMPLES = (
     "fgc train config.yaml --dry-run     print the command",
     "fgc train --dry-run=deep --ranks 8  what would fail on 8 processes, and the memory of each",
     "fgc train --resume                  go on from the latest checkpoint",
+    "fgc train --output-dir /scratch/tiny --run-name wide",
     "fgc train -- --nnodes 2 --node-rank 0 --master-addr HOST",
 )
 TAKES_DYNAMIC_ARGUMENTS = True
@@ -57,6 +58,8 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--resume", nargs="?", const="", metavar="CHECKPOINT", help="go on from this, or from the latest checkpoint"
     )
+    parser.add_argument("--output-dir", metavar="FOLDER", help="where the model goes, with a folder for each run")
+    parser.add_argument("--run-name", metavar="NAME", help="what the folder of the run is called, before its time")
     parser.add_argument(
         "--resume-anyway", action="store_true", help="go on also where the program or the data have changed since"
     )

@@ -15,12 +15,14 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from fgc_runtime.runs.folders import RECORD, process_start
+from fgc_runtime.runs.repository import keep_repository
 from fgc_runtime.secrets import is_secret, placeholder, secret_options, without_secrets
-from fgc_runtime.sources import ProgramFiles, program_files
+from fgc_runtime.sources import MANIFEST, ProgramFiles, program_files
 
-RECORD = "run.json"
 PROGRAM = "program"
 _FORMAT = 1
+_MODEL_OF = "trained_by.json"
 _PACKAGES = ("torch", "transformers", "tokenizers", "datasets")
 _ENVIRONMENT = ("FGC_TRAINING_ARGUMENTS", "PYTHONPATH")  # what of the surroundings changes what a program does
 
@@ -34,7 +36,13 @@ class RunRecord:
             "format": _FORMAT,
             "state": "running",
             "started_at": _now(),
-            "process": {"host": socket.gethostname(), "pid": os.getpid(), "started": process_start(os.getpid())},
+            "configuration": configuration(),
+            "process": {
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "started": process_start(os.getpid()),
+                "slurm_job": os.environ.get("SLURM_JOB_ID"),
+            },
             "folder": str(Path.cwd()),
             "words": _words(resumed_from),
             "world_size": world_size,
@@ -44,14 +52,15 @@ class RunRecord:
             "versions": versions(),
         }
 
-    def begin(self, fingerprint: Mapping[str, object]) -> None:
-        """Copy the program and write the record."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def begin(self, fingerprint: Mapping[str, object], **more: object) -> None:
+        """Copy the program and write the record: as long as the process is there, the folder is this run's."""
+        self._write()
         own = program_files()
         if own is not None:
             self._values["files"] = keep_program(own, self.folder / PROGRAM)
             self._values["program"] = f"{PROGRAM}/{own.main}"
-        self._values["fingerprint"] = dict(fingerprint)
+        self._values |= {"fingerprint": dict(fingerprint), **more}
+        self._values["repository"] = keep_repository(Path.cwd(), self.folder)
         self._write()
 
     def end(self, state: str, **more: object) -> None:
@@ -60,9 +69,31 @@ class RunRecord:
         self._write()
 
     def _write(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
         unfinished = self.folder / f"{RECORD}.unfinished"
         unfinished.write_text(json.dumps(self._values, indent=2, default=str) + "\n", encoding="utf-8")
         unfinished.replace(self.folder / RECORD)
+
+
+def configuration() -> str | None:
+    """Returns the name of what this program was built from, or of the program; None where it is no file."""
+    own = program_files()
+    if own is None:
+        return None
+    try:
+        manifest = json.loads(own.contents.get(MANIFEST, b"{}"))
+    except (ValueError, RecursionError):
+        return own.main
+    name = manifest.get("configuration") if isinstance(manifest, dict) else None
+    return name if isinstance(name, str) else own.main
+
+
+def note_model(folder: Path, run: Path, step: int) -> None:
+    """Write down beside a model which run trained it, and for how many steps."""
+    about = {"run": os.path.relpath(run.absolute(), folder.absolute()), "configuration": configuration(), "step": step}
+    fresh = folder / f".{_MODEL_OF}"
+    fresh.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    fresh.replace(folder / _MODEL_OF)
 
 
 def fingerprint_of(folder: Path) -> dict[str, object]:
@@ -92,14 +123,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def process_start(pid: int) -> str | None:
-    """When a process began, in the kernel's ticks: with its number that is a name no other process gets."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return None
 
 
 def _known(setting: str) -> str:
