@@ -12,6 +12,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 
+from fgc_runtime.generate.scaling import forget, remembering_modules, scaling_of
+
 
 class Forward:
     """A model, ready to be called for its logits; never computes gradients."""
@@ -22,6 +24,8 @@ class Forward:
         self.vocab_size = model.get_input_embeddings().get_parameter("weight").shape[0]
         self._parameters = set(inspect.signature(model.forward).parameters)
         self.device: torch.device = model.device
+        self.scaling = scaling_of(model)
+        self._remembering = remembering_modules(model)
 
     def __call__(
         self,
@@ -39,6 +43,8 @@ class Forward:
             arguments.pop("position_ids", None)
         if "logits_to_keep" in self._parameters:
             arguments["logits_to_keep"] = 0 if keeps_all else 1
+        for module in self._remembering:
+            forget(module)
         ids_BT = torch.tensor(ids, dtype=torch.long, device=self.device)
         output = self.model(input_ids=ids_BT, use_cache=cache is not None, return_dict=True, **arguments)
         logits_BTV: Tensor = output.logits

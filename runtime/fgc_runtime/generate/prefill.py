@@ -20,6 +20,7 @@ class Prefill:
         self.scores: list[ScoredToken] = [] if num_top is None else [ScoredToken(ids[0], None)]
         self._forward = forward
         self._num_top = num_top
+        self._reads_whole = rows.reads_whole
         self._num_read = 0
 
     @property
@@ -27,9 +28,9 @@ class Prefill:
         return self._num_read == len(self.ids)
 
     def advance(self, max_tokens: int) -> int:
-        """Read up to `max_tokens` more, all of them if there is no cache; how many were read."""
+        """Read up to `max_tokens` more, or all of them if it must be in one go; how many were read."""
         start = self._num_read
-        end = len(self.ids) if self.cache is None else min(len(self.ids), start + max_tokens)
+        end = len(self.ids) if self._reads_whole else min(len(self.ids), start + max_tokens)
         positions_1T = torch.arange(start, end, device=self._forward.device)[None]
         is_scored = self._num_top is not None
         logits = self._forward([self.ids[start:end]], cache=self.cache, positions_BT=positions_1T, keeps_all=is_scored)

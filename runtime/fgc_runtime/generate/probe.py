@@ -10,9 +10,9 @@ from torch import Tensor
 
 from fgc_runtime.generate.forward import Forward
 from fgc_runtime.generate.prefill import Prefill
-from fgc_runtime.generate.rows import PackedRows, RecomputedRows, Rows, SeparateRows
+from fgc_runtime.generate.rows import PackedRows, RecomputedRows, Rows, ScaledRows, SeparateRows
 
-RowsKind = type[PackedRows] | type[SeparateRows] | type[RecomputedRows]
+RowsKind = type[PackedRows] | type[SeparateRows] | type[ScaledRows] | type[RecomputedRows]
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +25,12 @@ _TOLERANCE_16_BIT = 5e-2
 
 @torch.inference_mode()
 def fitting_rows(forward: Forward) -> RowsKind:
-    """The fastest kind of rows that agrees with the model called on the whole text at once."""
+    """The fastest kind of rows that agrees with the model called on the whole text at once.
+
+    Two short sequences do not tell how positions are scaled: what a model says of itself counts.
+    """
+    if forward.scaling is not None:
+        return ScaledRows if _agrees(forward, ScaledRows(forward)) else RecomputedRows
     if _agrees(forward, PackedRows(forward)):
         return PackedRows
     return SeparateRows if _agrees(forward, SeparateRows(forward)) else RecomputedRows

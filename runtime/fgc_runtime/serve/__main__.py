@@ -85,7 +85,9 @@ def _introduce(service: "Service", loaded: "Loaded", options: Options, port: int
     _say(f"context of {length} tokens" if length is not None else "context without a limit")
     if service.prompts.chat_template is None:
         _say("No chat template: chat is answered by continuing the messages as plain text (--chat-template FILE)")
-    if service.engine.rows_kind.__name__ != "PackedRows":
+    if service.engine.rows_kind.__name__ == "ScaledRows":
+        _say("This model scales positions by a text's length: sequences take turns instead of sharing a batch")
+    elif service.engine.rows_kind.__name__ != "PackedRows":
         _say("This model's attention does not honour padding: sequences take turns instead of sharing a batch")
     if not service.door.is_local and service.door.api_key is None:
         _say("Other machines can reach this server and no key is asked for (--api-key KEY)")

@@ -9,10 +9,19 @@ from fgc_runtime.generate.engine import Engine
 from fgc_runtime.generate.forward import Forward
 from fgc_runtime.generate.job import Delta, Event, Failure, Job, PromptScores
 from fgc_runtime.generate.probe import fitting_rows
-from fgc_runtime.generate.rows import PackedRows, RecomputedRows, SeparateRows
+from fgc_runtime.generate.rows import PackedRows, RecomputedRows, ScaledRows, SeparateRows
 from fgc_runtime.generate.sampling import Sampling
 from fgc_runtime.generate.vocabulary import vocabulary_of
-from transformers import LlamaForCausalLM, MistralConfig, MistralForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    Phi3Config,
+    Phi3ForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 from transformers.models.gpt2 import GPT2Config, GPT2LMHeadModel
 
 _WAIT_S = 30
@@ -260,3 +269,56 @@ def test_stopping_gives_every_job_an_end(make_engine: MakeEngine, model: LlamaFo
 def test_an_empty_prompt_is_a_caller_mistake(make_engine: MakeEngine, model: LlamaForCausalLM) -> None:
     with pytest.raises(ValueError, match="at least one token"):
         make_engine(model).submit(Job((), 1), lambda _: None)
+
+
+ORIGINAL_LENGTH = 24
+LONG = {"short_factor": [1.0] * 4, "long_factor": [3.0, 5.0, 7.0, 9.0], "factor": 8.0}
+SCALINGS = {
+    "dynamic": (LlamaForCausalLM, LlamaConfig, {"rope_type": "dynamic", "factor": 4.0}, ORIGINAL_LENGTH),
+    "longrope": (
+        Phi3ForCausalLM,
+        Phi3Config,
+        {"rope_type": "longrope", **LONG, "original_max_position_embeddings": ORIGINAL_LENGTH},
+        192,
+    ),
+    "linear": (LlamaForCausalLM, LlamaConfig, {"rope_type": "linear", "factor": 4.0}, 192),
+    "yarn": (
+        LlamaForCausalLM,
+        LlamaConfig,
+        {"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": ORIGINAL_LENGTH},
+        192,
+    ),
+}
+
+
+def scaled_model(kind: str) -> PreTrainedModel:
+    torch.manual_seed(1)
+    model_class, config_class, scaling, length = SCALINGS[kind]
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = config_class(
+        vocab_size=380,
+        max_position_embeddings=length,
+        original_max_position_embeddings=ORIGINAL_LENGTH,
+        rope_parameters={"rope_theta": 100.0, **scaling},
+        initializer_range=0.3,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=None,
+        **sizes,
+    )
+    return model_class(config).eval()
+
+
+@pytest.mark.parametrize("kind", SCALINGS)
+def test_positions_that_are_scaled_by_length_are_scaled_by_the_texts_own(
+    kind: str, make_engine: MakeEngine, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    engine = make_engine(scaled_model(kind), max_batch_size=4, chunk_size=16)
+    assert engine.rows_kind is (ScaledRows if kind in ("dynamic", "longrope") else PackedRows)
+    caller = Caller(engine)
+    asked = [(prompt, 12) for prompt in prompts(9) if not ORIGINAL_LENGTH - 12 <= len(prompt) < ORIGINAL_LENGTH]
+    asked += [((5, 6, 7, 8) * 5, 12), ((9, 8, 7) * 20, 6)]  # grows over the border, and is long from the start
+    for prompt, num_tokens in asked:
+        caller.submit(Job(prompt, num_tokens, GREEDY))
+    alone = [generated(scaled_model(kind), prompt, num_tokens) for prompt, num_tokens in asked]
+    assert caller.texts() == [tokenizer.decode(ids, skip_special_tokens=True) for ids in alone]
