@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from fgc_runtime.serve import endpoints
+from fgc_runtime.serve import endpoints, responses_api
 from fgc_runtime.serve.faults import Fault, RequestError, failure
 from fgc_runtime.serve.guards import HostGuard, KeyGuard
 from fgc_runtime.serve.service import Service
@@ -22,6 +22,9 @@ _ROUTES = [
     Route("/v1/models/{name:path}", endpoints.show_model),
     Route("/v1/completions", endpoints.complete, methods=["POST"]),
     Route("/v1/chat/completions", endpoints.chat, methods=["POST"]),
+    Route("/v1/responses", responses_api.respond_to, methods=["POST"]),
+    Route("/v1/responses/{name}", responses_api.show_response),
+    Route("/v1/responses/{name}", responses_api.drop_response, methods=["DELETE"]),
     Route("/tokenize", endpoints.tokenize, methods=["POST"]),
     Route("/detokenize", endpoints.detokenize, methods=["POST"]),
 ]

@@ -77,26 +77,27 @@ class ChatAnswers:
         return ({"index": number, "function": {"arguments": gained}},) if gained else ()
 
     def _call(self, index: int, number: int, call: Call) -> dict[str, object]:
-        """A call with an identity of nine letters, as Mistral's templates want it back."""
-        identity = hashlib.sha256(f"{self.head.id}/{index}/{number}".encode()).hexdigest()[:9]
-        return {
-            "id": identity,
-            "type": "function",
-            "function": {"name": call.name, "arguments": call.arguments},
-        }
+        function = {"name": call.name, "arguments": call.arguments}
+        return {"id": self.call_id(index, number), "type": "function", "function": function}
+
+    def call_id(self, index: int, number: int) -> str:
+        """Returns the identity of a choice's call: nine letters, as Mistral's templates want it back."""
+        return hashlib.sha256(f"{self.head.id}/{index}/{number}".encode()).hexdigest()[:9]
 
     def _choice(
         self, index: int, said: Answer, tokens: Sequence[PlacedToken] = (), finish: str | None = None
     ) -> Answer:
-        logprobs = self._logprobs(tokens) if self.head.is_scored and ("message" in said or tokens) else None
+        is_scored = self.head.is_scored and ("message" in said or tokens)
+        logprobs = {"content": self.scores(tokens), "refusal": None} if is_scored else None
         return {"index": index, **said, "logprobs": logprobs, "finish_reason": finish}
 
-    def _logprobs(self, tokens: Sequence[PlacedToken]) -> Answer:
-        content = []
+    def scores(self, tokens: Sequence[PlacedToken]) -> list[Answer]:
+        """Returns the tokens of a text with their log probabilities."""
+        content: list[Answer] = []
         for placed in tokens:
             top = [self._token(token, value) for token, value in placed.token.top]
             content.append(self._token(placed.token.id, placed.token.logprob) | {"top_logprobs": top})
-        return {"content": content, "refusal": None}
+        return content
 
     def _token(self, token: int, logprob: float | None) -> dict[str, object]:
         raw = self.head.names.raw(token)

@@ -14,6 +14,7 @@ from fgc_runtime.serve.faults import invalid, model_not_found, too_busy, too_lon
 from fgc_runtime.serve.metrics import Counters
 from fgc_runtime.serve.prompts import PromptReader
 from fgc_runtime.serve.requests import ChatRequest, CompletionRequest, TokenizeRequest, Wishes
+from fgc_runtime.serve.response_store import ResponseStore
 from fgc_runtime.serve.structure import Structure
 from fgc_runtime.serve.structures import Structures
 from fgc_runtime.serve.tokens import TokenNames
@@ -47,6 +48,7 @@ class Service:
     max_body_bytes: int
     door: Door = Door()
     counters: Counters = field(default_factory=Counters)
+    responses: ResponseStore = field(default_factory=ResponseStore)
     encoder: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "encode"))
 
     async def completion_jobs(self, request: CompletionRequest) -> list[Job]:
