@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fgc_runtime.generate.detokenizer import Vocabulary
 from fgc_runtime.generate.forward import Forward
-from fgc_runtime.generate.job import Event, Failure, Job, PromptScores, Sink, Ticket
+from fgc_runtime.generate.job import Computation, Computed, Event, Failure, Job, PromptScores, Sink, Ticket
 from fgc_runtime.generate.prefill import Prefill
 from fgc_runtime.generate.probe import RowsKind, fitting_rows
 from fgc_runtime.generate.reply import Reply
@@ -74,8 +74,9 @@ class Engine:
         self._max_batch_size = max_batch_size
         self._chunk_size = chunk_size
         self._deliver = deliver
-        self._inbox: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Ticket | Computation | None] = queue.SimpleQueue()
         self._waiting: deque[_Waiting] = deque()
+        self._computations: deque[Computation] = deque()
         self._running: list[Reply] = []
         self._rows = self.rows_kind(forward)
         self._outbox: list[tuple[Sink, Event]] = []
@@ -105,23 +106,30 @@ class Engine:
         self._inbox.put(ticket)
         return ticket
 
+    def submit_computation(self, computation: Computation) -> None:
+        """Queue a computation; its one event goes to its sink."""
+        self._inbox.put(computation)
+
     @torch.inference_mode()
     def _work(self) -> None:
         while not self._is_stopping:
             self._receive()
             if not self._is_stopping:
                 self._drop_cancelled()
+                self._compute()
                 self._read_prompts()
                 self._step()
                 self._send()
         self._receive_all()
         self._fail([waiting.ticket for waiting in self._waiting], "the server is shutting down", is_shutdown=True)
         self._fail_running("the server is shutting down", is_shutdown=True)
+        for computation in self._computations:
+            self._outbox.append((computation.sink, Failure("the server is shutting down", is_shutdown=True)))
         self._send()
 
     def _receive(self) -> None:
         """Take new tickets; sleep while there is nothing else to do."""
-        if not self._waiting and not self._running:
+        if not self._waiting and not self._running and not self._computations:
             self._accept(self._inbox.get())
         self._receive_all()
 
@@ -129,9 +137,23 @@ class Engine:
         while not self._inbox.empty():
             self._accept(self._inbox.get())
 
-    def _accept(self, ticket: Ticket | None) -> None:
-        if ticket is not None:
+    def _accept(self, ticket: Ticket | Computation | None) -> None:
+        if isinstance(ticket, Computation):
+            self._computations.append(ticket)
+        elif ticket is not None:
             self._waiting.append(_Waiting(ticket, choices=deque(range(ticket.job.num_choices))))
+
+    def _compute(self) -> None:
+        """One computation a turn, so that texts go on between two."""
+        if not self._computations:
+            return
+        computation = self._computations.popleft()
+        try:
+            event: Event = Computed(computation.compute(self._forward))
+        except Exception as error:  # the model failed on this one: the others go on
+            _log.exception("a computation failed")
+            event = Failure(f"{type(error).__name__}: {error}")
+        self._outbox.append((computation.sink, event))
 
     def _drop_cancelled(self) -> None:
         self._waiting = deque(waiting for waiting in self._waiting if not waiting.ticket.is_cancelled)

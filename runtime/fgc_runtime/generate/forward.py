@@ -49,3 +49,17 @@ class Forward:
         output = self.model(input_ids=ids_BT, use_cache=cache is not None, return_dict=True, **arguments)
         logits_BTV: Tensor = output.logits
         return logits_BTV.float() if keeps_all else logits_BTV[:, -1].float()
+
+    def states(self, ids: Sequence[int]) -> Tensor:
+        """Returns the last layer's states of a text alone, behind the last norm, shape (T, D)."""
+        for module in self._remembering:
+            forget(module)
+        ids_1T = torch.tensor([list(ids)], dtype=torch.long, device=self.device)
+        base = self.model.base_model
+        if base is not self.model:
+            states_1TD: Tensor = base(input_ids=ids_1T, return_dict=True).last_hidden_state
+            return states_1TD[0]
+        output = self.model(input_ids=ids_1T, return_dict=True, output_hidden_states=True)
+        last_1TD = getattr(output, "last_hidden_state", None)
+        states_1TD = output.hidden_states[-1] if last_1TD is None else last_1TD
+        return states_1TD[0]

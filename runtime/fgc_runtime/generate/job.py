@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from fgc_runtime.generate.forward import Forward
 from fgc_runtime.generate.guides import Grammar
 from fgc_runtime.generate.sampling import Sampling
 from fgc_runtime.generate.scores import ScoredToken
@@ -62,7 +63,14 @@ class Failure:
     is_shutdown: bool = False
 
 
-Event = Delta | PromptScores | Failure
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What a computation gave."""
+
+    value: object
+
+
+Event = Delta | PromptScores | Computed | Failure
 Sink = Callable[[Event], None]
 
 
@@ -73,3 +81,11 @@ class Ticket:
     job: Job
     sink: Sink
     is_cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Computation:
+    """Something else that the model's thread does between two steps, such as a vector of a text."""
+
+    compute: Callable[[Forward], object]
+    sink: Sink

@@ -14,14 +14,18 @@ from fgc_runtime.serve.guards import HostGuard, KeyGuard
 from fgc_runtime.serve.service import Service
 from fgc_runtime.serve.trace import Tracing, trace_of
 
-_ROUTES = [
+ROUTES = [
     Route("/health", endpoints.health),
     Route("/ready", endpoints.ready),
+    Route("/openapi.json", endpoints.show_openapi),
+    Route("/docs", endpoints.show_docs),
     Route("/metrics", endpoints.show_metrics),
     Route("/v1/models", endpoints.list_models),
     Route("/v1/models/{name:path}", endpoints.show_model),
     Route("/v1/completions", endpoints.complete, methods=["POST"]),
     Route("/v1/chat/completions", endpoints.chat, methods=["POST"]),
+    Route("/v1/embeddings", endpoints.embed, methods=["POST"]),
+    Route("/tokenizer_info", endpoints.tokenizer_info),
     Route("/v1/responses", responses_api.respond_to, methods=["POST"]),
     Route("/v1/responses/{name}", responses_api.show_response),
     Route("/v1/responses/{name}", responses_api.drop_response, methods=["DELETE"]),
@@ -32,7 +36,7 @@ _ROUTES = [
 
 def application(service: Service) -> Starlette:
     app = Starlette(
-        routes=_ROUTES,
+        routes=ROUTES,
         middleware=_middleware(service),
         exception_handlers={RequestError: _refuse, HTTPException: _refuse_route, Exception: _fail},
     )
@@ -63,7 +67,7 @@ def _refuse(request: Request, error: Exception) -> Response:
 def _refuse_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     what = f"{request.method} {request.url.path}"
-    known = ", ".join(f"{sorted((route.methods or set()) - {'HEAD'})[0]} {route.path}" for route in _ROUTES)
+    known = ", ".join(f"{sorted((route.methods or set()) - {'HEAD'})[0]} {route.path}" for route in ROUTES)
     message, code = f"Unknown request: {what}. There are {known}.", "unknown_url"
     if error.status_code == 405:
         message, code = f"Not allowed to {what}.", "method_not_allowed"

@@ -4,14 +4,19 @@ import json
 import re
 import time
 import uuid
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
-from fgc_runtime.serve import faults, metrics
+from fgc_runtime.serve import faults, metrics, openapi, pages
 from fgc_runtime.serve.answers import Answer, CompletionAnswers, Head, model_card
 from fgc_runtime.serve.call_reader import CallReader
 from fgc_runtime.serve.chat_answers import ChatAnswers
+from fgc_runtime.serve.embeddings import embed as embed_text
+from fgc_runtime.serve.embeddings import embedding_request, written
+from fgc_runtime.serve.exchange import JobFailed, computed
 from fgc_runtime.serve.fields import Json, check_text
 from fgc_runtime.serve.requests import (
     Wishes,
@@ -22,7 +27,8 @@ from fgc_runtime.serve.requests import (
 )
 from fgc_runtime.serve.service import Service
 from fgc_runtime.serve.tools import ToolWishes
-from fgc_runtime.serve.turns import Chunks, Turn, respond
+from fgc_runtime.serve.trace import trace_of
+from fgc_runtime.serve.turns import Chunks, Turn, fault_of, respond
 
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")  # an escape of half a character: usually there are two, which are one
 
@@ -60,6 +66,22 @@ async def show_metrics(request: Request) -> Response:
     return PlainTextResponse(page, media_type=metrics.CONTENT_TYPE)
 
 
+async def show_openapi(request: Request) -> Response:
+    needs_key = service_of(request).door.api_key is not None
+    return JSONResponse(openapi.description(_version(), needs_key=needs_key))
+
+
+def _version() -> str:
+    try:
+        return version("fgc")
+    except PackageNotFoundError:  # the runtime may lie beside a program, without the package
+        return "0"
+
+
+async def show_docs(request: Request) -> Response:
+    return HTMLResponse(openapi.page(service_of(request).model_name), headers=pages.HEADERS)
+
+
 async def complete(request: Request) -> Response:
     service = service_of(request)
     asked = completion_request(await read_body(request, service.max_body_bytes))
@@ -81,6 +103,29 @@ def call_reader(service: Service, tools: ToolWishes | None) -> CallReader | None
     if tools is None:
         return None
     return CallReader(service.structures.form, frozenset(tool.name for tool in tools.tools))
+
+
+async def embed(request: Request) -> Response:
+    service = service_of(request)
+    asked = embedding_request(await read_body(request, service.max_body_bytes), service.pooling)
+    texts = await service.embedding_texts(asked)
+    trace_of(request.scope).count(sum(map(len, texts)), 0)
+    rows = []
+    try:
+        for index, ids in enumerate(texts):
+            vector = await computed(service.engine, partial(embed_text, ids=ids, request=asked))
+            rows.append(
+                {"object": "embedding", "index": index, "embedding": written(vector, is_base64=asked.is_base64)}
+            )
+    except JobFailed as error:
+        raise faults.RequestError(fault_of(error.failure)) from None
+    used = {"prompt_tokens": sum(map(len, texts)), "total_tokens": sum(map(len, texts))}
+    return JSONResponse({"object": "list", "data": rows, "model": service.model_name, "usage": used})
+
+
+async def tokenizer_info(request: Request) -> Response:
+    """The tokenizer with its chat template, for clients that render prompts themselves."""
+    return JSONResponse(service_of(request).prompts.description())
 
 
 async def tokenize(request: Request) -> Response:

@@ -4,14 +4,17 @@ Whatever ends it (the last choice, a failure, a client that has gone), no job of
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
+from typing import TypeVar, cast
 
 from starlette.requests import Request
 
 from fgc_runtime.generate.engine import Engine
-from fgc_runtime.generate.job import Delta, Event, Failure, Job, PromptScores
+from fgc_runtime.generate.forward import Forward
+from fgc_runtime.generate.job import Computation, Computed, Delta, Event, Failure, Job, PromptScores
 
+T = TypeVar("T")
 Told = tuple[int, Delta | PromptScores]  # which job, and what
 
 
@@ -71,4 +74,21 @@ def _checked(item: tuple[int, Event] | None) -> Told:
     number, event = item
     if isinstance(event, Failure):
         raise JobFailed(event)
+    assert not isinstance(event, Computed), "jobs compute nothing else"
     return number, event
+
+
+async def computed(engine: Engine, compute: Callable[[Forward], T]) -> T:
+    """Returns what a function gives that runs on the model's thread. Raises JobFailed."""
+    done: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+
+    def receive(event: Event) -> None:
+        if not done.done():
+            done.set_result(event)
+
+    engine.submit_computation(Computation(compute, receive))
+    event = await done
+    if isinstance(event, Failure):
+        raise JobFailed(event)
+    assert isinstance(event, Computed), "a computation has no other events"
+    return cast(T, event.value)

@@ -1,5 +1,6 @@
 """A model folder and options in, a service out: weights on their device, tokenizer, chat template, engine."""
 
+import json
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -10,13 +11,14 @@ from tempfile import TemporaryDirectory
 from typing import cast
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from fgc_runtime.generate.engine import Deliver, Engine
 from fgc_runtime.generate.forward import Forward
 from fgc_runtime.generate.vocabulary import vocabulary_of
 from fgc_runtime.serve.arguments import Options
 from fgc_runtime.serve.call_formats import format_of
+from fgc_runtime.serve.embeddings import Pooling, PoolingError, pooling_of
 from fgc_runtime.serve.folder import FolderError, ModelFolder
 from fgc_runtime.serve.guards import is_loopback
 from fgc_runtime.serve.prompts import PromptReader
@@ -25,6 +27,7 @@ from fgc_runtime.serve.structures import Structures
 from fgc_runtime.serve.tokens import TokenNames
 from fgc_runtime.trust import UntrustedCode, checked_folder
 
+_MAKES_TEXTS = ("ForCausalLM", "LMHeadModel")
 _NO_LIMIT = 10**9  # tokenizers without a length say 10**30
 
 
@@ -80,7 +83,8 @@ def _joined(folder: ModelFolder) -> Iterator[Path]:
 
 def _load_model(folder: Path, home: Path, options: Options, device: torch.device) -> PreTrainedModel:
     checked = checked_folder(folder, is_told=options.trust_remote_code, home=home)
-    loaded = AutoModelForCausalLM.from_pretrained(
+    auto = AutoModel if is_embedder(home) else AutoModelForCausalLM
+    loaded = auto.from_pretrained(
         checked.path,
         dtype=_dtype(options.dtype, device),
         attn_implementation=options.attn_implementation,
@@ -88,10 +92,26 @@ def _load_model(folder: Path, home: Path, options: Options, device: torch.device
         trust_remote_code=checked.is_trusted,
     )
     model, report = cast(tuple[PreTrainedModel, dict[str, set[str]]], loaded)
-    if missing := sorted(report["missing_keys"]):
+    is_needed = {key: auto is AutoModelForCausalLM or "pooler" not in key for key in report["missing_keys"]}
+    if missing := sorted(key for key in is_needed if is_needed[key]):
         raise FolderError(f"{folder} lacks {len(missing)} of the model's weights: {', '.join(missing[:5])} ...")
     torch.nn.Module.to(model, device)
     return model
+
+
+def is_embedder(folder: Path) -> bool:
+    """Returns True for a folder of sentence-transformers whose model makes no texts."""
+    if not (folder / "modules.json").is_file():
+        return False
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return not any(str(name).endswith(_MAKES_TEXTS) for name in config.get("architectures") or [])
+
+
+def _pooling(folder: ModelFolder) -> Pooling:
+    try:
+        return pooling_of(folder.config)
+    except (PoolingError, OSError, ValueError, KeyError, TypeError) as error:
+        raise FolderError(f"{folder.config}/modules.json says how to make embeddings, but {error}.") from error
 
 
 def _dtype(name: str, device: torch.device) -> torch.dtype | str:
@@ -119,6 +139,8 @@ def make_service(
         names=TokenNames(tokenizer),
         prompts=prompts,
         structures=Structures(tokenizer, format_of(prompts.chat_template), forward.vocab_size, ends),
+        pooling=_pooling(folder),
+        generates=not is_embedder(folder.config),
         max_body_bytes=options.max_body_bytes,
         door=_door(options),
     )
@@ -141,7 +163,7 @@ def _prompt_reader(loaded: Loaded, longest: int | None, vocab_size: int, chat_te
 
 def end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """Tokens that end a text, by the generation config and by the tokenizer."""
-    configured = model.generation_config.eos_token_id if model.generation_config is not None else None
+    configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     several: Iterable[int | None] = configured if isinstance(configured, list) else [configured]
     return frozenset(token for token in (*several, tokenizer.eos_token_id) if token is not None)
 

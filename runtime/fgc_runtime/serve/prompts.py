@@ -60,6 +60,25 @@ class PromptReader:
                 raise invalid(message, param="prompt", code="invalid_token_id")
         return prompt
 
+    def embedding(self, text: str | tuple[int, ...]) -> tuple[int, ...]:
+        """Ids of a text with all special tokens around it, as the tokenizer sets them."""
+        if not isinstance(text, str):
+            return self.completion(text)
+        self._refuse_long(text, param="input")
+        return self._checked([int(i) for i in self.tokenizer.encode(text)], param="input")
+
+    def description(self) -> dict[str, object]:
+        """Returns what a client needs to know to make prompts itself."""
+        tokenizer = self.tokenizer
+        return {
+            "tokenizer_class": type(tokenizer).__name__,
+            "vocab_size": self.vocab_size,
+            "model_max_length": self.context_length,
+            **{name: str(token) for name, token in tokenizer.special_tokens_map.items() if isinstance(token, str)},
+            "additional_special_tokens": [str(token) for token in tokenizer.all_special_tokens],
+            "chat_template": self.chat_template,
+        }
+
     def chat(self, conversation: Conversation) -> tuple[int, ...]:
         """Ids of a conversation; with a chat template it alone writes special tokens, without one no text does."""
         messages = conversation.messages

@@ -146,7 +146,7 @@ def completion_request(body: Json) -> CompletionRequest:
     best_of = fields.integer("best_of", low=1, high=MAX_CHOICES)
     if best_of not in (None, wishes.num_choices):
         raise invalid("'best_of' is not supported: leave it out or give it the value of 'n'.", param="best_of")
-    prompts = _prompts(fields.required("prompt"))
+    prompts = read_prompts(fields.required("prompt"), "prompt")
     if len(prompts) * wishes.num_choices > MAX_SEQUENCES:
         message = f"Too many texts: {len(prompts)} prompts times 'n', at most {MAX_SEQUENCES} in one request."
         raise invalid(message, param="n", code="integer_above_max_value")
@@ -289,26 +289,27 @@ def _stop_ids(value: Json) -> frozenset[int]:
     return ids
 
 
-def _prompts(value: Json) -> tuple[str | tuple[int, ...], ...]:
+def read_prompts(value: Json, name: str) -> tuple[str | tuple[int, ...], ...]:
+    """Reads one text, the ids of one, or a list of these. Raises RequestError."""
     if isinstance(value, str):
-        return (as_text(value, "prompt"),)
-    items = as_list(value, "prompt")
+        return (as_text(value, name),)
+    items = as_list(value, name)
     if not items:
-        raise invalid("Invalid 'prompt': expected at least one prompt.", param="prompt", code="empty_array")
+        raise invalid(f"Invalid '{name}': expected at least one text.", param=name, code="empty_array")
     if isinstance(items[0], int):
-        return (_token_ids(items, "prompt"),)
+        return (_token_ids(items, name, name),)
     if len(items) > MAX_PROMPTS:
-        message = f"Invalid 'prompt': expected at most {MAX_PROMPTS} prompts, but got {len(items)} instead."
-        raise invalid(message, param="prompt", code="array_above_max_length")
-    return tuple(_prompt(item, f"prompt[{i}]") for i, item in enumerate(items))
+        message = f"Invalid '{name}': expected at most {MAX_PROMPTS} texts, but got {len(items)} instead."
+        raise invalid(message, param=name, code="array_above_max_length")
+    return tuple(_prompt(item, f"{name}[{i}]", name) for i, item in enumerate(items))
 
 
-def _prompt(value: Json, path: str) -> str | tuple[int, ...]:
-    return as_text(value, path) if isinstance(value, str) else _token_ids(as_list(value, path), path)
+def _prompt(value: Json, path: str, name: str) -> str | tuple[int, ...]:
+    return as_text(value, path) if isinstance(value, str) else _token_ids(as_list(value, path), path, name)
 
 
-def _token_ids(items: Sequence[Json], path: str) -> tuple[int, ...]:
+def _token_ids(items: Sequence[Json], path: str, name: str) -> tuple[int, ...]:
     ids = tuple(as_integer(item, f"{path}[{i}]") for i, item in enumerate(items))
     if not ids:
-        raise invalid(f"Invalid '{path}': expected at least one token.", param="prompt", code="empty_array")
+        raise invalid(f"Invalid '{path}': expected at least one token.", param=name, code="empty_array")
     return ids

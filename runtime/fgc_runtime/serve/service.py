@@ -10,6 +10,7 @@ from fgc_runtime.generate.detokenizer import Vocabulary
 from fgc_runtime.generate.engine import Engine
 from fgc_runtime.generate.guides import Grammar
 from fgc_runtime.generate.job import Job
+from fgc_runtime.serve.embeddings import EmbeddingRequest, Pooling
 from fgc_runtime.serve.faults import invalid, model_not_found, too_busy, too_long
 from fgc_runtime.serve.metrics import Counters
 from fgc_runtime.serve.prompts import PromptReader
@@ -47,6 +48,8 @@ class Service:
     structures: Structures
     max_body_bytes: int
     door: Door = Door()
+    pooling: Pooling = field(default_factory=Pooling)
+    generates: bool = True  # False for a model of embeddings only
     counters: Counters = field(default_factory=Counters)
     responses: ResponseStore = field(default_factory=ResponseStore)
     encoder: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "encode"))
@@ -79,6 +82,14 @@ class Service:
             return None
         return await asyncio.get_running_loop().run_in_executor(self.encoder, self.structures.compile, wanted)
 
+    async def embedding_texts(self, request: EmbeddingRequest) -> list[tuple[int, ...]]:
+        """The ids of the texts to embed. Raises RequestError."""
+        self._check_model(request.model)
+        for text in request.texts:
+            self.prompts.check_size(len(text), param="input")
+        loop = asyncio.get_running_loop()
+        return [await loop.run_in_executor(self.encoder, self.prompts.embedding, text) for text in request.texts]
+
     async def tokens(self, request: TokenizeRequest) -> tuple[int, ...]:
         """The ids of a text or of a conversation. Raises RequestError."""
         asked, loop = request.asked, asyncio.get_running_loop()
@@ -99,9 +110,14 @@ class Service:
         pairs = zip(request.prompts, jobs, strict=True)
         return [prompt if isinstance(prompt, str) else self.vocabulary.decode(job.prompt) for prompt, job in pairs]
 
+    def _check_model(self, name: str | None) -> None:
+        if name is not None and name != self.model_name:
+            raise model_not_found(name)
+
     def _check(self, wishes: Wishes, num_prompts: int) -> None:
-        if wishes.model is not None and wishes.model != self.model_name:
-            raise model_not_found(wishes.model)
+        self._check_model(wishes.model)
+        if not self.generates:
+            raise invalid("This model makes embeddings, and no texts.", param="model", code="unsupported_model")
         for name, tokens in (("logit_bias", wishes.sampling.logit_bias), ("stop_token_ids", wishes.stop_ids)):
             for token in tokens:
                 if token >= self.prompts.vocab_size:

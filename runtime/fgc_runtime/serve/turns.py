@@ -95,14 +95,14 @@ async def respond(turn: Turn) -> Response:
     try:
         return JSONResponse(await _whole(turn, exchange))
     except JobFailed as error:
-        fault = _fault(error.failure)
+        fault = fault_of(error.failure)
         turn.trace.blame(fault)
         return JSONResponse(fault.json(), fault.status)
     except ClientGone:
         return Response(status_code=_CLIENT_GONE)
 
 
-def _fault(failure: Failure) -> faults.Fault:
+def fault_of(failure: Failure) -> faults.Fault:
     return faults.shutting_down() if failure.is_shutdown else faults.failure(failure.message)
 
 
@@ -127,7 +127,7 @@ async def _events(turn: Turn, exchange: Exchange) -> AsyncGenerator[bytes, None]
                 turn.trace.count(transcript.num_prompt_tokens, transcript.num_generated_tokens)
                 yield shape.grow(gains)
     except JobFailed as error:
-        turn.trace.blame(fault := _fault(error.failure))
+        turn.trace.blame(fault := fault_of(error.failure))
         yield shape.fail(fault)
         return
     except ClientGone:

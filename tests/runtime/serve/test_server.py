@@ -14,6 +14,7 @@ import torch
 from fgc_runtime.generate.job import PlacedToken
 from fgc_runtime.generate.scores import ScoredToken
 from fgc_runtime.serve.answers import Choice, CompletionAnswers, Head
+from fgc_runtime.serve.app import ROUTES
 from fgc_runtime.serve.chat_answers import ChatAnswers
 from openai.types import Completion, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
@@ -469,3 +470,36 @@ def test_what_cannot_be_followed_or_would_be_cut_is_refused_at_once(client: open
     with pytest.raises(openai.BadRequestError) as caught:
         chat(client, response_format={"type": "json_object"}, stop="}")
     assert caught.value.param == "stop"
+
+
+def test_texts_become_vectors_of_the_models_states(
+    server: RunningServer, client: openai.OpenAI, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    answer = client.embeddings.create(model=MODEL, input=["The dog", "A"])  # the client asks for base64
+    for row, text in zip(answer.data, ["The dog", "A"], strict=True):
+        with torch.no_grad():
+            states_TD = model.model(torch.tensor([tokenizer.encode(text)])).last_hidden_state[0]
+        expected_D = torch.nn.functional.normalize(states_TD.mean(0), dim=0)
+        torch.testing.assert_close(torch.tensor(row.embedding), expected_D, atol=1e-5, rtol=0)
+    last = client.embeddings.create(
+        model=MODEL,
+        input="A",
+        encoding_format="float",
+        dimensions=5,
+        extra_body={"pooling": "last", "normalize": False},
+    )
+    assert last.data[0].embedding == pytest.approx(states_TD[-1, :5].tolist(), abs=1e-5)
+    assert answer.usage.total_tokens == sum(len(tokenizer.encode(text)) for text in ("The dog", "A"))
+    for wrong in ({"input": "dog " * 300}, {"input": []}, {"input": "a", "pooling": "sum"}, {"input": "a", "x": 1}):
+        assert post(server, "/v1/embeddings", json={"model": MODEL, **wrong}).status_code == 400
+
+
+def test_the_api_describes_itself_without_another_host(server: RunningServer) -> None:
+    described = httpx.get(f"{server.url}/openapi.json").json()
+    assert described["openapi"] == "3.1.0"
+    routes = {route.path.replace(":path", "") for route in ROUTES} - {"/openapi.json", "/docs"}
+    assert set(described["paths"]) == routes
+    page = httpx.get(f"{server.url}/docs")
+    assert "/v1/chat/completions" in page.text and "://" not in page.text
+    known = httpx.get(f"{server.url}/tokenizer_info").json()
+    assert known["bos_token"] == "<s>" and "im_start" in known["chat_template"]
