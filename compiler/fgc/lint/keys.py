@@ -1,7 +1,11 @@
 """Keys of mappings: the same one twice in one template, one without its colon, tags that stand on a key."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
+from functools import lru_cache
+from itertools import islice
+from operator import itemgetter
 
 from fgc.diagnostics import Diagnostic, Related, Severity
 from fgc.ir import Graph
@@ -42,12 +46,21 @@ def _is_repeated(first: Origin, second: Origin) -> bool:
 
 def _enters_branch(source: Source, start: int, end: int) -> bool:
     depth = 0
-    for match in _BRANCH.finditer(source.text, source.text.rfind("\n", 0, start) + 1, end):
-        if match["end"]:
+    first = bisect_left(_branches(source), source.text.rfind("\n", 0, start) + 1, key=itemgetter(0))
+    for at, is_end, word in islice(_branches(source), first, None):
+        if at >= end:
+            break
+        if is_end:
             depth = max(depth - 1, 0)
-        elif match["word"] in ("if", "for") or depth == 0:
+        elif word in ("if", "for") or depth == 0:
             depth += 1
     return depth > 0
+
+
+@lru_cache(maxsize=64)
+def _branches(source: Source) -> list[tuple[int, bool, str]]:
+    """Where branches begin and end in a text; one search for all its keys."""
+    return [(match.start(), bool(match["end"]), match["word"]) for match in _BRANCH.finditer(source.text)]
 
 
 def _twice(key: ScalarNode, earlier: ScalarNode) -> Diagnostic:

@@ -14,6 +14,7 @@ _NEW_OCTAL = re.compile(r"[-+]?0[oO][0-7_]+")
 _NOT_FINITE = re.compile(r"([-+]?)(inf(?:inity)?|nan)", re.IGNORECASE)
 _OCTAL = re.compile(r"[-+]?0\d+")
 _SEXAGESIMAL = re.compile(r"[-+]?\d+(?::[0-5]?\d)+(?:\.\d*)?")
+_LONGEST = 1_000  # of a scalar that anybody misreads
 _PYTHON_WORDS = {"None": "null"}
 
 
@@ -24,15 +25,16 @@ def misread_scalar(composition: Composition, graph: Graph) -> Iterator[Diagnosti
     for node in _scalars(composition.root):
         if node.origin.span in elsewhere:
             continue
-        if node.is_plain and node.tag is None and node.parts is None and (found := _misread(node)):
+        if node.is_plain and node.tag is None and node.parts is None and (found := _misread(node.value)):
             message, help, better = found
             fix = Edit(node.origin.span, better) if better and node.origin.span.text == node.value else None
             yield Diagnostic.at(node.origin, "FGC310", message, severity=Severity.WARNING, help=help, fix=fix)
 
 
-def _misread(node: ScalarNode) -> tuple[str, str, str | None] | None:
+def _misread(text: str) -> tuple[str, str, str | None] | None:
     """Returns the message, the help and the exact replacement for a scalar that YAML reads as another type."""
-    text = node.value
+    if len(text) > _LONGEST:
+        return None
     kind = scalar_type(text, True)
     if kind == "str":
         what, better = _meant(text)

@@ -36,6 +36,7 @@ from fgc.yaml import (
     Node,
     ScalarNode,
     SequenceNode,
+    TooManyDigits,
     UnsupportedScalar,
     scalar_type,
     scalar_value,
@@ -51,7 +52,6 @@ _CALLS = {
     "meta": CallKind.META,
 }
 _COLLECTIONS = {"list": "named_list", "tuple": "named_tuple", "dict": "named_dict", "dlist": "named_list"}
-_MAX_BITS = 10_000  # Python refuses to print integers of more than 4,300 digits
 _MAX_SUGGESTIONS = 100  # a text with more mistakes is another kind of text
 _OF_TAGS = ("FGC312", "FGC401", "FGC402", "FGC403", "FGC404", "FGC409")  # true whatever the value below the tag is
 _CROWDED = re.compile(r"[,\[\]{}]")  # what ends an item of a flow collection, swallowed by a tag
@@ -174,13 +174,9 @@ class _Lowerer:
         if node.tag is not None:
             kind = "str" if node.tag.text == "!" else standard_type(node.tag.text)
         try:
-            value = scalar_value(node.value, kind or "str")
-            if isinstance(value, int) and value.bit_length() > _MAX_BITS:
-                self.error(
-                    node.origin, "FGC307", "this integer has too many digits", "put it in quotes to make it a text"
-                )
-                return node.value
-            return value
+            return scalar_value(node.value, kind or "str")
+        except TooManyDigits:
+            self.error(node.origin, "FGC307", "this integer has too many digits", "put it in quotes to make it a text")
         except UnsupportedScalar:
             help = "put it in quotes to make it a text" if is_untagged else None
             message = f"`{node.value}` is a YAML {_TYPE_NAMES.get(kind or '', kind)}, which configurations do not have"

@@ -11,6 +11,7 @@ from fgc.yaml import AliasNode, MappingNode, Node, ScalarNode, SequenceNode, sca
 
 Report = Callable[[Diagnostic], None]
 ReadKey = Callable[[ScalarNode], Scalar]
+_MAX_MERGED = 100_000  # keys that mappings have from others, all together
 
 
 class Pair(Struct, frozen=True):
@@ -30,6 +31,8 @@ class PairReader:
         self._report = report
         self._known: dict[int, list[Pair]] = {}
         self._reading: set[int] = set()
+        self._num_merged = 0
+        self._is_full = False
 
     def read(self, mapping: MappingNode) -> list[Pair]:
         """Merged keys first; of one key's values the last, at the place of the first."""
@@ -45,8 +48,19 @@ class PairReader:
             overrides = earlier.origin if earlier else None
             found[pair.key] = Pair(earlier.key if earlier else pair.key, pair.origin, pair.value, overrides)
         self._reading.discard(id(mapping))
-        self._known[id(mapping)] = list(found.values())
+        self._known[id(mapping)] = self._within_bounds(list(found.values()), mapping)
         return self._known[id(mapping)]
+
+    def _within_bounds(self, pairs: list[Pair], mapping: MappingNode) -> list[Pair]:
+        """The pairs of one more mapping; none, with a finding, once mappings that merge others hold too many."""
+        self._num_merged += max(0, len(pairs) - len(mapping.pairs))
+        if self._num_merged <= _MAX_MERGED:
+            return pairs
+        if not self._is_full:
+            self._is_full = True
+            message = f"mappings merge others, and get more than {_MAX_MERGED:,} keys by it"
+            self._report(Diagnostic.at(mapping.origin, "FGC208", message, help="merge only what a mapping needs"))
+        return []
 
     def _pairs(self, mapping: MappingNode) -> Iterator[Pair]:
         for key, value in mapping.pairs:

@@ -14,7 +14,7 @@ MAX_VALUE_SIZE = 1_000_000  # characters or items of one value
 MAX_EXPANDED_SIZE = 2_000_000  # the same with all that it holds, and as often as it holds it
 MAX_WIDTH = 10_000  # of an indentation, a line, a column
 MAX_INTEGER_BITS = 20_000
-_ITEMS_PER_STEP = 100  # what an operation on a long value costs
+_ITEMS_PER_STEP = 40  # what an operation on a long value costs
 _CONTAINERS = (list, tuple, dict)
 
 

@@ -417,7 +417,8 @@ class Evaluator:
     def _variable_or(self, left: EnvironmentText, right: ast.Expr, scope: Scope) -> Any:
         """`getenv(name) or right`: both may be needed where the program runs, unless `right` refuses."""
         try:
-            return either(left, self.needs.plain(self._open(right, scope), right.span, "it stands for a variable"))
+            second = self.needs.plain(self._open(right, scope), right.span, "it stands for a variable")
+            return guarded(right.span, lambda: either(left, second))
         except EvaluationError:
             if not left.value:
                 raise

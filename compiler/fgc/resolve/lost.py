@@ -42,13 +42,18 @@ def _finding(target: ast.Name, read: Span) -> Diagnostic:
 def _in_body(body: _Body, behind: tuple[_Body, ...]) -> Iterator[tuple[ast.Name, Span]]:
     """Names set in loops of a body, with the first place that reads them later; `behind` runs after the body."""
     for number, statement in enumerate(body):
+        inside = _bodies(statement)
+        if all(ends for _, ends in inside):  # most statements: none has to know what comes later
+            for inner, _ in inside:
+                yield from _in_body(inner, ())
+            continue
         rest = (body[number + 1 :], *behind)
         if isinstance(statement, ast.For):
             for target in _targets(statement.body):
                 read = _first_read(target.name, rest)
                 if read is not None:
                     yield target, read
-        for inner, ends in _bodies(statement):
+        for inner, ends in inside:
             yield from _in_body(inner, () if ends else rest)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fgc.text import DeferredCall, DeferredExpression, DeferredPart, Origin, Piece, Source, Span
+from fgc.text import DeferredCall, DeferredExpression, DeferredPart, Origin, Piece, Source, Span, is_too_long
 
 NOWHERE = Origin(Span(Source("<environment>", ""), 0, 0))  # of globals: replaced by the place that prints them
 
@@ -106,7 +106,9 @@ def _begins_line(pieces: Sequence[Piece]) -> bool:
 
 
 def deferred_text(text: str, expression: DeferredExpression, origin: Origin) -> MappedText:
-    """A text that is computed anew where the program runs."""
+    """A text that is computed anew where the program runs. Raises ValueError if that takes too long an expression."""
+    if is_too_long(expression):
+        raise ValueError("the expression that the program would need for it is too long")
     return MappedText([Piece(text, origin, False, expression)])
 
 

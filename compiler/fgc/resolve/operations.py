@@ -9,7 +9,7 @@ from typing import Any
 from fgc.resolve.mapped import NOWHERE, MappedText
 from fgc.resolve.needs import Given, from_outside
 from fgc.syntax import ast
-from fgc.text import DeferredConstant, DeferredOperation, FromOutside, Piece
+from fgc.text import DeferredConstant, DeferredOperation, FromOutside, Piece, is_too_long
 
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%"})
 _COMPARISONS = {"==", "!=", "<", "<=", ">", ">="}
@@ -54,6 +54,8 @@ def _open_value(operator: str, operands: tuple[Any, ...], value: Any) -> Any:
     if len(known) < len(parts) or not any(isinstance(part, FromOutside) for part in known):
         return None
     expression = DeferredOperation(operator, tuple(known), _known(value))
+    if is_too_long(expression):
+        return None
     if isinstance(value, str):
         return MappedText([Piece(value, NOWHERE, False, expression)]) if value else None
     return Given(value, expression)

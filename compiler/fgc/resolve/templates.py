@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from fgc.diagnostics import Diagnostic, Severity, did_you_mean
 from fgc.resolve.environment import PlacedUndefined
 from fgc.resolve.errors import Broken, EvaluationError, Fatal
+from fgc.resolve.failures import described
 from fgc.resolve.frames import Frame, Machine, Sink
 from fgc.resolve.library import Library
 from fgc.resolve.macros import TemplateModule, exports_of, lacks_names, listed
@@ -43,9 +44,10 @@ class Templates:
             self._machine.evaluator.require(value, expression.span)
         value = self._machine.evaluator.needs.now(value, expression.span, "it names a template")
         names = list(value) if isinstance(value, (list, tuple)) else [value]
+        self._machine.budget.step(expression.span, len(names))
         for name in names:
             if not isinstance(name, str):
-                message = f"a template's name must be a text, not {name!r:.60}"
+                message = f"a template's name must be a text, not {described(name)}"
                 raise EvaluationError(Diagnostic("FGC206", message, expression.span))
             template = self._library.find("".join(name)) if ".." not in name.split("/") else None
             if template is not None:

@@ -7,7 +7,7 @@ from jinja2.runtime import Undefined
 
 from fgc.resolve.facts import Facts
 from fgc.resolve.mapped import NOWHERE, MappedText, expression_of
-from fgc.text import DeferredCall, DeferredConstant, DeferredPart, Piece
+from fgc.text import DeferredCall, DeferredConstant, DeferredPart, Piece, is_too_long
 
 Value = bool | int | float | str | None
 _ABSENT: Any = object()  # a default of none is one
@@ -66,6 +66,8 @@ def from_environment(name: str, value: str) -> EnvironmentText:
 
 
 def _open(value: Value, expression: DeferredCall) -> EnvironmentText:
+    if is_too_long(expression):
+        raise ValueError("the expression that the program would need for it is too long")
     text = EnvironmentText([Piece(str(value), NOWHERE, False, expression)])
     text.value = str(value) if isinstance(value, str) else value
     return text

@@ -92,8 +92,9 @@ def _reduce(
     if size:
         del symbols[-size:]
         del states[-size:]
-    children: list[Any] = []
-    for symbol, is_kept in zip(taken, rule.keep, strict=True):
+    is_longer_list = rule.is_inline and bool(taken) and isinstance(taken[0].value, list)
+    children: list[Any] = taken[0].value if is_longer_list else []  # a copy at each item would take quadratic time
+    for symbol, is_kept in zip(taken[is_longer_list:], rule.keep[is_longer_list:], strict=True):
         if isinstance(symbol.value, list):
             children += symbol.value
         elif is_kept:

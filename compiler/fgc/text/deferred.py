@@ -42,6 +42,8 @@ class DeferredArgument(Struct, frozen=True):
     is_quoted: bool = False
 
 
+_MAX_PARTS = 1_000  # the longest known has 12
+_MAX_DEPTH = 100
 TEXT = "text"  # the operation that joins its operands, as they are printed
 
 
@@ -103,6 +105,22 @@ def is_of_environment(expression: "DeferredPart") -> bool:
     if not isinstance(expression, DeferredCall):
         return False
     return expression.function == "getenv" or any(map(is_of_environment, expression.arguments))
+
+
+def is_too_long(expression: "DeferredPart") -> bool:
+    """Returns True for an expression that is deeper or longer than any program should have, shared parts counted."""
+    size, depth = _extent(expression, {})
+    return size > _MAX_PARTS or depth > _MAX_DEPTH
+
+
+def _extent(expression: "DeferredPart", known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """How many parts an expression has and how deep it is. Its own parts are of bounded depth."""
+    if id(expression) not in known:
+        inner = getattr(expression, "arguments", None) or getattr(expression, "operands", None) or ()
+        extents = [_extent(part, known) for part in inner]
+        size, depth = sum(size for size, _ in extents), max((depth for _, depth in extents), default=0)
+        known[id(expression)] = 1 + size, 1 + depth
+    return known[id(expression)]
 
 
 def variables_required(expression: "DeferredPart") -> tuple[str, ...]:

@@ -17,8 +17,15 @@ _CONSTRUCTORS: dict[str, Any] = {
 }
 
 
+_MAX_BITS = 10_000  # Python refuses to print integers of more than 4,300 digits
+
+
 class UnsupportedScalar(ValueError):
     """A scalar of a YAML type that configurations do not have; the message names the type."""
+
+
+class TooManyDigits(ValueError):
+    """An integer that Python refuses to print."""
 
 
 @lru_cache(maxsize=65_536)
@@ -34,6 +41,8 @@ def scalar_value(value: str, kind: str) -> bool | int | float | str | None:
     if construct is None:
         raise UnsupportedScalar(kind)
     result: bool | int | float | str | None = construct(yaml.ScalarNode(_PREFIX + kind, value))
+    if isinstance(result, int) and result.bit_length() > _MAX_BITS:
+        raise TooManyDigits(value)
     return result
 
 

@@ -83,3 +83,52 @@ def test_memory_that_nobody_counted_has_a_bound_too(monkeypatch: pytest.MonkeyPa
     with bounded_memory(), pytest.raises(MemoryError):
         bytearray(900_000_000)
     assert len(bytearray(900_000_000)) == 900_000_000
+
+
+DOUBLED = "-- set ns = namespace(v=%s)\n-- for i in range(40)\n-- set ns.v = %s\n-- endfor\n%s\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        DOUBLED % ("['x']", "[ns.v, ns.v]", "-- include ns.v"),
+        DOUBLED % ("['x']", "[ns.v, ns.v]", "-- import ns.v as m"),
+        "-- include ['a'] * 900000 ignore missing\n",
+        DOUBLED % ("project_dir", "joinpath(ns.v, ns.v)", "a: {{ ns.v }}"),
+        DOUBLED % ("getenv('A')", "getenv('B', ns.v ~ ns.v)", "a: {{ ns.v }}"),
+        DOUBLED.replace("40", "5000") % ("project_dir", "dirname(ns.v)", "a: {{ ns.v }}"),
+        "a0: &a0 {k0: 1}\n" + "".join(f"a{i}: &a{i} {{<<: *a{i - 1}, k{i}: 1}}\n" for i in range(1, 1000)),
+    ],
+)
+def test_names_expressions_and_merges_that_grow_end(text: str) -> None:
+    assert set(findings_of(text)) & {"FGC206", "FGC208"}
+
+
+@pytest.mark.parametrize("operation", ["ns.v + ns.v", "ns.v * 2", "1 if ns.v > 2 else 2"])
+def test_an_option_is_computed_with_as_often_as_a_program_can(operation: str) -> None:
+    text = f"-- set ns = namespace(v=n)\n-- for i in range(3000)\n-- set ns.v = {operation}\n-- endfor\na: {{{{ ns.v % 7 }}}}\n"
+    begin = time.process_time()
+    compile_texts({"main.yaml": text}, {"n": 3})
+    assert time.process_time() - begin < 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 1\r" * 20_000,
+        "a: 1\u2028" * 20_000,
+        "a: {{ " + "1<" * 20_000 + "1 }}\n",
+        "a: {{ " + "'a'~" * 20_000 + "'b' }}\n",
+    ],
+)
+def test_a_long_text_takes_no_quadratic_time(text: str) -> None:
+    begin = time.process_time()
+    compile_texts({"main.yaml": text})
+    assert time.process_time() - begin < 10, "it took 16 s or more"
+
+
+@pytest.mark.parametrize(
+    "text", ["0" + "7" * 9000, ":".join(["59"] * 3000), "0x" + "f" * 9000, "9" * 9000, "!!int '0b1" + "1" * 9999 + "'"]
+)
+def test_an_integer_that_python_cannot_print_is_a_finding(text: str) -> None:
+    assert findings_of(f"a: {text}\nb: 1\n") == ["FGC307"]
