@@ -6,15 +6,18 @@ loop travel as CPU tensors (gloo), so that agreeing never waits for an accelerat
 
 import os
 import random
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 
 T = TypeVar("T")
+_FIRST_PORT, _NUM_PORTS = 12_000, 20_000  # below those that Linux hands out
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +30,21 @@ class World:
     device: torch.device
 
     @classmethod
-    def connect(cls, *, device: str | None = None, use_cpu: bool = False) -> "World":
-        """Join the processes that torchrun started; without torchrun, a world of one. May be called again."""
+    def connect(cls, *, device: str | None = None, use_cpu: bool = False, timeout_s: float | None = None) -> "World":
+        """Join the processes that torchrun or Slurm's srun started; without them, a world of one. May be called again.
+
+        `timeout_s` is how long a process waits for the others; None: torch's default.
+        """
+        meet_by_slurm()
         rank, local_rank, size = (_environment_int(name) for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
         world = cls(rank or 0, local_rank or 0, size or 1, _choose_device(device, use_cpu, local_rank or 0))
         if world.device.type == "cuda":
             torch.cuda.set_device(world.device)
+        timeout = None if timeout_s is None else timedelta(seconds=timeout_s)
         if world.size > 1 and not dist.is_initialized():
-            dist.init_process_group("cpu:gloo,cuda:nccl" if world.device.type == "cuda" else "gloo")
+            dist.init_process_group("cpu:gloo,cuda:nccl" if world.device.type == "cuda" else "gloo", timeout=timeout)
+        elif world.size > 1 and timeout is not None:  # data was prepared together before
+            dist.distributed_c10d._set_pg_timeout(timeout)
         return world
 
     @property
@@ -94,6 +104,29 @@ def disconnect() -> None:
         dist.destroy_process_group()
 
 
+def meet_by_slurm(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Put into the environment what torchrun would, if `srun` started several tasks and torchrun did not."""
+    size = environment.get("SLURM_STEP_NUM_TASKS", "1")
+    if "RANK" in environment or size == "1":
+        return
+    job = int(environment.get("SLURM_JOB_ID", "0"))
+    meeting = {
+        "RANK": environment["SLURM_PROCID"],
+        "LOCAL_RANK": environment["SLURM_LOCALID"],
+        "WORLD_SIZE": size,
+        "MASTER_ADDR": first_host(environment.get("SLURM_STEP_NODELIST") or environment["SLURM_JOB_NODELIST"]),
+        "MASTER_PORT": str(_FIRST_PORT + job % _NUM_PORTS),
+    }
+    for name, value in meeting.items():
+        environment.setdefault(name, value)
+
+
+def first_host(nodes: str) -> str:
+    """Returns the first name of a list as Slurm writes them: `node[003-006,9],other` is `node003`."""
+    first = re.split(r",(?![^\[]*\])", nodes)[0]
+    return re.sub(r"\[([^\],-]+)[^\]]*\]", r"\1", first)
+
+
 def seed_everything(seed: int) -> int:
     """Seed python, numpy and torch; returns the seed, so that it can stand where a seed is wanted."""
     import numpy
@@ -120,5 +153,5 @@ def _choose_device(device: str | None, use_cpu: bool, local_rank: int) -> torch.
     if device is not None:
         return torch.device(device)
     if torch.cuda.is_available():
-        return torch.device("cuda", local_rank)
+        return torch.device("cuda", local_rank % torch.cuda.device_count())  # Slurm may show each task its own only
     return torch.device("cpu")

@@ -14,6 +14,8 @@ from typing import Any
 
 from fgc_runtime.sources import freeze_program
 
+_TORCHRUN = "torch.distributed.run"
+
 
 def start() -> None:
     """Runs what the first word names with the words behind it.
@@ -28,6 +30,8 @@ def start() -> None:
         sys.modules["__main__"].__file__ = name
         freeze_program()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if name == _TORCHRUN:  # Slurm may send it to all processes of a job; torchrun would die of it
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     _load_packages(name, is_program=is_program)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = [name, *words]

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from fgc_runtime import control
 from fgc_runtime.checkpoint import find_checkpoints, latest_checkpoint, read_trainer_state
+from fgc_runtime.trainers.interrupts import Interrupts
 
 PROGRAM = Path(__file__).parent / "programs/train.py"
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -66,6 +67,37 @@ def test_a_signal_ends_with_a_checkpoint(tmp_path: Path, number: signal.Signals,
     assert f"Stopped at step {steps_done} of 10000. The checkpoint is {folder}" in output
     assert "--resume (resume_from_checkpoint: true)" in output
     assert not (tmp_path / "model.safetensors").exists()  # the final model is that of a run that ended
+
+
+WAIT = "import os, sys; from fgc.cli.launching import wait; sys.exit(wait(sys.argv[1:], '.', os.environ))"
+
+
+def test_a_warning_of_slurm_to_all_processes_saves_once(tmp_path: Path) -> None:
+    """Without `B:` Slurm signals every process of a job: `fgc train`, torchrun and the training itself."""
+    torchrun = ("-m", "fgc_runtime.start", "torch.distributed.run", *TORCHRUN[2:])
+    with training(tmp_path, launcher=("-c", WAIT, sys.executable, *torchrun)) as process:
+        for pid in descendants(process.pid):
+            os.kill(pid, signal.SIGUSR1)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 138, output
+    assert len(find_checkpoints(tmp_path / "logs/checkpoints")) == 1, output
+
+
+def descendants(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(found for child in children for found in descendants(int(child)))]
+
+
+def test_what_follows_a_warning_is_no_second_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = [0.0]
+    monkeypatch.setattr("fgc_runtime.trainers.interrupts.time.monotonic", lambda: now_s[0])
+    with Interrupts(is_announced=False) as interrupts:
+        signal.raise_signal(signal.SIGUSR1)
+        now_s[0] = 5.0  # a machine with much to do
+        signal.raise_signal(signal.SIGTERM)
+        assert interrupts.agreed(interrupts.flags) == signal.SIGUSR1
+        with pytest.raises(SystemExit):
+            signal.raise_signal(signal.SIGTERM)
 
 
 def test_processes_that_load_data_do_not_die_of_ctrl_c(tmp_path: Path) -> None:

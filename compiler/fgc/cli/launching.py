@@ -16,6 +16,7 @@ from fgc.cli.building import PROGRAM, write_folder
 from fgc.cli.devices import count_devices, visible_devices
 from fgc.cli.kept_builds import keep_build
 from fgc.cli.select import Selected, report
+from fgc.cli.slurm import slurm_step
 from fgc.installed import package_folder
 from fgc.ir import Call
 from fgc.pipeline.metadata import meta_value
@@ -66,14 +67,15 @@ def _built(selected: Selected, arguments: Namespace) -> Path | None:
 
 
 def _command(selected: Selected, arguments: Namespace, folder: Path) -> list[str]:
-    words = list(arguments.passed_on)
+    words, step = list(arguments.passed_on), slurm_step()
     program = [str(folder / PROGRAM), *_resume_words(arguments), *_words_of_run(arguments)]
-    if not words and _processes(selected, arguments.devices) == "1":
+    is_alone = step is None and _processes(selected, arguments.devices) == "1"
+    if not words and (is_alone or (step is not None and step.has_a_task_for_each_process)):
         return [sys.executable, *program]
     torchrun = Path(sys.executable).with_name("torchrun")
     command = [str(torchrun)] if torchrun.is_file() else [sys.executable, "-P", "-m", "torch.distributed.run"]
     if not any(word.startswith(_OWN_MEETING) for word in words):
-        command.append("--standalone")
+        command += ["--standalone"] if step is None else step.meeting_words
     if not any(word.startswith(_OWN_PROCESSES) for word in words):
         command += ["--nproc-per-node", _processes(selected, arguments.devices)]
     return [*command, *words, *program]

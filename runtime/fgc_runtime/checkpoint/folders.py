@@ -64,10 +64,10 @@ def discard(folder: Path) -> None:
     shutil.rmtree(unfinished_folder(folder), ignore_errors=True)
 
 
-def commit(folder: Path, about: Mapping[str, object]) -> None:
+def commit(folder: Path, about: Mapping[str, object], hashes: Mapping[str, str] | None = None) -> None:
     """Give what has been written its name; it replaces an older folder. Until the last line the older one is there."""
     unfinished = unfinished_folder(folder)
-    write_manifest(unfinished, about)
+    write_manifest(unfinished, about, hashes)
     for path in [*unfinished.rglob("*"), unfinished]:
         flush(path)
     replaced = folder.with_name(folder.name + ".replaced" + _UNFINISHED)

@@ -7,17 +7,22 @@ each other, in a process group of their own, so that nothing mixes with the trai
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import torch.distributed as dist
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from fgc_runtime.checkpoint.folders import begin, commit, discard, unfinished_folder
+from fgc_runtime.checkpoint.manifest import hashes_of, share_of, sizes_in
 from fgc_runtime.checkpoint.model import save_model
 from fgc_runtime.checkpoint.state import TrainingState, save_training_state
 from fgc_runtime.checkpoint.tensors import Tensors, save_tensors
 from fgc_runtime.distributed import World
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,9 @@ class Saver:
         self._world = world
         self._is_async = is_async
         self._after = after
-        self._group = dist.new_group(backend="gloo") if world.size > 1 else None
+        # others wait while one process writes the whole model: if one dies, all are ended from outside
+        self._group = dist.new_group(backend="gloo", timeout=timedelta(days=1)) if world.size > 1 else None
+        self._hashes: dict[str, str] = {}
         self._thread: threading.Thread | None = None
         self._saved: Saved | None = None
 
@@ -86,7 +93,7 @@ class Saver:
 
     def _run(self, snapshot: Snapshot) -> None:
         problem = None
-        for step in (self._begin, self._write_tensors, self._write_rest):
+        for step in (self._begin, self._write_tensors, self._write_rest, self._hash, self._commit):
             try:
                 step(snapshot)
             except BaseException as error:  # of any kind: the training must hear of it
@@ -111,13 +118,31 @@ class Saver:
         if export is not None:
             save_model(export.model, export.tokenizer, unfinished, state_dict=export.state_dict)
         save_training_state(unfinished, snapshot.state)
-        commit(snapshot.folder, snapshot.about)
-        self._after()
+
+    def _hash(self, snapshot: Snapshot) -> None:
+        """Each process hashes its share, first of all what it has just written."""
+        unfinished, found, problem = unfinished_folder(snapshot.folder), dict[str, str](), None
+        sizes = self._gathered(sizes_in(unfinished))[0]  # what the main process sees
+        try:
+            found = hashes_of(unfinished, share_of(sizes, self._world.rank, self._world.size))
+        except OSError as error:  # told when all have come this far
+            problem = error
+        self._hashes = {name: value for part in self._gathered(found) for name, value in part.items()}
+        if problem is not None:
+            raise problem
+
+    def _commit(self, snapshot: Snapshot) -> None:
+        if self._world.is_main:
+            commit(snapshot.folder, snapshot.about, self._hashes)
+            self._after()
+
+    def _gathered(self, value: T) -> list[T]:
+        if self._group is None:
+            return [value]
+        values = [value] * self._world.size
+        dist.all_gather_object(values, value, group=self._group)
+        return values
 
     def _agreed(self, problem: str | None) -> str | None:
         """The problem of any process."""
-        if self._group is None:
-            return problem
-        problems: list[str | None] = [None] * self._world.size
-        dist.all_gather_object(problems, problem, group=self._group)
-        return next((found for found in problems if found is not None), None)
+        return next((found for found in self._gathered(problem) if found is not None), None)

@@ -35,7 +35,11 @@ def keep_repository(project: Path, folder: Path) -> dict[str, object] | None:
     if difference is None:
         return {**found, "uncommitted": "git did not say in time"}
     if difference:
-        (folder / _DIFFERENCE).write_bytes(difference[:_MOST_BYTES])
+        try:
+            (folder / _DIFFERENCE).write_bytes(difference[:_MOST_BYTES])
+        except OSError as error:  # training goes on without it
+            (folder / _DIFFERENCE).unlink(missing_ok=True)
+            return {**found, "uncommitted": f"could not be kept: {error}"}
     is_cut = {"is_cut": True} if len(difference) > _MOST_BYTES else {}
     return {**found, "uncommitted": _DIFFERENCE if difference else None, **is_cut}
 

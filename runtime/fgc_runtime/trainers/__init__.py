@@ -3,6 +3,7 @@
 from fgc_runtime.trainers.arguments import TrainingArguments
 from fgc_runtime.trainers.checkpoints import ResumeRefused, SaveFailed
 from fgc_runtime.trainers.interrupts import TrainingInterrupted
+from fgc_runtime.trainers.ranks import RanksDiffer
 from fgc_runtime.trainers.strategies import DDP, FSDP2, Accelerate, Pipeline, SingleDevice, Strategy
 from fgc_runtime.trainers.trainer import Trainer
 from fgc_runtime.trainers.training_loss import NextTokenLoss, Terms, TrainingLoss
@@ -13,6 +14,7 @@ __all__ = [
     "Accelerate",
     "NextTokenLoss",
     "Pipeline",
+    "RanksDiffer",
     "ResumeRefused",
     "SaveFailed",
     "SingleDevice",

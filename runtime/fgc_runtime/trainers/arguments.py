@@ -68,6 +68,7 @@ class TrainingArguments:
     resume_anyway: bool = False  # also where the program or the data are not those of the checkpoint
 
     seed: int = 42
+    ddp_timeout: int = 1800  # seconds that a process waits for the others before it gives up
     device: str | None = None
     use_cpu: bool = False
     bf16: bool = False  # forward passes in bfloat16; weights, gradients and the loss stay in float32
@@ -204,6 +205,7 @@ def folder_of_run(args: TrainingArguments) -> Path:
 
 
 _AT_LEAST_ONE = (
+    "ddp_timeout",
     "per_device_train_batch_size",
     "per_device_eval_batch_size",
     "gradient_accumulation_steps",

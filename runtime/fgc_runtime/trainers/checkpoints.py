@@ -188,16 +188,36 @@ class Checkpoints:
         Raises DamagedCheckpoint, offering the one before it, FileNotFoundError, or ResumeRefused if a run is going on
         from there already.
         """
-        folder, problem = None, None
+        folder: Path | None = None
+        problem: Exception | None = None
         if self.world.is_main:
             try:
-                folder = self._checked(wanted)
+                folder = self._named(wanted)
             except (checkpoint.DamagedCheckpoint, ResumeRefused, OSError) as error:
                 problem = error
         folder, problem = self.world.from_main((folder, problem))
         if problem is not None:
             raise problem
+        if folder is not None:
+            self._verify(folder)
         return folder
+
+    def _verify(self, folder: Path) -> None:
+        """Each process reads its share of a checkpoint. Raises DamagedCheckpoint or FileNotFoundError on all."""
+        problem: Exception | None = None
+        try:
+            checkpoint.verify(folder, rank=self.world.rank, world_size=self.world.size)
+        except (checkpoint.DamagedCheckpoint, OSError) as error:
+            problem = error
+        problem = next((found for found in self.world.gather(problem) if found is not None), None)
+        if problem is None:
+            return
+        whole = self.world.from_main(_last_whole(folder) if self.world.is_main and folder.is_dir() else None)
+        if whole is None:
+            raise problem
+        raise checkpoint.DamagedCheckpoint(
+            f"{problem}. The one before it is whole; go on from there with: --resume {whole}"
+        )
 
     def restore(self, folder: Path, stepper: Stepper, changes: Sequence[Change] = ()) -> checkpoint.TrainingState:
         """Load weights, optimizer, scheduler and loss scale, but for hyperparameters that changed; all that was saved.
@@ -272,20 +292,11 @@ class Checkpoints:
             say(f"Moved the checkpoints of an earlier run to {aside}")
         self._stale_after_step = None
 
-    def _checked(self, wanted: bool | str | Path) -> Path | None:
-        folder = self._latest() if isinstance(wanted, bool) and wanted else Path(wanted) if wanted else None
-        if folder is None:
-            return None
-        try:
-            checkpoint.verify(folder)
-        except (checkpoint.DamagedCheckpoint, FileNotFoundError) as error:
-            whole = _last_whole(folder) if not isinstance(wanted, bool) or folder.is_dir() else None
-            if whole is None:
-                raise
-            raise checkpoint.DamagedCheckpoint(
-                f"{error}. The one before it is whole; go on from there with: --resume {whole}"
-            ) from error
-        return folder
+    def _named(self, wanted: bool | str | Path) -> Path | None:
+        """Returns the checkpoint that is meant, where one is."""
+        if isinstance(wanted, bool):
+            return self._latest() if wanted else None
+        return Path(wanted)
 
     def _latest(self) -> Path | None:
         """Returns the checkpoint that this configuration saved last. Raises ResumeRefused while it is training."""

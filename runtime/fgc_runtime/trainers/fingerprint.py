@@ -47,7 +47,7 @@ _HARMLESS = {
     "eval_steps", "max_eval_steps", "per_device_eval_batch_size", "save_strategy", "save_steps", "save_total_limit",
     "resume_from_checkpoint", "resume_anyway", "async_save", "save_failure", "metric_for_best_model",
     "greater_is_better", "save_best_limit", "load_best_model_at_end", "dataloader_num_workers",
-    "dataloader_prefetch_factor", "dataloader_pin_memory", "callbacks", "do_train", "do_save", "do_eval",
+    "dataloader_prefetch_factor", "dataloader_pin_memory", "ddp_timeout", "callbacks", "do_train", "do_save", "do_eval",
     # these have entries of their own, which say more than that a file has changed
     "max_steps", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps",
 }  # fmt: skip
@@ -74,7 +74,7 @@ def fingerprint(
     found |= {f"model.{name}": value for name, value in _model(model).items()}
     with Draws().at("read", 0):  # examples that are drawn by chance are those of the last time
         found |= {f"data.{name}": value for name, value in _data(dataset).items()}
-    found |= {f"program.{name}": value for name, value in _program().items()}
+    found |= {f"program.{name}": value for name, value in program_hashes().items()}
     normal: Fingerprint = json.loads(json.dumps(found, default=str, sort_keys=True))
     return normal
 
@@ -160,7 +160,7 @@ def _described(value: object) -> object:
     return getattr(value, "__qualname__", type(value).__qualname__)
 
 
-def _program() -> dict[str, object]:
+def program_hashes() -> dict[str, object]:
     """The program's own Python files: those that its build lists. Nothing for a program that was not built."""
     own = program_files()
     if own is None:

@@ -40,6 +40,7 @@ class Interrupts:
         self._process = os.getpid()
         self._received: signal.Signals | None = None
         self._received_s = 0.0
+        self._is_followed = False
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> "Interrupts":
@@ -78,6 +79,8 @@ class Interrupts:
             if self._is_announced:
                 with suppress(OSError):  # nobody to tell
                     os.write(2, _NOTICE)  # print is not safe in a handler: it may interrupt another print
+        elif self._received == signal.SIGUSR1 and not self._is_followed:
+            self._is_followed = True  # a warning of Slurm to all processes, which `fgc train` passes on as SIGTERM
         elif number != signal.SIGHUP and time.monotonic() - self._received_s > _ONE_REQUEST_S:
             raise SystemExit(128 + number)
 

@@ -32,6 +32,7 @@ from fgc_runtime.trainers.interrupts import Interrupts, TrainingInterrupted
 from fgc_runtime.trainers.meter import Meter
 from fgc_runtime.trainers.nonfinite import NonFiniteLoss, write_dump
 from fgc_runtime.trainers.probes import keeps_documents_apart, require_known_terms
+from fgc_runtime.trainers.ranks import common_facts, require_equal, require_one_folder
 from fgc_runtime.trainers.requests import Requests, agree
 from fgc_runtime.trainers.session import Session, phase
 from fgc_runtime.trainers.stepper import Stepper
@@ -66,7 +67,9 @@ class Trainer:
         loss: TrainingLoss | None = None,
     ) -> None:
         self.args = args = with_changes(args)
-        self.world = World.connect(device=args.device, use_cpu=args.use_cpu)
+        self.world = World.connect(device=args.device, use_cpu=args.use_cpu, timeout_s=args.ddp_timeout)
+        self.callbacks = [ProgressCallback(), JsonLogCallback()] if callbacks is None else list(callbacks)
+        require_equal(self.world, common_facts(args, train_dataset, eval_dataset, self.callbacks))
         if args.float32_matmul_precision is not None:
             torch.set_float32_matmul_precision(args.float32_matmul_precision)
         seed_everything(args.seed)
@@ -89,7 +92,6 @@ class Trainer:
             self.data_collator, int(config.vocab_size), num_positions, takes_packed=takes_packed
         )
         self.processing_class = processing_class
-        self.callbacks = [ProgressCallback(), JsonLogCallback()] if callbacks is None else list(callbacks)
         self.optimizer_factory = optimizer_factory
         self.lr_scheduler_factory = lr_scheduler_factory
         self.output_dir = Path(args.output_dir)
@@ -205,12 +207,19 @@ class Trainer:
             schedule_steps=self.max_steps if has_length else None,
         )
         self.fingerprint = print_of_run
+        self._compare_ranks()
         self._resume(resume, stepper, print_of_run)
         self.logging_dir = self._claim_folder()
         self._checkpoints.begin(self.args, self.logging_dir)
         interrupts = Interrupts(is_announced=self.world.is_main)
         run, meter = self._as_callbacks_see_it(), Meter(self.world, self.state, tuple(self.loss.weights))
         return Session(run, stepper, meter, replace(self.state), interrupts, print_of_run)
+
+    def _compare_ranks(self) -> None:
+        """Raises RanksDiffer unless all processes have the same data and settings; stages may differ in optimizers."""
+        is_whole = self.strategy.holds_whole_model
+        shared = {name: value for name, value in self.fingerprint.items() if is_whole or "optimizer" not in name}
+        require_equal(self.world, {**shared, "number of steps": self.max_steps})
 
     def _claim_folder(self) -> Path:
         """Returns the folder of this run. Raises OSError or ValueError, on all processes."""
@@ -226,7 +235,9 @@ class Trainer:
         folder, problem = self.world.from_main((folder, problem))
         if problem is not None:
             raise problem
-        return folder or self.logging_dir
+        assert folder is not None, "there is a folder or a problem"
+        require_one_folder(self.world, folder)
+        return folder
 
     def _as_callbacks_see_it(self) -> TrainingRun:
         return TrainingRun(

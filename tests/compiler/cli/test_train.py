@@ -88,6 +88,46 @@ def test_processes_devices_and_words_for_torchrun(
     assert expected in run("-p", "p", "train", "--dry-run", *words).out
 
 
+def test_tasks_of_slurm_are_one_training(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = {"STEP_NUM_TASKS": "2", "STEP_NUM_NODES": "2", "NODEID": "1", "STEP_NODELIST": "n[07-08]", "JOB_ID": "4711"}
+    for name, value in step.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    meeting = "--nnodes 2 --node-rank 1 --master-addr n07 --master-port 16711 --nproc-per-node 2 "
+    assert meeting in run("-p", "p", "train", "--dry-run").out
+    assert "--standalone" in run("-p", "p", "train", "--dry-run", "--", "--standalone").out
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+    assert f" {sys.executable} " in run("-p", "p", "train", "--dry-run").out
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
+    assert "--standalone --nproc-per-node 2 " in run("-p", "p", "train", "--dry-run").out
+
+
+GUIDE = Path(__file__).parents[3] / "docs/guide/runs.md"
+FGC = """#!/bin/bash
+trap 'echo warned >> log; sleep 0.3; exit 138' USR1
+echo "$@" >> log
+for _ in $(seq 100); do sleep 0.05; done
+exit 0
+"""
+
+
+@pytest.mark.parametrize(("is_warned", "log"), [(True, "train --resume\nwarned\nrequeue 4711\n"), (False, None)])
+def test_the_script_for_slurm_goes_on_in_a_new_job(tmp_path: Path, is_warned: bool, log: str | None) -> None:
+    script = GUIDE.read_text(encoding="utf-8").partition("```sh\n#!/bin/bash")[2].partition("```")[0]
+    assert "#SBATCH --signal=B:USR1@" in script, "what the batch shell gets"
+    programs = {"fgc": FGC, "srun": '#!/bin/bash\nexec "$@"\n', "scontrol": '#!/bin/bash\necho "$@" >> log\n'}
+    for name, text in programs.items():
+        (tmp_path / name).write_text(text if is_warned else text.replace("seq 100", "seq 1"))
+        (tmp_path / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "4711"}
+    with subprocess.Popen(["bash", "-c", script], cwd=tmp_path, env=environment) as shell:
+        while is_warned and not (tmp_path / "log").exists():
+            time.sleep(0.02)
+        if is_warned:
+            shell.send_signal(signal.SIGUSR1)
+        assert shell.wait(30) == 0
+    assert (tmp_path / "log").read_text() == (log or "train --resume\n")
+
+
 TRAINING = """\
 dir: &dir {{ output_dir | default('x') | toyaml }}
 main: !singleton:fgc_runtime.script:TrainingScript { trainer: *dir }

@@ -23,7 +23,7 @@ from fgc_runtime.distributed import seed_everything
 from fgc_runtime.errors import record
 from fgc_runtime.optim import cosine_with_warmup
 from fgc_runtime.script import TrainingScript
-from fgc_runtime.settings import SetValue
+from fgc_runtime.settings import SetValue, TrainingArgument
 from fgc_runtime.trainers import Trainer, TrainingArguments
 from torch.optim import AdamW
 
@@ -40,6 +40,18 @@ def parse_arguments() -> argparse.Namespace:
         const=True,
         metavar="CHECKPOINT",
         help="go on from this checkpoint, or from the latest one",
+    )
+    parser.add_argument(
+        "--output-dir",
+        action=TrainingArgument,
+        metavar="FOLDER",
+        help="where the model goes, with a folder for each run",
+    )
+    parser.add_argument(
+        "--run-name",
+        action=TrainingArgument,
+        metavar="NAME",
+        help="what the folder of the run is called, before its time",
     )
     parser.add_argument(
         "--set",
