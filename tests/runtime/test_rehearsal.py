@@ -60,7 +60,8 @@ def test_it_counts_the_memory_of_a_step(program: Write) -> None:
     assert 2 * weights <= rank.optimizer < 2 * weights + 1000  # and Adam's step counts
     logits = 8 * 32 * 1000 * 4
     assert rank.activations > 2 * logits
-    assert rank.peak == rank.parameters + rank.gradients + rank.optimizer + rank.activations
+    together = rank.parameters + rank.gradients + rank.optimizer + rank.activations
+    assert together - rank.gradients <= rank.peak <= together  # most is alive before the gradients are
     assert (report.batch_shape, report.label_tokens, report.max_steps) == ([8, 32], 8 * 31, 8)
     assert "8 x 32 tokens" in report.as_text() and report.as_text().endswith("no problems")
     assert json.loads(report.as_json())["ranks"][0]["peak"] == rank.peak
@@ -96,6 +97,35 @@ def test_shards_take_their_share_and_a_fused_loss_less_than_logits(program: Writ
     assert sharded.ranks[0].optimizer == pytest.approx(whole.optimizer / 4, rel=0.02)
     fused = rehearsed(program(arguments="fused_loss='chunked', fused_loss_chunk_size=16"), world_size=1).ranks[0]
     assert whole.activations - fused.activations > 8 * 32 * 1000 * 4
+
+
+WIDE = {"hidden_size": 512, "dataset": "[{'input_ids': torch.arange(4)}] * 8192"}  # weights count, activations do not
+
+
+@pytest.mark.parametrize("world_size", [8, 64, 512])
+def test_the_peak_of_shards_is_the_hand_figure(program: Write, world_size: int) -> None:
+    layer, ends = 4 * (4 * 512 * 512 + 3 * 512 * 128), 4 * 2 * 1000 * 512
+    report = rehearsed(program(strategy="FSDP2()", **WIDE), world_size=world_size)
+    # weight, gradient and two moments; two layers gathered and a third on its way, gradients of one, twice to be summed
+    expected = 16 * report.num_parameters / world_size + 5 * layer + ends
+    assert report.ranks[0].peak == pytest.approx(expected, rel=0.15)
+
+
+def test_whole_layers_and_shards_on_the_host_change_the_peak(program: Write) -> None:
+    layer = 4 * (4 * 512 * 512 + 3 * 512 * 128)
+    plain, whole, on_host = (
+        rehearsed(program(strategy=f"FSDP2({option})", **WIDE), world_size=64).ranks[0]
+        for option in ("", "reshard_after_forward=False", "cpu_offload=True")
+    )
+    assert whole.peak - plain.peak == pytest.approx(2 * layer, rel=0.25)  # of four layers, two are gathered anyway
+    assert on_host.host == on_host.parameters + on_host.gradients + on_host.optimizer
+    assert on_host.peak < plain.peak
+    assert plain.host == 0
+
+
+def test_replicas_keep_their_gradients_from_step_to_step(program: Write) -> None:
+    alone, replica = (rehearsed(program(), world_size=size).ranks[0] for size in (1, 2))
+    assert replica.peak - alone.peak == pytest.approx(alone.gradients, rel=0.1)
 
 
 def test_a_pipeline_is_reported_stage_by_stage(program: Write) -> None:

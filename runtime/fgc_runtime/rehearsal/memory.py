@@ -1,22 +1,44 @@
-"""Operations to the most memory that was alive at once, counted by storages, whether they have contents or not."""
+"""Operations to the most memory that was alive at once, counted by storages, whether they have contents or not.
+
+torch's own MemTracker and FSDPMemTracker sort memory by modules, but count what sharding propagation makes: tensors
+of the global shape that exist for an instant, and only in a rehearsal. A storage's kind is known only later (which one
+a parameter's gradient is, say), so everything is written down first and added up at the end.
+"""
 
 # torch types its dispatch mode in parts only
 # mypy: disable-error-code="no-untyped-call"
 
 import weakref
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor
+from torch.distributed.tensor._sharding_prop import ShardingPropagator
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+_PROPAGATION = "_propagate_tensor_meta_non_cached"
+
+
+class Peak(NamedTuple):
+    """The most that was alive at once, in bytes: of everything, and of what has no kind."""
+
+    total: int
+    others: int
+
+
+class _Change(NamedTuple):
+    storage: int
+    num_bytes: int  # negative: freed
+    phase: str
+
 
 class Ledger(TorchDispatchMode):
-    """While entered, `peak_bytes` is the most that new storages took together.
+    """While entered, every storage that is made, resized and freed is written down, with the `phase` of the moment.
 
     A storage counts from the operation that made it until nothing holds it; one that is resized, as `fully_shard` does
     with gathered weights, counts by its size.
@@ -24,12 +46,36 @@ class Ledger(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.peak_bytes = 0
-        self._alive_bytes = 0
-        self._sizes: dict[int, int] = {}  # by the storage's address
+        self.phase = ""
+        self._changes: list[_Change] = []
+        self._sizes: dict[int, int] = {}  # of those that live, by the storage's address
+        self._numbers: dict[int, int] = {}  # of those that live: addresses are used again
+        self._num_storages = 0
+        self._is_propagating = False
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most that new storages took together."""
+        return self.peak({}).total
+
+    def peak(self, kinds: Mapping[int, str], *, phase: str | None = None) -> Peak:
+        """Returns the peaks, over a phase if one is named; `kinds` are those of storages by number."""
+        total = others = most = most_others = 0
+        for storage, num_bytes, when in self._changes:
+            total += num_bytes
+            others += num_bytes * (storage not in kinds)
+            if phase is None or when == phase:
+                most, most_others = max(most, total), max(most_others, others)
+        return Peak(most, most_others)
+
+    def numbers(self, tensors: Iterable[Tensor]) -> set[int]:
+        """The numbers of living storages, of DTensors those of the local parts."""
+        local = (tensor.to_local() if isinstance(tensor, DTensor) else tensor for tensor in tensors)
+        addresses = (tensor.untyped_storage()._cdata for tensor in local)
+        return {self._numbers[address] for address in addresses if address in self._numbers}
 
     def __enter__(self) -> "Ledger":
-        resize = torch.UntypedStorage.resize_
+        resize, propagate = torch.UntypedStorage.resize_, getattr(ShardingPropagator, _PROPAGATION)
 
         def resized(storage: torch.UntypedStorage, size: int) -> Any:
             result = resize(storage, size)
@@ -37,14 +83,22 @@ class Ledger(TorchDispatchMode):
                 self._set(storage._cdata, storage.nbytes())
             return result
 
-        self._patch = patch.object(torch.UntypedStorage, "resize_", resized)
-        self._patch.start()
+        def propagated(*args: Any) -> Any:
+            self._is_propagating = True
+            try:
+                return propagate(*args)
+            finally:
+                self._is_propagating = False
+
+        self._patches = ExitStack()
+        self._patches.enter_context(patch.object(torch.UntypedStorage, "resize_", resized))
+        self._patches.enter_context(patch.object(ShardingPropagator, _PROPAGATION, propagated))
         super().__enter__()
         return self
 
     def __exit__(self, *exception: Any) -> None:
         super().__exit__(*exception)
-        self._patch.stop()
+        self._patches.close()
 
     def __torch_dispatch__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -52,6 +106,8 @@ class Ledger(TorchDispatchMode):
         """Run the operation; what it made is entered in the books."""
         if any(issubclass(kind, DTensor) for kind in types):
             return NotImplemented  # its local operations come here in turn
+        if self._is_propagating:
+            return func(*args, **(kwargs or {}))
         given = {_address(leaf) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)}
         result = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(result):
@@ -63,16 +119,17 @@ class Ledger(TorchDispatchMode):
         address = storage._cdata
         if address not in self._sizes:
             weakref.finalize(storage, self._leave, address)
+            self._numbers[address] = self._num_storages
+            self._num_storages += 1
             self._set(address, storage.nbytes())
 
     def _leave(self, address: int) -> None:
         self._set(address, 0)
-        del self._sizes[address]
+        del self._sizes[address], self._numbers[address]
 
     def _set(self, address: int, num_bytes: int) -> None:
-        self._alive_bytes += num_bytes - self._sizes.get(address, 0)
+        self._changes.append(_Change(self._numbers[address], num_bytes - self._sizes.get(address, 0), self.phase))
         self._sizes[address] = num_bytes
-        self.peak_bytes = max(self.peak_bytes, self._alive_bytes)
 
 
 def _address(tensor: Tensor) -> int:

@@ -15,8 +15,9 @@ class Rank:
     parameters: int
     gradients: int
     optimizer: int
-    activations: int  # kept for backward, and temporary ones
-    peak: int  # of all together
+    activations: int  # the most at once: kept for backward, temporary, and gathered weights
+    peak: int  # of all together, at the moment of the most; on the device alone where shards lie on the host
+    host: int = 0  # what lies in the host's memory beside that
 
 
 @dataclass(slots=True)
@@ -58,7 +59,9 @@ class Report:
 
 def _memory(rank: Rank) -> str:
     parts = ("parameters", "gradients", "optimizer", "activations")
-    return f"{_size(rank.peak)} at peak: " + ", ".join(f"{name} {_size(getattr(rank, name))}" for name in parts)
+    listed = ", ".join(f"{name} {_size(getattr(rank, name))}" for name in parts)
+    beside = f", and {_size(rank.host)} in the host's memory" if rank.host else ""
+    return f"{_size(rank.peak)} at peak{beside}: {listed}"
 
 
 def _size(num_bytes: int) -> str:

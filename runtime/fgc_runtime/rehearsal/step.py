@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 from torch.distributed.device_mesh import DeviceMesh
+from torch.optim import Optimizer
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from transformers import PreTrainedModel
 
@@ -23,6 +24,7 @@ from fgc_runtime.rehearsal.program import Cast
 from fgc_runtime.rehearsal.report import Rank
 from fgc_runtime.trainers.factories import make_optimizer
 from fgc_runtime.trainers.feed import train_windows
+from fgc_runtime.trainers.strategies import Strategy
 
 
 class Rehearsed(NamedTuple):
@@ -55,28 +57,39 @@ def rehearse(cast: Cast, *, rank: int, world_size: int, check: Callable[[Window,
             micro_batches=[{name: mode.from_tensor(tensor) for name, tensor in batch.items()} for batch in window[0]]
         )
         optimizer = make_optimizer(strategy.model, cast.optimizer_factory, args)
-        ledger = Ledger()
-        with ledger:
-            divisor = float(max(1, window.num_label_tokens))
-            strategy.rehearse(shaped, divisor)
-            gradients = sum(_bytes(gradient) for gradient in strategy.gradients())
+        found = _two_steps(strategy, optimizer, shaped, float(max(1, window.num_label_tokens)))
+        return Rehearsed(found, window, strategy.model, strategy.distinct_ranks(), strategy.num_parameters)
+
+
+def _two_steps(strategy: Strategy, optimizer: Optimizer, window: Window, divisor: float) -> Rank:
+    """The memory of a step: of the second one, which begins with the optimizer's state."""
+    ledger = Ledger()
+    kinds: dict[int, str] = {}
+    with ledger:
+        for _ in range(2):
+            ledger.phase = "backward"
+            strategy.rehearse(window, divisor)
+            gradients = strategy.gradients()
+            gradient_bytes = sum(map(_bytes, gradients))
+            kinds |= dict.fromkeys(ledger.numbers(gradients), "gradient")
+            ledger.phase = "step"
             optimizer.step()
             optimizer.zero_grad()
-            strategy.rehearse(shaped, divisor)  # now beside the optimizer's state
-        states = sum(
-            _bytes(value) for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)
-        )
-        parameters = sum(_bytes(tensor) for tensor in [*strategy.model.parameters(), *strategy.model.buffers()])
-        found = Rank(
-            rank,
-            strategy.plan(),
-            parameters,
-            gradients,
-            states,
-            max(0, ledger.peak_bytes - gradients - states),
-            parameters + ledger.peak_bytes,
-        )
-        return Rehearsed(found, window, strategy.model, strategy.distinct_ranks(), strategy.num_parameters)
+            del gradients
+    states = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]
+    kinds |= dict.fromkeys(ledger.numbers(states), "state")
+    parameters = sum(map(_bytes, [*strategy.model.parameters(), *strategy.model.buffers()]))
+    activations, everything = ledger.peak(kinds, phase="backward").others, parameters + ledger.peak(kinds).total
+    return Rank(
+        strategy.world.rank,
+        strategy.plan(),
+        parameters,
+        gradient_bytes,
+        sum(map(_bytes, states)),
+        activations,
+        activations if strategy.keeps_shards_on_host else everything,
+        parameters + gradient_bytes + sum(map(_bytes, states)) if strategy.keeps_shards_on_host else 0,
+    )
 
 
 def _empty(model: Any) -> PreTrainedModel:

@@ -87,6 +87,11 @@ class Strategy(ABC):
         return self.architecture.num_parameters()
 
     @property
+    def keeps_shards_on_host(self) -> bool:
+        """Whether weights, gradients and optimizer state lie in the host's memory and not on the device."""
+        return False
+
+    @property
     def dropout_stream(self) -> int:
         """Added to the seed of dropout: equal where processes must drop the same activations."""
         return self.world.rank

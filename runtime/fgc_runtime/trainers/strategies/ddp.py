@@ -3,6 +3,7 @@
 import inspect
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel
@@ -40,6 +41,13 @@ class DDP(Strategy):
         with replica.no_sync():
             loss_sum = self._accumulate(replica, window.micro_batches[:-1], scale)
         return loss_sum + self._accumulate(replica, window.micro_batches[-1:], scale)
+
+    def rehearse(self, window: Window, divisor: float) -> Tensor:
+        """The same as alone, beside gradients that lie in the buckets of several processes from step to step."""
+        if self.world.size > 1:
+            for parameter in self._trainable():
+                parameter.grad = torch.zeros_like(parameter)
+        return super().rehearse(window, divisor)
 
     def end(self) -> None:
         """The replica may not outlive the process group."""

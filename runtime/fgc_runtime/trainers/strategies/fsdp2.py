@@ -80,6 +80,11 @@ class FSDP2(Strategy):
         return False
 
     @property
+    def keeps_shards_on_host(self) -> bool:
+        """With `cpu_offload`."""
+        return self.cpu_offload
+
+    @property
     def architecture(self) -> PreTrainedModel:
         """The whole model without weights."""
         return self._skeleton
