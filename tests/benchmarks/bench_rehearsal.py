@@ -1,6 +1,6 @@
-"""Memory of `--dry-run=deep` beside that of real trainings on two processes: python -m tests.benchmarks.bench_rehearsal.
+"""Memory of `--dry-run=deep` beside that of real runs on two processes: python -m tests.benchmarks.bench_rehearsal.
 
-The real peak is the most that torch's CPU allocator had handed out, by its profiler. It holds what a GPU would not have:
+The real peak is the most that torch's CPU allocator had handed out, by its profiler. It holds what no GPU would have:
 copies that gloo makes of what it sends, and buffers inside CPU kernels.
 """
 
