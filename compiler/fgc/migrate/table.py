@@ -10,7 +10,10 @@ from msgspec import Struct
 
 
 class CallableEntry(Struct, frozen=True):
-    """A callable of the reference: `to` is None where there is none here."""
+    """A callable of the reference: `to` is None where there is none here.
+
+    `inside`: arguments that are mappings, with the entry that their own keys belong to.
+    """
 
     modules: tuple[str, ...] = msgspec.field(name="from")
     to: str | None = None
@@ -19,6 +22,7 @@ class CallableEntry(Struct, frozen=True):
     rename: dict[str, str] = {}
     drop: dict[str, str] = {}
     tell: dict[str, str] = {}
+    inside: dict[str, str] = {}
 
 
 class TemplateEntry(Struct, frozen=True):
@@ -40,6 +44,7 @@ class Table(Struct, frozen=True, forbid_unknown_fields=True):
 
     callables: Mapping[str, CallableEntry]
     templates: Mapping[str, TemplateEntry]
+    parts: Mapping[str, str]
     lost_blocks: Mapping[str, str]
     blocks: Mapping[str, str]
     search_folders: tuple[str, ...]

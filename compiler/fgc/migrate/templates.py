@@ -11,17 +11,20 @@ from itertools import pairwise
 from msgspec import Struct
 
 from fgc.migrate.finding import Draft, Migrated
+from fgc.migrate.options import without_unread_options
 from fgc.migrate.table import CallableEntry, Table, TemplateEntry
 
 _PART = re.compile(r"(?m)^#[^\S\n]*-{3,}[^\S\n]*[\w./]+[^\S\n]*-{3,}[^\S\n]*$")
 _COMMENT = re.compile(r"^\s*#|\s##+(?=\s|$)")
-_CALLABLE = re.compile(r"(?<![\w.])(forgather(?:\.\w+)*):([A-Za-z_]\w*)((?:\.\w+)*)")
+_ANCHOR = re.compile(r"(?<=[&*])([A-Za-z_]\w*)")
+_CALLABLE = re.compile(r"(?<![\w.])(forgather(?:\.\w+)*|\.\w+):([A-Za-z_]\w*)((?:\.\w+)*)")
 _TAG = re.compile(r"!(call|singleton|factory|partial|lambda|meta):(?=\S)")
 _BARE = re.compile(r"!(?:call|singleton|factory|partial|lambda|meta):((?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*)(?=[\s@,\]}]|$)")
 _STATEMENT = re.compile(r"^\s*(?:--|<<|>>|==|=>)\s")
 _QUOTED = re.compile(r"([\"'])([\w./-]+\.(?:yaml|jinja))\1")
 _BLOCK = re.compile(r"^\s*(?:\[(?P<header>\w+)!?\]\s*$|(?:--|<<|>>)\s+(?P<end>end)?block(?:\s+(?P<name>\w+))?)")
 _KEY = re.compile(r"^(?P<indent>\s*)(?P<key>[\w.<-]+|\"[^\"]*\"|'[^']*')\s*:(?=\s|$)")
+_MAPPING = re.compile(r"^\s*([\w.<]+):(?:\s*(&\w+))?\s*$")
 _BUILTINS = frozenset(("items", "keys", "values", "getitem", "getattr", "call", "operator"))
 
 
@@ -47,7 +50,7 @@ def migrate_template(text: str, table: Table, own_templates: Container[str] = ()
     cuts = [0, *(found.start() for found in _PART.finditer(text)), len(text)]
     for start, end in pairwise(cuts):
         _Part(draft, start, end, table, own_templates).run()
-    return draft.done()
+    return without_unread_options(text, draft.done())
 
 
 class _Part:
@@ -142,8 +145,9 @@ class _Part:
         own = self._table.blocks.get(name or "") or arguments.get(name or "")
         if own is not None and not found["end"]:
             self._calls.append(_Arguments(self._table.callables[own], -1))
-        if name is not None and self._parent is not None and name in self._parent.blocks:
-            self._draft.replace(at + found.start(group), at + found.end(group), self._parent.blocks[name])
+        renamed = {**self._table.parts, **(self._parent.blocks if self._parent is not None else {})}
+        if name in renamed:
+            self._draft.replace(at + found.start(group), at + found.end(group), renamed[name])
         elif name in self._table.lost_blocks and not found["end"] and "config_type.yaml" not in self._own:
             note = self._table.lost_blocks[name]
             self._draft.leave(at + found.start(group), f"the block `{name}` has no counterpart: {note}")
@@ -164,8 +168,13 @@ class _Part:
             self._draft.replace(
                 at + found.start(1), at + found.end(1), f"{'.'.join(path[:split])}:{'.'.join(path[split:])}"
             )
+        for found in _ANCHOR.finditer(code):
+            if found[1] in self._table.parts:
+                self._draft.replace(at + found.start(1), at + found.end(1), self._table.parts[found[1]])
         for found in _CALLABLE.finditer(code):
             entry = self._table.callable(found[1], found[2])
+            if entry is None and found[1].startswith("."):
+                continue  # a component of the author's
             if entry is None or entry.to is None:
                 note = f": {entry.note}" if entry is not None and entry.note else ""
                 self._draft.leave(at + found.start(), f"`{found[0]}` has no counterpart{note}")
@@ -218,8 +227,8 @@ class _Part:
         self._draft.replace(at, at, "## ")
 
     def _open(self, code: str, at: int, indent: int) -> None:
-        if self._calls and self._calls[-1].indent < 0 and re.match(r"^\s*\S+:\s*&\w+\s*$", code):
-            self._calls.append(_Arguments(self._calls[-1].entry, indent))  # a mapping that is merged into the call
+        if self._calls and (inner := self._inside(self._calls[-1], code)) is not None:
+            self._calls.append(_Arguments(inner, indent))
         for found in _CALLABLE.finditer(code):
             entry = self._table.callable(found[1], found[2])
             if entry is None or not code[: found.start()].rstrip("@").endswith(":") or "!" not in code[: found.start()]:
@@ -230,6 +239,16 @@ class _Part:
                 self._flow(code.index("{", found.end()), code, at, entry)
             elif not rest and not code.lstrip().startswith("- "):
                 self._calls.append(_Arguments(entry, indent))
+
+    def _inside(self, call: _Arguments, code: str) -> CallableEntry | None:
+        """Returns the entry of the lines below, if they are a mapping that belongs to the call."""
+        name = _MAPPING.match(code)
+        if name is None:
+            return None
+        if name[1] in call.entry.inside:
+            return self._table.callables[call.entry.inside[name[1]]]
+        is_merged = name[2] is not None and (call.indent < 0 or name[1] == "<<")
+        return call.entry if is_merged else None
 
     def _flow(self, start: int, code: str, at: int, entry: CallableEntry) -> None:
         """Arguments in braces on the line of the call: renamed in place; those to drop are the author's to take out."""

@@ -6,6 +6,7 @@ from fgc_runtime.data.encoding import TextEncoder
 from fgc_runtime.data.interleaving import InterleavedStream
 from fgc_runtime.data.packed_stream import PackedStream, TokenizedStream
 from fgc_runtime.data.packing import PackedDataset, TokenizedDataset
+from fgc_runtime.data.rows import block_rows, map_rows, token_rows, train_tokenizer_on_rows
 from fgc_runtime.data.sources import (
     DocumentDataset,
     TextDataset,
@@ -17,7 +18,7 @@ from fgc_runtime.data.sources import (
 )
 from fgc_runtime.data.stage import DocumentStream, ShuffledStream, Stage
 from fgc_runtime.data.stream_sources import FileStream, HubStream
-from fgc_runtime.data.tokenizer import train_bpe_tokenizer, with_pad_token
+from fgc_runtime.data.tokenizer import pad_within_vocabulary, train_bpe_tokenizer, with_pad_token
 
 __all__ = [
     "ChatEncoder",
@@ -36,11 +37,16 @@ __all__ = [
     "TextEncoder",
     "TokenizedDataset",
     "TokenizedStream",
+    "block_rows",
     "hub_dataset",
     "jsonl_files",
+    "map_rows",
+    "pad_within_vocabulary",
     "python_stdlib_sources",
     "table_files",
     "text_files",
+    "token_rows",
     "train_bpe_tokenizer",
+    "train_tokenizer_on_rows",
     "with_pad_token",
 ]

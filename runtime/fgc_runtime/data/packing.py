@@ -1,8 +1,9 @@
 """Documents and a tokenizer to a map-style data set of examples: packed blocks, or one example per document."""
 
 import json
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -170,6 +171,24 @@ class _Corpus:
         """A part of the corpus."""
         marks = None if self._marks is None else self._marks[first:last]
         return Piece(self._tokens[first:last], marks, num_context)
+
+
+def blocks_of(
+    lengths: Sequence[int], block_size: int, strategy: Strategy, *, stride: int = 0, min_length: int = 1
+) -> list[list[tuple[int, int, int, int]]]:
+    """Returns blocks of parts of documents: the document's number, where the part begins and ends in it, its context.
+
+    `lengths` are those of the documents, in tokens; the strategies are those of `PackedDataset`.
+    """
+    ends = numpy.cumsum([0, *lengths]).tolist()
+    make = _greedy if strategy == "greedy" else _fitted
+    blocks = make(list(pairwise(ends)), block_size, strategy, stride=stride, min_length=min_length)
+    return [[_in_document(part, ends) for part in block] for block in blocks if block]
+
+
+def _in_document(part: _Part, ends: Sequence[int]) -> tuple[int, int, int, int]:
+    document = bisect_right(ends, part.first) - 1
+    return document, part.first - ends[document], part.last - ends[document], part.num_context
 
 
 def _greedy(

@@ -66,6 +66,21 @@ def with_pad_token(tokenizer: PreTrainedTokenizerFast, pad_token: str = "<|pad|>
     return tokenizer
 
 
+def pad_within_vocabulary(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+    """Gives the tokenizer of a pretrained model a pad token for which the model has an embedding; returns it.
+
+    Its own, unless that ends texts; else a token for padding, its token for what is unknown, a reserved one. Only a
+    tokenizer with none of these gets a new token. Padding is masked and never learnt: any token that ends no text does.
+    """
+    if tokenizer.pad_token is not None and tokenizer.pad_token != tokenizer.eos_token:
+        return tokenizer
+    special = [str(token) for token in tokenizer.get_added_vocab() if token != tokenizer.eos_token]
+    named = [token for word in ("pad", "reserved") for token in special if word in token.lower()]
+    unknown = [] if tokenizer.unk_token in (None, tokenizer.eos_token) else [str(tokenizer.unk_token)]
+    spare = [*(token for token in named if "pad" in token.lower()), *unknown, *named]
+    return with_pad_token(tokenizer, spare[0] if spare else "<|pad|>")
+
+
 def _train(texts: Iterator[str], vocab_size: int, min_frequency: int, special_tokens: list[str]) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -133,7 +133,6 @@ def test_a_change_in_the_other_project_is_seen_by_cached_commands(
         ("^ [ ../base, parts, thing, {}, 5 ]", "at most 4"),
         ("{ project_dir: ^3 }", "must be a text"),
         ("{ project_dir: ../base, variables: ^3 }", "`variables` is a mapping"),
-        ("{ project_dir: ../base, variables: { a: {{ ^project_dir }} } }", "only where the program runs"),
         ("{ project_dir: ../base, variables: { a: ^!call:object [] } }", "is constructed when"),
         ("{ project_dir: ^. }", "in a circle"),
     ],
@@ -192,3 +191,37 @@ def test_a_program_with_a_model_of_its_own_beside_that_of_another_project_is_bui
     assert Path("out/ours").is_dir() and not Path("out/theirs").exists()
     assert main(["build", "-o", "both", "--target", "theirs"]) == 0
     assert Path("both/theirs/modeling_theirs.py").is_file()
+
+
+def test_a_variable_of_the_other_project_is_given_an_object_of_this_one(folder: Path) -> None:
+    Path("templates/configs/c.yaml").write_text("""\
+own: &own !singleton:collections:Counter [ aab ]
+one: &one !meta:fgc:from_project { project_dir: ../base, targets: rate, rate: *own }
+again: &again !meta:fgc:from_project { project_dir: ../base, targets: [ rate, main ], rate: *own }
+other: &other !meta:fgc:from_project { project_dir: ../base, targets: [ rate ] }
+main: !list [ *own, *one, *again, *other ]
+""")
+    own, one, again, other = Project()()
+    assert own == {"a": 2, "b": 1} and one is own and again["rate"] is own
+    assert other["rate"] == 0.5, "without an object the variable has its default"
+
+
+def test_what_no_variable_of_the_other_project_takes_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for slip, help in (("rat", "rate"), ("confg", "config"), ("nothing", None)):
+        Path("templates/configs/c.yaml").write_text(
+            f"main: !meta:fgc:from_project {{ project_dir: ../base, targets: rate, {slip}: 3 }}\n"
+        )
+        assert main(["check", "--format", "json"]) == 1
+        (finding,) = json.loads(capsys.readouterr().out)["findings"]
+        assert finding["message"] == f"`fgc:from_project` has no parameter `{slip}`"
+        assert finding["help"].startswith(f"did you mean `{help}`?" if help else "it has: project_dir, config")
+
+
+def test_a_run_time_text_for_a_template_of_the_other_project_is_the_text_of_now(folder: Path) -> None:
+    Path("templates/configs/c.yaml").write_text("""\
+main: !meta:fgc:from_project
+    project_dir: ../base
+    targets: thing
+    variables: !dict { size: "{{ joinpath(project_dir, 'a') }}" }
+""")
+    assert Project()().size == 2 * str(folder / "user/a")

@@ -49,7 +49,8 @@ optimizer: &optimizer !lambda:torch:optim.AdamW
     assert checked.err.count("warning[") == 1 and "FGC409" in checked.err
     program = run("-p", "p", "code").out
     assert "optimizer = partial(torch.optim.AdamW, lr=0.001)" in program
-    assert "model = partial(TinyLlamaForCausalLM, TinyLlamaConfig())" in program
+    assert "model = partial(TinyLlamaForCausalLM, model_config)" in program
+    assert "vocab_size=len(tokenizer)" in program
 
 
 @pytest.mark.parametrize("ending", ["--", "<<"])

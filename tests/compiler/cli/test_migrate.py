@@ -6,6 +6,14 @@ import pytest
 
 from .conftest import Run
 
+META = """\
+-- extends 'meta_defaults.yaml'
+-- block configs
+name: {name}
+default_config: {config}
+<< endblock configs
+"""
+
 FILES = {
     "forgather_workspace/base_directories.yaml": "-- set ns.forgather_dir = '/opt/elsewhere'\n",
     "forgather_workspace/meta_defaults.yaml": """\
@@ -24,6 +32,13 @@ searchdir:
 [config_metadata]
     == super()
     -- set ns.model_name = "mine"
+
+    -- set ns.dataset_proj = joinpath(project_dir, '..', 'd')
+    -- set ns.dataset_config = 'texts.yaml'
+
+[datasets_preprocessor_args]
+tokenizer_args: &tokenizer_args !dict
+    max_length: 24
 
 [datasets_definition]
     -- include 'datasets/llm_dataset_project.yaml'
@@ -54,13 +69,26 @@ lr_scheduler: &lr_scheduler !partial:forgather.ml.optim.infinite_lr_scheduler:In
     steps:
         names: "--steps"
         type: "int"
+    each_node:
+        names: "--each-node"
+        action: "store_true"
 
 #-------------------- mine.model --------------------
 -- extends 'models/transformers/dynamic_llama.yaml'
 
+[model_tokenizer]
+tokenizer: &tokenizer !call:forgather:from_project
+    project_dir: {{ joinpath(project_dir, '..', 't') }}
+    config_template: small.yaml
+    pp_debug: False
+
+[layer_norm_factory]
+    == super()
+
 [model_config]
     == super()
     hidden_size: 64
+    num_hidden_layers: 1
 
 #-------------------- mine.trainer --------------------
 -- extends 'trainers/trainer.yaml'
@@ -69,6 +97,7 @@ lr_scheduler: &lr_scheduler !partial:forgather.ml.optim.infinite_lr_scheduler:In
     == super()
     max_steps: {{ steps | default(3) }}
     save_safetensors: False
+    save_on_each_node: {{ each_node | default(False) }}
 
 #-------------------- mine.callbacks --------------------
 -- extends 'callbacks/loggers.yaml'
@@ -76,6 +105,50 @@ lr_scheduler: &lr_scheduler !partial:forgather.ml.optim.infinite_lr_scheduler:In
 [callback_list]
     == super()
     trainer_control: !singleton:forgather.ml.trainer.callbacks:TrainerControlCallback
+""",
+    "d/meta.yaml": META.format(name="D", config="texts.yaml"),
+    "d/templates/configs/texts.yaml": """\
+-- extends 'datasets/tokenized_dataset.yaml'
+
+[map_function]
+.define: &map_function !partial:forgather.ml.datasets:block_tokenize_fn
+    stride: 4
+
+[dataset_dict]
+dataset_dict: &dataset_dict !singleton:datasets:load_dataset
+    arg0: text
+    data_dir: {{ joinpath(project_dir, 'texts') }}
+    data_files: { train: "*.txt" }
+
+[train_dataset]
+train_dataset: &train_dataset !singleton:forgather.ml.datasets:preprocess_dataset@train_dataset
+    <<: &common
+        tokenizer: *tokenizer
+        fn_kwargs: !var "preprocess_args"
+        map_fn: *map_function
+        to_iterable: True
+    dataset: !call:getitem [ *dataset_dict, train ]
+    desc: "Tokenizing"
+
+[eval_dataset]
+eval_dataset: &eval_dataset !singleton:forgather.ml.datasets:preprocess_dataset@eval_dataset
+    <<: *common
+    dataset: !call:getitem [ *dataset_dict, train ]
+    select_range: 5
+""",
+    "d/texts/a.txt": "\n".join(f"Line {number} of a text with several words." for number in range(200)),
+    "t/meta.yaml": META.format(name="T", config="small.yaml"),
+    "t/templates/configs/small.yaml": """\
+-- extends 'tokenizers/bpe/bpe.yaml'
+
+[config_metadata]
+    == super()
+    -- set ns.vocab_size = 300
+
+[tokenizer_dataset]
+tokenizer_dataset: &tokenizer_dataset !partial:datasets:load_dataset@tokenizer_dataset
+    args: [ text ]
+    kwargs: { data_files: "{{ joinpath(project_dir, '..', 'd', 'texts', 'a.txt') }}", split: train }
 """,
     "p/start.py": "from forgather import Project\n",
     "p/windows.yaml": "a: 1\r\nb: !lambda:torch:optim.SGD {}\r\n",
@@ -99,15 +172,15 @@ def texts(tree: Path) -> dict[str, bytes]:
 def test_a_migrated_tree_checks_clean_and_builds(run: Run, tree: Path) -> None:
     result = run("migrate", str(tree))
     assert result.code == 0, result.err
-    assert result.out.splitlines()[-1].startswith("changed 15 places in 4 of 6 files; 4 places left to you")
-    assert "configs/a.yaml:20:5: `constant_lr` of `fgc_runtime.optim:infinite` has no counterpart" in result.out
-    assert run("check", str(tree)).out == "1 configuration checked, no findings\n"
+    assert result.out.splitlines()[-1].startswith("changed 30 places in 6 of 10 files; 7 places left to you")
+    assert "configs/a.yaml:27:5: `constant_lr` of `fgc_runtime.optim:infinite` has no counterpart" in result.out
+    assert run("check", str(tree)).out == "3 configurations checked, no findings\n"
     assert "max_steps: 7" in run("-p", str(tree / "p"), "pp", "--steps", "7").out
     built = run("-p", str(tree / "p"), "code")
     assert "partial(infinite, warmup_steps=5)" in built.out and "MineForCausalLM" not in built.out
     assert built.out.count("TrainerControlCallback()") == 1
     before = texts(tree)
-    assert run("migrate", str(tree)).out.splitlines()[-1].startswith("changed 0 places in 0 of 6 files")
+    assert run("migrate", str(tree)).out.splitlines()[-1].startswith("changed 0 places in 0 of 10 files")
     assert texts(tree) == before
     assert before["p/windows.yaml"] == b"a: 1\r\nb: !partial:torch:optim.SGD {}\r\n"
     assert before["output_models/mine/model.py"] == b"from forgather import Project\n"

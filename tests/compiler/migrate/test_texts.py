@@ -79,8 +79,8 @@ def test_blocks_of_a_model_get_their_names_here_and_lost_ones_become_comments() 
         -- extends 'models/transformers/dynamic_llama.yaml'
         [layer_norm_factory]
             == super()
-        [model_tokenizer]
-        .define: &t 1
+        [model_header]
+        .define: &t *layer_norm_factory
 
         -- block loss_fn
         b: 2
@@ -95,8 +95,8 @@ def test_blocks_of_a_model_get_their_names_here_and_lost_ones_become_comments() 
         -- extends 'models/llama.yaml'
         [norm]
             == super()
-        ## [model_tokenizer]
-        ## .define: &t 1
+        ## [model_header]
+        ## .define: &t *layer_norm_factory
 
         ## -- block loss_fn
         ## b: 2
@@ -160,3 +160,66 @@ def test_the_table_names_callables_and_templates_that_exist() -> None:
     assert library is not None
     files = [entry.to for entry in TABLE.templates.values() if entry.to and entry.to.endswith(".yaml")]
     assert [name for name in files if not (library / name).is_file()] == []
+
+
+def test_an_option_that_only_a_lost_argument_reads_is_lost_with_it() -> None:
+    migrated = template("""\
+        [trainer_args]
+            == super()
+            save_on_each_node: {{ each_node | default(False) }}
+            seed: {{ seed | default(1) }}
+            save_rng_state: {{ seed | default(2) }}
+
+        [dynamic_args]
+            == super()
+            each_node:
+                names: "--each-node"
+                action: "store_true"
+            seed:
+                names: "--seed"
+        """)
+    assert migrated.text == dedent("""\
+        [trainer_args]
+            == super()
+            ## save_on_each_node: {{ each_node | default(False) }}
+            seed: {{ seed | default(1) }}
+            ## save_rng_state: {{ seed | default(2) }}
+
+        [dynamic_args]
+            == super()
+            ## each_node:
+            ##     names: "--each-node"
+            ##     action: "store_true"
+            seed:
+                names: "--seed"
+        """)
+    assert [item.line for item in migrated.left] == [3, 5, 9]
+
+
+def test_arguments_in_a_merged_mapping_and_those_of_a_mapping_inside_belong_to_the_call() -> None:
+    migrated = template("""\
+        a: &a !singleton:forgather.ml.datasets:preprocess_dataset@a
+            <<: &common
+                dataset_type: "iterable"
+                tokenizer: *tokenizer
+            dataset: *split
+        d: &d !call:forgather:from_project
+            project_dir: x
+            pp_kwargs:
+                output_dir: y
+                size: 3
+            tokenizer: *tokenizer
+        """)
+    assert migrated.text == dedent("""\
+        a: &a !singleton:fgc_runtime.data:map_rows@a
+            <<: &common
+                ## dataset_type: "iterable"
+                tokenizer: *tokenizer
+            dataset: *split
+        d: &d !meta:fgc:from_project
+            project_dir: x
+            variables:
+                ## output_dir: y
+                size: 3
+            tokenizer: *tokenizer
+        """)

@@ -1,10 +1,13 @@
 """Puts the graphs of other configurations in the place of the calls that ask for them."""
 
+from collections.abc import Mapping
+from typing import TypeGuard
+
 from msgspec import Struct
 from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Outcome, did_you_mean, has_errors
-from fgc.ir import Call, CallKind, DictNode, Entry, Graph, Node, NodeId, reachable
+from fgc.ir import Call, CallKind, DictNode, Entry, Graph, Node, NodeId, Var, reachable
 from fgc.ir.rewire import rewired
 from fgc.pipeline.imports.relocate import relocated
 from fgc.pipeline.imports.request import FROM_PROJECT, ImportCall, Imported, Projects, read_call
@@ -33,6 +36,10 @@ def _is_import(node: Node) -> bool:
     return isinstance(node, Call) and node.kind is CallKind.META and node.callee.text == FROM_PROJECT
 
 
+def _is_given(node: Node, objects: Mapping[str, NodeId]) -> TypeGuard[Var]:
+    return isinstance(node, Var) and node.name in objects
+
+
 class _Grafting:
     """Nodes of the graph and of those that it takes, under ids of their own."""
 
@@ -51,29 +58,40 @@ class _Grafting:
         assert isinstance(call, Call), "only calls ask for projects"
         asked = read_call(self._graph, call)
         self.diagnostics += asked.diagnostics
+        self.needs += asked.needs
         if asked.request is None:
             return
         loaded = projects.load(asked.request)
         self.diagnostics += loaded.diagnostics
         if loaded.value is None or has_errors(loaded.diagnostics):
             return
-        if loaded.value.key not in self._roots:
-            self._roots[loaded.value.key] = self._add(loaded.value)
-        self._put(node_id, call, asked, loaded.value)
+        graph = loaded.value.graph
+        variables = {node.name for node in graph.nodes.values() if isinstance(node, Var)}
+        before = len(asked.diagnostics)
+        asked.refuse_slips((), [name for name in asked.objects if name not in variables], variables)
+        self.diagnostics += asked.diagnostics[before:]
+        objects = {name: value for name, (value, _) in asked.objects.items() if name in variables}
+        key = (loaded.value.key, *sorted(objects.items()))
+        if key not in self._roots:
+            self._roots[key] = self._add(loaded.value, objects)
+        self._put(node_id, call, asked, loaded.value, self._roots[key])
 
-    def _add(self, imported: Imported) -> dict[str, NodeId]:
-        """Add the nodes of a graph; its targets."""
+    def _add(self, imported: Imported, objects: Mapping[str, NodeId]) -> dict[str, NodeId]:
+        """Add the nodes of a graph, with objects of this one in the place of its variables; its targets."""
         self.needs += imported.needs
         first = max(self._nodes) + 1
         theirs = relocated(imported.graph, imported.folder, imported.workspace)
-        new_ids = {old: NodeId(first + place) for place, old in enumerate(theirs.nodes)}
-        self._nodes |= {new_ids[old]: rewired(node, new_ids.__getitem__) for old, node in theirs.nodes.items()}
-        self._hints |= {new_ids[old]: hint for old, hint in theirs.hints.items()}
-        self._named |= {new_ids[old] for old in theirs.named - set(theirs.targets.values())}
+        given = {old: objects[node.name] for old, node in theirs.nodes.items() if _is_given(node, objects)}
+        new_ids = {old: NodeId(first + place) for place, old in enumerate(theirs.nodes)} | given
+        own = [old for old in theirs.nodes if old not in given]
+        self._nodes |= {new_ids[old]: rewired(theirs[old], new_ids.__getitem__) for old in own}
+        self._hints |= {new_ids[old]: hint for old, hint in theirs.hints.items() if old not in given}
+        self._named |= {new_ids[old] for old in theirs.named - set(theirs.targets.values()) - given.keys()}
         return {name: new_ids[old] for name, old in theirs.targets.items()}
 
-    def _put(self, node_id: NodeId, call: Call, asked: ImportCall, imported: Imported) -> None:
-        roots = self._roots[imported.key]
+    def _put(
+        self, node_id: NodeId, call: Call, asked: ImportCall, imported: Imported, roots: Mapping[str, NodeId]
+    ) -> None:
         for name, origin in asked.targets:
             if name not in roots:
                 help = did_you_mean(name, roots) or f"it has: {', '.join(roots)}"

@@ -1,6 +1,6 @@
 """A call of `fgc:from_project` to what it asks for, and who can answer it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct, field
@@ -46,16 +46,26 @@ class Projects(Protocol):
 class ImportCall(Struct):
     """What a call asks for; `request` is None if something in it is wrong, which `diagnostics` tells.
 
-    `targets` are the names with their places; `is_single` tells one object from a mapping.
+    `targets` are the names with their places; `is_single` tells one object from a mapping. `objects` are what the other
+    configuration gets for its variables, by their names, with the places of these.
     """
 
     request: ProjectRequest | None = None
     targets: list[tuple[str, Origin]] = field(default_factory=list)
     is_single: bool = True
+    objects: dict[str, tuple[NodeId, Origin]] = field(default_factory=dict)
+    needs: list[Need] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     def reject(self, origin: Origin, message: str, help: str | None = None) -> None:
         self.diagnostics.append(Diagnostic.at(origin, "FGC413", message, help=help))
+
+    def refuse_slips(self, given: Collection[str], names: Iterable[str], variables: Iterable[str] = ()) -> None:
+        """Refuses keywords that name neither a parameter nor a variable."""
+        for name in names:
+            known = sorted({*PARAMETERS, *variables} - {*given})
+            help = did_you_mean(name, known) or f"it has: {', '.join([*PARAMETERS, *sorted(variables)])}"
+            self.reject(self.objects[name][1], f"`{FROM_PROJECT}` has no parameter `{name}`", help)
 
 
 def read_call(graph: Graph, call: Call) -> ImportCall:
@@ -66,6 +76,8 @@ def read_call(graph: Graph, call: Call) -> ImportCall:
     config = _text(read, graph, given.get("config"), "config")
     _targets(read, graph, given.get("targets"), call.origin)
     variables = _variables(read, graph, given.get("variables"))
+    if "project_dir" not in given:
+        read.refuse_slips(given, list(read.objects))
     if "project_dir" not in given and not read.diagnostics:  # else a slip was it
         help = "write `!meta:fgc:from_project { project_dir: FOLDER, config: NAME, targets: NAME }`"
         read.reject(call.origin, f"`{FROM_PROJECT}` needs the argument `project_dir`", help)
@@ -82,9 +94,9 @@ def _given(read: ImportCall, call: Call) -> dict[str, NodeId]:
         read.reject(call.origin, f"`{FROM_PROJECT}` takes at most {len(PARAMETERS)} arguments")
     for keyword in call.keywords:
         if keyword.name not in PARAMETERS:
-            help = did_you_mean(keyword.name, PARAMETERS) or f"it has: {', '.join(PARAMETERS)}"
-            read.reject(keyword.origin, f"`{FROM_PROJECT}` has no parameter `{keyword.name}`", help)
-        elif keyword.name in given:
+            read.objects[keyword.name] = (keyword.value, keyword.origin)
+            continue
+        if keyword.name in given:
             read.reject(keyword.origin, f"`{keyword.name}` is given by position and by name")
         given[keyword.name] = keyword.value
     return given
@@ -123,11 +135,16 @@ def _targets(read: ImportCall, graph: Graph, node_id: NodeId | None, origin: Ori
 def _variables(read: ImportCall, graph: Graph, node_id: NodeId | None) -> dict[str, Any]:
     if node_id is None:
         return {}
-    node = graph[node_id]
-    if not isinstance(node, DictNode):
-        read.reject(node.origin, "`variables` is a mapping from names of template variables to values")
-        return {}
-    return {str(entry.key): _value(read, graph, entry.value) for entry in node.entries}
+    match graph[node_id]:
+        case Literal(value=None):
+            return {}
+        case DictNode(entries=entries):
+            return {str(entry.key): _value(read, graph, entry.value) for entry in entries}
+        case Call(keywords=keywords, positional=()) as call if call.callee.text == "named_dict":
+            return {keyword.name: _value(read, graph, keyword.value) for keyword in keywords}
+        case node:
+            read.reject(node.origin, "`variables` is a mapping from names of template variables to values")
+            return {}
 
 
 def _value(read: ImportCall, graph: Graph, node_id: NodeId) -> Any:
@@ -139,8 +156,11 @@ def _value(read: ImportCall, graph: Graph, node_id: NodeId) -> Any:
             return [_value(read, graph, item) for item in items]
         case DictNode(entries=entries):
             return {entry.key: _value(read, graph, entry.value) for entry in entries}
+        case Deferred(text=text, parts=parts, origin=origin):
+            open_parts = [part for part in parts if not isinstance(part, str)]
+            read.needs += [Need(part, text, origin.span, "another project's template takes it") for part in open_parts]
+            return text
         case node:
-            is_late = isinstance(node, Deferred)
-            reason = "is known only where the program runs" if is_late else "is constructed when the program runs"
-            read.reject(node.origin, f"a template variable is needed when this is compiled, but the value {reason}")
+            reason = "a template variable is needed when this is compiled"
+            read.reject(node.origin, f"{reason}, but the value is constructed when the program runs")
             return None
