@@ -31,6 +31,7 @@ class Draft:
         self._starts = [0, *(at + 1 for at, character in enumerate(text) if character == "\n")]
         self._edits: dict[tuple[int, int], Edit] = {}
         self._left: dict[Leftover, None] = {}
+        self._below: dict[int, str] = {}
 
     def replace(self, start: int, end: int, text: str) -> None:
         """Replaces characters, unless an earlier edit took some of them."""
@@ -41,6 +42,21 @@ class Draft:
         """Tells the author of what has no counterpart."""
         line = bisect_right(self._starts, at)
         self._left.setdefault(Leftover(line, at - self._starts[line - 1] + 1, message))
+
+    def add_below(self, at: int, text: str) -> None:
+        """Adds a line below the one of an offset, indented as that."""
+        start = self._starts[bisect_right(self._starts, at) - 1]
+        line = self.text[start:].partition("\n")[0]
+        self._below[bisect_right(self._starts, at)] = line[: len(line) - len(line.lstrip())] + text
+
+    def with_added_lines(self, migrated: Migrated) -> Migrated:
+        """Returns a text that has the lines of this one with those that were added."""
+        if not self._below:
+            return migrated
+        lines = migrated.text.split("\n")
+        for number, text in sorted(self._below.items(), reverse=True):
+            lines.insert(number, text)
+        return Migrated("\n".join(lines), migrated.num_edits + len(self._below), migrated.left)
 
     def done(self) -> Migrated:
         """Returns the text with all edits made."""

@@ -50,7 +50,7 @@ def migrate_template(text: str, table: Table, own_templates: Container[str] = ()
     cuts = [0, *(found.start() for found in _PART.finditer(text)), len(text)]
     for start, end in pairwise(cuts):
         _Part(draft, start, end, table, own_templates).run()
-    return without_unread_options(text, draft.done())
+    return draft.with_added_lines(without_unread_options(text, draft.done()))
 
 
 class _Part:
@@ -213,6 +213,8 @@ class _Part:
         name = key["key"].strip("\"'")
         if name in entry.rename:
             self._draft.replace(at + key.start("key"), at + key.end("key"), entry.rename[name])
+            if name in entry.beside:
+                self._draft.add_below(at, entry.beside[name])
         elif name in entry.drop:
             self._dropped = len(key["indent"])
             self._comment_out(at + self._dropped)

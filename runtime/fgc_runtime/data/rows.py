@@ -16,7 +16,6 @@ from fgc_runtime.data.encoding import Encoded, TextEncoder
 from fgc_runtime.data.packing import blocks_of
 from fgc_runtime.data.pieces import Piece, assembled, check_cutting
 from fgc_runtime.data.tokenizer import train_bpe_tokenizer
-from fgc_runtime.distributed import main_process_first
 
 Columns: TypeAlias = Mapping[str, Sequence[Any]]
 Part: TypeAlias = int | float | Sequence[int | float] | None  # rows, a share of them, or where they begin and end
@@ -111,7 +110,7 @@ def map_rows(
 
     `fn_kwargs` go to `map_fn`, `map_kwargs` to the data set's own `map`. `select_range` takes a number of rows, a share
     of them or, of two values, those between. A data set without a length, of which `dataset_length` rows are wanted,
-    is read into memory. The main process maps first; the others find the result in the cache of `datasets`.
+    is read into memory. The result is kept in the cache of `datasets`.
     """
     has_length = hasattr(dataset, "__len__")
     if select_range is not None:
@@ -124,9 +123,8 @@ def map_rows(
     given = {"tokenizer": tokenizer, "feature": feature, **(fn_kwargs or {})}
     options: dict[str, Any] = {"desc": desc} if has_length and desc is not None else {}
     options |= {"batched": True, "remove_columns": columns, "fn_kwargs": given, **(map_kwargs or {})}
-    with main_process_first():
-        mapped = dataset.map(map_fn, **options)
-        return mapped if has_length or dataset_length is None else list(mapped)
+    mapped = dataset.map(map_fn, **options)
+    return mapped if has_length or dataset_length is None else list(mapped)
 
 
 def _range(part: int | float | Sequence[int | float], length: int) -> range:

@@ -223,3 +223,27 @@ def test_arguments_in_a_merged_mapping_and_those_of_a_mapping_inside_belong_to_t
                 size: 3
             tokenizer: *tokenizer
         """)
+
+
+def test_an_argument_that_needs_another_one_gets_it() -> None:
+    migrated = template("""\
+        -- extends 'trainers/trainer.yaml'
+        [trainer_args]
+            == super()
+            fuse_optim_with_backward: True  # less memory
+            save_on_each_node: {{ each | default(1) }}
+        [dynamic_args]
+            each:
+                names: "--each"
+        """)
+    assert migrated.text == dedent("""\
+        -- extends 'trainers/trainer.yaml'
+        [trainer_args]
+            == super()
+            optimizer_in_backward: True  # less memory
+            max_grad_norm: null
+            ## save_on_each_node: {{ each | default(1) }}
+        [dynamic_args]
+            ## each:
+            ##     names: "--each"
+        """)
