@@ -9,8 +9,10 @@ by the names that `extends`, `include` and `import` mention. A configuration tha
 """
 
 from fgc.ide.actions import Action, actions, fix_all
+from fgc.ide.chain import ChainLink, drawing, drawn_on, start_of, template_at
 from fgc.ide.completion import Completion, complete
 from fgc.ide.editor import Editor
+from fgc.ide.families import TemplateId
 from fgc.ide.hovers import Hover, hover
 from fgc.ide.lenses import Hint, Lens, hints, lenses
 from fgc.ide.navigation import definitions, file_of, implementations, overridden, overriding, references
@@ -24,6 +26,7 @@ __all__ = [
     "MODIFIERS",
     "Action",
     "CannotRename",
+    "ChainLink",
     "Completion",
     "Editor",
     "FileSymbol",
@@ -31,6 +34,7 @@ __all__ = [
     "Hover",
     "Lens",
     "Renaming",
+    "TemplateId",
     "Token",
     "View",
     "Viewed",
@@ -39,6 +43,8 @@ __all__ = [
     "can_rename",
     "complete",
     "definitions",
+    "drawing",
+    "drawn_on",
     "file_of",
     "fix_all",
     "foldings",
@@ -52,7 +58,9 @@ __all__ = [
     "references",
     "rename",
     "selections",
+    "start_of",
     "symbols",
+    "template_at",
     "tokens",
     "viewed",
     "workspace_symbols",

@@ -10,6 +10,7 @@ from contextlib import redirect_stdout
 def serve() -> int:
     """Answers a client over standard input and output until it leaves; 0 if it said so before, else 1."""
     from fgc.lsp.files import add_files  # pygls: 0.6 s
+    from fgc.lsp.hierarchy import add_hierarchy
     from fgc.lsp.names import add_names
     from fgc.lsp.server import TemplateServer
     from fgc.lsp.shape import add_commands, add_shape
@@ -18,7 +19,7 @@ def serve() -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
     gc.set_threshold(100_000, 20, 20)  # a command looks for garbage almost never: a server lives long
     server = TemplateServer()
-    for add in (add_files, add_names, add_writing, add_shape, add_commands):
+    for add in (add_files, add_names, add_writing, add_shape, add_hierarchy, add_commands):
         add(server)
     input, output = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     with redirect_stdout(sys.stderr):  # whatever prints would break the protocol

@@ -49,6 +49,13 @@ def test_every_request_is_answered(tmp_path: Path) -> None:
         found["tokens"] = await client.text_document_semantic_tokens_full_async(types.SemanticTokensParams(here))
         found["hints"] = await client.text_document_inlay_hint_async(types.InlayHintParams(document(base), whole))
         found["lenses"] = await client.text_document_code_lens_async(types.CodeLensParams(here))
+        (item,) = (
+            await client.text_document_prepare_call_hierarchy_async(types.CallHierarchyPrepareParams(here, at)) or ()
+        )
+        above = types.CallHierarchyOutgoingCallsParams(item)
+        found["above"] = await client.call_hierarchy_outgoing_calls_async(above)
+        below = types.CallHierarchyIncomingCallsParams(item)
+        found["below"] = await client.call_hierarchy_incoming_calls_async(below)
         layout = types.FormattingOptions(4, True)
         client.change(small, '-- extends   "project.yaml"\n')
         found["format"] = await client.text_document_formatting_async(
@@ -79,6 +86,8 @@ def test_every_request_is_answered(tmp_path: Path) -> None:
     assert found["links"][0].target == base.as_uri() and len(found["tokens"].data) % 5 == 0
     assert [hint.label for hint in found["hints"]] == ["= 0.3"]
     assert "overrides base.yaml:3" in {lens.command.title for lens in found["lenses"]}
+    assert [call.to.name for call in found["above"]] == ["base.yaml"]
+    assert [call.from_.name for call in found["below"]] == ["large.yaml", "small.yaml"]
     assert found["format"][0].new_text == '-- extends "project.yaml"\n'
     assert "AdamW" in found["view"]["text"] and found["page"].startswith("# FGC204")
     assert any(sys.executable in message for message in found["messages"])
