@@ -1,5 +1,6 @@
 """Blocks to text: the youngest definition, with `super` and `self` for the others."""
 
+from functools import partial
 from typing import Any
 
 from fgc.diagnostics import Diagnostic, Related, nearest
@@ -51,7 +52,7 @@ class Blocks:
         elif context.may_lack_blocks(context.chain.index(definition.template) + 1):
             scope.names["super"] = Broken()
         else:
-            scope.names["super"] = PlacedUndefined(name="super", finding=_no_super(definition.block))
+            scope.names["super"] = PlacedUndefined(name="super", finding=partial(_no_super, definition.block))
         self._machine.budget.enter(at)
         overridden = tuple(older.block for older in context.blocks[name][depth + 1 :])
         inner = Frame(frame.run, scope, Sink(), frame.via, name, overridden)

@@ -74,7 +74,7 @@ class PlacedUndefined(StrictUndefined):
     ) -> None:
         super().__init__(hint, obj, name, exc) if exc else super().__init__(hint, obj, name)
         self._place: Span | None = placed.get("place")
-        self._finding: Diagnostic | None = placed.get("finding")
+        self._finding: Diagnostic | Callable[[], Diagnostic] | None = placed.get("finding")
         self._visible_names: tuple[str, ...] = tuple(placed.get("visible_names", ()))
         self._is_lost: bool = placed.get("is_lost", False)
 
@@ -82,7 +82,8 @@ class PlacedUndefined(StrictUndefined):
 def placement_of(value: PlacedUndefined) -> Placement:
     """What is known of an undefined value."""
     name, owner, hint = str(value._undefined_name), value._undefined_obj, value._undefined_hint
-    return Placement(name, owner, hint, value._place, value._visible_names, value._finding, value._is_lost)
+    finding = value._finding() if callable(value._finding) else value._finding
+    return Placement(name, owner, hint, value._place, value._visible_names, finding, value._is_lost)
 
 
 _METHODS = {  # of Python's own types: what a configuration may use of them

@@ -90,7 +90,7 @@ class Evaluator:
 
     def require(self, value: Any, span: Span) -> None:
         """Raise EvaluationError, at the undefined name, if a value is undefined."""
-        if isinstance(value, StrictUndefined):
+        if issubclass(type(value), StrictUndefined):  # a namespace takes long to say its `__class__`
             raise EvaluationError(undefined_finding(value, span))
 
     def writable(self, value: Any, span: Span) -> None:
@@ -182,6 +182,8 @@ class Evaluator:
 
     def _getattr(self, expr: ast.GetAttr, scope: Scope) -> Any:
         base = self.defined(expr.base, scope)
+        if type(base) is Namespace and (value := _in_namespace(base, expr.name)) is not None:
+            return self._attribute(value, expr.name_span, base, expr.name)
         if isinstance(base, Moment) and expr.name not in Moment.OPEN_METHODS:
             base = self.needs.now(base, expr.span, f"`{expr.name}` is a part of it")
         value = guarded(expr.name_span, lambda: self._environment.getattr(base, expr.name))
@@ -476,6 +478,11 @@ class Evaluator:
         if isinstance(value, (str, list, tuple, dict)) and len(value) > MAX_VALUE_SIZE:
             raise EvaluationError(too_large(span))
         self._budget.weigh(value, span)
+
+
+def _in_namespace(namespace: Namespace, name: str) -> Any:
+    """What a namespace has under a name, the short way; None if the sandbox has to be asked."""
+    return None if name.startswith("_") else getattr(namespace, name, None)
 
 
 def _shown(value: Any) -> str:

@@ -64,6 +64,8 @@ def forbidden(reason: str, span: Span) -> Diagnostic:
 
 def first_undefined(value: Any) -> Any:
     """The value itself, or the first undefined value in a list, tuple or dictionary that is about to be printed."""
+    if isinstance(value, str):
+        return value
     stack = [value]
     for _ in range(_MAX_SEARCHED_ITEMS):
         if not stack:

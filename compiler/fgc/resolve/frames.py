@@ -28,21 +28,26 @@ class Sink(Struct):
     def add(self, pieces: Iterable[Piece]) -> Diagnostic | None:
         """Append text; returns where two lines became one."""
         found = None
+        before = self.pieces
         for piece in pieces:
-            if not piece.text and piece.deferred is None:
+            text = piece.text
+            if not text and piece.deferred is None:
                 if piece.is_broken:
                     self.unended = None
                 if piece.is_broken or piece.printed is not None:
-                    self.pieces.append(piece)
+                    before.append(piece)
                 continue
-            is_at_line_end = self.pieces and self.pieces[-1].text.endswith("\n") and self.unended is None
-            if piece.text and not is_at_line_end and not piece.text.startswith("\n"):
+            if self.unended is not None:
                 found = self._glue(piece) or found
-            self.unended = None
-            self.pieces.append(piece)
+                self.unended = None
+            elif before and text and (last := before[-1]).text[-1:] != "\n" and (last.is_literal or not last.text):
+                found = self._glue(piece) or found
+            before.append(piece)
         return found
 
     def _glue(self, piece: Piece) -> Diagnostic | None:
+        if not piece.text or piece.text[0] == "\n":
+            return None
         if self.unended is not None:
             return glued_include(self.unended, piece)
         for before in reversed(self.pieces):

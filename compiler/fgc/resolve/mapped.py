@@ -1,7 +1,8 @@
 """Text values that know where each of their characters was written, and what they become when filtered or joined."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Any
 
 from msgspec.structs import replace
@@ -9,6 +10,9 @@ from msgspec.structs import replace
 from fgc.text import DeferredCall, DeferredExpression, DeferredPart, Origin, Piece, Source, Span, is_too_long
 
 NOWHERE = Origin(Span(Source("<environment>", ""), 0, 0))  # of globals: replaced by the place that prints them
+
+
+_TEXT = attrgetter("text")
 
 
 class MappedText(str):
@@ -19,7 +23,7 @@ class MappedText(str):
 
     def __new__(cls, pieces: Iterable[Piece]) -> "MappedText":
         kept = [piece for piece in pieces if piece.text or not piece.is_blank or piece.printed is not None]
-        text = super().__new__(cls, "".join([piece.text for piece in kept]))
+        text = super().__new__(cls, "".join(map(_TEXT, kept)))
         text.pieces = tuple(kept)
         return text
 
@@ -66,7 +70,10 @@ class SafeText(MappedText):
 def pieces_of(value: Any, origin: Origin) -> tuple[Piece, ...]:
     """What printing a value adds to the document: its own pieces, or its text, which comes from `origin`."""
     if isinstance(value, MappedText):
-        return tuple(replace(piece, origin=origin) if piece.origin is NOWHERE else piece for piece in value.pieces)
+        for piece in value.pieces:
+            if piece.origin is NOWHERE:
+                return tuple([replace(p, origin=origin) if p.origin is NOWHERE else p for p in value.pieces])
+        return value.pieces
     return (Piece(str(value), origin, False),)
 
 
@@ -83,9 +90,9 @@ _LOWER_LINE = re.compile(r"(?<=.)\n(?=[^\s#])")  # neither a first line end of i
 
 def outdented(pieces: Sequence[Piece], before: Sequence[Piece], span: Span) -> Sequence[Piece]:
     """Pieces behind the text `before`: if that begins their line, the piece of the next in column 0 is marked."""
-    if not any("\n" in piece.text for piece in pieces) or not _begins_line(before):
+    text = "".join(map(_TEXT, pieces))
+    if "\n" not in text or not _begins_line(before):
         return pieces
-    text = "".join(piece.text for piece in pieces)
     found = _LOWER_LINE.search(text)
     if found is None:
         return pieces
@@ -145,13 +152,29 @@ def _filtered(name: str, value: MappedText, result: str, origin: Origin) -> str:
     if len(lines) != len(old_lines):
         return MappedText([Piece(result, origin, False)])
     pieces: list[Piece] = []
-    offset = 0
-    for number, (line, old) in enumerate(zip(lines, old_lines, strict=True)):
-        pieces += _line(line, old, value.slice(offset, offset + len(old)), origin)
-        offset += len(old) + 1
-        if number < len(lines) - 1:
-            pieces += value.slice(offset - 1, offset).pieces
+    for line, old, (mapped, end) in zip(lines, old_lines, _divided(value), strict=True):
+        if line == old == old.strip():
+            pieces += mapped
+        else:
+            pieces += [piece for piece in mapped if not piece.text]
+            pieces += _line(line, old, MappedText(piece for piece in mapped if piece.text), origin)
+        pieces += end
     return MappedText(pieces)
+
+
+def _divided(value: MappedText) -> Iterator[tuple[list[Piece], list[Piece]]]:
+    """The lines of a text: the pieces of each, and those of its line end."""
+    line: list[Piece] = []
+    for piece in value.pieces:
+        start, end = 0, piece.text.find("\n")
+        while end >= 0:
+            if end > start:
+                line.append(piece.part(start, end))
+            yield line, [piece.part(end, end + 1)]
+            line, start, end = [], end + 1, piece.text.find("\n", end + 1)
+        if start < len(piece.text) or not piece.text:
+            line.append(piece.part(start, len(piece.text)))
+    yield line, []
 
 
 def _line(line: str, old: str, mapped: MappedText, origin: Origin) -> list[Piece]:

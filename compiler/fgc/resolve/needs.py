@@ -33,6 +33,7 @@ from fgc.text import (
     need,
 )
 
+_CLOSED = frozenset({str, int, float, bool, type(None)})  # nearly all values: nothing in them is open
 _MAX_ITEMS = 1_000  # of a container that is searched for open values
 _KINDS = frozenset(
     {"string", "mapping", "callable", "sequence", "iterable", "none", "number", "integer", "float", "escaped"}
@@ -58,6 +59,8 @@ class Needs:
 
     def now(self, value: Any, span: Span, reason: str) -> Any:
         """The value itself, which is needed: whatever is open in it is noted."""
+        if type(value) in _CLOSED:
+            return value
         for expression, text in open_in(value):
             self.found.append(need(expression, text, span, reason))
         if isinstance(value, Given):
@@ -81,14 +84,20 @@ class Needs:
 
     def printable(self, value: Any, origin: Origin) -> Any:
         """A value as it is printed: open values stay open, those inside of lists are needed."""
+        if isinstance(value, str):
+            return value
         if isinstance(value, Given):
             return given_text(value, origin)
-        if isinstance(value, Moment):
-            return value.isoformat(" ")
-        return value if isinstance(value, str) else self.now(value, origin.span, "it is printed as part of a list")
+        return (
+            value.isoformat(" ")
+            if isinstance(value, Moment)
+            else self.now(value, origin.span, "it is printed as part of a list")
+        )
 
     def lost(self, before: MappedText, after: str, span: Span, reason: str) -> None:
         """Note the open parts of a text that a filter has changed."""
+        if not before.is_deferred:
+            return
         kept = Counter(piece.deferred for piece in after.pieces) if isinstance(after, MappedText) else Counter()
         for piece in before.pieces:
             if piece.deferred is None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, assert_never
 
 from jinja2.exceptions import UndefinedError
@@ -27,8 +28,9 @@ from fgc.resolve.scope import Context, Scope
 from fgc.resolve.templates import Templates, extends_cycle
 from fgc.resolve.written import printed
 from fgc.syntax import ast
-from fgc.text import Piece, Span
+from fgc.text import Origin, Piece, Span
 
+_TEXT = attrgetter("text")
 _PLACEHOLDER = "undefined"  # stands where a print failed, so that what is around it is still YAML
 _SIGILS = ("--", "<<", ">>", "==", "=>")
 _RECURSION_LIMIT = 20_000  # nesting is bounded by the budget, not by Python
@@ -269,10 +271,10 @@ class Renderer(Machine):
     def _text(self, statement: ast.Text, frame: Frame) -> None:
         if not frame.sink.is_open:
             return
-        pieces = []
+        pieces, via, block = [], frame.via, frame.block
         for run in statement.runs:
             self._budget.write(len(run.text), run.span)
-            pieces.append(Piece(run.text, frame.origin(run.span), run.is_literal))
+            pieces.append(Piece(run.text, Origin(run.span, via, block), run.is_literal))
         self._add(pieces, frame)
 
     def _write(self, value: Any, span: Span, frame: Frame) -> None:
@@ -292,13 +294,13 @@ class Renderer(Machine):
         if frame.sink.is_open:
             added = list(pieces)
             span = added[0].origin.span if added else Span(self._entry.source, 0, 0)
-            self._budget.write(sum([len(piece.text) for piece in added]), span)
+            self._budget.write(sum(map(len, map(_TEXT, added))), span)
             self._add(added, frame)
 
     def join(self, pieces: Sequence[Piece], frame: Frame) -> None:
         """Add the text of a block. Its pieces have followed each other before: only the first can be glued on."""
         if frame.sink.is_open and pieces:
-            self._budget.write(sum([len(piece.text) for piece in pieces]), pieces[0].origin.span)
+            self._budget.write(sum(map(len, map(_TEXT, pieces))), pieces[0].origin.span)
             self._add(pieces[:1], frame)
             frame.sink.pieces += pieces[1:]
 
