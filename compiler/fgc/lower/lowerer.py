@@ -137,7 +137,7 @@ class _Lowerer:
         self._fill(place, node)
         if node.is_broken and isinstance(node, ScalarNode):
             self.diagnostics[count:] = [item for item in self.diagnostics[count:] if item.code in _OF_TAGS]
-        if node.is_broken or has_errors(self.diagnostics[count:]):
+        if node.is_broken or (len(self.diagnostics) > count and has_errors(self.diagnostics[count:])):
             self._builder.broken.add(place)
 
     def put(self, place: NodeId, node: Literal | Deferred | ListNode | DictNode | Call | Var) -> None:

@@ -83,7 +83,7 @@ class Budget:
 
     def weigh(self, value: Any, span: Span) -> None:
         """An operation on a value, which costs more the more is in it. Raises Fatal past the bound."""
-        size = expanded_size(value)
+        size = len(value) if isinstance(value, str) else expanded_size(value)
         if size > MAX_EXPANDED_SIZE:
             help = (
                 "lists and mappings that hold each other twice grow with every level: make them where the program runs"

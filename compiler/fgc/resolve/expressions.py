@@ -77,7 +77,8 @@ class Evaluator:
     def defined(self, expr: ast.Expr, scope: Scope) -> Any:
         """The value of an expression; an undefined one is an error."""
         value = self.value(expr, scope)
-        self.require(value, expr.span)
+        if issubclass(type(value), StrictUndefined):
+            raise EvaluationError(undefined_finding(value, expr.span))
         return value
 
     def needed(self, expr: ast.Expr, scope: Scope, reason: str) -> Any:

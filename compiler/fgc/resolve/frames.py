@@ -40,8 +40,10 @@ class Sink(Struct):
             if self.unended is not None:
                 found = self._glue(piece) or found
                 self.unended = None
-            elif before and text and (last := before[-1]).text[-1:] != "\n" and (last.is_literal or not last.text):
-                found = self._glue(piece) or found
+            elif before and text and text[0] != "\n":
+                last = before[-1]
+                if last.text[-1:] != "\n" and (last.is_literal or not last.text):
+                    found = self._glue(piece) or found
             before.append(piece)
         return found
 

@@ -12,7 +12,7 @@ from fgc.text import DeferredCall, DeferredExpression, DeferredPart, Origin, Pie
 NOWHERE = Origin(Span(Source("<environment>", ""), 0, 0))  # of globals: replaced by the place that prints them
 
 
-_TEXT = attrgetter("text")
+_TEXT, _DEFERRED, _IS_BROKEN = map(attrgetter, ("text", "deferred", "is_broken"))
 
 
 class MappedText(str):
@@ -35,7 +35,7 @@ class MappedText(str):
             if offset > end:
                 break
             after = offset + len(piece.text)
-            if offset == after and start <= offset:
+            if start <= offset and (after <= end or offset == after):
                 taken.append(piece)
             elif start < after and offset < end and start < end:
                 taken.append(piece.part(max(start - offset, 0), min(end, after) - offset))
@@ -44,7 +44,7 @@ class MappedText(str):
 
     @property
     def is_deferred(self) -> bool:
-        return any(piece.deferred is not None for piece in self.pieces)
+        return any(map(_DEFERRED, self.pieces))
 
     def closed(self) -> Any:
         """The same value, known now."""
@@ -55,7 +55,7 @@ class MappedText(str):
     @property
     def is_broken(self) -> bool:
         """Returns True if a mistake has kept some of the text from being."""
-        return any(piece.is_broken for piece in self.pieces)
+        return any(map(_IS_BROKEN, self.pieces))
 
 
 class SafeText(MappedText):

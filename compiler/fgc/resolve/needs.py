@@ -98,7 +98,7 @@ class Needs:
         """Note the open parts of a text that a filter has changed."""
         if not before.is_deferred:
             return
-        kept = Counter(piece.deferred for piece in after.pieces) if isinstance(after, MappedText) else Counter()
+        kept = Counter(_open_parts(after) if isinstance(after, MappedText) else ())
         for piece in before.pieces:
             if piece.deferred is None:
                 continue
@@ -232,6 +232,11 @@ def text_of(value: bool | int | float | None) -> str:
         return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
     text = str(value)
     return text.replace("e", ".0e") if isinstance(value, float) and "e" in text and "." not in text else text
+
+
+def _open_parts(text: MappedText) -> list[DeferredExpression]:
+    """The expressions in a text, in order."""
+    return [piece.deferred for piece in text.pieces if piece.deferred is not None]
 
 
 def _is_given(value: Any) -> bool:

@@ -1,6 +1,7 @@
 """Blocks of a chain of templates to findings: a child's block that no ancestor has overrides nothing."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -22,12 +23,15 @@ def check_overrides(context: Context, included: Iterable[Inclusion]) -> Iterator
 
     `included`: what was included on the way, whose blocks are its own.
     """
+    unknown = list(unknown_overrides(context))
+    if not unknown:
+        return
     elsewhere: dict[str, tuple[ast.Block, Inclusion]] = {}
     for inclusion in included:
         for owner in reversed(inclusion.chain):  # the oldest definition says what the block is
             for name, found in owner.blocks.items():
                 elsewhere.setdefault(name, (found, inclusion))
-    for block, known in unknown_overrides(context):
+    for block, known in unknown:
         yield _overrides_nothing(block, known, elsewhere)
 
 
@@ -37,10 +41,19 @@ def unknown_overrides(context: Context) -> Iterator[tuple[ast.Block, Mapping[str
         ancestors = context.chain[number + 1 :]
         if context.may_lack_blocks(number + 1):
             continue
-        known = {name: block for ancestor in reversed(ancestors) for name, block in ancestor.blocks.items()}
-        yield from ((block, known) for block in _outer_blocks(template.body) if block.name not in known)
+        blocks = [block for block in _blocks_of(template) if not any(block.name in a.blocks for a in ancestors)]
+        if blocks:
+            known = {name: block for ancestor in reversed(ancestors) for name, block in ancestor.blocks.items()}
+            yield from ((block, known) for block in blocks)
 
 
+@lru_cache(maxsize=4096)
+def _blocks_of(template: ast.Template) -> tuple[ast.Block, ...]:
+    """The blocks of a template that stand in no other; templates are compared by identity."""
+    return tuple(_outer_blocks(template.body))
+
+
+@lru_cache(maxsize=4096)
 def has_extends(template: ast.Template) -> bool:
     """Returns True if a template may name a parent: it is not known to be the oldest."""
     stack: list[ast.Statement] = list(template.body)

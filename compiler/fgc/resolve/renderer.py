@@ -278,12 +278,16 @@ class Renderer(Machine):
         self._add(pieces, frame)
 
     def _write(self, value: Any, span: Span, frame: Frame) -> None:
+        origin = frame.origin(span)
         try:
-            self._evaluator.require(first_undefined(value), span)
-            self._evaluator.writable(value, span)
-            origin = frame.origin(span)
-            shown = self._evaluator.needs.printable(value, origin)
-            value = value.value if isinstance(value, Given) else shown
+            if isinstance(value, str):  # nearly all values: defined, and its own written form
+                self._budget.weigh(value, span)
+                shown = value
+            else:
+                self._evaluator.require(first_undefined(value), span)
+                self._evaluator.writable(value, span)
+                shown = self._evaluator.needs.printable(value, origin)
+                value = value.value if isinstance(value, Given) else shown
             pieces = printed(value, pieces_of(shown, origin), origin)
         except (UndefinedError, ValueError, RecursionError) as error:  # from a value's own __str__
             raise EvaluationError(Diagnostic("FGC206", f"this value cannot be printed: {error}", span)) from None

@@ -87,17 +87,18 @@ class Shadow(Struct):
         """The source offset of the character at `position`; for the end of the text, the end of the last one."""
         if not self._starts:
             return 0
-        index = max(bisect_right(self._starts, position) - 1, 0)
+        index = bisect_right(self._starts, position) - 1 if position > 0 else 0
         source_start, source_end, is_literal = self._chunks[index]
-        if is_literal:
-            return min(source_start + position - self._starts[index], source_end)
-        return source_start
+        if not is_literal:
+            return source_start
+        offset = source_start + position - self._starts[index]
+        return offset if offset < source_end else source_end
 
     def span(self, start: int, end: int) -> Span:
         """The author's characters behind a range."""
         first = self.offset(start)
         last = self.offset(end - 1) + 1 if end > start else first
-        return Span(self.source, first, max(first, last))
+        return Span(self.source, first, last if last > first else first)
 
 
 class _Builder:

@@ -20,6 +20,9 @@ class Unexpected(Exception):
         self.expected = expected
 
 
+_END = ("$END",)
+
+
 class _Symbol(Struct):
     value: Any
     start: int
@@ -30,18 +33,20 @@ def run(tables: Tables, start: str, tokens: Sequence[Token], builders: dict[str,
     """Parse tokens from the start symbol. `at`: the offset to blame for what is empty. Raises Unexpected."""
     states = [tables.starts[start]]
     symbols: list[_Symbol] = []
-    index = 0
+    index, count, table = 0, len(tokens), tables.states
     while True:
-        actions = tables.states[states[-1]]
-        token = tokens[index] if index < len(tokens) else None
-        terminal = _choose(actions, token)
-        if terminal is None:
+        actions = table[states[-1]]
+        token = tokens[index] if index < count else None
+        for terminal in _END if token is None else token.terminals:
+            if terminal in actions:
+                break
+        else:
             raise Unexpected(token, _acceptable(tables, states))
         action = actions[terminal]
         if action < 0:
             rule = tables.rules[-1 - action]
             if rule.is_transparent and not isinstance(symbols[-1].value, list):
-                states[-1] = tables.states[states[-2]][rule.origin]  # most reductions: one level of precedence
+                states[-1] = table[states[-2]][rule.origin]  # most reductions: one level of precedence
             else:
                 _reduce(tables, rule, states, symbols, builders, at)
             if token is None and states[-1] == tables.ends[start]:
@@ -73,15 +78,6 @@ def _is_shifted(tables: Tables, states: list[int], terminal: str) -> bool:
         if rule.origin not in tables.states[states[-1]]:
             return True  # the start symbol: the whole is read
         states.append(tables.states[states[-1]][rule.origin])
-
-
-def _choose(actions: dict[str, int], token: Token | None) -> str | None:
-    if token is None:
-        return "$END" if "$END" in actions else None
-    for terminal in token.terminals:
-        if terminal in actions:
-            return terminal
-    return None
 
 
 def _reduce(

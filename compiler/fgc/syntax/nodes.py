@@ -32,21 +32,29 @@ _HEADS = (
 _CONSTANTS = {"true": True, "True": True, "false": False, "False": False, "none": None, "None": None}
 
 
+class _Table(dict[str, Callable[[int, int, list[Any]], Any]]):
+    """The methods of a builder by the names of rules, each bound when a rule is reduced first."""
+
+    def __init__(self, builder: "NodeBuilder") -> None:
+        self._builder = builder
+
+    def __missing__(self, rule: str) -> Callable[[int, int, list[Any]], Any]:
+        self[rule] = self._builder.head(rule) if rule in _HEADS else getattr(self._builder, f"_{rule}")
+        return self[rule]
+
+
 class NodeBuilder:
     """Builds nodes whose spans lie in the author's text; says what the grammar allows and the language does not."""
 
     def __init__(self, shadow: Shadow) -> None:
         self._shadow = shadow
         self.diagnostics: list[Diagnostic] = []
-        self.table: dict[str, Callable[[int, int, list[Any]], Any]] = {
-            name: getattr(self, f"_{name}") for name in _RULES
-        }
-        self.table |= {name: self._head(name) for name in _HEADS}
+        self.table: dict[str, Callable[[int, int, list[Any]], Any]] = _Table(self)
 
     def _span(self, start: int, end: int) -> Span:
         return self._shadow.span(start, end)
 
-    def _head(self, keyword: str) -> Callable[[int, int, list[Any]], Head]:
+    def head(self, keyword: str) -> Callable[[int, int, list[Any]], Head]:
         return lambda start, end, parts: Head(keyword.rstrip("_"), self._span(start, end), parts)
 
     def _refuse(self, span: Span, message: str, help: str | None = None) -> None:
@@ -253,10 +261,6 @@ class NodeBuilder:
             star[0] if star else None,
             double_star[0] if double_star else None,
         )
-
-
-_RULES = [name[1:] for name in vars(NodeBuilder) if name.startswith("_") and not name.startswith("__")]
-_RULES = [name for name in _RULES if name not in ("span", "head", "of", "refuse")]
 
 
 def _unquote(text: str) -> str:

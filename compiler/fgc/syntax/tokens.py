@@ -59,6 +59,7 @@ class Scanned(Struct, frozen=True):
         return self.end_start >= 0 and self.bad is None
 
 
+_SPACE = re.compile(r"\s+")
 _NESTED_OPENING = re.compile(r"\{[%#]")
 _OPENING = re.compile(r"\{[{%#]")
 _MAX_DIGITS = 1_000  # Python refuses to read integers of more than 4,300
@@ -151,9 +152,8 @@ def _open_text(text: str, tokens: list[Token], quote: int, closing: re.Pattern[s
 
 
 def _skip_space(text: str, position: int) -> int:
-    while position < len(text) and text[position].isspace():
-        position += 1
-    return position
+    found = _SPACE.match(text, position)
+    return position if found is None else found.end()
 
 
 def _skip_to_closing(text: str, tokens: list[Token], bad: int, closing: re.Pattern[str]) -> Scanned:

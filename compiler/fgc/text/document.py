@@ -160,6 +160,8 @@ class Document(Struct, frozen=True):
     def deferred_in(self, start: int, end: int) -> list[Segment]:
         """What is known only where the program runs, of a range."""
         found: list[Segment] = []
+        if not self._deferred or self._deferred[-1].start < start:
+            return found
         for index in range(bisect_left(self._deferred, start, key=_START), len(self._deferred)):
             segment = self._deferred[index]
             if segment.start > end:
@@ -179,13 +181,16 @@ class Document(Struct, frozen=True):
         """
         if not self.segments:
             return Origin(Span(self.entry, 0, 0))
-        segment = self.segment_at(start)
-        piece = segment.piece
-        if not piece.is_literal:
-            return piece.origin
-        stop = segment.end if end is None else max(min(end, segment.end), start)
-        span = piece.origin.span.at(min(start, segment.end) - segment.start, stop - segment.start)
-        return Origin(span, piece.origin.via, piece.origin.block)
+        segment = self.segments[bisect_right(self._starts, start) - 1 if start > 0 else 0]
+        origin = segment.piece.origin
+        if not segment.piece.is_literal:
+            return origin
+        last = segment.end
+        stop = last if end is None or end > last else end if end > start else start
+        span = origin.span
+        moved = span.start - segment.start
+        place = Span(span.source, moved + (start if start < last else last), moved + stop)
+        return Origin(place, origin.via, origin.block)
 
     def segments_in(self, start: int, end: int) -> tuple[Segment, ...]:
         """The segments that a range of the text has characters of, whole."""

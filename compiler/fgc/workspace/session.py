@@ -40,6 +40,7 @@ class Session:
         project: Path | None = None,
     ) -> None:
         self._folders = [folder for folder in folders if folder.is_dir()]
+        self._path = tuple(map(str, self._folders))
         self._store = store or FileStore()
         self.sources: dict[Path, Source] = {}
         self.missing: dict[Path, Path | None] = {}
@@ -66,11 +67,9 @@ class Session:
 
     def find(self, name: str) -> Path | None:
         """The path of a template, or None."""
-        if not name or ".." in name.split("/") or Path(name).is_absolute():
+        if not name or name.startswith("/") or ".." in name.split("/"):
             return None
-        found, before = self._store.questions.ask(
-            ("template", *map(str, self._folders), name), lambda: self._look(name)
-        )
+        found, before = self._store.questions.ask(("template", *self._path, name), lambda: self._look(name))
         self.missing.update(dict.fromkeys(before, found))
         return found
 

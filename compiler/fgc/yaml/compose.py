@@ -21,6 +21,7 @@ from fgc.yaml.open_values import OpenValues
 
 _PARSER: Any = yaml.CLoader if yaml.__with_libyaml__ else yaml.Loader
 _TAG = re.compile(r"(?:&[^\s,\[\]{}]+\s+)?(![^\s]*)")
+_LABELS = re.compile(r"(?:[!&]\S*\s*){0,2}")
 _ANCHOR = re.compile(r"(?:![^\s]*\s+)?&([^\s,\[\]{}]+)")
 _ANCHOR_LIKE = re.compile(r"&([^\s,\[\]{}]+)")
 _STYLES: dict[str | None, Style] = {
@@ -179,17 +180,19 @@ class _Composer:
         self.diagnostics.append(Diagnostic.at(origin, "FGC302", message, help=help, related=related))
 
     def _scalar(self, event: Any) -> None:
-        start, end = self._offset(event.start_mark), self._offset(event.end_mark)
-        self._quoted = (start, end) if event.style in ("'", '"') else None
-        tag, anchor = self._tag(event), self._anchor(event)
+        start, end, style = event.start_mark.index + self._base, event.end_mark.index + self._base, event.style
+        self._quoted = (start, end) if style == '"' or style == "'" else None
+        tag = None if event.tag is None else self._tag(event)
+        anchor = None if event.anchor is None else self._anchor(event)
         content = start if tag is None and anchor is None else self._content_start(start, end)
-        node = ScalarNode(event.value, not event.style, self._origin(content, end), tag, anchor)
+        node = ScalarNode(event.value, not style, self._document.locate(content, end), tag, anchor)
         open_parts = self._document.deferred_in(content, end)
         if open_parts:
             self.open_values.fill(node, open_parts, (content, end), self._is_key, self._tag_around)
         node.is_broken = self._damage.in_scalar(content, end)
-        self._register(node)
-        self.composition.places.append(Place(content, end, _STYLES[event.style], node))
+        if anchor is not None:
+            self._register(node)
+        self.composition.places.append(Place(content, end, _STYLES[style], node))
         self._last = (node, end)
         self._add(node)
 
@@ -210,14 +213,8 @@ class _Composer:
 
     def _content_start(self, start: int, end: int) -> int:
         """Where a node itself begins, behind its tag and anchor."""
-        text = self._document.text
-        for _ in range(2):
-            if start < end and text[start] in "!&":
-                while start < end and not text[start].isspace():
-                    start += 1
-                while start < end and text[start].isspace():
-                    start += 1
-        return start
+        labels = _LABELS.match(self._document.text, start, end)
+        return start if labels is None else labels.end()
 
     def _tag(self, event: Any) -> Label | None:
         if event.tag is None:

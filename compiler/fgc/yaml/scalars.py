@@ -13,7 +13,6 @@ _CONSTRUCTORS: dict[str, Any] = {
     "bool": _CONSTRUCTOR.construct_yaml_bool,
     "int": _CONSTRUCTOR.construct_yaml_int,
     "float": _CONSTRUCTOR.construct_yaml_float,
-    "str": _CONSTRUCTOR.construct_yaml_str,
 }
 
 
@@ -37,6 +36,8 @@ def scalar_type(value: str, is_plain: bool) -> str:
 
 def scalar_value(value: str, kind: str) -> bool | int | float | str | None:
     """The value of a scalar of a type. Raises UnsupportedScalar for dates and the like, ValueError for a bad one."""
+    if kind == "str":
+        return value
     construct = _CONSTRUCTORS.get(kind)
     if construct is None:
         raise UnsupportedScalar(kind)
