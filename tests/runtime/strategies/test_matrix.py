@@ -43,6 +43,10 @@ CONFIG = """\
 [datasets_definition]
     -- include 'datasets/{data}.yaml'
 
+[optimizer]
+    == super()
+    lr: 5.0e-3
+
 [lr_scheduler]
     == super()
     warmup_steps: 0
@@ -195,8 +199,9 @@ def test_a_cell_trains_as_on_one_process_and_its_model_loads(cell: Cell, train: 
     found = train(cell)
     assert len(found) == 3
     assert found[0] == pytest.approx(math.log(260), abs=1.5)
-    assert found[1] < found[0]
-    assert found == pytest.approx(expected, abs=TOLERANCE.get(cell.model, 1e-4))
+    assert found[1] < found[0] - 0.05
+    assert found[0] == pytest.approx(expected[0], abs=TOLERANCE.get(cell.model, 1e-4))
+    assert found == pytest.approx(expected, abs=TOLERANCE.get(cell.model, 2e-3))
     model = AutoModelForCausalLM.from_pretrained(folder / "output_models/cell", trust_remote_code=True)
     with torch.no_grad():
         assert model(torch.tensor([[1, 2, 3]])).logits.isfinite().all()
