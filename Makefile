@@ -9,7 +9,7 @@ EXAMPLE := examples/tutorials/tiny_llama
 export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: demo test test-matrix test-vllm test-lowest test-newest vscode check-code setup clean
+.PHONY: demo test test-matrix test-bundle test-vllm test-lowest test-newest vscode check-code setup clean
 
 demo: $(VENV)/.ready
 	$(BIN)/fgc build $(EXAMPLE)/templates/configs/tiny_llama.yaml -o $(EXAMPLE)/out
@@ -23,6 +23,12 @@ test: $(VENV)/.ready check-code
 # outside `make test`, which trains one cell for each trainer: every model, every trainer, every kind of data, 15 minutes
 test-matrix: $(VENV)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --matrix tests/runtime/strategies/test_matrix.py
+
+# outside `make test`: programs built with --bundle, in an environment with torch and transformers only
+test-bundle: $(VENV)/.ready
+	test -x .venv-bundle/bin/python || $(PYTHON) -m venv .venv-bundle
+	.venv-bundle/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch transformers
+	$(BIN)/python tests/bundle/run.py --python .venv-bundle/bin/python
 
 # outside `make test`: an environment of its own, 2.4 GB
 test-vllm: $(VENV)/.ready $(VLLM)/.ready
@@ -63,4 +69,4 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VLLM) .venv-lowest .venv-newest $(EXAMPLE)/out $(EXAMPLE)/output_models
+	rm -rf $(VENV) $(VLLM) .venv-bundle .venv-lowest .venv-newest $(EXAMPLE)/out $(EXAMPLE)/output_models

@@ -1,7 +1,8 @@
 """A decoder-only language model: tokens so far to scores of the next token.
 
 The classes take the names that transformers, its tensor and pipeline plans, and vLLM know: `model.embed_tokens`,
-`model.layers`, `model.norm`, `lm_head`. The compiler replaces `Decoder` in the class names by the model's own name.
+`model.layers`, `model.norm`, `lm_head`. The compiler replaces `Decoder` in the class names by the model's own name, and
+the call `super()._init_weights(module)` by the rules of an `Initializer`, if there is one.
 """
 
 # transformers is typed in parts only, and its classes want plain lists as attributes
@@ -21,6 +22,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutpu
 from transformers.utils.generic import can_return_tuple
 from transformers.utils.output_capturing import capture_outputs, maybe_install_capturing_hooks
 
+from fgc_models.initializers import Initializer
 from fgc_models.moe import share_of_items
 from fgc_models.packing import flash_sequences, packed_positions
 
@@ -44,11 +46,7 @@ class DecoderPreTrainedModel(PreTrainedModel):
     }
 
     def _init_weights(self, module: nn.Module) -> None:
-        if self.base_model.initializer is not None:
-            initializer: Any = self.base_model.initializer  # is no module
-            initializer(self, module)
-        else:
-            super()._init_weights(module)
+        super()._init_weights(module)
         if (init_buffers := getattr(module, "init_buffers", None)) is not None:
             # from_pretrained leaves buffers that are not saved uninitialised
             init_buffers()
@@ -71,13 +69,13 @@ class DecoderModel(DecoderPreTrainedModel):
         num_layers: int,
         norm: Callable[[], nn.Module] | None = None,
         windows: str = "none",
-        initializer: Callable[[], Callable[[nn.Module, nn.Module], None]] | None = None,
+        initializer: Callable[[], Initializer] | None = None,
     ) -> None:
         """`windows` says which layers see the last `config.sliding_window` positions only.
 
         Either "none", "every_layer", or "by_layer": those that `config.layer_types` calls
         "sliding_attention" and not "full_attention". `local_positional_encoding` is that of the
-        layers with a window, if theirs differs.
+        layers with a window, if theirs differs. `initializer` holds the rules of `_init_weights`.
         """
         super().__init__(config)
         if windows not in ("none", "every_layer", "by_layer"):
@@ -93,7 +91,6 @@ class DecoderModel(DecoderPreTrainedModel):
         self.layers = nn.ModuleList(layer(layer_idx) for layer_idx in range(num_layers))
         self.norm = norm() if norm is not None else None
         self.windows = windows
-        self.initializer = initializer() if initializer is not None else None
         self.gradient_checkpointing = False
         self.post_init()
 
@@ -129,9 +126,9 @@ class DecoderModel(DecoderPreTrainedModel):
         if mask_positions is not None:
             attention_mask = None
             kwargs |= flash_sequences(self.config, mask_positions)
-        if position_ids is None:
+        if position_ids is None and mask_positions is not None:
             position_ids = mask_positions
-        if position_ids is None:
+        elif position_ids is None:
             seen = 0 if past_key_values is None else past_key_values.get_seq_length()
             new = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device)
             position_ids = new.unsqueeze(0) + seen
@@ -251,8 +248,6 @@ class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
         self.lm_head = lm_head()
         self.logit_softcap = logit_softcap
         self.router_loss = router_loss() if router_loss is not None else None
-        if self.model.initializer is not None:
-            self.model.initializer.check(self)
         self.post_init()
         if self.router_loss is not None:
             maybe_install_capturing_hooks(self.model)  # torch.compile could not

@@ -4,55 +4,23 @@
 # mypy: disable-error-code="no-untyped-call"
 
 from collections.abc import Callable, Mapping
-from fnmatch import fnmatchcase
 
-from torch import Tensor, nn
-from transformers import PreTrainedModel
+from torch import Tensor
 from transformers import initialization as init
 
 
 class Initializer:
-    """Fills each parameter by the first pattern that its name matches.
+    """The rules by which weights begin: the first pattern that a parameter's name matches says what fills it.
 
     Names are those of the base model's parameters, and `lm_head.weight`; `*` stands for any
-    characters. The rows of padding tokens are zero.
+    characters. The rows of padding tokens are zero. The compiler writes the rules into the
+    model's `_init_weights`, so that the model itself has no table.
     """
 
+    written_into = "_init_weights"
+
     def __init__(self, rules: Mapping[str, Callable[[Tensor], object]]) -> None:
-        self.rules: Mapping[str, Callable[[Tensor], object]] = rules
-        self._names: dict[nn.Module, str] = {}
-
-    def __call__(self, model: PreTrainedModel, module: nn.Module) -> None:
-        """Fill the parameters that are directly in a module of the model.
-
-        Raises ValueError for a parameter that no pattern matches.
-        """
-        if module not in self._names:
-            self._names = {child: name for name, child in model.named_modules()}
-        # resize_token_embeddings asks for a new embedding or head that is not in the model yet
-        new_name = "embed_tokens" if isinstance(module, nn.Embedding) else "lm_head"
-        prefix = self._names.get(module, new_name)
-        for name, parameter in module.named_parameters(recurse=False):
-            self.rules[self._pattern(model, f"{prefix}.{name}".removeprefix("."))](parameter)
-        if isinstance(module, nn.Embedding) and module.padding_idx is not None:
-            is_loaded = getattr(module.weight, "_is_hf_initialized", False)
-            if not is_loaded:
-                init.zeros_(module.weight[module.padding_idx])
-
-    def check(self, model: PreTrainedModel) -> None:
-        """Raise ValueError if a parameter matches no pattern, or if no parameter is left for a pattern."""
-        names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
-        used = {self._pattern(model, name) for name in names}
-        for pattern in self.rules:
-            if pattern not in used:
-                raise ValueError(f"the initializer's pattern {pattern!r} is left with no parameter of the model")
-
-    def _pattern(self, model: PreTrainedModel, name: str) -> str:
-        name = name.removeprefix(f"{model.base_model_prefix}.")
-        for pattern in self.rules:
-            if fnmatchcase(name, pattern):
-                return pattern
-        raise ValueError(f"no pattern of the initializer matches the parameter {name}; `*` would match any")
+        self.rules = rules
 
 
 def normal(parameter: Tensor, *, std: float) -> None:

@@ -61,6 +61,12 @@ def write_package(text: str, folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
+def write() -> Callable[[str, Path], None]:
+    """`write_package`."""
+    return write_package
+
+
+@pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder with a package for every architecture, importable."""
     folder = tmp_path_factory.mktemp("packages")

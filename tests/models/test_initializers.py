@@ -1,30 +1,21 @@
 """How weights begin: spreads measured, coverage enforced."""
 
+import gc
+import sys
+import weakref
 from collections.abc import Callable
+from fnmatch import fnmatchcase
+from functools import partial
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 import torch
-from fgc_models.initializers import (
-    Initializer,
-    normal,
-    truncated_normal,
-    uniform_fan_in,
-    xavier_normal,
-    zeros,
-)
+from fgc_models.initializers import normal, ones, truncated_normal, uniform_fan_in, xavier_normal, zeros
 from torch import Tensor, nn
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
 Construct = Callable[..., PreTrainedModel]
-
-
-class TinyModel(PreTrainedModel):
-    base_model_prefix = "model"
-
-    def __init__(self) -> None:
-        super().__init__(PreTrainedConfig())
-        self.up = nn.Linear(3, 2)
-        self.norm = nn.LayerNorm(2)
 
 
 def filled(rule: Callable[..., None], **options: float) -> Tensor:
@@ -53,23 +44,98 @@ def test_xavier_spreads_by_inputs_and_outputs_and_gain() -> None:
     assert filled(xavier_normal, gain=0.5).std().item() == pytest.approx(0.5 * (2 / 500) ** 0.5, rel=0.02)
 
 
-def test_the_first_pattern_that_matches_is_used() -> None:
-    model = TinyModel()
-    initializer = Initializer({"up.bias": lambda p: p.data.fill_(5.0), "up.*": zeros, "*": lambda p: p.data.fill_(7.0)})
-    initializer.check(model)
-    for module in model.modules():
-        initializer(model, module)
-    assert [p.unique().tolist() for p in (model.up.weight, model.up.bias, model.norm.weight)] == [[0.0], [5.0], [7.0]]
+RULES = """\
+-- extends 'models/llama/llama-test.yaml'
+[initializer]
+.define: &initializer !partial:.initializers:Initializer
+    rules:
+        "layers.0.self_attn.?_proj.weight": !partial:.initializers:normal { std: 0.5 }
+        "layers*norm.weight": !partial:.initializers:zeros
+        "layers.1*": !partial:.initializers:normal { std: 0.25 }
+        "*.[gu]*_proj.weight": !partial:.initializers:truncated_normal
+            std: !call:operator:pow [ !var hidden_size, -0.5 ]
+        "*.down_proj.weight": !partial:.initializers:uniform_fan_in {}
+        "norm.weight": !partial:.initializers:ones
+        "lm_head*": &near !partial:torch.nn.init:normal_ { std: !var initializer_range }
+        "*.o_proj.*": *near
+[model_code_generator]
+    == super()
+    name: ruled
+"""
+EXPECTED: dict[str, Callable[[Tensor], object]] = {  # the same, for `begin_by_table`
+    "layers.0.self_attn.?_proj.weight": partial(normal, std=0.5),
+    "layers*norm.weight": zeros,
+    "layers.1*": partial(normal, std=0.25),
+    "*.[gu]*_proj.weight": partial(truncated_normal, std=64**-0.5),
+    "*.down_proj.weight": uniform_fan_in,
+    "norm.weight": ones,
+    "lm_head*": partial(nn.init.normal_, std=0.02),
+    "*.o_proj.*": partial(nn.init.normal_, std=0.02),
+    "*": partial(normal, std=1.0),
+}
 
 
-def test_a_parameter_that_no_pattern_matches_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"matches the parameter up.bias; `\*` would match any"):
-        Initializer({"*weight": zeros}).check(TinyModel())
+def begin_by_table(model: PreTrainedModel, rules: dict[str, Callable[[Tensor], object]]) -> None:
+    """Fills each parameter by the first pattern that its name matches, in the order in which transformers would."""
+    names = {module: name for name, module in model.named_modules()}
+    torch.manual_seed(0)
+    model.apply(lambda module: _fill(module, names[module].removeprefix("model."), rules))
 
 
-def test_a_pattern_that_is_left_with_no_parameter_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"pattern 'norm\.bias' is left with no parameter"):
-        Initializer({"*": zeros, "norm.bias": zeros}).check(TinyModel())
+def _fill(module: nn.Module, path: str, rules: dict[str, Callable[[Tensor], object]]) -> None:
+    for name, parameter in module.named_parameters(path, recurse=False):
+        with torch.no_grad():
+            next(rule for pattern, rule in rules.items() if fnmatchcase(name, pattern))(parameter)
+
+
+@pytest.fixture(scope="module")
+def ruled(
+    tmp_path_factory: pytest.TempPathFactory, write: Callable[[str, Path], None]
+) -> Callable[[str], PreTrainedModel]:
+    """The model whose weights begin by RULES and a text behind them."""
+
+    def make(last: str) -> PreTrainedModel:
+        folder = tmp_path_factory.mktemp("ruled")
+        write(RULES.replace("[model_code_generator]", f"{last}\n[model_code_generator]"), folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(str(folder))
+            for name in [name for name in sys.modules if name.startswith("ruled")]:
+                del sys.modules[name]
+            package = import_module("ruled")
+        torch.manual_seed(0)
+        model = package.RuledForCausalLM(package.RuledConfig())
+        assert isinstance(model, PreTrainedModel)
+        return model
+
+    return make
+
+
+def test_weights_begin_bit_for_bit_as_by_the_table(ruled: Callable[[str], PreTrainedModel]) -> None:
+    model = ruled('        "*": !partial:.initializers:normal { std: 1.0 }')
+    for item in (*model.modules(), *model.parameters()):
+        item._is_hf_initialized = False  # type: ignore[union-attr]
+    torch.manual_seed(0)
+    model.initialize_weights()
+    found = {name: parameter.clone() for name, parameter in model.state_dict().items()}
+    for parameter in model.parameters():
+        parameter._is_hf_initialized = False  # type: ignore[attr-defined]
+    begin_by_table(model, EXPECTED)
+    assert all(torch.equal(found[name], parameter) for name, parameter in model.state_dict().items())
+    assert len({parameter.std().item() for parameter in found.values()}) > len(EXPECTED)
+
+
+def test_a_parameter_that_no_rule_matches_is_an_error(ruled: Callable[[str], PreTrainedModel]) -> None:
+    with pytest.raises(ValueError, match="no rule of the initializer matches the parameter embed_tokens"):
+        ruled("")
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "deepone", "gemma", "mixtral"])
+def test_a_model_keeps_no_module_alive_that_it_lost(construct: Construct, architecture: str) -> None:
+    model = construct(architecture)
+    layer = weakref.ref(model.model.layers[1])
+    model.model.layers[1] = nn.Identity()
+    gc.collect()
+    assert layer() is None
 
 
 def test_gpt2_begins_with_smaller_residual_weights(construct: Construct) -> None:

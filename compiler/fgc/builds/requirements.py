@@ -16,6 +16,7 @@ _DISTRIBUTIONS = {  # packages that are installed under another name than they a
     "sklearn": "scikit-learn",
     "yaml": "PyYAML",
 }
+_PARTS_OF_OTHERS = {"torch.utils.tensorboard": "tensorboard"}  # modules that another package must be there for
 
 
 def requirements_text(texts: Iterable[str], own: Collection[str]) -> str:
@@ -51,4 +52,4 @@ def _packages(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.Import):
         yield from (alias.name.partition(".")[0] for alias in node.names)
     elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-        yield node.module.partition(".")[0]
+        yield _PARTS_OF_OTHERS.get(node.module) or node.module.partition(".")[0]

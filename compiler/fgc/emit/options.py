@@ -48,7 +48,7 @@ _ACTIONS = ("store", "store_true", "store_false")
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%"})
 _TEXT_TYPES = ("str", "path")
 _CONVERTERS = {"bool": "boolean", "path": "absolute_path"}
-_SET_HELP = "another value of the configuration, as in optimizer.lr=0.1; may be repeated"
+_SET_HELP = "set a value of the configuration, as in optimizer.lr=0.1; may be repeated"
 _RESUME_HELP = "go on from this checkpoint, or from the latest one"
 _OF_TRAININGS = {
     "--output-dir": ("FOLDER", "where the model goes, with a folder for each run"),

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from fgc_runtime.data.cache import content_key
 from fgc_runtime.data.tables import is_table, no_column, values
+from fgc_runtime.packages import require_package
 
 D = TypeVar("D")
 Paths = str | Path | Sequence[str | Path]
@@ -150,6 +151,7 @@ def hub_dataset(
     `path` is a name on the hub, a builder such as `parquet` with `data_files`, or a folder that `save_to_disk` wrote.
     `split` is the data set's own name for it, slices such as `train[:10%]` included.
     """
+    require_package("datasets", "hub_dataset")
     from datasets import load_dataset, load_from_disk  # 1 s
 
     saved = Path(path) / "dataset_dict.json"

@@ -9,6 +9,7 @@ from typing import Any
 from fgc_runtime.data.sources import Paths, check_split, expand, is_of_split
 from fgc_runtime.data.stage import Stage, State, joint_fingerprint
 from fgc_runtime.data.tables import Place, no_column, values
+from fgc_runtime.packages import require_package
 
 _SAMPLES = 16  # of a file, spread over it: enough to notice another file, few enough for thousands of large ones
 _SAMPLE_BYTES = 65_536
@@ -79,6 +80,7 @@ class HubStream(Stage[Any]):
         data_files: str | Sequence[str] | None = None,
         revision: str | None = None,
     ) -> None:
+        require_package("datasets", "HubStream")
         from datasets import load_dataset  # 1 s
 
         self.column = column

@@ -12,6 +12,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from fgc_runtime.packages import require_package
+
 Place = list[int]
 Value = tuple[Any, Place]  # and the place behind it
 
@@ -100,6 +102,7 @@ def _csv(path: Path, column: str, place: Place) -> Iterator[Value]:
 
 def _parquet(path: Path, column: str, place: Place) -> Iterator[Value]:
     """Place: rows. Row groups before it are not read."""
+    require_package("pyarrow", f"the Parquet file {path}")
     from pyarrow.parquet import ParquetFile  # 0.2 s
 
     with ParquetFile(path) as file:
@@ -118,6 +121,7 @@ def _parquet(path: Path, column: str, place: Place) -> Iterator[Value]:
 
 def _arrow(path: Path, column: str, place: Place) -> Iterator[Value]:
     """Place: rows."""
+    require_package("pyarrow", f"the Arrow file {path}")
     import pyarrow  # 0.2 s
 
     with pyarrow.memory_map(str(path)) as source:

@@ -112,7 +112,7 @@ def test_requirements_are_what_is_imported_and_lies_nowhere_else() -> None:
     text = (
         "import json\nimport torch.nn\nimport yaml\nfrom fgc_runtime.data import x\nfrom .near import y\n"
         "if TYPE_CHECKING:\n    import typed\ntry:\n    import maybe\nexcept ImportError:\n    maybe = None\n"
-        "def f():\n    import later, torch\n"
+        "def f():\n    import later, torch\n    from torch.utils.tensorboard import SummaryWriter\n"
     )
-    optional = "".join(f"# {name}  only for some options\n" for name in ("later", "maybe", "typed"))
+    optional = "".join(f"# {name}  only for some options\n" for name in ("later", "maybe", "tensorboard", "typed"))
     assert requirements_text([text], {"fgc_runtime"}) == "PyYAML\ntorch\n" + optional

@@ -11,6 +11,7 @@ from msgspec import Struct
 from fgc.diagnostics import Diagnostic, Related, did_you_mean
 from fgc.emit.model.components import BrokenModule, ComponentLibrary, ComponentModule, Definition, Signature
 from fgc.emit.model.handover import CallShape, call_shapes
+from fgc.emit.model.initial_rules import holds_rules, rules_problem, takes_rules
 from fgc.emit.model.names import CAUSAL_LM
 from fgc.emit.model.values import (
     OPERATORS,
@@ -23,6 +24,7 @@ from fgc.emit.model.values import (
     Table,
     Value,
     has_construction,
+    parts,
 )
 from fgc.ir import (
     Call,
@@ -40,6 +42,8 @@ from fgc.ir import (
 )
 from fgc.ir.searchpath import searchpath
 from fgc.text import Origin
+
+_MAX_SIZE = 5000  # 61 layers written one by one have 2,000 values
 
 
 class _Argument(Struct, frozen=True):
@@ -63,12 +67,25 @@ class Describer:
         self._searchpath = tuple(searchpath)
         self._known: dict[NodeId, Value | None] = {}
         self._checked: set[NodeId] = set()
+        self._sizes: dict[int, int] = {}
 
     def value(self, node_id: NodeId) -> Value | None:
         """The value of a node."""
         if node_id not in self._known:
-            self._known[node_id] = self._read(node_id)
+            self._known[node_id] = self._bounded(node_id, self._read(node_id))
         return self._known[node_id]
+
+    def _bounded(self, node_id: NodeId, value: Value | None) -> Value | None:
+        """The value, unless it is too large once everything that is mentioned again in it is written again."""
+        if value is None:
+            return None
+        size = 1 + sum(self._sizes.get(id(part), 1) for part in parts(value))
+        self._sizes[id(value)] = size  # of values that live as long as `_known`
+        if size <= _MAX_SIZE:
+            return value
+        help_text = "parts that are mentioned twice on each of many levels double with every level"
+        message = f"this part of a model unfolds to more than {_MAX_SIZE:,} values"
+        return self._reject(self._graph[node_id].origin, message, help_text)
 
     def model(self, node_id: NodeId) -> Construction | None:
         """The value of the node that describes the whole model: it is constructed with the configuration alone."""
@@ -210,6 +227,9 @@ class Describer:
         self, argument: "_Argument", value: Value, user: Definition, signature: Signature, shapes: list[CallShape]
     ) -> bool:
         """Whether what `user` does with an argument is possible; a part gets all that it needs."""
+        parameter = signature.by_name.get(argument.name)
+        if parameter is not None and takes_rules(parameter.annotation):
+            return self._is_good_table(argument, value, user)
         if isinstance(value, Construction):
             if not value.is_partial and shapes:
                 message = f"`{user.name}` constructs `{argument.name}` itself: write `!partial`"
@@ -217,13 +237,25 @@ class Describer:
                 return False
             self._check_complete(argument.node, value, shapes if value.is_partial else [CallShape(0, frozenset())])
             return True
-        parameter = signature.by_name.get(argument.name)
         is_optional = parameter is not None and "None" in (parameter.annotation or "None")
         is_absent = isinstance(value, Constant) and value.value is None and is_optional
         if shapes and not is_absent:
             self._report(argument.origin, "FGC413", f"`{argument.name}` of `{user.name}` must be a component", user)
             return False
         return True
+
+    def _is_good_table(self, argument: "_Argument", value: Value, user: Definition) -> bool:
+        """Whether an argument holds the rules by which weights begin, or is None."""
+        if isinstance(value, Constant) and value.value is None:
+            return True
+        if not isinstance(value, Construction) or not holds_rules(value, self._library):
+            message = f"`{argument.name}` of `{user.name}` must be a table of rules"
+            self._report(argument.origin, "FGC413", message, user, "write `!partial:.initializers:Initializer`")
+            return False
+        problem = rules_problem(value)
+        if problem is not None:
+            self._reject(value.symbol.origin, problem)
+        return problem is None
 
     def _check_complete(self, node_id: NodeId, part: Construction, shapes: list[CallShape]) -> None:
         if not isinstance(part.target, Definition) or node_id in self._checked:

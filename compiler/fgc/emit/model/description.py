@@ -10,7 +10,7 @@ from fgc.emit.model.components import ComponentLibrary, Reader
 from fgc.emit.model.config_fields import ConfigReader, readers_of
 from fgc.emit.model.configuration import FieldPlan
 from fgc.emit.model.describe import Describer
-from fgc.emit.model.module_names import unmatched_plan_keys
+from fgc.emit.model.module_names import idle_rules, unmatched_plan_keys
 from fgc.emit.model.names import ModelNames
 from fgc.emit.model.request import ConfigEntry, PackageRequest, read_request
 from fgc.emit.model.shapes import Shapes, shape_findings
@@ -62,7 +62,7 @@ def _misfits(graph: Graph, request: PackageRequest, found: Description) -> tuple
     names = ModelNames.of(found.name, found.model)
     keys = (request.plan_keys.get(name, []) for name in ("tp_plan", "pp_plan"))
     unmatched = unmatched_plan_keys(found.model, found.library, f"{names.prefix}Model", *keys)
-    return (*shape_findings(shapes), *unmatched)
+    return (*shape_findings(shapes), *unmatched, *idle_rules(found.model, found.library))
 
 
 @lru_cache(maxsize=32)

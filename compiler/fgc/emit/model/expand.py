@@ -11,6 +11,7 @@ from fgc.emit.model.areas import configuration_areas, modeling_areas
 from fgc.emit.model.components import Definition, Reader
 from fgc.emit.model.configuration import configuration_text, is_set
 from fgc.emit.model.description import Description, describe_model_package
+from fgc.emit.model.initial_rules import without_rules
 from fgc.emit.model.names import CAUSAL_LM, ModelNames, reserved_name
 from fgc.emit.model.plan import Plans
 from fgc.emit.model.request import ConfigEntry, read_request
@@ -74,11 +75,12 @@ def _modeling(
     """The modeling file, the definitions that it was made from by their names in it, and why it could not work."""
     from fgc.emit.model.modeling import ModelingFile  # libcst: 270 ms, which `check` does without
 
-    library, model = description.library, description.model
+    library = description.library
+    model, rules = without_rules(description.model, library)
     set_fields = [field.name for field in description.fields if is_set(field)]
     plans = Plans(model, library, lambda definition: reserved_name(definition, names), set_fields)
     derived = [field.name for field in description.fields if field.derived is not None]
-    file = ModelingFile(library, plans, names, description.attention, derived)
+    file = ModelingFile(library, plans, names, description.attention, derived, rules)
     text = file.text(model, header + f'"""{names.title}, a causal language model."""\n\n{_NO_ANNOTATION}')
     problems = [_clash(model, *clash) for clash in file.clashes]
     if names.base_class not in file.pieces:

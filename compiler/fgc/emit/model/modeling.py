@@ -11,11 +11,13 @@ from msgspec.structs import replace
 from fgc.emit.model.components import ComponentLibrary, ComponentModule, Definition, ImportedName, constant
 from fgc.emit.model.fold import ANY_OBJECT, LAYOUT, NOT_NONE, Facts, Known, fold
 from fgc.emit.model.imports import import_block
+from fgc.emit.model.initial_rules import Rule
+from fgc.emit.model.initial_weights import with_rules
 from fgc.emit.model.names import ModelNames, reserved_name
 from fgc.emit.model.narrowing import narrowed
 from fgc.emit.model.plan import ClassPlan, Plans
 from fgc.emit.model.render import Renderer
-from fgc.emit.model.specialise import known_attributes, specialise
+from fgc.emit.model.specialise import specialise
 from fgc.emit.model.values import Construction
 
 _LAYER_BASE = "GradientCheckpointingLayer"
@@ -49,6 +51,7 @@ class ModelingFile(Struct):
     names: ModelNames
     attention: Sequence[str] = tuple(_FLAGS.values())  # the implementations that the model works with
     derived: Collection[str] = ()  # fields of the configuration that its class fills in if they are left out
+    rules: Sequence[Rule] = ()  # how weights begin; by none, as transformers lets them
     pieces: dict[str, Piece] = field(default_factory=dict)
     imports: dict[str, ImportedName] = field(default_factory=dict)
     clashes: list[tuple[str, list[Definition]]] = field(default_factory=list)
@@ -58,7 +61,7 @@ class ModelingFile(Struct):
     def text(self, model: Construction, header: str) -> str:
         """The file's text, before formatting."""
         plan = self.plans[model]
-        self._known = {**self._base_model_facts(), **self._config_facts(), **self._method_facts()}
+        self._known = {**self._config_facts(), **self._method_facts()}
         self._add_class(plan)
         if self._recorded():
             self._import(ImportedName("transformers.utils.output_capturing", "OutputRecorder", "OutputRecorder"))
@@ -70,17 +73,6 @@ class ModelingFile(Struct):
         top = f"{header}\n\n{import_block(self.imports.values())}"
         blocks = [top, *(piece.code for piece in (*leaves, *skeleton))]
         return "\n\n\n".join([*blocks, self._registration(exported)])
-
-    def _base_model_facts(self) -> Facts:
-        """What the other classes may take for granted of the model without its head."""
-        for plan in self.plans:
-            node = self._tree(plan.definition)
-            if plan.name == self.names.base_class and isinstance(node, cst.ClassDef):
-                found = known_attributes(node, plan, Renderer(self.plans))
-                names = {name.removeprefix("self."): known for name, known in found.items()}
-                owners = ("self.base_model", "self.model")
-                return {f"{owner}.{name}": known for owner in owners for name, known in names.items()}
-        return {}
 
     def _config_facts(self) -> Facts:
         """Which fields of the configuration are never None."""
@@ -125,8 +117,11 @@ class ModelingFile(Struct):
         """A class that is only inherited from, a function or a constant: taken as it is."""
         name = reserved_name(definition, self.names)
         if not self._is_taken(name, definition, False):
+            render = Renderer(self.plans)
             node = cast(Statement, fold(self._tree(definition), self._known))
-            self._add(Piece(name, definition, False, ""), node, Renderer(self.plans), base)
+            if isinstance(node, cst.ClassDef):
+                node = with_rules(node, self.rules, render)
+            self._add(Piece(name, definition, False, ""), node, render, base)
 
     def _add(self, piece: Piece, node: Statement, render: Renderer, base: ClassPlan | None) -> None:
         """Add what the code mentions, then the piece; `base` is the plan of the class it takes its constructor from."""

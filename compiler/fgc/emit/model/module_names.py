@@ -4,16 +4,21 @@ A part whose inside cannot be read, such as a class of another package, has ever
 """
 
 import ast
+import builtins
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from fgc.diagnostics import Diagnostic, did_you_mean
 from fgc.emit.model.components import ComponentLibrary, Definition, constructor
+from fgc.emit.model.initial_rules import without_rules
 from fgc.emit.model.request import ConfigEntry
 from fgc.emit.model.values import Constant, Construction, Library, walk
+from fgc.text import Origin
 
 _CODE = "FGC416"
 _CONTAINERS = ("ModuleList", "ModuleDict", "Sequential")
+_OF_TORCH = ("weight", "bias")  # the parameters of its layers
 _ANYTHING = "**"  # the last word of a name: whatever may be below
 
 
@@ -60,6 +65,31 @@ def unmatched_plan_keys(
             yield Diagnostic.at(entry.origin, _CODE, message, help=help_text)
 
 
+def idle_rules(model: Construction, library: ComponentLibrary) -> Iterator[Diagnostic]:
+    """FGC416: a rule of the initializer for which no parameter is left. What cannot be read may have any parameter."""
+    names = {name.removeprefix("model.") for name in module_names(model, library)}
+    _, rules = without_rules(model, library)
+    if not names or any(name.endswith(_ANYTHING) for name in names) or any("[" in rule.pattern for rule in rules):
+        return
+    numbered = {name.replace("*", "0") for name in names}
+    known = {*numbered, *(f"{name}.{own}" for name in numbered for own in _OF_TORCH)}
+    used = {next((rule for rule in rules if fnmatchcase(name, _numbered(rule.pattern))), None) for name in known}
+    for rule in rules:
+        origin = rule.fill.symbol.origin
+        if rule not in used and not _is_written_in_library(origin):
+            message = f"no parameter is left for the initializer's rule `{rule.pattern}`"
+            shown = sorted({f"*.{'.'.join(name.split('.')[-2:])}" for name in known if name.endswith(_OF_TORCH)})
+            help_text = did_you_mean(rule.pattern, shown)
+            if any(fnmatchcase(name, _numbered(rule.pattern)) for name in known):
+                help_text = "rules are tried in order: those above match every parameter that it matches"
+            yield Diagnostic.at(origin, _CODE, message, help=help_text)
+
+
+def _numbered(pattern: str) -> str:
+    """A pattern with all layers' numbers taken for that of the first."""
+    return re.sub(r"\b\d+\b", "0", pattern)
+
+
 def _matches(pattern: str, name: str) -> bool:
     """Whether a pattern means a module; `layers.0` means one of `layers.*`."""
     words = ["*" if word.isdecimal() else word for word in pattern.split(".")]
@@ -71,7 +101,11 @@ def _matches(pattern: str, name: str) -> bool:
 
 def _is_of_library(entry: ConfigEntry) -> bool:
     """Plans of the template library fit its own parts; a configuration that swaps one leaves some patterns idle."""
-    return "fgc_stdlib" in entry.origin.span.source.display_name.split("/")
+    return _is_written_in_library(entry.origin)
+
+
+def _is_written_in_library(origin: Origin) -> bool:
+    return "fgc_stdlib" in origin.span.source.display_name.split("/")
 
 
 def _assigned(part: Construction, library: ComponentLibrary) -> list[tuple[str, ast.expr]]:
@@ -100,7 +134,8 @@ def _constructed(value: ast.expr, part: Construction, library: ComponentLibrary)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in parameters:
             given = part.arguments.get(node.func.id, Constant.of(None))
             return given if isinstance(given, Construction) else not isinstance(given, Constant)
-    return isinstance(value, ast.Call)
+    is_plain_value = isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in dir(builtins)
+    return isinstance(value, ast.Call) and not is_plain_value
 
 
 def _is_leaf(value: ast.expr, inner: Construction | bool) -> bool:

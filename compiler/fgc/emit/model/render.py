@@ -17,6 +17,7 @@ class Renderer(Struct):
     """Writes the expressions of one class; `parts` and `imports` are what they mention."""
 
     plans: Plans
+    owner: str = "config"  # what has the fields of the configuration
     parts: list[ClassPlan | Definition] = field(default_factory=list)
     imports: list[ImportedName] = field(default_factory=list)
 
@@ -25,7 +26,7 @@ class Renderer(Struct):
         if isinstance(value, Construction):
             return self._partial(value) if value.is_partial else self.call(value, (), {})
         if not has_construction(value):
-            return static_text(value, "config")
+            return static_text(value, self.owner)
         if isinstance(value, ItemsValue):
             return "[" + ", ".join(self.value(item) for item in value.items) + "]"
         assert isinstance(value, TableValue), "operators join fields and constants only"
@@ -38,7 +39,7 @@ class Renderer(Struct):
         arguments = [*(self.value(item) for item in part.positional), *positional]
         named = {**{name: self.value(item) for name, item in part.keywords}, **keywords}
         if isinstance(part.target, Definition) and self.plans.takes_config(part.target):
-            named["config"] = "config"
+            named["config"] = self.owner
         return self._named(part) + _arguments(arguments, named)
 
     def _component_call(
@@ -48,7 +49,7 @@ class Renderer(Struct):
         given = {name: self.value(item) for name, item in part.keywords if name not in plan.written}
         free = [p.name for p in plan.signature.positional if p.name not in part.arguments]
         given |= dict(zip(free, positional, strict=False)) | dict(keywords)
-        leading: list[str] = ["config"] if plan.takes_config else []
+        leading: list[str] = [self.owner] if plan.takes_config else []
         named: dict[str, str] = {}
         for index, parameter in enumerate(plan.parameters):
             text = given.pop(parameter.name, None)

@@ -33,22 +33,13 @@ def specialise(
     before = _reads(node)
     node = cast(cst.ClassDef, fold(node, {**elsewhere, **known_attributes}))
     unread = {name for name, known in known_attributes.items() if not known.is_object}
-    unread = {name for name in unread if before[name] > 0 or f"self.base_model.{name[5:]}" in elsewhere}
+    unread = {name for name in unread if before[name] > 0}
     after = _reads(node) if unread else before
     unread = {name.removeprefix("self.") for name in unread if after[name] == 0}
     folded = _constructor(node)
     assert folded is not None, f"{plan.name} lost its constructor"
     node = _replace_method(node, folded, _rewrite_constructor(folded, plan, render, unread, config_class))
     return narrow_returns(whole, node)
-
-
-def known_attributes(node: cst.ClassDef, plan: ClassPlan, render: Renderer) -> dict[str, Known]:
-    """What is known of the attributes of the class's objects, by `self.name`."""
-    init = _constructor(node)
-    if init is None:
-        return {}
-    facts = _parameter_facts(plan, render)
-    return _attribute_facts(init, cast(cst.FunctionDef, fold(init, facts)), plan.written, facts)
 
 
 def _parameter_facts(plan: ClassPlan, render: Renderer) -> dict[str, Known]:

@@ -143,13 +143,17 @@ def static_text(value: Value, owner: str) -> str:
         case Table():
             return "{" + ", ".join(f"{key.text}: {static_text(item, owner)}" for key, item in value.entries) + "}"
         case Operation():
-            return f"{_operand(value.left, owner)} {value.operator} {_operand(value.right, owner)}"
+            right = static_text(value.right, owner)
+            right = f"({right})" if isinstance(value.right, Operation) else right
+            return f"{_left(value, owner)} {value.operator} {right}"
         case Construction():
             raise ValueError(f"{value.symbol.text} is a construction; it has no static text")
         case _:
             assert_never(value)
 
 
-def _operand(value: Value, owner: str) -> str:
-    text = static_text(value, owner)
-    return f"({text})" if isinstance(value, Operation) or text.startswith("-") else text
+def _left(value: Operation, owner: str) -> str:
+    """The left operand: `-2 ** x` would be `-(2 ** x)`."""
+    text = static_text(value.left, owner)
+    is_power_of_negative = value.operator == "**" and text.startswith("-")
+    return f"({text})" if isinstance(value.left, Operation) or is_power_of_negative else text

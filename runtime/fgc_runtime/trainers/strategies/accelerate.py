@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 
 from fgc_runtime.data.windows import Window
 from fgc_runtime.distributed import World
+from fgc_runtime.packages import require_package
 from fgc_runtime.trainers.arguments import TrainingArguments
 from fgc_runtime.trainers.strategies.base import Strategy
 from fgc_runtime.trainers.training_loss import TrainingLoss
@@ -27,6 +28,7 @@ class Accelerate(Strategy):
 
     def prepare(self, model: PreTrainedModel, loss: TrainingLoss, args: TrainingArguments, world: World) -> None:
         """Put the model on the device; replicas are made when training begins."""
+        require_package("accelerate", "the strategy Accelerate", otherwise="the strategy DDP needs none")
         super().prepare(model, loss, args, world)
         self.refuse_in_backward(args, "processes exchange gradients after they are complete; FSDP2 can")
 

@@ -211,3 +211,42 @@ def test_a_field_that_nothing_reads_and_that_is_near_to_one_that_is_read_is_told
 ) -> None:
     assert check(llama.replace("    hidden_size: 64", "    hidden_size: 64\n    hiden_size: 32")) == ["FGC414"]
     assert check(llama.replace("    hidden_size: 64", "    hidden_size: 64\n    my_own_note: 32")) == []
+
+
+INITIALIZER = """\
+.define: &decoder !partial:.causal_lm:DecoderModel
+    initializer: !partial:.initializers:Initializer
+        rules:
+            RULES
+            "*": !partial:.initializers:zeros {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (
+            '"*.oproj.weight": !partial:.initializers:ones {}',
+            ("FGC416", "no parameter is left for the initializer's rule `*.oproj.weight`", "`*.o_proj.weight`"),
+        ),
+        (
+            '"layers.*": !partial:.initializers:ones {}\n            "*.o_proj.weight": !partial:.initializers:ones {}',
+            ("FGC416", "no parameter is left for the initializer's rule `*.o_proj.weight`", "tried in order"),
+        ),
+        ('"*.o_proj.weight": 0.5', ("FGC413", "`rules` must give `*.o_proj.weight` a function", None)),
+    ],
+)
+def test_rules_that_fill_nothing_are_told(findings: Findings, rule: str, expected: tuple[str, str, str | None]) -> None:
+    code, message, help = expected
+    text = INITIALIZER.replace("RULES", rule)
+    [found] = findings((".define: &decoder !partial:.causal_lm:DecoderModel\n", text))
+    assert found.code == code and message in found.message and (help or "") in (found.help or "")
+
+
+def test_an_initializer_must_be_a_table_of_rules(findings: Findings) -> None:
+    text = INITIALIZER.partition("    initializer")[0] + "    initializer: *norm\n"
+    [found] = findings((".define: &decoder !partial:.causal_lm:DecoderModel\n", text))
+    assert brief(found)[1:] == (
+        "`initializer` of `DecoderModel` must be a table of rules",
+        "write `!partial:.initializers:Initializer`",
+    )

@@ -63,7 +63,7 @@ def parse_arguments() -> argparse.Namespace:
         "--set",
         action=SetValue,
         metavar="PATH=VALUE",
-        help="another value of the configuration, as in optimizer.lr=0.1; may be repeated",
+        help="set a value of the configuration, as in optimizer.lr=0.1; may be repeated",
     )
     return parser.parse_args()
 

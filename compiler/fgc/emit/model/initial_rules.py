@@ -1,0 +1,58 @@
+"""How the weights of a model begin: the table of rules among its parts, what is wrong with it, the model without it."""
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fgc.emit.model.components import ComponentLibrary, Definition, constant
+from fgc.emit.model.values import Construction, Table, Value, walk
+
+METHOD = "_init_weights"
+_MARK = "written_into"  # the class attribute by which a component says where its rules are written
+_RULES = "rules"
+
+
+class Rule(Struct, frozen=True):
+    """A pattern of parameter names, and the function that fills the parameters."""
+
+    pattern: str
+    fill: Construction
+
+
+def holds_rules(value: Value, library: ComponentLibrary) -> bool:
+    """Returns whether a part is a table of rules, which the model's own method takes in."""
+    if not isinstance(value, Construction) or not isinstance(value.target, Definition):
+        return False
+    return any(constant(item, _MARK) == METHOD for item in (value.target, *library.bases(value.target)))
+
+
+def takes_rules(annotation: str | None) -> bool:
+    """Returns whether a parameter is for such a table, by its annotation."""
+    return annotation is not None and "Initializer" in annotation
+
+
+def rules_problem(table: Construction) -> str | None:
+    """Returns what is wrong with the rules of a table, or None."""
+    rules = table.arguments.get(_RULES)
+    if not isinstance(rules, Table) or not rules.entries:
+        return "`rules` must be a mapping of patterns of parameter names to functions"
+    for key, value in rules.entries:
+        if not isinstance(key.value, str):
+            return f"`{key.text}` in `rules` is no pattern of parameter names"
+        if not isinstance(value, Construction) or not value.is_partial:
+            return f"`rules` must give `{key.value}` a function: `!partial:.initializers:normal` with its arguments"
+    return None
+
+
+def without_rules(model: Construction, library: ComponentLibrary) -> tuple[Construction, tuple[Rule, ...]]:
+    """Returns the model without its table of rules, and the rules; none if it has no table."""
+    tables = [value for value in walk(model) if isinstance(value, Construction) and holds_rules(value, library)]
+    rules = tables[0].arguments[_RULES] if tables else Table(())
+    assert isinstance(rules, Table), "`rules_problem` was asked"
+    found = [Rule(str(key.value), fill) for key, fill in rules.entries if isinstance(fill, Construction)]
+    return _without(model, library), tuple(found)
+
+
+def _without(part: Construction, library: ComponentLibrary) -> Construction:
+    keywords = [(name, value) for name, value in part.keywords if not holds_rules(value, library)]
+    below = [(name, _without(v, library) if isinstance(v, Construction) else v) for name, v in keywords]
+    return replace(part, keywords=tuple(below))
