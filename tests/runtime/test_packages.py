@@ -14,7 +14,7 @@ def _nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_strategy_accelerate_is_refused_with_what_does_without(make_trainer: Callable[..., Trainer]) -> None:
-    with pytest.raises(ModuleNotFoundError, match="the package accelerate, which is not installed.* DDP needs none"):
+    with pytest.raises(ModuleNotFoundError, match=r"the package accelerate, which is not installed.* DDP needs none"):
         make_trainer(strategy=Accelerate())
 
 
