@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fgc.cli.arguments import CannotRun
+from fgc.cli.copied_files import calls_of, definition_at
 from fgc.diagnostics import did_you_mean
 from fgc.emit.places import innermost
 from fgc.reading import read_bytes, read_text
@@ -19,7 +20,14 @@ from fgc.workspace.inputs import Inputs
 from fgc.workspace.place_map import MAP, MappedArea, TemplatePlace, read_map
 
 _PLACE = re.compile(r"(?P<file>.+?)(?::(?P<line>\d+))?(?::(?P<column>\d+))?:?")
-_FRAME = re.compile(r'(?P<prefix>\[[^\]]*\]:)?\s*File "(?P<file>[^"]+)", line (?P<line>\d+)')  # torchrun names ranks
+_FRAME = re.compile(
+    r'(?P<prefix>.*?)\s*\bFile "(?P<file>[^"]+)", line (?P<line>\d+)'
+)  # logs name ranks, groups have bars
+_SHORT_FRAME = re.compile(
+    r"(?P<prefix>)(?:.*?[\s(│])?(?P<file>[~/.\w][^\s:()│]*\.py):(?P<line>\d+)\b"
+)  # IPython, rich, pytest
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")  # Python 3.13 colours its tracebacks
+_MOST_USERS = 3  # objects that are told to be made of one definition
 _AHEAD = 2  # lines below a frame: its text, and carets
 _CARETS = re.compile(r"[~^]+")
 
@@ -88,16 +96,28 @@ class Build:
         """The areas whose text, or whose component, is written in an input."""
         return [area for area in self.areas if name in (area.place.file, _file(area.component))]
 
+    def users(self, file: str, line: int) -> list[MappedArea]:
+        """What the program makes of the function or class that a line of a copied file is in."""
+        program = self.files[0]
+        names = definition_at(self._text(file), line)
+        module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        calls = calls_of(self._text(program), module, names) if names else []
+        found = [area for place in calls if (area := self.at(program, *place)) is not None and area.path]
+        return list({area.path: area for area in found}.values())
+
+    def _text(self, file: str) -> str:
+        try:
+            return read_text(self.folder / file)
+        except OSError:
+            return ""
+
     def text(self, area: MappedArea) -> str:
         """The generated line at which an area begins."""
         return self.line(area.file, area.area.line).strip()
 
     def line(self, file: str, number: int) -> str:
         """A line of a generated file; empty if it is not there."""
-        try:
-            lines = read_text(self.folder / file).split("\n")
-        except OSError:
-            return ""
+        lines = self._text(file).split("\n")
         return lines[number - 1] if 0 < number <= len(lines) else ""
 
     def shown(self, place: TemplatePlace) -> str:
@@ -175,14 +195,14 @@ def annotated(lines: Iterable[str], build: Build | None, project: Path | None) -
         line = ahead.popleft()
         ahead.extend(islice(rest, 1))
         yield line
-        match = _FRAME.match(line)
-        file = Path(match["file"]) if match is not None else None
+        match = _FRAME.match(_COLOR.sub("", line)) or _SHORT_FRAME.match(_COLOR.sub("", line))
+        file = Path(match["file"]).expanduser() if match is not None else None
         folder = build_around(file) if file is not None and build is None else None
         if folder is not None and folder not in builds:
             builds[folder] = Build(folder, project)
         here = builds[folder] if folder is not None else build
         if match is not None and file is not None and here is not None:
-            shown = [item[len(match["prefix"] or "") :] for item in islice(ahead, _AHEAD)]
+            shown = [_COLOR.sub("", item).removeprefix(match["prefix"]) for item in islice(ahead, _AHEAD)]
             yield from _configured(here, file, int(match["line"]), shown)
 
 
@@ -193,9 +213,12 @@ def _configured(build: Build, file: Path, number: int, below: Sequence[str]) -> 
             continue
         column = _column(build.line(name, number), below)
         found = build.at(name, number, column) or build.at(name, number, None)
-        if found is not None:
-            yield f"    configured at {build.shown(found.place)}" + (f" as `{found.path}`\n" if found.path else "\n")
-            return
+        users = [] if found is None or found.path else build.users(name, number)
+        for area in users[:_MOST_USERS] or ([] if found is None else [found]):
+            yield f"    configured at {build.shown(area.place)}" + (f" as `{area.path}`\n" if area.path else "\n")
+        if len(users) > _MOST_USERS:
+            yield f"    and {len(users) - _MOST_USERS} more\n"
+        return
 
 
 def _column(text: str, below: Sequence[str]) -> int | None:
