@@ -8,6 +8,7 @@ import argparse
 import ast
 import difflib
 import json
+import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,10 +18,12 @@ from typing import Any, NoReturn, TypeAlias
 from fgc_runtime.options import boolean
 
 _OPTION = "--set"
+_SHORTENED = ("--s", "--se")  # argparse takes these for it
 _APPLIED = "_fgc_settings_are_applied"
 _STEP = re.compile(r"\.?[^.\[\]]+|\[[^\]]*\]")
 _NUMBERED = re.compile(r"\.arg(\d+)")
 _EXAMPLES = {"bool": True, "int": 1, "float": 0.1, "str": "", "NoneType": None}  # of values that options decide
+_NOT_FINITE = re.compile(r"-?\w+\.(inf|nan)")
 _KINDS = {bool: "true or false", int: "an integer", float: "a number"}
 Area: TypeAlias = tuple[int, int, int, int]  # line, column, line and column of the end, from 1
 
@@ -63,8 +66,8 @@ class SetValue(argparse.Action):
         values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
-        if option_string != _OPTION:
-            parser.error(f"write `{_OPTION}` in full, not `{option_string}`")
+        if any(word.partition("=")[0] in _SHORTENED for word in sys.argv[1:]):
+            parser.error(f"write `{_OPTION}` in full")
         run_with_settings()
 
 
@@ -156,9 +159,12 @@ def _unknown(path: str, values: Mapping[str, Any], aliases: Mapping[str, str]) -
 def _old(lines: Sequence[str], area: Area, program: Path) -> object:
     """The value that stands in an area."""
     line, column, end_line, end_column = area
-    text = lines[line - 1][column - 1 : end_column - 1] if line == end_line else ""
+    first, *rest = [*lines[line - 1 : end_line - 1], lines[end_line - 1][: end_column - 1]]
+    text = "\n".join([first[column - 1 :], *rest])
+    if text.isidentifier() and text not in ("None", "True", "False"):
+        return ""  # a long text, which is a constant of the module
     try:
-        return ast.literal_eval(text)
+        return math.inf if _NOT_FINITE.fullmatch(text) else ast.literal_eval(f"({text})")
     except (ValueError, SyntaxError):
         raise SettingError(f"`{program.name}` was edited since it was built: edit the value there too") from None
 

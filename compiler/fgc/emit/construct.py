@@ -188,7 +188,7 @@ class Construction:
     def _text(self, value: str, node: NodeId) -> Name:
         if value not in self.long_texts:
             self.long_texts[value] = self.names.fresh_constant(self.wish(node))
-        return Name(self.long_texts[value])
+        return Name(self.long_texts[value], node)
 
     def _settle(
         self, values: list[Expression], nodes: Sequence[NodeId], wishes: Sequence[str | None], mark: int, scope: Scope

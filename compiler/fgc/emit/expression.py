@@ -11,9 +11,10 @@ from fgc.ir import NodeId
 
 
 class Name(Struct, frozen=True):
-    """A variable, an imported name or a module path such as `os.path`."""
+    """A variable, an imported name or a module path such as `os.path`; `node` where it stands for a written value."""
 
     text: str
+    node: NodeId | None = None
 
 
 class Constant(Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 import math
 
-from fgc.emit.expression import Constant, Expression, Lines, Name, Unary
+from fgc.emit.expression import Attribute, Constant, Expression, Lines, Name, Unary
 from fgc.ir import NodeId, Scalar
 
 _MAX_DIGITS = 4000  # Python refuses to read or print decimal integers of more than 4300 digits
@@ -30,9 +30,10 @@ def literal(value: Scalar, node: NodeId | None = None) -> Expression:
 def non_finite(value: float, math_module: str, node: NodeId | None = None) -> Expression:
     """`math.inf`, `-math.inf` or `math.nan`."""
     if math.isnan(value):
-        return Name(f"{math_module}.nan")
-    infinity = Name(f"{math_module}.inf")
-    return infinity if value > 0 else Unary("-", infinity, node)
+        return Attribute(Name(math_module), "nan", node, is_pure=True)
+    if value < 0:
+        return Unary("-", Attribute(Name(math_module), "inf", is_pure=True), node)
+    return Attribute(Name(math_module), "inf", node, is_pure=True)
 
 
 def string(value: str, node: NodeId | None = None) -> Expression:

@@ -107,3 +107,21 @@ def test_a_value_that_an_option_decides_can_be_set_too(run: Run) -> None:
         check=False,
     )
     assert done.stdout == "7 10 z\n", done.stderr
+
+
+def test_a_value_that_a_program_writes_in_another_way_can_be_set(run: Run) -> None:
+    long, lines = "words that go on and on " * 8, "".join(f"line {number}\n" for number in range(12))
+    values = f"[ .inf, -.inf, .nan, {json.dumps(long)}, {json.dumps(lines)}, 'x' ]"
+    Path("c.yaml").write_text(f"main: !call:print\n  - {values}\n  - {json.dumps(lines)}\n")
+    assert run("build", "c.yaml", "-o", "out").code == 0
+    settings = [*(f"main[0][{number}]={number}" for number in range(3)), "main[0][3]=a", "main[0][4]=b", "main[1]=c"]
+    done = started("out", settings)
+    assert done.stdout == "[0.0, 1.0, 2.0, 'a', 'b', 'x'] c\n", done.stderr
+
+
+def test_a_shortened_set_is_refused_and_not_ignored(run: Run) -> None:
+    Path("c.yaml").write_text("dynamic_args: { x: { type: int } }\nmain: !call:print [ {{ x | default(3) }}, 4 ]\n")
+    assert run("build", "c.yaml", "-o", "out").code == 0
+    command = [sys.executable, "out/train.py", "--se", "main[1]=5"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "write `--set` in full" in done.stderr
