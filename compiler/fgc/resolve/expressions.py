@@ -351,7 +351,7 @@ class Evaluator:
             [value, *args],
             partial(argument_complaint, f"filter `{filter.name}`", complain, filter, (len(args), kwargs)),
         )
-        return result if takes_false else self.needs.default_for(value, result)
+        return result if takes_false else self.needs.default_for(value, result, span)
 
     def _test(self, expr: ast.TestExpr, scope: Scope) -> bool:
         test = expr.test

@@ -116,7 +116,7 @@ class Needs:
         if isinstance(value, PlacedUndefined) and (known := placement_of(value)).owner is missing:
             self.found.append(Need(DeferredArgument(known.name, None), "", span, "it is asked whether it is given"))
 
-    def default_for(self, value: Any, default: Any) -> Any:
+    def default_for(self, value: Any, default: Any, span: Span) -> Any:
         """What `default` gives for a variable from outside that is not given: its default, still open."""
         if isinstance(value, PlacedUndefined) and not isinstance(default, Undefined):
             known = placement_of(value)
@@ -124,7 +124,10 @@ class Needs:
                 self.defaults.setdefault(known.name, []).append(
                     default.value if isinstance(default, Given) else default
                 )
-                return given(known.name, default)
+                made = given(known.name, default)
+                if (reason := _why_fixed(made)) is not None:
+                    self.found.append(Need(DeferredArgument(known.name, None), "", span, reason))
+                return made
         return default
 
     def tested(self, test: str, value: Any, span: Span) -> Any:
@@ -163,6 +166,13 @@ class Needs:
         if callee is dict or (name in _STORING and isinstance(getattr(callee, "__self__", None), (list, dict))):
             return self.plain(value, span, "it is put into a list or mapping")
         return self.now(value, span, reason)
+
+
+def _why_fixed(default: Any) -> str | None:
+    """Why a variable from outside with this default is none of the program; None if it is open."""
+    if isinstance(default, Given) or any(open_in(default)):
+        return None if from_outside(default) is not None else "its default is known only where the program runs"
+    return "its default is empty" if default == "" else "its default is a list or a mapping"
 
 
 def given(name: str, value: Any) -> Any:

@@ -111,6 +111,7 @@ class OpenValues:
         return before.lstrip().startswith("#") or " #" in before
 
 
+_STANDARD = "tag:yaml.org,2002:"
 _TYPES = {"int": "an integer", "float": "a number", "bool": "a boolean", "null": "null", "timestamp": "a date"}
 
 
@@ -139,6 +140,12 @@ def _text(value: str, parts: Parts) -> DeferredOperation:
     return DeferredOperation(TEXT, known, value)
 
 
+def _keeps_type(tag: str, argument: FromOutside) -> bool:
+    """Returns True if a tag such as `!!float` reads each number that a variable may have as that number."""
+    kinds = {f"{_STANDARD}int": int, f"{_STANDARD}float": float}
+    return tag in kinds and all(type(result.value) is kinds[tag] for result in results_in(argument))
+
+
 def _is_misread(node: ScalarNode, result: FromOutside | DeferredConstant) -> bool:
     """Returns True if YAML reads a text that may come out as something else."""
     if not isinstance(result, DeferredConstant) or not isinstance(result.value, str) or not node.is_plain:
@@ -150,8 +157,8 @@ def _why_closed(node: ScalarNode, argument: FromOutside, is_key: bool, tag_aroun
     """Why a scalar that is a variable from outside cannot stay open; None if it can."""
     if is_key:
         return "it is a key"
-    if node.tag is not None and not node.tag.text.startswith(_CALLS):
-        return f"`{node.tag.text}` reads it"
+    if node.tag is not None and not node.tag.text.startswith(_CALLS) and not _keeps_type(node.tag.text, argument):
+        return f"`{node.tag.text.replace(_STANDARD, '!!')}` reads it"
     kind = _kind(node)
     try:
         value = scalar_value(node.value, kind)

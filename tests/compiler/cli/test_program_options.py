@@ -201,3 +201,24 @@ def test_what_a_value_decides_is_fixed_by_the_build(run: Run, text: str, reason:
 def test_an_option_that_would_not_be_exact_is_fixed_by_the_build(run: Run, entry: str, value: str, reason: str) -> None:
     said = build(run, f"main: !call:print [ {{{{ x | default({value}) }}}} ]\ndynamic_args: {{ x: {entry} }}\n")
     assert f"because {reason} (c.yaml:1:24)\n" in said
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("\"{{ x | default('') }}\"", "its default is empty"),
+        ('"{{ x | default(project_dir) }}"', "its default is known only where the program runs"),
+        ("{{ x | default([1]) }}", "its default is a list or a mapping"),
+        ("!!float {{ x | default(1) }}", "`!!float` reads it"),
+    ],
+)
+def test_a_default_that_keeps_an_option_from_being_one_is_named(run: Run, value: str, reason: str) -> None:
+    told = build(run, f"dynamic_args: {{ x: {{ type: float }} }}\nmain: !call:print\n  - {value}\n")
+    assert f"--x, because {reason} (c.yaml:3:" in told
+
+
+def test_a_tag_for_numbers_leaves_numbers_open(run: Run, program: Callable[..., str]) -> None:
+    text = "dynamic_args: { lr: { type: float }, n: { type: int } }\nmain: !call:print\n"
+    text += "  - !!float {{ lr | default(1.0e-4) }}\n  - !!int {{ n | default(7) }}\n"
+    build(run, text)
+    assert program("out", "--lr", "3", "--n", "-9") == "3.0 -9\n"
