@@ -1,29 +1,41 @@
-"""One worker thread that runs a model for all jobs: each turn reads some prompt, then steps the running batch.
+"""One worker thread that runs a model for all jobs: each turn reads some prompt, then steps what runs.
 
-Jobs come in from any thread; events go out once per turn through `deliver`, on the worker thread. A failing job
-ends alone; a failing step ends the running batch; neither ends the engine.
+Jobs come in from any thread; events go out once per turn through `deliver`, on the worker thread. A job that fails
+ends alone, and a step that fails ends those that shared it. Out of memory, the youngest text steps back: it is read
+again when others have ended. None of this ends the engine or changes another text.
 """
 
 import logging
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from itertools import count
 
 import torch
 from torch import Tensor
 
+from fgc_runtime.generate.budget import max_tokens
 from fgc_runtime.generate.detokenizer import Vocabulary
 from fgc_runtime.generate.forward import Forward
 from fgc_runtime.generate.job import Computation, Computed, Event, Failure, Job, PromptScores, Sink, Ticket
+from fgc_runtime.generate.memory import give_back
 from fgc_runtime.generate.prefill import Prefill
+from fgc_runtime.generate.prefixes import MIN_TOKENS, Prefixes
 from fgc_runtime.generate.probe import RowsKind, fitting_rows
 from fgc_runtime.generate.reply import Reply
+from fgc_runtime.generate.rows import PackedRows, Rows
 from fgc_runtime.generate.sampling import choose
 from fgc_runtime.generate.scores import ScoredToken, scored
+from fgc_runtime.generate.waiting import Waiting, reading_order
 
 Deliver = Callable[[Sequence[tuple[Sink, Event]]], None]
+
+_FEW = 4  # a batch of a quarter of the rows of another, or less, steps more rarely, as it costs about as much
+_RAREST = 4  # at least in each fourth turn
+_READS_BESIDE = 4  # of a chunk of prompt this part is read in a turn in which texts go on
 
 _log = logging.getLogger(__name__)
 
@@ -42,15 +54,7 @@ class Load:
     num_waiting: int = 0
     num_prompt_tokens: int = 0
     num_generated_tokens: int = 0
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """A ticket whose prompt is being read, or whose choices do not all have a row yet."""
-
-    ticket: Ticket
-    prefill: Prefill | None = None
-    choices: deque[int] = field(default_factory=deque)
+    num_preemptions: int = 0
 
 
 class Engine:
@@ -64,6 +68,7 @@ class Engine:
         end_ids: frozenset[int] = frozenset(),
         max_batch_size: int = 32,
         chunk_size: int = 512,
+        kv_memory_bytes: int | None = None,
         deliver: Deliver = deliver_directly,
     ) -> None:
         self.load = Load()
@@ -74,11 +79,18 @@ class Engine:
         self._max_batch_size = max_batch_size
         self._chunk_size = chunk_size
         self._deliver = deliver
+        self._numbers = count()
         self._inbox: queue.SimpleQueue[Ticket | Computation | None] = queue.SimpleQueue()
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[Waiting] = deque()
         self._computations: deque[Computation] = deque()
         self._running: list[Reply] = []
-        self._rows = self.rows_kind(forward)
+        self._stepping_back: set[Reply] = set()
+        self._turn = 0
+        self._is_full = False  # something ran out of memory: no prompt is read until a text has ended
+        self._rows: Rows = self.rows_kind(forward)
+        self.max_tokens = max_tokens(forward, self._rows, kv_memory_bytes)
+        shares = self.max_tokens is not None and self.rows_kind is PackedRows
+        self._prefixes = Prefixes(self.max_tokens // 2 if shares and self.max_tokens is not None else 0)
         self._outbox: list[tuple[Sink, Event]] = []
         self._is_stopping = False
         self._thread = threading.Thread(target=self._work, name="generate", daemon=True)
@@ -102,7 +114,7 @@ class Engine:
         """Queue a job; its events go to `sink`. Raises ValueError if the prompt is empty."""
         if not job.prompt:
             raise ValueError("prompt must have at least one token")
-        ticket = Ticket(job, sink)
+        ticket = Ticket(job, sink, next(self._numbers))
         self._inbox.put(ticket)
         return ticket
 
@@ -130,6 +142,8 @@ class Engine:
     def _receive(self) -> None:
         """Take new tickets; sleep while there is nothing else to do."""
         if not self._waiting and not self._running and not self._computations:
+            if self._inbox.empty():
+                give_back()
             self._accept(self._inbox.get())
         self._receive_all()
 
@@ -141,7 +155,7 @@ class Engine:
         if isinstance(ticket, Computation):
             self._computations.append(ticket)
         elif ticket is not None:
-            self._waiting.append(_Waiting(ticket, choices=deque(range(ticket.job.num_choices))))
+            self._waiting.append(Waiting(ticket, choices=deque(range(ticket.job.num_choices))))
 
     def _compute(self) -> None:
         """One computation a turn, so that texts go on between two."""
@@ -162,69 +176,163 @@ class Engine:
                 self._leave(row)
 
     def _leave(self, row: int) -> None:
+        self._is_full = False
         self._rows.leave(row)
         self._running[row] = self._running[-1]
         self._running.pop()
 
     def _read_prompts(self) -> None:
-        """Read prompts in the order they came, up to a chunk of tokens, while rows are free."""
-        budget = self._chunk_size
-        while budget > 0 and self._waiting and len(self._running) < self._max_batch_size:
-            head = self._waiting[0]
-            try:
-                budget -= self._read(head)
-            except Exception as error:  # the model failed on this prompt: the others go on
-                _log.exception("reading a prompt failed")
-                self._waiting.popleft()
-                self._fail([head.ticket], f"{type(error).__name__}: {error}")
+        """Read up to a chunk of tokens while rows are free, or a part of one beside texts that go on."""
+        budget = max(1, self._chunk_size // _READS_BESIDE) if self._running else self._chunk_size
+        for head, share in reading_order(self._waiting, budget):
+            if head not in self._waiting:
                 continue
-            if not head.choices:
-                self._waiting.popleft()
+            while budget > 0 and share > 0 and len(self._running) < self._max_batch_size and self._fits(head):
+                try:
+                    num_read = self._read(head, min(budget, share))
+                except Exception as error:  # the model failed on this prompt: the others go on
+                    self._give_up(head, error)
+                    break
+                budget, share = budget - num_read, share - num_read
+                if not head.choices and head.resumed is None:
+                    self._waiting.remove(head)
+                    break
+                if num_read == 0:
+                    break
 
-    def _read(self, head: _Waiting) -> int:
+    def _fits(self, head: Waiting) -> bool:
+        """Whether a text has room beside those that run; what is kept of others makes room."""
+        if not self._running:
+            return True
+        if self._is_full or self.max_tokens is None:
+            return not self._is_full
+        room = self.max_tokens - self._num_held() - len(head.ids) - len(self._running)
+        if head.prefill is None:
+            self._prefixes.shrink(max(0, room))
+        return room >= 0
+
+    def _num_held(self) -> int:
+        """Tokens whose keys and values running texts hold, and prompts that are being read."""
+        running = sum(len(reply.ticket.job.prompt) + len(reply.ids) for reply in self._running)
+        return running + sum(len(waiting.ids) for waiting in self._waiting if waiting.prefill is not None)
+
+    def _give_up(self, head: Waiting, error: Exception) -> None:
+        """End a prompt that cannot be read; out of memory, read it again when something has ended."""
+        if _is_out_of_memory(error) and self._running:
+            head.prefill = None
+            self._prefixes.shrink(0)
+            self._is_full = True
+            return
+        _log.error("reading a prompt failed", exc_info=error)
+        self._waiting.remove(head)
+        self._fail([head.ticket], f"{type(error).__name__}: {error}")
+
+    def _read(self, head: Waiting, max_read: int) -> int:
         job, num_read = head.ticket.job, 0
         if head.prefill is None:
-            num_top = (job.num_top or 0) if job.scores_prompt else None
-            head.prefill = Prefill(self._forward, self._rows, job.prompt, num_top=num_top)
-        if not head.prefill.is_done:
-            num_read = head.prefill.advance(self._chunk_size)
+            num_top = (job.num_top or 0) if job.scores_prompt and head.resumed is None else None
+            head.ticket.begun_s = head.ticket.begun_s or time.monotonic()
+            known = self._prefixes.find(head.ids) if num_top is None else None
+            head.prefill = Prefill(self._forward, self._rows, head.ids, num_top=num_top, known=known)
+        prefill = head.prefill
+        if not prefill.is_done:
+            num_read = prefill.advance(max_read)
             self.load.num_prompt_tokens += num_read
-            if head.prefill.is_done and job.scores_prompt:
-                self._tell(head.ticket, PromptScores(tuple(head.prefill.scores)))
-        if head.prefill.is_done:
-            self._begin(head, head.prefill)
+            if prefill.is_done:
+                self._prefixes.keep(head.ids, prefill.cache)
+            if prefill.is_done and job.scores_prompt and head.resumed is None:
+                self._tell(head.ticket, PromptScores(tuple(prefill.scores)))
+        if prefill.is_done:
+            self._begin(head, prefill)
         return num_read
 
-    def _begin(self, head: _Waiting, prefill: Prefill) -> None:
+    def _begin(self, head: Waiting, prefill: Prefill) -> None:
         """Give as many choices as there are free rows their first token."""
-        num_free = self._max_batch_size - len(self._running)
-        choices = [head.choices.popleft() for _ in range(min(num_free, len(head.choices)))]
-        replies = [Reply(head.ticket, choice, self._vocabulary, self._end_ids) for choice in choices]
+        assert prefill.logits_V is not None, "a prompt that is read has logits"
+        if head.resumed is not None:
+            replies, head.resumed = [head.resumed], None
+        else:
+            num_free = self._max_batch_size - len(self._running)
+            choices = [head.choices.popleft() for _ in range(min(num_free, len(head.choices)))]
+            replies = [Reply(head.ticket, choice, self._vocabulary, self._end_ids) for choice in choices]
         if head.ticket.job.max_tokens == 0:
             for reply in replies:
                 self._tell(head.ticket, reply.empty())
             return
-        assert prefill.logits_V is not None, "a prompt that is read has logits"
+        ids = list(prefill.ids)
         self._advance(prefill.logits_V.repeat(len(replies), 1), replies)
         for reply in replies:
             if reply.finish is None:
-                self._rows.join(prefill.cache, prefill.ids)
-                self._running.append(reply)
+                self._join(reply, prefill, ids)
+
+    def _join(self, reply: Reply, prefill: Prefill, ids: Sequence[int]) -> None:
+        """Give a text a row; out of memory, read it again when something has ended."""
+        try:
+            self._rows.join(prefill.cache, ids)
+        except Exception as error:
+            if not (_is_out_of_memory(error) and self._running):
+                raise
+            self._prefixes.shrink(0)
+            self._wait_again(reply)
+            return
+        self._running.append(reply)
+
+    def _wait_again(self, reply: Reply) -> None:
+        self._waiting.appendleft(Waiting(reply.ticket, resumed=reply))
+        self._is_full = True
+        self.load.num_preemptions += 1
 
     def _step(self) -> None:
         """One token for each running row."""
-        if not self._running:
-            return
-        try:
-            logits_BV = self._rows.step([reply.last_token for reply in self._running])
-            self._advance(logits_BV, self._running)
-        except Exception as error:  # out of memory, say: the batch is lost, the engine is not
-            _log.exception("a step failed")
-            self._fail_running(f"{type(error).__name__}: {error}")
-            return
+        for batch in self._due_batches():
+            replies = [self._running[row] for row in batch]
+            try:
+                logits_BV = self._rows.step(batch, [reply.last_token for reply in replies])
+                self._advance(logits_BV, replies)
+            except Exception as error:
+                self._step_failed(replies, error)
         for row in range(len(self._running) - 1, -1, -1):
-            if self._running[row].finish is not None:
+            if (reply := self._running[row]).finish is not None:
+                self._keep_text(row, reply)
                 self._leave(row)
+            elif reply in self._stepping_back:
+                self._step_back(row, reply)
+        self._stepping_back = set()
+        if self.max_tokens is not None and len(self._running) > 1 and self._num_held() > self.max_tokens:
+            self._step_back(*self._youngest(self._running))
+
+    def _due_batches(self) -> list[list[int]]:
+        """The batches of this turn: a few long texts beside many short ones come in some turns only."""
+        batches = self._rows.batches() if self._running else []
+        largest = max(map(len, batches), default=0)
+        self._turn += 1
+        return [batch for batch in batches if self._turn % max(1, min(_RAREST, largest // (len(batch) * _FEW))) == 0]
+
+    def _step_failed(self, replies: Sequence[Reply], error: Exception) -> None:
+        """Out of memory, the youngest of a batch steps back, unless it runs alone; else the batch is lost."""
+        if _is_out_of_memory(error) and len(self._running) > 1:
+            self._prefixes.shrink(0)
+            self._stepping_back.add(self._youngest(replies)[1])
+            return
+        _log.error("a step failed", exc_info=error)
+        self._fail({reply.ticket for reply in replies}, f"{type(error).__name__}: {error}")
+
+    def _youngest(self, replies: Sequence[Reply]) -> tuple[int, Reply]:
+        return max(enumerate(replies), key=lambda numbered: numbered[1].ticket.number)
+
+    def _step_back(self, row: int, reply: Reply) -> None:
+        """Give a row back; its text is read again before others, when there is room."""
+        self._leave(row)
+        self._wait_again(reply)
+
+    def _keep_text(self, row: int, reply: Reply) -> None:
+        """Keep what a text held, for a next turn that begins with it."""
+        ids = reply.ticket.job.prompt + tuple(reply.ids[:-1])
+        if MIN_TOKENS <= len(ids) <= self._prefixes.max_tokens:
+            try:
+                self._prefixes.keep(ids, self._rows.prefix(row))
+            except Exception as error:  # out of memory, say: nothing is kept then
+                _log.info("a text is not kept: %s", error)
 
     def _advance(self, logits_BV: Tensor, replies: Sequence[Reply]) -> None:
         """Choose a token for each reply and tell what it adds."""
@@ -262,3 +370,8 @@ class Engine:
         if self._outbox:
             self._deliver(self._outbox)
             self._outbox = []
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Returns True for what torch raises on a GPU or a CPU, and Python, when memory is not to be had."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)

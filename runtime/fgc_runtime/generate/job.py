@@ -1,5 +1,6 @@
 """What is asked of the engine, and what it answers: plain data that crosses threads."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -80,7 +81,10 @@ class Ticket:
 
     job: Job
     sink: Sink
+    number: int = 0  # in the order of arrival
     is_cancelled: bool = False
+    submitted_s: float = field(default_factory=time.monotonic)
+    begun_s: float | None = None  # when its prompt began to be read
 
 
 @dataclass(frozen=True, slots=True, eq=False)

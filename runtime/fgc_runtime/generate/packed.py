@@ -5,7 +5,7 @@ windows and relative biases hold. Letters: B rows, H heads, T time, D channels p
 """
 
 from torch import Tensor
-from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer
+from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache, DynamicLayer
 
 _GRAIN = 64  # columns are allocated in multiples: growing by one copies the whole cache each step
 
@@ -44,6 +44,13 @@ class PackedCache(Cache):
         self.start = start
         self.lengths.append(length)
 
+    def prefix(self, row: int) -> DynamicCache:
+        """Returns a copy of what a row holds, as a cache of batch size one."""
+        cache = DynamicCache()
+        for index, layer in enumerate(self._packed):
+            cache.update(*layer.row(row, self.lengths[row]), index)
+        return cache
+
     def leave(self, row: int) -> None:
         """Drop a row; the last row takes its place."""
         last = len(self.lengths) - 1
@@ -70,8 +77,9 @@ class PackedCache(Cache):
         end = max(left, self.width)
         num_columns = -(-(end + right + max(_GRAIN, end // 2)) // _GRAIN) * _GRAIN
         num_rows = max(num_rows, layer.num_rows if num_rows <= layer.num_rows else 2 * layer.num_rows)
-        for each in self._packed:
-            each.reallocate(num_rows, num_columns, end)
+        buffers = [each.buffers(num_rows, num_columns) for each in self._packed]  # all, or nothing has changed
+        for each, (keys, values) in zip(self._packed, buffers, strict=True):
+            each.move_to(keys, values, end)
         self.start, self.end = end - self.width, end
 
 
@@ -83,8 +91,8 @@ class PackedLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # its __in
     def __init__(self, cache: PackedCache, k_1HTD: Tensor, v_1HTD: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._cache = cache
-        self.keys: Tensor = _empty_like(k_1HTD)
-        self.values: Tensor = _empty_like(v_1HTD)
+        self.keys: Tensor = _empty_like(k_1HTD, 0, 0)
+        self.values: Tensor = _empty_like(v_1HTD, 0, 0)
         self.is_initialized = True
 
     @property
@@ -124,11 +132,21 @@ class PackedLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # its __in
         for buffer in (self.keys, self.values):
             buffer[target, :, columns] = buffer[source, :, columns]
 
-    def reallocate(self, num_rows: int, num_columns: int, end: int) -> None:
-        """Move what is in use to a new buffer, so that it ends at column `end`."""
-        used = slice(self._cache.start, self._cache.end)
-        self.keys = _moved(self.keys, num_rows, num_columns, used=used, end=end)
-        self.values = _moved(self.values, num_rows, num_columns, used=used, end=end)
+    def buffers(self, num_rows: int, num_columns: int) -> tuple[Tensor, Tensor]:
+        """Returns new, empty buffers for keys and values."""
+        return _empty_like(self.keys, num_rows, num_columns), _empty_like(self.values, num_rows, num_columns)
+
+    def move_to(self, keys: Tensor, values: Tensor, end: int) -> None:
+        """Move what is in use to new buffers, so that it ends at column `end`."""
+        used, num_rows = slice(self._cache.start, self._cache.end), self.keys.shape[0]
+        for new_BHKD, old_BHKD in ((keys, self.keys), (values, self.values)):
+            new_BHKD[:num_rows, :, end - self._cache.width : end] = old_BHKD[:, :, used]
+        self.keys, self.values = keys, values
+
+    def row(self, row: int, length: int) -> tuple[Tensor, Tensor]:
+        """Returns a view of a row's last `length` keys and values."""
+        columns = slice(self._cache.end - length, self._cache.end)
+        return self.keys[row : row + 1, :, columns], self.values[row : row + 1, :, columns]
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         """Nothing to do: a row's prefix brings shapes, dtype and device."""
@@ -148,12 +166,5 @@ def _key_values(layer: DynamicLayer) -> tuple[Tensor, Tensor]:
     return layer.keys, layer.values
 
 
-def _empty_like(x_1HTD: Tensor) -> Tensor:
-    return x_1HTD.new_zeros((0, x_1HTD.shape[1], 0, x_1HTD.shape[3]))
-
-
-def _moved(old_BHKD: Tensor, num_rows: int, num_columns: int, *, used: slice, end: int) -> Tensor:
-    new_BHKD = old_BHKD.new_zeros((num_rows, old_BHKD.shape[1], num_columns, old_BHKD.shape[3]))
-    width = used.stop - used.start
-    new_BHKD[: old_BHKD.shape[0], :, end - width : end] = old_BHKD[:, :, used]
-    return new_BHKD
+def _empty_like(x_BHTD: Tensor, num_rows: int, num_columns: int) -> Tensor:
+    return x_BHTD.new_zeros((num_rows, x_BHTD.shape[1], num_columns, x_BHTD.shape[3]))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from transformers.cache_utils import Cache
 
 from fgc_runtime.generate.forward import Forward
 from fgc_runtime.generate.rows import Rows
@@ -13,15 +14,28 @@ from fgc_runtime.generate.scores import ScoredToken, scored
 class Prefill:
     """Reads `ids` into a cache of batch size one; scores them on the way if `num_top` alternatives are wanted."""
 
-    def __init__(self, forward: Forward, rows: Rows, ids: Sequence[int], *, num_top: int | None = None) -> None:
+    def __init__(
+        self,
+        forward: Forward,
+        rows: Rows,
+        ids: Sequence[int],
+        *,
+        num_top: int | None = None,
+        known: tuple[Cache, int] | None = None,
+    ) -> None:
+        """`known` is a cache that holds the first tokens already, and how many; nothing of them is scored."""
         self.ids = ids
-        self.cache = rows.new_cache()
+        self.cache = rows.new_cache() if known is None else known[0]
         self.logits_V: Tensor | None = None
         self.scores: list[ScoredToken] = [] if num_top is None else [ScoredToken(ids[0], None)]
         self._forward = forward
         self._num_top = num_top
         self._reads_whole = rows.reads_whole
-        self._num_read = 0
+        self._num_read = 0 if known is None else known[1]
+
+    @property
+    def num_left(self) -> int:
+        return len(self.ids) - self._num_read
 
     @property
     def is_done(self) -> bool:

@@ -70,4 +70,9 @@ def _step(rows: Rows, texts: list[list[int]]) -> Tensor:
     tokens = [text[0] for text in texts]
     for text, token in zip(texts, tokens, strict=True):
         text.append(token)
-    return rows.step(tokens)
+    logits = {row: logits_V for batch in rows.batches() for row, logits_V in _batch_step(rows, batch, tokens)}
+    return torch.stack([logits[row] for row in range(len(tokens))])
+
+
+def _batch_step(rows: Rows, batch: list[int], tokens: list[int]) -> list[tuple[int, Tensor]]:
+    return list(zip(batch, rows.step(batch, [tokens[row] for row in batch]), strict=True))

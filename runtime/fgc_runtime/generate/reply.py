@@ -20,6 +20,7 @@ class Reply:
         job = ticket.job
         self.ticket = ticket
         self.last_token = job.prompt[-1]
+        self.ids: list[int] = []  # what was generated
         self.finish: Finish | None = "length" if job.max_tokens == 0 else None
         self._choice = choice
         self._special = vocabulary.special
@@ -40,6 +41,7 @@ class Reply:
     def take(self, token: int, score: ScoredToken | None) -> Delta | None:
         """Take the next token; None if there is nothing to tell yet."""
         self.last_token = token
+        self.ids.append(token)
         self._num_tokens += 1
         if self._num_tokens >= self.ticket.job.min_tokens:
             self.chooser.banned = frozenset()

@@ -49,6 +49,9 @@ def _listen(options: Options) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((options.host, options.port))
         listener.listen(128)
+    except socket.gaierror as error:
+        listener.close()
+        raise FolderError(f"--host {options.host} is no address of this machine: {error.strerror}.") from error
     except OSError as error:
         listener.close()
         reason = f"port {options.port} on {options.host} cannot be used: {error.strerror or error}."
@@ -72,7 +75,7 @@ def _serve(folder: ModelFolder, options: Options, listener: socket.socket) -> No
     loaded = load(folder, options)
     service = make_service(folder, loaded, options, chat_template=template, deliver=delivery)
     _introduce(service, loaded, options, listener.getsockname()[1])
-    run(service, listener, delivery, log_level=options.log_level)
+    run(service, listener, delivery, log_level=options.log_level, drain_s=options.drain_seconds)
 
 
 def _introduce(service: "Service", loaded: "Loaded", options: Options, port: int) -> None:
@@ -83,6 +86,8 @@ def _introduce(service: "Service", loaded: "Loaded", options: Options, port: int
     url = f"http://{host}:{port}/v1"
     _say(f"Serving {service.model_name}: {millions:.1f}M parameters, {model.dtype}, {model.device}, ", end="")
     _say(f"context of {length} tokens" if length is not None else "context without a limit")
+    if service.engine.max_tokens is not None:
+        _say(f"Memory for keys and values of {service.engine.max_tokens} tokens (--kv-memory GIB)")
     if service.prompts.chat_template is None:
         _say("No chat template: chat is answered by continuing the messages as plain text (--chat-template FILE)")
     if service.engine.rows_kind.__name__ == "ScaledRows":
@@ -91,6 +96,8 @@ def _introduce(service: "Service", loaded: "Loaded", options: Options, port: int
         _say("This model's attention does not honour padding: sequences take turns instead of sharing a batch")
     if not service.door.is_local and service.door.api_key is None:
         _say("Other machines can reach this server and no key is asked for (--api-key KEY)")
+    if service.has_page and service.generates:
+        _say(f"Chat page at {url.removesuffix('v1')}")
     _say(f"OpenAI API at {url}, Ctrl-C ends\n\n{_curl(url, service)}\n")
 
 

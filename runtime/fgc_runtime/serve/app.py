@@ -8,12 +8,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from fgc_runtime.serve import endpoints, responses_api
+from fgc_runtime.serve import endpoints, pages, responses_api
 from fgc_runtime.serve.faults import Fault, RequestError, failure
 from fgc_runtime.serve.guards import HostGuard, KeyGuard
 from fgc_runtime.serve.service import Service
 from fgc_runtime.serve.trace import Tracing, trace_of
 
+PAGE_ROUTES = [Route("/", pages.show_chat), Route("/chat.js", pages.show_chat_script)]
 ROUTES = [
     Route("/health", endpoints.health),
     Route("/ready", endpoints.ready),
@@ -36,7 +37,7 @@ ROUTES = [
 
 def application(service: Service) -> Starlette:
     app = Starlette(
-        routes=ROUTES,
+        routes=[*ROUTES, *(PAGE_ROUTES if service.has_page else ())],
         middleware=_middleware(service),
         exception_handlers={RequestError: _refuse, HTTPException: _refuse_route, Exception: _fail},
     )

@@ -35,6 +35,9 @@ class Options:
     threads: int | None
     max_batch_size: int
     max_body_bytes: int
+    kv_memory_bytes: int | None
+    drain_seconds: float
+    page: bool
     api_key: str | None
     allow_host: tuple[str, ...]
     cors: tuple[str, ...]
@@ -50,6 +53,8 @@ def parse(arguments: list[str] | None = None) -> Options:
     """Read the command line; exits with 2 if it is wrong."""
     given = vars(_parser().parse_args(arguments))
     given["max_body_bytes"] = given.pop("max_body_mib") * 2**20
+    kv_memory_gib = given.pop("kv_memory")
+    given["kv_memory_bytes"] = None if kv_memory_gib is None else int(kv_memory_gib * 2**30)
     given["allow_host"], given["cors"] = tuple(given["allow_host"]), tuple(given["cors"])
     given["api_key"] = given["api_key"] or os.environ.get("FGC_API_KEY") or None
     return Options(**given)
@@ -97,12 +102,17 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
         default=32,
         help="sequences that step together (default: %(default)s)",
     )
+    help = "memory for keys and values of texts (default: half of what is free)"
+    add("--kv-memory", metavar="GIB", type=_positive_number, help=help)
     add("--max-body-mib", metavar="MIB", type=_positive, default=16, help="largest request body (default: %(default)s)")
     add("--api-key", metavar="KEY", help="key that requests must bring (default: $FGC_API_KEY, or none)")
     help = "name of this machine that a proxy sends, beside localhost (may be repeated)"
     add("--allow-host", metavar="NAME", action="append", default=[], help=help)
     help = "site whose pages may ask, such as https://chat.example (may be repeated)"
     add("--cors", metavar="ORIGIN", type=_origin, action="append", default=[], help=help)
+    add("--no-page", dest="page", action="store_false", help="no chat page at /")
+    help = "after SIGTERM, time for answers in flight to end; Ctrl-C gives none (default: %(default)s)"
+    add("--drain-seconds", metavar="S", type=_seconds, default=25.0, help=help)
     _add_engine_options(parser)
     levels = ("critical", "error", "warning", "info", "debug")
     add("--log-level", choices=levels, default="warning", help="info lists requests; texts are never logged")
@@ -134,3 +144,17 @@ def _positive(text: str) -> int:
     if text.isdecimal() and int(text) > 0:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
+
+
+def _positive_number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if 0 < number < 10**6:
+        return number
+    raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+
+
+def _seconds(text: str) -> float:
+    return 0.0 if text == "0" else _positive_number(text)

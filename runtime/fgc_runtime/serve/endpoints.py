@@ -40,7 +40,9 @@ async def health(request: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """The model is loaded before the port answers: what is alive is ready until it ends."""
+    """The model is loaded before the port answers: what is alive is ready until its end begins."""
+    if service_of(request).ending.has_begun:
+        return JSONResponse({"status": "the server is ending"}, 503)
     return await health(request)
 
 

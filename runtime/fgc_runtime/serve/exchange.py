@@ -42,6 +42,12 @@ class Exchange:
         for ticket in self._tickets:
             ticket.is_cancelled = True
 
+    @property
+    def queue_s(self) -> float | None:
+        """How long the first prompt waited before it was read; None if it still does."""
+        ticket = self._tickets[0]
+        return None if ticket.begun_s is None else ticket.begun_s - ticket.submitted_s
+
     async def told(self, request: Request) -> AsyncGenerator[list[Told], None]:
         """All events that are there, again and again until each choice has finished.
 

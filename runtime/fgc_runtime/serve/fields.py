@@ -128,6 +128,8 @@ def _kind(value: Json) -> str:
             return "a boolean"
         case int():
             return "an integer"
+        case float() if not math.isfinite(value):
+            return "a number that is too large"
         case float():
             return "a number"
         case str():

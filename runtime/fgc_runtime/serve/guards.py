@@ -11,7 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from fgc_runtime.serve.faults import Fault, wrong_host, wrong_key, wrong_origin
 from fgc_runtime.serve.trace import trace_of
 
-OPEN_PATHS = ("/health", "/ready")  # asked by machines that watch the server and know no key
+# Asked by machines that watch the server and know no key; and the page, which asks its reader for the key.
+OPEN_PATHS = ("/health", "/ready", "/", "/chat.js")
 
 
 def is_loopback(host: str) -> bool:

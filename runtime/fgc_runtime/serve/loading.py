@@ -130,11 +130,22 @@ def make_service(
     model, tokenizer = loaded.model, loaded.tokenizer
     forward, vocabulary = Forward(model), vocabulary_of(tokenizer)
     ends = end_ids(model, tokenizer)
-    prompts = _prompt_reader(loaded, options.context_length, forward.vocab_size, chat_template)
+    _refuse_nan(forward, folder)
+    engine = Engine(
+        forward,
+        vocabulary,
+        end_ids=ends,
+        max_batch_size=options.max_batch_size,
+        kv_memory_bytes=options.kv_memory_bytes,
+        deliver=deliver,
+    )
+    longest = options.context_length or context_length(model, tokenizer)
+    fitting = min((each for each in (longest, engine.max_tokens) if each is not None), default=None)
+    prompts = _prompt_reader(loaded, fitting, forward.vocab_size, chat_template)
     return Service(
         model_name=options.model_name or folder.name,
         created=int(time.time()),
-        engine=Engine(forward, vocabulary, end_ids=ends, max_batch_size=options.max_batch_size, deliver=deliver),
+        engine=engine,
         vocabulary=vocabulary,
         names=TokenNames(tokenizer),
         prompts=prompts,
@@ -142,8 +153,16 @@ def make_service(
         pooling=_pooling(folder),
         generates=not is_embedder(folder.config),
         max_body_bytes=options.max_body_bytes,
+        has_page=options.page,
         door=_door(options),
     )
+
+
+@torch.inference_mode()
+def _refuse_nan(forward: Forward, folder: ModelFolder) -> None:
+    """Raises FolderError for weights that make no numbers: each answer would be the first token of the vocabulary."""
+    if not is_embedder(folder.config) and bool(forward([[0, 1]]).isnan().any()):
+        raise FolderError(f"{folder.weights}: the model's logits are not numbers (NaN). Its weights are broken.")
 
 
 def _door(options: Options) -> Door:
@@ -152,13 +171,20 @@ def _door(options: Options) -> Door:
 
 
 def _prompt_reader(loaded: Loaded, longest: int | None, vocab_size: int, chat_template: str | None) -> PromptReader:
-    own_template = loaded.tokenizer.get_chat_template() if loaded.tokenizer.chat_template else None
     return PromptReader(
         loaded.tokenizer,
-        context_length=longest or context_length(loaded.model, loaded.tokenizer),
+        context_length=longest,
         vocab_size=vocab_size,
-        chat_template=chat_template or own_template,
+        chat_template=chat_template or own_template(loaded.tokenizer),
     )
+
+
+def own_template(tokenizer: PreTrainedTokenizerBase) -> str | None:
+    """Returns the chat template that a tokenizer brings; of several without a default the first by name."""
+    brought: object = tokenizer.chat_template
+    if isinstance(brought, dict):
+        return str(brought.get("default") or brought[min(brought)]) if brought else None
+    return str(brought) if brought else None
 
 
 def end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:

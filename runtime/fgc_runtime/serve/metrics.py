@@ -1,5 +1,6 @@
 """Counters in, Prometheus text out."""
 
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -8,11 +9,38 @@ from fgc_runtime.generate.engine import Load
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
+_LIMITS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+
+@dataclass(slots=True)
+class Histogram:
+    """How often a time was within each of some limits, in seconds."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(_LIMITS_S) + 1))
+    sum_s: float = 0.0
+
+    def observe(self, time_s: float) -> None:
+        self.counts[bisect_left(_LIMITS_S, time_s)] += 1
+        self.sum_s += time_s
+
+    def lines(self, name: str, explanation: str) -> list[str]:
+        """Returns Prometheus text; each limit counts what is within it."""
+        lines, total = [f"# HELP {name} {explanation}", f"# TYPE {name} histogram"], 0
+        for limit, count in zip((*_LIMITS_S, "+Inf"), self.counts, strict=True):
+            total += count
+            lines.append(f'{name}_bucket{{le="{limit}"}} {total}')
+        return [*lines, f"{name}_sum {self.sum_s:.6f}", f"{name}_count {total}"]
+
+
 @dataclass(slots=True)
 class Counters:
-    """Answers by endpoint and HTTP status; touched by the event loop only."""
+    """Answers by endpoint and HTTP status, and how long texts took; touched by the event loop only."""
 
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+    first_token: Histogram = field(default_factory=Histogram)
+    between_tokens: Histogram = field(default_factory=Histogram)
+    queue: Histogram = field(default_factory=Histogram)
+    whole: Histogram = field(default_factory=Histogram)
 
 
 def exposition(counters: Counters, load: Load) -> str:
@@ -22,11 +50,22 @@ def exposition(counters: Counters, load: Load) -> str:
         *_metric("fgc_requests_waiting", "gauge", "Prompts that wait for a place.", load.num_waiting),
         *_metric("fgc_prompt_tokens_total", "counter", "Prompt tokens read.", load.num_prompt_tokens),
         *_metric("fgc_generated_tokens_total", "counter", "Tokens generated.", load.num_generated_tokens),
-        "# HELP fgc_http_requests_total Answers by endpoint and status.",
-        "# TYPE fgc_http_requests_total counter",
     ]
+    lines += [
+        *_metric("vllm:num_requests_running", "gauge", "Sequences in the running batch.", load.num_running),
+        *_metric("vllm:num_requests_waiting", "gauge", "Prompts that wait for a place.", load.num_waiting),
+        *_metric("vllm:prompt_tokens_total", "counter", "Prompt tokens read.", load.num_prompt_tokens),
+        *_metric("vllm:generation_tokens_total", "counter", "Tokens generated.", load.num_generated_tokens),
+        *_metric("vllm:num_preemptions_total", "counter", "Texts that gave their place back.", load.num_preemptions),
+        *counters.first_token.lines("vllm:time_to_first_token_seconds", "From a request to its first token."),
+        *counters.between_tokens.lines("vllm:time_per_output_token_seconds", "Mean time of a text's later tokens."),
+        *counters.queue.lines("vllm:request_queue_time_seconds", "From a request's prompt to its reading."),
+        *counters.whole.lines("vllm:e2e_request_latency_seconds", "From a request to the end of its answer."),
+    ]
+    name = "fgc_http_requests_total"
+    lines += [f"# HELP {name} Answers by endpoint and status.", f"# TYPE {name} counter"]
     for (path, status), number in sorted(counters.answers.items()):
-        lines.append(f'fgc_http_requests_total{{path="{path}",status="{status}"}} {number}')
+        lines.append(f'{name}{{path="{path}",status="{status}"}} {number}')
     return "\n".join(lines) + "\n"
 
 

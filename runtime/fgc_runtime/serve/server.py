@@ -4,12 +4,12 @@ import asyncio
 import logging
 import signal
 import socket
+import threading
 from collections.abc import Sequence
 from types import FrameType
 
 import uvicorn
 
-from fgc_runtime.generate.engine import Engine
 from fgc_runtime.generate.job import Event, Sink
 from fgc_runtime.serve import trace
 from fgc_runtime.serve.app import application
@@ -36,17 +36,29 @@ def _hand_out(events: Sequence[tuple[Sink, Event]]) -> None:
 
 
 class Server(uvicorn.Server):
-    """Ends jobs in flight as soon as the first signal comes, so that their clients hear of it."""
+    """Ends jobs in flight when a signal comes, so that their clients hear of it; SIGTERM gives them time first."""
 
-    def __init__(self, config: uvicorn.Config, engine: Engine) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, drain_s: float) -> None:
         super().__init__(config)
-        self._engine = engine
+        self._service = service
+        self._drain_s = drain_s
         self.is_interrupted = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        drains = sig == signal.SIGTERM and self._drain_s > 0 and not self.should_exit
         super().handle_exit(sig, frame)
         self.is_interrupted = self.is_interrupted or sig == signal.SIGINT
-        self._engine.stop()
+        self._service.ending.begin()
+        if drains:
+            timer = threading.Timer(self._drain_s, self._end)
+            timer.daemon = True
+            timer.start()
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        self._service.ending.end()
+        self._service.engine.stop()
 
 
 def _log_requests(level: str) -> None:
@@ -59,7 +71,9 @@ def _log_requests(level: str) -> None:
     log.propagate = False
 
 
-def run(service: Service, listener: socket.socket, delivery: LoopDelivery, *, log_level: str) -> None:
+def run(
+    service: Service, listener: socket.socket, delivery: LoopDelivery, *, log_level: str, drain_s: float = 0.0
+) -> None:
     """Serve until a signal comes; it is raised again at the end, as KeyboardInterrupt for Ctrl-C."""
     _log_requests(log_level)
     config = uvicorn.Config(
@@ -67,14 +81,14 @@ def run(service: Service, listener: socket.socket, delivery: LoopDelivery, *, lo
         log_level=log_level,
         access_log=False,  # Tracing writes the lines
         timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_END_S,
+        timeout_graceful_shutdown=int(drain_s) + _END_S,
         lifespan="off",
         ws="none",
     )
-    server = Server(config, service.engine)
+    server = Server(config, service, drain_s)
 
     async def serve() -> None:
-        delivery.loop = asyncio.get_running_loop()
+        delivery.loop = service.ending.loop = asyncio.get_running_loop()
         service.engine.start()
         await server.serve(sockets=[listener])
 

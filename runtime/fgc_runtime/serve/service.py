@@ -1,17 +1,19 @@
 """What one server process serves: the model with its name, limits and engine. Turns checked requests into jobs."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeVar
 
 from fgc_runtime.generate.detokenizer import Vocabulary
 from fgc_runtime.generate.engine import Engine
 from fgc_runtime.generate.guides import Grammar
 from fgc_runtime.generate.job import Job
 from fgc_runtime.serve.embeddings import EmbeddingRequest, Pooling
-from fgc_runtime.serve.faults import invalid, model_not_found, too_busy, too_long
+from fgc_runtime.serve.ending import Ending
+from fgc_runtime.serve.faults import RequestError, invalid, model_not_found, shutting_down, too_busy, too_long
 from fgc_runtime.serve.metrics import Counters
 from fgc_runtime.serve.prompts import PromptReader
 from fgc_runtime.serve.requests import ChatRequest, CompletionRequest, TokenizeRequest, Wishes
@@ -21,6 +23,7 @@ from fgc_runtime.serve.structures import Structures
 from fgc_runtime.serve.tokens import TokenNames
 from fgc_runtime.serve.tools import ToolWishes
 
+T = TypeVar("T")
 _UNBOUNDED_TOKENS = 4096  # for a model that does not say how long its context is
 _MAX_WAITING = 1024
 
@@ -50,6 +53,8 @@ class Service:
     door: Door = Door()
     pooling: Pooling = field(default_factory=Pooling)
     generates: bool = True  # False for a model of embeddings only
+    has_page: bool = True
+    ending: Ending = field(default_factory=Ending)
     counters: Counters = field(default_factory=Counters)
     responses: ResponseStore = field(default_factory=ResponseStore)
     encoder: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "encode"))
@@ -59,8 +64,7 @@ class Service:
         self._check(request.wishes, len(request.prompts))
         for prompt in request.prompts:
             self.prompts.check_size(len(prompt), param="prompt")
-        loop = asyncio.get_running_loop()
-        encoded = [await loop.run_in_executor(self.encoder, self.prompts.completion, p) for p in request.prompts]
+        encoded = [await self._encoded(partial(self.prompts.completion, prompt)) for prompt in request.prompts]
         grammar = await self._grammar(request.wishes.structure)
         is_scored = request.is_echo and request.wishes.num_top is not None
         jobs = [self._job(request.wishes, ids, param="prompt") for ids in encoded]
@@ -69,9 +73,8 @@ class Service:
     async def chat_jobs(self, request: ChatRequest) -> list[Job]:
         """One job. Raises RequestError."""
         self._check(request.wishes, 1)
-        loop = asyncio.get_running_loop()
         self.prompts.check_size(request.conversation.num_chars, param="messages")
-        ids = await loop.run_in_executor(self.encoder, self.prompts.chat, request.conversation)
+        ids = await self._encoded(partial(self.prompts.chat, request.conversation))
         grammar = await self._grammar(request.wishes.structure, request.tools)
         shown_ids = self.structures.shown_ids if request.tools is not None else frozenset[int]()
         return [replace(self._job(request.wishes, ids, param="messages"), grammar=grammar, shown_ids=shown_ids)]
@@ -80,30 +83,40 @@ class Service:
         wanted = self.structures.wanted(structure, tools)
         if wanted is None:
             return None
-        return await asyncio.get_running_loop().run_in_executor(self.encoder, self.structures.compile, wanted)
+        return await self._encoded(partial(self.structures.compile, wanted))
+
+    async def _encoded(self, work: Callable[[], T]) -> T:
+        """Returns what the encoding thread makes. Raises RequestError, also when the server ends before."""
+        if self.ending.has_begun:
+            raise RequestError(shutting_down())
+        made = asyncio.get_running_loop().run_in_executor(self.encoder, work)
+        over = asyncio.ensure_future(self.ending.is_over.wait())
+        await asyncio.wait((made, over), return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
+        if made.done():
+            return made.result()
+        raise RequestError(shutting_down())
 
     async def embedding_texts(self, request: EmbeddingRequest) -> list[tuple[int, ...]]:
         """The ids of the texts to embed. Raises RequestError."""
         self._check_model(request.model)
         for text in request.texts:
             self.prompts.check_size(len(text), param="input")
-        loop = asyncio.get_running_loop()
-        return [await loop.run_in_executor(self.encoder, self.prompts.embedding, text) for text in request.texts]
+        return [await self._encoded(partial(self.prompts.embedding, text)) for text in request.texts]
 
     async def tokens(self, request: TokenizeRequest) -> tuple[int, ...]:
         """The ids of a text or of a conversation. Raises RequestError."""
-        asked, loop = request.asked, asyncio.get_running_loop()
+        asked = request.asked
         if not isinstance(asked, str):
             self.prompts.check_size(asked.num_chars, param="messages")
-            return await loop.run_in_executor(self.encoder, self.prompts.chat, asked)
+            return await self._encoded(partial(self.prompts.chat, asked))
         self.prompts.check_size(len(asked), param="prompt")
-        encode = partial(self.prompts.text_tokens, asked, is_begun=request.is_begun)
-        return await loop.run_in_executor(self.encoder, encode)
+        return await self._encoded(partial(self.prompts.text_tokens, asked, is_begun=request.is_begun))
 
     async def text(self, ids: Sequence[int]) -> str:
         """The text of ids. Raises RequestError."""
         self.prompts.check_size(len(ids), param="tokens")
-        return await asyncio.get_running_loop().run_in_executor(self.encoder, self.prompts.text, ids)
+        return await self._encoded(partial(self.prompts.text, ids))
 
     def echoes(self, request: CompletionRequest, jobs: Sequence[Job]) -> list[str]:
         """The prompts as text, as they were sent if they were sent as text."""

@@ -35,6 +35,7 @@ class Trace:
     num_prompt: int = 0
     num_generated: int = 0
     first_s: float | None = None  # from arrival to the first text
+    queue_s: float | None = None  # from the prompt to its reading
 
     def blame(self, fault: Fault) -> None:
         """Note why the answer is an error; a message can quote the request, a code cannot."""
@@ -45,6 +46,18 @@ class Trace:
         self.num_prompt, self.num_generated = num_prompt, num_generated
         if self.first_s is None and num_generated:
             self.first_s = time.monotonic() - self.began_s
+
+    def observe(self, counters: Counters) -> None:
+        """Add the times of a text to those of others."""
+        if self.first_s is None:
+            return
+        whole_s = time.monotonic() - self.began_s
+        counters.whole.observe(whole_s)
+        counters.first_token.observe(self.first_s)
+        if self.queue_s is not None:
+            counters.queue.observe(self.queue_s)
+        if self.num_generated > 1:
+            counters.between_tokens.observe((whole_s - self.first_s) / (self.num_generated - 1))
 
     def line(self, what: str) -> str:
         """Returns the line of the log."""
@@ -85,6 +98,7 @@ class Tracing:
         try:
             await self._app(scope, receive, note)
         finally:
+            trace.observe(self._counters)
             _log.info(trace.line(f"{scope['method']} {scope['path']}"))
 
 

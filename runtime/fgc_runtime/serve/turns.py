@@ -113,6 +113,7 @@ async def _whole(turn: Turn, exchange: Exchange) -> Answer:
         for index, gained in transcript.gains(told).items():
             choices[index].grow(gained)
         turn.trace.count(transcript.num_prompt_tokens, transcript.num_generated_tokens)
+        turn.trace.queue_s = exchange.queue_s
     return turn.shape.whole(choices, usage(transcript.num_prompt_tokens, transcript.num_generated_tokens))
 
 
@@ -125,6 +126,7 @@ async def _events(turn: Turn, exchange: Exchange) -> AsyncGenerator[bytes, None]
             async for told in batches:
                 gains = transcript.gains(told)
                 turn.trace.count(transcript.num_prompt_tokens, transcript.num_generated_tokens)
+                turn.trace.queue_s = exchange.queue_s
                 yield shape.grow(gains)
     except JobFailed as error:
         turn.trace.blame(fault := fault_of(error.failure))

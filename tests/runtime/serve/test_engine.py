@@ -1,6 +1,7 @@
 """The engine: each job's tokens are those the model gives it alone, whoever joins and leaves the batch."""
 
 import queue
+import threading
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from fgc_runtime.generate.engine import Engine
 from fgc_runtime.generate.forward import Forward
 from fgc_runtime.generate.job import Delta, Event, Failure, Job, PromptScores
+from fgc_runtime.generate.packed import PackedLayer
 from fgc_runtime.generate.probe import fitting_rows
 from fgc_runtime.generate.rows import PackedRows, RecomputedRows, ScaledRows, SeparateRows
 from fgc_runtime.generate.sampling import Sampling
@@ -22,6 +24,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
+from transformers.cache_utils import DynamicCache
 from transformers.models.gpt2 import GPT2Config, GPT2LMHeadModel
 
 _WAIT_S = 30
@@ -322,3 +325,127 @@ def test_positions_that_are_scaled_by_length_are_scaled_by_the_texts_own(
         caller.submit(Job(prompt, num_tokens, GREEDY))
     alone = [generated(scaled_model(kind), prompt, num_tokens) for prompt, num_tokens in asked]
     assert caller.texts() == [tokenizer.decode(ids, skip_special_tokens=True) for ids in alone]
+
+
+def texts_alone(model: PreTrainedModel, asked: Sequence[tuple[tuple[int, ...], int]], tokenizer: object) -> list[str]:
+    return [tokenizer.decode(generated(model, *each), skip_special_tokens=True) for each in asked]
+
+
+def test_a_long_text_has_a_batch_of_its_own(model: LlamaForCausalLM) -> None:
+    forward = Forward(model)
+    rows = PackedRows(forward)
+    lengths = [5, 2000, 40, 3000, 7]
+    for length in lengths:
+        cache = DynamicCache()
+        for layer in range(3):
+            cache.update(torch.zeros(1, 2, length, 24), torch.zeros(1, 2, length, 24), layer)
+        rows.join(cache, [0] * length)
+    assert rows.batches() == [[0, 2, 4], [1, 3]]
+    rows.leave(1)  # the last row takes its number
+    assert sorted(map(sorted, rows.batches())) == [[0, 1, 2], [3]]
+    rows.leave(3)
+    assert sorted(rows.batches()[0]) == [0, 1, 2] and len(rows.batches()) == 1
+
+
+class FailsNow(LlamaForCausalLM):
+    """Raises in its last layer in the forward passes that `when` names, by their number of rows and tokens."""
+
+    when: Callable[[int, int], Exception | None] = staticmethod(lambda rows, tokens: None)
+
+    def forward(self, input_ids, attention_mask=None, position_ids=None, **rest):
+        given = {"attention_mask": attention_mask, "position_ids": position_ids}
+        output = super().forward(input_ids=input_ids, **given, **rest)
+        error = type(self).when(*input_ids.shape)
+        if error is not None:
+            raise error
+        return output
+
+
+def test_texts_that_run_out_of_memory_are_read_again_and_stay_the_same(
+    make_engine: MakeEngine,
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    odd = FailsNow(model.config).eval()
+    odd.load_state_dict(model.state_dict())
+    engine = make_engine(odd, max_batch_size=5)
+    monkeypatch.setattr(
+        FailsNow, "when", lambda rows, tokens: torch.OutOfMemoryError("no") if rows > 3 and tokens == 1 else None
+    )
+    assert_greedy_as_generate(engine, model, tokenizer)
+    assert engine.load.num_preemptions > 0
+
+
+def test_a_buffer_that_cannot_grow_leaves_all_layers_as_they_were(
+    make_engine: MakeEngine,
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls, make = [0], PackedLayer.buffers
+
+    def sometimes(layer: PackedLayer, num_rows: int, num_columns: int) -> tuple[torch.Tensor, torch.Tensor]:
+        calls[0] += 1
+        if calls[0] % 5 == 0:  # three layers: the failure moves from one to the next
+            raise MemoryError
+        return make(layer, num_rows, num_columns)
+
+    engine = make_engine(model, max_batch_size=5)
+    monkeypatch.setattr(PackedLayer, "buffers", sometimes)
+    assert_greedy_as_generate(engine, model, tokenizer)
+    assert calls[0] >= 10
+
+
+@pytest.mark.parametrize("kind", [FailsNow, PaddingBlind])
+def test_a_budget_holds_by_waiting_and_stepping_back(
+    kind: type[LlamaForCausalLM],
+    make_engine: MakeEngine,
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    odd = kind(model.config).eval()
+    odd.load_state_dict(model.state_dict())
+    bytes_per_token = 3 * 2 * 2 * 24 * 4  # layers, keys and values, heads, channels, float32
+    engine = make_engine(odd, max_batch_size=5, kv_memory_bytes=160 * 3 * bytes_per_token)
+    assert engine.max_tokens == 160
+    assert_greedy_as_generate(engine, model, tokenizer)
+    assert engine.load.num_preemptions > 0
+
+
+def test_a_prompt_that_begins_like_an_earlier_text_reads_only_what_is_new(
+    make_engine: MakeEngine, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    engine = make_engine(model)
+    first = prompts(9)[3] * 2  # 72 tokens
+    answer = generated(model, first, 30)
+    turn = (*first, *answer, 7, 8, 9)
+    other = (*first[:50], *prompts(2)[1] * 3)
+    for prompt, num_new in ((first, 72), (first, 1), (turn, 4), (other, len(other) - 50), ((5, *first), 73)):
+        before, caller = engine.load.num_prompt_tokens, Caller(engine)
+        caller.submit(Job(prompt, 30, GREEDY))
+        assert caller.texts() == texts_alone(model, [(prompt, 30)], tokenizer)
+        assert engine.load.num_prompt_tokens - before == num_new
+    scored = Caller(engine)
+    scored.submit(Job(first, 1, GREEDY, num_top=0, scores_prompt=True))
+    scores = next(event for event in scored.outcomes()[0] if isinstance(event, PromptScores))
+    assert len(scores.tokens) == len(first)
+
+
+def test_a_short_prompt_is_read_beside_a_long_one(make_engine: MakeEngine, model: LlamaForCausalLM) -> None:
+    engine, order = make_engine(model, chunk_size=16), []
+    done = threading.Event()
+
+    def told(name: str) -> Callable[[Event], None]:
+        def sink(event: Event) -> None:
+            if isinstance(event, Delta) and name not in order:
+                order.append(name)
+                if len(order) == 3:
+                    done.set()
+
+        return sink
+
+    for name, length in (("long", 200), ("longer", 240), ("short", 6)):
+        engine.submit(Job(tuple(range(4, 4 + length)), 2, GREEDY), told(name))
+    assert done.wait(_WAIT_S)
+    assert order == ["short", "long", "longer"]

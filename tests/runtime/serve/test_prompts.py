@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from fgc_runtime.serve.call_formats import Tool
 from fgc_runtime.serve.faults import RequestError
+from fgc_runtime.serve.loading import own_template
 from fgc_runtime.serve.messages import Conversation, Message
 from fgc_runtime.serve.prompts import PromptReader
 from tokenizers import processors
@@ -168,3 +169,12 @@ def test_a_template_gets_what_a_request_gives_it(tokenizer: PreTrainedTokenizerF
     asked = Conversation(HELLO.messages, template_arguments={"thinks": True, "a": "</s>"})
     ids = reader(tokenizer, "{{ 'yes' if thinks else 'no' }}{{ a }}").chat(asked)
     assert tokenizer.decode(ids) == "yes</s>" and 1 not in ids
+
+
+def test_of_several_templates_the_default_counts_or_the_first_by_name() -> None:
+    tokenizer = make_tokenizer()
+    assert own_template(tokenizer) is None
+    tokenizer.chat_template = {"tool_use": "t", "rag": "r"}
+    assert own_template(tokenizer) == "r"
+    tokenizer.chat_template = {"tool_use": "t", "default": "d"}
+    assert own_template(tokenizer) == "d"

@@ -190,3 +190,32 @@ def test_weights_that_lack_a_part_are_not_served(model_folder: Path, tmp_path: P
     done = serve(str(partial), "--port", "0")
     assert done.returncode == 2
     assert "lacks 1 of the model's weights: model.norm.weight" in done.stderr
+
+
+def stream_after(server: RunningServer, sig: signal.Signals, num_tokens: int) -> tuple[str, int]:
+    """The last line of a stream during which a signal came, and the exit code."""
+    asked = {"prompt": "The dog", "stream": True, "max_tokens": num_tokens, "ignore_eos": True}
+    with httpx.stream("POST", f"{server.url}/v1/completions", json=asked, timeout=60) as response:
+        lines = response.iter_lines()
+        next(lines)
+        server.process.send_signal(sig)
+        last = [line for line in lines if line][-1]
+    return last, server.process.wait(30)
+
+
+@pytest.mark.slow
+def test_after_sigterm_answers_in_flight_are_finished(model_folder: Path) -> None:
+    last, code = stream_after(start_server(model_folder), signal.SIGTERM, 200)
+    assert (last, code) == ("data: [DONE]", 128 + signal.SIGTERM)
+
+
+@pytest.mark.slow
+def test_what_is_broken_is_said_before_serving(model_folder: Path, tmp_path: Path) -> None:
+    broken = Path(shutil.copytree(model_folder, tmp_path / "broken"))
+    weights = load_file(broken / "model.safetensors")
+    weights["model.norm.weight"][:] = float("nan")
+    save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
+    done = serve(str(broken), "--port", "0")
+    assert done.returncode == 2 and "NaN" in done.stderr and "Traceback" not in done.stderr
+    done = serve(str(model_folder), "--host", "no-such-host.invalid")
+    assert done.returncode == 2 and "--host no-such-host.invalid" in done.stderr

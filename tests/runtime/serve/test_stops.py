@@ -64,3 +64,21 @@ def test_no_stop_and_no_beginning_of_the_found_stop_is_ever_shown(text: str, sto
     seen = "".join(stop_filter.push(letter) for letter in text)
     assert not any(stop in seen for stop in stops)
     assert text.startswith(seen)
+
+
+@pytest.mark.parametrize(
+    ("stops", "left"), [(["ab"], "z"), (["a<x>b"], "z"), (["b", "ab"], "z"), (["<x>b"], "za"), (["b"], "za")]
+)
+def test_a_stop_is_found_across_an_invisible_token_and_with_it(stops: list[str], left: str) -> None:
+    stop_filter = StopFilter(stops)
+    seen = stop_filter.push("za") + stop_filter.push("<x>", is_shown=False) + stop_filter.push("bc")
+    assert stop_filter.is_stopped
+    assert seen == left
+
+
+@given(st.lists(st.tuples(st.text("ab<", min_size=1, max_size=3), st.booleans()), max_size=6), _STOPS)
+def test_what_is_shown_never_holds_a_stop(pieces: list[tuple[str, bool]], stops: list[str]) -> None:
+    stop_filter = StopFilter(stops)
+    seen = "".join(stop_filter.push(text, is_shown=is_shown) for text, is_shown in pieces) + stop_filter.flush()
+    assert not any(stop in seen for stop in stops)
+    assert "".join(text for text, is_shown in pieces if is_shown).startswith(seen)

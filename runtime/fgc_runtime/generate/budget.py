@@ -1,0 +1,44 @@
+"""How many tokens' keys and values fit into memory: counted at load, on the model's device."""
+
+import os
+
+import torch
+from transformers.cache_utils import Cache
+
+from fgc_runtime.generate.forward import Forward
+from fgc_runtime.generate.rows import Rows
+
+_SHARE = 0.5  # of the free memory, unless it is said
+_SPARE = 3  # buffers are larger than what they hold: room to grow, rows that left, padding to the longest
+
+
+@torch.inference_mode()
+def max_tokens(forward: Forward, rows: Rows, kv_memory_bytes: int | None) -> int | None:
+    """Returns how many tokens fit into so many bytes, or into half of what is free; None if the model keeps nothing."""
+    cache = rows.new_cache()
+    if cache is None:
+        return None
+    try:
+        forward([[0, 0]], cache=cache)
+    except Exception:  # the probe has found no way to use it either
+        return None
+    size_bytes = _size_bytes(cache) // 2
+    if size_bytes == 0:
+        return None
+    memory_bytes = int(_free_bytes(forward.device) * _SHARE) if kv_memory_bytes is None else kv_memory_bytes
+    return memory_bytes // (size_bytes * _SPARE)
+
+
+def _size_bytes(cache: Cache) -> int:
+    pairs = ((getattr(layer, "keys", None), getattr(layer, "values", None)) for layer in cache.layers)
+    held = [x for pair in pairs for x in pair if isinstance(x, torch.Tensor)]
+    return sum(x.numel() * x.element_size() for x in held)
+
+
+def _free_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):  # not on this system
+        return 4 * 2**30
