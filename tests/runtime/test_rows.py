@@ -27,7 +27,7 @@ def whole(tokenizer: PreTrainedTokenizerFast) -> list[list[int]]:
 
 
 def test_texts_are_cut_into_blocks_that_hold_each_token_once(tokenizer: PreTrainedTokenizerFast) -> None:
-    blocks = block_rows({"text": TEXTS}, tokenizer, max_length=15)
+    blocks = block_rows({"text": TEXTS}, tokenizer, max_length=15, truncation=True)
     assert max(map(len, blocks["input_ids"])) == 15
     assert [id_ for block in blocks["input_ids"] for id_ in block] == [id_ for row in whole(tokenizer) for id_ in row]
     assert set(blocks) == {"input_ids", "labels"}

@@ -47,13 +47,15 @@ def block_rows(
     add_bos: bool = True,
     add_eos: bool = True,
     truncate_at: str | None = None,
+    **_of_the_tokenizer: Any,
 ) -> dict[str, list[Any]]:
     """Returns blocks of at most `max_length` tokens, each of one text or, `packed`, of several.
 
     What exceeds a block goes on in another one, whose first `stride` tokens repeat the end of the block before as
     context; without `overflow` it is left out. Texts of fewer than `min_len` or more than `max_len` tokens are left
     out. A text ends before the first match of the regular expression `truncate_at`. In packed blocks texts do not see
-    each other (`PackedDataset`). Raises ValueError, naming parameter, value and rule.
+    each other (`PackedDataset`). Other options are a tokenizer's, such as `truncation` where a program gives it to all
+    its data sets, and have no meaning for blocks. Raises ValueError, naming parameter, value and rule.
     """
     check_strategy(packing_strategy)
     check_cutting(max_length, stride=stride, min_length=min_len)
