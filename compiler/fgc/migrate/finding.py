@@ -1,6 +1,7 @@
 """The result of a migration of one text, and the places that it leaves to the author."""
 
 from bisect import bisect_right
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -31,7 +32,7 @@ class Draft:
         self._starts = [0, *(at + 1 for at, character in enumerate(text) if character == "\n")]
         self._edits: dict[tuple[int, int], Edit] = {}
         self._left: dict[Leftover, None] = {}
-        self._below: dict[int, str] = {}
+        self._below: dict[int, list[str]] = {}
 
     def replace(self, start: int, end: int, text: str) -> None:
         """Replaces characters, unless an earlier edit took some of them."""
@@ -43,20 +44,20 @@ class Draft:
         line = bisect_right(self._starts, at)
         self._left.setdefault(Leftover(line, at - self._starts[line - 1] + 1, message))
 
-    def add_below(self, at: int, text: str) -> None:
-        """Adds a line below the one of an offset, indented as that."""
-        start = self._starts[bisect_right(self._starts, at) - 1]
-        line = self.text[start:].partition("\n")[0]
-        self._below[bisect_right(self._starts, at)] = line[: len(line) - len(line.lstrip())] + text
+    def add_below(self, at: int, lines: Sequence[str]) -> None:
+        """Adds lines below the one of an offset, indented as that."""
+        number = bisect_right(self._starts, at)
+        line = self.text[self._starts[number - 1] :].partition("\n")[0]
+        self._below[number] = [line[: len(line) - len(line.lstrip())] + text for text in lines]
 
     def with_added_lines(self, migrated: Migrated) -> Migrated:
         """Returns a text that has the lines of this one with those that were added."""
         if not self._below:
             return migrated
         lines = migrated.text.split("\n")
-        for number, text in sorted(self._below.items(), reverse=True):
-            lines.insert(number, text)
-        return Migrated("\n".join(lines), migrated.num_edits + len(self._below), migrated.left)
+        for number, added in sorted(self._below.items(), reverse=True):
+            lines[number:number] = added
+        return Migrated("\n".join(lines), migrated.num_edits + sum(map(len, self._below.values())), migrated.left)
 
     def done(self) -> Migrated:
         """Returns the text with all edits made."""

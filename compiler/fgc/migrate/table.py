@@ -13,7 +13,7 @@ class CallableEntry(Struct, frozen=True):
     """A callable of the reference: `to` is None where there is none here.
 
     `inside`: arguments that are mappings, with the entry that their own keys belong to. `beside`:
-    renamed arguments that need another one, which gets the line below.
+    arguments that need others where they are true, which get the lines below.
     """
 
     modules: tuple[str, ...] = msgspec.field(name="from")
@@ -24,7 +24,7 @@ class CallableEntry(Struct, frozen=True):
     drop: dict[str, str] = {}
     tell: dict[str, str] = {}
     inside: dict[str, str] = {}
-    beside: dict[str, str] = {}
+    beside: dict[str, list[str]] = {}
 
 
 class TemplateEntry(Struct, frozen=True):

@@ -211,10 +211,13 @@ class _Part:
     def _argument(self, key: re.Match[str], entry: CallableEntry, at: int) -> bool:
         """Returns True if the argument was dropped."""
         name = key["key"].strip("\"'")
+        rest = self._draft.text[at + key.end("key") :].partition("\n")[0].strip(" :").lower()
+        others = [] if rest.startswith("false") else entry.beside.get(name, [])
+        text = self._draft.text[self._start : self._end]
+        if not any(f"{line.partition(':')[0]}:" in text for line in others):
+            self._draft.add_below(at, others)
         if name in entry.rename:
             self._draft.replace(at + key.start("key"), at + key.end("key"), entry.rename[name])
-            if name in entry.beside:
-                self._draft.add_below(at, entry.beside[name])
         elif name in entry.drop:
             self._dropped = len(key["indent"])
             self._comment_out(at + self._dropped)

@@ -231,6 +231,7 @@ def test_an_argument_that_needs_another_one_gets_it() -> None:
         [trainer_args]
             == super()
             fuse_optim_with_backward: True  # less memory
+            load_best_model_at_end: true
             save_on_each_node: {{ each | default(1) }}
         [dynamic_args]
             each:
@@ -242,8 +243,19 @@ def test_an_argument_that_needs_another_one_gets_it() -> None:
             == super()
             optimizer_in_backward: True  # less memory
             max_grad_norm: null
+            load_best_model_at_end: true
+            metric_for_best_model: eval_loss
+            greater_is_better: false
             ## save_on_each_node: {{ each | default(1) }}
         [dynamic_args]
             ## each:
             ##     names: "--each"
         """)
+    assert (
+        template("""\
+        -- extends 'trainers/trainer.yaml'
+        [trainer_args]
+            load_best_model_at_end: False
+        """).num_edits
+        == 0
+    )
