@@ -142,3 +142,14 @@ def test_views_name_the_lines_that_they_come_from(tmp_path: Path) -> None:
     assert "partial torch.optim:AdamW" in ide.viewed(editor, str(tmp_path / SMALL), "graph").text
     program = ide.viewed(editor, str(tmp_path / SMALL), "program")
     assert "AdamW" in program.text and program.lines and program.problem is None
+
+
+def test_two_workspaces_are_one_editor_and_a_folder_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    make_tree(tmp_path / "one")
+    make_tree(tmp_path / "two")
+    (tmp_path / "closed").mkdir(mode=0o000)
+    editor = ide.Editor([tmp_path / "one", tmp_path / "two", tmp_path / "closed"])
+    assert len(editor.families.configurations()) == 4
+    found = ide.definitions(editor, *place(editor, tmp_path / "two" / SMALL, "[glo|bals]"))
+    assert [ide.file_of(span) for span in found] == [str(tmp_path / "two" / PROJECT)]
+    (tmp_path / "closed").chmod(0o700)
