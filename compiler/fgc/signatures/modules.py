@@ -127,7 +127,8 @@ class PythonModule:
 
     @cached_property
     def _outline(self) -> Outline:
-        return Outline(self.source.text)
+        is_own = self.home == self.path  # a user's file, which may have mistakes anywhere: then nothing in it is known
+        return Outline(self.source.text, is_whole=is_own)
 
     @cached_property
     def whole(self) -> Scope:

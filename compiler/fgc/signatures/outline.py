@@ -28,10 +28,11 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 class Outline:
     """The statements of a file; none, if Python cannot parse it. Where an `if` with definitions ends is not told."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, is_whole: bool = False) -> None:
+        """`is_whole`: all bodies are parsed at once."""
         self._text = text
         self._hollow: dict[ast.stmt, tuple[int, int]] = {}
-        bodies = list(_bodies(text))
+        bodies = [] if is_whole else list(_bodies(text))
         statements = parsed(_without(text, bodies)) if bodies else None
         ranges = dict(_by_line(text, bodies))
         for node in _definitions(statements or ()):

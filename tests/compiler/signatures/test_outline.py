@@ -5,7 +5,9 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from fgc.signatures.modules import PythonModule
 from fgc.signatures.outline import Outline
+from fgc.text import Source
 
 _LONG = "".join(f"    line_{number} = {number}\n" for number in range(20))
 _ENDS = (ast.If, ast.Try, ast.With, ast.For, ast.While, ast.ExceptHandler)  # nobody asks where these end
@@ -54,6 +56,12 @@ def test_what_looks_like_the_end_of_a_definition(text: str) -> None:
 
 def test_a_file_that_python_cannot_parse_has_no_statements() -> None:
     assert Outline(f"def f():\n{_LONG}x = = 1\n").statements == []
+
+
+def test_an_error_anywhere_in_a_users_file_leaves_nothing_known() -> None:
+    source = Source("own.py", f"def f():\n{_LONG}\ndef g():\n{_LONG}    x = = 1\n")
+    assert PythonModule("own", "/p/own.py", source, home="/p/own.py").scope("f").bindings == {}
+    assert set(PythonModule("package.own", "/p/own.py", source).scope("f").bindings) == {"f", "g"}
 
 
 def test_a_body_that_python_cannot_parse_is_told() -> None:
