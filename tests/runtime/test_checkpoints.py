@@ -1,5 +1,6 @@
 """Checkpoints are complete or absent, found by step, and hold a model that loads anywhere."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -29,9 +30,13 @@ from fgc_runtime.checkpoint import (
     written_whole,
 )
 from fgc_runtime.checkpoint.contents import read_contents
+from fgc_runtime.checkpoint.tensors import read_all_tensors, save_tensors
 from fgc_runtime.data import train_bpe_tokenizer
 from fgc_runtime.trainers import ResumeRefused, SaveFailed, Trainer
 from safetensors import safe_open
+from torch.distributed.checkpoint.filesystem import FileSystemWriter
+from torch.distributed.checkpoint.metadata import Metadata
+from torch.distributed.checkpoint.storage import WriteResult
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 MakeTrainer = Callable[..., Trainer]
@@ -482,3 +487,16 @@ def test_another_optimizer_does_not_take_the_state(make_trainer: MakeTrainer) ->
         make_trainer(**other).train()
     with pytest.raises(CheckpointMismatch, match=r"is of another model or optimizer: .*momentum_buffer"):
         make_trainer(resume_anyway=True, **other).train()
+
+
+def test_the_table_of_contents_is_ours_though_torch_completes_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = FileSystemWriter.finish
+
+    def finish_a_copy(self: FileSystemWriter, metadata: Metadata, results: list[list[WriteResult]]) -> None:
+        finish(self, dataclasses.replace(metadata), results)  # as torch 2.9 does
+
+    monkeypatch.setattr(FileSystemWriter, "finish", finish_a_copy)
+    save_tensors(tmp_path, {"model.a": torch.arange(3.0)}, None)
+    assert read_all_tensors(tmp_path)["model.a"].tolist() == [0.0, 1.0, 2.0]

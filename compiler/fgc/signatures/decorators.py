@@ -57,6 +57,7 @@ _HARMLESS = {
     *("torch.autograd.grad_mode.no_grad", "torch.autograd.grad_mode.enable_grad"),
     *("torch.autograd.grad_mode.inference_mode", "transformers.utils.auto_docstring.auto_docstring"),
     *("transformers.utils.import_utils.requires", "networkx.utils.decorators.argmap"),
+    "matplotlib.pyplot._copy_docstring_and_deprecators",
     *(f"networkx.utils.decorators.{name}" for name in ("not_implemented_for", "nodes_or_number", "open_file")),
     *(f"networkx.utils.decorators.{name}" for name in ("np_random_state", "py_random_state")),
 }

@@ -124,6 +124,8 @@ class _Writer(FileSystemWriter):
 
     def finish(self, metadata: Metadata, results: list[list[WriteResult]]) -> None:
         super().finish(metadata, results)
+        written = (part for parts in results for part in parts)
+        metadata.storage_data = {part.index: part.storage_data for part in written}  # torch 2.9 sets it on a copy
         write_contents(Path(self.path), metadata)
 
 
