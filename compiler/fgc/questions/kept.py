@@ -25,6 +25,9 @@ _MAX_ENTRY_BYTES = 16_000_000
 _STALE_S = 3_600  # a temporary file that is older was left by a process that was killed
 
 
+_DAMAGED = (OSError, ValueError, RecursionError, msgspec.MsgspecError)  # no ValueError before msgspec 0.21
+
+
 class _Entry(msgspec.Struct):
     """A kept answer, not yet decoded, and what it rests on."""
 
@@ -64,7 +67,7 @@ class Kept:
         try:
             raw = _read_own(self._file(key))
             return msgspec.json.decode(msgspec.json.decode(raw, type=_Entry).answer, type=kind), content_digest(raw)
-        except (OSError, ValueError, RecursionError):
+        except _DAMAGED:
             return None
 
     def seen(self, key: str, digest: str) -> Dependencies | None:
@@ -72,7 +75,7 @@ class Kept:
         try:
             raw = _read_own(self._file(key))
             return msgspec.json.decode(raw, type=_Entry).seen if content_digest(raw) == digest else None
-        except (OSError, ValueError, RecursionError):
+        except _DAMAGED:
             return None
 
     def put(self, key: str, answer: object, seen: Dependencies) -> str | None:
@@ -85,7 +88,7 @@ class Kept:
             Path(temporary).replace(self._file(key))
             self._prune()
             return content_digest(raw)
-        except (OSError, ValueError, RecursionError):
+        except _DAMAGED:
             return None
 
     def key(self, question: Sequence[object]) -> str:

@@ -70,7 +70,7 @@ def test_an_unknown_component_file_names_the_nearest_one(findings: Findings) -> 
     )
 
 
-@pytest.mark.parametrize("name", ["llama", "qwen2_moe", "mimi_decoder", "t5"])
+@pytest.mark.parametrize("name", ["llama", "qwen2_moe", "canary_decoder", "t5"])
 def test_a_package_cannot_have_the_name_of_a_type_of_transformers(findings: Findings, name: str) -> None:
     [found] = findings(("name: tiny_llama", f"name: {name}"))
     assert brief(found) == (
