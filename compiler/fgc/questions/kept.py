@@ -23,9 +23,7 @@ _FORMAT = 1
 _MAX_ENTRIES = 5_000
 _MAX_ENTRY_BYTES = 16_000_000
 _STALE_S = 3_600  # a temporary file that is older was left by a process that was killed
-
-
-_DAMAGED = (OSError, ValueError, RecursionError, msgspec.MsgspecError)  # no ValueError before msgspec 0.21
+_DAMAGED = (OSError, ValueError, RecursionError, msgspec.MsgspecError)  # no ValueError in msgspec 0.20
 
 
 class _Entry(msgspec.Struct):
