@@ -15,6 +15,12 @@ from fgc_runtime.serve.faults import Fault
 from fgc_runtime.serve.fields import Json
 
 _REPEATED = ("instructions", "max_output_tokens", "metadata", "previous_response_id", "temperature", "top_p", "user")
+# What a response of OpenAI has and this server knows nothing of: clients read these fields without looking.
+_ABSENT = """
+access_programs completed_at conversation image input_transformations max_tool_calls moderation prompt
+prompt_cache_diagnostics prompt_cache_key prompt_cache_options prompt_cache_retention reasoning safety_identifier
+tool_usage top_logprobs
+""".split()
 Keep = Callable[[Answer, Sequence[Json]], None]
 
 
@@ -161,7 +167,10 @@ class ResponseAnswers:
             "text": asked.get("text") or {"format": {"type": "text"}},
             "truncation": "disabled",
             "store": asked.get("store") is not False,
+            **dict.fromkeys(_ABSENT),
             **{name: asked.get(name) for name in _REPEATED},
+            "background": False,
+            "service_tier": "default",
             "metadata": asked.get("metadata") or {},
         }
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from fgc_runtime.serve.faults import RequestError, invalid
 from fgc_runtime.serve.fields import Fields, Json, as_list, as_text, wrong_type
+from fgc_runtime.serve.narrowing import narrowed
 
 # JSON is written with at most one space in each gap: an endless run of spaces would fit any schema.
 # The other options are said too, so that a schema's own `x-guidance` does not loosen what is checked.
@@ -38,8 +39,11 @@ def schema_rule(name: str, schema: Json, param: str) -> str:
         raise invalid(f"Invalid '{param}': the schema admits no value.", param=param, code="invalid_schema")
     if not isinstance(schema, Mapping) and schema is not True:
         raise wrong_type(param, "an object", schema)
-    whole = {**(schema if isinstance(schema, Mapping) else {}), "x-guidance": _JSON_OPTIONS}
-    return f"{name}: %json {json.dumps(whole)}\n"
+    try:
+        whole = {**(narrowed(schema) if isinstance(schema, Mapping) else {}), "x-guidance": _JSON_OPTIONS}
+        return f"{name}: %json {json.dumps(whole)}\n"
+    except RecursionError:
+        raise invalid(f"Invalid '{param}': nested too deeply.", param=param, code="invalid_schema") from None
 
 
 def quoted(text: str) -> str:

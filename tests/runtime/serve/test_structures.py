@@ -12,6 +12,7 @@ from fgc_runtime.serve.call_formats import FORMATS, PLAIN, CallFormat
 from fgc_runtime.serve.call_reader import CallReader
 from fgc_runtime.serve.faults import RequestError
 from fgc_runtime.serve.fields import Fields, Json
+from fgc_runtime.serve.narrowing import narrowed
 from fgc_runtime.serve.structure import asked_structure
 from fgc_runtime.serve.structures import Structures
 from fgc_runtime.serve.tools import asked_tools
@@ -92,6 +93,14 @@ def test_a_schema_that_cannot_be_followed_is_refused_with_the_reason(
         assert wanted is not None
         structures(tokenizer).compile(wanted)
     assert (caught.value.fault.status, caught.value.fault.param) == (400, "structured_outputs.json")
+
+
+def test_a_schema_that_is_nested_too_deeply_is_refused() -> None:
+    deep: Json = {}
+    for _ in range(2000):
+        deep = {"items": deep}
+    with pytest.raises(RequestError, match="deep"):
+        asked_structure(Fields({"guided_json": deep}))
 
 
 @pytest.mark.parametrize(
@@ -199,3 +208,34 @@ def test_wrong_tools_are_refused(asked: Json, param: str) -> None:
     with pytest.raises(RequestError) as caught:
         asked_tools(Fields(asked))
     assert (caught.value.fault.status, caught.value.fault.param) == (400, param)
+
+
+OPEN: Json = {"type": "object", "properties": {"a": {"type": "null"}}, "required": ["a"]}
+
+
+def test_an_object_has_the_properties_that_are_named() -> None:
+    assert narrowed({"properties": {"x": OPEN, "y": {"items": {"anyOf": [OPEN, True]}}}}) == {
+        "properties": {
+            "x": {**OPEN, "additionalProperties": False},
+            "y": {"items": {"anyOf": [{**OPEN, "additionalProperties": False}, True]}},
+        },
+        "additionalProperties": False,
+    }
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object"},
+        {"properties": {"a": {}}, "required": ["b"]},
+        {"properties": {"a": {}}, "additionalProperties": {"type": "null"}},
+        {"properties": {"a": {}}, "minProperties": 2},
+        {"allOf": [OPEN, {"properties": {"b": {}}}]},
+        {"$defs": {"o": OPEN}, "$ref": "#/$defs/o", "properties": {"b": {}}},
+        {"properties": {"b": {}}, "anyOf": [OPEN, {"required": ["b"]}]},
+        {"enum": [{"properties": {"a": 1}}]},
+    ],
+    ids=str,
+)
+def test_an_object_that_may_or_must_have_others_is_left(schema: dict[str, Json]) -> None:
+    assert narrowed(schema) == schema
