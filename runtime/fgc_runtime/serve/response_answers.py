@@ -16,11 +16,24 @@ from fgc_runtime.serve.fields import Json
 
 _REPEATED = ("instructions", "max_output_tokens", "metadata", "previous_response_id", "temperature", "top_p", "user")
 # What a response of OpenAI has and this server knows nothing of: clients read these fields without looking.
-_ABSENT = """
-access_programs completed_at conversation image input_transformations max_tool_calls moderation prompt
-prompt_cache_diagnostics prompt_cache_key prompt_cache_options prompt_cache_retention reasoning safety_identifier
-tool_usage top_logprobs
-""".split()
+_ABSENT = [
+    "access_programs",
+    "completed_at",
+    "conversation",
+    "image",
+    "input_transformations",
+    "max_tool_calls",
+    "moderation",
+    "prompt",
+    "prompt_cache_diagnostics",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "reasoning",
+    "safety_identifier",
+    "tool_usage",
+    "top_logprobs",
+]
 Keep = Callable[[Answer, Sequence[Json]], None]
 
 
