@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from fgc_runtime.checkpoint.manifest import share_of
 from fgc_runtime.distributed import first_host, meet_by_slurm
+from fgc_runtime.trainers import Trainer, TrainingArguments
+from safetensors.torch import load_file
+
+from .programs.train import examples, model
 
 PROGRAM = Path(__file__).parent / "programs/ranks.py"
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -22,7 +27,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     done = subprocess.run([sys.executable, *TORCHRUN, PROGRAM, folder], capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     found: list[dict[str, Any]] = json.loads((folder / "told.json").read_text())
-    return found
+    return [{**process, "folder": folder} for process in found]
 
 
 @pytest.mark.slow
@@ -50,6 +55,26 @@ def test_each_process_hashes_its_own_files_of_a_checkpoint(told: list[dict[str, 
     files = {"model.safetensors", "config.json", "training_state.pt", "trainer_state.json", "log_history.json"}
     assert first | second >= files
     assert {"__0_0.distcp"} <= first and {"__1_0.distcp"} <= second
+
+
+@pytest.mark.slow
+def test_metrics_get_the_examples_of_all_processes_in_order(told: list[dict[str, Any]]) -> None:
+    expected = sum(number * int(example["input_ids"][0]) for number, example in enumerate(examples(7), 1))
+    assert [process["told"]["metric"] for process in told] == [str(float(expected))] * 2
+
+
+@pytest.mark.slow
+def test_an_average_in_shards_is_that_of_one_process(told: list[dict[str, Any]], tmp_path: Path) -> None:
+    args = TrainingArguments(
+        output_dir=tmp_path, use_cpu=True, max_steps=3, ema_decay=0.5, per_device_train_batch_size=32
+    )
+    alone = Trainer(model, args, train_dataset=examples(24), callbacks=[])
+    alone.train()
+    alone.save_model()
+    expected, found = (load_file(folder / "model.safetensors") for folder in (tmp_path, told[0]["folder"] / "ema"))
+    for name, weight in expected.items():
+        is_close = torch.isclose(found[name], weight, atol=1e-5, rtol=1e-4)
+        assert is_close.float().mean() > 0.99  # Adam makes a step of a gradient that is all rounding
 
 
 def test_files_are_shared_out_by_size() -> None:

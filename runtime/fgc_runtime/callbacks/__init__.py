@@ -3,6 +3,7 @@
 from fgc_runtime.callbacks.base import TrainerCallback, TrainerControl, TrainerState, TrainingRun
 from fgc_runtime.callbacks.control import TrainerControlCallback
 from fgc_runtime.callbacks.divergence import DivergenceCallback
+from fgc_runtime.callbacks.early_stopping import EarlyStoppingCallback
 from fgc_runtime.callbacks.json_log import JsonLogCallback, read_log
 from fgc_runtime.callbacks.memory import MemoryCallback
 from fgc_runtime.callbacks.norms import NormCallback
@@ -14,6 +15,7 @@ from fgc_runtime.callbacks.throughput import ThroughputCallback
 
 __all__ = [
     "DivergenceCallback",
+    "EarlyStoppingCallback",
     "JsonLogCallback",
     "MemoryCallback",
     "NormCallback",

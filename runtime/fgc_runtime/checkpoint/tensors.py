@@ -49,7 +49,7 @@ def join(tensors: Tensors, values: Mapping[str, object]) -> dict[str, dict[str, 
     state: dict[str, dict[str, Any]] = {"model": {}, "optimizer": {}}
     for name, value in {**tensors, **values}.items():
         part, _, rest = name.partition(".")
-        state[part][rest] = value
+        state.setdefault(part, {})[rest] = value
     return state
 
 

@@ -67,6 +67,7 @@ class TrainingArguments:
     resume_from_checkpoint: bool | str | Path = False  # True: the latest in output_dir, if there is one
     resume_anyway: bool = False  # also where the program or the data are not those of the checkpoint
 
+    ema_decay: float | None = None  # the moving average of the weights is what is evaluated and saved
     seed: int = 42
     ddp_timeout: int = 1800  # seconds that a process waits for the others before it gives up
     device: str | None = None
@@ -105,6 +106,9 @@ class TrainingArguments:
         self._require("max_eval_steps", self.max_eval_steps == -1 or self.max_eval_steps > 0, "must be -1 or above 0")
         self._require("max_grad_norm", self.max_grad_norm is None or self.max_grad_norm > 0, "must be above 0, or None")
         self._require("save_total_limit", self.save_total_limit is None or self.save_total_limit > 0, "must be above 0")
+        self._require(
+            "ema_decay", self.ema_decay is None or 0 < self.ema_decay < 1, "must lie between 0 and 1, or None"
+        )
         self._require("min_lr_ratio", 0 <= self.min_lr_ratio <= 1, "must lie between 0 and 1")
 
         self._check_best()

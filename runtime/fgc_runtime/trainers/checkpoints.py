@@ -1,7 +1,9 @@
 """A run's checkpoints: written beside the training, kept or removed, read again to go on."""
 
+import copy
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -18,8 +20,11 @@ from fgc_runtime.trainers.fingerprint import Change, Fingerprint, differences
 from fgc_runtime.trainers.hyperparameters import Hyperparameters
 from fgc_runtime.trainers.stepper import Stepper
 from fgc_runtime.trainers.strategies import Strategy
+from fgc_runtime.trainers.strategies.base import FullModel
+from fgc_runtime.trainers.weight_average import WeightAverage
 
 Metrics = Mapping[str, float]
+_AVERAGE = "average"
 _LAST_WAIT_S = 60.0  # for a save that is under way when the training fails
 
 
@@ -62,6 +67,7 @@ class Checkpoints:
         self._strategy = strategy
         self._tokenizer = tokenizer
         self._resumed_from: Path | None = None
+        self.average: WeightAverage | None = None  # saved beside the weights, and what the model folder shows
         self._earlier: list[Earlier] = []
         self._stale_after_step: int | None = -1  # later ones are an earlier run's; None: they have been moved
         self._staging = checkpoint.Staging()
@@ -130,10 +136,21 @@ class Checkpoints:
     ) -> Path:
         """Copy everything and begin to write; the folder in which it will lie."""
         assert self._saver is not None, "begin comes first"
+        with self.trained_weights():
+            return self._start(moment, stepper, callbacks, fingerprint)
+
+    def _start(
+        self,
+        moment: Moment,
+        stepper: Stepper,
+        callbacks: Sequence[TrainerCallback],
+        fingerprint: Fingerprint,
+    ) -> Path:
+        assert self._saver is not None, "begin comes first"
         self._move_stale()
         folder = checkpoint.checkpoint_folder(self._root, moment.state.global_step)
-        tensors, values = checkpoint.split(self._strategy.state_dict(stepper.optimizer))
-        full = self._strategy.full_model()
+        tensors, values = checkpoint.split(self._state(stepper.optimizer))
+        full = self._shown_model()
         staged = self._staging.copy({"tensors": tensors, "weights": full.state_dict if full else {}})
         all_values = {name: value for part in self.world.gather(values) for name, value in part.items()}
         state = checkpoint.TrainingState(
@@ -239,12 +256,41 @@ class Checkpoints:
 
     def load_tensors(self, folder: Path, optimizer: Optimizer, saved: checkpoint.TrainingState) -> None:
         """Load weights and optimizer."""
-        tensors, values = checkpoint.split(self._strategy.state_dict(optimizer))
+        has_average = f"{_AVERAGE}.num_updates" in saved.values
+        tensors, values = checkpoint.split(self._state(optimizer, with_average=has_average))
         checkpoint.load_tensors(folder, tensors, world_size=self.world.size)
         if missing := sorted(set(values) - set(saved.values)):
             raise checkpoint.CheckpointMismatch(f"{folder} is of another optimizer: it has no {missing[0]}")
         own = {name: saved.values[name] for name in values}
-        self._strategy.load_state_dict(optimizer, checkpoint.join(tensors, own))
+        state = checkpoint.join(tensors, own)
+        average = state.pop(_AVERAGE, None)
+        self._strategy.load_state_dict(optimizer, state)
+        if self.average is not None and average is not None:
+            self.average.load(average)
+
+    def _state(self, optimizer: Optimizer, *, with_average: bool = True) -> dict[str, dict[str, object]]:
+        state = self._strategy.state_dict(optimizer)
+        return state if self.average is None or not with_average else {**state, _AVERAGE: self.average.state()}
+
+    @contextmanager
+    def shown_weights(self) -> Iterator[None]:
+        """In the body the model has the weights that are evaluated and saved: the average, where there is one."""
+        with self.average.in_place() if self.average is not None else nullcontext():
+            yield
+
+    @contextmanager
+    def trained_weights(self) -> Iterator[None]:
+        """In the body the model has the weights that are trained, also within an evaluation of the average."""
+        with self.average.in_place(False) if self.average is not None else nullcontext():
+            yield
+
+    def _shown_model(self) -> FullModel | None:
+        """Returns the model for `from_pretrained`: with the average of its weights, where there is one."""
+        if self.average is None:
+            return self._strategy.full_model()
+        with self.shown_weights():
+            full = self._strategy.full_model()
+            return None if full is None else full._replace(state_dict=copy.deepcopy(full.state_dict))
 
     def load_weights(self, folder: Path, optimizer: Optimizer) -> None:
         """Load the weights of a checkpoint; the optimizer gets its state of then too."""

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 
 import torch
 
 from fgc_runtime.callbacks import TrainerState
 from fgc_runtime.trainers.arguments import TrainingArguments
 from fgc_runtime.trainers.feed import Collator, ExampleDataset, eval_windows
+from fgc_runtime.trainers.metrics import Predictions
 from fgc_runtime.trainers.strategies import Strategy
 
 _MAX_EXPONENT = 700  # e to the 710 exceeds a float
@@ -21,8 +23,9 @@ def evaluate(
     should_leave: Callable[[], bool],
     *,
     term_names: Sequence[str] = (),
+    predictions: Predictions | None = None,
 ) -> dict[str, float] | None:
-    """Returns `eval_loss`, its `perplexity`, `eval_tokens`, and each other term of the loss as `eval_` and its name.
+    """Returns `eval_loss`, its `perplexity`, `eval_tokens`, and other terms of the loss and metrics as `eval_NAME`.
 
     Returns None if `should_leave`, asked before each batch, says so. Raises ValueError if the data has no label tokens.
     """
@@ -30,14 +33,19 @@ def evaluate(
     num_tokens = 0
     was_training = strategy.model.training
     strategy.model.train(False)
-    with torch.no_grad():
+    watching = nullcontext() if predictions is None else predictions.watching(strategy.model)
+    with torch.no_grad(), watching:
         for window in eval_windows(dataset, collate, args, strategy):
             if should_leave():
                 strategy.model.train(was_training)
                 return None
             num_tokens += window.num_label_tokens * strategy.is_counted
+            if predictions is not None:
+                predictions.begin_window()
             for batch in window.micro_batches:
                 sums += strategy.loss(batch)
+                if predictions is not None:
+                    predictions.add(batch)
     strategy.model.train(was_training)
     *totals, total_tokens = strategy.world.sum_floats([*sums.tolist(), num_tokens])
     if not total_tokens:
@@ -45,7 +53,8 @@ def evaluate(
     loss, *others = (total / total_tokens for total in totals)
     perplexity = math.exp(loss) if loss < _MAX_EXPONENT else math.inf
     terms = {f"eval_{name}": value for name, value in zip(term_names, others, strict=True)}
-    return {"eval_loss": loss, "perplexity": perplexity, **terms, "eval_tokens": total_tokens}
+    metrics = {} if predictions is None else predictions.metrics(strategy.world, strategy.is_counted)
+    return {"eval_loss": loss, "perplexity": perplexity, **terms, **metrics, "eval_tokens": total_tokens}
 
 
 def note_best(state: TrainerState, metrics: Mapping[str, float], args: TrainingArguments) -> None:

@@ -66,6 +66,7 @@ def fingerprint(
 ) -> Fingerprint:
     """Everything by name, as JSON takes it; `schedule_steps` None: the rate does not depend on the number of steps."""
     found: Fingerprint = {name: getattr(args, name) for name in _MEANING}
+    found |= {"ema_decay": args.ema_decay} if args.ema_decay is not None else {}
     found |= {"examples_per_step": examples_per_step, "schedule": _described(schedule), "max_steps": schedule_steps}
     if isinstance(schedule, str):  # made from the arguments
         found |= {f"schedule.{name}": getattr(args, name) for name in ("warmup_steps", "min_lr_ratio")}

@@ -32,6 +32,11 @@ class Objective(nn.Module):
         self, model: PreTrainedModel, loss: TrainingLoss, args: TrainingArguments, device: torch.device
     ) -> None:
         super().__init__()
+        if args.fused_loss != "no" and not loss.serves_fused_loss:
+            raise ValueError(
+                f"fused_loss ({args.fused_loss!r}) must be 'no' with {type(loss).__name__}: it computes the cross "
+                "entropy of the next token, and nothing else"
+            )
         self.model = model
         self.settings = ForwardSettings(args, device)
         self._loss = loss
@@ -62,7 +67,7 @@ class Objective(nn.Module):
         """Returns the loss to minimise, from the sums that `forward` returns."""
         if not self._loss.weights:
             return sums  # one number
-        total = sums[0]
+        total = sums[0] if self._loss.own_weight == 1 else self._loss.own_weight * sums[0]
         for number, weight in enumerate(self._loss.weights.values(), start=1):
             total = total + weight * sums[number]
         return total

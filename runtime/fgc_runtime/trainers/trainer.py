@@ -30,6 +30,7 @@ from fgc_runtime.trainers.host_memory import keep_freed_memory
 from fgc_runtime.trainers.hyperparameters import effect
 from fgc_runtime.trainers.interrupts import Interrupts, TrainingInterrupted
 from fgc_runtime.trainers.meter import Meter
+from fgc_runtime.trainers.metrics import ComputeMetrics, Predictions, Preprocess, require_logits
 from fgc_runtime.trainers.nonfinite import NonFiniteLoss, write_dump
 from fgc_runtime.trainers.probes import keeps_documents_apart, require_known_terms
 from fgc_runtime.trainers.ranks import common_facts, require_equal, require_one_folder
@@ -38,6 +39,7 @@ from fgc_runtime.trainers.session import Session, phase
 from fgc_runtime.trainers.stepper import Stepper
 from fgc_runtime.trainers.strategies import DDP, Strategy
 from fgc_runtime.trainers.training_loss import NextTokenLoss, TrainingLoss
+from fgc_runtime.trainers.weight_average import WeightAverage
 
 
 class Trainer:
@@ -49,6 +51,8 @@ class Trainer:
     in order and need `max_steps`. `optimizer_factory` is called with parameter groups, `lr_scheduler_factory` with the
     optimizer and, if it has such a parameter, `num_training_steps`. `callbacks` None: progress and a JSON log.
     `strategy` None: DDP, which on one process is the plain model. `loss` None: NextTokenLoss.
+    After each evaluation `compute_metrics` is called with the predictions for all of its data (EvalPrediction), which
+    `preprocess_logits_for_metrics` makes of a batch's logits and labels; None: the likeliest tokens.
     """
 
     def __init__(
@@ -65,6 +69,8 @@ class Trainer:
         lr_scheduler_factory: LRSchedulerFactory | None = None,
         strategy: Strategy | None = None,
         loss: TrainingLoss | None = None,
+        compute_metrics: ComputeMetrics | None = None,
+        preprocess_logits_for_metrics: Preprocess | None = None,
     ) -> None:
         self.args = args = with_changes(args)
         self.world = World.connect(device=args.device, use_cpu=args.use_cpu, timeout_s=args.ddp_timeout)
@@ -85,6 +91,9 @@ class Trainer:
         self.eval_dataset: Any = checked_dataset("eval_dataset", eval_dataset)
         if args.eval_strategy != "no" and eval_dataset is None:
             raise ValueError(f"eval_strategy ({args.eval_strategy!r}) must be 'no' where there is no eval_dataset")
+        if compute_metrics is not None:
+            require_logits(self.strategy, args)
+        self._predictions = Predictions(compute_metrics, preprocess_logits_for_metrics) if compute_metrics else None
         self.data_collator = data_collator or DataCollatorForCausalLM(processing_class)
         config = self.model.config
         num_positions = getattr(config, "max_position_embeddings", None)
@@ -165,7 +174,11 @@ class Trainer:
         if self.eval_dataset is None:
             raise ValueError("eval_dataset (None) must be given to evaluate")
         names = tuple(self.loss.weights)
-        return evaluate(self.eval_dataset, self._collate, self.args, self.strategy, should_leave, term_names=names)
+        data, args, strategy = self.eval_dataset, self.args, self.strategy
+        with self._checkpoints.shown_weights():
+            return evaluate(
+                data, self._collate, args, strategy, should_leave, term_names=names, predictions=self._predictions
+            )
 
     def save_model(self, folder: str | Path | None = None) -> Path:
         """Write the model, loadable with `from_pretrained`, into `folder`, by default `args.output_dir`.
@@ -173,15 +186,19 @@ class Trainer:
         Runs that share an output folder take turns there; `trained_by.json` says whose model it is.
         """
         target = Path(folder) if folder is not None else self.output_dir
+        with self._checkpoints.shown_weights():
+            self._publish(target, is_final=folder is None)
+        self.world.wait()
+        return target
+
+    def _publish(self, target: Path, *, is_final: bool) -> None:
         full = self.strategy.full_model()
         if full is not None:
             with runs.turn_of(target, str(self.logging_dir)):
                 names = checkpoint.publish_model(full.model, self.processing_class, target, state_dict=full.state_dict)
                 runs.note_model(target, self.logging_dir, self.state.global_step)
-                if folder is None and self.logging_dir != target and not self._checkpoints.has_own:
+                if is_final and self.logging_dir != target and not self._checkpoints.has_own:
                     checkpoint.keep_model(target, names, self.logging_dir / "model")  # until the next run's come
-        self.world.wait()
-        return target
 
     def _begin(self, resume: bool | str | Path) -> Session:
         self.model.train()
@@ -208,6 +225,8 @@ class Trainer:
         )
         self.fingerprint = print_of_run
         self._compare_ranks()
+        if self.args.ema_decay is not None:
+            self._checkpoints.average = WeightAverage(self.model, self.args.ema_decay)
         self._resume(resume, stepper, print_of_run)
         self.logging_dir = self._claim_folder()
         self._checkpoints.begin(self.args, self.logging_dir)
@@ -308,9 +327,16 @@ class Trainer:
         if num_saved == self.world.size:
             self._finish_save(session)
         if requests.intervals:
-            self.args = replace(self.args, **requests.intervals)  # type: ignore[arg-type]  # names of whole numbers
-            session.run.arguments = asdict(self.args)
+            self._change_intervals(session, requests.intervals)
         return sums, requests
+
+    def _change_intervals(self, session: Session, intervals: Mapping[str, int]) -> None:
+        """Take over what was asked for; what cannot be with the other arguments does not end a training."""
+        try:
+            self.args = replace(self.args, **intervals)  # type: ignore[arg-type]  # names of whole numbers
+        except ValueError as problem:
+            self._warn(f"intervals stay as they are: {problem}")
+        session.run.arguments = asdict(self.args)
 
     def _step(self, session: Session, window: Window, num_label_tokens: int, num_micro_batches: int) -> None:
         is_logged = self._is_logged(window)
@@ -322,6 +348,8 @@ class Trainer:
             num_label_tokens,
             lambda: self._dispatch(lambda callback: callback.on_pre_optimizer_step(session.run)),
         )
+        if self._checkpoints.average is not None:
+            self._checkpoints.average.update()
         state = self.state
         state.global_step += 1
         state.num_micro_batches += num_micro_batches
@@ -443,7 +471,8 @@ class Trainer:
             self._metrics = metrics
             note_best(self.state, metrics, self.args)
             self._log(session.run, metrics)
-            self._dispatch(lambda callback: callback.on_evaluate(session.run, metrics))
+            with self._checkpoints.shown_weights():
+                self._dispatch(lambda callback: callback.on_evaluate(session.run, metrics))
 
     def _is_called_away(self, session: Session) -> bool:
         """Whether an evaluation should end before its time; saves at once if that is what was asked for."""

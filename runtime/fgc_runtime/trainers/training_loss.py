@@ -26,13 +26,15 @@ class Terms(NamedTuple):
 
 
 class TrainingLoss(ABC):
-    """Returns the loss to minimise: `loss_sum` plus each other term times its weight.
+    """Returns the loss to minimise: `loss_sum` times `own_weight` plus each other term times its weight.
 
     The trainer calls `prepare` once, and then the loss with the model, its inputs and the labels. `weights` names the
-    other terms; a batch returns all of them, always.
+    other terms; a batch returns all of them, always. `fused_loss` is refused with a loss that does not serve it.
     """
 
     weights: Mapping[str, float] = {}
+    own_weight: float = 1.0
+    serves_fused_loss: bool = False
 
     @property
     def settings(self) -> Mapping[str, object]:
@@ -53,6 +55,8 @@ class NextTokenLoss(TrainingLoss):
     `label_smoothing` e mixes the true token, 1 - e, with the uniform distribution, e (Szegedy et al. 2016,
     arXiv:1512.00567, section 7); evaluations leave it out, so that their perplexity is one.
     """
+
+    serves_fused_loss = True
 
     def __init__(self, *, label_smoothing: float = 0.0) -> None:
         if not 0 <= label_smoothing < 1:

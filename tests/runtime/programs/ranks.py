@@ -10,7 +10,7 @@ from typing import Any
 from fgc_runtime import checkpoint
 from fgc_runtime.checkpoint import manifest
 from fgc_runtime.distributed import World
-from fgc_runtime.trainers import Trainer, TrainingArguments, ranks
+from fgc_runtime.trainers import FSDP2, EvalPrediction, Trainer, TrainingArguments, ranks
 from train import examples, model
 
 folder, own = Path(sys.argv[1]), int(os.environ["RANK"])
@@ -50,6 +50,33 @@ place = folder / "logs/checkpoints/checkpoint-1"
 trainer(max_steps=1, resume_from_checkpoint=place).train()
 read = sorted(set(hashed))
 checkpoint.verify(place)
+
+
+def in_order(prediction: EvalPrediction) -> dict[str, float]:
+    """A metric that any other order of the examples changes."""
+    return {"in_order": float(sum(number * int(row[0]) for number, row in enumerate(prediction.label_ids, 1)))}
+
+
+measured = Trainer(
+    model,
+    TrainingArguments(
+        output_dir=folder / "ema",
+        use_cpu=True,
+        max_steps=3,
+        ema_decay=0.5,
+        per_device_eval_batch_size=2,
+        eval_strategy="steps",
+        eval_steps=1,
+    ),
+    train_dataset=examples(24),
+    eval_dataset=examples(7),
+    callbacks=[],
+    strategy=FSDP2(reshard_after_forward=False),
+    compute_metrics=in_order,
+)
+measured.train()
+measured.save_model()
+told["metric"] = str(measured.evaluate()["eval_in_order"])
 everyone = world.gather({"saved": saved, "read": read, "told": told})
 if world.is_main:
     (folder / "told.json").write_text(json.dumps(everyone))
