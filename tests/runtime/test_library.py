@@ -170,12 +170,23 @@ EVENTS = {
 }
 
 
+NEEDS = {
+    "early_stopping.yaml": {
+        "metric_for_best_model": "eval_loss",
+        "greater_is_better": False,
+        "eval_strategy": "steps",
+        "save_strategy": "steps",
+    }
+}
+
+
 @pytest.mark.parametrize("name", parts("callbacks"))
 def test_every_set_of_callbacks_of_the_library_trains(
-    name: str, tmp_path: Path, make_trainer: Any, recorder: Any
+    name: str, tmp_path: Path, make_trainer: Any, recorder: Any, examples: Any
 ) -> None:
     tokenizer = train_bpe_tokenizer(["a b c"], vocab_size=260, cache_dir=tmp_path)
     callbacks = built(tmp_path, f"callbacks/{name}", "callbacks")
-    made = make_trainer(callbacks=[*callbacks, recorder], processing_class=tokenizer, logging_dir=tmp_path, max_steps=3)
-    made.train()
+    settings = {"processing_class": tokenizer, "logging_dir": tmp_path, "max_steps": 3, **NEEDS.get(name, {})}
+    data = examples(3)
+    make_trainer(callbacks=[*callbacks, recorder], eval_dataset=data, **settings).train()
     assert all(key in recorder.logs[0] for key in EVENTS.get(name, []))
