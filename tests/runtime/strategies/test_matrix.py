@@ -23,6 +23,8 @@ KINDS_OF_DATA = ("packed", "tokenized", "stream")
 EXAMPLES_PER_STEP = 8
 # the load-balancing loss of a mixture is computed for each micro-batch
 TOLERANCE = {"mixtral": 0.02}
+# what cannot be trained, and what its program says before the first step
+REFUSED = {("mixtral", "pipeline"): "Set router_aux_loss_coef: 0.0 in the model's configuration"}
 CONFIG = """\
 -- extends 'types/training_script/causal_lm/causal_lm.yaml'
 
@@ -194,6 +196,10 @@ def losses(output: Path) -> list[float]:
 @pytest.mark.slow
 def test_a_cell_trains_as_on_one_process_and_its_model_loads(cell: Cell, train: Training, folder: Path) -> None:
     """Two steps and an evaluation have the losses of the plain trainer, beginning with a guess among all tokens."""
+    if refusal := REFUSED.get((cell.model, cell.trainer)):
+        with pytest.raises(AssertionError, match=refusal):
+            train(cell)
+        return
     plain = cell._replace(trainer="trainer")
     expected = train(plain)
     found = train(cell)
