@@ -13,11 +13,14 @@ from transformers.utils.chat_template_utils import render_jinja_template
 from fgc_runtime.data.control_tokens import ControlTokens, plain
 from fgc_runtime.data.encoding import Encoded, Marks
 
+_SHAREGPT_ROLES = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "observation": "tool"}
 Conversation = Sequence[Mapping[str, Any]]
 
 
 class ChatEncoder:
-    """Lists of messages (`role`, `content`) to ids; only the assistant's turns are learnt, ends of turns included.
+    """Lists of messages to ids; only the assistant's turns are learnt, ends of turns included.
+
+    A message has `role` and `content`, or ShareGPT's `from` and `value`.
 
     A template with `{% generation %}` says itself what the assistant's tokens are. With any other, a turn is what the
     conversation up to its end has more than the conversation before it with the generation prompt; the turn ends with
@@ -128,12 +131,21 @@ def _checked(conversation: object) -> Conversation:
     messages: Sequence[Any] = conversation if is_list else ()  # type: ignore[assignment]
     if not messages or not all(isinstance(message, Mapping) for message in messages):
         raise TypeError(f"a conversation must be a list of messages with role and content, not {conversation!r:.80}")
+    messages = [_as_role_and_content(message) for message in messages]
     for turn, message in enumerate(messages):
         if "role" not in message:
             raise ValueError(
                 f"conversation {_excerpt(messages)}, turn {turn} has no role; it has: {', '.join(message)}"
             )
     return messages
+
+
+def _as_role_and_content(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A message of ShareGPT, `from` and `value`, in the names that templates know."""
+    if "role" in message or not {"from", "value"} <= message.keys():
+        return message
+    others = {name: value for name, value in message.items() if name not in ("from", "value")}
+    return {"role": _SHAREGPT_ROLES.get(message["from"], message["from"]), "content": message["value"], **others}
 
 
 def _excerpt(conversation: Conversation) -> str:

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
 from fgc_runtime.data.cache import content_key
-from fgc_runtime.data.tables import is_table, no_column, values
+from fgc_runtime.data.compressed import SUFFIXES, is_damage, opened
+from fgc_runtime.data.documents import Choice, Document
+from fgc_runtime.data.tables import is_table, values
 from fgc_runtime.packages import require_package
 
 D = TypeVar("D")
@@ -104,22 +106,25 @@ def table_files(
     split: str = "all",
     *,
     column: str = "text",
+    document: Document | None = None,
     max_bytes: int | None = None,
     validation_fraction: float = 0.05,
 ) -> DocumentDataset[Any]:
     """Files with rows; the document, a text or a list of messages, is what stands under `column`.
 
-    JSON lines (`.jsonl`, `.ndjson`, `.json`), `.csv`, `.tsv`, `.parquet` and `.arrow`, by the file's name; text formats
-    also with `.gz` behind.
+    `document` makes it of several columns: a text with their names in braces (`"Q: {question} A: {answer}"`), or a
+    function of the row, a mapping, that returns a text, a list of messages, or None to leave the row out.
+    JSON lines or one list of objects (`.jsonl`, `.ndjson`, `.json`), `.csv`, `.tsv`, `.parquet` and `.arrow`, by the
+    file's name; text formats also with `.gz`, `.bz2`, `.xz` or `.zst` behind.
     """
-    found = expand(paths)
+    choice, found = Choice(column, document), expand(paths)
     for path in found:
         if not is_table(path):
             raise ValueError(
-                f"paths: {path} must end in .jsonl, .ndjson, .json, .csv, .tsv, .parquet or .arrow, or .gz behind a "
-                "text format; text_files reads plain texts"
+                f"paths: {path} must end in .jsonl, .ndjson, .json, .csv, .tsv, .parquet or .arrow, or one of "
+                f"{', '.join(SUFFIXES)} behind a text format; text_files reads plain texts"
             )
-    documents = (value for path in found for value, _ in values(path, column))
+    documents = (value for path in found for value, _ in values(path, choice))
     name = f"rows of {paths}"
     chosen = _split(documents, split, validation_fraction, name, max_bytes=max_bytes)
     return DocumentDataset(chosen, name=f"{name} ({split})")
@@ -130,11 +135,14 @@ def jsonl_files(
     split: str = "all",
     *,
     column: str = "text",
+    document: Document | None = None,
     max_bytes: int | None = None,
     validation_fraction: float = 0.05,
 ) -> DocumentDataset[Any]:
     """`table_files` for files with one JSON object per line."""
-    return table_files(paths, split, column=column, max_bytes=max_bytes, validation_fraction=validation_fraction)
+    return table_files(
+        paths, split, column=column, document=document, max_bytes=max_bytes, validation_fraction=validation_fraction
+    )
 
 
 def hub_dataset(
@@ -143,11 +151,13 @@ def hub_dataset(
     split: str = "train",
     *,
     column: str = "text",
+    document: Document | None = None,
     data_files: str | Sequence[str] | None = None,
     revision: str | None = None,
 ) -> DocumentDataset[Any]:
     """A data set of the Hugging Face hub, or any other that `datasets` reads; rows stay on disk.
 
+    `document` makes the document of several columns, as in `table_files`.
     `path` is a name on the hub, a builder such as `parquet` with `data_files`, or a folder that `save_to_disk` wrote.
     `split` is the data set's own name for it, slices such as `train[:10%]` included.
     """
@@ -162,9 +172,10 @@ def hub_dataset(
         rows = rows[split] if saved.is_file() else rows
     else:
         rows = load_dataset(path, name, split=split, data_files=data_files, revision=revision)
-    if column not in rows.column_names:
-        raise no_column(f"{path}: ", column, rows.column_names)
-    return DocumentDataset(rows[column], name=f"{path} ({split})")
+    choice = Choice(column, document)
+    choice.require(rows.column_names, f"{path}: ")
+    chosen = rows[column] if document is None else [made for row in rows if (made := choice.of(row))]
+    return DocumentDataset(chosen, name=f"{path} ({split})")
 
 
 def expand(paths: Paths) -> list[Path]:
@@ -174,10 +185,18 @@ def expand(paths: Paths) -> list[Path]:
         absolute = Path(pattern).expanduser().absolute()
         matches = sorted(Path(absolute.anchor).glob(str(absolute.relative_to(absolute.anchor))))
         files = [match for match in matches if match.is_file()]
+        if not files and matches:
+            example = Path(pattern) / f"*{_commonest_suffix(matches[0])}"
+            raise IsADirectoryError(f"paths: {str(pattern)!r} is a folder; name the files in it: {str(example)!r}")
         if not files:
             raise FileNotFoundError(f"paths: no file matches {str(pattern)!r} in {Path.cwd()}{_nearest(absolute)}")
         found.extend(files)
     return found
+
+
+def _commonest_suffix(folder: Path) -> str:
+    suffixes = [path.suffix for path in folder.iterdir() if path.is_file()]
+    return max(suffixes, key=suffixes.count, default=".txt")
 
 
 def _nearest(missing: Path) -> str:
@@ -190,9 +209,20 @@ def _nearest(missing: Path) -> str:
 
 def _decoded(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        with opened(path) as file:
+            content = file.read()
+    except Exception as error:
+        if not is_damage(error):
+            raise
+        raise ValueError(f"{path} is cut off or damaged: {error}") from error
+    try:
+        return content.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from error
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{path}:{line} is not UTF-8: {error.reason} at byte {error.start}. Convert the file: "
+            "iconv -f latin1 -t utf-8"
+        ) from error
 
 
 def _divide(text: str, separator: str | None) -> list[str]:

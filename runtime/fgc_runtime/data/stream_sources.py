@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fgc_runtime.data.documents import Choice, Document
 from fgc_runtime.data.sources import Paths, check_split, expand, is_of_split
 from fgc_runtime.data.stage import Stage, State, joint_fingerprint
-from fgc_runtime.data.tables import Place, no_column, values
+from fgc_runtime.data.tables import Place, values
 from fgc_runtime.packages import require_package
 
 _SAMPLES = 16  # of a file, spread over it: enough to notice another file, few enough for thousands of large ones
@@ -18,17 +19,24 @@ _SAMPLE_BYTES = 65_536
 class FileStream(Stage[Any]):
     """The documents of files one after another: rows' `column` of tables, plain texts whole, as `table_files` has them.
 
-    Files come in the order of their names, pattern by pattern. The state is a file and a place in it: going on does not
-    read what came before. `split` divides documents by a hash of their content, as the other sources do.
+    `document` makes the document of several columns, as in `table_files`. Files come in the order of their names,
+    pattern by pattern. The state is a file and a place in it: going on does not read what came before. `split` divides
+    documents by a hash of their content, as the other sources do.
     """
 
     def __init__(
-        self, paths: Paths, split: str = "all", *, column: str = "text", validation_fraction: float = 0.05
+        self,
+        paths: Paths,
+        split: str = "all",
+        *,
+        column: str = "text",
+        document: Document | None = None,
+        validation_fraction: float = 0.05,
     ) -> None:
         check_split(split, validation_fraction)
         self.paths = expand(paths)
         self.split = split
-        self.column = column
+        self._choice = Choice(column, document)
         self.validation_fraction = validation_fraction
         self._file = 0
         self._place: Place = []
@@ -37,7 +45,7 @@ class FileStream(Stage[Any]):
     def fingerprint(self) -> str | None:
         """The files' names and sizes, and what is read of them."""
         files = [(path.name, path.stat().st_size) for path in self.paths]
-        return joint_fingerprint(self, [files, self.split, self.column, self.validation_fraction], [])
+        return joint_fingerprint(self, [files, self.split, self._choice.key, self.validation_fraction], [])
 
     @property
     def file_hashes(self) -> dict[str, str]:
@@ -52,7 +60,7 @@ class FileStream(Stage[Any]):
     def items(self) -> Iterator[Any]:
         """The rest of the current file, then the others."""
         while self._file < len(self.paths):
-            for document, place in values(self.paths[self._file], self.column, self._place):
+            for document, place in values(self.paths[self._file], self._choice, self._place):
                 self._place = place
                 if is_of_split(document, self.split, self.validation_fraction):
                     yield document
@@ -77,18 +85,19 @@ class HubStream(Stage[Any]):
         split: str = "train",
         *,
         column: str = "text",
+        document: Document | None = None,
         data_files: str | Sequence[str] | None = None,
         revision: str | None = None,
     ) -> None:
         require_package("datasets", "HubStream")
         from datasets import load_dataset  # 1 s
 
-        self.column = column
+        self._choice = Choice(column, document)
         self._rows: Any = load_dataset(
             path, name, split=split, data_files=data_files, revision=revision, streaming=True
         )
-        if self._rows.column_names is not None and column not in self._rows.column_names:
-            raise no_column(f"{path}: ", column, self._rows.column_names)
+        if self._rows.column_names is not None:
+            self._choice.require(self._rows.column_names, f"{path}: ")
         self._beginning: State = self._rows.state_dict()
         self._standing = self._beginning  # where the pass stands that is not read yet
         self._is_read = False
@@ -97,7 +106,7 @@ class HubStream(Stage[Any]):
     @property
     def fingerprint(self) -> str | None:
         """The data set's name, split and revision, and the column."""
-        return joint_fingerprint(self, [*self._name, self.column], [])
+        return joint_fingerprint(self, [*self._name, self._choice.key], [])
 
     def begin(self) -> None:
         """From the first row."""
@@ -107,9 +116,8 @@ class HubStream(Stage[Any]):
         """Rows that hold something."""
         for row in self._rows:
             self._is_read = True
-            if self.column not in row:
-                raise no_column("", self.column, list(row))
-            value = row[self.column]
+            self._choice.require(list(row), "")
+            value = self._choice.of(row)
             if value.strip() if isinstance(value, str) else value:
                 yield value
 
