@@ -1,12 +1,14 @@
 """What a program does when nobody reads its output on, there is no room for it, or its terminal is gone."""
 
 import errno
+import io
 import os
 import select
 import stat
 import sys
 import termios
 from collections.abc import Callable
+from typing import Any
 
 _has_hung_up = False
 
@@ -30,18 +32,70 @@ def run_command(main: Callable[[], int]) -> int:
         return 2
 
 
+def open_missing_streams() -> None:
+    """Opens standard streams that the caller has closed (`>&-`): the next file would get their number and text."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def outlive_readers() -> None:
+    """Lets whatever prints in this process go on when nobody reads it any more, a user's own `print` too."""
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        stream = getattr(sys, name)
+        if stream is getattr(sys, f"__{name}__") and isinstance(stream, io.TextIOWrapper) and stream.fileno() == number:
+            stream.flush()
+            lasting = io.BufferedWriter(_Lasting(number, "w", closefd=False))
+            setattr(
+                sys,
+                name,
+                io.TextIOWrapper(
+                    lasting,
+                    stream.encoding,
+                    stream.errors,
+                    line_buffering=stream.line_buffering,
+                    write_through=number == 2,
+                ),
+            )
+
+
+class _Lasting(io.FileIO):
+    """A standard stream; once nobody reads it, what is written goes nowhere."""
+
+    def write(self, data: Any) -> int:
+        """Writes, or drops it."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            _leave(error)
+            return len(data)
+
+
 def say(text: str, *, is_warning: bool = False) -> None:
-    """Print a line, to stderr if it is a warning. Where the terminal has been closed, nothing: work goes on."""
+    """Print a line, to stderr if it is a warning. Where nobody can read it any more, nothing: work goes on."""
     when_heard(lambda: print(text, file=sys.stderr if is_warning else sys.stdout, flush=True))
 
 
 def when_heard(write: Callable[[], None]) -> None:
-    """Call what writes to standard output or error. Raises its OSError unless that comes of a closed terminal."""
+    """Call what writes to standard output or error. Raises its OSError unless nobody is there to read it any more.
+
+    That is so for a closed terminal, and for a pipe whose reader has ended (`| head`).
+    """
     try:
         write()
     except OSError as error:
-        if error.errno not in (errno.EIO, errno.EPIPE) or not leave_closed_terminal():
-            raise
+        _leave(error)
+
+
+def _leave(error: OSError) -> None:
+    """Sends output nowhere if nobody reads it. Raises the error of a write if that was not its reason."""
+    is_pipe = error.errno == errno.EPIPE
+    if not (is_pipe or error.errno == errno.EIO) or not leave_closed_terminal(has_hung_up=_has_hung_up or is_pipe):
+        raise error
 
 
 def leave_closed_terminal(*, has_hung_up: bool = False) -> bool:

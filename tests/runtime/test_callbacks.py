@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,14 @@ from typing import Any
 
 import pytest
 import torch
-from fgc_runtime.callbacks import JsonLogCallback, ProgressCallback, TensorBoardCallback, TextSampleCallback
+from fgc_runtime.callbacks import (
+    JsonLogCallback,
+    ProgressCallback,
+    TensorBoardCallback,
+    TextSampleCallback,
+    TrainerCallback,
+    TrainingRun,
+)
 from fgc_runtime.data import train_bpe_tokenizer
 from fgc_runtime.trainers import Trainer
 
@@ -149,6 +157,28 @@ def test_progress_prints_a_line_per_log_where_there_is_no_terminal(
 def test_progress_draws_a_bar_on_a_terminal(make_trainer: MakeTrainer, capsys: pytest.CaptureFixture[str]) -> None:
     make_trainer(callbacks=[ProgressCallback(use_bar=True)]).train()
     assert "6/6" in capsys.readouterr().out
+
+
+def test_a_narrow_bar_keeps_step_and_time_and_each_loss_is_a_line(
+    make_trainer: MakeTrainer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Many(TrainerCallback):
+        def on_record(self, run: TrainingRun, record: dict[str, float]) -> None:
+            record.update({f"metric_number_{number}": 0.123456 for number in range(30)})
+
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    make_trainer(callbacks=[Many(), ProgressCallback(use_bar=True)], logging_steps=2).train()
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().out).replace("\r", "\n").splitlines()
+    bar = [line for line in shown if line.startswith("6/6 ")][-1]
+    assert re.match(r"6/6 \d:\d\d:\d\d loss \d\.\d{4} ", bar)
+    assert len(bar) <= 80
+    assert [line[:9] for line in shown if " loss " in line and line.startswith("step")] == [
+        "step 2/6 ",
+        "step 4/6 ",
+        "step 6/6 ",
+    ]
 
 
 def test_without_callbacks_there_is_progress_and_a_log(

@@ -17,7 +17,7 @@ _REFRESHES_PER_S = 4  # a bar that is drawn more often costs a visible part of a
 
 
 class ProgressCallback(TrainerCallback):
-    """Loss, learning rate, tokens per second and the time left.
+    """Loss, learning rate, tokens per second and the time left: a line for each record, a bar below on a terminal.
 
     `use_bar` None means: where standard output is a terminal.
     """
@@ -46,13 +46,13 @@ class ProgressCallback(TrainerCallback):
             self._progress.update(self._task, completed=run.state.global_step)
 
     def on_log(self, run: TrainingRun, logs: Logs) -> None:
-        """Show the record: beside the bar if it comes from training, as a line otherwise."""
+        """Show the record as a line, and the loss in the bar."""
         if not run.is_main:
             return
-        if self._progress is not None and self._task is not None and "learning_rate" in logs:
-            self._progress.update(self._task, description=readable(logs))
-            return
-        self._print(f"{_position(run)}  {readable(logs)}{self._time_left(run)}")
+        if self._progress is not None and self._task is not None and "loss" in logs:
+            self._progress.update(self._task, description=readable({"loss": logs["loss"]}))
+        left = "" if self._progress is not None else self._time_left(run)  # the bar has it
+        self._print(f"{_position(run)}  {readable(logs)}{left}")
 
     def on_save(self, run: TrainingRun, folder: Path) -> None:
         """Say where the checkpoint is."""
@@ -82,13 +82,16 @@ class ProgressCallback(TrainerCallback):
 
 def _bar() -> "Progress":
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
+    whole = Column(no_wrap=True, overflow="ignore")  # a narrow terminal cuts the bar, then the loss
     return Progress(
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(),
+        MofNCompleteColumn(table_column=whole),
+        TimeRemainingColumn(table_column=whole.copy()),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+        BarColumn(bar_width=None, table_column=Column(ratio=1)),
         refresh_per_second=_REFRESHES_PER_S,
+        expand=True,
     )
 
 

@@ -18,7 +18,7 @@ from fgc_runtime.callbacks import JsonLogCallback, ProgressCallback, TrainerCall
 from fgc_runtime.data.collator import Batch, CheckedCollator, DataCollatorForCausalLM
 from fgc_runtime.data.windows import Window, length_of
 from fgc_runtime.distributed import World, seed_everything
-from fgc_runtime.output import say
+from fgc_runtime.output import open_missing_streams, outlive_readers, say
 from fgc_runtime.trainers.arguments import IntervalStrategy, TrainingArguments, folder_of_run, with_changes
 from fgc_runtime.trainers.cautions import cautions
 from fgc_runtime.trainers.checkpoints import Checkpoints, Moment, SaveFailed, compare, named
@@ -73,6 +73,8 @@ class Trainer:
         preprocess_logits_for_metrics: Preprocess | None = None,
     ) -> None:
         self.args = args = with_changes(args)
+        open_missing_streams()
+        outlive_readers()
         self.world = World.connect(device=args.device, use_cpu=args.use_cpu, timeout_s=args.ddp_timeout)
         self.callbacks = [ProgressCallback(), JsonLogCallback()] if callbacks is None else list(callbacks)
         require_equal(self.world, common_facts(args, train_dataset, eval_dataset, self.callbacks))
