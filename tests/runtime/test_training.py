@@ -51,6 +51,13 @@ def test_an_empty_data_set_is_refused_at_once(make_trainer: MakeTrainer, name: s
         make_trainer(**{name: []})
 
 
+@pytest.mark.parametrize("is_factory", [True, False])
+def test_what_is_no_model_of_transformers_is_refused_at_once(make_trainer: MakeTrainer, is_factory: bool) -> None:
+    adapted = type("PeftModelForCausalLM", (torch.nn.Module,), {"__module__": "peft.peft_model"})
+    with pytest.raises(ValueError, match=r"model \(PeftModelForCausalLM\) must be a PreTrainedModel.* peft's adapters"):
+        make_trainer(model=adapted if is_factory else adapted())
+
+
 def test_an_empty_stream_is_refused_when_it_turns_out(make_trainer: MakeTrainer) -> None:
     with pytest.raises(ValueError, match="train_dataset is empty"):
         make_trainer(train_dataset=Stream([]), max_steps=3).train()

@@ -1,5 +1,7 @@
 """A compiled configuration to a folder on disk, and what to say about it."""
 
+import os
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -12,6 +14,7 @@ from fgc.builds.bundle import LICENSE, PACKAGE, runtime_files
 from fgc.builds.manifest import GRAPH, BuildRecord, Pin
 from fgc.builds.places import Places
 from fgc.builds.requirements import REQUIREMENTS, requirements_text
+from fgc.builds.search_paths import modules_of
 from fgc.builds.trust import record_packages
 from fgc.builds.writing import write_build
 from fgc.cli.arguments import CannotRun
@@ -50,8 +53,17 @@ def build_folder(selected: Selected, folder: Path, *, target: str, force: bool, 
         print(line)
     if selected.secrets:
         print(f"read from the environment, and written nowhere:  {', '.join(selected.secrets)}")
-    print(f"run it:  python {display_path(folder / PROGRAM)}")
+    print(f"run it:  {_start(selected.folder, folder / PROGRAM)}")
     return 0
+
+
+def _start(project: Path, program: Path) -> str:
+    """The command that starts a program as its project means it: what it reads and writes lies below the project."""
+    words = ["python", display_path(program)]
+    if project.resolve() == Path.cwd():
+        return shlex.join(words)
+    words[1] = os.path.relpath(program.resolve(), project.resolve())
+    return f"cd {shlex.quote(display_path(project))} && {shlex.join(words)}"
 
 
 class Built(Struct, frozen=True):
@@ -93,11 +105,15 @@ def write_folder(
         RESOLVED: resolved.text,
         **program.files,
     }
+    modules = modules_of((text for name, text in files.items() if name.endswith(".py")), selected.system_path)
+    if taken := [name for name in modules if name in files]:
+        raise CannotRun(f"system_path: `{modules[taken[0]]}` has the name of a file that the build writes; rename it")
+    files |= {name: path.read_text(encoding="utf-8") for name, path in modules.items()}
     runtime = _runtime_of(files) if is_bundle else {}
     files |= {f"{PACKAGE}/{name}": text for name, text in runtime.items()}
     files |= {f"{PACKAGE}/LICENSE": LICENSE} if runtime else {}
     files |= {REQUIREMENTS: _requirements(files)} if is_bundle else {}
-    record = replace(_record(selected, target, runtime), is_bundle=is_bundle)
+    record = replace(_record(selected, target, runtime, modules), is_bundle=is_bundle)
     written = write_build(folder, files, record, force=force)
     report((*found, *written.diagnostics))
     if written.value is None:
@@ -143,7 +159,7 @@ def _portable_name(places: Places, source: Source) -> str:
     return places.name(Path(source.path or source.name).resolve())
 
 
-def _record(selected: Selected, target: str, runtime: Mapping[str, str]) -> BuildRecord:
+def _record(selected: Selected, target: str, runtime: Mapping[str, str], modules: Mapping[str, Path]) -> BuildRecord:
     """What the build rests on, by names that are the same everywhere."""
     places = Places(selected.folder, root_folders())
     read = {**selected.files, **selected.python_files.read}
@@ -153,6 +169,7 @@ def _record(selected: Selected, target: str, runtime: Mapping[str, str]) -> Buil
         inputs={
             **{places.name(path): source.text for path, source in read.items()},
             **{f"@runtime/{name}": text for name, text in runtime.items()},
+            **{places.name(path.resolve()): path.read_text(encoding="utf-8") for path in modules.values()},
         },
         arguments={
             **{name: _written(name, value) for name, value in selected.variables.items()},

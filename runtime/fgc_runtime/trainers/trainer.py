@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from fgc_runtime import checkpoint, runs
@@ -83,7 +84,7 @@ class Trainer:
         seed_everything(args.seed)
         self.strategy = strategy or DDP()
         self.loss = loss or NextTokenLoss()
-        whole = model if isinstance(model, PreTrainedModel) else model()
+        whole = _made(model)
         if isinstance(self.loss, NextTokenLoss):
             require_known_terms(whole)
         takes_packed = keeps_documents_apart(whole)
@@ -518,6 +519,16 @@ class Trainer:
     def _warn(self, text: str) -> None:
         if self.world.is_main:
             say(f"warning: {text}", is_warning=True)
+
+
+def _made(model: object) -> PreTrainedModel:
+    """The model, which a function may make. Raises ValueError for what is no model of transformers."""
+    made = model() if callable(model) and not isinstance(model, nn.Module) else model
+    if isinstance(made, PreTrainedModel):
+        return made
+    is_adapted = type(made).__module__.partition(".")[0] == "peft"
+    reason = "; peft's adapters cannot be trained here: merge them, or train the model itself" if is_adapted else ""
+    raise ValueError(f"model ({type(made).__name__}) must be a PreTrainedModel, or a function that makes one{reason}")
 
 
 def _is_due(strategy: IntervalStrategy, every_steps: int, step: int, window: Window) -> bool:
