@@ -200,3 +200,13 @@ def test_token_ids_beyond_the_vocabulary_are_named(make_trainer: Any, examples: 
         make_trainer(train_dataset=examples, shuffle=False, max_steps=1).train()
     with pytest.raises(ValueError, match=message):
         make_trainer(eval_dataset=examples).evaluate()
+
+
+def test_the_first_word_behind_a_template_that_ends_in_a_space_is_learnt(tmp_path: Path) -> None:
+    template = "{% for m in messages %}{{ m.role }}: {{ m.content }}{{ eos_token }}{% endfor %}"
+    template += "{% if add_generation_prompt %}assistant: {% endif %}"
+    words = train_bpe_tokenizer(["assistant: hello there"] * 50, vocab_size=300, cache_dir=tmp_path)
+    talk = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hello there"}]
+    (encoded,) = ChatEncoder(words, chat_template=template).encode([talk])
+    assert encoded.is_label is not None
+    assert words.decode(encoded.ids[encoded.is_label].tolist()) == " hello there<|eos|>"

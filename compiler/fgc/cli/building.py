@@ -59,11 +59,10 @@ def build_folder(selected: Selected, folder: Path, *, target: str, force: bool, 
 
 def _start(project: Path, program: Path) -> str:
     """The command that starts a program as its project means it: what it reads and writes lies below the project."""
-    words = ["python", display_path(program)]
     if project.resolve() == Path.cwd():
-        return shlex.join(words)
-    words[1] = os.path.relpath(program.resolve(), project.resolve())
-    return f"cd {shlex.quote(display_path(project))} && {shlex.join(words)}"
+        return f"python {shlex.quote(display_path(program))}"
+    inside = os.path.relpath(program.resolve(), project.resolve())
+    return f"cd {shlex.quote(display_path(project))} && python {shlex.quote(inside)}"
 
 
 class Built(Struct, frozen=True):

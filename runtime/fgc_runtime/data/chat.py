@@ -71,7 +71,7 @@ class ChatEncoder:
             return Encoded(ids)
         marks = numpy.zeros(len(ids), dtype=numpy.bool_)
         for first, last in spans if self._says_itself else self._spans(hidden, text):
-            turn = numpy.array([first <= begin < end <= last for begin, end in tokens.offsets], dtype=numpy.bool_)
+            turn = _tokens_within(text, tokens.offsets, first, last)
             marks |= turn if self._says_itself else self._up_to_its_end(tokens.ids, turn)
         return Encoded(ids, marks)
 
@@ -115,6 +115,15 @@ class ChatEncoder:
         if special:
             turn[special[-1] + 1 :] = False
         return turn
+
+
+def _tokens_within(text: str, offsets: Sequence[tuple[int, int]], first: int, last: int) -> Marks:
+    """The tokens of a turn, also one that begins with the space in front of it: ` Hello` behind `assistant: `."""
+    is_within = [
+        end <= last and (first <= begin < end or (begin < first < end and text[begin:first].isspace()))
+        for begin, end in offsets
+    ]
+    return numpy.array(is_within, dtype=numpy.bool_)
 
 
 def _read(chat_template: str) -> str:
