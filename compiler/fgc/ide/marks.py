@@ -71,7 +71,7 @@ def extent(statement: ast.Statement) -> Span:
     closing = _END.match(source.text, end)
     is_closed = closing is not None and any(bodies) and not source.text.startswith("[", start)
     end = closing.end("word") if is_closed and closing is not None else end
-    return Span(source, start, min(end, len(source.text)))  # text without a last line end is read as if it had one
+    return Span(source, start, end)
 
 
 def mark_at(marks: list[Mark], offset: int) -> Mark | None:

@@ -95,9 +95,9 @@ class Shadow(Struct):
         return offset if offset < source_end else source_end
 
     def span(self, start: int, end: int) -> Span:
-        """The author's characters behind a range."""
+        """The author's characters behind a range: a last line without an end is read as if it had one."""
         first = self.offset(start)
-        last = self.offset(end - 1) + 1 if end > start else first
+        last = min(self.offset(end - 1) + 1, len(self.source.text)) if end > start else first
         return Span(self.source, first, last if last > first else first)
 
 
