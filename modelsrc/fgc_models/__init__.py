@@ -10,6 +10,7 @@ __all__ = [
     "causal_lm",
     "embeddings",
     "feed_forward",
+    "gpt_oss",
     "initializers",
     "layers",
     "moe",

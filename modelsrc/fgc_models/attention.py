@@ -68,6 +68,36 @@ def softcapped_eager_attention(
     return (weights @ value).transpose(1, 2).contiguous(), weights
 
 
+def sink_eager_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float,
+    dropout: float = 0.0,
+    s_aux: Tensor | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, Tensor]:
+    """As plain attention, with one more score for each head, `s_aux`, that takes its share and has no value.
+
+    Attention sinks (Xiao et al. 2023, arXiv:2309.17453, section 3.3), as in gpt-oss. Shapes: query
+    (batch, heads, time, head_dim), key and value (batch, kv_heads, time, head_dim), `s_aux` (heads,),
+    result (batch, time, heads, head_dim).
+    """
+    assert s_aux is not None, "the sinks are missing"
+    group_size = query.shape[1] // key.shape[1]
+    key = key.repeat_interleave(group_size, dim=1)
+    value = value.repeat_interleave(group_size, dim=1)
+    scores = query @ key.transpose(2, 3) * scaling
+    if attention_mask is not None:
+        scores = scores + attention_mask
+    sinks = s_aux.view(1, -1, 1, 1).expand(*scores.shape[:3], 1)
+    weights = nn.functional.softmax(torch.cat((scores, sinks), dim=-1), dim=-1, dtype=torch.float32)[..., :-1]
+    weights = nn.functional.dropout(weights.to(query.dtype), p=dropout, training=module.training)
+    return (weights @ value).transpose(1, 2).contiguous(), weights
+
+
 class Attention(nn.Module):
     """Multi-head attention: softmax(q k^T / sqrt(head_dim)) v, then the output projection.
 
@@ -89,7 +119,11 @@ class Attention(nn.Module):
         output_bias: bool | None = None,
         dropout: float = 0.0,
         rotary: bool = True,
+        rope_layers: Sequence[int] | None = None,
         qk_norm: Callable[[], nn.Module] | None = None,
+        q_norm: Callable[[], nn.Module] | None = None,
+        k_norm: Callable[[], nn.Module] | None = None,
+        sinks: bool = False,
         scaling: float | None = None,
         softcap: float | None = None,
         sliding_window: int | None = None,
@@ -101,7 +135,9 @@ class Attention(nn.Module):
         2019, arXiv:1904.10509): the mask that comes in says so, and implementations that work
         without a mask are told the window. `layer_types` says which layers have it: those that it
         calls "sliding_attention", not "full_attention". `softcap` presses scores s into
-        softcap * tanh(s / softcap).
+        softcap * tanh(s / softcap). `rope_layers` has 1 for each layer whose queries and keys turn,
+        and 0 for each without positions. `qk_norm` is a norm of each head, `q_norm` and `k_norm` are
+        norms over all heads together. With `sinks`, each head has a score that no position takes.
         """
         super().__init__()
         if num_heads % num_kv_heads:
@@ -113,7 +149,7 @@ class Attention(nn.Module):
         self.scaling = scaling if scaling is not None else head_dim**-0.5
         self.attention_dropout = dropout
         self.is_causal = True
-        self.rotary = rotary
+        self.rotary = rotary if rope_layers is None else bool(rope_layers[layer_idx])
         self.softcap = softcap
         if layer_types is None:
             self.sliding_window = sliding_window
@@ -125,9 +161,14 @@ class Attention(nn.Module):
         self.k_proj = nn.Linear(hidden_size, kv_size, bias=bias)
         self.v_proj = nn.Linear(hidden_size, kv_size, bias=bias)
         self.o_proj = nn.Linear(query_size, hidden_size, bias=output_bias if output_bias is not None else bias)
-        # each head by itself, before they are compared (Dehghani et al. 2023, arXiv:2302.05442)
-        self.q_norm = qk_norm() if qk_norm is not None else None
-        self.k_norm = qk_norm() if qk_norm is not None else None
+        self.norms_all_heads = q_norm is not None
+        self.norms_each_head = qk_norm is not None
+        if q_norm is not None and k_norm is not None:
+            self.q_norm, self.k_norm = q_norm(), k_norm()
+        elif qk_norm is not None:
+            # each head by itself, before they are compared (Dehghani et al. 2023, arXiv:2302.05442)
+            self.q_norm, self.k_norm = qk_norm(), qk_norm()
+        self.sinks = nn.Parameter(torch.empty(num_heads)) if sinks else None
 
     def forward(
         self,
@@ -139,10 +180,13 @@ class Attention(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         batch_and_time = hidden_states.shape[:-1]
         by_head = (*batch_and_time, -1, self.head_dim)
-        query = self.q_proj(hidden_states).view(by_head).transpose(1, 2)
-        key = self.k_proj(hidden_states).view(by_head).transpose(1, 2)
-        value = self.v_proj(hidden_states).view(by_head).transpose(1, 2)
-        if self.q_norm is not None and self.k_norm is not None:
+        query, key, value = self.q_proj(hidden_states), self.k_proj(hidden_states), self.v_proj(hidden_states)
+        if self.norms_all_heads:
+            query, key = self.q_norm(query), self.k_norm(key)
+        query = query.view(by_head).transpose(1, 2)
+        key = key.view(by_head).transpose(1, 2)
+        value = value.view(by_head).transpose(1, 2)
+        if self.norms_each_head:
             query, key = self.q_norm(query), self.k_norm(key)
         if self.rotary:
             assert position_embeddings is not None, "the angles are missing"
@@ -154,10 +198,16 @@ class Attention(nn.Module):
             kwargs["sliding_window"] = self.sliding_window
         if self.softcap is not None:
             kwargs["softcap"] = self.softcap
+        if self.sinks is not None:
+            kwargs["s_aux"] = self.sinks
 
         attend = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation,
-            eager_attention if self.softcap is None else softcapped_eager_attention,
+            sink_eager_attention
+            if self.sinks is not None
+            else eager_attention
+            if self.softcap is None
+            else softcapped_eager_attention,
         )
         attended, weights = attend(
             self,

@@ -236,16 +236,18 @@ class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
         *,
         decoder: Callable[[PreTrainedConfig], nn.Module],
         lm_head: Callable[[], nn.Module],
+        logit_divisor: float | None = None,
         logit_softcap: float | None = None,
         router_loss: Callable[[], nn.Module] | None = None,
     ) -> None:
-        """`logit_softcap` presses logits z into softcap * tanh(z / softcap).
+        """`logit_divisor` divides the logits; `logit_softcap` presses logits z into softcap * tanh(z / softcap).
 
         `router_loss` is added to the loss `config.router_aux_loss_coef` times.
         """
         super().__init__(config)
         self.model = decoder(config)
         self.lm_head = lm_head()
+        self.logit_divisor = logit_divisor
         self.logit_softcap = logit_softcap
         self.router_loss = router_loss() if router_loss is not None else None
         self.post_init()
@@ -284,6 +286,8 @@ class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
         )
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         logits = self.lm_head(outputs.last_hidden_state[:, kept])
+        if self.logit_divisor is not None:
+            logits = logits / self.logit_divisor
         if self.logit_softcap is not None:
             logits = self.logit_softcap * torch.tanh(logits / self.logit_softcap)
         loss = None

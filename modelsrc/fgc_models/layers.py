@@ -14,7 +14,7 @@ class PreNormLayer(GradientCheckpointingLayer):
     """h = x + attention(norm(x)); y = h + feed_forward(norm(h)).
 
     The residual stream itself is never normalised (Xiong et al. 2020, arXiv:2002.04745,
-    figure 1b).
+    figure 1b). What the branches add is multiplied by `residual_scale`, as in Granite.
     """
 
     def __init__(
@@ -25,8 +25,10 @@ class PreNormLayer(GradientCheckpointingLayer):
         feed_forward: Callable[[], nn.Module],
         norm: Callable[[], nn.Module],
         dropout: Callable[[], nn.Module] | None = None,
+        residual_scale: float | None = None,
     ) -> None:
         super().__init__()
+        self.residual_scale = residual_scale
         self.self_attn = attention(layer_idx)
         self.mlp = feed_forward()
         self.input_layernorm = norm()
@@ -37,10 +39,14 @@ class PreNormLayer(GradientCheckpointingLayer):
         attended, _ = self.self_attn(self.input_layernorm(hidden_states), **kwargs)
         if self.dropout is not None:
             attended = self.dropout(attended)
+        if self.residual_scale is not None:
+            attended = attended * self.residual_scale
         hidden_states = hidden_states + attended
         transformed = self.mlp(self.post_attention_layernorm(hidden_states))
         if self.dropout is not None:
             transformed = self.dropout(transformed)
+        if self.residual_scale is not None:
+            transformed = transformed * self.residual_scale
         return hidden_states + transformed
 
 
@@ -147,6 +153,41 @@ class SandwichNormLayer(GradientCheckpointingLayer):
         hidden_states = hidden_states + attended
         transformed = self.mlp(self.pre_feedforward_layernorm(hidden_states))
         transformed = self.post_feedforward_layernorm(transformed)
+        if self.dropout is not None:
+            transformed = self.dropout(transformed)
+        return hidden_states + transformed
+
+
+class OutputNormLayer(GradientCheckpointingLayer):
+    """h = x + norm(attention(x)); y = h + norm(feed_forward(h)).
+
+    Norms of what each branch adds, and none before it, as in OLMo 2 (Team OLMo 2025,
+    arXiv:2501.00656, section 3.3; Liu et al. 2022, arXiv:2111.09883, section 3.2).
+    """
+
+    def __init__(
+        self,
+        layer_idx: int,
+        *,
+        attention: Callable[[int], nn.Module],
+        feed_forward: Callable[[], nn.Module],
+        norm: Callable[[], nn.Module],
+        dropout: Callable[[], nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        self.self_attn = attention(layer_idx)
+        self.mlp = feed_forward()
+        self.post_attention_layernorm = norm()
+        self.post_feedforward_layernorm = norm()
+        self.dropout = dropout() if dropout is not None else None
+
+    def forward(self, hidden_states: Tensor, **kwargs: Any) -> Tensor:
+        attended, _ = self.self_attn(hidden_states, **kwargs)
+        attended = self.post_attention_layernorm(attended)
+        if self.dropout is not None:
+            attended = self.dropout(attended)
+        hidden_states = hidden_states + attended
+        transformed = self.post_feedforward_layernorm(self.mlp(hidden_states))
         if self.dropout is not None:
             transformed = self.dropout(transformed)
         return hidden_states + transformed

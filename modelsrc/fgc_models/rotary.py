@@ -5,58 +5,85 @@
 
 import math
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedConfig
 from transformers import initialization as init
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 
 class RotaryEmbedding(nn.Module):
     """Cosine and sine of the angles position * theta^(-2i / head_dim), 0 <= i < head_dim / 2.
 
     RoPE (Su et al. 2021, arXiv:2104.09864, eq. 15). Computed in float32: in half
-    precision, neighbouring positions beyond a few hundred would share their angles.
+    precision, neighbouring positions beyond a few hundred would share their angles. With a
+    `partial_rotary_factor`, head_dim is that share of a head: its first channels turn.
+    A model that is loaded with another `rope_type` computes that by transformers' formula.
     """
 
     rope_type = "default"
     inv_freq: Tensor
 
-    def __init__(self, head_dim: int, rope_parameters: Mapping[str, Any]) -> None:
+    def __init__(self, config: PreTrainedConfig, head_dim: int, rope_parameters: Mapping[str, Any]) -> None:
         super().__init__()
-        if head_dim % 2:
-            raise ValueError(f"head_dim ({head_dim}) must be even: channels turn in pairs")
-        if rope_parameters["rope_type"] != self.rope_type:
-            wanted = rope_parameters["rope_type"]
-            raise ValueError(f"{type(self).__name__} computes rope_type {self.rope_type!r}, not {wanted!r}")
-        if rope_parameters.get("partial_rotary_factor", 1.0) != 1.0:
-            factor = rope_parameters["partial_rotary_factor"]
-            raise ValueError(f"partial_rotary_factor ({factor}) must be 1: all channels of a head turn")
-        self.head_dim = head_dim
         self.rope_parameters = dict(rope_parameters)
-        self.register_buffer("inv_freq", self.compute_inv_freq(), persistent=False)
+        self.head_dim = int(head_dim * rope_parameters.get("partial_rotary_factor", 1.0))
+        if self.head_dim % 2:
+            raise ValueError(f"head_dim ({self.head_dim}) must be even: channels turn in pairs")
+        self.other_config: PreTrainedConfig | None = None
+        if rope_parameters["rope_type"] not in (self.rope_type, "default"):
+            if rope_parameters["rope_type"] not in ROPE_INIT_FUNCTIONS:
+                known = ", ".join(["default", *ROPE_INIT_FUNCTIONS])
+                raise ValueError(f"rope_type is {rope_parameters['rope_type']!r}; transformers knows {known}")
+            self.other_config = copy(config)
+            self.other_config.head_dim = head_dim
+            self.other_config.rope_parameters = self.rope_parameters
+        self.register_buffer("inv_freq", self.own_inv_freq(), persistent=False)
 
-    def compute_inv_freq(self) -> Tensor:
+    def plain_inv_freq(self) -> Tensor:
         """Radians per position, for each pair of channels: (head_dim / 2,)."""
         theta: float = self.rope_parameters["rope_theta"]
         channels = torch.arange(0, self.head_dim, 2, dtype=torch.float32)
         return 1.0 / torch.pow(theta, channels / self.head_dim)
 
+    def compute_inv_freq(self) -> Tensor:
+        """Radians per position by the formula of the class."""
+        return self.plain_inv_freq()
+
+    def own_inv_freq(self) -> Tensor:
+        """Radians per position if the class computes the `rope_type`; for another one, the plain ones."""
+        is_own = self.rope_parameters["rope_type"] == self.rope_type
+        return self.compute_inv_freq() if is_own else self.plain_inv_freq()
+
     def init_buffers(self) -> None:
         """Fill the buffers that checkpoints do not hold."""
-        init.copy_(self.inv_freq, self.compute_inv_freq())
+        init.copy_(self.inv_freq, self.own_inv_freq())
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)
         # bfloat16() and half() must not round the frequencies
-        self.inv_freq = self.compute_inv_freq().to(self.inv_freq.device)
+        self.inv_freq = self.own_inv_freq().to(self.inv_freq.device)
         return self
+
+    def frequencies(self, position_ids: Tensor) -> tuple[Tensor, float]:
+        """Radians per position for these positions, and what multiplies cosine and sine."""
+        return self.inv_freq, 1.0
 
     @torch.no_grad()
     def forward(self, hidden_states: Tensor, position_ids: Tensor) -> tuple[Tensor, Tensor]:
         """Cosine and sine in the dtype of `hidden_states`: (batch, 1, time, head_dim / 2)."""
-        angles = position_ids[:, None, :, None].float() * self.inv_freq
-        cos, sin = angles.cos(), angles.sin()
+        if self.rope_parameters["rope_type"] == self.rope_type:
+            inv_freq, factor = self.frequencies(position_ids)
+        elif self.other_config is None:
+            inv_freq, factor = self.inv_freq, 1.0
+        else:
+            compute = ROPE_INIT_FUNCTIONS[self.rope_parameters["rope_type"]]
+            inv_freq, factor = compute(self.other_config, position_ids.device, seq_len=position_ids.max() + 1)
+        angles = position_ids[:, None, :, None].float() * inv_freq
+        cos, sin = angles.cos() * factor, angles.sin() * factor
         return cos.to(hidden_states.dtype), sin.to(hidden_states.dtype)
 
 
@@ -66,9 +93,9 @@ class LinearRotaryEmbedding(RotaryEmbedding):
     rope_type = "linear"
 
     def compute_inv_freq(self) -> Tensor:
-        """Radians per position, for each pair of channels: (head_dim / 2,)."""
+        """Radians per position by the formula of the class."""
         factor: float = self.rope_parameters["factor"]
-        return super().compute_inv_freq() / factor
+        return self.plain_inv_freq() / factor
 
 
 class DynamicRotaryEmbedding(RotaryEmbedding):
@@ -81,21 +108,19 @@ class DynamicRotaryEmbedding(RotaryEmbedding):
 
     rope_type = "dynamic"
 
-    def __init__(self, head_dim: int, rope_parameters: Mapping[str, Any], max_positions: int) -> None:
-        super().__init__(head_dim, rope_parameters)
+    def __init__(
+        self, config: PreTrainedConfig, head_dim: int, rope_parameters: Mapping[str, Any], max_positions: int
+    ) -> None:
+        super().__init__(config, head_dim, rope_parameters)
         self.max_positions = max_positions
 
-    @torch.no_grad()
-    def forward(self, hidden_states: Tensor, position_ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosine and sine in the dtype of `hidden_states`: (batch, 1, time, head_dim / 2)."""
+    def frequencies(self, position_ids: Tensor) -> tuple[Tensor, float]:
+        """Radians per position for these positions, and what multiplies cosine and sine."""
         factor: float = self.rope_parameters["factor"]
         stretch = ((position_ids.max() + 1) / self.max_positions).clamp(min=1.0)
         base_growth = (factor * stretch - factor + 1.0) ** (self.head_dim / (self.head_dim - 2))
         channels = torch.arange(0, self.head_dim, 2, dtype=torch.float32, device=position_ids.device)
-        inv_freq = self.inv_freq / base_growth ** (channels / self.head_dim)
-        angles = position_ids[:, None, :, None].float() * inv_freq
-        cos, sin = angles.cos(), angles.sin()
-        return cos.to(hidden_states.dtype), sin.to(hidden_states.dtype)
+        return self.inv_freq / base_growth ** (channels / self.head_dim), 1.0
 
 
 class YarnRotaryEmbedding(RotaryEmbedding):
@@ -110,8 +135,8 @@ class YarnRotaryEmbedding(RotaryEmbedding):
     rope_type = "yarn"
 
     def compute_inv_freq(self) -> Tensor:
-        """Radians per position, for each pair of channels: (head_dim / 2,)."""
-        inv_freq = super().compute_inv_freq()
+        """Radians per position by the formula of the class."""
+        inv_freq = self.plain_inv_freq()
         factor: float = self.rope_parameters["factor"]
         first = self._pair_that_turns(self.rope_parameters.get("beta_fast") or 32.0)
         last = self._pair_that_turns(self.rope_parameters.get("beta_slow") or 1.0)
@@ -140,12 +165,9 @@ class YarnRotaryEmbedding(RotaryEmbedding):
             return float((mscale * log_factor + 1.0) / (mscale_all_dim * log_factor + 1.0))
         return log_factor + 1.0
 
-    @torch.no_grad()
-    def forward(self, hidden_states: Tensor, position_ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosine and sine in the dtype of `hidden_states`: (batch, 1, time, head_dim / 2)."""
-        angles = position_ids[:, None, :, None].float() * self.inv_freq
-        cos, sin = angles.cos() * self.attention_factor(), angles.sin() * self.attention_factor()
-        return cos.to(hidden_states.dtype), sin.to(hidden_states.dtype)
+    def frequencies(self, position_ids: Tensor) -> tuple[Tensor, float]:
+        """Radians per position for these positions, and what multiplies cosine and sine."""
+        return self.inv_freq, self.attention_factor()
 
 
 class Llama3RotaryEmbedding(RotaryEmbedding):
@@ -159,8 +181,8 @@ class Llama3RotaryEmbedding(RotaryEmbedding):
     rope_type = "llama3"
 
     def compute_inv_freq(self) -> Tensor:
-        """Radians per position, for each pair of channels: (head_dim / 2,)."""
-        inv_freq = super().compute_inv_freq()
+        """Radians per position by the formula of the class."""
+        inv_freq = self.plain_inv_freq()
         factor: float = self.rope_parameters["factor"]
         low = self.rope_parameters["low_freq_factor"]
         high = self.rope_parameters["high_freq_factor"]
@@ -181,8 +203,10 @@ class LongRotaryEmbedding(RotaryEmbedding):
 
     rope_type = "longrope"
 
-    def __init__(self, head_dim: int, rope_parameters: Mapping[str, Any], max_positions: int) -> None:
-        super().__init__(head_dim, rope_parameters)
+    def __init__(
+        self, config: PreTrainedConfig, head_dim: int, rope_parameters: Mapping[str, Any], max_positions: int
+    ) -> None:
+        super().__init__(config, head_dim, rope_parameters)
         self.max_positions = max_positions
 
     def compute_inv_freq(self) -> Tensor:
@@ -190,7 +214,7 @@ class LongRotaryEmbedding(RotaryEmbedding):
         divisors = [self.rope_parameters["short_factor"], self.rope_parameters["long_factor"]]
         if any(len(row) != self.head_dim // 2 for row in divisors):
             raise ValueError(f"short_factor and long_factor must have head_dim / 2 ({self.head_dim // 2}) numbers each")
-        return super().compute_inv_freq() / torch.tensor(divisors, dtype=torch.float32)
+        return self.plain_inv_freq() / torch.tensor(divisors, dtype=torch.float32)
 
     def attention_factor(self) -> float:
         """What multiplies cosine and sine."""
@@ -201,20 +225,18 @@ class LongRotaryEmbedding(RotaryEmbedding):
         factor: float = self.rope_parameters.get("factor") or self.max_positions / original_length
         return math.sqrt(1.0 + math.log(max(factor, 1.0)) / math.log(original_length))
 
-    @torch.no_grad()
-    def forward(self, hidden_states: Tensor, position_ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosine and sine in the dtype of `hidden_states`: (batch, 1, time, head_dim / 2)."""
+    def frequencies(self, position_ids: Tensor) -> tuple[Tensor, float]:
+        """Radians per position for these positions, and what multiplies cosine and sine."""
         is_long = position_ids.max() >= self.rope_parameters["original_max_position_embeddings"]
-        inv_freq = torch.where(is_long, self.inv_freq[1], self.inv_freq[0])
-        angles = position_ids[:, None, :, None].float() * inv_freq
-        cos, sin = angles.cos() * self.attention_factor(), angles.sin() * self.attention_factor()
-        return cos.to(hidden_states.dtype), sin.to(hidden_states.dtype)
+        return torch.where(is_long, self.inv_freq[1], self.inv_freq[0]), self.attention_factor()
 
 
 def apply_rotary(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn channels i and i + head_dim / 2 of each head by the angle of their position.
+    """Turn channels i and i + n of each head by the angle of their position, 0 <= i < n; further channels are kept.
 
-    `states` has shape (batch, heads, time, head_dim).
+    `states` has shape (batch, heads, time, head_dim), cosine and sine (batch, 1, time, n).
     """
-    first, second = states.chunk(2, dim=-1)
-    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+    num_pairs = cos.shape[-1]
+    first, second = states[..., :num_pairs], states[..., num_pairs : 2 * num_pairs]
+    kept = states[..., 2 * num_pairs :]
+    return torch.cat((first * cos - second * sin, second * cos + first * sin, kept), dim=-1)

@@ -23,15 +23,22 @@ ARCHITECTURES = (
     "gemma2",
     "gemma3",
     "gpt2",
+    "gpt_oss",
     "llama",
     "mistral",
     "mixtral",
+    "olmo2",
     "qwen2",
     "qwen3",
     "transformer",
 )
 
 Construct = Callable[..., PreTrainedModel]
+
+
+def title_of(architecture: str) -> str:
+    """The beginning of the class names in the package of an architecture's test size."""
+    return "".join(map(str.capitalize, architecture.split("_"))) + "Test"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -102,7 +109,7 @@ def construct(packages: Path) -> Construct:
         architecture: str, *, attn_implementation: str | None = None, is_spread: bool = False, **fields: object
     ) -> PreTrainedModel:
         module = import_module(f"{architecture}_test")
-        title = f"{architecture.capitalize()}Test"
+        title = title_of(architecture)
         torch.manual_seed(0)
         model = getattr(module, f"{title}ForCausalLM")(getattr(module, f"{title}Config")(**fields))
         assert isinstance(model, PreTrainedModel)

@@ -15,12 +15,16 @@ from transformers import (
     GemmaForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
+    GptOssConfig,
+    GptOssForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
     MixtralConfig,
     MixtralForCausalLM,
+    Olmo2Config,
+    Olmo2ForCausalLM,
     PreTrainedModel,
     Qwen2Config,
     Qwen2ForCausalLM,
@@ -34,9 +38,11 @@ _CLASSES: dict[str, tuple[Any, Any]] = {
     "gemma2": (Gemma2Config, Gemma2ForCausalLM),
     "gemma3": (Gemma3TextConfig, Gemma3ForCausalLM),
     "gpt2": (GPT2Config, GPT2LMHeadModel),
+    "gpt_oss": (GptOssConfig, GptOssForCausalLM),
     "llama": (LlamaConfig, LlamaForCausalLM),
     "mistral": (MistralConfig, MistralForCausalLM),
     "mixtral": (MixtralConfig, MixtralForCausalLM),
+    "olmo2": (Olmo2Config, Olmo2ForCausalLM),
     "qwen2": (Qwen2Config, Qwen2ForCausalLM),
     "qwen3": (Qwen3Config, Qwen3ForCausalLM),
 }
@@ -77,9 +83,6 @@ def reference(architecture: str, model: PreTrainedModel) -> PreTrainedModel:
     shared = {name: value for name, value in fields.items() if name in known - {"architectures", "auto_map"}}
     if architecture == "gpt2":
         shared |= {"n_inner": model.config.intermediate_size, "n_positions": model.config.max_position_embeddings}
-    if architecture == "gemma3":
-        local, wide = (shared.pop(name, fields[name]) for name in ("local_rope_parameters", "rope_parameters"))
-        shared["rope_parameters"] = {"sliding_attention": local, "full_attention": wide}
     theirs = model_class(config_class(**shared)).eval()
     weights = dict(model.state_dict())
     missing, unexpected = theirs.load_state_dict(gpt2_weights(weights) if architecture == "gpt2" else weights)
@@ -98,7 +101,7 @@ def test_logits_are_those_of_transformers(construct: Construct, architecture: st
     theirs = reference(architecture, model)
     if implementation == "sdpa" and not model._supports_sdpa:
         assert not theirs._supports_sdpa
-        pytest.skip("soft-capped scores rule out sdpa")
+        pytest.skip("soft-capped scores and sinks rule out sdpa")
     for each in (model, theirs):
         each.set_attn_implementation(implementation)
     x = tokens(2, 50)
@@ -116,7 +119,7 @@ def test_loss_and_gradients_are_those_of_transformers(construct: Construct, arch
     theirs = reference(architecture, model)
     x = tokens(2, 40)
     # transformers adds Mixtral's load-balancing loss in full to every part of a batch
-    num_items = None if architecture == "mixtral" else 60
+    num_items = None if architecture in ("mixtral", "gpt_oss") else 60
     losses = [each(x, labels=x, num_items_in_batch=num_items).loss for each in (model, theirs)]
     torch.testing.assert_close(*losses)
     for loss in losses:

@@ -44,7 +44,7 @@ def attention(num_kv_heads: int = 2, implementation: str = "sdpa", **options: ob
 
 
 def angles(time: int, head_dim: int = 16) -> tuple[Tensor, Tensor]:
-    return RotaryEmbedding(head_dim, ROPE)(torch.zeros(1), torch.arange(time)[None])
+    return RotaryEmbedding(LlamaConfig(), head_dim, ROPE)(torch.zeros(1), torch.arange(time)[None])
 
 
 def test_rms_norm_is_l2_normalisation_scaled_by_sqrt_of_the_size() -> None:
@@ -80,8 +80,8 @@ def test_rotated_products_depend_only_on_the_distance() -> None:
 
 def test_angles_of_far_positions_stay_exact_in_half_precision() -> None:
     far = torch.tensor([[100_000]])
-    exact, _ = RotaryEmbedding(16, ROPE)(torch.zeros(1), far)
-    half, _ = RotaryEmbedding(16, ROPE).to(torch.bfloat16)(torch.zeros(1, dtype=torch.bfloat16), far)
+    exact, _ = RotaryEmbedding(LlamaConfig(), 16, ROPE)(torch.zeros(1), far)
+    half, _ = RotaryEmbedding(LlamaConfig(), 16, ROPE).to(torch.bfloat16)(torch.zeros(1, dtype=torch.bfloat16), far)
     torch.testing.assert_close(half, exact.to(torch.bfloat16), atol=0.0, rtol=0.0)
 
 
@@ -90,12 +90,12 @@ def test_llama3_frequencies_are_those_of_transformers() -> None:
         hidden_size=64, num_attention_heads=4, max_position_embeddings=512, rope_parameters=dict(LLAMA3_ROPE)
     )
     expected, _ = ROPE_INIT_FUNCTIONS["llama3"](llama, torch.device("cpu"))
-    torch.testing.assert_close(Llama3RotaryEmbedding(16, LLAMA3_ROPE).inv_freq, expected)
+    torch.testing.assert_close(Llama3RotaryEmbedding(LlamaConfig(), 16, LLAMA3_ROPE).inv_freq, expected)
 
 
 def test_odd_head_dim_is_refused_with_its_value() -> None:
     with pytest.raises(ValueError, match=r"head_dim \(7\) must be even"):
-        RotaryEmbedding(7, ROPE)
+        RotaryEmbedding(LlamaConfig(), 7, ROPE)
 
 
 @pytest.mark.parametrize("implementation", ["eager", "sdpa"])

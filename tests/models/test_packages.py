@@ -13,6 +13,8 @@ from safetensors import safe_open
 from torch import Tensor
 from transformers import ContinuousBatchingConfig, GenerationConfig, PreTrainedModel
 
+from .conftest import title_of
+
 Construct = Callable[..., PreTrainedModel]
 pytestmark = pytest.mark.slow
 
@@ -56,7 +58,7 @@ def test_a_saved_model_loads_where_fgc_is_not_installed_and_computes_the_same(
     loaded_elsewhere: dict[str, dict[str, object]], architecture: str
 ) -> None:
     found = loaded_elsewhere[architecture]
-    title = f"{architecture.capitalize()}Test"
+    title = title_of(architecture)
     assert found["names"] == [f"{title}Config", f"{title}ForCausalLM", f"{title}Model"]
     assert found["difference"] == 0.0
     assert found["is_base"]

@@ -12,6 +12,7 @@ from fgc_models.rotary import (
     LongRotaryEmbedding,
     RotaryEmbedding,
     YarnRotaryEmbedding,
+    apply_rotary,
 )
 from torch import Tensor
 from transformers import LlamaConfig
@@ -50,7 +51,7 @@ def parameters(name: str) -> dict[str, Any]:
 def embedding(name: str) -> RotaryEmbedding:
     kind = name.split()[0]
     more = (MAX_POSITIONS,) if kind in ("dynamic", "longrope") else ()
-    return CLASSES[kind](HEAD_DIM, parameters(name), *more)
+    return CLASSES[kind](LlamaConfig(), HEAD_DIM, parameters(name), *more)
 
 
 def positions(length: int) -> Tensor:
@@ -80,12 +81,12 @@ def test_cosine_and_sine_are_those_of_transformers(name: str, length: int) -> No
 
 
 def test_linear_positions_are_those_of_a_shorter_sequence() -> None:
-    plain = RotaryEmbedding(HEAD_DIM, {"rope_type": "default", "rope_theta": 10000.0})
+    plain = RotaryEmbedding(LlamaConfig(), HEAD_DIM, {"rope_type": "default", "rope_theta": 10000.0})
     torch.testing.assert_close(complex_angles(embedding("linear"), 40)[::4], complex_angles(plain, 10))
 
 
 def test_dynamic_positions_are_plain_up_to_the_context_and_keep_the_slowest_channel_within_it_beyond() -> None:
-    plain = RotaryEmbedding(HEAD_DIM, {"rope_type": "default", "rope_theta": 10000.0})
+    plain = RotaryEmbedding(LlamaConfig(), HEAD_DIM, {"rope_type": "default", "rope_theta": 10000.0})
     torch.testing.assert_close(
         complex_angles(embedding("dynamic"), MAX_POSITIONS), complex_angles(plain, MAX_POSITIONS)
     )
@@ -119,11 +120,39 @@ def test_frequencies_survive_half_precision_and_uninitialised_buffers(name: str)
     assert torch.equal(loaded.inv_freq, rotary.inv_freq)
 
 
-def test_a_type_that_the_class_does_not_compute_is_refused_with_both_names() -> None:
-    with pytest.raises(ValueError, match="RotaryEmbedding computes rope_type 'default', not 'yarn'"):
-        RotaryEmbedding(HEAD_DIM, parameters("yarn"))
+@pytest.mark.parametrize("length", [30, 700])
+@pytest.mark.parametrize("name", ["default", *sorted(PARAMETERS), "proportional"])
+def test_a_class_computes_another_type_by_the_formula_of_transformers(name: str, length: int) -> None:
+    kind = name.split()[0]
+    given = {"rope_type": kind, "rope_theta": 10000.0, **PARAMETERS.get(name, {}), "partial_rotary_factor": 1.0}
+    config = LlamaConfig(head_dim=HEAD_DIM, max_position_embeddings=MAX_POSITIONS)
+    own = (
+        embedding(name) if name in PARAMETERS else RotaryEmbedding(config, HEAD_DIM, {**given, "rope_type": "default"})
+    )
+    plain, llama3 = RotaryEmbedding(config, HEAD_DIM, given), Llama3RotaryEmbedding(config, HEAD_DIM, given)
+    for other in (plain, llama3):
+        torch.testing.assert_close(complex_angles(other, length), complex_angles(own, length), atol=1e-4, rtol=0)
+    assert config.rope_parameters["rope_type"] == "default"
+
+
+def test_a_type_that_nobody_computes_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(ValueError, match="rope_type is 'spiral'; transformers knows default, linear, "):
+        RotaryEmbedding(LlamaConfig(), HEAD_DIM, {"rope_type": "spiral", "rope_theta": 1e4})
+
+
+@pytest.mark.parametrize("kind", ["default", "yarn"])
+def test_a_part_of_the_channels_turns_by_the_angles_of_a_smaller_head_and_the_rest_is_kept(kind: str) -> None:
+    given = {"rope_type": kind, "rope_theta": 10000.0, **PARAMETERS.get(kind, {})}
+    rotary_class = CLASSES.get(kind, RotaryEmbedding)
+    part = rotary_class(LlamaConfig(), HEAD_DIM, {**given, "partial_rotary_factor": 0.5})
+    whole = rotary_class(LlamaConfig(), HEAD_DIM // 2, given)
+    assert torch.equal(complex_angles(part, 40), complex_angles(whole, 40))
+    states = torch.randn(2, 3, 40, HEAD_DIM, generator=torch.Generator().manual_seed(0))
+    turned = apply_rotary(states, *part(states, positions(40)))
+    assert torch.equal(turned[..., :8], apply_rotary(states[..., :8], *whole(states, positions(40))))
+    assert torch.equal(turned[..., 8:], states[..., 8:])
 
 
 def test_longrope_divisors_of_the_wrong_number_are_refused() -> None:
     with pytest.raises(ValueError, match=r"must have head_dim / 2 \(4\) numbers each"):
-        LongRotaryEmbedding(8, parameters("longrope"), MAX_POSITIONS)
+        LongRotaryEmbedding(LlamaConfig(), 8, parameters("longrope"), MAX_POSITIONS)

@@ -5,7 +5,7 @@ import keyword
 import math
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,45 @@ def read_tables() -> dict[str, Table]:
     library = package_folder("fgc_stdlib")
     assert library is not None, "the template library is part of the distribution"
     files = sorted((library / "conversions").glob("*.yaml"))
-    tables = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
-    return {table["model_type"]: table for table in tables}
+    tables = {file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) for file in files}
+    return {table["model_type"]: table for table in (_whole(name, tables) for name in tables)}
+
+
+def _whole(name: str, tables: Mapping[str, Table]) -> Table:
+    """A table with what it takes over from the one it extends; not the fields `without`, and no parts of null."""
+    table = tables[name]
+    if "extends" not in table:
+        return table
+    config = dict(table.get("config", {}))
+    base = _without(_whole(table["extends"], tables), config.pop("without", ()))
+    own = {**{key: value for key, value in table.items() if key != "extends"}, "config": config}
+    whole = _merged(base, own, joined=("same", "ignored", "implied", "computed", "tensors", "skipped"))
+    return {**whole, "parts": {field: part for field, part in whole.get("parts", {}).items() if part is not None}}
+
+
+def _without(table: Table, fields: Collection[str]) -> Table:
+    """A table whose `config` does not speak of some fields."""
+    config = {
+        key: [field for field in value if field not in fields]
+        if isinstance(value, list)
+        else {field: entry for field, entry in value.items() if field not in fields}
+        for key, value in table["config"].items()
+    }
+    return {**table, "config": config}
+
+
+def _merged(base: Table, own: Table, joined: Collection[str]) -> dict[str, Any]:
+    """Mappings merged, the lists called `joined` joined, and everything else as `own` says."""
+    merged = dict(base)
+    for key, value in own.items():
+        old = base.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            merged[key] = _merged(old, value, joined)
+        elif isinstance(old, list) and isinstance(value, list) and key in joined:
+            merged[key] = [*old, *value]
+        else:
+            merged[key] = value
+    return merged
 
 
 def table_of(tables: Mapping[str, Table], model_type: str, where: str) -> Table:

@@ -55,7 +55,7 @@ def convert(arguments: Namespace) -> int:
 
 
 def _tables(wish: str | None, config: dict[str, Any], source: Path, is_to_package: bool) -> list[Table]:
-    """The architecture of the source, or those that a package may become: the most special ones first."""
+    """The architecture of the source, or those that a package may become."""
     tables = read_tables()
     if is_to_package:
         if wish is not None:
@@ -63,7 +63,7 @@ def _tables(wish: str | None, config: dict[str, Any], source: Path, is_to_packag
         return [table_of(tables, config["model_type"], f"the `model_type` of `{source}`")]
     if wish is not None:
         return [table_of(tables, wish, "`--to`")]
-    return sorted(tables.values(), key=lambda table: -len(table["config"]["same"]))
+    return list(tables.values())
 
 
 def _converse(message: dict[str, Any], table: Table, name: str, source: Path) -> int:

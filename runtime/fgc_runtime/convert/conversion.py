@@ -130,12 +130,12 @@ def _package(job: Job, config: PreTrainedConfig, compiler: Compiler) -> Target:
 
 
 def _architecture(job: Job, config: PreTrainedConfig, weights: Weights) -> Target:
-    """The first architecture that has all of the package's fields and tensors."""
+    """The architecture that has all of the package's fields and tensors, and leaves the fewest fields unread."""
     ours = config.to_dict()
     package = on_meta(AutoModelForCausalLM.from_config, config, trust_remote_code=job.checked.is_trusted)
     parts = {type(module).__name__ for module in package.modules()}
     reasons = []
-    for table in job.tables:
+    for table in sorted(job.tables, key=lambda table: (len(_unread(config, table)), -len(table.fields))):
         if len(job.tables) > 1 and (absent := [name for name in table.modules if name not in parts]):
             reasons.append(f"  {table.model_type}: the package has no part {', '.join(absent)}")
             continue

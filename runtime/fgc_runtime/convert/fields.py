@@ -1,6 +1,7 @@
 """Configuration fields from an architecture of transformers to a package and back."""
 
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,7 @@ def to_package(config: PreTrainedConfig, architecture: Architecture) -> PackageF
     _require_fixed(theirs, architecture)
     notes = _unknown(theirs, type(config)().to_dict(), architecture)
     fields = {ours: _value(theirs, name, ours, architecture) for ours, name in architecture.fields.items()}
+    fields = {name: value for name, value in fields.items() if value is not None or name not in architecture.computed}
     blocks: dict[str, dict[str, Any]] = {}
     for name, switch in architecture.switches.items():
         if theirs.get(name):
@@ -51,7 +53,8 @@ def to_architecture(ours: Mapping[str, Any], tensors: Iterable[str], architectur
     absent = [name for name in architecture.fields if name not in ours]
     if absent:
         raise ConvertError(f"the package's configuration lacks {', '.join(absent)}, which {architecture.name} has")
-    theirs = {name: ours[own] for own, name in architecture.fields.items()}
+    # configurations change the mappings that they are given
+    theirs = {name: deepcopy(ours[own]) for own, name in architecture.fields.items()}
     for own, rule in architecture.derived.items():
         name = architecture.fields[own]
         if theirs[name] == rule["factor"] * theirs[rule["of"]]:

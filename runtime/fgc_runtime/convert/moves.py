@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from fgc_runtime.convert.faults import ConvertError
-from fgc_runtime.convert.tables import Architecture, Group
+from fgc_runtime.convert.tables import Architecture, CountExperts, Group, TensorRule, count_experts, filled
 from fgc_runtime.convert.weights import Weights, named
 from fgc_runtime.convert.writer import ShardWriter, Wanted
 from fgc_runtime.models.structure import tied_parameters
@@ -61,17 +61,51 @@ def make_plan(
     plan = Plan(is_to_package)
     tied = tied_parameters(model)
     shapes = {name: tuple(item.shape) for name, item in model.state_dict().items() if name not in tied}
-    find = architecture.group_of_ours if is_to_package else architecture.group_of_theirs
+    naming = Naming.of(architecture, weights, is_to_package)
     used: set[str] = set()
-    for group in dict.fromkeys(map(find, shapes)):
-        sources, outputs = ((group.theirs,), group.ours) if is_to_package else (group.ours, (group.theirs,))
+    for group in dict.fromkeys(map(naming.group_in_memory, shapes)):
+        sources = group.theirs if is_to_package else group.ours
         used.update(sources)
         absent = [name for name in sources if name not in weights.tensors]
         plan.missing += absent
         if not absent:
-            _add(plan, group, weights, sources, {name: shapes[name] for name in outputs if name in shapes}, dtype)
-    _leftovers(plan, weights, used, architecture, tied, ignore)
+            _add(plan, group, weights, shapes, dtype)
+    _leftovers(plan, weights, used, naming, tied, ignore)
     return plan
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """The groups of a conversion by names of tensors: those of the source's files, or of the target's model."""
+
+    architecture: Architecture
+    weights: Weights
+    is_to_package: bool
+    count: CountExperts
+
+    @classmethod
+    def of(cls, architecture: Architecture, weights: Weights, is_to_package: bool) -> "Naming":
+        """The number of experts is that of the tensors in the architecture's files, or of a package's rows."""
+
+        def rows(rule: TensorRule, layer: Sequence[str]) -> int:
+            info = weights.tensors.get(filled(rule.ours[0], layer))
+            return info.shape[0] if info is not None and info.shape else 0
+
+        count = count_experts(architecture, weights.tensors) if is_to_package else rows
+        return cls(architecture, weights, is_to_package, count)
+
+    def group_in_memory(self, name: str) -> Group:
+        """The group of a tensor of the model to fill; if the files have the package's names, these count."""
+        if not self.is_to_package:
+            return self.architecture.group_in_memory(name, self.count)
+        group = self.architecture.group_of_ours(name, self.count)
+        is_renamed = group.in_files and group.theirs[0] not in self.weights.tensors
+        return group.unchanged if is_renamed and group.ours[0] in self.weights.tensors else group
+
+    def group_in_files(self, name: str) -> Group:
+        """The group of a tensor in the source's files."""
+        find = self.architecture.group_of_theirs if self.is_to_package else self.architecture.group_of_ours
+        return find(name, self.count)
 
 
 def carry_out(plan: Plan, weights: Weights, writer: ShardWriter, moved: Callable[[int], None]) -> None:
@@ -93,43 +127,40 @@ def wanted_of(plan: Plan) -> list[Wanted]:
     return [wanted for move in plan.moves for wanted in move.written]
 
 
-def _add(
-    plan: Plan,
-    group: Group,
-    weights: Weights,
-    sources: Sequence[str],
-    outputs: Mapping[str, Shape],
-    dtype: torch.dtype | None,
-) -> None:
-    infos = [weights.tensors[name] for name in sources]
-    have = _joined_shape([info.shape for info in infos], group.transposed and not plan.is_to_package)
-    want = _joined_shape(list(outputs.values()), group.transposed and plan.is_to_package)
-    if have != want or len(outputs) < (len(group.ours) if plan.is_to_package else 1):
-        plan.misshapen.append(f"`{', '.join(sources)}` has the shape {_text(have)}, and {_text(want)} is needed")
+def _add(plan: Plan, group: Group, weights: Weights, shapes: Mapping[str, Shape], dtype: torch.dtype | None) -> None:
+    """Add the move of a group whose sources are all there, or say that its shapes do not fit."""
+    sources = group.theirs if plan.is_to_package else group.ours
+    targets = group.ours if plan.is_to_package else group.in_memory
+    read = [weights.tensors[name].shape for name in sources]
+    needed = [shapes[name] for name in targets if name in shapes]
+    have, want = (_whole_shape(read, group), _joined(needed)) if plan.is_to_package else _sides(read, needed, group)
+    if have != want or len(needed) < len(targets):
+        plan.misshapen.append(f"`{_shown(sources)}` has the shape {_text(have)}, and {_text(want)} is needed")
         return
-    stored = infos[0].dtype
+    stored = weights.tensors[sources[0]].dtype
     kept = dtype if dtype is not None and stored.is_floating_point else stored
-    written = tuple(Wanted(name, shape, kept) for name, shape in outputs.items())
-    plan.moves.append(Move(group, tuple(sources), written))
+    names, written = (group.ours, needed) if plan.is_to_package else (group.theirs, _divided(want, group))
+    plan.moves.append(
+        Move(group, sources, tuple(Wanted(name, shape, kept) for name, shape in zip(names, written, strict=True)))
+    )
 
 
 def _leftovers(
     plan: Plan,
     weights: Weights,
     used: set[str],
-    architecture: Architecture,
+    naming: Naming,
     tied: Mapping[str, str],
     ignore: Sequence[str],
 ) -> None:
     """Sort the tensors that no move uses: copies of tied ones, ones to skip, and ones that fit nowhere."""
-    group_of = architecture.group_of_ours if plan.is_to_package else architecture.group_of_theirs
     for name in sorted(set(weights.tensors) - used):
-        group = architecture.group_of_theirs(name) if plan.is_to_package else architecture.group_of_ours(name)
-        own = group.ours[0] if plan.is_to_package else group.theirs
+        group = naming.group_in_files(name)
+        own = group.ours[0] if plan.is_to_package else group.in_memory[0]
         if own in tied:
-            kept = group_of(tied[own])
-            plan.copies[name] = kept.theirs if plan.is_to_package else kept.ours[0]
-        elif architecture.is_skipped(name) or any(fnmatchcase(name, pattern) for pattern in ignore):
+            kept = naming.group_in_memory(tied[own])
+            plan.copies[name] = kept.theirs[0] if plan.is_to_package else kept.ours[0]
+        elif naming.architecture.is_skipped(name) or any(fnmatchcase(name, pattern) for pattern in ignore):
             plan.skipped.append(name)
         else:
             plan.extra.append(name)
@@ -137,19 +168,72 @@ def _leftovers(
 
 def _rearranged(move: Move, weights: Weights, is_to_package: bool) -> Iterator[Tensor]:
     tensors = [weights.read(name) for name in move.sources]
-    if not is_to_package:
-        joined = tensors[0] if len(tensors) == 1 else torch.cat(tensors)
-        yield joined.T if move.group.transposed else joined
+    group = move.group
+    if is_to_package:
+        whole = _stacked(tensors, group.num_stacked) if group.num_stacked else _cat(tensors)
+        whole = whole.mT if group.transposed else whole
+        yield from (
+            torch.split(whole, [wanted.shape[0] for wanted in move.written]) if len(move.written) > 1 else [whole]
+        )
         return
-    whole = tensors[0].T if move.group.transposed else tensors[0]
-    yield from torch.split(whole, [wanted.shape[0] for wanted in move.written]) if len(move.written) > 1 else [whole]
+    whole = _cat(tensors).mT if group.transposed else _cat(tensors)
+    if not group.num_stacked:
+        yield from (
+            torch.split(whole, [wanted.shape[0] for wanted in move.written]) if len(move.written) > 1 else [whole]
+        )
+        return
+    for expert in whole:
+        yield from expert.chunk(len(group.theirs) // group.num_stacked)
 
 
-def _joined_shape(shapes: Sequence[Shape], transposed: bool) -> Shape:
+def _cat(tensors: Sequence[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
+
+
+def _stacked(tensors: Sequence[Tensor], num_stacked: int) -> Tensor:
+    """The tensors of each expert joined along their first axis, and these stacked along a new one."""
+    each = len(tensors) // num_stacked
+    return torch.stack([_cat(tensors[start : start + each]) for start in range(0, len(tensors), each)])
+
+
+def _whole_shape(theirs: Sequence[Shape], group: Group) -> Shape:
+    """The shape in a package of the architecture's tensors together; of ones that do not fit, of the first."""
+    if not group.num_stacked:
+        return _turned(_joined(theirs), group)
+    each = len(theirs) // group.num_stacked
+    experts = [_joined(theirs[start : start + each]) for start in range(0, len(theirs), each)]
+    is_even = all(shape == experts[0] for shape in experts)
+    return _turned((group.num_stacked, *experts[0]) if is_even else experts[0], group)
+
+
+def _sides(ours: Sequence[Shape], needed: Sequence[Shape], group: Group) -> tuple[Shape, Shape]:
+    """The shapes of a package's tensors together, and of what the architecture's class has."""
+    have = _joined(ours)
+    return (have, _joined(needed)) if group.in_files else (_turned(have, group), _joined(needed))
+
+
+def _divided(whole: Shape, group: Group) -> list[Shape]:
+    """The shapes of the architecture's tensors, of the one that they are together in a package or in memory."""
+    if not group.num_stacked:
+        return [whole] if len(group.theirs) == 1 else [(whole[0] // len(group.theirs), *whole[1:])] * len(group.theirs)
+    _, rows, *rest = _turned(whole, group)
+    each = len(group.theirs) // group.num_stacked
+    return [(rows // each, *rest)] * len(group.theirs)
+
+
+def _joined(shapes: Sequence[Shape]) -> Shape:
     """The shape of tensors joined along their first axis; of ones that do not join, of the first."""
-    first = shapes[0]
-    joined = (sum(shape[0] for shape in shapes), *first[1:]) if len(shapes) > 1 else first
-    return tuple(reversed(joined)) if transposed else joined
+    first = shapes[0] if shapes else ()
+    is_even = all(shape[1:] == first[1:] for shape in shapes)
+    return (sum(shape[0] for shape in shapes), *first[1:]) if len(shapes) > 1 and is_even else first
+
+
+def _turned(shape: Shape, group: Group) -> Shape:
+    return (*shape[:-2], shape[-1], shape[-2]) if group.transposed else shape
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 4 else f"{names[0]}, ..., {names[-1]}"
 
 
 def _text(shape: Shape) -> str:

@@ -1,7 +1,7 @@
 """A conversion's plan and its result as text for a person; layers that move alike stand in one line."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
@@ -54,13 +54,20 @@ def finished_text(plan: Plan, architecture: Architecture, notes: Sequence[str], 
 def _moves(moves: Sequence[Move]) -> Iterator[str]:
     counts: dict[str, int] = {}
     for move in moves:
-        written = ", ".join(wanted.name for wanted in move.written)
-        read = "same" if move.group.is_same else ", ".join(move.sources)
+        written = _experts(wanted.name for wanted in move.written)
+        read = "same" if move.group.is_same else _experts(move.sources)
         line = f"{written} <- {read}{' (transposed)' if move.group.transposed else ''}"
         pattern = _NUMBER.sub("*", line)
         counts[pattern] = counts.get(pattern, 0) + 1
     for pattern, count in counts.items():
         yield f"{pattern}{f'  ({count} times)' if count > 1 else ''}"
+
+
+def _experts(names: Iterable[str]) -> str:
+    """Names; those that differ by their numbers alone once, as a pattern."""
+    listed = list(names)
+    patterns = dict.fromkeys(_NUMBER.sub("*", name) for name in listed)
+    return ", ".join(listed if len(patterns) == len(listed) else patterns)
 
 
 def _size(plan: Plan) -> str:

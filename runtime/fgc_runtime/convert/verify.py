@@ -41,7 +41,7 @@ def compare(
     dtype: torch.dtype | None,
     is_trusted: tuple[bool, bool],
 ) -> Comparison:
-    """Compare in float32, one model after the other; the source's weights are rounded to `dtype` before.
+    """Compare in float32 by eager attention, which every model has; the source's weights are rounded to `dtype` before.
 
     `is_trusted` says of source and target whether code in their folders may run.
     """
@@ -66,7 +66,7 @@ def _random_tokens(config: PreTrainedConfig) -> Tensor:
 def _logits(folder: Path, ids: Tensor, dtype: torch.dtype | None, is_trusted: bool) -> Tensor:
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype or torch.float32, trust_remote_code=is_trusted, attn_implementation="sdpa"
+        folder, dtype=dtype or torch.float32, trust_remote_code=is_trusted, attn_implementation="eager"
     )
     torch.nn.Module.float(model)
     model.train(False)

@@ -24,13 +24,50 @@ from transformers import (
 
 _COMMON = {"vocab_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 64}
 _WIDE = {**_COMMON, "hidden_size": 64, "intermediate_size": 96, "num_key_value_heads": 2}
+_EXPERTS = {"num_experts_per_tok": 2, "output_router_logits": True}
+_KINDS = {"sliding_window": 16, "layer_types": ["sliding_attention", "full_attention"]}
 FIELDS: dict[str, dict[str, Any]] = {
+    "arcee": {**_WIDE, "head_dim": 24, "mlp_bias": True},
+    "gemma": {**_WIDE, "num_key_value_heads": 1, "head_dim": 24},
+    "gemma2": {**_WIDE, **_KINDS, "head_dim": 24, "query_pre_attn_scalar": 20},
+    "gemma3_text": {
+        **_WIDE,
+        **_KINDS,
+        "head_dim": 24,
+        "rope_parameters": {
+            "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+            "full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 1e6},
+        },
+    },
+    "gpt2": {**_COMMON, "hidden_size": 64, "bos_token_id": 0, "eos_token_id": 0},
+    "gpt_oss": {**_WIDE, **_EXPERTS, **_KINDS, "num_local_experts": 4, "head_dim": 24},
+    "granite": {
+        **_WIDE,
+        "embedding_multiplier": 3.0,
+        "residual_multiplier": 0.5,
+        "attention_multiplier": 0.1,
+        "logits_scaling": 4.0,
+    },
     "llama": {**_WIDE, "attention_bias": True, "eos_token_id": [2, 5], "rms_norm_eps": 1e-5},
+    "ministral": {**_WIDE, **_KINDS, "head_dim": 24},
     "mistral": {**_WIDE, "sliding_window": 16, "head_dim": 32},
+    "mixtral": {**_WIDE, **_EXPERTS, "head_dim": 16, "num_local_experts": 4},
+    "olmo2": {**_WIDE, "attention_bias": True},
+    "olmo3": {**_WIDE, **_KINDS},
+    "olmoe": {**_WIDE, **_EXPERTS, "num_experts": 4},
+    "phi3": {
+        **_WIDE,
+        "sliding_window": 16,
+        "resid_pdrop": 0.1,
+        "pad_token_id": 0,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.75},
+    },
     "qwen2": {**_WIDE, "tie_word_embeddings": True, "eos_token_id": [2, 5]},
     "qwen3": {**_WIDE, "head_dim": 24, "tie_word_embeddings": True, "eos_token_id": 2},
-    "gpt2": {**_COMMON, "hidden_size": 64, "bos_token_id": 0, "eos_token_id": 0},
-    "gemma": {**_WIDE, "num_key_value_heads": 1, "head_dim": 24},
+    "qwen3_moe": {**_WIDE, **_EXPERTS, "num_local_experts": 4, "moe_intermediate_size": 48, "head_dim": 24},
+    "seed_oss": {**_WIDE, "head_dim": 24},
+    "smollm3": {**_WIDE, "no_rope_layers": [1, 0], "pad_token_id": 0, "attention_bias": True},
+    "starcoder2": {**_WIDE, "sliding_window": 16, "bos_token_id": 0, "eos_token_id": 0},
 }
 Convert = Callable[..., int]
 
@@ -92,7 +129,7 @@ def job_of(source: Path, target: Path | None, **options: Any) -> Job:
     tables = read_tables()
     model_type = json.loads((source / "config.json").read_text(encoding="utf-8"))["model_type"]
     is_to_package = model_type in tables
-    candidates = sorted(tables.values(), key=lambda table: -len(table["config"]["same"]))
+    candidates = list(tables.values())
     return Job.of(
         {
             "source": str(source),

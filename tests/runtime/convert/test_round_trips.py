@@ -10,11 +10,11 @@ import torch
 from fgc.cli.conversion_tables import read_tables
 from fgc_runtime.convert.faults import ConvertError
 from fgc_runtime.convert.fields import to_architecture, to_package
-from fgc_runtime.convert.tables import Architecture, check_table
+from fgc_runtime.convert.tables import Architecture, check_table, count_experts
 from fgc_runtime.convert.weights import Weights
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from .conftest import FIELDS, Convert, config_of, save_model, save_tokenizer
@@ -27,6 +27,7 @@ def config(folder: Path) -> dict[str, object]:
     return loaded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_type", FIELDS)
 def test_there_and_back_nothing_differs(
     model_type: str,
@@ -93,19 +94,35 @@ def test_a_window_larger_than_the_context_is_kept(run_conversion: Convert, tmp_p
     assert config(tmp_path / "package")["sliding_window"] == 4096
 
 
-@pytest.mark.parametrize("model_type", ["llama", "gpt2"])
+@pytest.mark.parametrize("model_type", ["llama", "gpt2", "mixtral", "gemma3_text", "smollm3", "phi3"])
 def test_a_package_generates_what_its_source_does(
     model_type: str, hugging_face: Callable[[str], Path], run_conversion: Convert, tmp_path: Path
 ) -> None:
-    run_conversion(hugging_face(model_type), tmp_path / "package", is_verified=False)
-    ids = torch.tensor([[3, 1, 4, 1, 5]])
-    texts = [
-        AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True).generate(
-            ids, max_new_tokens=12, do_sample=False
-        )
-        for folder in (hugging_face(model_type), tmp_path / "package")
-    ]
-    assert texts[0].tolist() == texts[1].tolist()
+    run_conversion(hugging_face(model_type), tmp_path / f"copy_of_{model_type}", is_verified=False)
+    ids = torch.arange(3, 33)[None]
+    options = {"max_new_tokens": 12, "do_sample": False, "eos_token_id": -1, "pad_token_id": 0}
+    theirs = AutoModelForCausalLM.from_pretrained(hugging_face(model_type)).generate(ids, **options)
+    ours = AutoModelForCausalLM.from_pretrained(tmp_path / f"copy_of_{model_type}", trust_remote_code=True)
+    for cache in ({}, {"cache_implementation": "static"}):
+        assert ours.generate(ids, **options, **cache).tolist() == theirs.tolist()
+
+
+@pytest.mark.parametrize("model_type", ["mixtral", "olmoe"])
+def test_experts_that_are_stacked_in_the_files_are_read(
+    model_type: str, run_conversion: Convert, tmp_path: Path
+) -> None:
+    source = save_model(tmp_path / "source", config_of(model_type), save_original_format=False)
+    assert any(name.endswith("experts.gate_up_proj") for name in Weights(source).tensors)
+    assert run_conversion(source, tmp_path / "package") == 0
+
+
+def test_an_expert_that_is_missing_is_named(run_conversion: Convert, tmp_path: Path) -> None:
+    source = save_model(tmp_path / "source", config_of("mixtral"))
+    tensors = load_file(source / "model.safetensors")
+    del tensors["model.layers.1.block_sparse_moe.experts.2.w3.weight"]
+    save_file(tensors, source / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ConvertError, match=r"missing 1 tensors: model\.layers\.1\.block_sparse_moe\.experts\.2\.w3"):
+        run_conversion(source, tmp_path / "package")
 
 
 def test_a_package_holds_the_template_it_was_generated_from(
@@ -117,8 +134,12 @@ def test_a_package_holds_the_template_it_was_generated_from(
     assert "    rms_norm_eps: 1.0e-05\n" in template and "[attention]\n    == super()\n    bias: true\n" in template
 
 
+def _lists_layers(model_type: str) -> bool:
+    return not FIELDS[model_type].keys().isdisjoint({"layer_types", "no_rope_layers"})
+
+
 @pytest.mark.parametrize("model_type", TABLES)
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
 @given(data=st.data())
 def test_fields_come_back_as_they_were(model_type: str, data: st.DataObject) -> None:
     """For any sizes and switches: the architecture's configuration, and what the package was told."""
@@ -127,7 +148,8 @@ def test_fields_come_back_as_they_were(model_type: str, data: st.DataObject) -> 
     changes = {
         "num_attention_heads": heads,
         "hidden_size": heads * 2 * data.draw(st.integers(1, 16)),
-        "num_hidden_layers": data.draw(st.integers(1, 100)),
+        # the lists of what each layer is have a fixed length
+        "num_hidden_layers": 2 if _lists_layers(model_type) else data.draw(st.integers(1, 100)),
         "tie_word_embeddings": data.draw(st.booleans()),
         "eos_token_id": data.draw(st.one_of(st.none(), st.integers(0, 95), st.lists(st.integers(0, 95), min_size=1))),
         "initializer_range": data.draw(st.floats(1e-9, 1)),
@@ -149,11 +171,13 @@ def test_a_table_is_a_bijection_on_the_tensors_of_its_model(
     architecture = TABLES[model_type]
     check_table(architecture)
     theirs = list(load_file(hugging_face(model_type) / "model.safetensors"))
-    groups = [architecture.group_of_theirs(name) for name in theirs]
+    count = count_experts(architecture, theirs)
+    groups = dict.fromkeys(architecture.group_of_theirs(name, count) for name in theirs)
+    assert sorted(name for group in groups for name in group.theirs) == sorted(theirs)
     ours = [name for group in groups for name in group.ours]
     assert len(set(ours)) == len(ours)
     for group in groups:
-        assert all(architecture.group_of_ours(name) == group for name in group.ours)
+        assert all(architecture.group_of_ours(name, count) == group for name in group.ours)
 
 
 @pytest.mark.parametrize("options", [{"max_shard_size": "100KB"}, {}], ids=["shards", "one file"])

@@ -12,7 +12,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, did_you_mean
-from fgc.emit.model.components import ComponentLibrary, ComponentModule, Definition, constant
+from fgc.emit.model.components import ComponentLibrary, Definition, constant
 from fgc.emit.model.configuration import FieldPlan
 from fgc.emit.model.request import ConfigEntry
 from fgc.emit.model.values import Constant, Construction, Field, Operation, Table, Value, walk
@@ -53,10 +53,19 @@ class Shapes(Struct, frozen=True):
 
     def table(self, value: Value | None) -> Value | None:
         """A value, or what the field that it names is by default."""
+        if isinstance(value, Operation) and value.operator == "[]":
+            table, key = self.table(value.left), self.known(value.right)
+            entries = table.entries if isinstance(table, Table) else ()
+            return next((item for name, item in entries if name.value == key), None)
         if not isinstance(value, Field) or value.name not in self.fields:
             return value
         field = self.fields[value.name]
         return field.derived if field.derived is not None else field.default
+
+    def entry(self, table: Value | None, key: str) -> object:
+        """The scalar that a mapping has under a key; None if that is not known."""
+        entries = table.entries if isinstance(table, Table) else ()
+        return next((self.known(item) for name, item in entries if name.value == key), None)
 
     def number(self, value: Value | None) -> int | None:
         found = self.known(value)
@@ -141,31 +150,26 @@ def _unknown_activations(shapes: Shapes) -> Iterator[Diagnostic]:
 
 
 @_RULES.append
-def _other_rotary_positions(shapes: Shapes) -> Iterator[Diagnostic]:
+def _impossible_rotary_positions(shapes: Shapes) -> Iterator[Diagnostic]:
     for part, component, given in shapes.parts():
+        if constant(component, "rope_type") is None:
+            continue
         value = given.get("rope_parameters")
         table = shapes.table(value)
-        computed = constant(component, "rope_type")
-        if computed is None or not isinstance(table, Table):
-            continue
-        wanted = next((shapes.known(item) for key, item in table.entries if key.value == "rope_type"), None)
-        if wanted is not None and wanted != computed:
-            message = f"`{component.name}` computes positions of the rope_type `{computed}`, not `{wanted}`"
-            others = [name for name in component.module.definitions if _computes(component.module, name, wanted)]
-            help_text = f"write `.{component.module.name}:{others[0]}` in [positional_encoding]" if others else None
-            yield Diagnostic.at(part.symbol.attribute_origin, _CODE, message, help=help_text)
-        share = next((shapes.known(item) for key, item in table.entries if key.value == "partial_rotary_factor"), None)
-        if share not in (None, 1, 1.0):
-            message = f"`partial_rotary_factor` ({share}) must be 1: `{component.name}` turns all channels of a head"
-            yield Diagnostic.at(shapes.place(value, part), _CODE, message)
-        head_dim = shapes.number(given.get("head_dim"))
-        if head_dim is not None and head_dim % 2:
-            message = f"`head_dim` is {head_dim}, but rotary positions turn channels in pairs"
+        wanted = shapes.entry(table, "rope_type")
+        known = _rope_types()
+        if isinstance(wanted, str) and known and wanted not in known:
+            help_text = did_you_mean(wanted, known) or "transformers knows " + ", ".join(known)
+            message = f"no rotary positions have the rope_type `{wanted}`"
+            yield Diagnostic.at(shapes.place(value, part), _CODE, message, help=help_text)
+        head_dim, share = shapes.number(given.get("head_dim")), shapes.entry(table, "partial_rotary_factor")
+        turned = int(head_dim * share) if isinstance(share, float) and head_dim is not None else head_dim
+        if turned is not None and turned % 2:
+            whole = (
+                f"`head_dim` is {head_dim}" if share is None else f"`head_dim` ({head_dim}) times {share} is {turned}"
+            )
+            message = f"{whole}, but rotary positions turn channels in pairs"
             yield Diagnostic.at(shapes.place(given.get("head_dim"), part), _CODE, message)
-
-
-def _computes(module: ComponentModule, name: str, rope_type: object) -> bool:
-    return constant(Definition(module, name), "rope_type") == rope_type
 
 
 @_RULES.append
@@ -190,17 +194,31 @@ def _windows_without_a_size(shapes: Shapes) -> Iterator[Diagnostic]:
                 yield Diagnostic.at(part.symbol.attribute_origin, _CODE, message)
 
 
-@lru_cache(maxsize=1)
 def _activation_names() -> tuple[str, ...]:
-    """The keys of transformers' ACT2CLS, read from its file; none if it is not installed."""
+    """The keys of transformers' ACT2CLS."""
+    return tuple(sorted(_keys_in_transformers("activations.py", "ACT2CLS")))
+
+
+def _rope_types() -> tuple[str, ...]:
+    """The types of rotary positions: the plain ones, and the keys of transformers' ROPE_INIT_FUNCTIONS."""
+    keys = _keys_in_transformers("modeling_rope_utils.py", "ROPE_INIT_FUNCTIONS")
+    return ("default", *keys) if keys else ()
+
+
+@lru_cache
+def _keys_in_transformers(file_name: str, variable: str) -> tuple[str, ...]:
+    """The keys of a mapping that a file of transformers writes out; none if it is not installed."""
     spec = importlib.util.find_spec("transformers")
-    file = None if spec is None or spec.origin is None else Path(spec.origin).with_name("activations.py")
+    file = None if spec is None or spec.origin is None else Path(spec.origin).with_name(file_name)
     if file is None or not file.is_file():
         return ()
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         match node:
-            case ast.Assign(targets=[ast.Name(id="ACT2CLS")], value=ast.Dict(keys=keys)):
-                return tuple(sorted(str(key.value) for key in keys if isinstance(key, ast.Constant)))
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=ast.Dict(keys=keys))
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.Dict(keys=keys))
+            ) if name == variable:
+                return tuple(str(key.value) for key in keys if isinstance(key, ast.Constant))
             case _:
                 pass
     return ()

@@ -11,7 +11,8 @@ from msgspec import Struct
 from fgc.emit.model.components import Definition
 from fgc.ir import Scalar, Symbol
 
-OPERATORS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**"}
+_ARITHMETIC = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**"}
+OPERATORS = _ARITHMETIC | {"getitem": "[]"}
 
 
 class Constant(Struct, frozen=True, eq=False):
@@ -142,6 +143,8 @@ def static_text(value: Value, owner: str) -> str:
             return "[" + ", ".join(static_text(item, owner) for item in value.items) + "]"
         case Table():
             return "{" + ", ".join(f"{key.text}: {static_text(item, owner)}" for key, item in value.entries) + "}"
+        case Operation(operator="[]"):
+            return f"{_operand(value.left, owner)}[{static_text(value.right, owner)}]"
         case Operation():
             right = static_text(value.right, owner)
             right = f"({right})" if isinstance(value.right, Operation) else right

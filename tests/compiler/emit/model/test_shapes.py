@@ -60,13 +60,14 @@ def test_an_unknown_activation_names_the_nearest_one(found: Found) -> None:
     )
 
 
-def test_rotary_positions_of_another_type_name_the_class_that_computes_them(found: Found) -> None:
-    assert only(found(("rope_type: default", "rope_type: yarn"))) == (
-        "RotaryEmbedding",
-        "error",
-        "`RotaryEmbedding` computes positions of the rope_type `default`, not `yarn`",
-        "write `.rotary:YarnRotaryEmbedding` in [positional_encoding]",
-    )
+def test_an_unknown_type_of_rotary_positions_names_the_nearest_one(found: Found) -> None:
+    finding = only(found(("rope_type: default", "rope_type: yarm")))
+    assert finding[1:] == ("error", "no rotary positions have the rope_type `yarm`", "did you mean `yarn`?")
+
+
+@pytest.mark.parametrize("rope_type", ["yarn", "linear", "proportional"])
+def test_rotary_positions_of_a_known_type_are_no_mistake(found: Found, rope_type: str) -> None:
+    assert found(("rope_type: default", f"rope_type: {rope_type}")) == []
 
 
 def test_an_odd_head_dim_is_told(found: Found) -> None:
@@ -83,12 +84,10 @@ def test_a_window_larger_than_the_context_leaves_nothing_out_and_is_no_mistake(f
     assert not [message for message in messages if "context" in message]
 
 
-def test_a_part_of_the_channels_cannot_turn(found: Found) -> None:
-    finding = only(found(("rope_type: default", "rope_type: default\n        partial_rotary_factor: 0.5")))
-    assert finding[1:3] == (
-        "error",
-        "`partial_rotary_factor` (0.5) must be 1: `RotaryEmbedding` turns all channels of a head",
-    )
+def test_a_part_of_the_channels_turns_in_pairs(found: Found) -> None:
+    assert found(("rope_type: default", "rope_type: default\n        partial_rotary_factor: 0.5")) == []
+    finding = only(found(("rope_type: default", "rope_type: default\n        partial_rotary_factor: 0.2")))
+    assert finding[1:3] == ("error", "`head_dim` (16) times 0.2 is 3, but rotary positions turn channels in pairs")
 
 
 def test_windows_without_their_fields_are_told(found: Found) -> None:

@@ -7,55 +7,15 @@ from typing import Any
 
 
 def construct() -> dict[str, Any]:
-    config = {
-        "same": [
-            "vocab_size",
-            "hidden_size",
-            "intermediate_size",
-            "num_hidden_layers",
-            "num_attention_heads",
-            "num_key_value_heads",
-            "head_dim",
-            "hidden_act",
-            "max_position_embeddings",
-            "initializer_range",
-            "rms_norm_eps",
-            "use_cache",
-            "pad_token_id",
-            "bos_token_id",
-            "eos_token_id",
-            "tie_word_embeddings",
-            "rope_parameters",
-            "attention_dropout",
-        ],
-        "switches": {
-            "attention_bias": {
-                "block": "attention",
-                "argument": "bias",
-                "tensors": "model.layers.*.self_attn.q_proj.bias",
-            }
-        },
-        "fixed": {"use_bidirectional_attention": None},
-        "ignored": ["hidden_activation"],
-    }
     return {
+        "extends": "llama",
         "architecture": "GemmaForCausalLM",
         "model_type": "gemma",
         "template": "models/gemma.yaml",
         "modules": ["ZeroCentredRMSNorm", "ScaledEmbedding"],
-        "config": config,
-        "parts": {
-            "rope_parameters.rope_type": {
-                "block": "positional_encoding",
-                "templates": {
-                    "default": None,
-                    "linear": "models/positions/linear_rope.yaml",
-                    "dynamic": "models/positions/dynamic_rope.yaml",
-                    "yarn": "models/positions/yarn_rope.yaml",
-                    "llama3": "models/positions/llama3_rope.yaml",
-                    "longrope": "models/positions/longrope.yaml",
-                },
-            }
+        "config": {
+            "without": ["mlp_bias", "pretraining_tp"],
+            "fixed": {"use_bidirectional_attention": None},
+            "ignored": ["hidden_activation"],
         },
-        "skipped": ["model.layers.*.self_attn.rotary_emb.inv_freq"],
     }

@@ -8,45 +8,14 @@ from typing import Any
 
 def construct() -> dict[str, Any]:
     return {
+        "extends": "llama",
         "architecture": "Qwen2ForCausalLM",
         "model_type": "qwen2",
         "template": "models/qwen2.yaml",
-        "modules": ["RMSNorm", "GatedMLP"],
         "config": {
-            "same": [
-                "vocab_size",
-                "hidden_size",
-                "intermediate_size",
-                "num_hidden_layers",
-                "num_attention_heads",
-                "num_key_value_heads",
-                "hidden_act",
-                "max_position_embeddings",
-                "initializer_range",
-                "rms_norm_eps",
-                "use_cache",
-                "pad_token_id",
-                "bos_token_id",
-                "eos_token_id",
-                "tie_word_embeddings",
-                "rope_parameters",
-                "attention_dropout",
-            ],
+            "without": ["head_dim", "attention_bias", "mlp_bias", "pretraining_tp"],
             "implied": ["head_dim"],
             "fixed": {"use_sliding_window": False},
             "ignored": ["sliding_window", "max_window_layers", "layer_types"],
-        },
-        "parts": {
-            "rope_parameters.rope_type": {
-                "block": "positional_encoding",
-                "templates": {
-                    "default": None,
-                    "linear": "models/positions/linear_rope.yaml",
-                    "dynamic": "models/positions/dynamic_rope.yaml",
-                    "yarn": "models/positions/yarn_rope.yaml",
-                    "llama3": "models/positions/llama3_rope.yaml",
-                    "longrope": "models/positions/longrope.yaml",
-                },
-            }
         },
     }

@@ -8,46 +8,14 @@ from typing import Any
 
 def construct() -> dict[str, Any]:
     return {
+        "extends": "llama",
         "architecture": "Qwen3ForCausalLM",
         "model_type": "qwen3",
         "template": "models/qwen3.yaml",
-        "modules": ["RMSNorm", "GatedMLP"],
         "config": {
-            "same": [
-                "vocab_size",
-                "hidden_size",
-                "intermediate_size",
-                "num_hidden_layers",
-                "num_attention_heads",
-                "num_key_value_heads",
-                "head_dim",
-                "hidden_act",
-                "max_position_embeddings",
-                "initializer_range",
-                "rms_norm_eps",
-                "use_cache",
-                "pad_token_id",
-                "bos_token_id",
-                "eos_token_id",
-                "tie_word_embeddings",
-                "rope_parameters",
-                "attention_bias",
-                "attention_dropout",
-            ],
+            "without": ["attention_bias", "mlp_bias", "pretraining_tp"],
+            "same": ["attention_bias"],
             "fixed": {"use_sliding_window": False},
             "ignored": ["sliding_window", "max_window_layers", "layer_types"],
-        },
-        "parts": {
-            "rope_parameters.rope_type": {
-                "block": "positional_encoding",
-                "templates": {
-                    "default": None,
-                    "linear": "models/positions/linear_rope.yaml",
-                    "dynamic": "models/positions/dynamic_rope.yaml",
-                    "yarn": "models/positions/yarn_rope.yaml",
-                    "llama3": "models/positions/llama3_rope.yaml",
-                    "longrope": "models/positions/longrope.yaml",
-                },
-            }
         },
     }

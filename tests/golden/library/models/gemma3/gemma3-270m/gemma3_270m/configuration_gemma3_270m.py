@@ -31,7 +31,6 @@ class Gemma3_270mConfig(PreTrainedConfig):
         "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
         "norm": (["hidden_states"], ["hidden_states"]),
     }
-    default_theta = 1000000.0
 
     vocab_size: int = 262144
     hidden_size: int = 640
@@ -53,9 +52,6 @@ class Gemma3_270mConfig(PreTrainedConfig):
     rope_parameters: dict[str, Any] | None = None
     query_pre_attn_scalar: int = 256
     sliding_window: int = 512
-    local_rope_parameters: dict[str, Any] = field(
-        default_factory=lambda: {"rope_type": "default", "rope_theta": 10000.0}
-    )
     layer_types: list[Any] = field(
         default_factory=lambda: [
             "sliding_attention",
@@ -91,7 +87,10 @@ class Gemma3_270mConfig(PreTrainedConfig):
         if self.rope_parameters is None and kwargs.keys().isdisjoint(
             ["rope_theta", "rope_scaling"]
         ):
-            self.rope_parameters = {"rope_type": "default", "rope_theta": 1000000.0}
+            self.rope_parameters = {
+                "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
+                "full_attention": {"rope_type": "default", "rope_theta": 1000000.0},
+            }
         super().__post_init__(**kwargs)
 
 
