@@ -168,7 +168,9 @@ class Attention(nn.Module):
         elif qk_norm is not None:
             # each head by itself, before they are compared (Dehghani et al. 2023, arXiv:2302.05442)
             self.q_norm, self.k_norm = qk_norm(), qk_norm()
-        self.sinks = nn.Parameter(torch.empty(num_heads)) if sinks else None
+        self.has_sinks = sinks
+        if sinks:
+            self.sinks = nn.Parameter(torch.empty(num_heads))
 
     def forward(
         self,
@@ -180,12 +182,12 @@ class Attention(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         batch_and_time = hidden_states.shape[:-1]
         by_head = (*batch_and_time, -1, self.head_dim)
-        query, key, value = self.q_proj(hidden_states), self.k_proj(hidden_states), self.v_proj(hidden_states)
+        query, key = self.q_proj(hidden_states), self.k_proj(hidden_states)
         if self.norms_all_heads:
             query, key = self.q_norm(query), self.k_norm(key)
         query = query.view(by_head).transpose(1, 2)
         key = key.view(by_head).transpose(1, 2)
-        value = value.view(by_head).transpose(1, 2)
+        value = self.v_proj(hidden_states).view(by_head).transpose(1, 2)
         if self.norms_each_head:
             query, key = self.q_norm(query), self.k_norm(key)
         if self.rotary:
@@ -198,13 +200,13 @@ class Attention(nn.Module):
             kwargs["sliding_window"] = self.sliding_window
         if self.softcap is not None:
             kwargs["softcap"] = self.softcap
-        if self.sinks is not None:
+        if self.has_sinks:
             kwargs["s_aux"] = self.sinks
 
         attend = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation,
             sink_eager_attention
-            if self.sinks is not None
+            if self.has_sinks
             else eager_attention
             if self.softcap is None
             else softcapped_eager_attention,

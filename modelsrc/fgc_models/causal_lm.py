@@ -20,10 +20,14 @@ from transformers.masking_utils import create_causal_mask, create_sliding_window
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast, MoeCausalLMOutputWithPast
 from transformers.utils.generic import can_return_tuple
-from transformers.utils.output_capturing import capture_outputs, maybe_install_capturing_hooks
+from transformers.utils.output_capturing import capture_outputs
 
+<<<<<<< HEAD
 from fgc_models.initializers import Initializer
 from fgc_models.moe import share_of_items
+=======
+from fgc_models.moe import recorded_logits, require_gradient, share_of_items
+>>>>>>> bb0c0d36 (Let a mixture of experts be pickled; test gpt-oss and OLMo 2 as packages)
 from fgc_models.packing import flash_sequences, packed_positions
 
 
@@ -251,8 +255,6 @@ class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
         self.logit_softcap = logit_softcap
         self.router_loss = router_loss() if router_loss is not None else None
         self.post_init()
-        if self.router_loss is not None:
-            maybe_install_capturing_hooks(self.model)  # torch.compile could not
 
     @can_return_tuple
     def forward(
@@ -272,8 +274,10 @@ class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
             # given a cache, transformers would not keep packed sequences apart
             use_cache = False
         if self.router_loss is not None:
-            is_wanted = labels is not None and self.config.output_router_logits
-            kwargs.setdefault("output_router_logits", is_wanted)
+            is_usual = self.config.output_router_logits and (labels is not None or past_key_values is None)
+            recorded: list[Tensor] | None = [] if kwargs.pop("output_router_logits", is_usual) else None
+            kwargs["output_router_logits"] = False  # not by hooks of the base model: these cannot be pickled
+            token = recorded_logits.set(recorded)
         outputs = self.model(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -284,6 +288,8 @@ class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
             sequence_ids=sequence_ids,
             **kwargs,
         )
+        if self.router_loss is not None:
+            recorded_logits.reset(token)
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         logits = self.lm_head(outputs.last_hidden_state[:, kept])
         if self.logit_divisor is not None:
@@ -294,11 +300,13 @@ class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
         if labels is not None:
             loss = self.loss_function(logits, labels, vocab_size=self.config.vocab_size, **kwargs)
         if self.router_loss is not None:
-            router_logits = outputs.get("router_logits")
+            router_logits: Any = None if recorded is None else tuple(recorded)
             aux_loss = None
             if router_logits is not None:
                 aux_loss = self.router_loss(router_logits, attention_mask)
                 if labels is not None:
+                    if self.training and torch.is_grad_enabled() and self.model.is_gradient_checkpointing:
+                        require_gradient(self.model, router_logits)
                     share = share_of_items(labels, kwargs.get("num_items_in_batch"))
                     loss = loss + self.config.router_aux_loss_coef * share * aux_loss
             return MoeCausalLMOutputWithPast(

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig
 from transformers.integrations.moe import use_experts_implementation
 
+from fgc_models.moe import recorded_logits
+
 
 class BiasedTopKRouter(nn.Module):
     """Scores x W^T + b of the experts, and the k best of them with the softmax over these k.
@@ -30,6 +32,8 @@ class BiasedTopKRouter(nn.Module):
     def forward(self, hidden_states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """From (tokens, hidden_size): logits (tokens, experts); weights and indices (tokens, k)."""
         logits = nn.functional.linear(hidden_states, self.weight, self.bias)
+        if (recorded := recorded_logits.get()) is not None:
+            recorded.append(logits)
         best, top_k_index = logits.topk(self.top_k, dim=-1)
         return logits, nn.functional.softmax(best, dim=-1), top_k_index
 

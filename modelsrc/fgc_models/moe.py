@@ -10,6 +10,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig
 from transformers.activations import ACT2FN
 from transformers.integrations.moe import use_experts_implementation
+from transformers.utils.output_capturing import CompileableContextVar
+
+# a list that the routers of a forward pass add their logits to, layer by layer; None where nobody asked
+recorded_logits = CompileableContextVar("recorded_logits")
 
 
 class TopKRouter(nn.Module):
@@ -32,6 +36,8 @@ class TopKRouter(nn.Module):
     def forward(self, hidden_states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """From (tokens, hidden_size): logits (tokens, experts); weights and indices (tokens, k)."""
         logits = nn.functional.linear(hidden_states, self.weight)
+        if (recorded := recorded_logits.get()) is not None:
+            recorded.append(logits)
         scores = nn.functional.softmax(logits, dim=-1, dtype=torch.float32)
         top_k_weights, top_k_index = scores.topk(self.top_k, dim=-1)
         if self.normalize:
@@ -113,6 +119,17 @@ class LoadBalancingLoss(nn.Module):
         else:
             token_share, mean_score = chosen.mean(0), scores.mean(0)
         return self.num_experts * (token_share * mean_score).sum()
+
+
+def require_gradient(model: nn.Module, router_logits: tuple[Tensor, ...]) -> None:
+    """Raise ValueError if checkpointing cut the logits off from routers that learn, as the reentrant kind does."""
+    routers = [module for module in model.modules() if hasattr(module, "recorded_as")]
+    learn = any(parameter.requires_grad for router in routers for parameter in router.parameters())
+    if learn and not any(logits.requires_grad for logits in router_logits):
+        raise ValueError(
+            "reentrant checkpointing keeps the balancing loss from the routers: "
+            'gradient_checkpointing_enable({"use_reentrant": False}) does not'
+        )
 
 
 def share_of_items(labels: Tensor, num_items_in_batch: int | Tensor | None) -> Tensor | float:

@@ -249,14 +249,10 @@ class Attention(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         batch_and_time = hidden_states.shape[:-1]
         by_head = (*batch_and_time, -1, self.head_dim)
-        query, key, value = (
-            self.q_proj(hidden_states),
-            self.k_proj(hidden_states),
-            self.v_proj(hidden_states),
-        )
+        query, key = self.q_proj(hidden_states), self.k_proj(hidden_states)
         query = query.view(by_head).transpose(1, 2)
         key = key.view(by_head).transpose(1, 2)
-        value = value.view(by_head).transpose(1, 2)
+        value = self.v_proj(hidden_states).view(by_head).transpose(1, 2)
         query, key = self.q_norm(query), self.k_norm(key)
         assert position_embeddings is not None, "the angles are missing"
         query = apply_rotary(query, *position_embeddings)

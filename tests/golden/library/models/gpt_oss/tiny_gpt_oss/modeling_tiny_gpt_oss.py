@@ -34,9 +34,9 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils.generic import can_return_tuple, is_flash_attention_requested
 from transformers.utils.output_capturing import (
+    CompileableContextVar,
     OutputRecorder,
     capture_outputs,
-    maybe_install_capturing_hooks,
 )
 
 from .configuration_tiny_gpt_oss import TinyGptOssConfig
@@ -227,32 +227,6 @@ def sink_eager_attention(
     return (weights @ value).transpose(1, 2).contiguous(), weights
 
 
-def eager_attention(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float,
-    dropout: float = 0.0,
-    **kwargs: Any,
-) -> tuple[Tensor, Tensor]:
-    """softmax(q k^T * scaling + mask) v, one step at a time; also the attention weights.
-
-    Shapes: query (batch, heads, time, head_dim), key and value (batch, kv_heads, time,
-    head_dim), result (batch, time, heads, head_dim).
-    """
-    group_size = query.shape[1] // key.shape[1]
-    key = key.repeat_interleave(group_size, dim=1)
-    value = value.repeat_interleave(group_size, dim=1)
-    scores = query @ key.transpose(2, 3) * scaling
-    if attention_mask is not None:
-        scores = scores + attention_mask
-    weights = nn.functional.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
-    weights = nn.functional.dropout(weights, p=dropout, training=module.training)
-    return (weights @ value).transpose(1, 2).contiguous(), weights
-
-
 class Attention(nn.Module):
     """Multi-head attention: softmax(q k^T / sqrt(head_dim)) v, then the output projection.
 
@@ -305,14 +279,10 @@ class Attention(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         batch_and_time = hidden_states.shape[:-1]
         by_head = (*batch_and_time, -1, self.head_dim)
-        query, key, value = (
-            self.q_proj(hidden_states),
-            self.k_proj(hidden_states),
-            self.v_proj(hidden_states),
-        )
+        query, key = self.q_proj(hidden_states), self.k_proj(hidden_states)
         query = query.view(by_head).transpose(1, 2)
         key = key.view(by_head).transpose(1, 2)
-        value = value.view(by_head).transpose(1, 2)
+        value = self.v_proj(hidden_states).view(by_head).transpose(1, 2)
         assert position_embeddings is not None, "the angles are missing"
         query = apply_rotary(query, *position_embeddings)
         key = apply_rotary(key, *position_embeddings)
@@ -320,12 +290,11 @@ class Attention(nn.Module):
             key, value = past_key_values.update(key, value, self.layer_idx)
         if self.sliding_window is not None:
             kwargs["sliding_window"] = self.sliding_window
-        if self.sinks is not None:
-            kwargs["s_aux"] = self.sinks
+        kwargs["s_aux"] = self.sinks
 
         attend = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation,
-            sink_eager_attention if self.sinks is not None else eager_attention,
+            sink_eager_attention,
         )
         attended, weights = attend(
             self,
@@ -338,6 +307,10 @@ class Attention(nn.Module):
             **kwargs,
         )
         return self.o_proj(attended.reshape(*batch_and_time, -1)), weights
+
+
+# a list that the routers of a forward pass add their logits to, layer by layer; None where nobody asked
+recorded_logits = CompileableContextVar("recorded_logits")
 
 
 class BiasedTopKRouter(nn.Module):
@@ -363,6 +336,8 @@ class BiasedTopKRouter(nn.Module):
     def forward(self, hidden_states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """From (tokens, hidden_size): logits (tokens, experts); weights and indices (tokens, k)."""
         logits = nn.functional.linear(hidden_states, self.weight, self.bias)
+        if (recorded := recorded_logits.get()) is not None:
+            recorded.append(logits)
         best, top_k_index = logits.topk(self.top_k, dim=-1)
         return logits, nn.functional.softmax(best, dim=-1), top_k_index
 
@@ -632,6 +607,21 @@ class LoadBalancingLoss(nn.Module):
         return self.num_experts * (token_share * mean_score).sum()
 
 
+def require_gradient(model: nn.Module, router_logits: tuple[Tensor, ...]) -> None:
+    """Raise ValueError if checkpointing cut the logits off from routers that learn, as the reentrant kind does."""
+    routers = [module for module in model.modules() if hasattr(module, "recorded_as")]
+    learn = any(
+        parameter.requires_grad
+        for router in routers
+        for parameter in router.parameters()
+    )
+    if learn and not any(logits.requires_grad for logits in router_logits):
+        raise ValueError(
+            "reentrant checkpointing keeps the balancing loss from the routers: "
+            'gradient_checkpointing_enable({"use_reentrant": False}) does not'
+        )
+
+
 def share_of_items(
     labels: Tensor, num_items_in_batch: int | Tensor | None
 ) -> Tensor | float:
@@ -781,7 +771,6 @@ class TinyGptOssForCausalLM(TinyGptOssPreTrainedModel, GenerationMixin):
         )
         self.model.initializer.check(self)
         self.post_init()
-        maybe_install_capturing_hooks(self.model)  # torch.compile could not
 
     @can_return_tuple
     def forward(
@@ -800,8 +789,16 @@ class TinyGptOssForCausalLM(TinyGptOssPreTrainedModel, GenerationMixin):
         if labels is not None:
             # given a cache, transformers would not keep packed sequences apart
             use_cache = False
-        is_wanted = labels is not None and self.config.output_router_logits
-        kwargs.setdefault("output_router_logits", is_wanted)
+        is_usual = self.config.output_router_logits and (
+            labels is not None or past_key_values is None
+        )
+        recorded: list[Tensor] | None = (
+            [] if kwargs.pop("output_router_logits", is_usual) else None
+        )
+        kwargs["output_router_logits"] = (
+            False  # not by hooks of the base model: these cannot be pickled
+        )
+        token = recorded_logits.set(recorded)
         outputs = self.model(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -812,6 +809,7 @@ class TinyGptOssForCausalLM(TinyGptOssPreTrainedModel, GenerationMixin):
             sequence_ids=sequence_ids,
             **kwargs,
         )
+        recorded_logits.reset(token)
         kept = (
             slice(-logits_to_keep, None)
             if isinstance(logits_to_keep, int)
@@ -823,11 +821,17 @@ class TinyGptOssForCausalLM(TinyGptOssPreTrainedModel, GenerationMixin):
             loss = self.loss_function(
                 logits, labels, vocab_size=self.config.vocab_size, **kwargs
             )
-        router_logits = outputs.get("router_logits")
+        router_logits: Any = None if recorded is None else tuple(recorded)
         aux_loss = None
         if router_logits is not None:
             aux_loss = self.router_loss(router_logits, attention_mask)
             if labels is not None:
+                if (
+                    self.training
+                    and torch.is_grad_enabled()
+                    and self.model.is_gradient_checkpointing
+                ):
+                    require_gradient(self.model, router_logits)
                 share = share_of_items(labels, kwargs.get("num_items_in_batch"))
                 loss = loss + self.config.router_aux_loss_coef * share * aux_loss
         return MoeCausalLMOutputWithPast(

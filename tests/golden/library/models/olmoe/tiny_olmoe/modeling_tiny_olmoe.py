@@ -30,9 +30,9 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils.generic import can_return_tuple, is_flash_attention_requested
 from transformers.utils.output_capturing import (
+    CompileableContextVar,
     OutputRecorder,
     capture_outputs,
-    maybe_install_capturing_hooks,
 )
 
 from .configuration_tiny_olmoe import TinyOlmoeConfig
@@ -232,15 +232,11 @@ class Attention(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         batch_and_time = hidden_states.shape[:-1]
         by_head = (*batch_and_time, -1, self.head_dim)
-        query, key, value = (
-            self.q_proj(hidden_states),
-            self.k_proj(hidden_states),
-            self.v_proj(hidden_states),
-        )
+        query, key = self.q_proj(hidden_states), self.k_proj(hidden_states)
         query, key = self.q_norm(query), self.k_norm(key)
         query = query.view(by_head).transpose(1, 2)
         key = key.view(by_head).transpose(1, 2)
-        value = value.view(by_head).transpose(1, 2)
+        value = self.v_proj(hidden_states).view(by_head).transpose(1, 2)
         assert position_embeddings is not None, "the angles are missing"
         query = apply_rotary(query, *position_embeddings)
         key = apply_rotary(key, *position_embeddings)
@@ -262,6 +258,10 @@ class Attention(nn.Module):
             **kwargs,
         )
         return self.o_proj(attended.reshape(*batch_and_time, -1)), weights
+
+
+# a list that the routers of a forward pass add their logits to, layer by layer; None where nobody asked
+recorded_logits = CompileableContextVar("recorded_logits")
 
 
 class TopKRouter(nn.Module):
@@ -288,6 +288,8 @@ class TopKRouter(nn.Module):
     def forward(self, hidden_states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """From (tokens, hidden_size): logits (tokens, experts); weights and indices (tokens, k)."""
         logits = nn.functional.linear(hidden_states, self.weight)
+        if (recorded := recorded_logits.get()) is not None:
+            recorded.append(logits)
         scores = nn.functional.softmax(logits, dim=-1, dtype=torch.float32)
         top_k_weights, top_k_index = scores.topk(self.top_k, dim=-1)
         if self.normalize:
@@ -521,6 +523,21 @@ class LoadBalancingLoss(nn.Module):
         return self.num_experts * (token_share * mean_score).sum()
 
 
+def require_gradient(model: nn.Module, router_logits: tuple[Tensor, ...]) -> None:
+    """Raise ValueError if checkpointing cut the logits off from routers that learn, as the reentrant kind does."""
+    routers = [module for module in model.modules() if hasattr(module, "recorded_as")]
+    learn = any(
+        parameter.requires_grad
+        for router in routers
+        for parameter in router.parameters()
+    )
+    if learn and not any(logits.requires_grad for logits in router_logits):
+        raise ValueError(
+            "reentrant checkpointing keeps the balancing loss from the routers: "
+            'gradient_checkpointing_enable({"use_reentrant": False}) does not'
+        )
+
+
 def share_of_items(
     labels: Tensor, num_items_in_batch: int | Tensor | None
 ) -> Tensor | float:
@@ -662,7 +679,6 @@ class TinyOlmoeForCausalLM(TinyOlmoePreTrainedModel, GenerationMixin):
         )
         self.model.initializer.check(self)
         self.post_init()
-        maybe_install_capturing_hooks(self.model)  # torch.compile could not
 
     @can_return_tuple
     def forward(
@@ -681,8 +697,16 @@ class TinyOlmoeForCausalLM(TinyOlmoePreTrainedModel, GenerationMixin):
         if labels is not None:
             # given a cache, transformers would not keep packed sequences apart
             use_cache = False
-        is_wanted = labels is not None and self.config.output_router_logits
-        kwargs.setdefault("output_router_logits", is_wanted)
+        is_usual = self.config.output_router_logits and (
+            labels is not None or past_key_values is None
+        )
+        recorded: list[Tensor] | None = (
+            [] if kwargs.pop("output_router_logits", is_usual) else None
+        )
+        kwargs["output_router_logits"] = (
+            False  # not by hooks of the base model: these cannot be pickled
+        )
+        token = recorded_logits.set(recorded)
         outputs = self.model(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -693,6 +717,7 @@ class TinyOlmoeForCausalLM(TinyOlmoePreTrainedModel, GenerationMixin):
             sequence_ids=sequence_ids,
             **kwargs,
         )
+        recorded_logits.reset(token)
         kept = (
             slice(-logits_to_keep, None)
             if isinstance(logits_to_keep, int)
@@ -704,11 +729,17 @@ class TinyOlmoeForCausalLM(TinyOlmoePreTrainedModel, GenerationMixin):
             loss = self.loss_function(
                 logits, labels, vocab_size=self.config.vocab_size, **kwargs
             )
-        router_logits = outputs.get("router_logits")
+        router_logits: Any = None if recorded is None else tuple(recorded)
         aux_loss = None
         if router_logits is not None:
             aux_loss = self.router_loss(router_logits, attention_mask)
             if labels is not None:
+                if (
+                    self.training
+                    and torch.is_grad_enabled()
+                    and self.model.is_gradient_checkpointing
+                ):
+                    require_gradient(self.model, router_logits)
                 share = share_of_items(labels, kwargs.get("num_items_in_batch"))
                 loss = loss + self.config.router_aux_loss_coef * share * aux_loss
         return MoeCausalLMOutputWithPast(

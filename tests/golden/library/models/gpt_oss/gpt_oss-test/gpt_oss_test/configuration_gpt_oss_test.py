@@ -15,12 +15,6 @@ class GptOssTestConfig(PreTrainedConfig):
 
     model_type = "gpt_oss_test"
     keys_to_ignore_at_inference: ClassVar[list[str]] = ["past_key_values"]
-    base_model_tp_plan: ClassVar[dict[str, Any]] = {
-        "layers.*.self_attn.q_proj": "colwise",
-        "layers.*.self_attn.k_proj": "colwise",
-        "layers.*.self_attn.v_proj": "colwise",
-        "layers.*.self_attn.o_proj": "rowwise",
-    }
     base_model_pp_plan: ClassVar[dict[str, Sequence[list[str]]]] = {
         "embed_tokens": (["input_ids"], ["inputs_embeds"]),
         "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
