@@ -164,10 +164,12 @@ class Attention(nn.Module):
         self.norms_all_heads = q_norm is not None
         self.norms_each_head = qk_norm is not None
         if q_norm is not None and k_norm is not None:
-            self.q_norm, self.k_norm = q_norm(), k_norm()
+            self.q_norm = q_norm()
+            self.k_norm = k_norm()
         elif qk_norm is not None:
             # each head by itself, before they are compared (Dehghani et al. 2023, arXiv:2302.05442)
-            self.q_norm, self.k_norm = qk_norm(), qk_norm()
+            self.q_norm = qk_norm()
+            self.k_norm = qk_norm()
         self.has_sinks = sinks
         if sinks:
             self.sinks = nn.Parameter(torch.empty(num_heads))

@@ -235,9 +235,8 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(config.hidden_size, kv_size, bias=False)
         self.o_proj = nn.Linear(query_size, config.hidden_size, bias=False)
         # each head by itself, before they are compared (Dehghani et al. 2023, arXiv:2302.05442)
-        self.q_norm, self.k_norm = ZeroCentredRMSNorm(
-            config.head_dim, eps=config.rms_norm_eps
-        ), ZeroCentredRMSNorm(config.head_dim, eps=config.rms_norm_eps)
+        self.q_norm = ZeroCentredRMSNorm(config.head_dim, eps=config.rms_norm_eps)
+        self.k_norm = ZeroCentredRMSNorm(config.head_dim, eps=config.rms_norm_eps)
 
     def forward(
         self,

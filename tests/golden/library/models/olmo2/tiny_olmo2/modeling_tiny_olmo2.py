@@ -206,9 +206,10 @@ class Attention(nn.Module):
         self.k_proj = nn.Linear(config.hidden_size, kv_size, bias=False)
         self.v_proj = nn.Linear(config.hidden_size, kv_size, bias=False)
         self.o_proj = nn.Linear(query_size, config.hidden_size, bias=False)
-        self.q_norm, self.k_norm = RMSNorm(
+        self.q_norm = RMSNorm(
             config.num_attention_heads * config.head_dim, eps=config.rms_norm_eps
-        ), RMSNorm(
+        )
+        self.k_norm = RMSNorm(
             config.num_key_value_heads * config.head_dim, eps=config.rms_norm_eps
         )
 

@@ -216,9 +216,10 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(
             query_size, config.hidden_size, bias=config.attention_bias
         )
-        self.q_norm, self.k_norm = RMSNorm(
+        self.q_norm = RMSNorm(
             config.num_attention_heads * config.head_dim, eps=config.rms_norm_eps
-        ), RMSNorm(
+        )
+        self.k_norm = RMSNorm(
             config.num_key_value_heads * config.head_dim, eps=config.rms_norm_eps
         )
 

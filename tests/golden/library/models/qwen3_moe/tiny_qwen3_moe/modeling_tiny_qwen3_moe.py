@@ -215,9 +215,8 @@ class Attention(nn.Module):
             query_size, config.hidden_size, bias=config.attention_bias
         )
         # each head by itself, before they are compared (Dehghani et al. 2023, arXiv:2302.05442)
-        self.q_norm, self.k_norm = RMSNorm(
-            config.head_dim, eps=config.rms_norm_eps
-        ), RMSNorm(config.head_dim, eps=config.rms_norm_eps)
+        self.q_norm = RMSNorm(config.head_dim, eps=config.rms_norm_eps)
+        self.k_norm = RMSNorm(config.head_dim, eps=config.rms_norm_eps)
 
     def forward(
         self,
