@@ -22,12 +22,8 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutpu
 from transformers.utils.generic import can_return_tuple
 from transformers.utils.output_capturing import capture_outputs
 
-<<<<<<< HEAD
 from fgc_models.initializers import Initializer
-from fgc_models.moe import share_of_items
-=======
 from fgc_models.moe import recorded_logits, require_gradient, share_of_items
->>>>>>> bb0c0d36 (Let a mixture of experts be pickled; test gpt-oss and OLMo 2 as packages)
 from fgc_models.packing import flash_sequences, packed_positions
 
 
