@@ -126,12 +126,14 @@ class ModelingFile(Struct):
     def _add(self, piece: Piece, node: Statement, render: Renderer, base: ClassPlan | None) -> None:
         """Add what the code mentions, then the piece; `base` is the plan of the class it takes its constructor from."""
         inserted = {part.name for part in render.parts} | {imported.alias for imported in render.imports}
-        used = [name for name in _used_names(node) if name not in inserted]
+        mentioned = [*_used_names(node)]
+        used = [name for name in mentioned if name not in inserted]
         self.pieces[piece.name] = piece  # holds the name while its parts are added
         for part in render.parts:
             self._add_class(part) if isinstance(part, ClassPlan) else self._add_definition(part, None)
         for imported in render.imports:
-            self._import(imported)
+            if imported.alias in mentioned:  # else a branch that is gone mentioned it
+                self._import(imported)
         renames = {name: self._add_used(piece.origin, name, base) for name in used}
         del self.pieces[piece.name]
         self.pieces[piece.name] = replace(piece, code=self._code(node, {**renames, piece.origin.name: piece.name}))

@@ -144,10 +144,12 @@ def static_text(value: Value, owner: str) -> str:
         case Table():
             return "{" + ", ".join(f"{key.text}: {static_text(item, owner)}" for key, item in value.entries) + "}"
         case Operation(operator="[]"):
-            return f"{_operand(value.left, owner)}[{static_text(value.right, owner)}]"
+            subject = static_text(value.left, owner)
+            subject = f"({subject})" if _needs_parentheses(value.left) else subject
+            return f"{subject}[{static_text(value.right, owner)}]"
         case Operation():
             right = static_text(value.right, owner)
-            right = f"({right})" if isinstance(value.right, Operation) else right
+            right = f"({right})" if _needs_parentheses(value.right) else right
             return f"{_left(value, owner)} {value.operator} {right}"
         case Construction():
             raise ValueError(f"{value.symbol.text} is a construction; it has no static text")
@@ -159,4 +161,9 @@ def _left(value: Operation, owner: str) -> str:
     """The left operand: `-2 ** x` would be `-(2 ** x)`."""
     text = static_text(value.left, owner)
     is_power_of_negative = value.operator == "**" and text.startswith("-")
-    return f"({text})" if isinstance(value.left, Operation) or is_power_of_negative else text
+    return f"({text})" if _needs_parentheses(value.left) or is_power_of_negative else text
+
+
+def _needs_parentheses(value: Value) -> bool:
+    """Returns True for an operation of lower rank than a subscript."""
+    return isinstance(value, Operation) and value.operator != "[]"
