@@ -54,7 +54,12 @@ def add_writing(server: TemplateServer) -> None:
         source = server.editor.source(start[0])
         found = ide.hints(server.editor, start[0], start[1], end[1])
         place = server.converter.positions.position
-        return [types.InlayHint(place(source, hint.offset), hint.label, padding_left=True) for hint in found]
+        return [
+            types.InlayHint(
+                place(source, hint.offset), hint.label, padding_left=not hint.is_before, padding_right=hint.is_before
+            )
+            for hint in found
+        ]
 
     @server.feature(types.TEXT_DOCUMENT_CODE_LENS)
     @answering

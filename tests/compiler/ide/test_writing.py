@@ -153,3 +153,11 @@ def test_two_workspaces_are_one_editor_and_a_folder_that_cannot_be_read_is_none(
     found = ide.definitions(editor, *place(editor, tmp_path / "two" / SMALL, "[glo|bals]"))
     assert [ide.file_of(span) for span in found] == [str(tmp_path / "two" / PROJECT)]
     (tmp_path / "closed").chmod(0o700)
+
+
+def test_a_hint_names_the_parameter_of_an_argument_by_position(tmp_path: Path) -> None:
+    text = "layer: !call:torch.nn:Linear [ 3, 4 ]\nmany: !call:builtins:print [ 1 ]\n"
+    editor = make_tree(tmp_path, {"alone.yaml": text})
+    found = [*ide.hints(editor, str(tmp_path / "alone.yaml"), 0, len(text))]
+    assert [(hint.label, text[hint.offset]) for hint in found] == [("in_features:", "3"), ("out_features:", "4")]
+    assert all(hint.is_before for hint in found)
