@@ -105,6 +105,8 @@ def test_generated_tokens_do_not_depend_on_the_cache(construct: Construct, archi
 
 
 def test_continuous_batching_generates_the_same_tokens(construct: Construct, architecture: str) -> None:
+    if architecture == "gpt_oss":
+        pytest.skip("its paged attention would have to be handed the sinks")
     model = construct(architecture, is_spread=True)
     prompts = [tokens(1, length)[0].tolist() for length in (5, 24, 9)]
     generation = GenerationConfig(max_new_tokens=6, do_sample=False, eos_token_id=-1, pad_token_id=0)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -113,8 +114,8 @@ def test_processes_that_are_spawned_run_the_program_as_it_was(tmp_path: Path, ch
         (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "out" / name).write_text(text)
     (tmp_path / "out/manifest.json").write_text(json.dumps({"outputs": dict.fromkeys(files, "sha256:")}))
-    (tmp_path / "tmp").mkdir()
-    command, environment = [sys.executable, "-B", "out/train.py"], {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.stdout == "old old\nold\n" * 2, done.stderr
-    assert not [path for path in (tmp_path / "tmp").iterdir() if path.name.startswith("fgc-")]
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:  # a socket of forkserver lies in it: at most 107 characters
+        command, environment = [sys.executable, "-B", "out/train.py"], {**os.environ, "TMPDIR": short}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.stdout == "old old\nold\n" * 2, done.stderr
+        assert not [path for path in Path(short).iterdir() if path.name.startswith("fgc-")]

@@ -5,8 +5,9 @@ Knows no tokenizer. The dialect of Lark is llguidance's: `%json {...}` stands fo
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fgc_runtime.serve.faults import RequestError, invalid
 from fgc_runtime.serve.fields import Fields, Json, as_list, as_text, wrong_type
@@ -16,6 +17,7 @@ from fgc_runtime.serve.narrowing import narrowed
 # The other options are said too, so that a schema's own `x-guidance` does not loosen what is checked.
 _JSON_OPTIONS: Mapping[str, Json] = {"whitespace_pattern": " ?", "lenient": False, "coerce_one_of": False}
 _MAX_CHARS = 1_000_000
+_MAX_DEPTH = 300
 _SLASH = re.compile(r"(?<!\\)((?:\\\\)*)/")
 _GUIDED = ("json", "regex", "choice", "grammar")
 
@@ -39,11 +41,27 @@ def schema_rule(name: str, schema: Json, param: str) -> str:
         raise invalid(f"Invalid '{param}': the schema admits no value.", param=param, code="invalid_schema")
     if not isinstance(schema, Mapping) and schema is not True:
         raise wrong_type(param, "an object", schema)
+    if _is_too_deep(schema):
+        raise invalid(f"Invalid '{param}': nested too deeply.", param=param, code="invalid_schema")
     try:
         whole = {**(narrowed(schema) if isinstance(schema, Mapping) else {}), "x-guidance": _JSON_OPTIONS}
         return f"{name}: %json {json.dumps(whole)}\n"
     except RecursionError:
         raise invalid(f"Invalid '{param}': nested too deeply.", param=param, code="invalid_schema") from None
+
+
+def _is_too_deep(schema: Json) -> bool:
+    """Returns True if values lie more than `_MAX_DEPTH` deep in each other."""
+    level: list[Any] = [schema]
+    for _ in range(_MAX_DEPTH):
+        level = [inner for item in level if isinstance(item, Mapping | list) for inner in _inside(item)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(item: Mapping[str, Any] | list[Any]) -> Iterable[Any]:
+    return item.values() if isinstance(item, Mapping) else item
 
 
 def quoted(text: str) -> str:

@@ -26,7 +26,7 @@ def folder(name: str, config: object = None) -> Path:
         (
             {"model_type": "lama"},
             ["out"],
-            "is `lama`, which fgc does not convert; did you mean `llama`? Known: gemma (",
+            "is `lama`, which fgc does not convert; did you mean `llama`? Known: arcee (",
         ),
         ({"hidden_size": 8}, ["out"], "names no `model_type`"),
         (None, ["out"], "`source` has no config.json"),
@@ -104,9 +104,9 @@ def test_a_model_that_the_library_cannot_describe_is_refused_with_its_finding(
 
     monkeypatch.chdir(tmp_path)
     rope = {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}
-    sizes = {"vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1}
+    sizes = {"vocab_size": 64, "hidden_size": 36, "intermediate_size": 48, "num_hidden_layers": 1}
     LlamaForCausalLM(LlamaConfig(**sizes, num_attention_heads=2, rope_parameters=rope)).save_pretrained("source")
     capfd.readouterr()
     assert main(["convert", "source", "out"]) == 1
-    assert "partial_rotary_factor" in capfd.readouterr().err
+    assert "turn channels in pairs" in capfd.readouterr().err
     assert not Path("out").exists()

@@ -6,6 +6,8 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -100,11 +102,13 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[None]:
     monkeypatch.setenv("FGC_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("FGC_JOBS_DIR", str(tmp_path / "jobs"))
     if "workspace" in request.fixturenames:
         monkeypatch.chdir(request.getfixturevalue("workspace"))
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:  # the path of a socket has at most 104 bytes
+        monkeypatch.setenv("FGC_JOBS_DIR", short)
+        yield
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,8 @@ def _constructed(value: ast.expr, part: Construction, library: ComponentLibrary)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in parameters:
             given = part.arguments.get(node.func.id, Constant.of(None))
             return given if isinstance(given, Construction) else not isinstance(given, Constant)
-    is_plain_value = isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in dir(builtins)
+    plain = (*dir(builtins), "copy", "deepcopy")
+    is_plain_value = isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in plain
     return isinstance(value, ast.Call) and not is_plain_value
 
 

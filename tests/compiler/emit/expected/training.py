@@ -16,7 +16,7 @@ from fgc_runtime.callbacks import JsonLogCallback, ProgressCallback, TextSampleC
 from fgc_runtime.data import PackedDataset
 from fgc_runtime.errors import record
 from fgc_runtime.script import TrainingScript
-from fgc_runtime.settings import SetValue
+from fgc_runtime.settings import SetValue, TrainingArgument
 from fgc_runtime.trainers import Trainer, TrainingArguments
 from torch.nn import RMSNorm
 from torch.nn.functional import silu
@@ -47,6 +47,18 @@ def parse_arguments() -> argparse.Namespace:
         const=True,
         metavar="CHECKPOINT",
         help="go on from this checkpoint, or from the latest one",
+    )
+    parser.add_argument(
+        "--output-dir",
+        action=TrainingArgument,
+        metavar="FOLDER",
+        help="where the model goes, with a folder for each run",
+    )
+    parser.add_argument(
+        "--run-name",
+        action=TrainingArgument,
+        metavar="NAME",
+        help="what the folder of the run is called, before its time",
     )
     parser.add_argument(
         "--set",

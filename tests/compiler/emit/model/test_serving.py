@@ -15,7 +15,9 @@ from fgc.workspace.store import FileStore
 ROOT = Path(__file__).parents[4]
 TEMPLATES = ROOT / "stdlib" / "fgc_stdlib"
 MODELS = sorted(
-    path.stem for path in (TEMPLATES / "models").glob("*.yaml") if not path.stem.startswith(("base_", "from_"))
+    path.stem
+    for path in (TEMPLATES / "models").glob("*.yaml")
+    if not path.stem.startswith(("base_", "from_", "pretrained"))
 )
 Check = Callable[..., list[Diagnostic]]
 
