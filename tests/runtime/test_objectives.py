@@ -175,6 +175,44 @@ def test_early_stopping_needs_a_metric(make_trainer: MakeTrainer) -> None:
         make_trainer(callbacks=[EarlyStoppingCallback()]).train()
 
 
+def test_a_metric_that_is_no_number_is_never_the_best(
+    make_trainer: MakeTrainer, examples: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nan = float("nan")
+    trainer = stops(make_trainer, examples, [nan, 2.0, 3.0, nan, 1.0], load_best_model_at_end=True)
+    trainer.train()
+    assert (trainer.state.global_step, trainer.state.best_step, trainer.state.best_metric) == (4, 2, 2.0)
+    assert "The model is that of checkpoint-2: eval_loss 2.0" in capsys.readouterr().out
+    never = stops(make_trainer, examples, [nan] * 3, load_best_model_at_end=True)
+    never.train()
+    told = capsys.readouterr()
+    assert "Stopping at step 2: eval_loss has been no number for 2 evaluations" in told.out
+    assert "warning: no checkpoint has eval_loss to be the best by: the model is the last" in told.err
+
+
+@pytest.mark.parametrize("name", ["loss", "accuracy", "eval_accuracy"])
+def test_a_metric_that_no_evaluation_has_is_refused_at_the_start(
+    make_trainer: MakeTrainer, examples: Any, name: str
+) -> None:
+    best: dict[str, Any] = {"metric_for_best_model": name, "greater_is_better": True, "save_strategy": "steps"}
+    best |= {"eval_strategy": "steps", "eval_dataset": examples(2)}
+    rule = rf"metric_for_best_model \('{name}'\) must be one of eval_loss, perplexity"
+    with pytest.raises(ValueError, match=rule):
+        make_trainer(**best)
+    if name == "eval_accuracy":
+        make_trainer(compute_metrics=token_accuracy, **best)
+    else:
+        with pytest.raises(ValueError, match=rf"{rule}, or eval_NAME for a NAME of compute_metrics"):
+            make_trainer(compute_metrics=token_accuracy, **best)
+
+
+@pytest.mark.parametrize("name", ["loss", "eval_tokens"])
+def test_a_metric_takes_no_other_numbers_name(make_trainer: MakeTrainer, examples: Any, name: str) -> None:
+    trainer = make_trainer(eval_dataset=examples(2), compute_metrics=lambda prediction: {name: 0.0})
+    with pytest.raises(ValueError, match="compute_metrics returns eval_(loss|tokens), which an evaluation has already"):
+        trainer.evaluate()
+
+
 class Weights(TrainerCallback):
     """Keeps a weight after each step, and as each evaluation sees it."""
 

@@ -1,5 +1,6 @@
 """Evaluations that get no better to the end of a training."""
 
+import math
 from collections.abc import Mapping
 
 from fgc_runtime.callbacks.base import Logs, TrainerCallback, TrainingRun
@@ -9,8 +10,8 @@ from fgc_runtime.output import say
 class EarlyStoppingCallback(TrainerCallback):
     """Stops when `metric_for_best_model` has not improved for `early_stopping_patience` evaluations in a row.
 
-    It has improved if it is better than the best before by more than `early_stopping_threshold`. The run ends as after
-    its last step, with a checkpoint and the final model; `load_best_model_at_end` makes that the best one. Checkpoints
+    It has improved if it is better than the best before by more than `early_stopping_threshold`; NaN never is better.
+    The run ends as after its last step, with a checkpoint and the final model; `load_best_model_at_end` makes that the best one. Checkpoints
     keep what has been seen: a resumed run stops where one without a break would have.
     """
 
@@ -37,14 +38,15 @@ class EarlyStoppingCallback(TrainerCallback):
         """Judge an evaluation."""
         sign = 1 if run.arguments["greater_is_better"] else -1
         value = metrics[str(run.arguments["metric_for_best_model"])]
-        if self._best is None or sign * (value - self._best) > self.early_stopping_threshold:
+        is_better = self._best is None or sign * (value - self._best) > self.early_stopping_threshold
+        if is_better and not math.isnan(value):
             self._best, self._num_worse = value, 0
         else:
             self._num_worse += 1
         self._stop_if_done(run)
 
     def state_dict(self) -> dict[str, object]:
-        """What has been seen."""
+        """Returns what has been seen."""
         return {"best": self._best, "num_worse": self._num_worse}
 
     def load_state_dict(self, state_dict: Mapping[str, object]) -> None:
@@ -60,7 +62,7 @@ class EarlyStoppingCallback(TrainerCallback):
         run.control.should_stop = True
         run.control.reason = f"{name} no longer improved"
         if run.is_main:
+            rule = "no number" if self._best is None else f"no better than {self._best:.4f}"
             say(
-                f"Stopping at step {run.state.global_step}: {name} has been no better than {self._best:.4f} "
-                f"for {self._num_worse} evaluations"
+                f"Stopping at step {run.state.global_step}: {name} has been {rule} for {self._num_worse} evaluations"
             )

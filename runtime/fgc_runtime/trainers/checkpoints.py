@@ -1,6 +1,7 @@
 """A run's checkpoints: written beside the training, kept or removed, read again to go on."""
 
 import copy
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -297,7 +298,7 @@ class Checkpoints:
         self.load_tensors(folder, optimizer, checkpoint.load_training_state(folder))
 
     def best(self) -> list[Path]:
-        """The checkpoints with the best metrics, the best first."""
+        """Returns the checkpoints with the best metrics, the best first; NaN is no metric."""
         assert self._args is not None, "begin comes first"
         args = self._args
         if args.metric_for_best_model is None:
@@ -305,7 +306,7 @@ class Checkpoints:
         found = []
         for folder in self._found():
             value = checkpoint.metrics_of(folder).get(args.metric_for_best_model)
-            if value is not None:
+            if value is not None and not math.isnan(value):
                 found.append((-value if args.greater_is_better else value, folder))
         return [folder for _, folder in sorted(found)][: args.save_best_limit]
 

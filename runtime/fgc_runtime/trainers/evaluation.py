@@ -27,7 +27,8 @@ def evaluate(
 ) -> dict[str, float] | None:
     """Returns `eval_loss`, its `perplexity`, `eval_tokens`, and other terms of the loss and metrics as `eval_NAME`.
 
-    Returns None if `should_leave`, asked before each batch, says so. Raises ValueError if the data has no label tokens.
+    Returns None if `should_leave`, asked before each batch, says so. Raises ValueError if the data has no label tokens,
+    and for a metric with the name of another number.
     """
     sums = torch.zeros(1 + len(term_names), dtype=torch.float64, device=strategy.world.device)
     num_tokens = 0
@@ -53,17 +54,36 @@ def evaluate(
     loss, *others = (total / total_tokens for total in totals)
     perplexity = math.exp(loss) if loss < _MAX_EXPONENT else math.inf
     terms = {f"eval_{name}": value for name, value in zip(term_names, others, strict=True)}
+    own = {"eval_loss": loss, "perplexity": perplexity, **terms, "eval_tokens": total_tokens}
     metrics = {} if predictions is None else predictions.metrics(strategy.world, strategy.is_counted)
-    return {"eval_loss": loss, "perplexity": perplexity, **terms, **metrics, "eval_tokens": total_tokens}
+    if taken := sorted(own.keys() & metrics.keys()):
+        raise ValueError(f"compute_metrics returns {taken[0]}, which an evaluation has already: give it another name")
+    return {**own, **metrics}
+
+
+def require_metric(args: TrainingArguments, term_names: Sequence[str], *, has_own_metrics: bool) -> None:
+    """Raises ValueError if no evaluation will give `metric_for_best_model`; names of the user's own begin with eval_.
+
+    The first evaluation may come after hours.
+    """
+    name, known = args.metric_for_best_model, ["eval_loss", "perplexity", *(f"eval_{term}" for term in term_names)]
+    if name is None or name in known or (has_own_metrics and name.startswith("eval_")):
+        return
+    own = ", or eval_NAME for a NAME of compute_metrics" if has_own_metrics else ""
+    raise ValueError(f"metric_for_best_model ({name!r}) must be one of {', '.join(known)}{own}")
 
 
 def note_best(state: TrainerState, metrics: Mapping[str, float], args: TrainingArguments) -> None:
-    """Keep in `state` the best value of `metric_for_best_model`. Raises ValueError where metrics have no such name."""
+    """Keeps in `state` the best value of `metric_for_best_model`; NaN is none.
+
+    Raises ValueError where metrics have no such name.
+    """
     name = args.metric_for_best_model
     if name is None:
         return
     if name not in metrics:
         raise ValueError(f"metric_for_best_model ({name!r}) must be one of {', '.join(metrics)}")
     value, sign = metrics[name], 1 if args.greater_is_better else -1
-    if state.best_metric is None or sign * value > sign * state.best_metric:
+    is_better = state.best_metric is None or sign * value > sign * state.best_metric
+    if is_better and not math.isnan(value):
         state.best_metric, state.best_step = value, state.global_step

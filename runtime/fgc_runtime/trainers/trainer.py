@@ -23,7 +23,7 @@ from fgc_runtime.output import open_missing_streams, outlive_readers, say
 from fgc_runtime.trainers.arguments import IntervalStrategy, TrainingArguments, folder_of_run, with_changes
 from fgc_runtime.trainers.cautions import cautions
 from fgc_runtime.trainers.checkpoints import Checkpoints, Moment, SaveFailed, compare, named
-from fgc_runtime.trainers.evaluation import evaluate, note_best
+from fgc_runtime.trainers.evaluation import evaluate, note_best, require_metric
 from fgc_runtime.trainers.factories import LRSchedulerFactory, OptimizerFactory, make_lr_scheduler, make_optimizer
 from fgc_runtime.trainers.feed import ExampleDataset, checked_dataset, rows_of, train_share, train_windows
 from fgc_runtime.trainers.fingerprint import Fingerprint, depends_on_length, fingerprint
@@ -96,6 +96,7 @@ class Trainer:
             raise ValueError(f"eval_strategy ({args.eval_strategy!r}) must be 'no' where there is no eval_dataset")
         if compute_metrics is not None:
             require_logits(self.strategy, args)
+        require_metric(args, tuple(self.loss.weights), has_own_metrics=compute_metrics is not None)
         self._predictions = Predictions(compute_metrics, preprocess_logits_for_metrics) if compute_metrics else None
         self.data_collator = data_collator or DataCollatorForCausalLM(processing_class)
         config = self.model.config
@@ -405,6 +406,7 @@ class Trainer:
     def _load_best(self, session: Session) -> None:
         best = self.world.from_main(self._checkpoints.best() if self.world.is_main else [])
         if not best:
+            self._warn(f"no checkpoint has {self.args.metric_for_best_model} to be the best by: the model is the last")
             return
         self._checkpoints.load_weights(best[0], session.stepper.optimizer)
         self._say(f"The model is that of {best[0].name}: {self.args.metric_for_best_model} {self.state.best_metric}")
