@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -187,6 +188,28 @@ def test_intervals_change_while_it_runs(make_trainer: MakeTrainer, recorder: Any
     trainer = controlled(make_trainer, recorder, At("set", "logging_steps=10"))
     trainer.train()
     assert [record["step"] for record in recorder.logs if "loss" in record][-4:] == [10, 20, 30, 40]
+
+
+@pytest.mark.parametrize("during", ["training", "evaluating"])
+def test_an_interval_that_the_run_refuses_is_not_said_to_be_done(
+    make_trainer: MakeTrainer, examples: Any, capsys: pytest.CaptureFixture[str], during: str
+) -> None:
+    caller = At("set", "save_steps=3", during=during)
+    best = {"metric_for_best_model": "eval_loss", "greater_is_better": False, "load_best_model_at_end": True}
+    saving = {"save_strategy": "steps", "save_steps": 4, "eval_strategy": "steps", "eval_steps": 2}
+    trainer = controlled(make_trainer, caller, max_steps=8, eval_dataset=examples(6), **saving, **best)
+    trainer.train()
+    assert caller.exit_code == 1
+    told = capsys.readouterr().err
+    assert "fgc: intervals stay as they are: save_steps (3) must be a multiple of eval_steps (2)" in told
+    assert trainer.args.save_steps == 4
+
+
+def test_a_command_of_which_a_part_is_refused_changes_nothing(make_trainer: MakeTrainer) -> None:
+    caller = At("set", "logging_steps=7", "learning_rate=5")
+    trainer = controlled(make_trainer, caller, max_steps=4)
+    trainer.train()
+    assert (caller.exit_code, trainer.args.logging_steps) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -493,6 +516,27 @@ def test_a_mailbox_reads_nothing_but_its_owners_files(server: control.ControlSer
     mailbox.close()
     assert [path.name for path in mailbox.folder.iterdir()] == ["own.answer.json"]
     assert json.loads((mailbox.folder / "own.answer.json").read_text())["phase"] == "training"
+
+
+def test_a_folder_in_the_mailboxs_place_commands_nothing(
+    server: control.ControlServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailbox = Mailbox(tmp_path / "control", control.find_jobs()[0], server)
+    (mailbox.folder / "theirs.request.json").write_text('{"command": "status"}')
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getuid", lambda: mailbox.folder.stat().st_uid + 1)  # folder and file are another's
+        mailbox._collect()
+    mailbox.close()
+    assert not mailbox.folder.exists()
+
+
+def test_a_run_whose_mailbox_was_removed_ends_well(make_trainer: MakeTrainer) -> None:
+    class Removes(TrainerCallback):
+        def on_step_end(self, run: TrainingRun) -> None:
+            shutil.rmtree(run.logging_dir, ignore_errors=True)
+
+    trainer = controlled(make_trainer, Removes(), max_steps=3)
+    assert trainer.train()["train_steps"] == 3
 
 
 def test_a_mailbox_that_others_can_enter_is_refused(server: control.ControlServer, tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ class TrainerControl:
     should_pause: bool = False  # write a checkpoint and leave: to go on later
     should_abort: bool = False  # leave, and write nothing more
     intervals: dict[str, int] = field(default_factory=dict)  # arguments to change, on the main process
+    intervals_problem: str | None = None  # the reason why those of the last time stay as they were
 
 
 @dataclass(slots=True)

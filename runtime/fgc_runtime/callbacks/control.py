@@ -42,6 +42,7 @@ class TrainerControlCallback(TrainerCallback):
         self._mailbox: Mailbox | None = None
         self._stacks: IO[str] | None = None
         self._saves: list[Command] = []  # answered when the next checkpoint is complete
+        self._sets: list[tuple[Command, int]] = []  # answered when the loop has taken them over, before this step
         self._ends: list[Command] = []  # answered when the run has ended
         self._logs: dict[str, float] = {}
         self._checkpoint: Path | None = None
@@ -64,12 +65,14 @@ class TrainerControlCallback(TrainerCallback):
                 self._mailbox.write_job(self._job.pids)
 
     def on_poll(self, run: TrainingRun) -> None:
-        """Pass on what has been asked since the last time."""
+        """Answer what the loop has taken over; pass on what has been asked since the last time."""
+        self._answer_sets(run)
         for command in self._server.take() if self._server is not None else ():
             self._obey(run, command)
 
     def on_step_end(self, run: TrainingRun) -> None:
-        """Take note of the speed."""
+        """Take note of the speed; answer what the loop has taken over."""
+        self._answer_sets(run)
         self._note_speed(run)
 
     def on_log(self, run: TrainingRun, logs: Logs) -> None:
@@ -150,16 +153,26 @@ class TrainerControlCallback(TrainerCallback):
             self._ends.append(command)
 
     def _set(self, run: TrainingRun, command: Command) -> None:
+        wanted: dict[str, int] = {}
         for name, value in command.options.items():
             if name not in _INTERVALS:
                 command.failed(f"{name} cannot be set in a running job; {', '.join(_INTERVALS)} can")
                 return
-            if not isinstance(value, int) or value < 1:
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 command.failed(f"{name} ({value!r}) must be at least 1")
                 return
-            run.control.intervals[name] = value
-        changes = ", ".join(f"{name} {value}" for name, value in command.options.items())
-        command.done(f"from step {run.state.global_step + 1} on: {changes}")
+            wanted[name] = value
+        run.control.intervals |= wanted
+        self._sets.append((command, run.state.global_step + 1))
+
+    def _answer_sets(self, run: TrainingRun) -> None:
+        for command, step in self._sets:
+            changes = ", ".join(f"{name} {value}" for name, value in command.options.items())
+            if all(run.arguments[name] == value for name, value in command.options.items()):
+                command.done(f"from step {step} on: {changes}")
+            else:
+                command.failed(f"intervals stay as they are: {run.control.intervals_problem}")
+        self._sets.clear()
 
     def _note_speed(self, run: TrainingRun) -> None:
         self._speed.append((time.monotonic(), run.state.global_step, run.state.num_tokens))

@@ -63,6 +63,4 @@ class EarlyStoppingCallback(TrainerCallback):
         run.control.reason = f"{name} no longer improved"
         if run.is_main:
             rule = "no number" if self._best is None else f"no better than {self._best:.4f}"
-            say(
-                f"Stopping at step {run.state.global_step}: {name} has been {rule} for {self._num_worse} evaluations"
-            )
+            say(f"Stopping at step {run.state.global_step}: {name} has been {rule} for {self._num_worse} evaluations")

@@ -41,7 +41,10 @@ class DistantJob(Job):
     def watch(self, command: str, *, timeout_s: float | None = None, **options: object) -> Iterator[Answer]:
         """Every answer as it comes. Raises TimeoutError, and ConnectionError where the job ends without one."""
         if command == "status":
-            yield {"state": "done", **_read(self.folder / STATUS)}
+            status = _read(self.folder / STATUS)
+            if "phase" not in status:
+                raise ConnectionError(f"job `{self.job_id}` has left no status that can be read")
+            yield {"state": "done", **status}
             return
         name, end_s = secrets.token_hex(8), None if timeout_s is None else time.monotonic() + timeout_s
         request = self.folder / f"{name}{REQUEST}"

@@ -52,10 +52,12 @@ class Mailbox:
         """Looks no longer; what came too late is answered by the server's farewell. Leaves the answers."""
         self._is_closed.set()
         self._thread.join()
-        self._collect()
+        with suppress(OSError):  # a folder that somebody removed meanwhile does not end a training
+            self._collect()
         for conversation in self._conversations:
             conversation.join(_LONGEST_FAREWELL_S)
-        self._clear()
+        with suppress(OSError):
+            self._clear()
         with suppress(OSError):
             self.folder.rmdir()  # stays while somebody has an answer to read
 
@@ -71,7 +73,7 @@ class Mailbox:
     def _collect(self) -> None:
         self._conversations = [thread for thread in self._conversations if thread.is_alive()]
         for path in sorted(self.folder.glob(f"*{REQUEST}")):
-            line = _read_own(path, owner=self.folder.stat().st_uid)
+            line = _read_own(path)
             path.unlink(missing_ok=True)
             if line is not None:
                 answer = self.folder / (path.name.removesuffix(REQUEST) + ANSWER)
@@ -101,13 +103,16 @@ def write_file(path: Path, content: Answer) -> None:
     unfinished.replace(path)
 
 
-def _read_own(path: Path, *, owner: int) -> bytes | None:
-    """Returns the content of a plain file of the owner's; None for all else."""
+def _read_own(path: Path) -> bytes | None:
+    """Returns the content of a plain file of this user's; None for all else.
+
+    The folder says nothing of that: who may write into the run's folder may put another one in its place.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
-        is_own = stat.S_ISREG(status.st_mode) and status.st_uid == owner
+        is_own = stat.S_ISREG(status.st_mode) and status.st_uid == os.getuid()
         return file.read(LONGEST_REQUEST_BYTES) if is_own else None

@@ -336,9 +336,11 @@ class Trainer:
 
     def _change_intervals(self, session: Session, intervals: Mapping[str, int]) -> None:
         """Take over what was asked for; what cannot be with the other arguments does not end a training."""
+        session.run.control.intervals_problem = None
         try:
             self.args = replace(self.args, **intervals)  # type: ignore[arg-type]  # names of whole numbers
         except ValueError as problem:
+            session.run.control.intervals_problem = str(problem)
             self._warn(f"intervals stay as they are: {problem}")
         session.run.arguments = asdict(self.args)
 
