@@ -209,7 +209,9 @@ def test_a_metric_that_no_evaluation_has_is_refused_at_the_start(
 @pytest.mark.parametrize("name", ["loss", "eval_tokens"])
 def test_a_metric_takes_no_other_numbers_name(make_trainer: MakeTrainer, examples: Any, name: str) -> None:
     trainer = make_trainer(eval_dataset=examples(2), compute_metrics=lambda prediction: {name: 0.0})
-    with pytest.raises(ValueError, match="compute_metrics returns eval_(loss|tokens), which an evaluation has already"):
+    with pytest.raises(
+        ValueError, match=r"compute_metrics returns eval_(loss|tokens), which an evaluation has already"
+    ):
         trainer.evaluate()
 
 

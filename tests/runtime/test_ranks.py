@@ -40,6 +40,10 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         ("content", r"RanksDiffer: (.|\n)*process 1 \(.*\): data.examples is sha256:\w+, and sha256:\w+"),
         ("folder", r"OSError: .*disk-. must be one folder for all processes, .* process 1 \(.*\) does not find"),
         ("one folder", "nothing"),
+        (
+            "disk",
+            r"SaveFailed: checkpoint-1 could not be written: OSError: the disk is gone; there is no checkpoint .*",
+        ),
     ],
 )
 def test_what_differs_is_named_on_all_processes(told: list[dict[str, Any]], name: str, message: str) -> None:

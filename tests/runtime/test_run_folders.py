@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from fgc_runtime import runs
-from fgc_runtime.checkpoint import find_checkpoints, latest_in
+from fgc_runtime.checkpoint import DamagedCheckpoint, find_checkpoints, latest_in
 from fgc_runtime.runs.repository import keep_repository
 from fgc_runtime.script import TrainingScript
 from fgc_runtime.trainers import ResumeRefused, Trainer
@@ -86,6 +87,72 @@ def test_a_run_that_branches_off_leaves_the_other_alone(make_trainer: MakeTraine
     branch = make_trainer(max_steps=6, resume_from_checkpoint=start, **{**SAVING, "save_steps": 1})
     branch.train()
     assert (steps_of(first), steps_of(branch)) == ([2, 4], [5, 6])
+
+
+def test_of_two_runs_that_go_on_from_one_neither_removes_its_checkpoints(make_trainer: MakeTrainer) -> None:
+    first = make_trainer(max_steps=4, **SAVING)
+    first.train()
+    start = first.logging_dir / "checkpoints/checkpoint-4"
+    second = make_trainer(max_steps=6, resume_from_checkpoint=start, **{**SAVING, "save_total_limit": None})
+    TrainingScript(second).run()
+    third = make_trainer(max_steps=10, resume_from_checkpoint=start, **SAVING)
+    TrainingScript(third).run()
+    assert (steps_of(first), steps_of(second), steps_of(third)) == ([2, 4], [6], [8, 10])
+    fourth = make_trainer(
+        max_steps=10, resume_from_checkpoint=second.logging_dir / "checkpoints/checkpoint-6", **SAVING
+    )
+    fourth.train()
+    assert (steps_of(first), steps_of(second), steps_of(fourth)) == ([2, 4], [], [8, 10])
+
+
+@pytest.mark.parametrize("folder", ["../other/runs/a/checkpoints", "/{tmp_path}/other/runs/a/checkpoints"])
+def test_a_checkpoint_names_no_folder_elsewhere_from_which_to_remove(
+    make_trainer: MakeTrainer, tmp_path: Path, folder: str
+) -> None:
+    other = make_trainer(max_steps=4, output_dir=tmp_path / "other", **SAVING)
+    other.train()
+    other.logging_dir.rename(tmp_path / "other/runs/a")
+    first = make_trainer(max_steps=4, **SAVING)
+    first.train()
+    manifest = first.logging_dir / "checkpoints/checkpoint-4/checkpoint.json"
+    about = json.loads(manifest.read_text())
+    named = {"folder": folder.format(tmp_path=tmp_path), "last_step": 9, "is_taken_over": True}
+    manifest.write_text(json.dumps({**about, "earlier": [named, "none", {}, {"folder": 1}]}))
+    make_trainer(max_steps=8, resume_from_checkpoint=True, **SAVING).train()
+    assert len(find_checkpoints(tmp_path / "other/runs/a/checkpoints")) == 2
+
+
+def test_a_copy_of_a_checkpoint_resumes_under_any_name(make_trainer: MakeTrainer, tmp_path: Path) -> None:
+    first = make_trainer(max_steps=4, **SAVING)
+    first.train()
+    copy = tmp_path / "the best"
+    shutil.copytree(first.logging_dir / "checkpoints/checkpoint-2", copy)
+    second = make_trainer(max_steps=6, resume_from_checkpoint=copy, **SAVING)
+    second.train()
+    assert steps_of(second) == [4, 6]
+    (copy / "trainer_state.json").write_text("{}")
+    with pytest.raises(DamagedCheckpoint, match="the best is damaged"):
+        make_trainer(max_steps=6, resume_from_checkpoint=copy, **SAVING).train()
+
+
+@pytest.mark.parametrize("record", ["[]", '{"state": "running", "process": [1]}', '{"resumed_from": 5}', "no JSON"])
+def test_a_record_that_is_none_stops_no_run(make_trainer: MakeTrainer, tmp_path: Path, record: str) -> None:
+    first = make_trainer(max_steps=2, **SAVING)
+    first.train()
+    odd = tmp_path / "out/runs/odd"
+    odd.mkdir()
+    (odd / "run.json").write_text(record)
+    second = make_trainer(max_steps=4, resume_from_checkpoint=True, **SAVING)
+    second.train()
+    assert second.resumed_from == first.logging_dir / "checkpoints/checkpoint-2"
+
+
+def test_a_process_that_is_gone_is_no_living_run(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    process = {"host": os.uname().nodename, "pid": gone.pid, "started": None}  # of a kernel that did not say
+    (tmp_path / "run.json").write_text(json.dumps({"state": "running", "process": process}))
+    assert runs.living_run(tmp_path) is None and runs.has_ended(tmp_path)
 
 
 def test_a_resume_takes_its_own_configurations_checkpoint(

@@ -10,9 +10,9 @@ from fgc_runtime.output import say
 class EarlyStoppingCallback(TrainerCallback):
     """Stops when `metric_for_best_model` has not improved for `early_stopping_patience` evaluations in a row.
 
-    It has improved if it is better than the best before by more than `early_stopping_threshold`; NaN never is better.
-    The run ends as after its last step, with a checkpoint and the final model; `load_best_model_at_end` makes that the best one. Checkpoints
-    keep what has been seen: a resumed run stops where one without a break would have.
+    It has improved if it is better than the best before by more than `early_stopping_threshold`; NaN never is. The run
+    ends as after its last step, with a checkpoint and the final model; `load_best_model_at_end` makes that the best
+    one. Checkpoints keep what has been seen: a resumed run stops where one without a break would have.
     """
 
     def __init__(self, early_stopping_patience: int = 1, early_stopping_threshold: float = 0.0) -> None:

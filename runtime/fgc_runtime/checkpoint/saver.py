@@ -121,11 +121,16 @@ class Saver:
 
     def _hash(self, snapshot: Snapshot) -> None:
         """Each process hashes its share, first of all what it has just written."""
-        unfinished, found, problem = unfinished_folder(snapshot.folder), dict[str, str](), None
-        sizes = self._gathered(sizes_in(unfinished))[0]  # what the main process sees
+        unfinished, problem = unfinished_folder(snapshot.folder), None
+        sizes, found = dict[str, int](), dict[str, str]()
+        try:
+            sizes = sizes_in(unfinished) if self._world.is_main else {}
+        except OSError as error:  # told when all have come as far as that
+            problem = error
+        sizes = self._gathered(sizes)[0]
         try:
             found = hashes_of(unfinished, share_of(sizes, self._world.rank, self._world.size))
-        except OSError as error:  # told when all have come this far
+        except OSError as error:
             problem = error
         self._hashes = {name: value for part in self._gathered(found) for name, value in part.items()}
         if problem is not None:

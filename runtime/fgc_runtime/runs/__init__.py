@@ -1,6 +1,6 @@
 """Runs on disk: a folder for each, with what it takes to repeat it, and who writes there now."""
 
-from fgc_runtime.runs.folders import LivingRun, claim, has_ended, living_run, living_runs, turn_of
+from fgc_runtime.runs.folders import LivingRun, claim, has_ended, living_run, living_runs, start_of, turn_of
 from fgc_runtime.runs.record import (
     RunRecord,
     configuration,
@@ -21,6 +21,7 @@ __all__ = [
     "living_run",
     "living_runs",
     "note_model",
+    "start_of",
     "turn_of",
     "versions",
 ]

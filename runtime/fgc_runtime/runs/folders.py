@@ -54,19 +54,22 @@ def living_runs(output_dir: Path) -> list[LivingRun]:
 def living_run(folder: Path) -> LivingRun | None:
     """Returns the run of a folder if it is going on on this machine."""
     record = _read(folder / RECORD)
-    process = record.get("process") or {}
+    process = _process(record)
     if record.get("state") != "running" or process.get("host") != socket.gethostname() or not _is_there(process):
         return None
-    resumed_from = record.get("resumed_from")
-    return LivingRun(
-        folder, process["pid"], record.get("configuration"), Path(resumed_from) if resumed_from is not None else None
-    )
+    return LivingRun(folder, process["pid"], record.get("configuration"), start_of(folder))
+
+
+def start_of(folder: Path) -> Path | None:
+    """Returns the checkpoint that a run went on from; None for one that began anew, and without a record."""
+    resumed_from = _read(folder / RECORD).get("resumed_from")
+    return Path(resumed_from) if isinstance(resumed_from, str) else None
 
 
 def has_ended(folder: Path) -> bool:
-    """Whether a run is known to be over: it says so, its process is gone, or its job of Slurm has begun anew."""
+    """Returns True if a run is known to be over: it says so, its process is gone, or its job of Slurm began anew."""
     record = _read(folder / RECORD)
-    process = record.get("process") or {}
+    process = _process(record)
     if record.get("state") != "running":
         return True
     is_same_job = process.get("slurm_job") is not None and process["slurm_job"] == os.environ.get("SLURM_JOB_ID")
@@ -97,11 +100,19 @@ def turn_of(folder: Path, run: str) -> Iterator[None]:
 
 
 def process_start(pid: int) -> str | None:
-    """When a process began, in the kernel's ticks: with its number that is a name no other process gets."""
+    """Returns when a process began, in the kernel's ticks: with its number a name that no other process gets.
+
+    None for a process that is not there, and where the kernel does not say.
+    """
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return None
+
+
+def _process(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    process = record.get("process")
+    return process if isinstance(process, dict) else {}
 
 
 def _is_there(process: Mapping[str, Any]) -> bool:
@@ -109,7 +120,8 @@ def _is_there(process: Mapping[str, Any]) -> bool:
     if not isinstance(pid, int):
         return False
     if Path("/proc/self/stat").exists():
-        return process_start(pid) == process.get("started")
+        started = process_start(pid)
+        return started is not None and started == process.get("started")
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -17,6 +17,7 @@ from fgc_runtime.callbacks import TrainerCallback, TrainerState
 from fgc_runtime.distributed import World
 from fgc_runtime.output import say
 from fgc_runtime.trainers.arguments import TrainingArguments
+from fgc_runtime.trainers.earlier_runs import Earlier, earlier_runs
 from fgc_runtime.trainers.fingerprint import Change, Fingerprint, differences
 from fgc_runtime.trainers.hyperparameters import Hyperparameters
 from fgc_runtime.trainers.stepper import Stepper
@@ -43,18 +44,6 @@ class Moment(NamedTuple):
     state: TrainerState
     metrics: Metrics  # of the evaluation at this step; empty without one
     log_history: Sequence[Mapping[str, object]]
-
-
-class Earlier(NamedTuple):
-    """Checkpoints of a run that this one goes on from, up to the step where it does."""
-
-    root: Path
-    last_step: int
-    is_taken_over: bool  # nobody else goes on from there: they count for `save_total_limit`
-
-    def find(self) -> list[Path]:
-        """Returns those that are still there."""
-        return [path for path in checkpoint.find_checkpoints(self.root) if checkpoint.step_of(path) <= self.last_step]
 
 
 class Checkpoints:
@@ -99,29 +88,10 @@ class Checkpoints:
 
     def _look_back(self, folder: Path) -> None:
         """Find out which checkpoints there are of the training that goes on here."""
-        step = checkpoint.step_of(folder)
-        listed = checkpoint.read_manifest(folder).get("earlier")
-        for item in listed if isinstance(listed, list) else []:
-            root = self.output_dir / item["folder"]
-            self._earlier.append(Earlier(root, item["last_step"], item["is_taken_over"]))
+        assert self.newest_step is not None, "restore comes first"
         if folder.parent.resolve() == self._root.resolve():
-            self._stale_after_step = step
-            return
-        is_taken_over = self._may_take_over(folder)
-        if not is_taken_over:
-            self._earlier = [item._replace(is_taken_over=False) for item in self._earlier]
-        self._earlier.append(Earlier(folder.parent, step, is_taken_over))
-
-    def _may_take_over(self, folder: Path) -> bool:
-        """Whether a checkpoint is the last one of a run that has ended, and nobody else goes on from there."""
-        root = folder.parent.resolve()
-        others = [run.resumed_from for run in runs.living_runs(self.output_dir) if run.resumed_from is not None]
-        return (
-            any(root == path.resolve() for path in checkpoint.roots_in(self.output_dir))
-            and checkpoint.latest_checkpoint(root) == root / folder.name
-            and runs.has_ended(root.parent)
-            and all(root != path.parent.resolve() for path in others)
-        )
+            self._stale_after_step = self.newest_step
+        self._earlier = earlier_runs(folder, self.newest_step, self.output_dir, self._root)
 
     @property
     def is_done(self) -> bool:
@@ -251,7 +221,7 @@ class Checkpoints:
         changed.put_over(stepper.optimizer)
         if stepper.loss_scale is not None and saved.loss_scale:
             stepper.loss_scale = replace(stepper.loss_scale, **saved.loss_scale)  # type: ignore[arg-type]  # its own
-        self.newest_step = checkpoint.step_of(folder)
+        self.newest_step = num_steps
         self._resumed_from = folder
         return saved
 
@@ -397,9 +367,9 @@ def _cannot_write(root: Path) -> str | None:
 
 def _last_whole(damaged: Path) -> Path | None:
     """The checkpoint with the highest step below a damaged one that is as it was written."""
-    for folder in reversed(checkpoint.find_checkpoints(damaged.parent)):
-        if folder == damaged or checkpoint.step_of(folder) > checkpoint.step_of(damaged):
-            continue
+    found = checkpoint.find_checkpoints(damaged.parent)
+    before = found[: found.index(damaged)] if damaged in found else []  # a copy has another name
+    for folder in reversed(before):
         try:
             checkpoint.verify(folder)
         except (checkpoint.DamagedCheckpoint, FileNotFoundError):

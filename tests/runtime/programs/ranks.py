@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from fgc_runtime import checkpoint
-from fgc_runtime.checkpoint import manifest
+from fgc_runtime.checkpoint import manifest, saver
 from fgc_runtime.distributed import World
-from fgc_runtime.trainers import FSDP2, EvalPrediction, Trainer, TrainingArguments, ranks
+from fgc_runtime.trainers import FSDP2, EvalPrediction, SaveFailed, Trainer, TrainingArguments, ranks
 from train import examples, model
 
 folder, own = Path(sys.argv[1]), int(os.environ["RANK"])
@@ -21,7 +21,7 @@ def note(name: str, call: Callable[[], object]) -> None:
     try:
         call()
         told[name] = "nothing"
-    except (ranks.RanksDiffer, OSError) as error:
+    except (ranks.RanksDiffer, SaveFailed, OSError) as error:
         told[name] = f"{type(error).__name__}: {error}"
 
 
@@ -50,6 +50,17 @@ place = folder / "logs/checkpoints/checkpoint-1"
 trainer(max_steps=1, resume_from_checkpoint=place).train()
 read = sorted(set(hashed))
 checkpoint.verify(place)
+
+
+def unreadable(folder: Path) -> dict[str, int]:
+    """A disk that fails on one process, between two exchanges of all."""
+    raise OSError("the disk is gone")
+
+
+sizes_in = saver.sizes_in
+saver.sizes_in = unreadable if own == 0 else sizes_in
+note("disk", lambda: trainer().train())
+saver.sizes_in = sizes_in
 
 
 def in_order(prediction: EvalPrediction) -> dict[str, float]:
