@@ -110,7 +110,7 @@ def text_with(program: Path, settings: Mapping[str, str]) -> str:
         beside = f"{program.name}.map.json"
         raise SettingError(f"`--set` needs `{beside}` beside the program, as its build wrote it") from None
     lines = program.read_text(encoding="utf-8").split("\n")
-    edits: list[tuple[Area, str]] = []
+    edits: dict[Area, str] = {}  # two paths may lead to one value: the later one counts, as where a path is repeated
     for path, given in settings.items():
         known = canonical(path, aliases)
         found = values.get(known)
@@ -120,8 +120,8 @@ def text_with(program: Path, settings: Mapping[str, str]) -> str:
             area: Area = tuple(cells)
             is_computed = known in computed
             old = _EXAMPLES[computed[known]] if is_computed else _old(lines, area, program)
-            edits.append((area, _written(path, given, old)))
-    for area, text in sorted(edits, reverse=True):
+            edits[area] = _written(path, given, old)
+    for area, text in sorted(edits.items(), reverse=True):
         _replace(lines, area, text)
     return "\n".join(lines)
 

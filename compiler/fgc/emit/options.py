@@ -220,7 +220,7 @@ def _unfit(option: Option, leaves: Sequence[_Leaf]) -> tuple[str, Span | None] |
     if isinstance(first.value, str) and option.type not in _TEXT_TYPES:
         return f"its default {first.value!r} is no {option.type}", place
     if option.type == "path" and isinstance(first.value, str) and not first.value.startswith("/"):
-        return "its default is a relative path, and a path that is given becomes an absolute one", place
+        return "its default is no absolute path, and a path that is given becomes one", place
     for leaf in leaves:
         if (reason := _misused(option, leaf)) is not None:
             return reason, leaf.origin.span

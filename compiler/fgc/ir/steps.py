@@ -22,6 +22,7 @@ def steps(graph: Graph, node: NodeId) -> Iterator[tuple[str, NodeId, Origin]]:
                 yield _key(entry.key), entry.value, entry.origin
         case Call():
             is_display = value.callee.kind is SymbolKind.BUILTIN and value.callee.attribute in _DISPLAYS
+            is_display &= len(value.positional) == 1  # else a wrong call, whose items would share their paths
             for position, item in enumerate(value.positional):
                 yield _position(position, is_display), item, graph[item].origin
             for keyword in value.keywords:

@@ -172,17 +172,17 @@ def _why_fixed(default: Any) -> str | None:
     """Why a variable from outside with this default is none of the program; None if it is open."""
     if isinstance(default, Given) or any(open_in(default)):
         return None if from_outside(default) is not None else "its default is known only where the program runs"
-    return "its default is empty" if default == "" else "its default is a list or a mapping"
+    return "it is a secret, and none by default" if default == "" else "its default is a list or a mapping"
 
 
 def given(name: str, value: Any) -> Any:
     """A variable from outside as an open value; anything but a scalar stays what it is."""
     if isinstance(value, MappedText) or not isinstance(value, (bool, int, float, str, type(None))):
         return value
-    if isinstance(value, str) and value and is_secret(name):
-        return from_environment(environment_name(name), value)
+    if isinstance(value, str) and is_secret(name):
+        return from_environment(environment_name(name), value) if value else value
     if isinstance(value, str):
-        return MappedText([Piece(value, NOWHERE, False, DeferredArgument(name, value))]) if value else value
+        return MappedText([Piece(value, NOWHERE, False, DeferredArgument(name, value))])
     return Given(value, DeferredArgument(name, value))
 
 

@@ -96,7 +96,9 @@ class OpenValues:
         `is_whole`: all of the document was read.
         """
         rest = [segment for segment in self._document.deferred if is_whole and segment.start not in self._seen]
-        self._need([segment for segment in rest if not self._is_comment(segment)], "it stands outside of a value")
+        outside = [segment for segment in rest if not self._is_comment(segment)]
+        self._need([segment for segment in outside if segment.piece.text], "it stands outside of a value")
+        self._need([segment for segment in outside if not segment.piece.text], "it is empty, which YAML reads as null")
         return self._needs
 
     def _need(self, segments: list[Segment], reason: str) -> None:

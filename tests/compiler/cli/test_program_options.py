@@ -195,7 +195,7 @@ def test_what_a_value_decides_is_fixed_by_the_build(run: Run, text: str, reason:
         ("{ choices: [a, 'no'] }", "'a'", "YAML may read a text as something else: write `{{ x | toyaml }}`"),
         ("{ names: --resume, type: int }", "1", "`--resume` is an option of every program"),
         ("{ nargs: '+' }", "'a'", "it takes several values"),
-        ("{ type: path }", "'a'", "its default is a relative path, and a path that is given becomes an absolute one"),
+        ("{ type: path }", "'a'", "its default is no absolute path, and a path that is given becomes one"),
     ],
 )
 def test_an_option_that_would_not_be_exact_is_fixed_by_the_build(run: Run, entry: str, value: str, reason: str) -> None:
@@ -206,7 +206,8 @@ def test_an_option_that_would_not_be_exact_is_fixed_by_the_build(run: Run, entry
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ("\"{{ x | default('') }}\"", "its default is empty"),
+        ("\"{{ x | default('') }}\"", "its default '' is no float"),
+        ("{{ x | default('') }}", "it is empty, which YAML reads as null"),
         ('"{{ x | default(project_dir) }}"', "its default is known only where the program runs"),
         ("{{ x | default([1]) }}", "its default is a list or a mapping"),
         ("!!float {{ x | default(1) }}", "`!!float` reads it"),
@@ -215,6 +216,20 @@ def test_an_option_that_would_not_be_exact_is_fixed_by_the_build(run: Run, entry
 def test_a_default_that_keeps_an_option_from_being_one_is_named(run: Run, value: str, reason: str) -> None:
     told = build(run, f"dynamic_args: {{ x: {{ type: float }} }}\nmain: !call:print\n  - {value}\n")
     assert f"--x, because {reason} (c.yaml:3:" in told
+
+
+def test_an_empty_default_stays_open_in_texts(run: Run, program: Callable[..., str]) -> None:
+    text = "main: !call:print\n  - \"{{ x | default('') }}\"\n  - run{{ x | default('') }}\n"
+    text += "  - {{ x | default('') | toyaml }}\ndynamic_args: { x: {} }\n"
+    build(run, text)
+    assert program("out") == " run \n"
+    assert program("out", "--x", "no") == "no runno no\n"
+
+
+def test_a_secret_without_a_default_is_no_option(run: Run) -> None:
+    told = build(run, "main: !call:print [ \"{{ hf_token | default('') }}\" ]\ndynamic_args: { hf_token: {} }\n")
+    assert "--hf-token, because it is a secret, and none by default" in told
+    assert "--hf-token" not in Path("out/train.py").read_text(encoding="utf-8")
 
 
 def test_a_tag_for_numbers_leaves_numbers_open(run: Run, program: Callable[..., str]) -> None:

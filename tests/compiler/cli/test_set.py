@@ -29,6 +29,7 @@ GIVEN = [
     ["optimizer.flag=no", "optimizer.none=2", "main.arg1.deep[0]=0"],
     ["optimizer.none=text", "optimizer.betas[1]=0.5"],
     ["optimizer.odd-key=2"],
+    ["optimizer.lr=0.25", "main[0].lr=0.5"],
 ]
 WRONG = {
     "optimizer.lrr=1": "did you mean `optimizer.lr`?",

@@ -16,6 +16,7 @@ from fgc.ir import (
     Symbol,
     SymbolKind,
     Var,
+    steps,
 )
 from fgc.passes import infer, run, verify_types
 from fgc.signatures import Answer, TypeName, Verdict, native_type
@@ -35,6 +36,17 @@ def main_of(graph: Graph) -> Call:
     node = run(graph)[graph.targets["main"]]
     assert isinstance(node, Call)
     return node
+
+
+def test_only_the_items_of_a_list_that_is_called_rightly_count_as_its_own() -> None:
+    builder = GraphBuilder()
+    number = builder.add(Literal(1, HERE))
+    name = Symbol("named_list", SymbolKind.BUILTIN, "", "named_list", HERE)
+    alone = add(builder, name, CallKind.SINGLETON, number)
+    crowded = add(builder, name, CallKind.SINGLETON, number, number)
+    graph = builder.finish({"main": alone, "other": crowded})
+    assert [step for step, _, _ in steps(graph, alone)] == [""]
+    assert [step for step, _, _ in steps(graph, crowded)] == ["[0]", "[1]"]
 
 
 def test_what_no_target_needs_is_dropped() -> None:
