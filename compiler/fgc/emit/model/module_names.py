@@ -6,6 +6,7 @@ A part whose inside cannot be read, such as a class of another package, has ever
 import ast
 import builtins
 import re
+import sys
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
@@ -91,7 +92,7 @@ def _numbered(pattern: str) -> str:
 
 
 def _matches(pattern: str, name: str) -> bool:
-    """Whether a pattern means a module; `layers.0` means one of `layers.*`."""
+    """Returns whether a pattern means a module; `layers.0` means one of `layers.*`."""
     words = ["*" if word.isdecimal() else word for word in pattern.split(".")]
     if name.endswith(f".{_ANYTHING}"):
         above = name.split(".")[:-1]
@@ -109,7 +110,7 @@ def _is_written_in_library(origin: Origin) -> bool:
 
 
 def _assigned(part: Construction, library: ComponentLibrary) -> list[tuple[str, ast.expr]]:
-    """What the constructors of the part's component, and of its component bases, assign to attributes of `self`."""
+    """Returns what the constructors of the part's component, and of its bases, assign to attributes of `self`."""
     found: list[tuple[str, ast.expr]] = []
     if not isinstance(part.target, Definition) or not part.target.is_class:
         return found
@@ -134,13 +135,23 @@ def _constructed(value: ast.expr, part: Construction, library: ComponentLibrary)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in parameters:
             given = part.arguments.get(node.func.id, Constant.of(None))
             return given if isinstance(given, Construction) else not isinstance(given, Constant)
-    plain = (*dir(builtins), "copy", "deepcopy")
-    is_plain_value = isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in plain
-    return isinstance(value, ast.Call) and not is_plain_value
+    return isinstance(value, ast.Call) and not _is_of_python(value.func, part.target)
+
+
+def _is_of_python(function: ast.expr, component: Definition) -> bool:
+    """Returns whether a builtin or the standard library defines what is called: that makes no module."""
+    while isinstance(function, ast.Attribute):
+        function = function.value
+    if not isinstance(function, ast.Name) or function.id in component.module.definitions:
+        return False
+    imported = component.module.imports.get(function.id)
+    if imported is None:
+        return function.id in dir(builtins)
+    return imported.module.partition(".")[0] in sys.stdlib_module_names
 
 
 def _is_leaf(value: ast.expr, inner: Construction | bool) -> bool:
-    """Whether a module is one of torch's own layers, which have no modules inside."""
+    """Returns whether a module is one of torch's own layers, which have no modules inside."""
     if isinstance(inner, Construction):
         return isinstance(inner.target, Library) and inner.target.module.startswith("torch.nn")
     match value:
