@@ -129,7 +129,7 @@ class Attention(nn.Module):
         sliding_window: int | None = None,
         layer_types: Sequence[str] | None = None,
     ) -> None:
-        """What is None takes the usual value: `output_bias` that of `bias`, `scaling` 1 / sqrt(head_dim).
+        """Takes the usual value for None: for `output_bias` that of `bias`, for `scaling` 1 / sqrt(head_dim).
 
         With a `sliding_window`, a position sees the last so many, itself included (Child et al.
         2019, arXiv:1904.10509): the mask that comes in says so, and implementations that work
@@ -142,6 +142,10 @@ class Attention(nn.Module):
         super().__init__()
         if num_heads % num_kv_heads:
             raise ValueError(f"{num_kv_heads} kv heads do not divide {num_heads} heads")
+        if (q_norm is not None and (k_norm is None or qk_norm is not None)) or (k_norm is not None and q_norm is None):
+            raise ValueError("give qk_norm, or q_norm and k_norm together")
+        if sinks and softcap is not None:
+            raise ValueError("sinks and softcap do not go together")
         self.config = config
         self.layer_idx = layer_idx
         self.head_dim = head_dim

@@ -28,7 +28,7 @@ from fgc_models.packing import flash_sequences, packed_positions
 
 
 class DecoderPreTrainedModel(PreTrainedModel):
-    """What transformers wants to know of the model, and how its weights begin."""
+    """Tells transformers what it wants to know of the model, and fills its weights at the beginning."""
 
     config: PreTrainedConfig
     base_model_prefix = "model"
@@ -274,18 +274,20 @@ class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
             recorded: list[Tensor] | None = [] if kwargs.pop("output_router_logits", is_usual) else None
             kwargs["output_router_logits"] = False  # not by hooks of the base model: these cannot be pickled
             token = recorded_logits.set(recorded)
-        outputs = self.model(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            past_key_values=past_key_values,
-            inputs_embeds=inputs_embeds,
-            use_cache=use_cache,
-            sequence_ids=sequence_ids,
-            **kwargs,
-        )
-        if self.router_loss is not None:
-            recorded_logits.reset(token)
+        try:
+            outputs = self.model(
+                input_ids=input_ids,
+                attention_mask=attention_mask,
+                position_ids=position_ids,
+                past_key_values=past_key_values,
+                inputs_embeds=inputs_embeds,
+                use_cache=use_cache,
+                sequence_ids=sequence_ids,
+                **kwargs,
+            )
+        finally:
+            if self.router_loss is not None:
+                recorded_logits.reset(token)
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         logits = self.lm_head(outputs.last_hidden_state[:, kept])
         if self.logit_divisor is not None:

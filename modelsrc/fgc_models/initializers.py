@@ -1,4 +1,4 @@
-"""How weights begin: a table of patterns of parameter names, and the functions that fill what they match."""
+"""Beginnings of weights: a table of patterns of parameter names, and the functions that fill what they match."""
 
 # torch and transformers are typed in parts only
 # mypy: disable-error-code="no-untyped-call"

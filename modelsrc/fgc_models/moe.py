@@ -107,11 +107,14 @@ class LoadBalancingLoss(nn.Module):
         self.num_experts = num_experts
         self.top_k = top_k
 
-    def forward(self, router_logits: tuple[Tensor, ...], attention_mask: Tensor | None) -> Tensor:
-        """From logits (tokens, experts) of each layer; an attention mask (batch, time) leaves padding out."""
+    def forward(self, router_logits: tuple[Tensor, ...], attention_mask: Tensor | dict[str, Tensor] | None) -> Tensor:
+        """From logits (tokens, experts) of each layer; an attention mask (batch, time) leaves padding out.
+
+        Masks of another shape, or one for each kind of layer, come from caches and know no padding.
+        """
         scores = nn.functional.softmax(torch.cat(router_logits), dim=-1, dtype=torch.float32)
         chosen = torch.zeros_like(scores).scatter(1, scores.topk(self.top_k, dim=-1).indices, 1.0)
-        if attention_mask is not None and attention_mask.dim() == 2:
+        if isinstance(attention_mask, Tensor) and attention_mask.dim() == 2:
             is_token = attention_mask.flatten().to(scores.dtype).repeat(len(router_logits))[:, None]
             num_tokens = is_token.sum()
             token_share = (chosen * is_token).sum(0) / num_tokens

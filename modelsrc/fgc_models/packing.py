@@ -39,7 +39,7 @@ def packed_positions(
 
 
 def flash_sequences(config: PreTrainedConfig, positions: Tensor) -> dict[str, Any]:
-    """What tells FlashAttention the sequences of all rows, end to end, by transformers' names."""
+    """Returns what tells FlashAttention the sequences of all rows, end to end, by transformers' names."""
     if not is_flash_attention_requested(config):
         return {}
     bounds, longest = prepare_fa_kwargs_from_position_ids(positions)

@@ -155,7 +155,7 @@ class YarnRotaryEmbedding(RotaryEmbedding):
         return self.head_dim * math.log(original_length / (count * 2 * math.pi)) / (2 * math.log(theta))
 
     def attention_factor(self) -> float:
-        """What multiplies cosine and sine."""
+        """Returns the factor of cosine and sine by the formula of the class."""
         given: float | None = self.rope_parameters.get("attention_factor")
         if given is not None:
             return given
@@ -217,7 +217,7 @@ class LongRotaryEmbedding(RotaryEmbedding):
         return self.plain_inv_freq() / torch.tensor(divisors, dtype=torch.float32)
 
     def attention_factor(self) -> float:
-        """What multiplies cosine and sine."""
+        """Returns the factor of cosine and sine by the formula of the class."""
         given: float | None = self.rope_parameters.get("attention_factor")
         if given is not None:
             return given

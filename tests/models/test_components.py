@@ -116,6 +116,20 @@ def test_attention_is_the_written_out_sum_over_earlier_positions(num_kv_heads: i
     torch.testing.assert_close(actual, module.o_proj(expected.reshape(2, 6, 64)))
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"q_norm": nn.Identity}, "give qk_norm, or q_norm and k_norm together"),
+        ({"k_norm": nn.Identity}, "give qk_norm, or q_norm and k_norm together"),
+        ({"q_norm": nn.Identity, "k_norm": nn.Identity, "qk_norm": nn.Identity}, "give qk_norm, or q_norm and k_norm"),
+        ({"sinks": True, "softcap": 30.0}, "sinks and softcap do not go together"),
+    ],
+)
+def test_attention_refuses_what_does_not_go_together(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        attention(**options)
+
+
 def test_qk_norm_acts_on_each_head() -> None:
     norm = partial(RMSNorm, 16)
     module = attention(rotary=False, qk_norm=norm)

@@ -1,4 +1,4 @@
-"""How weights begin: spreads measured, coverage enforced."""
+"""Checks how weights begin: spreads measured, coverage enforced."""
 
 import gc
 import sys

@@ -46,7 +46,7 @@ def tokens(*shape: int) -> Tensor:
 
 @pytest.fixture(scope="module")
 def loaded_elsewhere(saved: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
-    """What a process without fgc makes of the saved models."""
+    """Returns what a process without fgc makes of the saved models."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     environment |= {"HF_HOME": str(tmp_path_factory.mktemp("cache"))}
     command = [sys.executable, "-I", "-c", _LOAD_ELSEWHERE, *map(str, sorted(saved.iterdir()))]
@@ -105,8 +105,6 @@ def test_generated_tokens_do_not_depend_on_the_cache(construct: Construct, archi
 
 
 def test_continuous_batching_generates_the_same_tokens(construct: Construct, architecture: str) -> None:
-    if architecture == "gpt_oss":
-        pytest.skip("its paged attention would have to be handed the sinks")
     model = construct(architecture, is_spread=True)
     prompts = [tokens(1, length)[0].tolist() for length in (5, 24, 9)]
     generation = GenerationConfig(max_new_tokens=6, do_sample=False, eos_token_id=-1, pad_token_id=0)
@@ -205,6 +203,15 @@ def test_a_mixture_can_be_pickled_and_says_its_router_logits_without_labels(
     assert model(x, output_router_logits=False).router_logits is None
     base = model.model(x, output_router_logits=True)
     assert all(torch.equal(*pair) for pair in zip(base.router_logits, model(x).router_logits, strict=True))
+
+
+def test_a_failed_forward_leaves_no_list_for_the_router_logits_of_others(construct: Construct) -> None:
+    model = construct("mixtral")
+    x = tokens(2, 12)
+    with pytest.raises(IndexError):
+        model(x + 1000)
+    recorded_logits = sys.modules[type(model).__module__].recorded_logits
+    assert recorded_logits.get() is None
 
 
 def test_reentrant_checkpointing_that_loses_the_balancing_loss_is_refused(construct: Construct) -> None:

@@ -45,7 +45,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def divided(saved: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    """What two processes make of all saved models, each divided in three ways."""
+    """Returns what two processes make of all saved models, each divided in three ways."""
     folder = tmp_path_factory.mktemp("divided")
     (folder / "load.py").write_text(_LOAD, encoding="utf-8")
     environment = {**os.environ, "HF_HOME": str(folder / "cache"), "OMP_NUM_THREADS": "1"}

@@ -37,7 +37,7 @@ def fold(node: cst.CSTNode, facts: Facts) -> cst.CSTNode:
 
 
 def evaluate(node: cst.BaseExpression, facts: Facts) -> Known | None:
-    """What is known of an expression."""
+    """Returns what is known of an expression."""
     match node:
         case cst.Name(value="None"):
             return Known(None)
@@ -135,6 +135,15 @@ class _Folder(cst.CSTTransformer):
                 return cst.RemoveFromParent()  # all that it held was decided against; a test does nothing else
             return rest.with_changes(leading_lines=updated_node.leading_lines)
         return cst.FlattenSentinel(_statements(rest.body, updated_node.leading_lines))
+
+    def leave_Try(
+        self, original_node: cst.Try, updated_node: cst.Try
+    ) -> cst.Try | cst.FlattenSentinel[cst.BaseStatement]:
+        """Without `try` if all that `finally` held was decided against."""
+        final = updated_node.finalbody
+        if final is None or updated_node.handlers or not isinstance(final.body, cst.IndentedBlock) or final.body.body:
+            return updated_node
+        return cst.FlattenSentinel(_statements(updated_node.body, updated_node.leading_lines))
 
     def leave_IndentedBlock(
         self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock

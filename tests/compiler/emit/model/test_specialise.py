@@ -1,4 +1,4 @@
-"""What becomes of a component class, shown on the smallest components."""
+"""Says what becomes of a component class, shown on the smallest components."""
 
 from collections.abc import Callable
 from textwrap import dedent
@@ -358,4 +358,36 @@ def test_a_branch_that_is_never_taken_leaves_its_type_behind_no_more(generate: G
             def forward(self, x) -> list:
                 x = x + x
                 return list(x)
+        """)
+
+
+def test_a_try_without_anything_left_to_clean_up_is_taken_out(generate: Generate) -> None:
+    source = """
+        class Part(nn.Module):
+            def __init__(self, layer_idx, *, lock=None):
+                super().__init__()
+                self.lock = lock
+
+            def forward(self, x):
+                # both
+                try:
+                    y = x + 1
+                finally:
+                    if self.lock is not None:
+                        self.lock.release()
+                try:
+                    y = y + 1
+                finally:
+                    y = y + 1
+                return y
+        """
+    found = generate(source, "!partial:.parts:Part {}")
+    assert body(found.partition("def forward")[2].partition("\n")[2]) == body("""
+        # both
+        y = x + 1
+        try:
+            y = y + 1
+        finally:
+            y = y + 1
+        return y
         """)

@@ -295,8 +295,8 @@ def packed_positions(
 
 
 def flash_sequences(config: TinyDeeponeConfig, positions: Tensor) -> dict[str, Any]:
-    """What tells FlashAttention the sequences of all rows, end to end, by transformers'
-    names.
+    """Returns what tells FlashAttention the sequences of all rows, end to end, by
+    transformers' names.
     """
     if not is_flash_attention_requested(config):
         return {}
@@ -306,7 +306,9 @@ def flash_sequences(config: TinyDeeponeConfig, positions: Tensor) -> dict[str, A
 
 
 class TinyDeeponePreTrainedModel(PreTrainedModel):
-    """What transformers wants to know of the model, and how its weights begin."""
+    """Tells transformers what it wants to know of the model, and fills its weights at
+    the beginning.
+    """
 
     config: TinyDeeponeConfig
     base_model_prefix = "model"

@@ -209,8 +209,8 @@ def packed_positions(
 
 
 def flash_sequences(config: TinyGpt2Config, positions: Tensor) -> dict[str, Any]:
-    """What tells FlashAttention the sequences of all rows, end to end, by transformers'
-    names.
+    """Returns what tells FlashAttention the sequences of all rows, end to end, by
+    transformers' names.
     """
     if not is_flash_attention_requested(config):
         return {}
@@ -220,7 +220,9 @@ def flash_sequences(config: TinyGpt2Config, positions: Tensor) -> dict[str, Any]
 
 
 class TinyGpt2PreTrainedModel(PreTrainedModel):
-    """What transformers wants to know of the model, and how its weights begin."""
+    """Tells transformers what it wants to know of the model, and fills its weights at
+    the beginning.
+    """
 
     config: TinyGpt2Config
     base_model_prefix = "model"

@@ -341,8 +341,8 @@ def packed_positions(
 
 
 def flash_sequences(config: TinyLlamaConfig, positions: Tensor) -> dict[str, Any]:
-    """What tells FlashAttention the sequences of all rows, end to end, by transformers'
-    names.
+    """Returns what tells FlashAttention the sequences of all rows, end to end, by
+    transformers' names.
     """
     if not is_flash_attention_requested(config):
         return {}
@@ -352,7 +352,9 @@ def flash_sequences(config: TinyLlamaConfig, positions: Tensor) -> dict[str, Any
 
 
 class TinyLlamaPreTrainedModel(PreTrainedModel):
-    """What transformers wants to know of the model, and how its weights begin."""
+    """Tells transformers what it wants to know of the model, and fills its weights at
+    the beginning.
+    """
 
     config: TinyLlamaConfig
     base_model_prefix = "model"

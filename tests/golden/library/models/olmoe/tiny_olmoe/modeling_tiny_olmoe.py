@@ -440,8 +440,8 @@ def packed_positions(
 
 
 def flash_sequences(config: TinyOlmoeConfig, positions: Tensor) -> dict[str, Any]:
-    """What tells FlashAttention the sequences of all rows, end to end, by transformers'
-    names.
+    """Returns what tells FlashAttention the sequences of all rows, end to end, by
+    transformers' names.
     """
     if not is_flash_attention_requested(config):
         return {}
@@ -464,10 +464,15 @@ class LoadBalancingLoss(nn.Module):
         self.top_k = top_k
 
     def forward(
-        self, router_logits: tuple[Tensor, ...], attention_mask: Tensor | None
+        self,
+        router_logits: tuple[Tensor, ...],
+        attention_mask: Tensor | dict[str, Tensor] | None,
     ) -> Tensor:
         """From logits (tokens, experts) of each layer; an attention mask (batch, time)
         leaves padding out.
+
+        Masks of another shape, or one for each kind of layer, come from caches and know
+        no padding.
         """
         scores = nn.functional.softmax(
             torch.cat(router_logits), dim=-1, dtype=torch.float32
@@ -475,7 +480,7 @@ class LoadBalancingLoss(nn.Module):
         chosen = torch.zeros_like(scores).scatter(
             1, scores.topk(self.top_k, dim=-1).indices, 1.0
         )
-        if attention_mask is not None and attention_mask.dim() == 2:
+        if isinstance(attention_mask, Tensor) and attention_mask.dim() == 2:
             is_token = (
                 attention_mask.flatten()
                 .to(scores.dtype)
@@ -518,7 +523,9 @@ def share_of_items(
 
 
 class TinyOlmoePreTrainedModel(PreTrainedModel):
-    """What transformers wants to know of the model, and how its weights begin."""
+    """Tells transformers what it wants to know of the model, and fills its weights at
+    the beginning.
+    """
 
     config: TinyOlmoeConfig
     base_model_prefix = "model"
@@ -691,17 +698,19 @@ class TinyOlmoeForCausalLM(TinyOlmoePreTrainedModel, GenerationMixin):
             False  # not by hooks of the base model: these cannot be pickled
         )
         token = recorded_logits.set(recorded)
-        outputs = self.model(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            past_key_values=past_key_values,
-            inputs_embeds=inputs_embeds,
-            use_cache=use_cache,
-            sequence_ids=sequence_ids,
-            **kwargs,
-        )
-        recorded_logits.reset(token)
+        try:
+            outputs = self.model(
+                input_ids=input_ids,
+                attention_mask=attention_mask,
+                position_ids=position_ids,
+                past_key_values=past_key_values,
+                inputs_embeds=inputs_embeds,
+                use_cache=use_cache,
+                sequence_ids=sequence_ids,
+                **kwargs,
+            )
+        finally:
+            recorded_logits.reset(token)
         kept = (
             slice(-logits_to_keep, None)
             if isinstance(logits_to_keep, int)

@@ -351,8 +351,8 @@ def packed_positions(
 
 
 def flash_sequences(config: TinyPhi3Config, positions: Tensor) -> dict[str, Any]:
-    """What tells FlashAttention the sequences of all rows, end to end, by transformers'
-    names.
+    """Returns what tells FlashAttention the sequences of all rows, end to end, by
+    transformers' names.
     """
     if not is_flash_attention_requested(config):
         return {}
@@ -362,7 +362,9 @@ def flash_sequences(config: TinyPhi3Config, positions: Tensor) -> dict[str, Any]
 
 
 class TinyPhi3PreTrainedModel(PreTrainedModel):
-    """What transformers wants to know of the model, and how its weights begin."""
+    """Tells transformers what it wants to know of the model, and fills its weights at
+    the beginning.
+    """
 
     config: TinyPhi3Config
     base_model_prefix = "model"

@@ -38,7 +38,7 @@ class Starcoder2_3bConfig(PreTrainedConfig):
     num_key_value_heads: int = 2
     head_dim: int | None = None
     max_position_embeddings: int = 16384
-    attention_dropout: float = 0.0
+    attention_dropout: float = 0.1
     initializer_range: float = 0.018042
     tie_word_embeddings: bool = True
     use_cache: bool = True
@@ -51,8 +51,8 @@ class Starcoder2_3bConfig(PreTrainedConfig):
     sliding_window: int = 4096
     norm_epsilon: float = 1e-5
     use_bias: bool = True
-    residual_dropout: float = 0.0
-    embedding_dropout: float = 0.0
+    residual_dropout: float = 0.1
+    embedding_dropout: float = 0.1
     auto_map: dict[str, str] = field(
         default_factory=lambda: {
             "AutoConfig": "configuration_starcoder2_3b.Starcoder2_3bConfig",
