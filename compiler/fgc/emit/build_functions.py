@@ -14,7 +14,7 @@ from fgc.text import Source
 
 
 class Expansion(Protocol):
-    """What a build-time function gives: the graph without its call, and files to write beside the program.
+    """Holds what a build-time function gives: the graph without its call, and files to write beside the program.
 
     `areas` say from which nodes of the graph before parts of the files come.
     """
@@ -30,7 +30,7 @@ class Expansion(Protocol):
 
 
 class BuildContext(Struct, frozen=True):
-    """What a build-time function may know of the world: `read` gives a file's text by absolute path, or None."""
+    """Holds what a build-time function may know of the world: `read` gives a file's text by absolute path, or None."""
 
     read: Callable[[str], Source | None]
     component_folders: Sequence[str]

@@ -90,7 +90,7 @@ class Construction:
         return values
 
     def _is_named_object(self, node: NodeId) -> bool:
-        """Whether the author named the object, and not what makes a new one wherever it is mentioned."""
+        """Returns whether the author named the object, and not what makes a new one wherever it is mentioned."""
         value = self.graph[node]
         is_maker = isinstance(value, Call) and value.kind is not CallKind.SINGLETON
         return node in self.graph.named and not (is_maker and self.sharing.is_mentioned_again(node))
@@ -102,7 +102,7 @@ class Construction:
         return Name(name)
 
     def wish(self, node: NodeId, keyword: str | None = None) -> str:
-        """What an author would call the value of a node."""
+        """Returns what an author would call the value of a node."""
         return self.wishes(node, keyword)[0]
 
     def wishes(self, node: NodeId, keyword: str | None = None) -> list[str]:

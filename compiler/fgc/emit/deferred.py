@@ -202,7 +202,7 @@ class DeferredTexts:
                 return self._argument(expression)
 
     def _looked_up(self, expression: DeferredPart) -> Expression:
-        """What stands before an `or`, or for a variable: it may lack."""
+        """Returns what stands before an `or`, or for a variable: it may lack."""
         return self._computed(expression) if isinstance(expression, DeferredCall) else self._argument(expression)
 
     def _common(self, call: DeferredCall) -> Name:
@@ -362,7 +362,7 @@ def _folders(pieces: Iterable[DeferredPart]) -> Iterator[str]:
 
 
 def _fits_in_braces(expression: Expression) -> bool:
-    """Whether it can stand in an f-string of Python 3.11: no double quote, no backslash once printed."""
+    """Returns whether it can stand in an f-string of Python 3.11: no double quote, no backslash once printed."""
     if isinstance(expression, Constant):
         return expression.text.isalnum() or not set("\\\"'") & set(expression.text[1:-1])
     return not isinstance(expression, Formatted) and all(_fits_in_braces(part) for part in parts(expression))

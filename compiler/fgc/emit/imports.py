@@ -193,5 +193,5 @@ def _natural(text: str) -> list[tuple[int, int, str]]:
 
 
 def is_operator(symbol: Symbol) -> bool:
-    """Whether calls of it may become operators, so that nothing is imported."""
+    """Returns whether calls of it may become operators, so that nothing is imported."""
     return symbol.kind is SymbolKind.MODULE and symbol.container == "operator"

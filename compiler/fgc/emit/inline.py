@@ -1,4 +1,4 @@
-"""What reads better under a name of its own than in place."""
+"""Says what reads better under a name of its own than in place."""
 
 from fgc.emit.expression import DictDisplay, Expression, Invoke, Lambda, ListDisplay, TupleDisplay
 from fgc.emit.measure import call_depth, depth, is_atom, is_plain_data, line_count, width
@@ -14,7 +14,7 @@ _REPEAT_WIDTH = 44  # what is short enough to be written twice
 
 
 def reads_better_named(value: Expression, *, is_item: bool = False) -> bool:
-    """Whether an argument or an item deserves a variable."""
+    """Returns whether an argument or an item deserves a variable."""
     if is_atom(value):
         return False
     if depth(value) > _MAX_DEPTH:
@@ -31,7 +31,7 @@ def reads_better_named(value: Expression, *, is_item: bool = False) -> bool:
 
 
 def is_step(value: Expression) -> bool:
-    """Whether what the author gave a name is a step of its own: a call with arguments, or a list of calls."""
+    """Returns whether what the author gave a name is a step of its own: a call with arguments, or a list of calls."""
     match value:
         case Invoke():
             return bool(value.arguments)
@@ -42,5 +42,5 @@ def is_step(value: Expression) -> bool:
 
 
 def reads_better_shared(value: Expression) -> bool:
-    """Whether something that is needed in several places is written once, as a variable or a function."""
+    """Returns whether something that is needed in several places is written once, as a variable or a function."""
     return width(value) > _REPEAT_WIDTH or depth(value) > _MAX_CALL_DEPTH

@@ -46,7 +46,7 @@ def string(value: str, node: NodeId | None = None) -> Expression:
 
 
 def is_text(value: str) -> bool:
-    """Whether a string is a text of several lines, which a person would write between triple quotes."""
+    """Returns whether a string is a text of several lines, which a person would write between triple quotes."""
     return value.count("\n") >= _TEXT_LINES
 
 

@@ -40,7 +40,7 @@ def repeated(
 
 
 def _is_same_each_time(made: Expression) -> bool:
-    """Whether nobody can tell two of it apart: a `functools.partial` of names and constants."""
+    """Returns whether nobody can tell two of it apart: a `functools.partial` of names and constants."""
     match made:
         case Invoke(arguments=(_, *given), is_pure=True):
             return all(_is_fixed(argument) for argument in given)
@@ -53,7 +53,7 @@ def _is_fixed(argument: Argument) -> bool:
 
 
 def _can_be_function(construction: "Construction", node: NodeId, home: Scope) -> bool:
-    """Whether what is built once inside comes before anything that runs code, so that it can be built first."""
+    """Returns whether what is built once inside comes before anything that runs code, so that it can be built first."""
     has_run = False
     seen: set[NodeId] = set()  # a chain of factories, each mentioned twice, has 2^depth ways through it
     stack: list[tuple[NodeId, bool]] = [(node, False)]

@@ -1,4 +1,4 @@
-"""What matters about an expression before it is printed: does it run code, how wide and how deep is it."""
+"""Says what matters about an expression before it is printed: does it run code, how wide and how deep is it."""
 
 from fgc.emit.expression import (
     Attribute,
@@ -18,7 +18,7 @@ _PUNCTUATION = 2  # a bracket pair, a comma and a space, an operator: close enou
 
 
 def has_effect(expression: Expression) -> bool:
-    """Whether evaluating it may run code of others, so that its place in the order matters."""
+    """Returns whether evaluating it may run code of others, so that its place in the order matters."""
     match expression:
         case Invoke() if not expression.is_pure:
             return True
@@ -38,7 +38,7 @@ def _runs_code(expression: Expression) -> bool:
 
 
 def is_atom(expression: Expression) -> bool:
-    """Whether it can be written twice, or evaluated later, and nobody could tell."""
+    """Returns whether it can be written twice, or evaluated later, and nobody could tell."""
     is_read = isinstance(expression, Attribute) and expression.is_pure and expression.node is not None
     return is_read or isinstance(expression, Name | Constant | Lines | Formatted)
 
@@ -62,19 +62,19 @@ def width(expression: Expression) -> int:
 
 
 def depth(expression: Expression) -> int:
-    """How many brackets are open at the deepest place."""
+    """Returns how many brackets are open at the deepest place."""
     inner = max((depth(part) for part in parts(expression)), default=0)
     return inner if is_atom(expression) or isinstance(expression, Attribute) else inner + 1
 
 
 def call_depth(expression: Expression) -> int:
-    """How many calls are nested in one another."""
+    """Returns how many calls are nested in one another."""
     inner = max((call_depth(part) for part in parts(expression)), default=0)
     return inner + 1 if isinstance(expression, Invoke) else inner
 
 
 def is_plain_data(expression: Expression) -> bool:
-    """Whether it is written out entirely: literals, lists and mappings of them."""
+    """Returns whether it is written out entirely: literals, lists and mappings of them."""
     if isinstance(expression, Invoke | Lambda | Item | Name):
         return False
     return all(is_plain_data(part) for part in parts(expression))

@@ -153,14 +153,14 @@ def section_comments(function: Define, blocks: Mapping[NodeId, str | None]) -> d
 
 
 def _starts(last: Statement, before: Statement) -> bool:
-    """Whether the last statement calls a method of what the one before has made."""
+    """Returns whether the last statement calls a method of what the one before has made."""
     method = last.value.function if isinstance(last, Evaluate) and isinstance(last.value, Invoke) else None
     owner = method.value if isinstance(method, Attribute) else None
     return isinstance(before, Assign) and owner == Name(before.name)
 
 
 def _continues(body: Sequence[Statement], place: int, sections: Mapping[int, str]) -> bool:
-    """Whether a statement of one line follows another, and begins no section of several."""
+    """Returns whether a statement of one line follows another, and begins no section of several."""
     is_short = _is_line(body[place]) and place > 0 and _is_line(body[place - 1])
     return is_short and (place + 1 in sections or place + 1 == len(body))
 
@@ -170,7 +170,7 @@ def _is_line(statement: Statement) -> bool:
 
 
 def _goes_without_saying(text: str, statements: Sequence[Statement]) -> bool:
-    """Whether a comment repeats the name of the one thing below it: `# Data collator` above `data_collator = ...`."""
+    """Returns whether a comment repeats the one name below it: `# Data collator` above `data_collator = ...`."""
     if len(statements) != 1:
         return False
     name = getattr(statements[0], "name", "").replace("_", "")

@@ -54,7 +54,7 @@ def identifier(text: str) -> str:
 
 
 def is_identifier(text: str) -> bool:
-    """Whether the text can be written as a name: an identifier in normal form, and no keyword."""
+    """Returns whether the text can be written as a name: an identifier in normal form, and no keyword."""
     is_plain = unicodedata.normalize("NFKC", text) == text and text != "__debug__"
     return is_plain and text.isidentifier() and not keyword.iskeyword(text)
 
@@ -66,7 +66,7 @@ def snake_case(text: str) -> str:
 
 
 def name_of_result(function: str) -> str:
-    """What to call the result of a function or class: `load_dataset` gives a `dataset`."""
+    """Returns what to call the result of a function or class: `load_dataset` gives a `dataset`."""
     name = snake_case(function)
     for verb in _VERBS:
         if name.startswith(verb) and len(name) > len(verb):

@@ -79,7 +79,7 @@ def callee(symbol: Symbol, imports: Imports) -> Expression:
 
 
 def is_display_of_items(symbol: Symbol, positional: Sequence[object]) -> bool:
-    """Whether a call is a list or a tuple written out: its one argument holds the items."""
+    """Returns whether a call is a list or a tuple written out: its one argument holds the items."""
     is_collection = symbol.kind is SymbolKind.BUILTIN and symbol.attribute in ("named_list", "named_tuple")
     return is_collection and len(positional) == 1
 
@@ -144,7 +144,7 @@ def _operator(name: str, given: Arguments, node: NodeId) -> Expression | None:
 
 
 def _is_written_out(value: Expression) -> bool:
-    """Whether it is a literal or a display: calling or indexing it in place makes Python warn."""
+    """Returns whether it is a literal or a display: calling or indexing it in place makes Python warn."""
     return isinstance(value, Constant | Lines | Formatted | ListDisplay | TupleDisplay | DictDisplay | Lambda)
 
 
@@ -155,7 +155,7 @@ def _can_be_indexed(value: Expression, index: Expression) -> bool:
 
 
 def _is_questionable(name: str, operands: Sequence[Expression]) -> bool:
-    """What Python or ruff warns of: `is` with a literal, `== None`, a format string that does not fit."""
+    """Returns what Python or ruff warns of: `is` with a literal, `== None`, a format string that does not fit."""
     if name in ("is_", "is_not"):
         return any(not isinstance(operand, Name) for operand in operands)
     if name in ("eq", "ne"):

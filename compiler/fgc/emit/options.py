@@ -70,7 +70,7 @@ class Option(Struct, frozen=True):
 
 
 class Closed(Struct, frozen=True):
-    """Why an option is none of the program: the place that decides it, if there is one."""
+    """Says why an option is none of the program: the place that decides it, if there is one."""
 
     option: Option
     reason: str
@@ -179,7 +179,7 @@ def _arguments_in(graph: Graph, nodes: Iterable[NodeId], reason: str) -> Iterato
 
 
 def data_of(graph: Graph, root: NodeId) -> Iterator[NodeId]:
-    """What a build-time call is given as it stands; objects that it mentions are the program's."""
+    """Returns what a build-time call is given as it stands; objects that it mentions are the program's."""
     stack = [root]
     seen: set[NodeId] = set()
     while stack:
@@ -201,7 +201,7 @@ def _entries(graph: Graph, node_id: NodeId) -> Iterator[tuple[object, NodeId]]:
 
 
 def _unfit(option: Option, leaves: Sequence[_Leaf]) -> tuple[str, Span | None] | None:
-    """Why an option cannot be one of a program in which it reaches these literals."""
+    """Returns why an option cannot be one of a program in which it reaches these literals."""
     if not leaves:
         return "nothing that the program constructs has it as a value", None
     first = leaves[0].argument
@@ -231,7 +231,7 @@ def _unfit(option: Option, leaves: Sequence[_Leaf]) -> tuple[str, Span | None] |
 
 
 def _misused(option: Option, leaf: _Leaf) -> str | None:
-    """Why an operation does not do at run time what it does in a template, if the option has another type there."""
+    """Returns why an operation does something else at run time than in a template, if the option has another type."""
     is_number = option.type in ("int", "float") and option.action == "store"
     for operation in _operations(leaf.expression):
         if leaf.argument not in operation.operands:
@@ -251,7 +251,7 @@ def _operations(expression: FromOutside | DeferredConstant) -> Iterator[Deferred
 
 
 def _is_exact(option: Option, leaves: Sequence[_Leaf]) -> bool:
-    """Whether YAML reads each text that may be given as that text."""
+    """Returns whether YAML reads each text that may be given as that text."""
     read = [leaf.argument for leaf in leaves if leaf.argument in results_in(leaf.expression)]
     if all(argument.is_quoted for argument in read):
         return True

@@ -48,7 +48,7 @@ class Parameters:
 
     @property
     def needs_missing(self) -> bool:
-        """Whether the program must tell a parameter that is not given from one that is None."""
+        """Returns whether the program must tell a parameter that is not given from one that is None."""
         return any(variable.is_optional and variable.default is None for variable in self.by_name.values())
 
 
@@ -75,7 +75,7 @@ def _exact(value: Scalar) -> tuple[type, object]:
 
 
 def _annotation(default: Literal | Deferred, asked: str | None) -> str:
-    """What is asked for, if the default is that; else the type of the default."""
+    """Returns what is asked for, if the default is that; else the type of the default."""
     if isinstance(default, Deferred):
         return type(default.value).__name__
     own = "None" if default.value is None else type(default.value).__name__

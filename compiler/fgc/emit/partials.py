@@ -59,7 +59,7 @@ def _late(construction: "Construction", call: Call, node: NodeId, scope: Scope) 
 
 
 def _evaluate_once(construction: "Construction", call: Call, scope: Scope) -> Steps[dict[int, Expression]]:
-    """What is not evaluated per call, now and in order; the arguments among it by position."""
+    """Returns what is not evaluated per call, now and in order; the arguments among it by position."""
     sharing = construction.sharing
     fixed: dict[int, Expression] = {}
     names = [*(None for _ in call.positional), *(keyword.name for keyword in call.keywords)]

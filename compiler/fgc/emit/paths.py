@@ -1,4 +1,4 @@
-"""Where in the configuration a node stands: `main.trainer.callbacks[1]`."""
+"""Says where in the configuration a node stands: `main.trainer.callbacks[1]`."""
 
 from collections import deque
 from collections.abc import Sequence

@@ -18,7 +18,7 @@ class Area(Struct, frozen=True, order=True):
     end_column: int
 
     def holds(self, line: int, column: int) -> bool:
-        """Whether the character at a place is part of it."""
+        """Returns whether the character at a place is part of it."""
         return (self.line, self.column) <= (line, column) < (self.end_line, self.end_column)
 
 

@@ -1,4 +1,4 @@
-"""How tightly expressions bind: where parentheses are needed."""
+"""Says how tightly expressions bind: where parentheses are needed."""
 
 from fgc.emit.expression import Attribute, Binary, Conditional, Constant, Expression, Invoke, Item, Lambda, Unary
 

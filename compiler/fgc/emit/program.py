@@ -56,7 +56,7 @@ _SCRIPT = "fgc_runtime.script:TrainingScript"  # the one that takes `resume`
 
 
 class EmitOptions(Struct, frozen=True):
-    """How a program is written.
+    """Says how a program is written.
 
     `summary` and `template` make the docstring. `read` gives the text of a file that the configuration names, by its
     path there; without it local files are listed and not copied. `pinned` replaces deferred names by values.
@@ -100,7 +100,7 @@ class Program(Struct, frozen=True):
     settable: Settable
 
     def place(self, line: int, column: int | None = None) -> Place | None:
-        """Where a character of the text, or the beginning of a line, comes from."""
+        """Returns where a character of the text, or the beginning of a line, comes from."""
         return innermost(self.places, line, column)
 
 
@@ -213,7 +213,7 @@ class _Emitter:
         self.texts.share(self.graph, self.sharing.document_order, self.names)
 
     def _recorder(self) -> Name | None:
-        """What adds template lines to errors; a program that needs nothing of the runtime stays without it."""
+        """Returns what adds template lines to errors; a program that needs nothing of the runtime stays without it."""
         symbols = (node.callee for item in self.sharing.order if isinstance(node := self.graph[item], Call))
         if any(symbol.container.partition(".")[0] == _RUNTIME for symbol in symbols):
             return self.imports.function(f"{_RUNTIME}.errors", "record")
@@ -330,7 +330,7 @@ class _Emitter:
         return tuple(Place(area, self.graph[node].origin, paths[node]) for area, node in areas)
 
     def _option_places(self, code: str, tree: ast.Module) -> Iterator[Place]:
-        """Where the options of the program are declared."""
+        """Returns where the options of the program are declared."""
         declared = self.graph.targets.get(DECLARATIONS)
         entries = {} if declared is None else {label: origin for label, _, origin in steps(self.graph, declared)}
         variables = {name: option.variable for option in self.options.declared for name in option.names}

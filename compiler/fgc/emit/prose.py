@@ -30,7 +30,7 @@ def filled(text: str, width: int) -> str:
 
 
 def _docstrings(tree: ast.Module) -> Iterator[tuple[int, int, str]]:
-    """Where docstrings stand, as a slice of lines, and what each of their lines begins with."""
+    """Returns where docstrings stand, as a slice of lines, and what each of their lines begins with."""
     for node in ast.walk(tree):
         match node:
             case (
@@ -55,7 +55,7 @@ def _comments(lines: Sequence[str], texts: set[int]) -> Iterator[tuple[int, int,
 
 
 def _comment_indent(lines: Sequence[str], number: int, texts: set[int]) -> int | None:
-    """How far a line that is a comment for people is indented; None for another line."""
+    """Returns how far a line that is a comment for people is indented; None for another line."""
     bare = lines[number].lstrip()
     is_comment = bare.startswith("# ") and not bare.startswith(_FOR_TOOLS) and number not in texts
     return len(lines[number]) - len(bare) if is_comment else None

@@ -1,4 +1,4 @@
-"""Where generated statements go, and which nodes have a variable there."""
+"""Says where generated statements go, and which nodes have a variable there."""
 
 from fgc.emit.expression import Assign, Branch, Define, Evaluate, Expression, Name, Return, Statement
 from fgc.emit.measure import has_effect
@@ -21,7 +21,7 @@ class Scope:
         return self._around.home if self._is_per_call and self._around is not None else self
 
     def is_per_call_name(self, name: str) -> bool:
-        """Whether a variable belongs to the body of a function that the program calls, and not to the program."""
+        """Returns whether a variable belongs to a function that the program calls, and not to the program."""
         if not self._is_per_call:
             return False
         is_here = any(isinstance(item, Assign | Define) and item.name == name for item in self.statements)
@@ -54,7 +54,7 @@ class Scope:
         return len(self.statements)
 
     def acted_since(self, mark: int) -> bool:
-        """Whether statements that run code of others came after a mark."""
+        """Returns whether statements that run code of others came after a mark."""
         return any(_acts(statement) for statement in self.statements[mark:])
 
 

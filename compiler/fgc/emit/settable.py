@@ -1,4 +1,4 @@
-"""Which values of a program `--set PATH=VALUE` may change, and where they stand in its text.
+"""Says which values of a program `--set PATH=VALUE` may change, and where they stand in its text.
 
 A path is that of the graph, `optimizer.betas[0]`. What is mentioned twice has one path; the others lead to it.
 """

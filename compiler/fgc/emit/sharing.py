@@ -1,4 +1,4 @@
-"""How often and when each node of a graph is evaluated (language.md, section 8).
+"""Says how often and when each node of a graph is evaluated (language.md, section 8).
 
 *Once* nodes have one value per call of the program: singletons, variables, and plain lists and mappings that are
 mentioned more than once. All others are part of the expression around them and evaluated with it.
@@ -32,7 +32,7 @@ class Sharing:
         return reachable(self.graph, self.roots)
 
     def is_once(self, node: NodeId) -> bool:
-        """Whether all mentions give the same object."""
+        """Returns whether all mentions give the same object."""
         value = self.graph[node]
         match value:
             case Call():
@@ -49,19 +49,19 @@ class Sharing:
                 return self._mentions[node] > 1
 
     def is_repeated(self, node: NodeId) -> bool:
-        """Whether the program needs its value in more than one place, or more than one time."""
+        """Returns whether the program needs its value in more than one place, or more than one time."""
         return self._weights[node] > 1
 
     def is_mentioned_again(self, node: NodeId) -> bool:
-        """Whether the targets mention it more than once."""
+        """Returns whether the targets mention it more than once."""
         return self._mentions_here[node] > 1
 
     def is_per_call(self, node: NodeId) -> bool:
-        """Whether, as an argument of a partial, it is evaluated at every call: a factory is part of it."""
+        """Returns whether, as an argument of a partial, it is evaluated at every call: a factory is part of it."""
         return self._per_call[node]
 
     def is_late(self, call: Call) -> bool:
-        """Whether a partial has to evaluate something when it is called."""
+        """Returns whether a partial has to evaluate something when it is called."""
         return call.latent is not None or any(self.is_per_call(child) for child in arguments(call))
 
     def once_parts(self, node: NodeId) -> Iterator[NodeId]:
@@ -87,7 +87,7 @@ class Sharing:
         return any(self._per_call[child] for child in evaluated(self.graph, node))
 
     def _weigh(self) -> dict[NodeId, int]:
-        """How often each node is evaluated in the text of the program, counted as 1 or many."""
+        """Returns how often each node is evaluated in the text of the program, counted as 1 or many."""
         weights = dict.fromkeys(self.order, 0)
         for root in self.roots:
             weights[root] += 1
@@ -104,7 +104,7 @@ class Sharing:
 
 
 def arguments(call: Call) -> tuple[NodeId, ...]:
-    """What stands between the brackets of a call, in order of evaluation."""
+    """Returns what stands between the brackets of a call, in order of evaluation."""
     return (*call.positional, *(keyword.value for keyword in call.keywords))
 
 

@@ -34,7 +34,7 @@ def value(construction: "Construction", var: Var, node: NodeId, scope: Scope) ->
 
 
 def _needed_elsewhere(construction: "Construction", var: NodeId, default: NodeId) -> Iterator[NodeId]:
-    """What a default shares with the rest of the program: built whether or not the default is used."""
+    """Returns what a default shares with the rest of the program: built whether or not the default is used."""
     elsewhere = _reachable_without(construction, var)
     seen: set[NodeId] = set()
     stack = [default]

@@ -1,4 +1,4 @@
-"""What belongs to a model beside its weights: tokenizer, licence, and the generation configuration."""
+"""Says what belongs to a model beside its weights: tokenizer, licence, and the generation configuration."""
 
 import json
 import shutil

@@ -30,7 +30,7 @@ from fgc_runtime.trust import CheckedFolder, checked_folder, record_code
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the command line asks for. `name` is the package's; `tables` are the architectures that may be meant."""
+    """Holds what the command line asks for. `name` is the package's; `tables` are architectures that may be meant."""
 
     source: Path
     target: Path | None

@@ -1,4 +1,4 @@
-"""What keeps a conversion from being done; loads nothing heavy."""
+"""Says what keeps a conversion from being done; loads nothing heavy."""
 
 
 class ConvertError(Exception):

@@ -1,4 +1,4 @@
-"""Which tensors make up which: a conversion's plan, all that is wrong with it, and the plan carried out."""
+"""Says which tensors make up which: a conversion's plan, all that is wrong with it, and the plan carried out."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -123,7 +123,7 @@ def carry_out(plan: Plan, weights: Weights, writer: ShardWriter, moved: Callable
 
 
 def wanted_of(plan: Plan) -> list[Wanted]:
-    """What will be written, in order."""
+    """Returns what will be written, in order."""
     return [wanted for move in plan.moves for wanted in move.written]
 
 

@@ -1,4 +1,4 @@
-"""How far the moving of weights is, on standard error: one line that changes, or a line every tenth of the way."""
+"""Says how far the moving of weights is, on standard error: one line that changes, or a line every tenth of the way."""
 
 import sys
 

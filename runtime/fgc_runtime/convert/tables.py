@@ -41,7 +41,7 @@ class TensorRule:
 
     @property
     def is_stacked(self) -> bool:
-        """Whether the architecture's files hold a tensor for each expert."""
+        """Returns whether the architecture's files hold a tensor for each expert."""
         return _EXPERT in self.theirs[0]
 
     @property
@@ -65,7 +65,7 @@ class Group:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the numbers lie in the same order on both sides."""
+        """Returns whether the numbers lie in the same order on both sides."""
         return len(self.ours) == 1 and len(self.theirs) == 1 and not self.transposed and not self.num_stacked
 
     @property
@@ -109,7 +109,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """How one architecture of transformers and the packages of one template correspond.
+    """Says how one architecture of transformers and the packages of one template correspond.
 
     `renamed` maps fields of a package to fields of the architecture; `same` have one name on both sides. `fixed`
     fields must have the value that the template stands for. `parts` choose classes by a value. `ignored` ones do not
@@ -183,12 +183,12 @@ class Architecture:
         return Group((name,), (name,))
 
     def is_skipped(self, name: str) -> bool:
-        """Whether a tensor of the architecture is no weight: masks and angles that old versions saved."""
+        """Returns whether a tensor of the architecture is no weight: masks and angles that old versions saved."""
         return any(_match(pattern, name) is not None for pattern in self.skipped)
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Whether a tensor's name is one of a pattern's."""
+    """Returns whether a tensor's name is one of a pattern's."""
     return _match(pattern, name) is not None
 
 

@@ -34,7 +34,7 @@ def plan_text(plan: Plan, architecture: Architecture, notes: Sequence[str]) -> s
 
 
 def finished_text(plan: Plan, architecture: Architecture, notes: Sequence[str], comparison: Comparison | None) -> str:
-    """What was written, and how it compares."""
+    """Returns what was written, and how it compares."""
     lines = [f"{architecture.name} {'->' if plan.is_to_package else '<-'} package of {architecture.template}"]
     lines += [f"note: {note}" for note in notes]
     if plan.skipped:

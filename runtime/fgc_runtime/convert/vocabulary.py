@@ -38,7 +38,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What changes: rows to make by their number, ids by role, and the tokenizer that has the tokens."""
+    """Holds what changes: rows to make by their number, ids by role, and the tokenizer that has the tokens."""
 
     tokenizer: PreTrainedTokenizerBase
     added: Mapping[int, Token]
@@ -181,7 +181,7 @@ def _write_template(file: Path, update: Update) -> None:
 
 
 def run_update(message: Mapping[str, Any], say: Callable[[str], None]) -> int:
-    """What the command asks for; the exit code. Raises ConvertError."""
+    """Does what the command asks for; returns the exit code. Raises ConvertError."""
     source = Path(message["source"])
     model = open_on_meta(source, trust_remote_code=message["trust_remote_code"])
     tokens = [Token(**token) for token in message["tokens"]]

@@ -1,4 +1,4 @@
-"""What a model is made of and what it costs; whether its serving plans fit it."""
+"""Says what a model is made of and what it costs; whether its serving plans fit it."""
 
 from fgc_runtime.models.folder import ModelError
 from fgc_runtime.models.plans import PlanError, plan_problems, validate_vllm_plans

@@ -103,7 +103,7 @@ class Memory:
 
 
 def flops(model: PreTrainedModel, shape: Shape, sequence_length: int) -> Flops:
-    """What a token costs in a sequence of this length."""
+    """Returns what a token costs in a sequence of this length."""
     weights = sum(_multiplied(model, shape))
     attention = 4 * shape.num_heads * shape.head_dim * shape.positions_seen(sequence_length)
     return Flops(weights, 2 * weights + attention, 6 * weights + 3 * attention)
@@ -118,7 +118,7 @@ def memory(
     batch_size: int,
     sequence_length: int,
 ) -> Memory:
-    """What the model holds while it trains on a batch, and while it generates one."""
+    """Returns what the model holds while it trains on a batch, and while it generates one."""
     parameters = [item for item in model.parameters() if item.requires_grad]
     total = sum(item.numel() for item in model.parameters())
     trained = sum(item.numel() for item in parameters)

@@ -1,4 +1,4 @@
-"""What is wrong with a model's folder; loads nothing heavy."""
+"""Says what is wrong with a model's folder; loads nothing heavy."""
 
 
 class ModelError(Exception):

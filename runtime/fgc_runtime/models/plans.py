@@ -1,4 +1,4 @@
-"""Whether a model's serving plans fit it, and whether vLLM can take its attention over: for models that exist.
+"""Says whether a model's serving plans fit it, and whether vLLM can take its attention over: for models that exist.
 
 `fgc check --vllm` finds most of this in a configuration, before there is a model.
 """
@@ -89,7 +89,7 @@ def _tensor_problems(base: nn.Module, plan: Mapping[str, str]) -> list[str]:
 
 
 def _is_other_part(base: nn.Module, pattern: str) -> bool:
-    """Whether a pattern is that of a part which only transformers divides: norms of queries, embeddings, experts."""
+    """Returns whether a pattern is of a part that only transformers divides: norms of queries, embeddings, experts."""
     names = [name for name, _ in base.named_modules()] + [name for name, _ in base.named_parameters()]
     return any(re.fullmatch(pattern.replace(".", r"\.").replace("*", r"\d+"), name) for name in names)
 

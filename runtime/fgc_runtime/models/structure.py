@@ -41,7 +41,7 @@ class _Module:
 
     @property
     def shape(self) -> tuple[object, ...]:
-        """What it looks like: modules of one shape are alike."""
+        """Returns what it looks like: modules of one shape are alike."""
         own = tuple((name, tuple(parameter.shape)) for name, parameter in self.own.items())
         return type(self.module), own, tuple((part.name, part.shape) for part in self.parts)
 

@@ -1,4 +1,4 @@
-"""What a graph means, told as shortly as possible (language.md, section 8). It shares nothing with the emitter.
+"""Says what a graph means, told as shortly as possible (language.md, section 8). It shares nothing with the emitter.
 
 Two sentences that the language leaves open, and that are decided here: what is built once inside an argument that is
 evaluated per call is built at hand-over; what the default of a variable shares with the rest of the program is built

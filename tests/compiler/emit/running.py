@@ -44,7 +44,7 @@ def outcome(build: Any) -> Any:
 
 
 def expected(graph: Graph, targets: Sequence[str], variables: Mapping[str, Any]) -> Any:
-    """What the interpreter builds."""
+    """Returns what the interpreter builds."""
 
     def build() -> Any:
         built = Interpreter(graph, targets, variables).run()

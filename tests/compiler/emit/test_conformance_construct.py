@@ -158,7 +158,7 @@ def run_step(compiled: Compilation, step: Mapping[str, Any], folder: Path, out: 
 
 
 def refuse(step: Mapping[str, Any], result: Any) -> Any:
-    """What is no partial takes no arguments."""
+    """Refuses arguments for what is no partial."""
     if step.get("args") or step.get("kwargs"):
         raise TypeError("arguments were given to something that is no partial")
     return result

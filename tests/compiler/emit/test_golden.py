@@ -90,7 +90,7 @@ def family_of(name: str) -> str | None:
 
 
 def golden_files(name: str) -> dict[str, str]:
-    """What is checked in of a template."""
+    """Returns what is checked in of a template."""
     files = dict(files_of(name))
     family = family_of(name)
     modeling = next((path for path in files if "/modeling_" in path), None)

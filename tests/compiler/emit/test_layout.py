@@ -1,4 +1,4 @@
-"""What is generated is laid out as Black and ruff lay it out, and neither finds fault with it."""
+"""Checks that what is generated is laid out as Black and ruff lay it out, and neither finds fault with it."""
 
 import ast
 import os

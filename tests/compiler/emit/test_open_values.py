@@ -1,4 +1,4 @@
-"""What is known only where a program runs: readable expressions with the value that `pp` shows, or a pin."""
+"""Says what is known only where a program runs: readable expressions with the value that `pp` shows, or a pin."""
 
 from pathlib import Path
 

@@ -13,7 +13,7 @@ Tree = Any  # a scalar, a list, or a tuple of a callable and its arguments
 
 
 def returned(tree: Tree) -> str:
-    """What the program of a tree of calls returns, as source text."""
+    """Returns what the program of a tree of calls returns, as source text."""
     builder = GraphBuilder()
 
     def add(part: Tree) -> NodeId:

@@ -1,4 +1,4 @@
-"""What cannot be converted: every error names the values and the rule, and nothing is written."""
+"""Says what cannot be converted: every error names the values and the rule, and nothing is written."""
 
 import json
 import re

@@ -18,7 +18,7 @@ Defining = ast.ClassDef | ast.FunctionDef | ast.Assign | ast.AnnAssign
 
 
 class ParameterKind(Enum):
-    """How a parameter takes its argument."""
+    """Says how a parameter takes its argument."""
 
     POSITIONAL = "positional"
     KEYWORD = "keyword"
@@ -149,7 +149,7 @@ class ComponentLibrary:
         return names
 
     def definition(self, module: ComponentModule, name: str) -> Definition | None:
-        """What `name` means in a module, if a component file defines it."""
+        """Returns what `name` means in a module, if a component file defines it."""
         if name in module.definitions:
             return Definition(module, name)
         imported = module.imports.get(name)

@@ -79,7 +79,7 @@ class ConfigReader:
         return FieldPlan(entry.name, value or Constant.of(None), None, annotation)
 
     def _is_static(self, node_id: NodeId) -> bool:
-        """Whether a value is known at build time, or follows from other fields."""
+        """Returns whether a value is known at build time, or follows from other fields."""
         node = self._graph[node_id]
         if isinstance(node, Call):
             is_container = node.callee.kind is SymbolKind.BUILTIN and node.callee.attribute.startswith("named_")

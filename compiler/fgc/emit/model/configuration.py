@@ -83,7 +83,7 @@ def annotation_of(item: FieldPlan) -> str:
 
 
 def is_set(item: FieldPlan) -> bool:
-    """Whether the field always has a value: its type allows no None, or `__post_init__` fills it in."""
+    """Returns whether the field always has a value: its type allows no None, or `__post_init__` fills it in."""
     if item.derived is not None:
         return True
     return item.default != Constant.of(None) and not annotation_of(item).endswith("None")

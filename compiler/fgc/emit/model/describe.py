@@ -226,7 +226,7 @@ class Describer:
     def _is_good_part(
         self, argument: "_Argument", value: Value, user: Definition, signature: Signature, shapes: list[CallShape]
     ) -> bool:
-        """Whether what `user` does with an argument is possible; a part gets all that it needs."""
+        """Returns whether what `user` does with an argument is possible; a part gets all that it needs."""
         parameter = signature.by_name.get(argument.name)
         if parameter is not None and takes_rules(parameter.annotation):
             return self._is_good_table(argument, value, user)
@@ -245,7 +245,7 @@ class Describer:
         return True
 
     def _is_good_table(self, argument: "_Argument", value: Value, user: Definition) -> bool:
-        """Whether an argument holds the rules by which weights begin, or is None."""
+        """Returns whether an argument holds the rules by which weights begin, or is None."""
         if isinstance(value, Constant) and value.value is None:
             return True
         if not isinstance(value, Construction) or not holds_rules(value, self._library):

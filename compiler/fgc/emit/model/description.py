@@ -35,7 +35,7 @@ class Description(Struct, frozen=True):
 def describe_model_package(
     graph: Graph, node: NodeId, read: Reader, component_folders: Sequence[str]
 ) -> Outcome[Description | None]:
-    """What the node describes; None if anything in it is wrong."""
+    """Returns what the node describes; None if anything in it is wrong."""
     call = graph[node]
     assert isinstance(call, Call) and call.kind is CallKind.META, f"node {node} is not a build-time call"
     request = read_request(graph, call)
@@ -55,7 +55,7 @@ def describe_model_package(
 
 
 def _misfits(graph: Graph, request: PackageRequest, found: Description) -> tuple[Diagnostic, ...]:
-    """What each part may be, and what does not fit together."""
+    """Returns what each part may be, and what does not fit together."""
     fields = {field.name: field for field in found.fields}
     entries = {entry.name: entry for entry in request.config}
     shapes = Shapes(graph, found.library, found.model, fields, entries, found.attention)
@@ -74,7 +74,7 @@ def _library(read: Reader, component_folders: tuple[str, ...]) -> ComponentLibra
 def check_model_package(
     graph: Graph, node: NodeId, read: Reader, component_folders: Sequence[str]
 ) -> tuple[Diagnostic, ...]:
-    """What is wrong with the model that the node describes."""
+    """Returns what is wrong with the model that the node describes."""
     outcome = describe_model_package(graph, node, read, component_folders)
     if outcome.value is None:
         return outcome.diagnostics

@@ -1,4 +1,4 @@
-"""What a component hands to the parts inside it: the calls of its factory parameters in its constructor."""
+"""Says what a component hands to the parts inside it: the calls of its factory parameters in its constructor."""
 
 import ast
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from fgc.emit.model.components import ComponentLibrary, Definition, Signature, c
 
 
 class CallShape(Struct, frozen=True):
-    """How a part is called: so many positional arguments, and these keywords."""
+    """Says how a part is called: so many positional arguments, and these keywords."""
 
     num_positional: int
     keywords: frozenset[str]
@@ -20,7 +20,7 @@ class CallShape(Struct, frozen=True):
         return [*free[: self.num_positional], *sorted(self.keywords - {"config"})]
 
     def problem(self, signature: Signature, given: Mapping[str, object]) -> str | None:
-        """Why a component with this signature cannot be called so, or None."""
+        """Returns why a component with this signature cannot be called so, or None."""
         num_free = len([parameter for parameter in signature.positional if parameter.name not in given])
         if self.num_positional > num_free:
             count = f"{self.num_positional} positional argument{'s' if self.num_positional > 1 else ''}"

@@ -1,4 +1,4 @@
-"""How the weights of a model begin: the table of rules among its parts, what is wrong with it, the model without it."""
+"""Finds the table of rules by which a model's weights begin: what is wrong with it, and the model without it."""
 
 from msgspec import Struct
 from msgspec.structs import replace

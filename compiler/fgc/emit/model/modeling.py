@@ -75,7 +75,7 @@ class ModelingFile(Struct):
         return "\n\n\n".join([*blocks, self._registration(exported)])
 
     def _config_facts(self) -> Facts:
-        """Which fields of the configuration are never None."""
+        """Returns which fields of the configuration are never None."""
         fields = sorted(self.plans.set_fields)
         return {f"{owner}.{name}": NOT_NONE for owner in ("self.config", "config") for name in fields}
 
@@ -139,7 +139,7 @@ class ModelingFile(Struct):
         self.pieces[piece.name] = replace(piece, code=self._code(node, {**renames, piece.origin.name: piece.name}))
 
     def _add_used(self, user: Definition, name: str, base: ClassPlan | None) -> str:
-        """What a name of a component file is called in the generated file; what it means is added."""
+        """Returns what a name of a component file is called in the generated file; what it means is added."""
         target = self.library.definition(user.module, name)
         if target is not None and base is not None and target == base.definition:
             self._add_class(base)
@@ -171,7 +171,7 @@ class ModelingFile(Struct):
             self.clashes.append((imported.alias, []))
 
     def _class_attributes(self) -> dict[str, object]:
-        """What the skeleton leaves open: the classes that must stay on one device (those with a residual stream),
+        """Returns what the skeleton leaves open: classes that must stay on one device (those with a residual stream),
         and the attention implementations that do not work."""
         layers = [plan.name for plan in self.plans if _is_layer(plan.definition, self.library)]
         refused = {flag: False for flag, name in _FLAGS.items() if name not in self.attention}

@@ -55,7 +55,7 @@ def _node(path: str, kind: str, classes: Mapping[str, ast.ClassDef]) -> ModuleNo
 
 
 def _elements(path: str, call: ast.Call, classes: Mapping[str, ast.ClassDef]) -> dict[str, ModuleNode]:
-    """What a list is made of: the element of a comprehension, or the first of those written out."""
+    """Returns what a list is made of: the element of a comprehension, or the first of those written out."""
     for argument in call.args:
         match argument:
             case ast.GeneratorExp(elt=element) | ast.ListComp(elt=element) | ast.List(elts=[element, *_]):
@@ -68,7 +68,7 @@ def _elements(path: str, call: ast.Call, classes: Mapping[str, ast.ClassDef]) ->
 
 
 def _attributes(definition: ast.ClassDef | None, classes: Mapping[str, ast.ClassDef]) -> Iterator[tuple[str, ast.expr]]:
-    """What the constructor assigns to attributes; of a class without one, its base's."""
+    """Returns what the constructor assigns to attributes; of a class without one, its base's."""
     if definition is None:
         return
     init = next((i for i in definition.body if isinstance(i, ast.FunctionDef) and i.name == "__init__"), None)

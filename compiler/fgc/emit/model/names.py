@@ -1,4 +1,4 @@
-"""What the classes and modules of a generated package are called."""
+"""Says what the classes and modules of a generated package are called."""
 
 from msgspec import Struct
 
@@ -9,7 +9,7 @@ CAUSAL_LM = "ForCausalLM"
 
 
 class ModelNames(Struct, frozen=True):
-    """What the generated classes and files are called; `prefix` is replaced by `title` in the skeleton's names."""
+    """Holds the names of the generated classes and files; `prefix` is replaced by `title` in the skeleton's names."""
 
     package: str
     title: str

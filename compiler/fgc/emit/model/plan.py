@@ -20,7 +20,7 @@ ClassKey = tuple[Definition, tuple[tuple[str, Value], ...]]
 
 
 class ClassPlan(Struct, frozen=True):
-    """How one class is generated from its component.
+    """Says how one class is generated from its component.
 
     `written` are the values that replace parameters; `parameters` those that stay, in order. A class that inherits
     its constructor has the plan of the class it inherits it from as `base`, and nothing of its own is rewritten.
@@ -69,13 +69,13 @@ class Plans:
         return iter(self._plans.values())
 
     def needs_config(self, value: Value) -> bool:
-        """Whether the expression of a value mentions the model's configuration."""
+        """Returns whether the expression of a value mentions the model's configuration."""
         if fields_of(value):
             return True
         return any(self._takes_config(item) for item in walk(value) if isinstance(item, Construction))
 
     def takes_config(self, function: Definition) -> bool:
-        """Whether a component function asks for the model's configuration."""
+        """Returns whether a component function asks for the model's configuration."""
         return "config" in self._library.signature(function).by_name
 
     def _takes_config(self, part: Construction) -> bool:

@@ -27,7 +27,7 @@ class ConfigEntry(Struct, frozen=True):
 
 
 class PackageRequest(Struct):
-    """What the call asks for; None where it is missing or wrong, which `diagnostics` tells."""
+    """Holds what the call asks for; None where it is missing or wrong, which `diagnostics` tells."""
 
     name: str | None = None
     config: list[ConfigEntry] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What a method may return, once branches are gone: members of its annotation that only these constructed leave it."""
+"""Narrows what a method returns, once branches are gone: members that only these constructed leave its annotation."""
 
 from collections.abc import Iterator
 

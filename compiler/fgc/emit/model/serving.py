@@ -1,4 +1,4 @@
-"""What keeps vLLM from serving a model, or lets it compute something else: findings at the template's place.
+"""Says what keeps vLLM from serving a model, or lets it compute something else: findings at the template's place.
 
 The rules are those of vLLM's Transformers backend (0.32, vllm/model_executor/models/transformers), which builds the
 base model and replaces its parts: linear layers by parallel ones, attention by its own, the head by its own.
@@ -50,7 +50,7 @@ class _Model(Struct, frozen=True):
         return (value for value in walk(self.description.model) if isinstance(value, Construction))
 
     def field_value(self, name: str) -> Value | None:
-        """What a field is by default; None if there is no such field."""
+        """Returns what a field is by default; None if there is no such field."""
         return next((item.derived or item.default for item in self.description.fields if item.name == name), None)
 
 
@@ -110,7 +110,7 @@ def _pipeline_plan(model: _Model) -> Iterator[Diagnostic]:
 
 
 def _stages(model: _Model, entries: Sequence[ConfigEntry], layers: str) -> Iterator[Diagnostic]:
-    """What the plan names before the layers is the first stage's (and the last's, if weights are tied)."""
+    """Checks that what the plan names before the layers is the first stage's (and the last's, if weights are tied)."""
     children, planned = list(model.base.parts), [entry.name for entry in entries]
     tied = model.field_value("tie_word_embeddings") == Constant.of(True)
     for entry in entries:
@@ -198,7 +198,7 @@ def _every_stage(model: _Model) -> Iterator[Diagnostic]:
 
 
 def _place(part: Construction, value: Value | None) -> Origin:
-    """Where the template names what is given; a plain value has no place of its own, then what it is given to."""
+    """Returns where the template names what is given, or, of a plain value, what it is given to."""
     return value.symbol.attribute_origin if isinstance(value, Construction) else part.symbol.attribute_origin
 
 
@@ -276,7 +276,7 @@ def _is_given(value: Value | None) -> bool:
 
 
 def _origin(model: _Model, node: ModuleNode) -> Origin:
-    """Where the template names the component that a module is made of."""
+    """Returns where the template names the component that a module is made of."""
     for part in model.parts():
         if isinstance(part.target, Definition) and part.target.name == node.kind:
             return part.symbol.attribute_origin

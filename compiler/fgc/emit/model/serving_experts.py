@@ -1,4 +1,4 @@
-"""What keeps vLLM from taking over mixtures of experts, or lets it compute something else.
+"""Says what keeps vLLM from taking over mixtures of experts, or lets it compute something else.
 
 The rules are those of vLLM's Transformers backend (0.32, vllm/model_executor/models/transformers/moe.py): it puts its
 own experts in the place of modules called `experts`, and learns of them from fields of the configuration alone.

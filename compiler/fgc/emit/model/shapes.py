@@ -72,7 +72,7 @@ class Shapes(Struct, frozen=True):
         return found if isinstance(found, int) and not isinstance(found, bool) else None
 
     def place(self, value: Value | None, user: Construction) -> Origin:
-        """Where the template gives a value: its field, or else the component that it goes into."""
+        """Returns where the template gives a value: its field, or else the component that it goes into."""
         if isinstance(value, Field) and value.name in self.entries:
             return self.graph[self.entries[value.name].value].origin
         return user.symbol.attribute_origin
@@ -89,7 +89,7 @@ _RULES: list[Rule] = []
 
 
 def shape_findings(shapes: Shapes) -> list[Diagnostic]:
-    """What cannot work, by all rules."""
+    """Returns what cannot work, by all rules."""
     return [finding for rule in _RULES for finding in rule(shapes)]
 
 

@@ -58,7 +58,7 @@ def _fact(value: Value, render: Renderer) -> Known | None:
 def _attribute_facts(
     init: cst.FunctionDef, decided: cst.FunctionDef, written: Mapping[str, Value], facts: Facts
 ) -> dict[str, Known]:
-    """What is known of the attributes that the constructor sets once, from values that the plan writes."""
+    """Returns what is known of the attributes that the constructor sets once, from values that the plan writes."""
     before, after = _assignments(init), _assignments(decided)
     found: dict[str, Known] = {}
     for name, values in after.items():
@@ -101,7 +101,7 @@ def _assignments(node: cst.CSTNode) -> dict[str, list[cst.BaseExpression]]:
 
 
 def _reads(node: cst.ClassDef) -> "_Counter":
-    """How often each attribute of `self` is read."""
+    """Returns how often each attribute of `self` is read."""
     counter = _Counter()
     for item in ast.walk(ast.parse(cst.Module([node]).code)):
         match item:

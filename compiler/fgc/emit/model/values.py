@@ -1,4 +1,4 @@
-"""What a model's parts are made of: constants, configuration fields, and constructions of other parts.
+"""Says what a model's parts are made of: constants, configuration fields, and constructions of other parts.
 
 Values compare by what they mean, not by where they were written: parts that are described alike become one class.
 """

@@ -1,4 +1,4 @@
-"""What becomes of the fields of a model's configuration."""
+"""Says what becomes of the fields of a model's configuration."""
 
 from collections.abc import Callable
 

@@ -11,7 +11,7 @@ Expand = Callable[..., Outcome[Expansion | None]]
 
 @pytest.fixture
 def findings(expand: Expand, llama: str) -> Callable[..., list[Diagnostic]]:
-    """What is wrong after texts of the Llama's description were replaced."""
+    """Returns what is wrong after texts of the Llama's description were replaced."""
 
     def run(*replacements: tuple[str, str]) -> list[Diagnostic]:
         text = llama

@@ -1,4 +1,4 @@
-"""What the classes of a package are called."""
+"""Says what the classes of a package are called."""
 
 import pytest
 from fgc.emit.model.names import class_title

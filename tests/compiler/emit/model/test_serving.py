@@ -1,4 +1,4 @@
-"""What vLLM would refuse or get wrong is found in the template, at its place; what it runs has no findings."""
+"""Checks that what vLLM would refuse or get wrong is found at its place; what it runs has no findings."""
 
 from collections.abc import Callable
 from pathlib import Path

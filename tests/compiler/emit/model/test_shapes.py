@@ -13,7 +13,7 @@ Found = Callable[..., list[Diagnostic]]
 
 @pytest.fixture
 def found(llama: str) -> Found:
-    """What checking finds after texts of the Llama's description were replaced."""
+    """Returns what checking finds after texts of the Llama's description were replaced."""
 
     def run(*replacements: tuple[str, str]) -> list[Diagnostic]:
         text = llama
