@@ -6,6 +6,7 @@ from typing import Any
 
 from fgc import ide
 from fgc.cli.arguments import CannotRun
+from fgc.cli.tracing import Asked
 from fgc.diagnostics import did_you_mean
 from fgc.text import Span
 from fgc.workspace import display_path
@@ -14,15 +15,15 @@ from fgc.workspace.project import WORKSPACE_FOLDER
 
 def answers_to(question: str, place: str, root: str | None) -> list[dict[str, Any]]:
     """Returns the answers to a question about a place. Raises CannotRun for a place that does not exist."""
-    path, line, column = _place(place)
-    folder = Path(root) if root is not None else _root(path)
+    asked = _place(place)
+    folder = Path(root) if root is not None else _root(asked.file)
     if not folder.is_dir():
         raise CannotRun(f"`{root}` is no folder")
     editor = ide.Editor([folder])
-    name = str(path.absolute())
+    name = str(asked.file.absolute())
     if question == "symbols":
         return [*_symbols(ide.symbols(editor, name))]
-    offset = _offset(editor, name, line, column)
+    offset = _offset(editor, name, asked.line, asked.column)
     match question:
         case "hover":
             found = ide.hover(editor, name, offset)
@@ -51,20 +52,15 @@ def _at(span: Span) -> dict[str, Any]:
     return {"path": display_path(Path(ide.file_of(span))), **place}
 
 
-def _place(text: str) -> tuple[Path, int | None, int | None]:
+def _place(text: str) -> Asked:
     """Returns a file, and a line and a column from 1 where they are given. Raises CannotRun."""
-    path = Path(text)
-    numbers: list[int] = []
-    while not path.is_file() and len(numbers) < 2 and path.name.rpartition(":")[2].isdecimal():
-        before, _, number = str(path).rpartition(":")
-        numbers.insert(0, int(number))
-        path = Path(before)
-    if not path.is_file():
-        names = [str(file) for file in path.parent.iterdir()] if path.parent.is_dir() else []
-        help = did_you_mean(str(path), names)
-        raise CannotRun(f"there is no file `{path}`" + (f"; {help}" if help else ""))
-    line, column = [*numbers, None, None][:2]
-    return path, line, column
+    asked = Asked.of(text)
+    if not asked.file.is_file():
+        folder = asked.file.parent
+        names = [str(file) for file in folder.iterdir()] if folder.is_dir() else []
+        help = did_you_mean(str(asked.file), names)
+        raise CannotRun(f"there is no file `{asked.file}`" + (f"; {help}" if help else ""))
+    return asked
 
 
 def _offset(editor: ide.Editor, path: str, line: int | None, column: int | None) -> int:

@@ -11,7 +11,7 @@ from fgc.ide.calls import call_around
 from fgc.ide.editor import Editor
 from fgc.ide.families import TemplateId
 from fgc.ide.marks import Mark, MarkKind
-from fgc.ide.python_names import Described, describe, files_for, names_in_module, parameter_text
+from fgc.ide.python_names import files_for, names_in_module, parameter_text
 from fgc.ide.words import FILTERS, META_KEYS, STATEMENTS, TAGS, TESTS
 from fgc.signatures.signature import Parameter
 from fgc.text import Source, Span
@@ -182,12 +182,6 @@ class _Completer:
 
     def _replaced(self, found: re.Match[str]) -> Span:
         return Span(self._source, self._offset - len(found["word"]), self._offset)
-
-
-def described(editor: Editor, path: str, item: str, module: str, span: Span) -> Described | None:
-    """Returns a callable that was offered, as a hover shows it."""
-    name = f"{module}:{item}" if module else item
-    return describe(editor, path, Mark(MarkKind.CALLABLE, name, span, False, "", span))
 
 
 def literal_values(parameter: Parameter) -> list[str]:

@@ -3,8 +3,7 @@
 Nothing here knows a protocol. Places are offsets in code points, paths are absolute.
 """
 
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from fgc.diagnostics import Diagnostic, unique
@@ -164,11 +163,3 @@ def is_same_file(source: Source, path: str) -> bool:
     """Returns True if a text is that of a file."""
     found = path_of(source)
     return found is not None and (found == path or real_path(Path(found)) == real_path(Path(path)))
-
-
-def files_below(folders: Iterable[Path]) -> Iterator[Path]:
-    """Yields the templates below folders, hidden folders left out."""
-    for folder in folders:
-        for root, inside, names in os.walk(folder):
-            inside[:] = sorted(name for name in inside if not name.startswith((".", "__")))
-            yield from (Path(root) / name for name in sorted(names) if name.endswith((".yaml", ".yml", ".jinja")))

@@ -114,8 +114,9 @@ class Families:
         return any(path.is_relative_to(folder) for folder in folders)
 
     def names(self, path: str) -> list[str]:
-        """Returns the names of templates that a file can name."""
-        return [*self._session(path).names()]
+        """Returns the names of templates that a file can name: those of its project, or of one that draws on it."""
+        users = [] if self.project_of(Path(path)) is not None else self.users(path)
+        return [*self._session(users[0] if users else path).names()]
 
     def sources(self, closures: Iterable[Closure]) -> list[str]:
         """Returns the files of closures, each once."""
@@ -143,12 +144,8 @@ class Families:
 
     def _session(self, path: str) -> Session:
         """Returns the search path on which a file's names are looked up: its project's, or its own folder."""
-        users = self.configurations()
-        if path in users:
-            return users[path][0].session()
-        project = self.project_of(Path(path))
-        if project is None:
-            project = next((users[user][0] for user in users if path in self.closure(user).paths), None)
+        known = self.configurations()
+        project = known[path][0] if path in known else self.project_of(Path(path))
         if project is not None and Path(path).name != META_FILE:
             return project.session()
         library = template_library()
@@ -156,8 +153,7 @@ class Families:
 
     def _closure(self, path: str) -> Closure:
         entry = TemplateId(path)
-        known = self.configurations()
-        session = known[path][0].session() if path in known else self._bare_session(path)
+        session = self._session(path)
         inline: dict[str, TemplateId] = {}
         links: dict[TemplateId, tuple[Link, ...]] = {}
         waiting, is_open = [entry], False
@@ -178,13 +174,6 @@ class Families:
             )
             waiting += [link.target for link in links[template] if link.target is not None]
         return Closure(entry, links, is_open)
-
-    def _bare_session(self, path: str) -> Session:
-        project = self.project_of(Path(path))
-        if project is not None:
-            return project.session()
-        library = template_library()
-        return Session([Path(path).parent, *([library] if library else [])], self._store)
 
     def _target(self, name: str, inline: dict[str, TemplateId], session: Session) -> TemplateId | None:
         if name in inline:

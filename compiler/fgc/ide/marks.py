@@ -85,6 +85,7 @@ class _Reader:
 
     def __init__(self, part: str) -> None:
         self._part = part
+        self._targets: set[int] = set()  # names that a statement assigns
 
     def body(self, body: tuple[ast.Statement, ...], block: ast.Block | None) -> Iterator[Mark]:
         for statement in body:
@@ -106,6 +107,10 @@ class _Reader:
                 yield from self._written(_IMPORT_NAME, statement.span, MarkKind.VARIABLE, statement.name)
             case ast.Macro():
                 yield from self._written(_MACRO_NAME, statement.span, MarkKind.MACRO, statement.name)
+            case ast.Set(target=target) | ast.SetBlock(target=target) | ast.For(target=target):
+                self._targets |= {id(name) for name in _names_in(target)}
+            case ast.With(bindings=bindings):
+                self._targets |= {id(name) for target, _ in bindings for name in _names_in(target)}
             case _:
                 pass
         yield from self._parts(statement, block, statement.span)
@@ -130,8 +135,7 @@ class _Reader:
                 yield self._mark(MarkKind.SUPER, block.name, span, False, whole)
                 return
             case ast.Name(name=name, span=span):
-                is_set = isinstance(whole.source, Source) and _is_target(span, whole)
-                yield self._mark(MarkKind.VARIABLE, name, span, is_set, whole)
+                yield self._mark(MarkKind.VARIABLE, name, span, id(node) in self._targets, whole)
             case ast.NamespaceTarget(namespace=namespace, attribute=attribute, attribute_span=span):
                 yield self._mark(MarkKind.ATTRIBUTE, f"{namespace}.{attribute}", span, True, whole)
             case ast.GetAttr(base=ast.Name(name=name), name=attribute, name_span=span):
@@ -200,10 +204,13 @@ class _Reader:
         return Mark(kind, name, span, is_definition, self._part, whole)
 
 
-_TARGET = re.compile(r"\b(?:set|for|with)\s+[\w\s,.()]*\Z")
-
-
-def _is_target(span: Span, whole: Span) -> bool:
-    """Returns True for a name that its statement assigns: what stands before it is `set`, `for` or `with`."""
-    before = whole.source.text[whole.start : span.start]
-    return len(before) < 200 and "=" not in before and " in " not in before and _TARGET.search(before) is not None
+def _names_in(target: ast.Target) -> Iterator[ast.Name]:
+    """Yields the plain names that a target assigns."""
+    match target:
+        case ast.Name():
+            yield target
+        case ast.TargetTuple(items=items):
+            for item in items:
+                yield from _names_in(item)
+        case ast.NamespaceTarget():
+            pass

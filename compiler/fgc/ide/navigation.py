@@ -3,13 +3,11 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from fgc.ide.editor import Editor
+from fgc.ide.editor import Editor, path_of
 from fgc.ide.families import Closure, TemplateId, block_marks
 from fgc.ide.marks import Mark, MarkKind, mark_at
 from fgc.ide.python_names import callable_place
 from fgc.text import Span
-
-_GLOBAL = (MarkKind.ANCHOR, MarkKind.ATTRIBUTE, MarkKind.MACRO, MarkKind.OBJECT)
 
 
 def mark_under(editor: Editor, path: str, offset: int) -> Mark | None:
@@ -163,6 +161,4 @@ def _place(mark: Mark) -> tuple[str, int]:
 
 def file_of(span: Span) -> str:
     """Returns the absolute path of a place."""
-    from fgc.ide.editor import path_of
-
     return path_of(span.source) or str(Path(span.source.name))

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from fgc.ide.editor import Editor
-from fgc.ide.marks import Mark, MarkKind, extent
+from fgc.ide.marks import MarkKind, extent
 from fgc.ide.navigation import file_of, template_of
 from fgc.syntax import ast
 from fgc.text import Source, Span
@@ -89,15 +89,6 @@ def links(editor: Editor, path: str) -> Iterator[tuple[Span, str]]:
                 if template.path != path:
                     yield mark.span, template.path
                     break
-
-
-def overrides_below(editor: Editor, path: str) -> Iterator[tuple[Mark, list[Mark], list[Mark]]]:
-    """Yields each block of a file with the nearest definitions that it overrides, and those that override it."""
-    from fgc.ide.navigation import overridden, overriding
-
-    for mark in editor.families.marks(path):
-        if mark.kind is MarkKind.BLOCK:
-            yield mark, overridden(editor, path, mark), overriding(editor, path, mark)
 
 
 def _of_body(body: Iterable[ast.Statement]) -> Iterator[FileSymbol]:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from fgc.diagnostics import Edit
 from fgc.ide.editor import Editor
 from fgc.ide.marks import Mark, MarkKind
-from fgc.ide.navigation import file_of, mark_under, references
+from fgc.ide.navigation import file_of, mark_under, references, template_of
 from fgc.text import Span
 from fgc.workspace.files import display_path
 
@@ -100,8 +100,6 @@ def _refuse_taken(editor: Editor, path: str, mark: Mark, found: Iterable[Mark], 
 
 def _moved(editor: Editor, path: str, mark: Mark, name: str) -> tuple[str, str] | None:
     """Returns the old and the new path of a template's file, if the name of a file is changed."""
-    from fgc.ide.navigation import template_of
-
     if mark.kind is not MarkKind.TEMPLATE or mark.is_definition:
         return None
     targets = template_of(editor, path, mark)

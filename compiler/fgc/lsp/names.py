@@ -1,6 +1,8 @@
 """What is asked of a name: what it is, where it is defined, who mentions it, another name for it."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
@@ -71,14 +73,13 @@ def add_names(server: TemplateServer) -> None:
         return None if found is None else server.converter.renaming(found)
 
 
-class _refusals:
+@contextmanager
+def _refusals() -> Iterator[None]:
     """Tells a client why a name cannot be changed; hides a bug."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, ide.CannotRename):
-            raise JsonRpcInvalidParams(str(error)) from None
-        if isinstance(error, Exception):
-            _log.error("rename failed", exc_info=error)
-            raise JsonRpcInvalidParams("this name cannot be changed: fgc has a mistake, see its log") from None
+    try:
+        yield
+    except ide.CannotRename as reason:
+        raise JsonRpcInvalidParams(str(reason)) from None
+    except Exception:
+        _log.exception("rename failed")
+        raise JsonRpcInvalidParams("this name cannot be changed: fgc has a mistake, see its log") from None

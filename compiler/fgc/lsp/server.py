@@ -67,10 +67,6 @@ class TemplateServer(LanguageServer):
             self._checking.cancel()
         self._checking = asyncio.ensure_future(self._check())
 
-    def findings_of(self, path: str) -> list[Diagnostic]:
-        """Returns what is known of a file."""
-        return merged(self._findings.values()).get(path, [])
-
     async def _check(self) -> None:
         await asyncio.sleep(_DELAY_S)
         is_open = self.editor.open_files()
@@ -92,7 +88,7 @@ class TemplateServer(LanguageServer):
     def _publish(self) -> None:
         """Sends the findings of all files where they are others than before."""
         found = merged(self._findings.values())
-        shown = {path: [self.converter.diagnostic(finding) for finding in items] for path, items in found.items()}
+        shown = {path: self._current(path, items) for path, items in found.items()}
         for path in {*self._published, *shown, *self.editor.open_files()}:
             now = shown.get(path, [])
             if now != self._published.get(path):
@@ -101,6 +97,11 @@ class TemplateServer(LanguageServer):
                 version = None if document is None else document.version
                 self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri_of(path), now, version))
         self._published = {path: items for path, items in self._published.items() if items or path in shown}
+
+    def _current(self, path: str, found: Sequence[Diagnostic]) -> list[types.Diagnostic]:
+        """Converts the findings of a file, but those about a text that has changed since."""
+        text = self.editor.source(path).text
+        return [self.converter.diagnostic(finding) for finding in found if finding.span.source.text == text]
 
 
 def answering(answer: Callable[P, R]) -> Callable[P, R | None]:
