@@ -49,7 +49,7 @@ class World:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process prints, logs and saves."""
+        """Returns True if this process prints, logs and saves."""
         return self.rank == 0
 
     def sum(self, values: Sequence[int]) -> list[int]:

@@ -103,7 +103,7 @@ def _notes(places: "_Places", frames: Sequence[tuple[FrameType, int, int]], mess
 
 
 def _in_use(places: "_Places", own: Sequence[FrameType], inner: Sequence[FrameType]) -> Sequence[Any] | None:
-    """What the program constructed or handed over, and what the innermost such frame was busy with."""
+    """Returns what the program constructed or handed over, and what the innermost such frame was busy with."""
     named = list(_named_values([frame.f_locals for frame in own]))
     for frame in reversed(inner):
         first = frame.f_code.co_varnames[: frame.f_code.co_argcount][:1]
@@ -128,7 +128,7 @@ def _named_values(scopes: Sequence[dict[str, Any]]) -> Iterator[tuple[str, int |
 
 
 def _runs(value: functools.partial[Any], frame: FrameType) -> bool:
-    """Whether a frame is a call of what a partial calls, with the arguments of the partial."""
+    """Returns True if a frame is a call of what a partial calls, with the arguments of the partial."""
     function = value.func
     found = [function, getattr(function, "__init__", None), getattr(function, "__new__", None)]
     codes = {id(getattr(item, "__code__", None)) for item in found if hasattr(item, "__code__")}

@@ -23,7 +23,7 @@ def is_secret(name: str) -> bool:
 
 
 def placeholder(name: str) -> str:
-    """What a record has in place of a value: the variable of the environment that holds it."""
+    """Returns what a record has in place of a value: the variable of the environment that holds it."""
     return f"(secret:{name.upper()})"
 
 

@@ -54,7 +54,7 @@ def may_run_code(folder: Path, *, is_told: bool | None = None, home: Path | None
 
 @dataclass(frozen=True, slots=True)
 class CheckedFolder:
-    """What to load a model from, and whether the code in it may run."""
+    """Holds what to load a model from, and whether the code in it may run."""
 
     path: Path
     is_trusted: bool

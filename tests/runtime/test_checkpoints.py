@@ -58,7 +58,7 @@ def names_of_runs(output_dir: Path) -> list[list[str]]:
 
 
 def started(run: Path) -> tuple[str, int]:
-    """When a run began: those of one second are numbered, from 2 on."""
+    """Returns when a run began: those of one second are numbered, from 2 on."""
     length = len("train_2026-11-24T13-40-00")
     return run.name[:length], int(run.name[length + 1 :] or 1)
 

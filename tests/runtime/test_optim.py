@@ -26,7 +26,7 @@ from torch.optim import SGD
 
 
 def rates(factory: Callable[..., Any], steps: int) -> list[float]:
-    """What a scheduler makes of the rate 2.0 in each step."""
+    """Returns what a scheduler makes of the rate 2.0 in each step."""
     optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=2.0)
     scheduler = factory(optimizer)
     used = []

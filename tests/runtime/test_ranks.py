@@ -22,7 +22,7 @@ TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What each of two processes saw."""
+    """Returns what each of two processes saw."""
     folder = tmp_path_factory.mktemp("ranks")
     done = subprocess.run([sys.executable, *TORCHRUN, PROGRAM, folder], capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr

@@ -20,7 +20,7 @@ Phase = Literal["training", "evaluating", "saving"]
 
 @dataclass(slots=True)
 class TrainerState:
-    """Where a run stands. Saved with each checkpoint; every number counts all processes."""
+    """Says where a run stands. Saved with each checkpoint; every number counts all processes."""
 
     global_step: int = 0  # optimizer steps
     num_micro_batches: int = 0
@@ -52,7 +52,7 @@ class TrainerState:
 
 @dataclass(slots=True)
 class TrainerControl:
-    """What callbacks ask of the loop. It answers before its next step, on all processes if one of them asked."""
+    """Holds what callbacks ask of the loop. It answers before its next step, on all processes if one of them asked."""
 
     should_stop: bool = False  # end as after the last step, without a further evaluation
     reason: str = "it was told to"  # why the run stops before its last step, in a few words
@@ -88,12 +88,12 @@ class TrainingRun:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process prints, logs and saves."""
+        """Returns True if this process prints, logs and saves."""
         return self.world.is_main
 
     @property
     def world_size(self) -> int:
-        """How many processes train together."""
+        """Returns how many processes train together."""
         return self.world.size
 
 
@@ -105,7 +105,7 @@ class TrainerCallback:
     """
 
     def state_dict(self) -> dict[str, object]:
-        """What a checkpoint keeps: numbers, strings, lists, dictionaries of these and tensors. Empty: nothing."""
+        """Returns what a checkpoint keeps: numbers, strings, lists, dictionaries of these, tensors. Empty: nothing."""
         return {}
 
     def load_state_dict(self, state_dict: Mapping[str, object]) -> None:

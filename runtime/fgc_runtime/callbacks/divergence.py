@@ -61,7 +61,7 @@ class DivergenceCallback(TrainerCallback):
             )
 
     def state_dict(self) -> dict[str, object]:
-        """What has been seen."""
+        """Returns what has been seen."""
         seen = {"smoothed": self._smoothed, "best": self._best, "num_records": self._num_records}
         return {**seen, "strikes": self._strikes}
 

@@ -84,7 +84,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def _is_cut_off(path: Path) -> bool:
-    """Whether the process that wrote the file was killed within a line."""
+    """Returns True if the process that wrote the file was killed within a line."""
     if not path.is_file() or path.stat().st_size == 0:
         return False
     with path.open("rb") as file:

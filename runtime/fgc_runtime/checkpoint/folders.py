@@ -18,7 +18,7 @@ _UNFINISHED = ".unfinished"
 
 
 def checkpoint_folder(root: Path, step: int) -> Path:
-    """Where the checkpoint of an optimizer step lies."""
+    """Returns where the checkpoint of an optimizer step lies."""
     return root / f"checkpoint-{step}"
 
 
@@ -47,7 +47,7 @@ def written_whole(folder: Path, about: Mapping[str, object] | None = None) -> It
 
 
 def unfinished_folder(folder: Path) -> Path:
-    """Where `folder` is written before it has its name."""
+    """Returns where `folder` is written before it has its name."""
     return folder.with_name(folder.name + _UNFINISHED)
 
 

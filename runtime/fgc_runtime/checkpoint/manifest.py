@@ -35,7 +35,7 @@ def write_manifest(folder: Path, about: Mapping[str, object], hashes: Mapping[st
 
 
 def read_manifest(folder: Path) -> dict[str, object]:
-    """What `write_manifest` wrote. Raises FileNotFoundError where there is none, DamagedCheckpoint if it is no JSON."""
+    """Returns what `write_manifest` wrote. Raises FileNotFoundError without it, DamagedCheckpoint if it is no JSON."""
     path = folder / MANIFEST
     if not path.is_file():
         raise FileNotFoundError(f"{folder} is no checkpoint to resume from: it has no {MANIFEST}")

@@ -131,7 +131,7 @@ def _name_classes(model: PreTrainedModel) -> None:
 
 
 def _name_special_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Where text begins and ends is the tokenizer's to say; generation stops at its eos."""
+    """Takes from the tokenizer where text begins and ends; generation stops at its eos."""
     for name in _TOKEN_IDS:
         token_id = getattr(tokenizer, name)
         setattr(model.config, name, token_id)

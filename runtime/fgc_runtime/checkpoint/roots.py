@@ -17,7 +17,7 @@ NAME = "checkpoints"
 
 
 def root_of_run(folder: Path) -> Path:
-    """Where the checkpoints of a run lie."""
+    """Returns where the checkpoints of a run lie."""
     return folder / NAME
 
 
@@ -57,7 +57,7 @@ def lead_to(output_dir: Path, root: Path) -> None:
 
 
 def _about(folder: Path) -> tuple[float, str | None]:
-    """When a checkpoint was saved, in Unix seconds, and of which configuration it is."""
+    """Returns when a checkpoint was saved, in Unix seconds, and of which configuration it is."""
     try:
         manifest = read_manifest(folder)
         saved_at_s = datetime.fromisoformat(str(manifest.get("saved_at"))).timestamp()

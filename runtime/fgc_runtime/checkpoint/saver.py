@@ -47,7 +47,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """How a save ended."""
+    """Says how a save ended."""
 
     folder: Path
     problem: str | None  # None: the checkpoint is complete
@@ -68,7 +68,7 @@ class Saver:
 
     @property
     def is_done(self) -> bool:
-        """Whether a save has ended on this process and nobody has asked how."""
+        """Returns True if a save has ended on this process and nobody has asked how."""
         return self._thread is not None and not self._thread.is_alive()
 
     def start(self, snapshot: Snapshot) -> None:

@@ -107,7 +107,7 @@ def read_all_tensors(folder: Path) -> Tensors:
 
 
 def _first_cause(error: CheckpointException) -> BaseException:
-    """What went wrong on the first process where something did; torch wraps it with all tracebacks."""
+    """Returns what went wrong on the first process where something did; torch wraps it with all tracebacks."""
     rank = min(error.failures)
     return error.failures[rank][0]
 

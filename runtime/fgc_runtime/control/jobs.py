@@ -46,12 +46,12 @@ class Job:
 
     @property
     def address(self) -> str:
-        """Where the socket lies."""
+        """Returns where the socket lies."""
         return str(self.folder / _SOCKET)
 
     @property
     def is_alive(self) -> bool:
-        """Whether somebody listens on the socket."""
+        """Returns True if somebody listens on the socket."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.settimeout(1)
             try:

@@ -25,7 +25,7 @@ Question = Callable[[], Answer]
 
 @dataclass(slots=True)
 class Command:
-    """What somebody wants of the loop; whoever carries it out answers."""
+    """Holds what somebody wants of the loop; whoever carries it out answers."""
 
     name: str
     options: Mapping[str, object]
@@ -70,7 +70,7 @@ class ControlServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         threading.Thread(target=self.serve_forever, args=(0.1,), name="fgc control", daemon=True).start()
 
     def verify_request(self, request: object, client_address: object) -> bool:
-        """Whether the caller is this process's user. The folder keeps others out; this holds where it does not."""
+        """Returns True for a caller of this process's user; the folder keeps others out, but not everywhere."""
         return peer_user(cast(socket.socket, request)) in (None, os.getuid())
 
     def handle_error(self, request: object, client_address: object) -> None:

@@ -93,7 +93,7 @@ class OpenBins(Generic[P]):
         return None
 
     def close_all(self) -> list[list[P]]:
-        """What is open, the oldest first; nothing is open then."""
+        """Returns what is open, the oldest first; nothing is open then."""
         closed = self.bins
         self.bins, self.rooms = [], []
         return closed

@@ -93,7 +93,7 @@ class ChatEncoder:
         return texts[0], spans[0] if spans else []
 
     def _spans(self, conversation: Conversation, text: str) -> list[tuple[int, int]]:
-        """Where in the text the assistant's turns are, in characters."""
+        """Returns where in the text the assistant's turns are, in characters."""
         spans = []
         for turn, message in enumerate(conversation):
             if message["role"] != "assistant":

@@ -60,7 +60,7 @@ class ControlTokens:
         return tokens
 
     def _add(self, tokens: Tokens, rendered: str, begin: int, end: int) -> None:
-        """What stands between two special tokens, without the marks; places count them."""
+        """Returns what stands between two special tokens, without the marks; places count them."""
         if begin == end:
             return
         places = [place for place in range(begin, end) if rendered[place] != _MARK]

@@ -12,7 +12,7 @@ Document = str | Callable[[Row], Any]
 
 
 class Choice:
-    """What is read of each row. `document`, if given, takes the place of `column`.
+    """Holds what is read of each row. `document`, if given, takes the place of `column`.
 
     A text with names of columns in braces, such as `"Q: {question} A: {answer}"`, is filled in; a column that holds
     nothing leaves its place empty. A function gets the row, a mapping, and returns a text, a list of messages, or None
@@ -32,7 +32,7 @@ class Choice:
 
     @property
     def key(self) -> str:
-        """What the documents depend on: the column, the text, or the function's name with what it was given."""
+        """Returns what the documents depend on: the column, the text, or the function's name with what it was given."""
         document = self._document
         if document is None or isinstance(document, str):
             return self.column if document is None else f"document {document}"

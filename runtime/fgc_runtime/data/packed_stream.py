@@ -148,7 +148,7 @@ class PackedStream(Stage[Example]):
         yield from self._closed()
 
     def own_state(self) -> State:
-        """Where the documents stand, and the pieces in open and ready blocks."""
+        """Returns where the documents stand, and the pieces in open and ready blocks."""
         blocks = [[piece.state() for piece in block] for block in self._open.bins]
         ready = [[piece.state() for piece in block] for block in self._ready]
         return {"documents": self._documents.state_dict(), "open": blocks, "ready": ready}

@@ -158,7 +158,7 @@ class _Corpus:
         return cls(load_file(path), key)
 
     def bounds(self, max_tokens: int | None, *, longest: int | None) -> list[tuple[int, int]]:
-        """Where documents begin and end in the first `max_tokens`; ends moved to at most `longest` tokens."""
+        """Returns where documents begin and end in the first `max_tokens`; ends moved to at most `longest` tokens."""
         total = len(self._tokens) if max_tokens is None else min(max_tokens, len(self._tokens))
         ends = [*self._starts[1:], len(self._tokens)]
         return [

@@ -36,7 +36,7 @@ class Piece:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "Piece":
-        """What `state` was made from."""
+        """Returns what `state` was made from."""
         marks = None if state["is_label"] is None else _from_text(state["is_label"], numpy.bool_)
         return cls(_from_text(state["ids"], numpy.int32), marks, state["num_context"])
 

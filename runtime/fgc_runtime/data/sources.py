@@ -297,7 +297,7 @@ def check_split(split: str, validation_fraction: float) -> None:
 
 
 def is_of_split(document: object, split: str, validation_fraction: float) -> bool:
-    """Whether a document belongs to `split`; its content alone decides."""
+    """Returns True if a document belongs to `split`; its content alone decides."""
     return split == "all" or _in_split(_hash(document), split, validation_fraction)
 
 

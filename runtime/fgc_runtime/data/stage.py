@@ -47,7 +47,7 @@ class Stage(IterableDataset[T]):
         return {}
 
     def state_dict(self) -> State:
-        """Where the current pass stands."""
+        """Returns where the current pass stands."""
         return {"epoch": self.epoch, **self.own_state()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -67,7 +67,7 @@ class Stage(IterableDataset[T]):
         raise NotImplementedError
 
     def items(self) -> Iterator[T]:
-        """What is left of the pass; whatever decides that is in attributes when an item comes out."""
+        """Returns what is left of the pass; whatever decides that is in attributes when an item comes out."""
         raise NotImplementedError
 
     def own_state(self) -> State:
@@ -140,7 +140,7 @@ class CountedStream(Stage[T]):
         self._count = 0
 
     def items(self) -> Iterator[T]:
-        """What comes after those that were counted."""
+        """Returns what comes after those that were counted."""
         for number, item in enumerate(self.iterable):
             if number < self._count:
                 continue
@@ -175,7 +175,7 @@ class BlockStage(Stage[T]):
         return self.source.file_hashes
 
     def arranged(self, block: list[Any]) -> Sequence[T]:
-        """What comes out for these items; the same for the same block, number and epoch."""
+        """Returns what comes out for these items; the same for the same block, number and epoch."""
         raise NotImplementedError
 
     def set_epoch(self, epoch: int) -> None:
@@ -201,7 +201,7 @@ class BlockStage(Stage[T]):
             self.number, self._used, self._before = self.number + 1, 0, self.source.state_dict()
 
     def own_state(self) -> State:
-        """Where the block begins, and how much of it is out."""
+        """Returns where the block begins, and how much of it is out."""
         return {"number": self.number, "used": self._used, "before": self._before}
 
     def take_state(self, state: Mapping[str, Any]) -> None:

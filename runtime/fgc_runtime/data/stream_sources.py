@@ -122,7 +122,7 @@ class HubStream(Stage[Any]):
                 yield value
 
     def own_state(self) -> State:
-        """What `datasets` says."""
+        """Returns what `datasets` says."""
         return {"rows": self._rows.state_dict() if self._is_read else self._standing}
 
     def take_state(self, state: Mapping[str, Any]) -> None:

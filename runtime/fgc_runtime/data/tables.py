@@ -40,7 +40,7 @@ def values(path: Path, choice: Choice, place: Sequence[int] = ()) -> Iterator[Va
 
 
 def is_table(path: Path) -> bool:
-    """Whether the file has rows and columns."""
+    """Returns True if the file has rows and columns."""
     return inner_suffix(path) in _READERS
 
 

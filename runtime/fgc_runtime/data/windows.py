@@ -35,7 +35,7 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How windows are cut, and which part of each is ours."""
+    """Says how windows are cut, and which part of each is ours."""
 
     micro_batch_size: int
     accumulation_steps: int = 1
@@ -197,7 +197,7 @@ def _as_it_is(window: Window) -> Window:
 
 
 def is_stream(dataset: object) -> bool:
-    """Whether a data set can only be read in order, having no rows to ask for by number."""
+    """Returns True if a data set can only be read in order, having no rows to ask for by number."""
     is_iterable = isinstance(dataset, IterableDataset)
     return is_iterable or not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"))
 

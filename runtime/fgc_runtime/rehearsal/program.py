@@ -16,7 +16,7 @@ from fgc_runtime.trainers.strategies import DDP, Strategy
 
 
 class Cast(NamedTuple):
-    """What a program gives its trainer."""
+    """Holds what a program gives its trainer."""
 
     args: TrainingArguments
     model: Any  # a model, or a function that makes one

@@ -28,7 +28,7 @@ from fgc_runtime.trainers.strategies import Strategy
 
 
 class Rehearsed(NamedTuple):
-    """What one process showed."""
+    """Holds what one process showed."""
 
     rank: Rank
     window: Window  # with contents

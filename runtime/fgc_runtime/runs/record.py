@@ -28,7 +28,7 @@ _ENVIRONMENT = ("FGC_TRAINING_ARGUMENTS", "PYTHONPATH")  # what of the surroundi
 
 
 class RunRecord:
-    """What is known of a run, on disk from its beginning on."""
+    """Holds what is known of a run, on disk from its beginning on."""
 
     def __init__(self, folder: Path, *, world_size: int, output_dir: Path, resumed_from: Path | None) -> None:
         self.folder = folder
@@ -97,7 +97,7 @@ def note_model(folder: Path, run: Path, step: int) -> None:
 
 
 def fingerprint_of(folder: Path) -> dict[str, object]:
-    """What the numbers of a recorded run depended on."""
+    """Returns what the numbers of a recorded run depended on."""
     found: dict[str, object] = json.loads((folder / RECORD).read_text(encoding="utf-8"))["fingerprint"]
     return found
 

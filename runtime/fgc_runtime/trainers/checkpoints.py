@@ -39,7 +39,7 @@ class ResumeRefused(Exception):
 
 
 class Moment(NamedTuple):
-    """What a checkpoint holds beside weights and optimizer."""
+    """Holds what a checkpoint has beside weights and optimizer."""
 
     state: TrainerState
     metrics: Metrics  # of the evaluation at this step; empty without one
@@ -95,7 +95,7 @@ class Checkpoints:
 
     @property
     def is_done(self) -> bool:
-        """Whether a save has ended on this process that `finish` has not told of."""
+        """Returns True if a save has ended on this process that `finish` has not told of."""
         return self._saver is not None and self._saver.is_done
 
     def start(
@@ -282,7 +282,7 @@ class Checkpoints:
 
     @property
     def has_own(self) -> bool:
-        """Whether this run's folder holds a checkpoint."""
+        """Returns True if this run's folder holds a checkpoint."""
         return bool(checkpoint.find_checkpoints(self._root))
 
     def _found(self, *, only_ours: bool = False) -> list[Path]:
@@ -379,7 +379,7 @@ def _last_whole(damaged: Path) -> Path | None:
 
 
 def _states(callbacks: Sequence[TrainerCallback]) -> dict[str, Mapping[str, object]]:
-    """What callbacks remember, by class and position among those of the class."""
+    """Returns what callbacks remember, by class and position among those of the class."""
     return {name: state for name, callback in named(callbacks) if (state := callback.state_dict())}
 
 

@@ -75,7 +75,7 @@ class DistillationLoss(TrainingLoss):
         return Terms(next_token_loss_sum(logits, labels_BT), {_TERM: divergence})
 
     def _inputs(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What the teacher is called with: one of transformers knows packed documents by their positions."""
+        """Returns what the teacher is called with: one of transformers knows packed documents by their positions."""
         assert self._teacher is not None, "prepare comes first"
         if "sequence_ids" in inputs and not takes(self._teacher, "sequence_ids"):
             return {name: value for name, value in inputs.items() if name != "sequence_ids"}

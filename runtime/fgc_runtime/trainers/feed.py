@@ -35,7 +35,7 @@ def checked_dataset(name: str, dataset: ExampleDataset | None) -> ExampleDataset
 
 
 def train_share(args: TrainingArguments, strategy: Strategy) -> Share:
-    """How a step is cut up in training."""
+    """Returns the share of a step that this process trains on, and how it is cut up."""
     return Share(
         args.per_device_train_batch_size, args.gradient_accumulation_steps, strategy.data_rank, strategy.data_world_size
     )
@@ -82,7 +82,7 @@ def eval_windows(
 def _epoch(
     dataset: ExampleDataset, collate: Collator, args: TrainingArguments, strategy: Strategy, state: TrainerState
 ) -> MapWindows | StreamWindows:
-    """What is left of the current epoch."""
+    """Returns what is left of the current epoch."""
     share, start, behind = train_share(args, strategy), state.examples_in_epoch, 0
     draws = Draws(args.seed, state.epoch, share.rank)
     if is_stream(dataset):

@@ -26,7 +26,7 @@ Fingerprint = dict[str, object]
 
 
 class Change(NamedTuple):
-    """Returns each difference of two fingerprints: its name there, and a sentence."""
+    """Names a difference of two fingerprints, and says it in a sentence."""
 
     name: str
     sentence: str
@@ -189,7 +189,7 @@ class _Harmless(ast.NodeTransformer):
 
 
 def depends_on_length(factory: Callable[..., object] | None, args: TrainingArguments) -> bool:
-    """Whether the learning rate of a step depends on how many there will be."""
+    """Returns True if the learning rate of a step depends on how many there will be."""
     if factory is None:
         return args.lr_scheduler_type != "constant"
     return "num_training_steps" in inspect.signature(factory).parameters

@@ -36,7 +36,7 @@ def next_token_loss_sum(logits_BTV: Tensor, labels_BT: Tensor, *, label_smoothin
 
 
 class HeadLoss:
-    """What a model's head and the loss make of hidden states; with a fused loss, logits are never whole in memory."""
+    """Computes the loss of hidden states, head included; with a fused loss, logits are never whole in memory."""
 
     def __init__(self, model: PreTrainedModel, kind: FusedLoss, *, chunk_size: int | None = None) -> None:
         self._model = model

@@ -57,7 +57,7 @@ class Meter:
 
     @property
     def has_bad(self) -> bool:
-        """Whether this process knows of a number that is not finite: then all have to settle."""
+        """Returns True if this process knows of a number that is not finite: then all have to settle."""
         return self._watch.is_bad
 
     def record(self, sums: Tensor, num_label_tokens: int, window: Window, grad_norm: Tensor | None = None) -> None:

@@ -20,7 +20,7 @@ Array = Any  # numpy.ndarray
 
 
 class EvalPrediction(NamedTuple):
-    """What `compute_metrics` gets, under the names of transformers: N examples of T tokens.
+    """Holds what `compute_metrics` gets, under the names of transformers: N examples of T tokens.
 
     `predictions` [N, T, ...] are for the token behind each position, `label_ids` [N, T] are the labels as given: -100
     where there is none. Shorter examples are filled up with -100. Examples without a label are left out.
@@ -72,7 +72,7 @@ class Predictions:
             hook.remove()
 
     def begin_window(self) -> None:
-        """What is added from here on lies behind all before, on all processes."""
+        """Puts what is added from here on behind all before, on all processes."""
         self._windows.append([])
 
     def add(self, batch: Batch) -> None:

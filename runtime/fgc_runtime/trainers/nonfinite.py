@@ -21,7 +21,7 @@ _MOST_NAMES = 20
 
 @dataclass(frozen=True, slots=True)
 class StepOrigin:
-    """Where a step's window lies in the data: the epoch, and the first of its examples there."""
+    """Says where a step's window lies in the data: the epoch, and the first of its examples there."""
 
     step: int
     epoch: int
@@ -45,7 +45,7 @@ class NonFiniteLoss(FloatingPointError):
 
 
 class FiniteWatch:
-    """Whether a number of some step was not finite, asked in each step.
+    """Tells if a number of some step was not finite, asked in each step.
 
     The CPU knows at once. A GPU's verdict travels to the host by itself: it has come a step or two later, and nobody
     waits for it.
@@ -82,7 +82,7 @@ class Verdict:
 
     @property
     def has_come(self) -> bool:
-        """Whether it can be read without waiting."""
+        """Returns True if it can be read without waiting."""
         return bool(self._event.query())
 
     @property
@@ -101,7 +101,7 @@ def has_finite_weights(model: nn.Module, world: World) -> bool:
 def write_dump(
     error: NonFiniteLoss, folder: Path, *, model: nn.Module, world: World, rows: Iterable[int] | None, **numbers: object
 ) -> None:
-    """What is left to look at: each process's micro-batches (`batch_rank_0.pt`), and `report.json`.
+    """Writes what is left to look at: each process's micro-batches (`batch_rank_0.pt`), and `report.json`.
 
     The report names the step, the data set's `rows` where they have numbers, token ids of each micro-batch, whatever
     `numbers` the caller adds, and parameters that are not finite by now: weights may have moved on since.
@@ -135,6 +135,6 @@ def _not_finite(model: nn.Module) -> list[str]:
 
 
 def _own_parts(model: nn.Module) -> list[tuple[str, Tensor]]:
-    """What this process holds of each parameter."""
+    """Returns what this process holds of each parameter."""
     local = ((name, parameter.detach()) for name, parameter in model.named_parameters())
     return [(name, part.to_local() if hasattr(part, "to_local") else part) for name, part in local]

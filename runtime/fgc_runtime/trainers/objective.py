@@ -74,7 +74,7 @@ class Objective(nn.Module):
 
 
 class ForwardSettings:
-    """What is in force while a model computes: autocast, the attention kernel, activations moved to host memory."""
+    """Sets what is in force while a model computes: autocast, the attention kernel, activations in host memory."""
 
     def __init__(self, args: TrainingArguments, device: torch.device) -> None:
         self._device = device

@@ -10,7 +10,7 @@ from fgc_runtime.trainers.interrupts import Interrupts
 
 
 class Requests(NamedTuple):
-    """What any process was asked for, known to all."""
+    """Holds what any process was asked for, known to all."""
 
     should_stop: bool
     should_save: bool
@@ -22,7 +22,7 @@ class Requests(NamedTuple):
 
     @property
     def should_leave(self) -> bool:
-        """Whether no further step will be done."""
+        """Returns True if no further step will be done."""
         return self.should_stop or self.should_pause or self.should_abort or self.received is not None
 
 

@@ -23,7 +23,7 @@ class Session(NamedTuple):
     fingerprint: Fingerprint
 
     def totals(self, end: TrainerState) -> dict[str, float]:
-        """What this call did, and how fast; evaluations and saves count for the runtime, not for the speeds."""
+        """Returns what this call did, and how fast; evaluations and saves count for the runtime, not for the speeds."""
         running_s = self.meter.running_s
         num_steps = end.global_step - self.begin.global_step
         return {
@@ -38,7 +38,7 @@ class Session(NamedTuple):
 
 @contextmanager
 def phase(run: TrainingRun, name: Phase) -> Iterator[None]:
-    """What the run does in the body, for those who ask."""
+    """Says what the run does in the body, for those who ask."""
     before, run.phase = run.phase, name
     yield
     run.phase = before

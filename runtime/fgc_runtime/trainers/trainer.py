@@ -157,7 +157,7 @@ class Trainer:
             self.strategy.end()
 
     def _dump(self, error: NonFiniteLoss, session: Session) -> Path:
-        """What there is to find the reason, beside the logs."""
+        """Writes what there is to find the reason by, beside the logs."""
         folder = self.logging_dir / f"not_finite_step_{error.origin.step}"
         numbers = {"learning_rate": session.stepper.learning_rate, "grad_norm": session.stepper.grad_norm}
         rows = rows_of(self.train_dataset, self.args, error.origin)
@@ -482,7 +482,7 @@ class Trainer:
                 self._dispatch(lambda callback: callback.on_evaluate(session.run, metrics))
 
     def _is_called_away(self, session: Session) -> bool:
-        """Whether an evaluation should end before its time; saves at once if that is what was asked for."""
+        """Returns True if an evaluation should end before its time; saves at once if that is what was asked for."""
         _, requests = self._agree(session)
         if requests.should_save:
             self._save_checkpoint(session)

@@ -47,7 +47,7 @@ def _child(rank: int, size: int, port: int, function: Callable[..., Any], argume
 
 
 def run_in_processes(size: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """What `function(*arguments)` returns on each of `size` processes, by rank. Fails with the first traceback."""
+    """Returns what `function(*arguments)` does on each of `size` processes, by rank. Fails with the first traceback."""
     context = multiprocessing.get_context("fork")
     port = _free_port()
     ends = [context.Pipe(duplex=False) for _ in range(size)]
@@ -86,7 +86,7 @@ def in_processes() -> Callable[..., list[Any]]:
 
 
 class Outcome:
-    """What a run showed: plain numbers, so that it travels between processes."""
+    """Holds what a run showed: plain numbers, so that it travels between processes."""
 
     def __init__(self, trainer: Trainer, steps: list[dict[str, float]]) -> None:
         self.losses = [step["loss"] for step in steps]

@@ -144,7 +144,7 @@ Training = Callable[[Cell], list[float]]
 
 @pytest.fixture(scope="module")
 def trained(folder: Path) -> dict[Cell, list[float]]:
-    """What the cells' losses were, each trained once."""
+    """Returns what the cells' losses were, each trained once."""
     return {}
 
 
@@ -180,7 +180,7 @@ def train(
 
 
 def run_program(program: Path) -> None:
-    """What `python train.py` does, in a process of its own that has imported torch."""
+    """Returns what `python train.py` does, in a process of its own that has imported torch."""
     sys.argv = [str(program)]
     sys.path.insert(0, str(program.parent))
     runpy.run_path(str(program), run_name="__main__")

@@ -58,7 +58,7 @@ class Strategy(ABC):
 
     @property
     def data_rank(self) -> int:
-        """Which part of each window this process reads; processes that work on the same examples share one."""
+        """Returns which part of each window this process reads; processes that work on the same examples share one."""
         return self.world.rank
 
     @property
@@ -68,12 +68,12 @@ class Strategy(ABC):
 
     @property
     def is_counted(self) -> bool:
-        """Whether this process's label tokens count: one of those that share a data rank."""
+        """Returns True if this process's label tokens count: one of those that share a data rank."""
         return True
 
     @property
     def holds_whole_model(self) -> bool:
-        """Whether one process alone can call `model`."""
+        """Returns True if one process alone can call `model`."""
         return True
 
     @property
@@ -88,7 +88,7 @@ class Strategy(ABC):
 
     @property
     def keeps_shards_on_host(self) -> bool:
-        """Whether weights, gradients and optimizer state lie in the host's memory and not on the device."""
+        """Returns True if weights, gradients and optimizer state lie in the host's memory and not on the device."""
         return False
 
     @property
@@ -128,7 +128,7 @@ class Strategy(ABC):
         return self._norm(self._trainable())
 
     def counts(self, parameter: nn.Parameter) -> bool:
-        """Whether this process counts a weight in what it adds to `add_stages`; some lie on two of them."""
+        """Returns True if this process counts a weight in what it adds to `add_stages`; some lie on two of them."""
         return True
 
     def add_stages(self, numbers: Tensor) -> Tensor:
@@ -170,7 +170,7 @@ class Strategy(ABC):
         return [0]
 
     def plan(self) -> str:
-        """What is done with how many processes, in a few words."""
+        """Returns what is done with how many processes, in a few words."""
         return f"{self.world.size} replicas" if self.world.size > 1 else "one process"
 
     def end(self) -> None:  # noqa: B027  # most strategies have nothing to do

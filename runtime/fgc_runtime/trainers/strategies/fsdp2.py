@@ -171,7 +171,7 @@ class FSDP2(Strategy):
         return self.backward(window, divisor)
 
     def plan(self) -> str:
-        """What is done with how many processes."""
+        """Returns what is done with how many processes."""
         shards = self.data_world_size // self.dp_replicate_size
         parts = [f"weights in {shards} shards"]
         if self.dp_replicate_size > 1:

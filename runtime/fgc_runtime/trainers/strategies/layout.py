@@ -26,7 +26,7 @@ class DecoderParts(NamedTuple):
 
     @property
     def is_tied(self) -> bool:
-        """Whether head and embedding are one weight."""
+        """Returns True if head and embedding are one weight."""
         return self.head.weight is self.embed_tokens.weight
 
 

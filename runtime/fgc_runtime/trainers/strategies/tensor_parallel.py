@@ -38,7 +38,7 @@ def apply_tensor_parallel(model: PreTrainedModel, mesh: DeviceMesh) -> None:
 
 
 def tensor_parallel_problems(model: PreTrainedModel, tp_size: int) -> list[str]:
-    """Why the model cannot be cut into `tp_size` parts; empty if it can."""
+    """Returns why the model cannot be cut into `tp_size` parts; empty if it can."""
     if tp_size == 1:
         return []
     try:

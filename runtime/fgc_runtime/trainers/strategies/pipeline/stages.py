@@ -87,7 +87,7 @@ def _balanced(num_layers: int, num_stages: int, head_cost: float) -> list[int]:
 
 
 def cost_of_head(parts: DecoderParts) -> float:
-    """How many layers take as long as the head: their numbers of weights say so."""
+    """Returns how many layers take as long as the head: their numbers of weights say so."""
     (of_layer, of_head) = (
         sum(parameter.numel() for parameter in module.parameters()) for module in (parts.layers[0], parts.head)
     )

@@ -89,7 +89,7 @@ class Pipeline(Strategy):
 
     @property
     def data_world_size(self) -> int:
-        """How many pipelines there are."""
+        """Returns how many pipelines there are."""
         return self.world.size // self._layout.size
 
     @property
@@ -204,7 +204,7 @@ class Pipeline(Strategy):
         return list(range(self.pp_size or self.world.size))
 
     def plan(self) -> str:
-        """What is done with how many processes."""
+        """Returns what is done with how many processes."""
         layers = ", ".join(f"{stage}: {numbers.start}-{numbers.stop - 1}" for stage, numbers in self._layers.items())
         beside = f", {self.data_world_size} pipelines side by side" if self.data_world_size > 1 else ""
         return f"{self.schedule}, {self.n_microbatches} micro-batches, layers of this process's stages {layers}{beside}"
@@ -257,7 +257,7 @@ class Pipeline(Strategy):
         return StageLayout(world.rank % size, size, self.stages_per_rank, is_v, mesh.get_group("pp"))
 
     def _join_tied(self, is_tied: bool) -> None:
-        """Where embedding and head are one weight and lie on two processes, both keep it and add their gradients up."""
+        """Lets both processes keep a weight of embedding and head that lie on two, and add their gradients up."""
         layout = self._layout
         first, last = layout.rank_of(0), layout.rank_of(layout.num_stages - 1)
         self._tied_group: dist.ProcessGroup | None = None

@@ -53,7 +53,7 @@ def _exchange(
     hidden_size: int,
     dtype: torch.dtype,
 ) -> dict[tuple[int, int], Tensor]:
-    """What this process's stages are given in round `time`."""
+    """Returns what this process's stages are given in round `time`."""
     received: dict[tuple[int, int], Tensor] = {}
     transfers: list[dist.P2POp] = []
     for stage, batch_number in _at(time, layout.num_stages, len(batches)):
