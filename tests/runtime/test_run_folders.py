@@ -217,6 +217,22 @@ def test_a_living_run_keeps_what_another_branches_off_from(
     assert steps_of(first) == [2, 4]
 
 
+def test_the_folder_of_a_run_is_no_checkpoint_but_names_one(make_trainer: MakeTrainer, tmp_path: Path) -> None:
+    first = make_trainer(max_steps=2, **SAVING)
+    first.train()
+    for folder in (tmp_path / "out", first.logging_dir, first.logging_dir / "checkpoints"):
+        with pytest.raises(FileNotFoundError, match=rf"{folder} is no checkpoint, .* latest is .*/checkpoint-2$"):
+            make_trainer(max_steps=4, resume_from_checkpoint=folder, **SAVING).train()
+
+
+def test_the_folder_that_cannot_be_made_is_named(make_trainer: MakeTrainer, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"logging_dir \('.*file/logs'\) cannot be written"):
+        make_trainer(logging_dir=tmp_path / "file/logs").train()
+    with pytest.raises(OSError, match=r"output_dir \('.*file/out'\) cannot be written"):
+        make_trainer(output_dir=tmp_path / "file/out").train()
+
+
 def test_a_folder_that_is_named_for_two_runs_is_refused(
     make_trainer: MakeTrainer, living: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from fgc_runtime import runs
 from fgc_runtime.settings import chosen_arguments
 
 IntervalStrategy = Literal["no", "steps", "epoch"]
@@ -194,18 +193,6 @@ def _of_environment() -> dict[str, Any]:
         unknown = sorted(set(changes) - names) if isinstance(changes, dict) else changes
         raise ValueError(f"FGC_TRAINING_ARGUMENTS must be a JSON object of training arguments, not of {unknown}")
     return changes
-
-
-def folder_of_run(args: TrainingArguments) -> Path:
-    """Makes a folder that no other run writes to. Raises OSError, or ValueError if `logging_dir` is in use."""
-    if args.logging_dir is None:
-        return runs.claim(Path(args.output_dir), args.run_name)
-    folder = Path(args.logging_dir)
-    living = runs.living_run(folder)
-    if living is not None and living.pid != os.getpid():
-        raise ValueError(f"logging_dir ({str(folder)!r}) is in use by {living}: name another folder, or none")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 _AT_LEAST_ONE = (

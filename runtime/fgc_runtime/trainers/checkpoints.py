@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from fgc_runtime import checkpoint, runs
 from fgc_runtime.callbacks import TrainerCallback, TrainerState
+from fgc_runtime.checkpoint.manifest import MANIFEST
 from fgc_runtime.distributed import World
 from fgc_runtime.output import say
 from fgc_runtime.trainers.arguments import TrainingArguments
@@ -310,10 +311,15 @@ class Checkpoints:
         self._stale_after_step = None
 
     def _named(self, wanted: bool | str | Path) -> Path | None:
-        """Returns the checkpoint that is meant, where one is."""
+        """Returns the checkpoint that is meant, where one is. Raises FileNotFoundError for the folder of a run."""
         if isinstance(wanted, bool):
             return self._latest() if wanted else None
-        return Path(wanted)
+        folder = Path(wanted)
+        if not (folder / MANIFEST).is_file():
+            for place in (folder, checkpoint.root_of_run(folder)):
+                if (inside := checkpoint.latest_checkpoint(place)) is not None:
+                    raise FileNotFoundError(f"{folder} is no checkpoint, but holds some: the latest is {inside}")
+        return folder
 
     def _latest(self) -> Path | None:
         """Returns the checkpoint that this configuration saved last. Raises ResumeRefused while it is training."""

@@ -20,7 +20,7 @@ from fgc_runtime.data.collator import Batch, CheckedCollator, DataCollatorForCau
 from fgc_runtime.data.windows import Window, length_of
 from fgc_runtime.distributed import World, seed_everything
 from fgc_runtime.output import open_missing_streams, outlive_readers, say
-from fgc_runtime.trainers.arguments import IntervalStrategy, TrainingArguments, folder_of_run, with_changes
+from fgc_runtime.trainers.arguments import IntervalStrategy, TrainingArguments, with_changes
 from fgc_runtime.trainers.cautions import cautions
 from fgc_runtime.trainers.checkpoints import Checkpoints, Moment, SaveFailed, compare, named
 from fgc_runtime.trainers.evaluation import evaluate, note_best, require_metric
@@ -34,8 +34,9 @@ from fgc_runtime.trainers.meter import Meter
 from fgc_runtime.trainers.metrics import ComputeMetrics, Predictions, Preprocess, require_logits
 from fgc_runtime.trainers.nonfinite import NonFiniteLoss, write_dump
 from fgc_runtime.trainers.probes import keeps_documents_apart, require_known_terms
-from fgc_runtime.trainers.ranks import common_facts, require_equal, require_one_folder
+from fgc_runtime.trainers.ranks import common_facts, require_equal
 from fgc_runtime.trainers.requests import Requests, agree
+from fgc_runtime.trainers.run_folder import common_folder
 from fgc_runtime.trainers.session import Session, phase
 from fgc_runtime.trainers.stepper import Stepper
 from fgc_runtime.trainers.strategies import DDP, Strategy
@@ -232,7 +233,7 @@ class Trainer:
         if self.args.ema_decay is not None:
             self._checkpoints.average = WeightAverage(self.model, self.args.ema_decay)
         self._resume(resume, stepper, print_of_run)
-        self.logging_dir = self._claim_folder()
+        self.logging_dir = common_folder(self.args, self.world)
         self._checkpoints.begin(self.args, self.logging_dir)
         interrupts = Interrupts(is_announced=self.world.is_main)
         run, meter = self._as_callbacks_see_it(), Meter(self.world, self.state, tuple(self.loss.weights))
@@ -243,24 +244,6 @@ class Trainer:
         is_whole = self.strategy.holds_whole_model
         shared = {name: value for name, value in self.fingerprint.items() if is_whole or "optimizer" not in name}
         require_equal(self.world, {**shared, "number of steps": self.max_steps})
-
-    def _claim_folder(self) -> Path:
-        """Returns the folder of this run. Raises OSError or ValueError, on all processes."""
-        folder: Path | None = None
-        problem: Exception | None = None
-        if self.world.is_main:
-            try:
-                folder = folder_of_run(self.args)
-            except OSError as error:
-                problem = OSError(f"output_dir ({str(self.args.output_dir)!r}) cannot be written: {error}")
-            except ValueError as error:
-                problem = error
-        folder, problem = self.world.from_main((folder, problem))
-        if problem is not None:
-            raise problem
-        assert folder is not None, "there is a folder or a problem"
-        require_one_folder(self.world, folder)
-        return folder
 
     def _as_callbacks_see_it(self) -> TrainingRun:
         return TrainingRun(
