@@ -55,6 +55,8 @@ def _at(span: Span) -> dict[str, Any]:
 def _place(text: str) -> Asked:
     """Returns a file, and a line and a column from 1 where they are given. Raises CannotRun."""
     asked = Asked.of(text)
+    if asked.file.is_dir():
+        raise CannotRun(f"`{asked.file}` is a folder: name a file in it")
     if not asked.file.is_file():
         folder = asked.file.parent
         names = [str(file) for file in folder.iterdir()] if folder.is_dir() else []

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fgc.lsp.server import TemplateServer
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
@@ -179,3 +180,14 @@ def test_a_client_that_leaves_without_a_word_ends_the_server_with_1() -> None:
     text = b"Content-Length: %d\r\n\r\n%s" % (len(message), message)
     ended = subprocess.run([sys.executable, "-m", "fgc", "lsp"], input=text, capture_output=True, timeout=120)
     assert ended.returncode == 1 and b"Traceback" not in ended.stderr
+
+
+def test_findings_about_a_text_that_has_changed_are_not_told(tmp_path: Path) -> None:
+    path = str(tmp_path / SMALL)
+    server = TemplateServer()
+    server.editor = make_tree(tmp_path)
+    server.editor.open(tmp_path / SMALL, "-- extends 'project.yaml'\n[globls]\n")
+    found = server.editor.findings(path)[path]
+    assert [finding.code for finding in server._current(path, found)] == ["FGC204"]
+    server.editor.open(tmp_path / SMALL, "## one more line\n-- extends 'project.yaml'\n[globls]\n")
+    assert server._current(path, found) == []
