@@ -1,4 +1,4 @@
-"""What an editor offers to do about findings: exact replacements, comments that silence, pages that explain."""
+"""Offers what can be done about findings: exact replacements, comments that silence, pages that explain."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,4 +1,4 @@
-"""What may be written at a place. Works on the text before the cursor, so that a line need not be whole."""
+"""Completes what may be written at a place. Works on the text before the cursor, so that a line need not be whole."""
 
 import re
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""What an editor has open, and what is known of it: the session of a language server.
+"""Holds what an editor has open, and answers for it: the session of a language server.
 
 Nothing here knows a protocol. Places are offsets in code points, paths are absolute.
 """

@@ -1,4 +1,4 @@
-"""Which templates belong together: a configuration, all that it may draw on, and who else draws on a template.
+"""Finds which templates belong together: a configuration, all that it may draw on, and who else draws on a template.
 
 Everything is read from syntax trees; nothing is resolved. A name of a template that is computed leads nowhere, and is
 told as `is_open`.

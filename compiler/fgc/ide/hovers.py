@@ -1,4 +1,4 @@
-"""What an editor shows of the name or value under the pointer, as Markdown."""
+"""Describes the name or value under the pointer, as Markdown."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which words of a file mean what, for colours: the marks, with tags, comments and statements."""
+"""Sorts the words of a file by their meaning, for colours: the marks, with tags, comments and statements."""
 
 import re
 from collections.abc import Iterator

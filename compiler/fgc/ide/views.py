@@ -1,4 +1,4 @@
-"""What a configuration becomes, to be shown beside its template: the resolved text, the graph, the program.
+"""Shows what a configuration becomes, beside its template: the resolved text, the graph, the program.
 
 Lines of a view name the lines of templates that they come from.
 """

@@ -1,4 +1,4 @@
-"""What happens to files: opened, edited, closed, changed on disk."""
+"""Follows what happens to files: opened, edited, closed, changed on disk."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is asked of a name: what it is, where it is defined, who mentions it, another name for it."""
+"""Answers what is asked of a name: what it is, where it is defined, who mentions it, another name for it."""
 
 import logging
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What an editor asks of a whole file, and what a client can have shown."""
+"""Answers what an editor asks of a whole file, and gives a client what it can show."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What helps to write: completion, fixes, layout, hints, lenses."""
+"""Helps to write: completion, fixes, layout, hints, lenses."""
 
 from lsprotocol import types
 
