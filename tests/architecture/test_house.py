@@ -6,6 +6,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -86,3 +87,12 @@ def test_the_wheel_holds_every_module_template_and_table(tmp_path: Path) -> None
         for path in (ROOT / folder / package).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 assert str(path.relative_to(ROOT / folder)) in names
+
+
+def test_every_dependency_has_a_version_that_the_tests_pass_with() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    words = [*project["dependencies"], *(word for extra in project["optional-dependencies"].values() for word in extra)]
+    named = {re.split(r"[\[<>=!~; ]", word)[0].lower().replace("_", "-") for word in words} - {"fgc"}
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8").lower().replace("_", "-")
+    pinned = {line.partition("==")[0] for line in text.splitlines()}
+    assert named - pinned == set()
