@@ -79,8 +79,14 @@ def key_without_colon(composition: Composition, graph: Graph) -> Iterator[Diagno
             continue
         for key, value in place.node.pairs:
             is_alone = isinstance(value, ScalarNode) and value.value == "" and value.is_plain and value.tag is None
-            if is_alone and isinstance(key, ScalarNode) and key.is_plain and not key.is_broken:
+            if is_alone and isinstance(key, ScalarNode) and _is_bare(key):
                 yield from _lacks_colon(key)
+
+
+def _is_bare(key: ScalarNode) -> bool:
+    """Returns True for a key without quotes and without a `:` behind it, by which its value is null as written."""
+    span = key.origin.span
+    return key.is_plain and not key.is_broken and not span.source.text[span.end :].lstrip().startswith(":")
 
 
 def _lacks_colon(key: ScalarNode) -> Iterator[Diagnostic]:

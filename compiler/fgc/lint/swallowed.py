@@ -13,7 +13,8 @@ _COMMENT_VALUE = re.compile(r"[^\S\n]+(#(?:[^\s#]\S*))[^\S\n]*(?=\n|\Z)")  # one
 _COMMENT_NUMBER = re.compile(r"[^\S\n]+(#\d+)[^\S\n]*(?=\n|\Z)")
 _BRACKET = re.compile(r"[\[\]{}()]")
 _PARTNERS = {"]": "[", "}": "{", ")": "("}
-_FACE = re.compile(r"[:;=]-?[()]|^\w[)]$")  # a smiley, the number of an item
+_MEANT = re.compile(r"[:;=]-?[()]|^\w?[()]$")  # a smiley, the number of an item, a parenthesis and nothing else
+_INTERVAL = re.compile(r"\([^()\[\]]+,[^()\[\]]+\]")  # without its left end
 _ITEM = re.compile(r"\n[^\S\n]*(-)(?:[^\S\n]|\n|\Z)")
 
 
@@ -65,7 +66,7 @@ def stray_bracket(composition: Composition, graph: Graph) -> Iterator[Diagnostic
         if not isinstance(place.node, ScalarNode) or place.style != "plain" or not _BRACKET.search(place.node.value):
             continue
         text = document.text[place.start : place.end]
-        at = _unbalanced(text, "[]{}")
+        at = None if _INTERVAL.fullmatch(text) else _unbalanced(text, "[]{}")
         at = _stray_parenthesis(text) if at is None else at
         if at is None or not document.segment_at(place.start + at).piece.is_literal:
             continue
@@ -79,18 +80,18 @@ def stray_bracket(composition: Composition, graph: Graph) -> Iterator[Diagnostic
 def _stray_parenthesis(text: str) -> int | None:
     """Returns the offset of a parenthesis without its partner: around a value or in one word. In prose it is text."""
     at = _unbalanced(text, "()")
-    if at is None:
+    if at is None or _MEANT.search(text) or _INTERVAL.fullmatch(text):
         return None
     rest = (text[:at] + text[at + 1 :]).strip()
     is_value = " " not in rest or (at == 0 and rest[0] in "[{!&*") or (at == len(text) - 1 and rest[-1] in "]}")
-    return at if is_value and _FACE.search(text) is None else None
+    return at if is_value else None
 
 
 def _unbalanced(text: str, brackets: str) -> int | None:
-    """Returns the offset of the first of these brackets that has no partner."""
+    """Returns the offset of the first of these brackets that has no partner; `\\(` of a pattern is none."""
     opened: list[int] = []
     for at, character in enumerate(text):
-        if character not in brackets:
+        if character not in brackets or text[at - 1 : at] == "\\":
             continue
         if character not in _PARTNERS:
             opened.append(at)
