@@ -9,7 +9,7 @@ EXAMPLE := examples/tutorials/tiny_llama
 export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: demo test test-matrix test-bundle test-vllm test-lowest test-newest vscode check-code setup clean
+.PHONY: demo test test-transformers test-matrix test-bundle test-loggers test-slurm test-schemas test-qlora test-api test-vllm test-ecosystem test-lowest test-newest vscode docs check-code setup clean
 
 demo: $(VENV)/.ready
 	$(BIN)/fgc build $(EXAMPLE)/templates/configs/tiny_llama.yaml -o $(EXAMPLE)/out
@@ -19,6 +19,15 @@ demo: $(VENV)/.ready
 
 test: $(VENV)/.ready check-code
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q
+	FGC_FAMILIES="llama gemma3 deepseek_v3" $(MAKE) test-transformers
+
+# transformers' own tests of models on all families, 2 minutes, or on those of FGC_FAMILIES; `make test` runs three
+TRANSFORMERS_TESTS := $(VENV)/transformers_tests
+test-transformers: $(VENV)/.ready
+	test -d $(TRANSFORMERS_TESTS) || $(BIN)/python tests/models/transformers_tests.py $(TRANSFORMERS_TESTS)
+	FGC_TRANSFORMERS_TESTS=$(CURDIR)/$(TRANSFORMERS_TESTS) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q \
+		-o addopts=--import-mode=importlib -o filterwarnings= --disable-warnings \
+		tests/models/test_transformers_suite.py
 
 # outside `make test`, which trains one cell for each trainer: every model, every trainer, every kind of data, 15 minutes
 test-matrix: $(VENV)/.ready
@@ -30,9 +39,44 @@ test-bundle: $(VENV)/.ready
 	.venv-bundle/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch transformers
 	$(BIN)/python tests/bundle/run.py --python .venv-bundle/bin/python
 
+# outside `make test`: loggers against the real wandb, MLflow and trackio, offline
+test-loggers: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target .venv-loggers wandb mlflow-skinny trackio
+	FGC_TEST_LOGGERS=$(CURDIR)/.venv-loggers OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/runtime/test_trackers.py
+
+# outside `make test`: jobs on a real Slurm of this machine, as root: apt-get install slurmctld slurmd slurm-client munge
+test-slurm: $(VENV)/.ready
+	$(BIN)/python tests/clusters/slurm.py
+
+# outside `make test`: files of clusters against the schemas of Kubeflow and SkyPilot
+TRAIN_JOBS := https://raw.githubusercontent.com/kubeflow/trainer/v2.3.0/manifests/base/crds/trainer.kubeflow.org_trainjobs.yaml
+test-schemas: $(VENV)/.ready
+	test -x .venv-schemas/bin/python || $(PYTHON) -m venv .venv-schemas
+	.venv-schemas/bin/python -m pip install --quiet --disable-pip-version-check jsonschema skypilot
+	test -f .venv-schemas/train_jobs.yaml || curl --fail --silent --show-error -o .venv-schemas/train_jobs.yaml $(TRAIN_JOBS)
+	.venv-schemas/bin/python tests/clusters/schemas.py --fgc $(BIN)/fgc --train-jobs .venv-schemas/train_jobs.yaml
+
+# outside `make test`: adapters beside weights in four bits, by bitsandbytes
+test-qlora: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[qlora]'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/runtime/finetune/test_four_bits.py
+
+# outside `make test`, which makes a few: 5,000 requests, right and wrong ones, made from the server's own description;
+# none may be a fault of the server
+test-api: $(VENV)/.ready
+	SERVE_EXAMPLES=420 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/runtime/serve/test_description.py
+
 # outside `make test`: an environment of its own, 2.4 GB
 test-vllm: $(VENV)/.ready $(VLLM)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python tests/vllm/run.py --vllm-python $(VLLM)/bin/python
+
+# outside `make test`: packages of all families in PEFT, TRL, torchao and ONNX Runtime, in an environment of its own
+test-ecosystem: $(VENV)/.ready
+	test -x .venv-ecosystem/bin/python || $(PYTHON) -m venv .venv-ecosystem
+	.venv-ecosystem/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	.venv-ecosystem/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[dev]' \
+		torchao onnx onnxruntime onnxscript
+	OMP_NUM_THREADS=1 .venv-ecosystem/bin/python tests/ecosystem/run.py
 
 $(VLLM)/.ready: tests/vllm/requirements.txt
 	test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
@@ -54,6 +98,12 @@ test-lowest test-newest: test-%:
 vscode:
 	cd editors/vscode && npm ci --no-audit --no-fund && npm test && npm run package
 
+# outside `make test`: the documentation as a site, in docs/site/html; broken links are errors
+docs: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[docs]'
+	$(BIN)/python docs/site/stage.py docs/site/pages
+	$(BIN)/zensical build --strict --config-file docs/site/zensical.toml
+
 check-code: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -69,4 +119,5 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VLLM) .venv-bundle .venv-lowest .venv-newest $(EXAMPLE)/out $(EXAMPLE)/output_models
+	rm -rf $(VENV) $(VLLM) .venv-ecosystem .venv-bundle .venv-loggers .venv-schemas .venv-lowest .venv-newest $(EXAMPLE)/out $(EXAMPLE)/output_models
+	rm -rf docs/site/pages docs/site/html docs/site/.cache

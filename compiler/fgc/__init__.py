@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fgc.api import ConfigurationError, ConstructionError, Project, ProjectIndex, from_project
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["ConfigurationError", "ConstructionError", "Project", "ProjectIndex", "__version__", "from_project"]
 
 

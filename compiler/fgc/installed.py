@@ -7,8 +7,6 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-_METADATA = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+).*\.(?:dist-info|egg-info)$")
-
 
 @cache
 def package_folder(package: str) -> Path | None:
@@ -28,9 +26,10 @@ def installed_version(package: str) -> str | None:
     wanted = _normal(package)
     for entry in sys.path:
         for name in _names_in(entry or "."):
-            found = _METADATA.match(name)
-            if found is not None and _normal(found["name"]) == wanted:
-                return found["version"]
+            stem, _, kind = name.rpartition(".")
+            package_name, _, rest = stem.partition("-")
+            if kind in ("dist-info", "egg-info") and rest and _normal(package_name) == wanted:
+                return rest.partition("-")[0]
     return None
 
 
@@ -47,7 +46,7 @@ def _names_in(folder: str) -> list[str]:
 
 
 def typeshed_module(name: str) -> str | None:
-    """Where typeshed describes a top module of the standard library: a folder with a slash behind it, or a file."""
+    """Returns where typeshed describes a top module: a folder with a slash behind it, or a file."""
     package = package_folder("typeshed_client")
     if package is None:
         return None

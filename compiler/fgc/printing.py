@@ -4,6 +4,7 @@ Names of files, template lines, messages and records can hold escape sequences (
 hide text) and controls of writing direction (which show text in another order than it is read).
 """
 
+import os
 import re
 from typing import Any, TextIO
 
@@ -27,8 +28,18 @@ def _escape(found: re.Match[str]) -> str:
     return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 
+def use_color(stream: Any) -> bool:
+    """Returns True if a stream takes colours: a terminal does, or every one with FORCE_COLOR; none with NO_COLOR.
+
+    FORCE_COLOR=0 is none either, as Node's tools have it.
+    """
+    forced = os.environ.get("FORCE_COLOR", "")
+    is_off = bool(os.environ.get("NO_COLOR")) or forced.lower() in ("0", "false")
+    return not is_off and bool(forced or stream.isatty())
+
+
 def only_visible(stream: TextIO) -> Any:
-    """Returns a stream that writes to another what `visible` leaves, and colors if the other is a terminal."""
+    """Returns a stream that writes to another what `visible` leaves, and colours if the other takes them."""
     return _Visible(stream)
 
 
@@ -37,7 +48,7 @@ class _Visible:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._has_color = stream.isatty()
+        self._has_color = use_color(stream)
 
     def write(self, text: str) -> int:
         parts = _PAINTED.split(text) if self._has_color else [text]

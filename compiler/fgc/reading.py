@@ -9,7 +9,7 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 _MAX_SIZE_BYTES = 256_000_000  # a graph of a large configuration has 1 MB, a table of weights' names 10 MB
 _WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -20,18 +20,24 @@ def is_regular_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113 -- pathlib raises for names that are too long
 
 
-def read_bytes(path: Path, *, max_bytes: int = _MAX_SIZE_BYTES) -> bytes:
-    """Returns the content of a regular file. Raises OSError, with the file's name and a reason."""
+def open_regular(path: Path) -> IO[bytes]:
+    """Opens a regular file to be read. Raises OSError, with the file's name and a reason."""
     try:
         descriptor = os.open(path, os.O_RDONLY | _WITHOUT_WAITING)
     except ValueError:  # a name with a NUL
         raise OSError(errno.EINVAL, "is no name of a file", str(path)) from None
-    with os.fdopen(descriptor, "rb") as file:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, "is a folder, not a file", str(path))
-        if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "is no regular file", str(path))
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "is a folder, not a file", str(path))
+    raise OSError(errno.EINVAL, "is no regular file", str(path))
+
+
+def read_bytes(path: Path, *, max_bytes: int = _MAX_SIZE_BYTES) -> bytes:
+    """Returns the content of a regular file. Raises OSError, with the file's name and a reason."""
+    with open_regular(path) as file:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise OSError(errno.EFBIG, f"has more than {max_bytes:,} bytes", str(path))

@@ -12,6 +12,7 @@ __all__ = [
     "feed_forward",
     "gpt_oss",
     "initializers",
+    "latent_attention",
     "layers",
     "moe",
     "norms",

@@ -35,6 +35,7 @@ class DecoderPreTrainedModel(PreTrainedModel):
     supports_gradient_checkpointing = True
     _no_split_modules = []  # the compiler fills in the layer classes
     _skip_keys_device_placement = ["past_key_values"]
+    _keep_in_fp32_modules_strict = []  # the compiler fills in what components say
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True
@@ -239,10 +240,12 @@ class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
         logit_divisor: float | None = None,
         logit_softcap: float | None = None,
         router_loss: Callable[[], nn.Module] | None = None,
+        has_routers: bool = False,
     ) -> None:
         """`logit_divisor` divides the logits; `logit_softcap` presses logits z into softcap * tanh(z / softcap).
 
-        `router_loss` is added to the loss `config.router_aux_loss_coef` times.
+        `router_loss` is added to the loss `config.router_aux_loss_coef` times. `has_routers` says of layers with
+        routers and no such loss that they are there: their logits can be asked for.
         """
         super().__init__(config)
         self.model = decoder(config)
@@ -250,6 +253,7 @@ class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
         self.logit_divisor = logit_divisor
         self.logit_softcap = logit_softcap
         self.router_loss = router_loss() if router_loss is not None else None
+        self.has_routers = has_routers
         self.post_init()
 
     @can_return_tuple
@@ -272,7 +276,8 @@ class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
         if self.router_loss is not None:
             is_usual = self.config.output_router_logits and (labels is not None or past_key_values is None)
             recorded: list[Tensor] | None = [] if kwargs.pop("output_router_logits", is_usual) else None
-            kwargs["output_router_logits"] = False  # not by hooks of the base model: these cannot be pickled
+            # not by hooks of the base model: these cannot be pickled
+            kwargs["output_router_logits"] = False
             token = recorded_logits.set(recorded)
         try:
             outputs = self.model(
@@ -315,6 +320,15 @@ class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
                 hidden_states=outputs.hidden_states,
                 attentions=outputs.attentions,
                 router_logits=router_logits,
+            )
+        if self.has_routers:
+            return MoeCausalLMOutputWithPast(
+                loss=loss,
+                logits=logits,
+                past_key_values=outputs.past_key_values,
+                hidden_states=outputs.hidden_states,
+                attentions=outputs.attentions,
+                router_logits=outputs.get("router_logits"),
             )
         return CausalLMOutputWithPast(
             loss=loss,

@@ -14,7 +14,8 @@ class PreNormLayer(GradientCheckpointingLayer):
     """h = x + attention(norm(x)); y = h + feed_forward(norm(h)).
 
     The residual stream itself is never normalised (Xiong et al. 2020, arXiv:2002.04745,
-    figure 1b). What the branches add is multiplied by `residual_scale`, as in Granite.
+    figure 1b). What the branches add is multiplied by `residual_scale`, as in Granite. The
+    first `num_dense_layers` have a feed-forward part of their own, as in DeepSeek-V3.
     """
 
     def __init__(
@@ -26,11 +27,15 @@ class PreNormLayer(GradientCheckpointingLayer):
         norm: Callable[[], nn.Module],
         dropout: Callable[[], nn.Module] | None = None,
         residual_scale: float | None = None,
+        dense_feed_forward: Callable[[], nn.Module] | None = None,
+        num_dense_layers: int = 0,
     ) -> None:
         super().__init__()
         self.residual_scale = residual_scale
         self.self_attn = attention(layer_idx)
-        self.mlp = feed_forward()
+        self.mlp = (
+            dense_feed_forward() if dense_feed_forward is not None and layer_idx < num_dense_layers else feed_forward()
+        )
         self.input_layernorm = norm()
         self.post_attention_layernorm = norm()
         self.dropout = dropout() if dropout is not None else None

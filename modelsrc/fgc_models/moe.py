@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig
+from transformers import initialization as init
 from transformers.activations import ACT2FN
 from transformers.integrations.moe import use_experts_implementation
 from transformers.utils.output_capturing import CompileableContextVar
@@ -43,6 +44,64 @@ class TopKRouter(nn.Module):
         if self.normalize:
             top_k_weights = top_k_weights / top_k_weights.sum(dim=-1, keepdim=True)
         return logits, top_k_weights, top_k_index
+
+
+class GroupedSigmoidRouter(nn.Module):
+    """The k experts with the best sigmoid(x W^T) + bias, and their sigmoids, which sum to `scaling`.
+
+    DeepSeek-V3 (DeepSeek-AI 2024, arXiv:2412.19437, section 2.1.2, eq. 13 to 16). The bias decides
+    which experts are chosen, not what they weigh: it evens out their load without a loss of its
+    own. Only experts of the `num_kept_groups` best groups are chosen, a group by the sum of its
+    two best. Computed in float32. With `normalize` false, the sigmoids are multiplied by `scaling`.
+    Raises ValueError for groups of less than two experts, or of different sizes, or with too few.
+    """
+
+    recorded_as = "router_logits"
+    kept_in_float32 = "e_score_correction_bias"
+    e_score_correction_bias: Tensor
+
+    def __init__(
+        self,
+        *,
+        hidden_size: int,
+        num_experts: int,
+        top_k: int,
+        num_groups: int,
+        num_kept_groups: int,
+        scaling: float,
+        normalize: bool = True,
+    ) -> None:
+        super().__init__()
+        if num_experts % num_groups or num_experts < 2 * num_groups or not 0 < num_kept_groups <= num_groups:
+            raise ValueError(f"{num_kept_groups} of {num_groups} groups cannot be kept of {num_experts} experts")
+        if not 0 < top_k <= num_experts // num_groups * num_kept_groups:
+            raise ValueError(f"top_k ({top_k}) must be from 1 to the experts of {num_kept_groups} groups")
+        self.top_k = top_k
+        self.num_groups = num_groups
+        self.num_kept_groups = num_kept_groups
+        self.scaling = scaling
+        self.normalize = normalize
+        self.weight = nn.Parameter(torch.empty(num_experts, hidden_size))
+        self.register_buffer("e_score_correction_bias", torch.zeros(num_experts))
+
+    def init_buffers(self) -> None:
+        """Fill the bias, unless a checkpoint did."""
+        init.zeros_(self.e_score_correction_bias)
+
+    def forward(self, hidden_states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """From (tokens, hidden_size): logits (tokens, experts); weights and indices (tokens, k)."""
+        logits = nn.functional.linear(hidden_states.float(), self.weight.float())
+        scores = logits.sigmoid()
+        biased = (scores + self.e_score_correction_bias).unflatten(-1, (self.num_groups, -1))
+        group_scores = biased.topk(2, dim=-1).values.sum(dim=-1)
+        kept = group_scores.topk(self.num_kept_groups, dim=-1, sorted=False).indices
+        is_kept = torch.zeros_like(group_scores, dtype=torch.bool).scatter(1, kept, True)
+        choosable = biased.masked_fill(~is_kept[..., None], -torch.inf).flatten(-2)
+        top_k_index = choosable.topk(self.top_k, dim=-1, sorted=False).indices
+        top_k_weights = scores.gather(1, top_k_index)
+        if self.normalize:
+            top_k_weights = top_k_weights / (top_k_weights.sum(dim=-1, keepdim=True) + 1e-20)
+        return logits, top_k_weights * self.scaling, top_k_index
 
 
 @use_experts_implementation
@@ -93,6 +152,31 @@ class MixtureOfExperts(nn.Module):
         tokens = hidden_states.flatten(0, 1)
         _, top_k_weights, top_k_index = self.gate(tokens)
         return self.experts(tokens, top_k_index, top_k_weights).view_as(hidden_states)
+
+
+class SharedMixtureOfExperts(nn.Module):
+    """y = shared(x) + sum of weight_i * expert_i(x) over the experts i that the router chose.
+
+    DeepSeekMoE (Dai et al. 2024, arXiv:2401.06066, eq. 9): `shared` sees every token.
+    """
+
+    def __init__(
+        self,
+        *,
+        router: Callable[[], nn.Module],
+        experts: Callable[[], nn.Module],
+        shared: Callable[[], nn.Module],
+    ) -> None:
+        super().__init__()
+        self.gate = router()
+        self.experts = experts()
+        self.shared_experts = shared()
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        tokens = hidden_states.flatten(0, 1)
+        _, top_k_weights, top_k_index = self.gate(tokens)
+        routed = self.experts(tokens, top_k_index, top_k_weights).view_as(hidden_states)
+        return routed + self.shared_experts(hidden_states)
 
 
 class LoadBalancingLoss(nn.Module):

@@ -1,7 +1,9 @@
-"""What generated programs import: training, data, checkpoints and serving."""
+"""The library that generated programs import: training, data, checkpoints and serving."""
 
+from fgc_runtime.releases import VERSION, check_program
 from fgc_runtime.sources import freeze_program
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 freeze_program()
+check_program()

@@ -123,8 +123,9 @@ def meet_by_slurm(environment: MutableMapping[str, str] = os.environ) -> None:
 
 def first_host(nodes: str) -> str:
     """Returns the first name of a list as Slurm writes them: `node[003-006,9],other` is `node003`."""
-    first = re.split(r",(?![^\[]*\])", nodes)[0]
-    return re.sub(r"\[([^\],-]+)[^\]]*\]", r"\1", first)
+    first = re.match(r"(?:[^,\[]|\[[^\]]*\])*+", nodes)
+    assert first is not None, "the pattern matches every text"
+    return re.sub(r"\[([^\[\],-]++)[^\[\]]*\]", r"\1", first[0])
 
 
 def seed_everything(seed: int) -> int:

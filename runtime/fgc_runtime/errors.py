@@ -10,18 +10,22 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+import sys
+import threading
+from collections.abc import Callable, Container, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any, ParamSpec, TypeVar
+from types import CodeType, FrameType, TracebackType
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
+from fgc_runtime.full_disk import FULL_DISK
 from fgc_runtime.refusals import is_refusal, refuse
 from fgc_runtime.sources import read_source
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_Step: TypeAlias = tuple[FrameType, int, int, int]
 _ROOTS = {"@library": "fgc_stdlib", "@models": "fgc_models", "@runtime": "fgc_runtime"}
 _ERROR_FILE = "TORCHELASTIC_ERROR_FILE"  # where torchrun wants the error of a process
 _NAMED = re.compile(r"\b([A-Za-z]\w*)(?= \(|: |\)|, | must\b)")  # names of arguments, as the runtime writes them
@@ -39,15 +43,22 @@ def record(main: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(main)
     def recorded(*args: P.args, **kwargs: P.kwargs) -> R:
+        threading.excepthook = _of_threads(threading.excepthook, file)
         try:
             return main(*args, **kwargs)
         except Exception as error:
-            _add_notes(error, file)
+            if not _is_of_the_machine(error):
+                _add_notes(error, file)
             if is_refusal(error, file):
                 refuse(error)
             raise
 
     return recorded if _ERROR_FILE not in os.environ else _told_to_torchrun(recorded)
+
+
+def _is_of_the_machine(error: Exception) -> bool:
+    """Returns True for what no line of a template has caused: a full disk, a checkpoint that could not be written."""
+    return getattr(error, "is_of_the_machine", isinstance(error, OSError) and error.errno in FULL_DISK)
 
 
 def _told_to_torchrun(main: Callable[P, R]) -> Callable[P, R]:
@@ -57,6 +68,17 @@ def _told_to_torchrun(main: Callable[P, R]) -> Callable[P, R]:
         return main
     told: Any = elastic_record(main)
     return functools.wraps(main)(told)
+
+
+def _of_threads(told: Callable[[Any], Any], file: str) -> Callable[[Any], Any]:
+    """Returns what tells of an error that ends a thread, with the template lines that it comes from."""
+
+    def tell(arguments: Any) -> None:
+        if isinstance(arguments.exc_value, Exception):
+            _add_notes(arguments.exc_value, file)
+        told(arguments)
+
+    return tell
 
 
 def _add_notes(error: BaseException, program: str) -> None:
@@ -70,33 +92,34 @@ def _add_notes(error: BaseException, program: str) -> None:
         return
 
 
-def _frames(step: TracebackType | None) -> Iterator[tuple[FrameType, int, int]]:
-    """The frames of a traceback with the line and the column (from 1; 0 if unknown) that each has come to."""
+def _frames(step: TracebackType | None) -> Iterator[_Step]:
+    """The frames of a traceback with what each has come to: its line, and its columns from 1; 0 if they are unknown."""
     while step is not None:
         code = step.tb_frame.f_code
         positions = list(code.co_positions())[step.tb_lasti // 2]  # two bytes an instruction
-        line, column = positions[0] or step.tb_lineno, positions[2]
-        yield step.tb_frame, line, 0 if column is None else column + 1
+        line, end_line, column, end_column = positions
+        first = 0 if column is None else column + 1
+        last = 0 if end_column is None or end_line != line else end_column
+        yield step.tb_frame, line or step.tb_lineno, first, last
         step = step.tb_next
 
 
-def _notes(places: "_Places", frames: Sequence[tuple[FrameType, int, int]], message: str) -> Iterator[str]:
+def _notes(places: "_Places", frames: Sequence[_Step], message: str) -> Iterator[str]:
     """The innermost line of the program, or what of it was in use further in; then the innermost of its other files.
 
     Where the message names values of that object, the lines that set them stand in its place.
     """
     own = [item for item in frames if item[0].f_code.co_filename == places.program]
-    if not own:
-        return
-    frame, line, column = own[-1]
-    inner = frames[frames.index(own[-1]) + 1 :]
+    inner = frames[frames.index(own[-1]) + 1 :] if own else list(frames)  # in a thread, all are
     used = _in_use(places, [item[0] for item in own], [item[0] for item in inner])
-    row = used or places.at(places.program, line, column)
+    row = used or _mentioned(places, own, [item[0] for item in inner])
+    if row is None and own:
+        row = places.at(places.program, *own[-1][1:])
     if row is not None:
         for named in places.named_in(message, row) or [row]:
             yield places.text(named, named[0])
-    for frame, line, column in reversed(inner):
-        row = places.at(frame.f_code.co_filename, line, column)
+    for frame, line, *columns in reversed(inner):
+        row = places.at(frame.f_code.co_filename, line, *columns)
         if row is not None:
             yield places.text(row, line)
             return
@@ -114,6 +137,29 @@ def _in_use(places: "_Places", own: Sequence[FrameType], inner: Sequence[FrameTy
                 if row is not None:
                     return row
     return None
+
+
+def _mentioned(places: "_Places", own: Sequence[_Step], inner: Sequence[FrameType]) -> Sequence[Any] | None:
+    """Returns where the program names what the innermost frames run, as far as its line names that once.
+
+    Without a frame of the program, all of it is searched.
+    """
+    values = own[-1][0].f_globals if own else vars(sys.modules["__main__"])
+    line = own[-1][1] if own else None
+    for frame in reversed(inner):
+        is_direct = bool(own) and frame is inner[0]  # of a method that the line itself calls, the call is meant
+        found = {name: value for name, value in values.items() if _holds(value, frame.f_code)}
+        names = {name for name, value in found.items() if not (is_direct and isinstance(value, type))}
+        row = places.naming(names, line) if names else None
+        if row is not None:
+            return row
+    return None
+
+
+def _holds(value: Any, code: CodeType) -> bool:
+    """Returns True for a function with this code, and for a class that has one."""
+    found = [value, *vars(value).values()] if isinstance(value, type) else [value]
+    return any(getattr(getattr(item, "__func__", item), "__code__", None) is code for item in found)
 
 
 def _named_values(scopes: Sequence[dict[str, Any]]) -> Iterator[tuple[str, int | None, Any]]:
@@ -136,6 +182,10 @@ def _runs(value: functools.partial[Any], frame: FrameType) -> bool:
         return False
     scope = frame.f_locals
     return all(scope.get(name, given) is given for name, given in value.keywords.items())
+
+
+def _covers(node: ast.stmt, line: int) -> bool:
+    return node.lineno <= line <= (node.end_lineno or node.lineno)
 
 
 def _file(name: str) -> str:
@@ -166,15 +216,21 @@ class _Places:
         self._files = {str((program.parent / name).resolve()): rows for name, rows in form["files"].items()}
         self._manifest = program.with_name("manifest.json")
 
-    def at(self, file: str, line: int, column: int) -> Sequence[Any] | None:
-        """The row of the innermost area around a place; areas hold `[line, column, end_line, end_column, ...]`."""
+    def at(self, file: str, line: int, column: int, last: int = 0) -> Sequence[Any] | None:
+        """The row of the innermost area around a place; areas hold `[line, column, end_line, end_column, ...]`.
+
+        `last`: the column of a later character of the line, which it should hold too.
+        """
         path = Path(file).resolve()
         rows = self._files.get(str(path))
         if rows is None:
             return None
         text = _content(path).decode().split("\n")[line - 1]
-        column = len(text.encode()[: max(column - 1, 0)].decode(errors="ignore")) + 1  # Python counts bytes
+        column, last = (  # Python counts bytes
+            len(text.encode()[: max(place - 1, 0)].decode(errors="ignore")) + 1 for place in (column, last)
+        )
         around = [row for row in rows if tuple(row[:2]) <= (line, column) < tuple(row[2:4])]
+        around = [row for row in around if (line, last) < tuple(row[2:4])] or around
         around = around or [row for row in rows if row[0] <= line <= row[2]]
         return max(around, key=lambda row: (row[0], row[1], -row[2], -row[3]), default=None)
 
@@ -201,6 +257,15 @@ class _Places:
                     value = items[index]
                 return self.at(self.program, value.lineno, value.col_offset + 1)
         return None
+
+    def naming(self, names: Container[str], line: int | None) -> Sequence[Any] | None:
+        """The row of the only mention of some names, in the statement at a line or anywhere; None if there are more."""
+        tree: ast.AST = ast.parse(_content(Path(self.program)))
+        if line is not None:
+            around = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and _covers(node, line)]
+            tree = max(around, key=lambda node: node.lineno, default=tree)
+        found = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in names]
+        return self.at(self.program, found[0].lineno, found[0].col_offset + 1) if len(found) == 1 else None
 
     def text(self, row: Sequence[Any], at_line: int) -> str:
         """A row as a note; the place in a component file goes along with the line."""

@@ -1,4 +1,4 @@
-"""What a program does when nobody reads its output on, there is no room for it, or its terminal is gone."""
+"""Output that nobody reads on, or that there is no room for, or whose terminal is gone: what a program does then."""
 
 import errno
 import io
@@ -10,11 +10,19 @@ import termios
 from collections.abc import Callable
 from typing import Any
 
+from fgc_runtime.terminal import obeying_nothing
+
 _has_hung_up = False
 
 
 def run_command(main: Callable[[], int]) -> int:
-    """The exit code of `main`: 130 after Ctrl-C, 0 behind a closed pipe (`| head`), 2 if the output has no room."""
+    """The exit code of `main`: 130 after Ctrl-C, 0 behind a closed pipe (`| head`), 2 if the output has no room.
+
+    What it prints on a terminal is shown and not obeyed: names, data and what a model writes come from others. Bars of
+    progress on standard error move as they do.
+    """
+    output, errors = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = obeying_nothing(output), obeying_nothing(errors, has_bars=True)
     try:
         code = main()
         sys.stdout.flush()
@@ -30,6 +38,8 @@ def run_command(main: Callable[[], int]) -> int:
         _silence_output()
         print(f"fgc: the output cannot be written: {error.strerror}", file=sys.stderr)
         return 2
+    finally:
+        sys.stdout, sys.stderr = output, errors
 
 
 def open_missing_streams() -> None:

@@ -8,3 +8,13 @@ def require_package(package: str, user: str, *, otherwise: str = "") -> None:
     if find_spec(package) is None:
         message = f"{user} needs the package {package}, which is not installed: pip install {package}"
         raise ModuleNotFoundError(message + (f"; {otherwise}" if otherwise else ""), name=package)
+
+
+def require_extra(package: str, user: str, *, extra: str) -> None:
+    """Raises MissingExtra if a package is not installed, naming what asks for it and the extra of fgc that has it."""
+    if find_spec(package) is None:
+        raise MissingExtra(f"{user} needs the package {package}, which is not installed: pip install 'fgc[{extra}]'")
+
+
+class MissingExtra(ModuleNotFoundError):
+    """A package of an extra is not installed; the message says how to get it."""

@@ -4,7 +4,6 @@ An error is such a refusal if a `raise` statement of the runtime raised it, or t
 it has named, and no function of the user's stands between. Everything else keeps its traceback.
 """
 
-import errno
 import opcode
 import os
 import sys
@@ -13,11 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
 
+from fgc_runtime.full_disk import FULL_DISK, reason_of
+
 _SHOW = "FGC_TRACEBACK"  # set to anything: every error has its traceback
 _RAISE = opcode.opmap["RAISE_VARARGS"]
 _NEVER = (AssertionError, NotImplementedError, KeyError, IndexError)  # of a runtime that did not expect this
 _OWN = Path(__file__).parent
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 def is_refusal(error: BaseException, program: str) -> bool:
@@ -28,7 +28,7 @@ def is_refusal(error: BaseException, program: str) -> bool:
     if any(_is_users(step.tb_frame, program) for step in steps):
         return False
     if isinstance(error, OSError) and error.errno is not None:
-        return error.filename is not None or error.errno in _FULL_DISK
+        return error.filename is not None or error.errno in FULL_DISK
     last = steps[-1]
     return _is_below(_OWN, last.tb_frame) and last.tb_frame.f_code.co_code[last.tb_lasti] == _RAISE
 
@@ -38,7 +38,7 @@ def refusal_text(error: BaseException) -> str:
     message = str(error)
     if isinstance(error, OSError) and error.errno is not None:
         about = f"`{error.filename}`: " if error.filename is not None else ""
-        message = f"{about}{error.strerror}"
+        message = f"{about}{reason_of(error) if error.errno in FULL_DISK else error.strerror}"
     notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", ()))
     rank = os.environ.get("RANK", "0")
     of_rank = f" (process {rank})" if rank != "0" else ""

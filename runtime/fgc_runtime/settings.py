@@ -12,18 +12,20 @@ import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 from fgc_runtime.options import boolean
 
 _OPTION = "--set"
-_SHORTENED = ("--s", "--se")  # argparse takes these for it
+_HELP = "set a value of the configuration, as in optimizer.lr=0.1; may be repeated"
 _APPLIED = "_fgc_settings_are_applied"
-_STEP = re.compile(r"\.?[^.\[\]]+|\[[^\]]*\]")
+_STEP = re.compile(r"\.?[^.\[\]]+|\[[^\[\]]*\]")
 _NUMBERED = re.compile(r"\.arg(\d+)")
 _EXAMPLES = {"bool": True, "int": 1, "float": 0.1, "str": "", "NoneType": None}  # of values that options decide
 _NOT_FINITE = re.compile(r"-?\w+\.(inf|nan)")
+_NONE = ("none", "null", "~")
 _KINDS = {bool: "true or false", int: "an integer", float: "a number"}
 Area: TypeAlias = tuple[int, int, int, int]  # line, column, line and column of the end, from 1
 
@@ -66,9 +68,17 @@ class SetValue(argparse.Action):
         values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
-        if any(word.partition("=")[0] in _SHORTENED for word in sys.argv[1:]):
-            parser.error(f"write `{_OPTION}` in full")
         run_with_settings()
+
+
+def read_command_line() -> None:
+    """Reads the words behind a program that declares no options: `--set PATH=VALUE` and `--help`.
+
+    Any other word is an error, so that a slip is not swallowed.
+    """
+    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__, allow_abbrev=False)
+    parser.add_argument(_OPTION, action=SetValue, metavar="PATH=VALUE", help=_HELP)
+    parser.parse_args()
 
 
 def run_with_settings() -> None:
@@ -106,6 +116,7 @@ def text_with(program: Path, settings: Mapping[str, str]) -> str:
     try:
         form = json.loads(program.with_name(f"{program.name}.map.json").read_text(encoding="utf-8"))
         values, aliases, computed = form["settings"], form["aliases"], form["computed"]
+        numbers = frozenset(form.get("numbers", ()))
     except (OSError, ValueError, KeyError):
         beside = f"{program.name}.map.json"
         raise SettingError(f"`--set` needs `{beside}` beside the program, as its build wrote it") from None
@@ -120,7 +131,7 @@ def text_with(program: Path, settings: Mapping[str, str]) -> str:
             area: Area = tuple(cells)
             is_computed = known in computed
             old = _EXAMPLES[computed[known]] if is_computed else _old(lines, area, program)
-            edits[area] = _written(path, given, old)
+            edits[area] = _written(path, given, old, has_fractions=known in numbers)
     for area, text in sorted(edits.items(), reverse=True):
         _replace(lines, area, text)
     return "\n".join(lines)
@@ -169,15 +180,17 @@ def _old(lines: Sequence[str], area: Area, program: Path) -> object:
         raise SettingError(f"`{program.name}` was edited since it was built: edit the value there too") from None
 
 
-def _written(path: str, given: str, old: object) -> str:
-    """A value in Python, read by the type of the one that it replaces."""
+def _written(path: str, given: str, old: object, *, has_fractions: bool) -> str:
+    """A value in Python, read by the type of the one that it replaces; an integer may stand for any number."""
     try:
         value: object
         match old:
+            case bool() | int() | float() if given.lower() in _NONE:
+                value = None
             case bool():
                 value = boolean(given)
             case int():
-                value = int(given)
+                value = _for_integer(given, has_fractions=has_fractions)
             case float():
                 value = float(given)
             case None:
@@ -191,9 +204,25 @@ def _written(path: str, given: str, old: object) -> str:
     return repr(value) if is_finite else f'float("{value}")'
 
 
+def _for_integer(given: str, *, has_fractions: bool) -> int | float:
+    """A number where an integer stood: `1e3` is one exactly. Raises ValueError for a fraction where none may be."""
+    try:
+        return int(given)
+    except ValueError:
+        value = float(given)
+    if not math.isfinite(value):
+        raise ValueError(given)
+    exact = Decimal(given)
+    if exact == exact.to_integral_value():
+        return int(exact)
+    if not has_fractions or value.is_integer():  # `1e-400` is no float, and no integer
+        raise ValueError(given)
+    return value
+
+
 def _guessed(given: str) -> object:
     """Reads a value that replaces nothing: a number, a truth value or None if it looks like one, else a text."""
-    if given.lower() in ("none", "null", "~"):
+    if given.lower() in _NONE:
         return None
     for read in (int, float, boolean):
         try:
@@ -207,6 +236,7 @@ def _replace(lines: list[str], area: Area, text: str) -> None:
     """Write a text into an area; lines that it took up stay, empty, so that all others keep their numbers."""
     line, column, end_line, end_column = area
     rest = lines[end_line - 1][end_column - 1 :]
+    text = f"({text})" if rest.startswith(".") else text  # `5.real` is no Python
     lines[line - 1] = lines[line - 1][: column - 1] + text + ("" if end_line > line else rest)
     for number in range(line + 1, end_line + 1):
         lines[number - 1] = rest.lstrip() if number == end_line else ""

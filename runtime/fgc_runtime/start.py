@@ -5,11 +5,14 @@ of torchrun's fails, it has told its error itself: torchrun adds which one it wa
 """
 
 import importlib
+import os
 import runpy
 import signal
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from fgc_runtime.sources import freeze_program
@@ -30,8 +33,8 @@ def start() -> None:
         sys.modules["__main__"].__file__ = name
         freeze_program()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if name == _TORCHRUN:  # Slurm may send it to all processes of a job; torchrun would die of it
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    if name == _TORCHRUN:  # Slurm sends it to torchrun, which would die of it, and means the programs
+        signal.signal(signal.SIGUSR1, _pass_on)
     _load_packages(name, is_program=is_program)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = [name, *words]
@@ -44,6 +47,14 @@ def start() -> None:
         sys.exit(130)
     except Exception as error:
         sys.exit(_code_of_torchrun(error))
+
+
+def _pass_on(number: int, _: FrameType | None) -> None:
+    """Sends a signal to the processes that this one has started, which bear it twice: Slurm may reach all itself."""
+    own = Path(f"/proc/self/task/{os.getpid()}/children")
+    with suppress(OSError, ValueError):  # no Linux, or gone meanwhile
+        for child in own.read_text(encoding="ascii").split():
+            os.kill(int(child), number)
 
 
 def _load_packages(name: str, *, is_program: bool) -> None:

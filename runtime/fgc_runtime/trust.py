@@ -47,9 +47,34 @@ def may_run_code(folder: Path, *, is_told: bool | None = None, home: Path | None
     modules = {path.stem for path in files if path.parent == folder}
     foreign = [path.relative_to(folder).as_posix() for path in files if not _is_known(path)]
     foreign += [reference for reference in references if _module(reference) not in modules]
+    foreign += _base_elsewhere(folder) if is_package else []
     if foreign:
         raise UntrustedCode(_refusal(home or folder, sorted(set(foreign))))
     return True
+
+
+def _base_elsewhere(folder: Path) -> list[str]:
+    """The model that transformers would load in place of a folder with an adapter and no configuration of its own."""
+    try:
+        adapter = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return []
+    return [str(adapter.get("base_model_name_or_path"))] if isinstance(adapter, dict) else []
+
+
+def require_known_code(folder: Path, files: Iterable[Path]) -> None:
+    """Raises UntrustedCode for files below a folder that fgc did not generate on this machine, and nobody trusted."""
+    foreign = [path.relative_to(folder).as_posix() for path in files if not _is_known(path)]
+    if foreign:
+        raise UntrustedCode(_refusal(folder, sorted(foreign)))
+
+
+def known_code(path: Path) -> bytes:
+    """Returns a file's content, which is what to run. Raises UntrustedCode as `require_known_code` does."""
+    content = _beginning(path, _MAX_CODE_BYTES)
+    if not _is_known_content(content):
+        raise UntrustedCode(_refusal(path.parent, [path.name]))
+    return content
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +195,14 @@ def _module(reference: str) -> str | None:
 
 
 def _is_known(path: Path) -> bool:
+    return _is_known_content(_beginning(path, _MAX_CODE_BYTES))
+
+
+def _is_known_content(content: bytes) -> bool:
     folder = _record_folder()
-    if folder is None or path.stat().st_size > _MAX_CODE_BYTES or not _is_private(folder):
+    if folder is None or len(content) > _MAX_CODE_BYTES or not _is_private(folder):
         return False
-    return (folder / _digest(path.read_bytes())).is_file()
+    return (folder / _digest(content)).is_file()
 
 
 def _is_private(folder: Path) -> bool:

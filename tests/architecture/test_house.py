@@ -69,6 +69,7 @@ def test_links_in_documents_lead_somewhere() -> None:
     documents = [
         ROOT / "README.md",
         ROOT / "CHANGELOG.md",
+        ROOT / "CONTRIBUTING.md",
         *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "grammar").glob("*.md"),
     ]
@@ -76,6 +77,17 @@ def test_links_in_documents_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (document.parent / target).exists(), f"{document.relative_to(ROOT)} links to {target}"
+
+
+def test_recipes_name_files_and_names_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = [word for word in re.findall(r"`([\w./]+/[\w./]*)`", text) if not word.startswith((".", "pages/"))]
+    assert len(paths) > 20
+    folders = (ROOT, ROOT / "compiler/fgc", ROOT / "stdlib/fgc_stdlib")
+    assert [path for path in paths if not any((folder / path).exists() for folder in folders)] == []
+    tables = {"DISPLAY_TAGS": "ir/builtins.py", "_CALLS": "lower/lowerer.py"}
+    for name, path in tables.items():
+        assert f"\n{name} = " in (ROOT / "compiler/fgc" / path).read_text(encoding="utf-8") and name in text
 
 
 @pytest.mark.slow
@@ -92,7 +104,32 @@ def test_the_wheel_holds_every_module_template_and_table(tmp_path: Path) -> None
 def test_every_dependency_has_a_version_that_the_tests_pass_with() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     words = [*project["dependencies"], *(word for extra in project["optional-dependencies"].values() for word in extra)]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    for line in re.findall(r"-c constraints\.txt (.*)", makefile):
+        words += [word for word in line.split() if not word.startswith(("-", "'"))]
     named = {re.split(r"[\[<>=!~; ]", word)[0].lower().replace("_", "-") for word in words} - {"fgc"}
     text = (ROOT / "constraints.txt").read_text(encoding="utf-8").lower().replace("_", "-")
     pinned = {line.partition("==")[0] for line in text.splitlines()}
     assert named - pinned == set()
+
+
+def test_docstrings_of_functions_begin_with_a_verb() -> None:
+    openings = ("What ", "Whether ", "Where ", "How ", "Which ", "Who ", "Why ")
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and (ast.get_docstring(node) or "").startswith(openings)
+    ]
+    assert not found, "write `Returns ...`, `Checks ...`: " + ", ".join(found)
+
+
+def test_a_class_name_of_the_compiler_means_one_thing() -> None:
+    """Nodes of the two languages, templates and Python, are called as those languages call them."""
+    languages = {ROOT / "compiler/fgc/syntax/ast.py", ROOT / "compiler/fgc/emit/expression.py"}
+    places: dict[str, list[str]] = {}
+    for path in sorted({*(ROOT / "compiler").rglob("*.py")} - languages):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

@@ -1,8 +1,9 @@
 """The reference of the command line names every command and every option that `--help` shows."""
 
 import re
+import tomllib
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -66,3 +67,17 @@ def test_the_reference_names_the_options_of_many_commands(option: str) -> None:
 def test_the_readme_has_a_row_for_every_command() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert not [name for name in command_names() if f"`fgc {name}" not in text and f"fgc {name}" not in text]
+
+
+def test_the_readme_names_every_extra_and_all_holds_those_of_users() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| extra | brings")[2].partition("\n\n")[0]
+    rows = [line.split("|")[1] for line in table.splitlines()[2:]]
+    assert sorted(name for row in rows for name in re.findall(r"`(\w+)`", row)) == sorted(extras)
+    assert needed("all", extras) == set(extras) - {"all", "dev", "docs"}
+
+
+def needed(extra: str, extras: Mapping[str, Sequence[str]]) -> set[str]:
+    """Returns the extras that an extra draws in by `fgc[...]`, also through others."""
+    found = {name for text in extras[extra] for names in re.findall(r"^fgc\[(.*)\]", text) for name in names.split(",")}
+    return found.union(*(needed(name, extras) for name in found))

@@ -66,3 +66,10 @@ def test_build_loads_no_part_of_what_it_compiles_for(tmp_path: Path) -> None:
     loaded = loaded_by("build", str(CONFIG), "-o", str(tmp_path / "out"))
     assert not loaded & {"torch", "transformers", "numpy", "starlette", "datasets", "lark", "fgc_runtime", "fgc_models"}
     assert (tmp_path / "out/train.py").is_file()
+
+
+@pytest.mark.parametrize("command", ["client", "control", "evaluate", "generate", "serve", "verify"])
+def test_help_of_what_the_runtime_runs_loads_no_torch(command: str) -> None:
+    asked = f"import sys, fgc_runtime.{command}.__main__; print(*{{'torch', 'transformers'}} & {{*sys.modules}})"
+    result = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert result.stdout == "\n"

@@ -3,7 +3,8 @@
     python tests/benchmarks/bench_editor.py TREE [--edits 20000] [--seed 7]
 
 Goals: first findings 2 s after the start, findings after a keystroke 0.1 s, completion and hover 0.05 s (medians), 300
-MB. Every random edit must have answers whose places lie in the text.
+MB. Every random edit must have answers whose places lie in the text. Several processes with seeds of their own, each
+on a copy of the tree, share the edits.
 """
 
 import argparse
@@ -13,7 +14,8 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -73,7 +75,7 @@ def _opened(root: Path, config: str) -> ide.Editor:
 def _latencies(editor: ide.Editor, configs: list[str], chance: random.Random) -> None:
     """Prints the medians over open configurations and positions, and how many positions have an answer."""
     keystrokes, base_keystrokes, hovers, completions = [], [], [], []
-    shown = hit = asked = 0
+    shown = hit = asked = blank = 0
     for config in chance.sample(configs, min(12, len(configs))):
         text = editor.source(config).text
         editor.open(Path(config), text)
@@ -92,6 +94,7 @@ def _latencies(editor: ide.Editor, configs: list[str], chance: random.Random) ->
             offset = chance.randrange(len(text) + 1)
             found, duration = _timed(lambda config=config, offset=offset: ide.hover(editor, config, offset))
             shown += found is not None
+            blank += found is None and _is_blank(text, offset)
             hovers.append(duration)
             completions.append(_timed(lambda c=config, offset=offset: ide.complete(editor, c, offset))[1])
         editor.close(Path(config))
@@ -102,31 +105,52 @@ def _latencies(editor: ide.Editor, configs: list[str], chance: random.Random) ->
         ("completion", completions),
     ):
         print(f"{name}: median {statistics.median(found) * 1000:.0f} ms, most {max(found) * 1000:.0f} ms")
-    print(f"{shown} of {len(hovers)} random places have a hover; {hit} of {asked} names a definition")
+    places = f"{shown} of {len(hovers)} random places have a hover, {blank} others are blank or comments"
+    print(f"{places}; {hit} of {asked} names have a definition")
+
+
+def _is_blank(text: str, offset: int) -> bool:
+    """Returns True where there is nothing to say: white space, the end of a line, a comment."""
+    line = text[text.rfind("\n", 0, offset) + 1 : offset + 1]
+    return not text[offset : offset + 1].strip() or line.lstrip().startswith("#") or " #" in line
 
 
 def _edits(editor: ide.Editor, configs: list[str], chance: random.Random, count: int) -> int:
-    """Edits texts at random and asks everything; 1 if a place lies outside of its text."""
-    wrong = 0
+    """Edits texts at random and asks everything; 1 if an answer fails, or a place lies outside of its text."""
+    wrong = done = 0
     files = editor.families.sources(editor.families.closure(config) for config in configs)
     files = [file for file in files if Path(file).is_relative_to(Path.cwd())]
     started = time.process_time()
-    while count > 0:
+    while done < count:
         path = chance.choice(files)
-        for _ in range(min(count, 25)):
-            count -= 1
+        for _ in range(min(count - done, 25)):
+            done += 1
             text = editor.source(path).text
             start = chance.randrange(len(text) + 1)
             end = min(len(text), start + chance.choice((0, 0, 1, 5)))
             text = text[:start] + chance.choice(_BITS) + text[end:]
             editor.open(Path(path), text)
-            for span in _answers(editor, path, chance.randrange(len(text) + 1)):
-                if not 0 <= span.start <= span.end <= len(span.source.text):
-                    wrong += 1
-                    print(f"outside of its text: {span.start} to {span.end} of {path}", file=sys.stderr)
+            offset = chance.randrange(len(text) + 1)
+            problems = [*_problems(editor, path, offset)]
+            wrong += len(problems)
+            for problem in problems:
+                print(f"edit {done}, {path} at {offset}: {problem}", file=sys.stderr)
         editor.close(Path(path))
-    print(f"random edits: {wrong} places outside of their texts; {time.process_time() - started:.0f} s of CPU time")
+        if done % 500 == 0:
+            print(
+                f"{done} edits, {wrong} wrong, {time.process_time() - started:.0f} s, {_memory_mb():.0f} MB", flush=True
+            )
+    print(f"random edits: {done}, {wrong} wrong; {time.process_time() - started:.0f} s of CPU time")
     return int(wrong > 0)
+
+
+def _problems(editor: ide.Editor, path: str, offset: int) -> Iterator[str]:
+    try:
+        for span in _answers(editor, path, offset):
+            if not 0 <= span.start <= span.end <= len(span.source.text):
+                yield f"{span.start} to {span.end} lies outside of {span.source.display_name}"
+    except Exception:
+        yield traceback.format_exc()
 
 
 def _answers(editor: ide.Editor, path: str, offset: int) -> list[Span]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from fgc_runtime.trainers.fused_loss import chunked_linear_cross_entropy
+from fgc_runtime.trainers.losses.fused_loss import chunked_linear_cross_entropy
 from torch import Tensor
 from torch.nn import functional
 

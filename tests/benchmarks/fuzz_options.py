@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from fgc.emit import EmitOptions, Program, emit_script
-from fgc.emit.options import Option
-from fgc.ir import Graph, Literal, NodeId, Var, reachable, steps
+from fgc.ir import Graph, Literal, NodeId, Option, Var, reachable, steps
 from fgc.text import DeferredArgument, DeferredConstant, DeferredOperation
 from fgc.workspace.place_map import MAP, map_text
 from fgc_runtime.settings import text_with

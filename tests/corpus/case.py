@@ -70,6 +70,9 @@ class Files:
         outcome = self.parsed(name)
         return Outcome(outcome.value, outcome.diagnostics)
 
+    def exists(self, name: str) -> bool:
+        return name in self._texts
+
     def names(self) -> Iterable[str]:
         return self._texts
 

@@ -19,9 +19,11 @@ TEMPLATES = ROOT / "stdlib" / "fgc_stdlib"
 COMPONENTS = ROOT / "modelsrc" / "fgc_models"
 ARCHITECTURES = (
     "deepone",
+    "deepseek_v3",
     "gemma",
     "gemma2",
     "gemma3",
+    "glm4_moe",
     "gpt2",
     "gpt_oss",
     "llama",

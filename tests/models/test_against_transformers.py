@@ -7,12 +7,16 @@ import pytest
 import torch
 from torch import Tensor
 from transformers import (
+    DeepseekV3Config,
+    DeepseekV3ForCausalLM,
     Gemma2Config,
     Gemma2ForCausalLM,
     Gemma3ForCausalLM,
     Gemma3TextConfig,
     GemmaConfig,
     GemmaForCausalLM,
+    Glm4MoeConfig,
+    Glm4MoeForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
     GptOssConfig,
@@ -34,9 +38,11 @@ from transformers import (
 
 Construct = Callable[..., PreTrainedModel]
 _CLASSES: dict[str, tuple[Any, Any]] = {
+    "deepseek_v3": (DeepseekV3Config, DeepseekV3ForCausalLM),
     "gemma": (GemmaConfig, GemmaForCausalLM),
     "gemma2": (Gemma2Config, Gemma2ForCausalLM),
     "gemma3": (Gemma3TextConfig, Gemma3ForCausalLM),
+    "glm4_moe": (Glm4MoeConfig, Glm4MoeForCausalLM),
     "gpt2": (GPT2Config, GPT2LMHeadModel),
     "gpt_oss": (GptOssConfig, GptOssForCausalLM),
     "llama": (LlamaConfig, LlamaForCausalLM),
@@ -46,7 +52,12 @@ _CLASSES: dict[str, tuple[Any, Any]] = {
     "qwen2": (Qwen2Config, Qwen2ForCausalLM),
     "qwen3": (Qwen3Config, Qwen3ForCausalLM),
 }
-_GPT2_FIELDS = {"attention_dropout": "attn_pdrop", "residual_dropout": "resid_pdrop", "embedding_dropout": "embd_pdrop"}
+_EXPERT_FIELDS = {"num_local_experts": "n_routed_experts"}
+_THEIR_FIELDS = {
+    "deepseek_v3": _EXPERT_FIELDS,
+    "glm4_moe": _EXPERT_FIELDS,
+    "gpt2": {"attention_dropout": "attn_pdrop", "residual_dropout": "resid_pdrop", "embedding_dropout": "embd_pdrop"},
+}
 _GPT2_NAMES = (
     ("model.embed_tokens", "transformer.wte"),
     ("model.embed_positions", "transformer.wpe"),
@@ -79,7 +90,8 @@ def reference(architecture: str, model: PreTrainedModel) -> PreTrainedModel:
     """transformers' model of the same shape, with the same weights."""
     config_class, model_class = _CLASSES[architecture]
     known = set(config_class().to_dict()) | {"hidden_size", "num_hidden_layers", "num_attention_heads"}
-    fields = {_GPT2_FIELDS.get(name, name): value for name, value in model.config.to_dict().items()}
+    names = _THEIR_FIELDS.get(architecture, {})
+    fields = {names.get(name, name): value for name, value in model.config.to_dict().items()}
     shared = {name: value for name, value in fields.items() if name in known - {"architectures", "auto_map"}}
     if architecture == "gpt2":
         shared |= {"n_inner": model.config.intermediate_size, "n_positions": model.config.max_position_embeddings}

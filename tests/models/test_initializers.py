@@ -124,6 +124,22 @@ def test_weights_begin_bit_for_bit_as_by_the_table(ruled: Callable[[str], PreTra
     assert len({parameter.std().item() for parameter in found.values()}) > len(EXPECTED)
 
 
+def test_the_names_of_modules_are_listed_once_and_not_for_each_module(
+    ruled: Callable[[str], PreTrainedModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = ruled('        "*": !partial:.initializers:normal { std: 1.0 }')
+    for item in (*model.modules(), *model.parameters()):
+        item._is_hf_initialized = False  # type: ignore[union-attr]
+    model._paths.clear()  # type: ignore[operator, union-attr]
+    listed: list[object] = []
+    names = nn.Module.named_modules
+    monkeypatch.setattr(
+        type(model), "named_modules", lambda self, *a, **given: listed.append(self) or names(self, *a, **given)
+    )
+    model.initialize_weights()
+    assert 0 < len(listed) < 4 and len(list(model.modules())) > 20
+
+
 def test_a_parameter_that_no_rule_matches_is_an_error(ruled: Callable[[str], PreTrainedModel]) -> None:
     with pytest.raises(ValueError, match="no rule of the initializer matches the parameter embed_tokens"):
         ruled("")

@@ -4,7 +4,14 @@ from functools import partial
 
 import pytest
 import torch
-from fgc_models.moe import Experts, LoadBalancingLoss, MixtureOfExperts, TopKRouter, share_of_items
+from fgc_models.moe import (
+    Experts,
+    GroupedSigmoidRouter,
+    LoadBalancingLoss,
+    MixtureOfExperts,
+    TopKRouter,
+    share_of_items,
+)
 from torch import nn
 from torch.nn import functional
 from transformers import PreTrainedConfig
@@ -38,6 +45,45 @@ def test_every_token_gets_the_weighted_sum_of_its_two_best_experts(implementatio
             inner = functional.silu(gate @ token) * (up @ token)
             expected[batch, time] += scores[expert] / total * (module.experts.down_proj[expert] @ inner)
     torch.testing.assert_close(module(x), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_bias_decides_which_experts_of_the_best_groups_are_chosen_not_what_they_weigh() -> None:
+    """DeepSeek-V3 (arXiv:2412.19437, section 2.1.2): of 3 groups the 2 with the best pair, of these the 3 best."""
+    torch.manual_seed(0)
+    router = GroupedSigmoidRouter(
+        hidden_size=16, num_experts=9, top_k=3, num_groups=3, num_kept_groups=2, scaling=2.5, normalize=True
+    )
+    nn.init.normal_(router.weight)
+    nn.init.normal_(router.e_score_correction_bias)
+    x = torch.randn(20, 16)
+    _, weights, chosen = router(x)
+    for token, token_weights, token_chosen in zip(x, weights, chosen, strict=True):
+        scores = torch.sigmoid(router.weight @ token).tolist()
+        biased = [score + bias for score, bias in zip(scores, router.e_score_correction_bias.tolist(), strict=True)]
+        pairs = [sum(sorted(biased[start : start + 3])[1:]) for start in (0, 3, 6)]
+        worst = pairs.index(min(pairs))
+        allowed = [expert for expert in range(9) if expert // 3 != worst]
+        best = sorted(allowed, key=lambda expert: -biased[expert])[:3]
+        assert set(token_chosen.tolist()) == set(best)
+        total = sum(scores[expert] for expert in best)
+        expected = [2.5 * scores[expert] / total for expert in token_chosen.tolist()]
+        assert token_weights.tolist() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_groups": 4}, "2 of 4 groups cannot be kept of 9 experts"),
+        ({"num_groups": 9}, "2 of 9 groups cannot be kept of 9 experts"),
+        ({"num_kept_groups": 4}, "4 of 3 groups cannot be kept"),
+        ({"top_k": 7}, r"top_k \(7\) must be from 1 to the experts of 2 groups"),
+    ],
+    ids=["uneven groups", "groups of one", "too many groups", "too many experts"],
+)
+def test_groups_that_cannot_be_are_refused(changes: dict[str, int], message: str) -> None:
+    sizes = {"hidden_size": 8, "num_experts": 9, "top_k": 3, "num_groups": 3, "num_kept_groups": 2}
+    with pytest.raises(ValueError, match=message):
+        GroupedSigmoidRouter(**{**sizes, **changes}, scaling=1.0)
 
 
 def test_experts_have_the_packed_shapes_that_vllm_knows() -> None:

@@ -74,8 +74,9 @@ def test_a_folder_holds_two_python_files_and_tied_weights_once(
         f"modeling_{architecture}_test.py",
     ]
     model = construct(architecture)
+    kept = {name for name, _ in model.named_buffers()} & model.state_dict().keys()
     with safe_open(folder / "model.safetensors", "pt") as file:
-        assert set(file.keys()) == {name for name, _ in model.named_parameters()}
+        assert set(file.keys()) == {name for name, _ in model.named_parameters()} | kept
 
 
 def test_from_pretrained_computes_what_the_built_model_computes(
@@ -105,6 +106,8 @@ def test_generated_tokens_do_not_depend_on_the_cache(construct: Construct, archi
 
 
 def test_continuous_batching_generates_the_same_tokens(construct: Construct, architecture: str) -> None:
+    if architecture == "deepseek_v3":
+        pytest.skip("transformers' batches hold keys and values of one shape only")
     model = construct(architecture, is_spread=True)
     prompts = [tokens(1, length)[0].tolist() for length in (5, 24, 9)]
     generation = GenerationConfig(max_new_tokens=6, do_sample=False, eos_token_id=-1, pad_token_id=0)
@@ -203,6 +206,31 @@ def test_a_mixture_can_be_pickled_and_says_its_router_logits_without_labels(
     assert model(x, output_router_logits=False).router_logits is None
     base = model.model(x, output_router_logits=True)
     assert all(torch.equal(*pair) for pair in zip(base.router_logits, model(x).router_logits, strict=True))
+
+
+@pytest.mark.parametrize("architecture", ["deepseek_v3", "glm4_moe"])
+def test_routers_without_a_loss_say_their_logits_where_they_are_asked(construct: Construct, architecture: str) -> None:
+    model = construct(architecture)
+    x = tokens(2, 12)
+    assert model(x).router_logits is None
+    (logits,) = model(x, output_router_logits=True).router_logits  # the first of two layers is dense
+    assert logits.shape == (24, 4)
+    model.config.output_router_logits = True
+    assert len(model(x, labels=x).router_logits) == 1
+
+
+def test_an_adapter_that_names_no_modules_goes_beside_queries_and_values(
+    construct: Construct, architecture: str
+) -> None:
+    from peft import IA3Config, LoraConfig, get_peft_model
+
+    if architecture == "deepseek_v3":
+        pytest.skip("latent attention has no such matrices, and PEFT no usual place for its adapters")
+    adapted = get_peft_model(construct(architecture), LoraConfig(r=2))
+    places = {name.split(".lora_")[0].rpartition(".")[2] for name, _ in adapted.named_parameters() if "lora_" in name}
+    assert places == {"q_proj", "v_proj"}
+    other = get_peft_model(construct(architecture), IA3Config())
+    assert any("k_proj.ia3_l" in name for name, _ in other.named_parameters())
 
 
 def test_a_failed_forward_leaves_no_list_for_the_router_logits_of_others(construct: Construct) -> None:

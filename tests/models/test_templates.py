@@ -8,7 +8,6 @@ from textwrap import dedent
 import pytest
 from fgc.diagnostics import Diagnostic, has_errors, render_text
 from fgc.emit.model import check_model_package, expand_model_package
-from fgc.emit.model.description import describe_model_package
 from fgc.text import Source
 from fgc.workspace.facts import collect_facts
 from fgc.workspace.session import Session
@@ -62,7 +61,7 @@ def test_every_model_template_builds_without_findings(build: Build, name: str) -
     good(build(f"-- extends 'models/{name}.yaml'\n"))
 
 
-FRAGMENTS = ("initializers", "positions")
+FRAGMENTS = ("initializers", "norms", "positions")
 SIZES = sorted(path for path in (TEMPLATES / "models").glob("*/*.yaml") if path.parent.name not in FRAGMENTS)
 
 
@@ -72,14 +71,14 @@ def test_every_size_is_described_without_findings_and_named_after_its_file(tmp_p
     session = Session([tmp_path, TEMPLATES])
     compilation = session.compile(tmp_path / "config.yaml", "config.yaml", {}, collect_facts(tmp_path, None))
     graph = compilation.graph
+    checked = check_model_package(graph, graph.targets["model"], read, [str(COMPONENTS)])
     found = (
         *compilation.diagnostics,
-        *check_model_package(graph, graph.targets["model"], read, [str(COMPONENTS)]),
+        *checked.diagnostics,
     )
     assert not found, render_text(found)
-    described = describe_model_package(graph, graph.targets["model"], read, [str(COMPONENTS)]).value
-    assert described is not None
-    assert described.name == re.sub("[-.]", "_", name.rpartition("/")[2])
+    assert checked.value is not None
+    assert checked.value.name == re.sub("[-.]", "_", name.rpartition("/")[2])
 
 
 def test_a_child_changes_one_number(build: Build) -> None:

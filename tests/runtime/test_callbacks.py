@@ -52,7 +52,7 @@ def test_records_say_when_where_and_what(make_trainer: MakeTrainer, examples: An
     assert header["num_parameters"] > 0
     assert header["versions"]["torch"] == torch.__version__
     assert set(first) == {
-        "timestamp", "global_step", "epoch", "loss", "tokens_per_second", "grad_norm", "learning_rate",
+        "timestamp", "global_step", "epoch", "num_tokens", "loss", "tokens_per_second", "grad_norm", "learning_rate",
     }  # fmt: skip
     assert (first["global_step"], second["global_step"]) == (3, 6)
     assert evaluation["perplexity"] == pytest.approx(math.exp(evaluation["eval_loss"]))
@@ -80,7 +80,7 @@ def test_a_full_disk_does_not_end_a_training(
 
     callback = JsonLogCallback()
     make_trainer(callbacks=[MakeRoom(), callback], logging_dir=tmp_path).train()
-    assert capsys.readouterr().err.count("No space left on device: log records wait in memory") == 1
+    assert capsys.readouterr().err.count("the disk is full (No space left on device): log records wait in memory") == 1
     steps = [record.get("global_step") for record in records(tmp_path)]
     assert steps == [0, 1, 2, 3, 4, 5, 6, 6]
 

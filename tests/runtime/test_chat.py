@@ -1,5 +1,6 @@
 """Conversations through the templates of real models: who is learnt from, and where a turn cannot be told."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from fgc_runtime.data import (
     PackedDataset,
     TokenizedDataset,
     TokenizedStream,
+    as_messages,
     table_files,
     train_bpe_tokenizer,
+    with_chat_template,
     with_pad_token,
 )
 from fgc_runtime.data.control_tokens import ControlTokens
@@ -65,6 +68,17 @@ def learnt(tokenizer: Any, template: str, conversation: Any = CHAT, **options: A
         if mark:
             runs[-1].append(int(token))
     return tokenizer.decode(encoded.ids), [tokenizer.decode(run) for run in runs]
+
+
+def test_encoders_whose_templates_print_other_special_tokens_have_other_keys(tokenizer: Any) -> None:
+    template = "{% for message in messages %}{{ message['content'] + eos_token }}{% endfor %}"
+    keys, ids = [], []
+    for end in ("<|im_end|>", "<|eot_id|>"):
+        tokenizer.eos_token = end
+        encoder = ChatEncoder(tokenizer, chat_template=template)
+        keys.append(encoder.key)
+        ids.append(encoder.encode([CHAT])[0].ids.tolist())
+    assert ids[0] != ids[1] and keys[0] != keys[1]
 
 
 @pytest.mark.parametrize(("template", "end"), [(SMOLLM2, "<|im_end|>"), (LLAMA3, "<|eot_id|>"), (MARKED, "<|im_end|>")])
@@ -143,7 +157,7 @@ def test_what_is_no_conversation_is_named(tokenizer: Any, conversation: Any, err
 def test_settings_are_checked(tokenizer: Any) -> None:
     with pytest.raises(ValueError, match="tokenizer must have a chat_template; or give one"):
         ChatEncoder(tokenizer)
-    with pytest.raises(ValueError, match=r"train_on \('user'\) must be one of assistant, all"):
+    with pytest.raises(ValueError, match=r"train_on \('user'\) must be one of assistant, last, all"):
         ChatEncoder(tokenizer, chat_template=SMOLLM2, train_on="user")  # type: ignore[arg-type]
 
 
@@ -210,3 +224,72 @@ def test_the_first_word_behind_a_template_that_ends_in_a_space_is_learnt(tmp_pat
     (encoded,) = ChatEncoder(words, chat_template=template).encode([talk])
     assert encoded.is_label is not None
     assert words.decode(encoded.ids[encoded.is_label].tolist()) == " hello there<|eos|>"
+
+
+def test_a_conversation_without_an_answer_is_told_with_its_row(tokenizer: Any, tmp_path: Path) -> None:
+    rows = [{"messages": CHAT}, {"messages": CHAT[:1]}]
+    path = tmp_path / "chats.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
+    encoder = ChatEncoder(tokenizer, chat_template="chatml")
+    told = (
+        r"chats\.jsonl, row 2: conversation 'What is two plus two\?' has no turn of the assistant \(its roles: user\)"
+    )
+    for make in (PackedDataset, TokenizedDataset):
+        with pytest.raises(ValueError, match=told):
+            make(table_files(path, column="messages"), tokenizer, 64, encoder=encoder, cache_dir=tmp_path / "c")
+    with pytest.raises(ValueError, match="texts, document 2: conversation"):
+        PackedDataset([CHAT, CHAT[:1]], tokenizer, 64, encoder=encoder, cache_dir=tmp_path / "c")
+    everything = ChatEncoder(tokenizer, chat_template="chatml", train_on="all")
+    assert everything.encode([CHAT[:1]])[0].is_label is None
+
+
+@pytest.mark.parametrize("template", [SMOLLM2, LLAMA3, MARKED])
+def test_turns_are_left_out_by_weight_and_by_place(tokenizer: Any, template: str) -> None:
+    weighed = [{**message, "weight": int(turn != 1)} for turn, message in enumerate(CHAT)]
+    for conversation, options in ((weighed, {}), (CHAT, {"train_on": "last"})):
+        _, runs = learnt(tokenizer, template, conversation, **options)
+        assert [run[:20] for run in runs] == ["Five, of course.\nAny"]
+    with pytest.raises(ValueError, match=r"weight \(0.5\) must be 0 or 1"):
+        learnt(tokenizer, template, [CHAT[0], {**CHAT[1], "weight": 0.5}])
+
+
+def test_a_template_that_marks_no_turn_is_refused(tokenizer: Any) -> None:
+    unmarked = "{% if false %}{% generation %}{% endgeneration %}{% endif %}" + SMOLLM2
+    with pytest.raises(ValueError, match=r"has 2 turns of the assistant, and the chat template marks 0"):
+        learnt(tokenizer, unmarked)
+
+
+def test_a_prompt_and_its_completion_end_with_eos(tokenizer: Any) -> None:
+    """By hand: the prompt's tokens are no labels, the completion's and eos are."""
+    chat = as_messages({"prompt": "What is two plus two?", "completion": " It is four."})
+    (encoded,) = ChatEncoder(tokenizer, chat_template="plain").encode([chat])
+    parts = [tokenizer.encode(text, add_special_tokens=False) for text in ("What is two plus two?", " It is four.")]
+    assert encoded.ids.tolist() == [tokenizer.bos_token_id, *parts[0], *parts[1], tokenizer.eos_token_id]
+    assert encoded.is_label is not None
+    assert encoded.is_label.tolist() == [False] * (1 + len(parts[0])) + [True] * (len(parts[1]) + 1)
+
+
+def test_columns_become_a_conversation() -> None:
+    row = {"system_prompt": "Be brief.", "question": "Why?", "response": "So."}
+    names = {"user": "question", "assistant": "response", "system": "system_prompt"}
+    assert [message["role"] for message in as_messages(row, **names)] == ["system", "user", "assistant"]
+    assert [m["content"] for m in as_messages({**row, "system_prompt": ""}, **names)] == ["Why?", "So."]
+    with pytest.raises(ValueError, match=r"column \('answer'\) must be one of: system_prompt, question, response"):
+        as_messages(row, user="question", assistant="answer")
+
+
+@pytest.mark.parametrize(
+    ("template", "end"), [(SMOLLM2, "<|im_end|>"), (LLAMA3, "<|eot_id|>"), ("chatml", "<|im_end|>")]
+)
+def test_the_end_of_a_turn_becomes_the_eos_of_the_tokenizer(tokenizer: Any, template: str, end: str) -> None:
+    """Else generation would go on behind an answer, and the saved tokenizer render what nobody has learnt."""
+    made = with_chat_template(tokenizer, template)
+    assert made.eos_token == end and made.chat_template
+
+
+def test_a_template_without_an_end_is_refused(tokenizer: Any) -> None:
+    endless = "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\n' }}{% endfor %}"
+    with pytest.raises(ValueError, match="the model would not learn to stop"):
+        with_chat_template(tokenizer, endless)
+    with pytest.raises(ValueError, match=r"chat_template \('chtml'\) must be one of chatml, plain, a file"):
+        with_chat_template(tokenizer, "chtml")

@@ -134,8 +134,9 @@ def test_an_evaluation_does_not_make_anybody_wait(make_trainer: MakeTrainer, exa
 
     class Data(list[Any]):
         def __getitem__(self, index: Any) -> Any:
+            example = super().__getitem__(index)
             seen.append(index)
-            return super().__getitem__(index)
+            return example
 
     caller = At(command, "job", step=2, during="evaluating")
     trainer = controlled(

@@ -1,6 +1,7 @@
 """Texts, the tokenizer trained on them, packed blocks, the collator, and the order in which examples are read."""
 
 import json
+import os
 import subprocess
 import sys
 import sysconfig
@@ -210,6 +211,18 @@ def test_tokenizer_settings_are_checked() -> None:
         train_bpe_tokenizer(TEXTS, vocab_size=200)
     with pytest.raises(ValueError, match="must be distinct"):
         train_bpe_tokenizer(TEXTS, vocab_size=300, pad_token="<|eos|>")
+
+
+def test_old_files_go_in_the_cache_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for folder, is_kept in ((tmp_path / "cache/fgc/tokens", False), (tmp_path / "mine", True)):
+        folder.mkdir(parents=True)
+        old = folder / "old"
+        old.write_text("")
+        os.utime(old, (0, 0))
+        for _ in range(2):  # built, then found
+            cached_file(folder / "new", Path.touch)
+        assert old.exists() == is_kept and (folder / "new").exists()
 
 
 def test_a_cached_file_is_built_once_by_many_and_appears_whole(tmp_path: Path) -> None:

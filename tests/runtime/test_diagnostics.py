@@ -16,6 +16,7 @@ import pytest
 import torch
 from fgc_runtime.callbacks import (
     DivergenceCallback,
+    ExpertBalanceCallback,
     JsonLogCallback,
     MemoryCallback,
     NormCallback,
@@ -29,8 +30,68 @@ from fgc_runtime.callbacks import (
 from fgc_runtime.callbacks.throughput import flops_per_token, multiplied_weights
 from fgc_runtime.data.windows import shuffled_order
 from fgc_runtime.trainers import Trainer
+from transformers import Glm4MoeConfig, Glm4MoeForCausalLM
 
 MakeTrainer = Callable[..., Trainer]
+
+
+# ---- experts that are kept busy
+
+
+def glm() -> Glm4MoeForCausalLM:
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "moe_intermediate_size": 8, "head_dim": 8}
+    heads = {"num_hidden_layers": 3, "num_attention_heads": 2, "num_key_value_heads": 2}
+    config = Glm4MoeConfig(vocab_size=64, n_routed_experts=4, num_experts_per_tok=1, **sizes, **heads)
+    model = Glm4MoeForCausalLM(config)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return model
+
+
+def test_the_bias_of_a_router_moves_against_the_load_of_the_step(make_trainer: MakeTrainer, recorder: Any) -> None:
+    model, chosen = glm(), []
+    gates = [layer.mlp.gate for layer in model.model.layers[1:]]  # the first layer is dense
+    gates[1].register_forward_hook(lambda module, args, output: chosen.extend(output[2].flatten().tolist()))
+    callbacks = [ExpertBalanceCallback(update_rate=0.25), recorder]
+    make_trainer(model=model, callbacks=callbacks, max_steps=1, learning_rate=0.0).train()
+    counts = [chosen.count(expert) for expert in range(4)]
+    mean = len(chosen) / 4
+    assert gates[1].e_score_correction_bias.tolist() == [0.25 * ((mean > count) - (mean < count)) for count in counts]
+    assert recorder.logs[0]["expert_load_max"] >= max(counts) / mean
+
+
+def test_biases_even_out_the_load_of_experts(make_trainer: MakeTrainer, recorder: Any) -> None:
+    callbacks = [ExpertBalanceCallback(update_rate=0.02), recorder]
+    settings = {"max_steps": 40, "learning_rate": 0.0, "per_device_train_batch_size": 24}  # a step has all examples
+    make_trainer(model=glm(), callbacks=callbacks, **settings).train()
+    loads = [log["expert_load_max"] for log in recorder.logs if "expert_load_max" in log]
+    assert sum(loads[-5:]) / 5 < 0.75 * loads[0]
+
+
+def test_routers_that_are_kept_in_eval_mode_are_left_alone(make_trainer: MakeTrainer, recorder: Any) -> None:
+    model = glm()
+    gates = [layer.mlp.gate for layer in model.model.layers[1:]]
+
+    class Frozen(TrainerCallback):
+        def on_train_begin(self, run: TrainingRun) -> None:
+            for gate in gates:
+                gate.eval()
+
+    make_trainer(model=model, callbacks=[Frozen(), ExpertBalanceCallback(), recorder], max_steps=1).train()
+    assert recorder.logs[0]["expert_load_max"] == 1.0
+    assert not any(gate.e_score_correction_bias.any() for gate in gates)
+
+
+def test_a_model_without_such_routers_is_refused(make_trainer: MakeTrainer) -> None:
+    with pytest.raises(ValueError, match="no router of LlamaForCausalLM has a bias that balances experts"):
+        make_trainer(callbacks=[ExpertBalanceCallback()]).train()
+    with pytest.raises(ValueError, match="update_rate is 0; it must be above 0"):
+        ExpertBalanceCallback(update_rate=0)
+    model = glm()
+    model.model.layers[1].mlp.register_buffer("e_score_correction_bias", torch.zeros(4))  # where MiniMax-M2 has it
+    with pytest.raises(ValueError, match=r"`model.layers.1.mlp` cannot be balanced: Glm4MoeMoE has e_score"):
+        make_trainer(model=model, callbacks=[ExpertBalanceCallback()]).train()
 
 
 # ---- what is measured
@@ -89,7 +150,7 @@ def test_each_record_has_norms_whatever_decides_when_to_log(make_trainer: MakeTr
 
 
 def test_a_pattern_without_parameters_is_named(make_trainer: MakeTrainer) -> None:
-    with pytest.raises(ValueError, match=r"patterns: no parameter matches 'q_prj' \(queries\); there are model\.embed"):
+    with pytest.raises(ValueError, match=r"patterns: no parameter matches 'q_prj'; did you mean q_proj"):
         make_trainer(callbacks=[NormCallback({"queries": "q_prj"})]).train()
     with pytest.raises(ValueError, match=r"'\(' is no regular expression"):
         NormCallback({"x": "("})
@@ -114,6 +175,16 @@ def test_throughput_is_the_formulas(make_trainer: MakeTrainer, recorder: Any, ti
     for record in (record for record in recorder.logs if "loss" in record):
         assert record["tflops_per_second"] == pytest.approx(flops * record["tokens_per_second"] / 1e12)
         assert record["mfu"] == pytest.approx(flops * record["tokens_per_second"] / 1e9)
+
+
+def test_experts_that_a_token_is_not_sent_to_do_no_work(make_trainer: MakeTrainer, recorder: Any) -> None:
+    model = glm()
+    make_trainer(model=model, callbacks=[ThroughputCallback(sequence_length=8), recorder], max_steps=1).train()
+    log = recorder.logs[0]
+    idle = 2 * 3 * (3 * 16 * 8)  # in two layers, three of four experts of three matrices
+    weights = model.num_parameters() - 64 * 16 - idle
+    flops = 6 * weights + 12 * 3 * 2 * 8 * 8
+    assert log["tflops_per_second"] * 1e12 == pytest.approx(flops * log["tokens_per_second"], rel=1e-6)
 
 
 def test_without_a_peak_there_is_no_share_of_it(make_trainer: MakeTrainer, recorder: Any) -> None:
@@ -234,6 +305,18 @@ class Poison(TrainerCallback):
         if run.state.global_step == self.step - 1:
             with torch.no_grad():
                 run.model.model.norm.weight[0] = torch.inf
+
+
+def test_a_loss_that_is_no_number_is_told_where_its_batch_cannot_be_written(
+    make_trainer: MakeTrainer, tmp_path: Path
+) -> None:
+    (tmp_path / "not_finite_step_2").symlink_to("/dev/full")
+    trainer = make_trainer(callbacks=[Poison(2)], logging_steps=1, max_steps=3, logging_dir=tmp_path)
+    with pytest.raises(FloatingPointError, match="the loss is nan at step 2") as e:
+        trainer.train()
+    assert e.value.__notes__ == [
+        f"its batch and a report could not be written: {tmp_path / 'not_finite_step_2'}: File exists"
+    ]
 
 
 @pytest.mark.parametrize("logging_steps", [1, 100])  # noticed at once, and only with the last settling

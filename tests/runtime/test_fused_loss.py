@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 from fgc_runtime.trainers import Trainer
-from fgc_runtime.trainers.fused_loss import chunked_linear_cross_entropy
+from fgc_runtime.trainers.losses.fused_loss import chunked_linear_cross_entropy
 from torch import Tensor
 from torch.nn import functional
+from transformers import LlamaForCausalLM
 
 MakeTrainer = Callable[..., Trainer]
 
@@ -141,3 +142,28 @@ def test_installed_packages_are_called_by_their_own_signatures(
         losses.append(trainer.callbacks[0].losses)
     assert losses[1] == pytest.approx(losses[0], abs=1e-6)
     assert losses[2] == pytest.approx(losses[0], abs=1e-6)
+
+
+class MultipliedLlama(LlamaForCausalLM):
+    """Multiplies its logits, as Falcon-H1 does, under a name that no list has."""
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **options: Any) -> Any:
+        outputs = super().forward(input_ids, attention_mask=attention_mask, use_cache=False)
+        outputs.logits = outputs.logits * 3
+        return outputs
+
+
+def test_a_factor_on_logits_that_the_fused_loss_would_leave_out_is_refused(
+    make_trainer: MakeTrainer, tiny_model: Callable[..., LlamaForCausalLM]
+) -> None:
+    model = MultipliedLlama(tiny_model().config)
+    with pytest.raises(ValueError, match=r"fused_loss \('chunked'\) does not know all that MultipliedLlama does"):
+        make_trainer(model=model, fused_loss="chunked")
+    make_trainer(model=model)
+
+
+def test_an_objective_returns_no_view(make_trainer: MakeTrainer) -> None:
+    """FSDP2 warns of one at each start."""
+    trainer = make_trainer()
+    sums = trainer.strategy.objective(trainer.data_collator([trainer.train_dataset[0]]))
+    assert sums.shape == (1,) and not sums._is_view()

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from fgc_runtime.trainers import host_memory
+from fgc_runtime.trainers.setup import host_memory
 
 PROGRAM = """
 import resource, runpy, sys

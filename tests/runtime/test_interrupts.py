@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from fgc_runtime import control
 from fgc_runtime.checkpoint import find_checkpoints, latest_checkpoint, read_trainer_state
-from fgc_runtime.trainers.interrupts import Interrupts
+from fgc_runtime.trainers.loop.control import Interrupts
 
 PROGRAM = Path(__file__).parent / "programs/train.py"
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -90,7 +90,7 @@ def descendants(pid: int) -> list[int]:
 
 def test_what_follows_a_warning_is_no_second_request(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = [0.0]
-    monkeypatch.setattr("fgc_runtime.trainers.interrupts.time.monotonic", lambda: now_s[0])
+    monkeypatch.setattr("fgc_runtime.trainers.loop.control.time.monotonic", lambda: now_s[0])
     with Interrupts(is_announced=False) as interrupts:
         signal.raise_signal(signal.SIGUSR1)
         now_s[0] = 5.0  # a machine with much to do

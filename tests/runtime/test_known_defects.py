@@ -372,3 +372,21 @@ def test_d8_a_length_counts_blocks_or_there_is_none(make_trainer: MakeTrainer, t
     assert len(list(stream)) == 6
     with pytest.raises(ValueError, match="max_steps"):
         make_trainer(train_dataset=stream).train()
+
+
+def test_parts_that_a_user_keeps_from_training_stay_so_behind_an_evaluation(
+    make_trainer: MakeTrainer, examples: Examples
+) -> None:
+    """Lightning and others put the whole model back into training."""
+
+    class Keep(TrainerCallback):
+        def on_train_begin(self, run: TrainingRun) -> None:
+            run.model.model.layers[0].train(False)
+
+    trainer = make_trainer(
+        max_steps=2, eval_strategy="steps", eval_steps=1, eval_dataset=examples(3), callbacks=[Keep()]
+    )
+    trainer.train()
+    layers = trainer.model.model.layers
+    assert [any(part.training for part in layer.modules()) for layer in layers] == [False, True]
+    assert trainer.model.training

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from fgc_runtime.trainers import Trainer
-from fgc_runtime.trainers.loss import next_token_loss_sum
+from fgc_runtime.trainers.losses.loss import next_token_loss_sum
 from torch import Tensor
 from torch.optim import SGD
 

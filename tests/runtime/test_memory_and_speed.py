@@ -9,8 +9,7 @@ import pytest
 import torch
 from fgc_runtime.optim import Apollo, Lion, muon
 from fgc_runtime.trainers import Trainer
-from fgc_runtime.trainers.in_backward import InBackward
-from fgc_runtime.trainers.loss_scale import LossScale
+from fgc_runtime.trainers.loop.stepper import InBackward, LossScale
 from torch import nn
 from torch.optim import SGD, AdamW
 
@@ -44,7 +43,7 @@ def test_the_losses_do_not_change(make_trainer: MakeTrainer, switch: dict[str, A
 
 
 def test_activations_are_moved_to_host_memory(make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fgc_runtime.trainers import objective
+    from fgc_runtime.trainers.losses import objective
 
     entered = []
 

@@ -3,17 +3,21 @@
 import io
 import json
 from pathlib import Path
+from typing import Self
 
 import pytest
 import torch
 from fgc_runtime.models import ModelError, print_model_structure
 from fgc_runtime.models.__main__ import main
 from fgc_runtime.models.costs import Shape, flops, memory
+from fgc_runtime.models.modes import evaluating
 from fgc_runtime.models.opening import on_meta, open_on_meta
 from fgc_runtime.models.structure import module_lines
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import (
     AutoModelForCausalLM,
+    DeepseekV3Config,
     GPT2Config,
     LlamaConfig,
     MistralConfig,
@@ -32,6 +36,18 @@ CONFIGS: dict[str, PreTrainedConfig] = {
     "qwen3": Qwen3Config(hidden_size=64, intermediate_size=160, num_key_value_heads=4, head_dim=32, **SIZES),
     "gpt2": GPT2Config(
         hidden_size=64, attn_pdrop=0.0, resid_pdrop=0.0, embd_pdrop=0.0, activation_function="gelu", **SIZES
+    ),
+    "deepseek": DeepseekV3Config(
+        hidden_size=64,
+        intermediate_size=160,
+        num_key_value_heads=4,
+        q_lora_rank=24,
+        kv_lora_rank=20,
+        qk_rope_head_dim=8,
+        qk_nope_head_dim=12,
+        v_head_dim=16,
+        first_k_dense_replace=3,  # all layers
+        **SIZES,
     ),
     "mixtral": MixtralConfig(hidden_size=64, intermediate_size=96, num_key_value_heads=4, num_local_experts=4, **SIZES),
 }
@@ -78,6 +94,19 @@ def test_training_flops_are_what_torch_counts() -> None:
     assert counter.get_total_flops() == expected
 
 
+def test_latent_attention_keeps_one_vector_and_one_key_for_a_position() -> None:
+    config = CONFIGS["deepseek"]
+    cache = real(config)(torch.zeros(2, 4, dtype=torch.long), use_cache=True).past_key_values
+    model = on_meta(AutoModelForCausalLM.from_config, config)
+    costs = memory(model, Shape.of(config), dtype=torch.float32, optimizer="sgd", batch_size=2, sequence_length=4)
+    assert costs.kv_cache == sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
+
+
+def test_layers_with_and_without_experts_are_told_apart() -> None:
+    mixed = DeepseekV3Config(**{**CONFIGS["deepseek"].to_dict(), "first_k_dense_replace": 1, "n_shared_experts": 2})
+    assert Shape.of(mixed).feed_forwards == (160, 10 * 2048, 10 * 2048)  # 8 experts of a token and 2 shared ones
+
+
 def test_of_experts_only_the_chosen_are_multiplied() -> None:
     model = on_meta(AutoModelForCausalLM.from_config, CONFIGS["mixtral"])
     experts = 3 * 3 * 64 * 96  # layers, matrices of an expert
@@ -89,7 +118,8 @@ def test_of_experts_only_the_chosen_are_multiplied() -> None:
 def test_activations_are_what_autograd_keeps(name: str) -> None:
     """Within 5 %, for the means and inverse norms that every norm keeps.
 
-    On a CPU, RMSNorm is no kernel of its own and keeps its normalised input too: that is added.
+    On a CPU, RMSNorm is no kernel of its own and keeps its normalised input too: that is added. So are the scores that
+    SDPA keeps there if keys and values differ in width.
     """
     model, batch, length = real(CONFIGS[name]).train(), 2, 64
     parameters = {item.untyped_storage().data_ptr() for item in model.parameters()}
@@ -112,7 +142,10 @@ def test_activations_are_what_autograd_keeps(name: str) -> None:
     costs = memory(
         model, Shape.of(model.config), dtype=torch.float32, optimizer="sgd", batch_size=batch, sequence_length=length
     )
-    assert sum(kept.values()) == pytest.approx(costs.activations + sum(normalised), rel=0.05)
+    shape = Shape.of(model.config)
+    is_fused = shape.head_dim == shape.value_head_dim
+    scores = 0 if is_fused else shape.num_layers * batch * shape.num_heads * length * length * 4
+    assert sum(kept.values()) == pytest.approx(costs.activations + sum(normalised) + scores, rel=0.05)
 
 
 def test_the_cache_is_what_transformers_allocates_and_windows_bound_it() -> None:
@@ -203,3 +236,24 @@ def test_code_in_a_folder_that_fails_is_the_folders_mistake(tmp_path: Path) -> N
     (package / "__init__.py").write_text("1 / 0\n", encoding="utf-8")
     with pytest.raises(ModelError, match="broken_model cannot be imported: ZeroDivisionError"):
         open_on_meta(package, trust_remote_code=True)
+
+
+class Merging(nn.Dropout):
+    """Merges an adapter into its weights while it evaluates."""
+
+    is_merged = False
+
+    def train(self, mode: bool = True) -> Self:
+        self.is_merged = not mode
+        return super().train(mode)
+
+
+def test_an_evaluation_ends_for_each_part_as_it_began() -> None:
+    model = nn.Sequential(Merging(), Merging(), nn.Sequential(Merging()))
+    model[1].train(False)
+    model[2].training = False
+    before = [(part.training, getattr(part, "is_merged", None)) for part in model.modules()]
+    with evaluating(model):
+        assert not any(part.training for part in model.modules())
+        assert all(part.is_merged for part in model.modules() if isinstance(part, Merging))
+    assert before == [(part.training, getattr(part, "is_merged", None)) for part in model.modules()]

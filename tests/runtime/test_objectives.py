@@ -7,17 +7,20 @@ from typing import Any
 import numpy
 import pytest
 import torch
-from fgc_runtime.callbacks import EarlyStoppingCallback, TrainerCallback
+from fgc_runtime.callbacks import EarlyStoppingCallback, TrainerCallback, TrainerState
+from fgc_runtime.runs.record import model_of
 from fgc_runtime.script import TrainingScript
 from fgc_runtime.trainers import (
     DistillationLoss,
     EvalPrediction,
     Terms,
     Trainer,
+    TrainingArguments,
     TrainingInterrupted,
     TrainingLoss,
     token_accuracy,
 )
+from fgc_runtime.trainers.loop.evaluation import note_best
 from safetensors.torch import load_file
 from torch.nn import functional
 
@@ -154,6 +157,17 @@ def test_a_run_that_no_longer_improves_ends_with_its_best_model(
     assert trainer.why_ended == "eval_loss no longer improved"
 
 
+def test_the_best_models_card_and_folder_tell_of_its_own_step(
+    make_trainer: MakeTrainer, examples: Any, tmp_path: Path
+) -> None:
+    trainer = stops(make_trainer, examples, [3.0, 1.0, 2.0], load_best_model_at_end=True, callbacks=[])
+    TrainingScript(trainer).run([])
+    assert trainer.state.global_step == 3 and trainer.model_step == 2
+    card = (tmp_path / "out/README.md").read_text(encoding="utf-8")
+    assert "| steps | 2 |" in card and "| eval_loss | 1 |" in card
+    assert model_of(tmp_path / "out") == (trainer.logging_dir, 2)
+
+
 def test_patience_survives_a_resume_and_a_stopped_run_stays_stopped(make_trainer: MakeTrainer, examples: Any) -> None:
     class Pause(TrainerCallback):
         def on_evaluate(self, run: Any, metrics: Any) -> None:
@@ -273,3 +287,12 @@ def test_an_averaged_run_goes_on_to_the_bit(make_trainer: MakeTrainer, examples:
     )
     late.train()
     assert late.state.global_step == 3
+
+
+def test_of_equally_good_evaluations_the_first_is_the_best() -> None:
+    state = TrainerState()
+    args = TrainingArguments(eval_strategy="epoch", metric_for_best_model="eval_loss", greater_is_better=False)
+    for step, loss in [(10, 2.0), (20, 1.5), (30, 1.5), (40, float("nan")), (50, 1.75)]:
+        state.global_step = step
+        note_best(state, {"eval_loss": loss}, args)
+    assert (state.best_step, state.best_metric) == (20, 1.5)

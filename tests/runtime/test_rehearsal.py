@@ -16,7 +16,7 @@ from functools import partial
 import torch
 from fgc_runtime.script import TrainingScript
 from fgc_runtime.trainers import DDP, FSDP2, Pipeline, Trainer, TrainingArguments
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, MixtralConfig, MixtralForCausalLM
 
 def main():
     config = LlamaConfig(
@@ -25,7 +25,7 @@ def main():
     )
     args = TrainingArguments(output_dir="nowhere", per_device_train_batch_size=8, {arguments})
     trainer = Trainer(
-        args=args, model=partial(LlamaForCausalLM, config), train_dataset={dataset}, strategy={strategy},
+        args=args, model={model}, train_dataset={dataset}, strategy={strategy},
         processing_class={tokenizer},
     )
     print("constructed")
@@ -42,7 +42,9 @@ Write = Callable[..., Path]
 @pytest.fixture
 def program(tmp_path: Path) -> Write:
     def write(**given: Any) -> Path:
-        blanks = {"arguments": "", "strategy": "None", "dataset": DATASET, "tokenizer": "None", "hidden_size": 64}
+        model = "partial(LlamaForCausalLM, config)"
+        sizes = {"model": model, "dataset": DATASET, "hidden_size": 64}
+        blanks = {"arguments": "", "strategy": "None", "tokenizer": "None", **sizes}
         path = tmp_path / "train.py"
         path.write_text(PROGRAM.format(**{**blanks, **given}))
         return path
@@ -99,6 +101,20 @@ def test_shards_take_their_share_and_a_fused_loss_less_than_logits(program: Writ
     assert whole.activations - fused.activations > 8 * 32 * 1000 * 4
 
 
+MIXTURE = """partial(MixtralForCausalLM, MixtralConfig(
+            vocab_size=1000, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
+            num_key_value_heads=4, num_local_experts=4, max_position_embeddings=64,
+        ))"""
+
+
+@pytest.mark.parametrize("arguments", ["", "bf16=True"])
+def test_mixtures_of_experts_are_rehearsed_in_any_dtype(program: Write, arguments: str) -> None:
+    report = rehearsed(program(model=MIXTURE, arguments=arguments), world_size=2)
+    assert report.problems == []
+    # of each token and its two experts: gate, up, what the activation makes of them, and the result
+    assert report.ranks[0].activations > 2 * 8 * 32 * 2 * (3 * 128 + 64) * (2 if arguments else 4)
+
+
 WIDE = {"hidden_size": 512, "dataset": "[{'input_ids': torch.arange(4)}] * 8192"}  # weights count, activations do not
 
 
@@ -121,6 +137,19 @@ def test_whole_layers_and_shards_on_the_host_change_the_peak(program: Write) -> 
     assert on_host.host == on_host.parameters + on_host.gradients + on_host.optimizer
     assert on_host.peak < plain.peak
     assert plain.host == 0
+
+
+def test_activations_on_the_host_leave_the_device(program: Write) -> None:
+    plain, offloaded = (
+        rehearsed(program(arguments=f"activation_offloading={is_on}"), world_size=1).ranks[0] for is_on in (False, True)
+    )
+    rows = 8 * 32 * 4  # bytes of one number for each token
+    kept = rows * 4 * (2 * 64 + 3 * 128)  # of four layers: what goes into the norms, and the three products of each MLP
+    assert plain.host == 0
+    assert offloaded.host > kept
+    assert plain.peak - offloaded.peak > kept / 2  # the loss at the end needs its logits on the device all the same
+    assert offloaded.activations >= 2 * rows * 1000  # the logits and their gradient
+    assert "in the host's memory" in rehearsed(program(arguments="activation_offloading=True"), world_size=1).as_text()
 
 
 def test_replicas_keep_their_gradients_from_step_to_step(program: Write) -> None:

@@ -11,7 +11,7 @@ from fgc_runtime.callbacks import TrainerCallback, TrainingRun
 from fgc_runtime.checkpoint import metrics_of, read_trainer_state
 from fgc_runtime.optim import linear_with_warmup, muon
 from fgc_runtime.trainers import Trainer
-from fgc_runtime.trainers.interrupts import TrainingInterrupted
+from fgc_runtime.trainers.loop.control import TrainingInterrupted
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 

@@ -1,5 +1,11 @@
 """Rows of `datasets` to rows of tokens: each text once, whatever the way of cutting; what the trainer gets of it."""
 
+import importlib
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,6 +76,61 @@ def test_rows_are_mapped_and_the_trainer_gets_tokens(tokenizer: PreTrainedTokeni
     assert len(cut) == 6 and max(len(row["input_ids"]) for row in cut) == 5
     ended = token_rows({"text": TEXTS}, tokenizer, add_eos=True)
     assert ended["input_ids"] == whole(tokenizer)
+    padded = token_rows({"text": TEXTS}, tokenizer, add_eos=True, padding="max_length", max_length=64)
+    assert padded == ended
+
+
+_NOTES_ITS_CALLS = """
+def note(rows, tokenizer, feature):
+    with open({notes!r}, "a") as file:
+        file.write("called\\n")
+    return {{"input_ids": [[{number}] * 2] * len(rows[feature])}}
+"""
+
+
+def test_rows_are_mapped_once_for_all_who_want_them_until_the_function_changes(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    notes = tmp_path / "notes.txt"
+
+    def mapped(max_length: int) -> Any:
+        tokenizer(TEXTS[0], truncation=True, max_length=max_length)  # leaves its settings in the tokenizer
+        rows = map_rows(Dataset.from_dict({"text": TEXTS}), tokenizer, map_fn=importlib.import_module("noting").note)
+        return rows[0]["input_ids"], rows._fingerprint
+
+    fingerprints = []
+    for number in (1, 2):
+        (tmp_path / "noting.py").write_text(_NOTES_ITS_CALLS.format(notes=str(notes), number=number))
+        monkeypatch.delitem(sys.modules, "noting", raising=False)
+        with ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(mapped, [5, 6]))
+        assert found[0] == found[1] and found[0][0] == [number] * 2
+        assert len(notes.read_text().splitlines()) == number
+        fingerprints.append(found[0][1])
+    assert fingerprints[0] != fingerprints[1]
+
+
+def test_rows_that_nobody_used_for_a_month_are_forgotten(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "cache/fgc/rows"
+
+    def kept_after(num_rows: int, *, age_days: int) -> set[str]:
+        for path in folder.glob("*"):
+            os.utime(path, (time.time() - age_days * 86_400,) * 2)
+        map_rows(Dataset.from_dict({"text": TEXTS[:num_rows]}), tokenizer)
+        return {path.name for path in folder.glob("*.arrow")}
+
+    first = kept_after(1, age_days=0)
+    both = kept_after(2, age_days=29)
+    assert len(first) == 1 and len(both) == 2 and first < both
+    assert kept_after(1, age_days=29) == both  # used: young again
+    assert kept_after(1, age_days=31) == first
+    assert {path.stem for path in folder.glob("*.lock")} <= first
 
 
 def test_a_stream_with_a_wanted_length_is_read_into_memory(tokenizer: PreTrainedTokenizerFast) -> None:

@@ -205,6 +205,22 @@ def test_a_resume_beside_the_living_run_is_refused_with_its_name(
     assert steps_of(anew) == [2]
 
 
+def test_a_run_on_another_machine_that_has_not_ended_is_told(
+    make_trainer: MakeTrainer, as_configuration: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    as_configuration("one.yaml")
+    first = make_trainer(max_steps=2, **SAVING)
+    TrainingScript(first, do_save=False).run([])
+    record = first.logging_dir / "run.json"
+    ended = json.loads(record.read_text())
+    elsewhere = {"host": "another", "pid": 1, "started": "1"}
+    for about, is_told in ((ended, False), ({**ended, "state": "running", "process": elsewhere}, True)):
+        record.write_text(json.dumps(about))
+        make_trainer(max_steps=3, resume_from_checkpoint=True, save_strategy="no", lr_scheduler_type="constant").train()
+        told = f"warning: {first.logging_dir.name}, from whose checkpoint-2 this run goes on, may still be training"
+        assert (told in capsys.readouterr().err) == is_told
+
+
 def test_a_living_run_keeps_what_another_branches_off_from(
     make_trainer: MakeTrainer, living: Callable[..., Path], as_configuration: Callable[[str], None]
 ) -> None:

@@ -154,7 +154,8 @@ def test_the_best_of_a_run_is_read_by_its_own_metric(
     folder.mkdir(parents=True)
     about = {"state": "finished", "step": 58, "max_steps": 20_000, "metric": metric, "greater_is_better": is_greater}
     (folder / "run.json").write_text(json.dumps(about))
-    logged = [{"eval_loss": loss, "accuracy": loss / 8, "global_step": 58} for loss in (3.0, 2.0, 4.0)]
+    losses = {19: 3.0, 38: 2.0, 58: 4.0}
+    logged = [{"eval_loss": loss, "accuracy": loss / 8, "global_step": step} for step, loss in losses.items()]
     (folder / "trainer_logs.json").write_text("".join(json.dumps(record) + "\n" for record in logged) + '{"cut')
     assert main(["runs", "--folder", str(tmp_path), "--format", "json"]) == 0
     [found] = json.loads(capsys.readouterr().out)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from datasets import Dataset
 from fgc_runtime.data import (
     DataCollatorForCausalLM,
     DocumentStream,
@@ -350,6 +351,36 @@ def test_a_resumed_run_reads_on_and_computes_the_same(
             assert losses == straight[step:]
             if not workers:  # a worker's count stays with it; 64 documents are encoded, and read again, at once
                 assert all_read.read - read.read == {4: 64, 8: 64, 12: 150}[step]
+
+
+@pytest.mark.parametrize("has_buffer", [False, True], ids=["in order", "shuffled"])
+def test_a_stream_of_datasets_goes_on_twice_as_if_it_had_not_been_interrupted(
+    make_trainer: Any, tmp_path: Path, examples: Any, has_buffer: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A shuffle buffer is not in the state: huggingface/datasets, issues 7901 and 8308."""
+    rows = [row["input_ids"].tolist() for row in examples(64)]
+
+    def train(folder: str, *, max_steps: int, **arguments: Any) -> list[float]:
+        stream = Dataset.from_dict({"input_ids": rows}).to_iterable_dataset(num_shards=4)
+        trainer = make_trainer(
+            train_dataset=stream.shuffle(seed=3, buffer_size=10) if has_buffer else stream,
+            max_steps=max_steps,
+            lr_scheduler_type="constant",
+            output_dir=tmp_path / folder,
+            save_strategy="steps",
+            save_steps=4,
+            **arguments,
+        )
+        trainer.train()
+        losses: list[float] = trainer.callbacks[0].losses
+        return losses
+
+    straight = train("straight", max_steps=20)  # into the second epoch
+    train("broken", max_steps=4)
+    assert train("broken", max_steps=8, resume_from_checkpoint=True) == straight[4:8]
+    assert train("broken", max_steps=20, resume_from_checkpoint=True) == straight[8:]
+    told = "The data is read again up to where the run stands, 16 examples into its epoch"
+    assert (told in capsys.readouterr().out) == has_buffer
 
 
 def test_a_stream_goes_on_with_another_number_of_processes(tokenizer: PreTrainedTokenizerFast) -> None:

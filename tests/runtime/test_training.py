@@ -13,7 +13,8 @@ import numpy
 import pytest
 import torch
 from fgc_runtime.callbacks import TrainerCallback, TrainingRun
-from fgc_runtime.trainers import Trainer, TrainingArguments, nonfinite
+from fgc_runtime.trainers import Trainer, TrainingArguments
+from fgc_runtime.trainers.loop import nonfinite
 from torch.optim import SGD
 from torch.optim.lr_scheduler import ConstantLR
 from torch.utils.data import IterableDataset
@@ -54,7 +55,7 @@ def test_an_empty_data_set_is_refused_at_once(make_trainer: MakeTrainer, name: s
 @pytest.mark.parametrize("is_factory", [True, False])
 def test_what_is_no_model_of_transformers_is_refused_at_once(make_trainer: MakeTrainer, is_factory: bool) -> None:
     adapted = type("PeftModelForCausalLM", (torch.nn.Module,), {"__module__": "peft.peft_model"})
-    with pytest.raises(ValueError, match=r"model \(PeftModelForCausalLM\) must be a PreTrainedModel.* peft's adapters"):
+    with pytest.raises(ValueError, match=r"model \(PeftModelForCausalLM\) .*:fine_tuned gives a model an adapter"):
         make_trainer(model=adapted if is_factory else adapted())
 
 
@@ -136,8 +137,9 @@ def test_shuffling_reads_each_example_once_per_epoch_in_another_order(
 
     class Watched(list[Any]):
         def __getitem__(self, index: Any) -> Any:
+            example = super().__getitem__(index)
             seen.append(index)
-            return super().__getitem__(index)
+            return example
 
     make_trainer(train_dataset=Watched(examples(24)), num_train_epochs=2).train()
     looked_at = 16  # before the first step, for the fingerprint of the data

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 from fgc_runtime.trainers import NextTokenLoss, Trainer, TrainingArguments
-from fgc_runtime.trainers.probes import require_known_terms
-from fgc_runtime.trainers.training_loss import model_terms
+from fgc_runtime.trainers.losses.probes import require_known_terms
+from fgc_runtime.trainers.losses.training_loss import model_terms
 from torch import Tensor
 from torch.optim import SGD
 from transformers import LlamaForCausalLM, MixtralConfig, MixtralForCausalLM

@@ -52,6 +52,14 @@ def test_generated_code_may_run_and_other_code_may_not(folder: Path) -> None:
         may_run_code(folder)
 
 
+def test_an_adapter_beside_known_code_leads_to_no_other_model(folder: Path) -> None:
+    record_code(folder.glob("*.py"))
+    (folder / "config.json").unlink()  # transformers then loads the adapter's base, with the trust given to this folder
+    (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "some/where"}))
+    with pytest.raises(UntrustedCode, match=r": some/where\. It"):
+        checked_folder(folder)
+
+
 def test_the_user_has_the_last_word(folder: Path) -> None:
     assert may_run_code(folder, is_told=True)
     record_code(folder.glob("*.py"))

@@ -49,7 +49,7 @@ def _find(name: str, user: TemplateEntry, entries: Sequence[TemplateEntry]) -> T
 
 
 def _note(entry: TemplateEntry, entries: Sequence[TemplateEntry], all_names: Collection[str]) -> str:
-    """What is worth knowing beside a template's name."""
+    """Returns what is worth knowing beside a template's name."""
     parts = [f"inline in {Path(entry.file).name}"] if entry.is_inline else []
     shown = {entry.name for entry in entries}
     for use in entry.uses:

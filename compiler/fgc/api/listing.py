@@ -10,7 +10,7 @@ from msgspec import Struct
 from fgc.diagnostics import Diagnostic, Severity
 from fgc.pipeline.metadata import meta_text
 from fgc.questions import here
-from fgc.workspace import FileStore, Project, ProjectError, display_path, open_project
+from fgc.workspace import FileStore, ProjectDescription, ProjectError, display_path, open_project
 from fgc.workspace.clock import moving_texts, shows_any
 from fgc.workspace.kept_findings import keep_with_texts
 from fgc.workspace.project import META_FILE
@@ -51,7 +51,7 @@ def list_folder(folder: Path, store: FileStore) -> ListedProject:
         return ListedProject(display_path(folder), folder.name, None, None, (), _first_error(error.diagnostics))
 
 
-def list_project(project: Project) -> ListedProject:
+def list_project(project: ProjectDescription) -> ListedProject:
     """A project with all its configurations."""
     default = project.default_config
     if default is not None and default not in project.configurations:
@@ -68,7 +68,7 @@ def list_project(project: Project) -> ListedProject:
     )
 
 
-def _configuration(project: Project, name: str, is_default: bool) -> ListedConfiguration:
+def _configuration(project: ProjectDescription, name: str, is_default: bool) -> ListedConfiguration:
     question = ["listed", *here(), str(project.folder), name, is_default]
     listed = partial(_compiled, project.folder, project.store, name, is_default)
     return keep_with_texts(project.store, question, ListedConfiguration, listed)

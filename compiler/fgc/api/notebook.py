@@ -36,6 +36,6 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def caption(title: str, description: str | None, folder: str) -> str:
-    """What stands above a table."""
+    """Returns what stands above a table."""
     about = f": {escape(description)}" if description else ""
     return f"<p><b>{escape(title)}</b>{about}<br><code>{escape(folder)}</code></p>"

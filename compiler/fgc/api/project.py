@@ -97,7 +97,7 @@ class Project:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """What can be constructed, in the order in which it is written."""
+        """Returns what can be constructed, in the order in which it is written."""
         return tuple(self.graph.targets)
 
     @property

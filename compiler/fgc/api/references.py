@@ -39,7 +39,7 @@ class References(Struct, frozen=True):
         return [reference for reference in self.references if reference.user is user]
 
     def tree(self) -> Branch:
-        """What a template extends and includes below it; what was shown above is not opened again."""
+        """Returns what a template extends and includes below it; what was shown above is not opened again."""
         opened: set[TemplateEntry] = set()
 
         def branch(template: TemplateEntry, word: str) -> Branch:
@@ -54,7 +54,7 @@ class References(Struct, frozen=True):
 
 
 def references_of(selected: Selected) -> References:
-    """What a configuration drew on while it was resolved."""
+    """Returns what a configuration drew on while it was resolved."""
     trace = Trace()
     loader = _WatchedLoader(selected, trace)
     entry = loader.watch(parse(selected.compilation.entry).value)
@@ -108,6 +108,9 @@ class _WatchedLoader:
     def load(self, name: str) -> Outcome[ast.ParsedFile | None]:
         found = self._loader.load(name)
         return found if found.value is None else Outcome(self.watch(found.value))
+
+    def exists(self, name: str) -> bool:
+        return self._loader.exists(name)
 
     def names(self) -> Iterable[str]:
         return self._loader.names()

@@ -14,7 +14,7 @@ from fgc.reading import read_bytes
 
 
 class Reason(Struct, frozen=True):
-    """Why a build is stale: a word for machines, the file or value that it is about, and a sentence."""
+    """Returns why a build is stale: a word for machines, the file or value that it is about, and a sentence."""
 
     kind: str
     name: str

@@ -1,6 +1,5 @@
 """Command-line arguments that several commands share, and what they say; loads no stage of the compiler."""
 
-import os
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace, _ArgumentGroup
 from pathlib import Path
 from typing import Any
@@ -119,8 +118,3 @@ def value_of(text: str) -> Any:
         except ValueError:
             continue
     return text
-
-
-def use_color(stream: Any) -> bool:
-    """Whether to colour: on a terminal, unless NO_COLOR is set."""
-    return bool(stream.isatty()) and not os.environ.get("NO_COLOR")

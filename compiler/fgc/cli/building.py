@@ -21,7 +21,7 @@ from fgc.cli.arguments import CannotRun
 from fgc.cli.select import Selected, report
 from fgc.diagnostics import Diagnostic, Severity, has_errors
 from fgc.emit.options import Options
-from fgc.emit.places import Place
+from fgc.emit.places import GeneratedPlace
 from fgc.explain import setters
 from fgc.installed import package_folder
 from fgc.ir import snapshot, snapshot_to_json
@@ -73,9 +73,9 @@ class Built(Struct, frozen=True):
 
 
 def _option_lines(options: Options) -> Iterator[str]:
-    """Which options of the configuration the program has too, and why it has not the others."""
+    """Yields which options of the configuration the program has too, and why it has not the others."""
     if options.offered:
-        names = ", ".join(option.names[0] for option, _ in options.offered.values())
+        names = ", ".join(item.option.names[0] for item in options.offered.values())
         yield f"its options:  {names}"
     for closed in options.closed:
         place = f" ({closed.span})" if closed.span is not None else ""
@@ -121,7 +121,7 @@ def write_folder(
     return Built(sorted(files), program.options)
 
 
-def _set_at(selected: Selected, places: Iterable[Place], name_of: Callable[[Source], str]) -> dict[Span, Span]:
+def _set_at(selected: Selected, places: Iterable[GeneratedPlace], name_of: Callable[[Source], str]) -> dict[Span, Span]:
     """For values that templates of the library print, the author's statements that set them."""
 
     def is_authors(source: Source) -> bool:
@@ -159,7 +159,7 @@ def _portable_name(places: Places, source: Source) -> str:
 
 
 def _record(selected: Selected, target: str, runtime: Mapping[str, str], modules: Mapping[str, Path]) -> BuildRecord:
-    """What the build rests on, by names that are the same everywhere."""
+    """Returns what the build rests on, by names that are the same everywhere."""
     places = Places(selected.folder, root_folders())
     read = {**selected.files, **selected.python_files.read}
     missing = {**dict.fromkeys(selected.python_files.missing), **selected.missing}

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from fgc.cli.arguments import CannotRun, variables_of
 from fgc.cli.memo import Questions
-from fgc.cli.select import configuration_hint, project_of, select
+from fgc.cli.select import Selected, configuration_hint, hidden_options, project_of, select
+from fgc.cli.sweeping.checking import SweepPaths
 from fgc.diagnostics import Diagnostic
 from fgc.lint.allowed import check_allowed
 from fgc.lint.findings import Finding, FindingCollector, Selection
@@ -21,7 +22,7 @@ from fgc.questions import here
 from fgc.text import Source, Span
 from fgc.workspace import (
     FileStore,
-    Project,
+    ProjectDescription,
     ProjectError,
     Session,
     collect_facts,
@@ -34,6 +35,7 @@ from fgc.workspace.clock import moving_texts, shows_any
 from fgc.workspace.discovery import projects_below
 from fgc.workspace.files import real_path
 from fgc.workspace.kept_findings import keep_with_texts
+from fgc.workspace.launch_profiles import read_profiles
 from fgc.workspace.project import META_FILE
 from fgc.workspace.rules import read_baseline_of
 from fgc.workspace.settings import CheckSettings, check_severity, read_settings
@@ -41,12 +43,16 @@ from fgc.workspace.store import Check
 
 
 class CheckResult(Struct, frozen=True):
-    """All findings, how many configurations and which calls were checked, and whether some could not be."""
+    """All findings, how many configurations and which calls were checked, and whether some could not be.
+
+    `hidden_options` are lines about options of the configuration that the command took for its own.
+    """
 
     findings: list[Finding]
     num_configurations: int
     could_not_run: bool
     coverage: Coverage = Coverage()
+    hidden_options: str = ""
 
 
 _Words: TypeAlias = tuple[object, ...]  # what command line and settings ask for beside a configuration
@@ -72,17 +78,23 @@ def check_all(arguments: Namespace, questions: Questions) -> CheckResult:
     collector = FindingCollector(selection, baseline)
     count, failed, coverages = 0, False, []
     store = FileStore(questions, shows_text=False)
+    paths = SweepPaths()
+    store.change = paths.see
     store.checks += _more_checks(arguments)
+    store.enforced.append(paths.check)
     allowed = settings.allow if not arguments.allow else tuple(arguments.allow)
     if allowed is not None:
         store.enforced.append(lambda graph, files: check_allowed(graph, allowed, files))
     words = (arguments.vllm, arguments.tensor_parallel_size, allowed)
-    for checked in _everything(arguments, store, _variables(arguments, questions), words):
+    selected = _with_options(arguments, questions)
+    variables = variables_of(arguments) if selected is None else dict(selected.variables)
+    for checked in _everything(arguments, store, variables, words):
         collector.add(checked.diagnostics, checked.sources, checked.name)
         count += checked.is_configuration
         failed = failed or checked.could_not_run
         coverages.append(checked.coverage)
-    return CheckResult(collector.finish(), count, failed, joined(coverages))
+    hidden = "" if selected is None else hidden_options(arguments, selected)
+    return CheckResult(collector.finish(), count, failed, joined(coverages), hidden)
 
 
 def _more_checks(arguments: Namespace) -> list[Check]:
@@ -99,14 +111,14 @@ def _more_checks(arguments: Namespace) -> list[Check]:
     return [*script, partial(check_serving, tensor_parallel_size=arguments.tensor_parallel_size or 1)]
 
 
-def _variables(arguments: Namespace, questions: Questions) -> dict[str, Any]:
-    """Template variables, with those that one configuration declares as options. Raises CannotRun or ProjectError."""
+def _with_options(arguments: Namespace, questions: Questions) -> Selected | None:
+    """The configuration whose own options are given; None without any. Raises CannotRun or ProjectError."""
     if not arguments.dynamic:
-        return variables_of(arguments)
+        return None
     if len(arguments.paths) > 1 or (arguments.paths and Path(arguments.paths[0]).is_dir()):
         raise CannotRun(f"`{arguments.dynamic[0]}` is an option of a configuration: name one")
     file = arguments.paths[0] if arguments.paths else None
-    return dict(select(Namespace(**{**vars(arguments), "file": file}), questions).variables)
+    return select(Namespace(**{**vars(arguments), "file": file}), questions)
 
 
 def _selection(arguments: Namespace, settings: CheckSettings) -> Selection:
@@ -160,8 +172,12 @@ def _unreadable(error: OSError) -> _Checked:
     return _Checked(name, (finding,), (), is_configuration=False, could_not_run=True)
 
 
-def _project(project: Project, config: str | None, variables: dict[str, Any], words: _Words) -> Iterator[_Checked]:
+def _project(
+    project: ProjectDescription, config: str | None, variables: dict[str, Any], words: _Words
+) -> Iterator[_Checked]:
     yield _Checked(display_path(project.folder / META_FILE), project.diagnostics, (), is_configuration=False)
+    profiles = read_profiles(project.workspace, project.store)
+    yield _Checked(display_path(profiles.path), profiles.diagnostics, profiles.sources, is_configuration=False)
     names = [project.resolve_name(config)] if config else list(project.configurations)
     prefix = display_path(project.folder)
     for name in names:
@@ -169,7 +185,9 @@ def _project(project: Project, config: str | None, variables: dict[str, Any], wo
         yield _configuration(project, name, shown, variables, words)
 
 
-def _configuration(project: Project, name: str, shown: str, variables: dict[str, Any], words: _Words) -> _Checked:
+def _configuration(
+    project: ProjectDescription, name: str, shown: str, variables: dict[str, Any], words: _Words
+) -> _Checked:
     """A configuration of a project, from an earlier run if nothing of it has changed."""
     folder, store = project.folder, project.store
 

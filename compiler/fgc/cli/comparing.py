@@ -1,4 +1,4 @@
-"""What `fgc diff` compares: configurations, builds and runs, as snapshots of their graphs and as programs."""
+"""Reads what `fgc diff` compares: configurations, builds and runs, as snapshots of their graphs and as programs."""
 
 import re
 from argparse import Namespace
@@ -55,7 +55,7 @@ class Compared(Struct, frozen=True):
 
 
 def chosen(arguments: Namespace, word: str | None) -> Compared:
-    """What a word of the command line means; without a word, the project's configuration. Raises CannotRun."""
+    """Returns what a word of the command line means; without a word, the project's configuration. Raises CannotRun."""
     path = Path(word) if word is not None else None
     if path is not None and path.is_dir() and not (path / META_FILE).is_file():
         if not (path / GRAPH).is_file() and not (path / _RESOLVED).is_file():

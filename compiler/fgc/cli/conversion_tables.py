@@ -1,4 +1,4 @@
-"""The conversion tables of the library, and the template of a converted model: plain data in, text out."""
+"""Conversion tables of the library and of projects, and the template of a converted model: plain data in, text out."""
 
 import json
 import keyword
@@ -10,34 +10,176 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from msgspec import Struct, ValidationError, convert
 
 from fgc.cli.arguments import CannotRun
 from fgc.diagnostics import did_you_mean
 from fgc.emit.model.foreign_types import foreign_model_types
 from fgc.installed import package_folder
+from fgc.reading import read_text
 
 Table = Mapping[str, Any]
+FOLDER = "conversions"
 
 
-def read_tables() -> dict[str, Table]:
-    """All tables of the library, by the `model_type` of their architecture; each is a file of its own."""
+class TemplateFolder(Struct, frozen=True):
+    """A folder laid out like the template library, with tables in `conversions/`; `project` is what it belongs to."""
+
+    path: Path
+    project: Path
+
+
+class _Switch(Struct, forbid_unknown_fields=True):
+    block: str
+    tensors: str
+    argument: str | None = None
+    template: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.argument is None) is (self.template is None):
+            raise ValueError("a switch has either `argument` or `template`")
+
+
+class _Derived(Struct, forbid_unknown_fields=True):
+    factor: float
+    of: str
+
+
+class _Fields(Struct, forbid_unknown_fields=True):
+    same: list[str] | None = None
+    renamed: dict[str, str] | None = None
+    fixed: dict[str, Any] | None = None
+    ignored: list[str] | None = None
+    implied: list[str] | None = None
+    computed: list[str] | None = None
+    dropped: dict[str, Any] | None = None
+    switches: dict[str, _Switch] | None = None
+    derived: dict[str, _Derived] | None = None
+
+
+class _Part(Struct, forbid_unknown_fields=True):
+    block: str
+    templates: dict[str, str | None]
+
+
+class _TensorRule(Struct, forbid_unknown_fields=True):
+    ours: str
+    theirs: str
+    transposed: bool = False
+    in_files: bool = False
+
+
+class _WholeTable(Struct, forbid_unknown_fields=True):
+    """A table that has taken over what it extends."""
+
+    architecture: str
+    model_type: str
+    template: str
+    modules: list[str]
+    config: _Fields
+    file: str
+    parts: dict[str, _Part | None] | None = None
+    tensors: list[_TensorRule] | None = None
+    skipped: list[str] | None = None
+    skips_further_layers: bool = False
+    prefix: str = ""
+
+
+class _Taken(Struct, frozen=True):
+    without: list[str] | None = None
+
+
+class _Head(Struct):
+    """The part of a table that is read before it is whole."""
+
+    extends: str | None = None
+    config: _Taken = _Taken()
+
+
+def read_tables(own: TemplateFolder | None = None) -> dict[str, Table]:
+    """All tables by the `model_type` of their architecture: the library's, and those of a folder, which come first.
+
+    Each is a file, and `file` its path. A table of the folder extends others there, or the library's; one that has the
+    name of a library's extends that. Raises CannotRun for a table of the folder that cannot be read.
+    """
     library = package_folder("fgc_stdlib")
     assert library is not None, "the template library is part of the distribution"
-    files = sorted((library / "conversions").glob("*.yaml"))
-    tables = {file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) for file in files}
-    return {table["model_type"]: table for table in (_whole(name, tables) for name in tables)}
+    known = _whole_tables(library / FOLDER, {})
+    return {**_by_type(known), **_by_type({} if own is None else _whole_tables(own.path / FOLDER, known))}
 
 
-def _whole(name: str, tables: Mapping[str, Table]) -> Table:
+def _by_type(tables: Mapping[str, Table]) -> dict[str, Table]:
+    found: dict[str, Table] = {}
+    for table in tables.values():
+        other = found.setdefault(table["model_type"], table)
+        if other is not table:
+            raise CannotRun(f"`{other['file']}` and `{table['file']}` are both a table of `{table['model_type']}`")
+    return found
+
+
+def _whole_tables(folder: Path, library: Mapping[str, Table]) -> dict[str, Table]:
+    """The tables of a folder by the names of their files, with what each takes over. Raises CannotRun."""
+    tables = {file.stem: _read(file) for file in sorted(folder.glob("*.yaml"))}
+    return {name: _whole(name, tables, library) for name in tables}
+
+
+def _read(file: Path) -> Table:
+    """A table as its file has it. Raises CannotRun."""
+    try:
+        found = yaml.load(read_text(file), _Loader)
+        convert(found, _Head)
+        json.dumps(found)  # it is sent to the process that converts
+    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
+        raise CannotRun(f"the table `{file}` cannot be read: {error}") from None
+    return {**found, "file": str(file)}
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice in a mapping: the first would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            if (key.tag, str(key.value)) in keys:
+                raise yaml.constructor.ConstructorError(None, None, f"`{key.value}` stands twice", key.start_mark)
+            keys.add((key.tag, str(key.value)))
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        return found
+
+
+def _whole(name: str, tables: Mapping[str, Table], library: Mapping[str, Table], above: tuple[str, ...] = ()) -> Table:
     """A table with what it takes over from the one it extends; not the fields `without`, and no parts of null."""
-    table = tables[name]
-    if "extends" not in table:
-        return table
+    table = dict(tables[name])
+    base_name = table.pop("extends", None)
+    if base_name is not None:
+        table = _extended(table, _base(base_name, tables[name], tables, library, (*above, name)))
+    try:
+        convert(table, _WholeTable)
+    except ValidationError as error:
+        raise CannotRun(f"the table `{table['file']}` cannot be read: {error}") from None
+    return {**table, "parts": {field: part for field, part in (table.get("parts") or {}).items() if part is not None}}
+
+
+def _base(
+    name: str, table: Table, tables: Mapping[str, Table], library: Mapping[str, Table], above: tuple[str, ...]
+) -> Table:
+    """The table that another extends. Raises CannotRun if there is none, or it extends that one."""
+    if name in tables and name not in above:
+        return _whole(name, tables, library, above)
+    if name in library:
+        return library[name]
+    known = {**library, **tables}
+    help = did_you_mean(name, known) or f"there are {', '.join(known)}"
+    raise CannotRun(f"the table `{table['file']}` extends `{name}`, which it cannot; {help}")
+
+
+def _extended(table: Table, base: Table) -> dict[str, Any]:
     config = dict(table.get("config", {}))
-    base = _without(_whole(table["extends"], tables), config.pop("without", ()))
-    own = {**{key: value for key, value in table.items() if key != "extends"}, "config": config}
-    whole = _merged(base, own, joined=("same", "ignored", "implied", "computed", "tensors", "skipped"))
-    return {**whole, "parts": {field: part for field, part in whole.get("parts", {}).items() if part is not None}}
+    without = config.pop("without", None) or ()
+    own = {**table, "config": config}
+    return _merged(
+        _without(base, without), own, joined=("same", "ignored", "implied", "computed", "tensors", "skipped")
+    )
 
 
 def _without(table: Table, fields: Collection[str]) -> Table:
@@ -47,6 +189,7 @@ def _without(table: Table, fields: Collection[str]) -> Table:
         if isinstance(value, list)
         else {field: entry for field, entry in value.items() if field not in fields}
         for key, value in table["config"].items()
+        if value is not None
     }
     return {**table, "config": config}
 

@@ -21,7 +21,7 @@ def definition_at(text: str, line: int) -> frozenset[str]:
 
 
 def calls_of(program: str, module: str, names: frozenset[str]) -> list[Call]:
-    """Where a program calls what it imports from a module, or makes partials of it."""
+    """Returns where a program calls what it imports from a module, or makes partials of it."""
     try:
         tree = ast.parse(program)
     except (SyntaxError, ValueError, RecursionError):
@@ -39,7 +39,7 @@ def _imported(tree: ast.Module, module: str, names: frozenset[str]) -> Iterator[
 
 
 def _callee(call: ast.Call) -> ast.expr:
-    """What a call calls, now or later."""
+    """Returns what a call calls, now or later."""
     is_partial = ast.unparse(call.func) in ("partial", "functools.partial") and call.args
     return call.args[0] if is_partial else call.func
 

@@ -31,7 +31,7 @@ def visible_devices(named: str, *, must_exist: bool = True) -> str:
 
 
 def count_devices() -> int:
-    """How many GPUs of NVIDIA this machine has."""
+    """Returns how many GPUs of NVIDIA this machine has."""
     program = shutil.which("nvidia-smi")
     if program is not None:
         try:

@@ -10,11 +10,12 @@ from functools import cache
 from pathlib import Path
 
 from fgc.reading import read_bytes
+from fgc.text import JINJA_SUFFIXES, TEMPLATE_SUFFIXES
 from fgc.workspace import find_project
 
-ENDING = ".jinja"
-_SUFFIXES = (".yaml", ".yml", ENDING)
-_STATEMENT = re.compile(r"(?:^\s*(?:--|<<|>>)\s|\{%[-+]?)\s*(?:extends|include|import|from)\b([^\n]*)", re.MULTILINE)
+_STATEMENT = re.compile(
+    r"(?:^[ \t]*(?:--|<<|>>)[ \t]|\{%[-+]?)\s*(?:extends|include|import|from)\b([^\n]*)", re.MULTILINE
+)
 _NAME = re.compile(r"([\"'])((?:(?!\1).)+)\1")
 
 
@@ -34,9 +35,9 @@ def is_drawn_on(path: Path, named: Iterable[Path]) -> bool:
 def _drawn_below(folder: Path) -> frozenset[Path]:
     """The Jinja files that templates below a folder draw on, also through each other."""
     files = list(_templates(folder))
-    jinja = [file for file in files if file.suffix == ENDING]
+    jinja = [file for file in files if file.suffix in JINJA_SUFFIXES]
     drawn: set[Path] = set()
-    waiting = [file for file in files if file.suffix != ENDING]
+    waiting = [file for file in files if file.suffix not in JINJA_SUFFIXES]
     while waiting:
         names = _named(waiting.pop())
         found = [file for file in jinja if file not in drawn and any(_is(file, name) for name in names)]
@@ -48,7 +49,7 @@ def _drawn_below(folder: Path) -> frozenset[Path]:
 def _templates(folder: Path) -> Iterable[Path]:
     for root, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(root) / name for name in files if name.endswith(_SUFFIXES))
+        yield from (Path(root) / name for name in files if name.endswith(TEMPLATE_SUFFIXES))
 
 
 def _named(file: Path) -> set[str]:

@@ -6,7 +6,7 @@ from argparse import Namespace
 from fgc.cli.arguments import CannotRun
 from fgc.cli.guard import with_selection
 from fgc.cli.select import Selected, report
-from fgc.explain import Elsewhere, Part, UnknownPath, explain, explanation_to_json, explanation_to_text
+from fgc.explain import Elsewhere, ExplainedPart, UnknownPath, explain, explanation_to_json, explanation_to_text
 from fgc.syntax import parse
 from fgc.workspace import ProjectError, display_path, open_project
 from fgc.workspace.replay import ReadSources, facts_of
@@ -33,9 +33,9 @@ def explain_path(arguments: Namespace, path: str) -> int:
     return with_selection(arguments, show)
 
 
-def _parts(selected: Selected, path: str) -> list[Part]:
+def _parts(selected: Selected, path: str) -> list[ExplainedPart]:
     """The explanation here, and then in each project that the value is taken from. Raises CannotRun."""
-    parts: list[Part] = []
+    parts: list[ExplainedPart] = []
     current: Selected | None = selected
     while current is not None:
         loader = ReadSources(current.sources)
@@ -44,7 +44,7 @@ def _parts(selected: Selected, path: str) -> list[Part]:
         if isinstance(found, UnknownPath):
             where = f"{display_path(current.folder)}: {current.name}" if parts else current.name
             raise CannotRun(f"{where}: {found}")
-        parts.append(Part(found, display_path(current.folder), current.name))
+        parts.append(ExplainedPart(found, display_path(current.folder), current.name))
         asked = found.elsewhere
         current = _selected(current, asked) if asked is not None and not selected.has_errors else None
         path = asked.path if asked is not None else ""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fgc import __version__
 from fgc.cli.checking import CheckResult
-from fgc.cli.memo import Answer
+from fgc.cli.memo import PrintedAnswer
 from fgc.cli.unchecked import coverage_data, coverage_words, unchecked_lines
 from fgc.diagnostics import Severity, render_json, render_text, summary
 from fgc.lint.findings import Finding
@@ -14,23 +14,23 @@ _MAX_NAMES = 3  # configurations named beside a finding
 
 def findings_answer(
     result: CheckResult, form: str, fail_on: str, has_color: bool, *, reports_unchecked: bool = False
-) -> Answer:
+) -> PrintedAnswer:
     """Text goes to standard error, what machines read to standard output, as does the list of unchecked calls."""
     levels = {finding.diagnostic.severity for finding in result.findings}
     failing = {Severity.ERROR} if fail_on == "error" else set(Severity)
     code = 2 if result.could_not_run else int(bool(levels & failing))
     if form != "text":
         text = _machine_text(result, form)
-        return Answer(text if text.endswith("\n") or not text else text + "\n", "", code)
+        return PrintedAnswer(text if text.endswith("\n") or not text else text + "\n", "", code)
     count = result.num_configurations
     checked = f"{count} configuration{'s' if count != 1 else ''} checked"
     calls = coverage_words(result.coverage)
     listed = unchecked_lines(result.coverage) if reports_unchecked else ""
     if not result.findings:
-        return Answer(f"{listed}{checked}, no findings{calls}\n", "", code)
+        return PrintedAnswer(f"{listed}{checked}, no findings{calls}\n", "", code)
     found = [finding.diagnostic for finding in result.findings]
     shown = "".join(_finding(finding, has_color) for finding in result.findings)
-    return Answer(listed, f"{shown}{checked}: {summary(found)}{calls}\n", code)
+    return PrintedAnswer(listed, f"{shown}{checked}: {summary(found)}{calls}\n", code)
 
 
 def _machine_text(result: CheckResult, form: str) -> str:

@@ -10,10 +10,8 @@ from msgspec import Struct
 from fgc.diagnostics import Diagnostic
 from fgc.format import format_source
 from fgc.reading import read_bytes
-from fgc.text import Source, Span
+from fgc.text import TEMPLATE_SUFFIXES, Source, Span
 from fgc.workspace import display_path, read_source
-
-SUFFIXES = (".yaml", ".yml", ".jinja")
 
 
 class FormattedFile(Struct, frozen=True):
@@ -37,7 +35,7 @@ def template_files(paths: Iterable[Path]) -> Iterator[Path]:
             continue
         for root, folders, files in os.walk(path):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
-            yield from (Path(root) / name for name in sorted(files) if name.endswith(SUFFIXES))
+            yield from (Path(root) / name for name in sorted(files) if name.endswith(TEMPLATE_SUFFIXES))
 
 
 def format_file(path: Path) -> FormattedFile:

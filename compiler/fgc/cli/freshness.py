@@ -14,7 +14,7 @@ from fgc.builds.freshness import Reason, find_project_of, stale_reasons
 from fgc.builds.manifest import Manifest, read_manifest
 from fgc.builds.places import Places
 from fgc.cli.arguments import CannotRun, variables_of
-from fgc.cli.memo import Answer
+from fgc.cli.memo import PrintedAnswer
 from fgc.workspace.library import root_folders
 
 _FORMATS = ("text", "json")
@@ -26,15 +26,15 @@ class _Verdict(Struct, frozen=True):
     reasons: Sequence[Reason]
 
 
-def freshness_answer(arguments: Namespace) -> Answer:
-    """What is to be said of the builds that `--generated` names: 0 if all are fresh, 1 if not. Raises CannotRun."""
+def freshness_answer(arguments: Namespace) -> PrintedAnswer:
+    """Returns what to say of the builds that `--generated` names: 0 if all are fresh, 1 if not. Raises CannotRun."""
     _require_alone(arguments)
     wanted = variables_of(arguments) or None
     verdicts = [_verdict(Path(name), arguments.project, wanted) for name in arguments.generated]
     code = int(any(verdict.reasons for verdict in verdicts))
     if arguments.format == "json":
-        return Answer(json.dumps([_plain(verdict) for verdict in verdicts], indent=2) + "\n", "", code)
-    return Answer("".join(map(_text, verdicts)), "", code)
+        return PrintedAnswer(json.dumps([_plain(verdict) for verdict in verdicts], indent=2) + "\n", "", code)
+    return PrintedAnswer("".join(map(_text, verdicts)), "", code)
 
 
 def _require_alone(arguments: Namespace) -> None:

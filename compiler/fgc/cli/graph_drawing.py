@@ -9,7 +9,19 @@ from html import escape
 
 from msgspec import Struct, field
 
-from fgc.ir import Call, CallKind, Deferred, Graph, ListNode, Literal, NodeId, SymbolKind, Var, reachable, steps
+from fgc.ir import (
+    Call,
+    CallKind,
+    Deferred,
+    Graph,
+    ListNode,
+    Literal,
+    NodeId,
+    Var,
+    display_type,
+    reachable,
+    steps,
+)
 
 _CHARACTER_PX, _LINE_PX, _GAP_X_PX, _GAP_Y_PX, _MARGIN_PX = 7.3, 17, 70, 16, 12
 _MAX_ROWS, _MAX_WIDTH, _MAX_DEPTH = 10, 46, 4
@@ -20,7 +32,6 @@ _STYLES = {  # fill and border of a box, by the kind of a call
     CallKind.META: ("#fbefff", "#8250df"),
 }
 _PLAIN = ("#f6f8fa", "#57606a")
-_DISPLAYS = ("named_list", "named_tuple", "named_dict")
 
 
 class Box(Struct):
@@ -48,7 +59,7 @@ class Drawing(Struct, frozen=True):
 
 
 def draw(graph: Graph, types: Mapping[NodeId, str]) -> Drawing:
-    """What is worth a box, and the lines between."""
+    """Returns what is worth a box, and the lines between."""
     needed = list(reachable(graph, graph.targets.values()))
     within = {child for node in needed for label, child, _ in steps(graph, node) if label == ""}
     drawn = _drawn(graph, needed)
@@ -140,13 +151,13 @@ def _layout(drawing: Drawing) -> tuple[dict[NodeId, tuple[float, float]], float,
 
 
 def _height_of_users(drawing: Drawing, places: Mapping[NodeId, tuple[float, float]], node: NodeId) -> float:
-    """Where the lines to a box come from: boxes of a column are sorted so that few lines cross."""
+    """Returns where the lines to a box come from: boxes of a column are sorted so that few lines cross."""
     heights = [places[start][1] for start, end, _ in drawing.lines if end == node and start in places]
     return sum(heights) / len(heights) if heights else 0.0
 
 
 def _depths(drawing: Drawing) -> dict[NodeId, int]:
-    """How far each box is from those that nothing mentions, by the longest way."""
+    """Returns how far each box is from those that nothing mentions, by the longest way."""
     below: dict[NodeId, list[NodeId]] = {}
     num_users = dict.fromkeys(drawing.boxes, 0)
     for start, end, _ in drawing.lines:
@@ -165,7 +176,7 @@ def _depths(drawing: Drawing) -> dict[NodeId, int]:
 
 
 def _parts(graph: Graph, node: NodeId) -> list[tuple[str, NodeId]]:
-    """What a node mentions; the items of `!list` are its own."""
+    """Returns what a node mentions; the items of `!list` are its own."""
     found = [(label, child) for label, child, _ in steps(graph, node)]
     if len(found) == 1 and found[0][0] == "":
         return [(label, child) for label, child, _ in steps(graph, found[0][1])]
@@ -194,7 +205,7 @@ def _is_object(graph: Graph, node_id: NodeId) -> bool:
 
 
 def _is_display(call: Call) -> bool:
-    return call.callee.kind is SymbolKind.BUILTIN and call.callee.attribute in _DISPLAYS
+    return display_type(call) is not None
 
 
 def _box(graph: Graph, node_id: NodeId, target: str | None, type_name: str | None) -> Box:
@@ -230,7 +241,7 @@ def _plain(graph: Graph, node_id: NodeId, depth: int = 0) -> str:
     parts = [(label, _plain(graph, child, depth + 1)) for label, child in inner]
     if isinstance(node, ListNode):
         return f"[{', '.join(text for _, text in parts)}]"
-    if isinstance(node, Call) and node.callee.attribute in ("named_list", "named_tuple"):
+    if display_type(node) in (list, tuple):
         return parts[0][1] if parts else "[]"
     return "{" + ", ".join(f"{label}: {text}" for label, text in parts) + "}"
 

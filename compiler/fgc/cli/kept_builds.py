@@ -16,8 +16,11 @@ from fgc.workspace.library import base_folder
 _KEPT_S = 30 * 86_400
 
 
-def keep_build(selected: Selected) -> Path | None:
-    """Returns the folder of the build; None if there are errors, which have been reported. Raises CannotRun."""
+def keep_build(selected: Selected, *, is_bundle: bool = False) -> Path | None:
+    """Returns the folder of the build; None if there are errors, which have been reported. Raises CannotRun.
+
+    A bundle holds what the program uses of the runtime.
+    """
     own = os.environ.get("FGC_CACHE_DIR")
     base = (Path(own) if own else base_folder("CACHE", ".cache") / "fgc") / "builds"
     try:
@@ -27,7 +30,7 @@ def keep_build(selected: Selected) -> Path | None:
         problem = f"`{base}` cannot be written: {error.strerror or error}; `-o FOLDER` builds elsewhere"
         raise CannotRun(problem) from None
     try:
-        if write_folder(selected, fresh / "out", target="main", force=False) is None:
+        if write_folder(selected, fresh / "out", target="main", force=False, is_bundle=is_bundle) is None:
             return None
         digest = _digest(fresh / "out")
         kept = base / f"{Path(selected.name).stem}-{digest[:12]}"

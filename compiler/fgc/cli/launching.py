@@ -35,13 +35,17 @@ def launch(selected: Selected, arguments: Namespace) -> int:
     if selected.has_errors:
         report(selected.diagnostics)
         return 1
-    if words := _words_of_run(arguments):
+    if words := words_of_run(arguments):
         _require_training_script(selected, words[0])
+    if arguments.launch is not None:
+        from fgc.cli.clusters.launch import launch_elsewhere
+
+        return launch_elsewhere(selected, arguments)
     environment = _environment(selected, arguments.devices, is_started=not arguments.dry_run)
     if arguments.resume_anyway:
         environment["FGC_RESUME_ANYWAY"] = "1"
     if not arguments.rehearses:
-        _processes(selected, arguments.devices)  # a wrong number is told before anything is built
+        processes_of(selected, arguments.devices)  # a wrong number is told before anything is built
     if not arguments.dry_run and (package_folder("torch") is None or package_folder("fgc_runtime") is None):
         raise CannotRun("training needs torch and fgc_runtime: pip install 'fgc[train]'")
     folder = _built(selected, arguments)
@@ -51,8 +55,21 @@ def launch(selected: Selected, arguments: Namespace) -> int:
         print(_printed(_command(selected, arguments, folder), selected.folder, environment))
         return 0
     command = (_rehearsal if arguments.rehearses else _command)(selected, arguments, folder)
-    inherited = {name: value for name, value in os.environ.items() if name != _HIDES_PACKAGES}
-    return wait(_quietly(command), selected.folder, {**inherited, **environment})
+    return wait(_quietly(command), selected.folder, {**_inherited(), **environment})
+
+
+def start_of(selected: Selected, arguments: Namespace, folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Returns the command that starts a built program, and all of its environment. Raises CannotRun."""
+    if words := words_of_run(arguments):
+        _require_training_script(selected, words[0])
+    environment = _environment(selected, arguments.devices, is_started=True)
+    command = _command(selected, arguments, folder)
+    is_quiet = is_training_script(selected)  # loads the runtime first, which other programs may not need
+    return _quietly(command) if is_quiet else command, {**_inherited(), **environment}
+
+
+def _inherited() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != _HIDES_PACKAGES}
 
 
 def _built(selected: Selected, arguments: Namespace) -> Path | None:
@@ -68,8 +85,8 @@ def _built(selected: Selected, arguments: Namespace) -> Path | None:
 
 def _command(selected: Selected, arguments: Namespace, folder: Path) -> list[str]:
     words, step = list(arguments.passed_on), slurm_step()
-    program = [str(folder / PROGRAM), *_resume_words(arguments), *_words_of_run(arguments)]
-    is_alone = step is None and _processes(selected, arguments.devices) == "1"
+    program = [str(folder / PROGRAM), *_resume_words(arguments), *words_of_run(arguments)]
+    is_alone = step is None and processes_of(selected, arguments.devices) == "1"
     if not words and (is_alone or (step is not None and step.has_a_task_for_each_process)):
         return [sys.executable, *program]
     torchrun = Path(sys.executable).with_name("torchrun")
@@ -77,7 +94,7 @@ def _command(selected: Selected, arguments: Namespace, folder: Path) -> list[str
     if not any(word.startswith(_OWN_MEETING) for word in words):
         command += ["--standalone"] if step is None else step.meeting_words
     if not any(word.startswith(_OWN_PROCESSES) for word in words):
-        command += ["--nproc-per-node", _processes(selected, arguments.devices)]
+        command += ["--nproc-per-node", processes_of(selected, arguments.devices)]
     return [*command, *words, *program]
 
 
@@ -88,15 +105,21 @@ def _resume_words(arguments: Namespace) -> list[str]:
     return ["--resume", *([path] if path else [])]
 
 
-def _require_training_script(selected: Selected, option: str) -> None:
-    """Raises CannotRun for a program that would not hear of the option."""
+def is_training_script(selected: Selected) -> bool:
+    """Returns True if the program has the options and the record of a training."""
     graph = selected.compilation.graph
     main = graph[graph.targets["main"]] if "main" in graph.targets else None
-    if not isinstance(main, Call) or main.callee.text != _SCRIPT:
+    return isinstance(main, Call) and main.callee.text == _SCRIPT
+
+
+def _require_training_script(selected: Selected, option: str) -> None:
+    """Raises CannotRun for a program that would not hear of the option."""
+    if not is_training_script(selected):
         raise CannotRun(f"`{selected.name}` has no option `{option}`: its `main` is no {_SCRIPT}")
 
 
-def _words_of_run(arguments: Namespace) -> list[str]:
+def words_of_run(arguments: Namespace) -> list[str]:
+    """Returns the program's words for the folder and the name of the run."""
     folder = [] if arguments.output_dir is None else ["--output-dir", str(Path(arguments.output_dir).absolute())]
     return [*folder, *([] if arguments.run_name is None else ["--run-name", arguments.run_name])]
 
@@ -115,7 +138,7 @@ def _quietly(command: Sequence[str]) -> list[str]:
 def _rehearsal(selected: Selected, arguments: Namespace, folder: Path) -> list[str]:
     ranks = arguments.ranks
     if ranks is None:
-        processes = _processes(selected, arguments.devices)
+        processes = processes_of(selected, arguments.devices)
         ranks = int(processes) if processes.isdecimal() else max(_FEWEST_TO_SHARE, count_devices())
     if ranks < 1:
         raise CannotRun(f"`--ranks {ranks}`: a training has at least one process")
@@ -123,7 +146,8 @@ def _rehearsal(selected: Selected, arguments: Namespace, folder: Path) -> list[s
     return [*module, "--ranks", str(ranks), "--format", arguments.format]
 
 
-def _processes(selected: Selected, devices: str | None) -> str:
+def processes_of(selected: Selected, devices: str | None) -> str:
+    """Returns how many processes a machine gets, as torchrun takes it. Raises CannotRun."""
     wanted = meta_value(selected.compilation.graph, "nproc_per_node")
     wanted = 1 if wanted is None else wanted
     is_count = isinstance(wanted, int) and not isinstance(wanted, bool) and wanted > 0

@@ -47,6 +47,21 @@ def two_columns(rows: Sequence[tuple[str, str, str]], columns: int | None, has_c
         yield from (" " * indent + paint(line, tint, has_color) for line in lines)
 
 
+def one_line(text: str) -> str:
+    """Returns a text in which line ends and tabs are escapes: a cell makes no further rows."""
+    return text if text.isprintable() else text.translate(_ESCAPES)
+
+
+_ESCAPES = {ord(sign): repr(sign)[1:-1] for sign in "\n\r\t\v\f\x1c\x1d\x1e\x85\u2028\u2029"}
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yields rows of the same length as lines, each column as wide as its widest cell."""
+    rows = [[one_line(cell) for cell in row] for row in rows]
+    widths = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
+    yield from ("  ".join(map(pad, row, widths)).rstrip() for row in rows)
+
+
 def table(rows: Sequence[Sequence[str]], columns: int | None, has_color: bool) -> Iterator[str]:
     """Rows in columns, the last one dim; below one another where the terminal is too narrow for that."""
     count = max((len(row) for row in rows), default=0)

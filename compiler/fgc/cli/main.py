@@ -30,8 +30,19 @@ examples:
   fgc check config.yaml            find mistakes without running anything
   fgc -p PROJECT -t CONFIG pp      print the text that a project's configuration becomes
   fgc -p PROJECT -i                a shell in the project, with completion and history
-  fgc COMMAND --help               options and examples of one command
+  fgc help COMMAND                 options and examples of one command
 """
+_FAMILIAR = {  # what other tools call it
+    "chat": "inf client",
+    "compile": "build",
+    "init": "ws init",
+    "lint": "check",
+    "list": "ls",
+    "new": "ws project",
+    "render": "pp",
+    "run": "train",
+    "validate": "check",
+}
 
 
 def run() -> None:
@@ -110,6 +121,8 @@ def _dispatch(argv: Sequence[str]) -> int:
     if command is None:
         parser.print_help(sys.stderr)
         return EXIT_COULD_NOT_RUN
+    if command == "help":
+        return _dispatch([*before, *rest, "--help"])
     if command not in command_names():
         return _unknown(command)
     module = import_module(f"fgc.cli.commands.{command.replace('-', '_')}")
@@ -125,6 +138,7 @@ def _dispatch(argv: Sequence[str]) -> int:
             add_declared(parser, rest, options)
         rest, options.dynamic = split_dynamic(parser, rest)
         options.known_options = sorted(parser._option_string_actions)
+        options.typed = [word.partition("=")[0] for word in rest if word.startswith("-")]
     return int(module.run(parser.parse_args(rest, options)))
 
 
@@ -233,7 +247,7 @@ def _silence_output() -> None:
 
 
 def _disk_error(error: Exception) -> int:
-    """What the disk refuses is no bug: a folder that may not be read, a full disk. 0 if it is something else."""
+    """Tells what the disk refuses, which is no bug: a folder that may not be read, a full disk. 0 for other errors."""
     if isinstance(error, OSError) and error.filename is None and error.errno in _CANNOT_WRITE:
         print(f"fgc: the output cannot be written: {error.strerror}", file=sys.stderr)
         _silence_output()
@@ -273,6 +287,7 @@ def _internal_error() -> int:
 def _unknown(command: str) -> int:
     from fgc.diagnostics import did_you_mean
 
-    help = did_you_mean(command, command_names()) or "see `fgc --help`"
+    meant = _FAMILIAR.get(command)
+    help = f"did you mean `{meant}`?" if meant else did_you_mean(command, command_names()) or "see `fgc --help`"
     print(f"fgc: unknown command `{command}`; {help}", file=sys.stderr)
     return EXIT_COULD_NOT_RUN

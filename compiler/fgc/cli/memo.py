@@ -11,11 +11,11 @@ from msgspec import Struct
 
 from fgc.questions import Questions, here, open_kept
 
-__all__ = ["Answer", "Questions", "answer"]
+__all__ = ["PrintedAnswer", "Questions", "answer"]
 
 
-class Answer(Struct, frozen=True):
-    """What a command prints, and its exit code."""
+class PrintedAnswer(Struct, frozen=True):
+    """Holds what a command prints, and its exit code."""
 
     out: str
     err: str
@@ -29,14 +29,14 @@ class Answer(Struct, frozen=True):
         return self.code
 
 
-def answer(question: Iterable[Any], is_cached: bool, compute: Callable[[Questions], Answer]) -> Answer:
+def answer(question: Iterable[Any], is_cached: bool, compute: Callable[[Questions], PrintedAnswer]) -> PrintedAnswer:
     """The answer to a question: one that was kept if it still holds, else a new one."""
     questions = Questions(open_kept() if is_cached else None)
 
-    def computed() -> Answer:
+    def computed() -> PrintedAnswer:
         fresh = compute(questions)
         if fresh.code not in (0, 1):
             questions.changes_by_itself()
         return fresh
 
-    return questions.keep(["printed", *here(), *question], Answer, computed)
+    return questions.keep(["printed", *here(), *question], PrintedAnswer, computed)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from fgc.migrate import Migrated, Table, migrate_notebook, migrate_python, migrate_template, read_table
+from fgc.migrate import Migrated, MigrationTable, migrate_notebook, migrate_python, migrate_template, read_table
 
 _SKIPPED = frozenset(("__pycache__", "node_modules", "output_models", "site-packages", "forgather.egg-info"))
 _PACKAGE = "forgather"  # the reference's own source, which nobody migrates
@@ -39,7 +39,7 @@ def migrated_files(tree: Path) -> Iterator[MigratedFile]:
         yield MigratedFile(path, text, _migrate(path, text, table, own))
 
 
-def _migrate(path: Path, text: str, table: Table, own: "_Names") -> Migrated:
+def _migrate(path: Path, text: str, table: MigrationTable, own: "_Names") -> Migrated:
     if path.suffix == ".py":
         return migrate_python(text, table)
     if path.suffix == ".ipynb":

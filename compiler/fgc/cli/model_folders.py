@@ -25,7 +25,7 @@ def source_config(source: Path) -> dict[str, Any]:
 
 
 def target_folder(arguments: Namespace, source: Path) -> Path:
-    """Where to write: a folder that is not there, or is empty, or holds a model that may go. Raises CannotRun."""
+    """Returns the folder to write: a new one, an empty one, or one whose model may go. Raises CannotRun."""
     target = Path(arguments.target)
     here, there = source.resolve(), target.resolve()
     if here == there or there.is_relative_to(here) or here.is_relative_to(there):

@@ -14,9 +14,8 @@ from msgspec import Struct
 
 from fgc.cli.arguments import CannotRun
 from fgc.cli.runtime_process import run_module
-from fgc.cli.select import Selected, report, select
+from fgc.cli.select import Selected, hidden_options, report, select
 from fgc.emit.model import expand_model_package
-from fgc.emit.model.description import describe_model_package
 from fgc.ir import Graph, NodeId
 from fgc.pipeline.models import MODEL_PACKAGE, model_nodes
 from fgc.workspace import ProjectError
@@ -37,6 +36,7 @@ def show_model(arguments: Namespace) -> int:
     except ProjectError as error:
         report(error.diagnostics)
         return 2
+    print(hidden_options(arguments, selected), end="", file=sys.stderr)
     report(selected.diagnostics)
     if selected.has_errors:
         return 1
@@ -65,8 +65,7 @@ def package_of(selected: Selected, target: str | None) -> Iterator[WrittenPackag
     graph, files = selected.compilation.graph, selected.python_files
     where = (files.read_python, files.component_folders)
     outcome = expand_model_package(graph, node, *where, selected.template)
-    described = describe_model_package(graph, node, *where).value
-    if outcome.value is None or described is None:
+    if outcome.value is None:
         report(outcome.diagnostics)
         yield None
         return
@@ -75,6 +74,7 @@ def package_of(selected: Selected, target: str | None) -> Iterator[WrittenPackag
         for name, text in outcome.value.files.items():
             (parent / name).parent.mkdir(exist_ok=True)
             (parent / name).write_text(text, encoding="utf-8")
+        described = outcome.value.description
         yield WrittenPackage(parent / described.name, tuple(entry.name for entry in described.runtime))
     finally:
         shutil.rmtree(parent, ignore_errors=True)

@@ -31,7 +31,7 @@ class Checkpoint(Struct, frozen=True):
 
     @property
     def model_files(self) -> list[Path]:
-        """What `from_pretrained` needs: all but the state of the training."""
+        """Returns what `from_pretrained` needs: all but the state of the training."""
         return [path for path in self.files if not _TRAINING_STATE.fullmatch(path.name)]
 
     @property
@@ -40,19 +40,19 @@ class Checkpoint(Struct, frozen=True):
 
 
 def output_folder(arguments: Namespace) -> Path:
-    """Where the chosen configuration trains to. Raises CannotRun or ProjectError."""
+    """Returns where the chosen configuration trains to. Raises CannotRun or ProjectError."""
     selected = select(arguments, checks_calls=False)
-    folder = _output_dir(selected.compilation.graph)
+    folder = output_dir_of(selected.compilation.graph)
     if folder is None:
         raise CannotRun(f"`{selected.name}` has no `output_dir` in its target `meta`")
     return selected.folder / folder
 
 
 def all_output_folders(arguments: Namespace) -> list[Path]:
-    """Where all configurations of the project train to. Raises CannotRun or ProjectError."""
+    """Returns where all configurations of the project train to. Raises CannotRun or ProjectError."""
     project = chosen_project(arguments, FileStore(checks_calls=False))
     graphs = [project.compile(name, {}).graph for name in project.configurations]
-    folders = [project.folder / folder for graph in graphs if (folder := _output_dir(graph)) is not None]
+    folders = [project.folder / folder for graph in graphs if (folder := output_dir_of(graph)) is not None]
     if not folders:
         raise CannotRun(f"no configuration of `{project.name}` has an `output_dir` in its target `meta`")
     return list(dict.fromkeys(folders))
@@ -63,7 +63,7 @@ def common_folder(folders: Sequence[Path]) -> Path:
     return folders[0].parent if len(folders) == 1 else Path(os.path.commonpath(folders))
 
 
-def _output_dir(graph: Graph) -> str | None:
+def output_dir_of(graph: Graph) -> str | None:
     value = meta_value(graph, "output_dir")
     return value if isinstance(value, str) and value else None
 

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fgc.cli.arguments import CannotRun
-from fgc.cli.memo import Answer, Questions
+from fgc.cli.memo import PrintedAnswer, Questions
 from fgc.diagnostics import render_text
-from fgc.workspace import FileStore, Project, ProjectError, find_project, open_project
+from fgc.workspace import FileStore, ProjectDescription, ProjectError, find_project, open_project
 
 
-def chosen_project(arguments: Namespace, store: FileStore) -> Project:
+def chosen_project(arguments: Namespace, store: FileStore) -> ProjectDescription:
     """The project of `-p`, or the one around the current folder. Raises CannotRun or ProjectError."""
     folder = Path(arguments.project) if arguments.project else find_project(Path.cwd(), store.questions)
     if folder is None:
@@ -19,14 +19,14 @@ def chosen_project(arguments: Namespace, store: FileStore) -> Project:
 
 
 def project_answer(
-    arguments: Namespace, questions: Questions, has_color: bool, show: Callable[[Project], str]
-) -> Answer:
-    """What `show` makes of the project, with the findings about it."""
+    arguments: Namespace, questions: Questions, has_color: bool, show: Callable[[ProjectDescription], str]
+) -> PrintedAnswer:
+    """Returns what `show` makes of the project, with the findings about it."""
     try:
         project = chosen_project(arguments, FileStore(questions, checks_calls=False))
     except CannotRun as problem:
-        return Answer("", f"fgc: {problem}\n", 2)
+        return PrintedAnswer("", f"fgc: {problem}\n", 2)
     except ProjectError as error:
-        return Answer("", render_text(error.diagnostics, use_color=has_color) + "\n", 2)
+        return PrintedAnswer("", render_text(error.diagnostics, use_color=has_color) + "\n", 2)
     found = project.diagnostics
-    return Answer(show(project), render_text(found, use_color=has_color) + "\n" if found else "", 0)
+    return PrintedAnswer(show(project), render_text(found, use_color=has_color) + "\n" if found else "", 0)

@@ -15,7 +15,7 @@ from fgc.reading import read_json
 
 
 def marks(output: Path, found: Sequence[Checkpoint]) -> dict[int, list[str]]:
-    """What is said of each checkpoint, by its step: `latest`, `best`, `linked`."""
+    """Returns what is said of each checkpoint, by its step: `latest`, `best`, `linked`."""
     said: dict[int, list[str]] = {checkpoint.step: [] for checkpoint in found}
     if found:
         said[found[-1].step].append("latest")

@@ -5,20 +5,24 @@ import sys
 from argparse import Namespace
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fgc.cli.arguments import OF_TRAININGS, CannotRun, settings_of, use_color, variables_of
+from fgc.cli.arguments import OF_TRAININGS, CannotRun, settings_of, variables_of
 from fgc.cli.dynamic import dynamic_values
 from fgc.cli.memo import Questions
 from fgc.diagnostics import Diagnostic, nearest, render_text, summary
 from fgc.pipeline.dynamic import dynamic_arguments
+from fgc.printing import use_color
 from fgc.workspace import FileStore, ProjectError, find_project, open_project
 from fgc.workspace.rules import read_rules
 from fgc.workspace.selection import NoSuchFile, Selected, project_of, select_config, select_file
 from fgc.workspace.settings import SettingsError
 from fgc.yaml import Composition
 
-__all__ = ["Selected", "configuration_hint", "project_of", "report", "select"]
+if TYPE_CHECKING:
+    from fgc.explain.settings import Doubt
+
+__all__ = ["Selected", "configuration_hint", "hidden_options", "project_of", "report", "select"]
 
 _MOST_NAMES = 8  # of configurations in an error
 
@@ -42,10 +46,13 @@ def select(arguments: Namespace, questions: Questions | None = None, *, checks_c
     declared = dynamic_arguments(selected.compilation.graph).value if words is not None else ()
     words = [*(words or ()), *_own_words(arguments, [name for argument in declared for name in argument.names])]
     if words or any(argument.is_required for argument in declared):
-        variables |= dynamic_values(selected.name, declared, words, arguments.known_options, variables)
+        try:
+            variables |= dynamic_values(selected.name, declared, words, arguments.known_options, variables)
+        except CannotRun as problem:
+            raise CannotRun(f"{problem}\n{hidden_options(arguments, selected)}".rstrip("\n")) from None
         selected = _select(arguments, variables, store)
-    if changes.problems:
-        raise CannotRun("\nfgc: ".join(changes.problems))
+    if problems := [*changes.problems, *changes.confirmed(selected.compilation.diagnostics)]:
+        raise CannotRun("\nfgc: ".join(problems))
     return selected
 
 
@@ -59,17 +66,35 @@ def _own_words(arguments: Namespace, declared: Container[str]) -> Iterator[str]:
             yield from (option, value)
 
 
+def hidden_options(arguments: Namespace, selected: Selected) -> str:
+    """Returns a line for each option that the command took, although the configuration declares it too."""
+    typed = getattr(arguments, "typed", ())
+    return "".join(
+        f"warning: `{name}` is an option of this command, so the configuration's `{name}` is not set; "
+        f"`-D {argument.variable}=VALUE` sets that one\n"
+        for argument in dynamic_arguments(selected.compilation.graph).value
+        for name in argument.names
+        if name.startswith("--") and name in typed and name not in OF_TRAININGS
+    )
+
+
 class _Changes:
     """Sets values of a configuration; `problems` are those of its last compilation."""
 
     def __init__(self, settings: dict[str, str]) -> None:
         self.settings = settings
         self.problems: list[str] = []
+        self._doubts: list[Doubt] = []
 
     def apply(self, composition: Composition) -> None:
         from fgc.explain.settings import set_values  # only where something is set
 
-        self.problems = set_values(composition, self.settings)
+        self.problems, self._doubts = set_values(composition, self.settings)
+
+    def confirmed(self, found: Iterable[Diagnostic]) -> list[str]:
+        """Returns the problems of values that what they are given to does not take, as a check has found."""
+        refused = {finding.span for finding in found if finding.code == "FGC508"}
+        return [doubt.problem for doubt in self._doubts if doubt.span in refused]
 
 
 def _select(arguments: Namespace, variables: dict[str, Any], store: FileStore) -> Selected:
@@ -86,7 +111,7 @@ def _select(arguments: Namespace, variables: dict[str, Any], store: FileStore) -
 
 
 def configuration_hint(word: str, store: FileStore) -> str:
-    """What to write if a word that is no file may have meant a configuration of the project here."""
+    """Returns what to write if a word that is no file may have meant a configuration of the project here."""
     folder = find_project(Path.cwd(), store.questions)
     try:
         names = list(open_project(folder, store).configurations) if folder is not None else []

@@ -10,7 +10,7 @@ _FIRST_PORT, _NUM_PORTS = 12_000, 20_000  # below those that Linux hands out
 
 
 class SlurmStep(Struct, frozen=True):
-    """What `srun` says to a task."""
+    """Holds what `srun` says to a task."""
 
     num_tasks: int
     num_nodes: int
@@ -20,7 +20,7 @@ class SlurmStep(Struct, frozen=True):
 
     @property
     def has_a_task_for_each_process(self) -> bool:
-        """Whether `srun` itself started the processes of the training, several on a machine."""
+        """Returns True if `srun` itself started the processes of the training, several on a machine."""
         return self.num_tasks > self.num_nodes
 
     @property
@@ -40,11 +40,17 @@ def slurm_step(environment: Mapping[str, str] = os.environ) -> SlurmStep | None:
         int(environment.get("SLURM_STEP_NUM_NODES", "1")),
         int(environment.get("SLURM_NODEID", "0")),
         first_host(environment.get("SLURM_STEP_NODELIST", "localhost")),
-        _FIRST_PORT + int(environment.get("SLURM_JOB_ID", "0")) % _NUM_PORTS,
+        port_of(int(environment.get("SLURM_JOB_ID", "0"))),
     )
+
+
+def port_of(number: int) -> int:
+    """Returns a port where processes may meet, the same for the same number, below those that Linux hands out."""
+    return _FIRST_PORT + number % _NUM_PORTS
 
 
 def first_host(nodes: str) -> str:
     """Returns the first name of a list as Slurm writes them: `node[003-006,9],other` is `node003`."""
-    first = re.split(r",(?![^\[]*\])", nodes)[0]
-    return re.sub(r"\[([^\],-]+)[^\]]*\]", r"\1", first)
+    first = re.match(r"(?:[^,\[]|\[[^\]]*\])*+", nodes)
+    assert first is not None, "the pattern matches every text"
+    return re.sub(r"\[([^\[\],-]++)[^\[\]]*\]", r"\1", first[0])

@@ -20,12 +20,8 @@ from fgc.workspace.inputs import Inputs
 from fgc.workspace.place_map import MAP, MappedArea, TemplatePlace, read_map
 
 _PLACE = re.compile(r"(?P<file>.+?)(?::(?P<line>\d+))?(?::(?P<column>\d+))?:?")
-_FRAME = re.compile(
-    r'(?P<prefix>.*?)\s*\bFile "(?P<file>[^"]+)", line (?P<line>\d+)'
-)  # logs name ranks, groups have bars
-_SHORT_FRAME = re.compile(
-    r"(?P<prefix>)(?:.*?[\s(│])?(?P<file>[~/.\w][^\s:()│]*\.py):(?P<line>\d+)\b"
-)  # IPython, rich, pytest
+_FRAME = re.compile(r'\bFile "(?P<file>[^"]+)", line (?P<line>\d+)')
+_SHORT_FRAME = re.compile(r"(?:.*?[\s(│])?(?P<file>[~/.\w][^\s:()│]*\.py):(?P<line>\d+)\b")  # IPython, rich, pytest
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")  # Python 3.13 colours its tracebacks
 _MOST_USERS = 3  # objects that are told to be made of one definition
 _AHEAD = 2  # lines below a frame: its text, and carets
@@ -74,12 +70,12 @@ class Build:
         return list(dict.fromkeys(area.file for area in self.areas))
 
     def is_edited(self, file: str) -> bool:
-        """Whether a generated file is not what was written."""
+        """Returns True if a generated file is not what was written."""
         return self.inputs.is_output_edited(file, read_bytes(self.folder / file))
 
-    def at(self, file: str, line: int, column: int | None) -> MappedArea | None:
-        """What a generated line, or a character of it, comes from."""
-        found = innermost((area for area in self.areas if area.file == file), line, column)
+    def at(self, file: str, line: int, column: int | None, last: int | None = None) -> MappedArea | None:
+        """Returns what a generated line, or a character of it, comes from; or all characters up to `last`."""
+        found = innermost((area for area in self.areas if area.file == file), line, column, last)
         if found is None or found.component is None or found.area.line == line:
             return found
         place = found.component  # a file that was copied: its lines go along
@@ -97,7 +93,7 @@ class Build:
         return [area for area in self.areas if name in (area.place.file, _file(area.component))]
 
     def users(self, file: str, line: int) -> list[MappedArea]:
-        """What the program makes of the function or class that a line of a copied file is in."""
+        """Returns what the program makes of the function or class that a line of a copied file is in."""
         program = self.files[0]
         names = definition_at(self._text(file), line)
         module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
@@ -149,7 +145,7 @@ def build_around(file: Path) -> Path | None:
 
 
 def input_name(build: Build, file: Path) -> str:
-    """The name that a build has for a template. Raises CannotRun if it went not into it."""
+    """Returns the name that a build has for a template. Raises CannotRun if the build does not contain it."""
     known = {area.place.file for area in build.areas} | {_file(area.component) for area in build.areas} - {None}
     names = [*build.inputs.names, *sorted(name for name in known if name)]
     written = file.as_posix()
@@ -162,7 +158,7 @@ def input_name(build: Build, file: Path) -> str:
     where = display_path(build.folder)
     if not file.exists():
         raise CannotRun(f"there is no file `{file}`" + (f"; {help}" if help else ""))
-    raise CannotRun(f"`{file}` went not into the build in `{where}`" + (f"; {help}" if help else ""))
+    raise CannotRun(f"`{file}` is not part of the build in `{where}`" + (f"; {help}" if help else ""))
 
 
 def on_line(areas: Sequence[MappedArea], name: str, line: int, column: int | None) -> list[MappedArea]:
@@ -195,14 +191,17 @@ def annotated(lines: Iterable[str], build: Build | None, project: Path | None) -
         line = ahead.popleft()
         ahead.extend(islice(rest, 1))
         yield line
-        match = _FRAME.match(_COLOR.sub("", line)) or _SHORT_FRAME.match(_COLOR.sub("", line))
+        plain = _COLOR.sub("", line)
+        frame = _FRAME.search(plain)
+        prefix = "" if frame is None else plain[: frame.start()].rstrip()  # logs name ranks, groups have bars
+        match = frame or _SHORT_FRAME.match(plain)
         file = Path(match["file"]).expanduser() if match is not None else None
         folder = build_around(file) if file is not None and build is None else None
         if folder is not None and folder not in builds:
             builds[folder] = Build(folder, project)
         here = builds[folder] if folder is not None else build
         if match is not None and file is not None and here is not None:
-            shown = [_COLOR.sub("", item).removeprefix(match["prefix"]) for item in islice(ahead, _AHEAD)]
+            shown = [_COLOR.sub("", item).removeprefix(prefix) for item in islice(ahead, _AHEAD)]
             yield from _configured(here, file, int(match["line"]), shown)
 
 
@@ -211,8 +210,7 @@ def _configured(build: Build, file: Path, number: int, below: Sequence[str]) -> 
     for name in build.files:
         if not file.as_posix().endswith(f"/{name}") and file.as_posix() != name:
             continue
-        column = _column(build.line(name, number), below)
-        found = build.at(name, number, column) or build.at(name, number, None)
+        found = build.at(name, number, *_columns(build.line(name, number), below)) or build.at(name, number, None)
         users = [] if found is None or found.path else build.users(name, number)
         for area in users[:_MOST_USERS] or ([] if found is None else [found]):
             yield f"    configured at {build.shown(area.place)}" + (f" as `{area.path}`\n" if area.path else "\n")
@@ -221,13 +219,14 @@ def _configured(build: Build, file: Path, number: int, below: Sequence[str]) -> 
         return
 
 
-def _column(text: str, below: Sequence[str]) -> int | None:
-    """The column to which the carets of a traceback point; Python prints none for a whole line."""
+def _columns(text: str, below: Sequence[str]) -> tuple[int | None, int | None]:
+    """The columns to which the first and last caret of a traceback point; Python prints none for a whole line."""
     shown, carets = (*below, "", "")[:2]
     marks = _CARETS.search(carets)
     if marks is None or carets.strip("~^ \n") or shown.strip() != text.strip() or not text.strip():
-        return None
-    return marks.start() - _indent(shown) + _indent(text) + 1
+        return None, None
+    moved = _indent(text) - _indent(shown)
+    return marks.start() + moved + 1, marks.end() + moved
 
 
 def _indent(text: str) -> int:

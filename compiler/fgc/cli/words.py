@@ -1,6 +1,7 @@
 """The words behind a command: its own, and those that a configuration declares; loads no stage of the compiler."""
 
 import re
+import shlex
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from textwrap import fill
@@ -23,7 +24,7 @@ class HelpFormatter(RawDescriptionHelpFormatter):
     """Paragraphs as wide as the terminal, at most as they are written; examples and lists stay as they are."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        paragraphs = re.split(r"\n(?=\s*\n)\n*", text.strip("\n"))
+        paragraphs = re.split(r"\n(?=[^\S\n]*\n)\n*", text.strip("\n"))
         return "\n\n".join(self._paragraph(each.strip("\n"), width, indent) for each in paragraphs)
 
     def _paragraph(self, text: str, width: int, indent: str) -> str:
@@ -32,11 +33,22 @@ class HelpFormatter(RawDescriptionHelpFormatter):
         return fill(" ".join(text.split()), width, initial_indent=indent, subsequent_indent=indent)
 
 
+SECRET = re.compile(r"\(secret:(\w+)\)")  # what records have in place of the value of a variable
+
+
+def shell_word(word: str) -> str:
+    """A word for a shell, which puts the secrets in from the environment."""
+    before, *rest = SECRET.split(word)
+    pairs = zip(rest[::2], rest[1::2], strict=True)
+    parts = [before and shlex.quote(before), *(f'"${name}"{text and shlex.quote(text)}' for name, text in pairs)]
+    return "".join(parts) or "''"
+
+
 _NUMBER = re.compile(r"-\.?\d.*")
 
 
 def split_at_dashes(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """What stands before `--` and what stands behind it."""
+    """Returns what stands before `--` and what stands behind it."""
     position = words.index("--") if "--" in words else len(words)
     return list(words[:position]), list(words[position + 1 :])
 

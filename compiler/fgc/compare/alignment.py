@@ -66,7 +66,7 @@ def _by_position(left: range, right: range) -> list[tuple[int | None, int | None
 
 
 def likeness(one: Row, other: Row, digests: tuple[Digests, Digests]) -> float:
-    """How much two rows seem to be the same thing, changed: 0 is not at all, 1 is equal."""
+    """Returns how much two rows seem to be the same thing, changed: 0 is not at all, 1 is equal."""
     if one.kind != other.kind:
         return 0.0
     if not one.parts and not other.parts and one.kind != "call":

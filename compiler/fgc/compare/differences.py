@@ -143,7 +143,7 @@ class _Walk:
                 self.added.append(_Lone(path + f"[{j}]", right.parts[j]))
 
     def _sharing(self, one: int, other: int, old_path: str, path: str) -> bool:
-        """Whether one object is two in the other configuration; noted once for each."""
+        """Returns whether one object is two in the other configuration; noted once for each."""
         rows = self.old.rows[one], self.new.rows[other]
         if not all(_is_one_object(row) for row in rows):
             return False
@@ -168,7 +168,7 @@ class _Walk:
         self.found.append(Difference(change, path, old, new, more))
 
     def side(self, index: int, part: Part, path: str, is_short: bool = False) -> Side:
-        """What stands at a path in the old (0) or in the new (1) configuration."""
+        """Returns what stands at a path in the old (0) or in the new (1) configuration."""
         snapshot = (self.old, self.new)[index]
         row = snapshot.rows[part.node]
         return Side(summary(row, snapshot, is_short=is_short), row.place, path)
@@ -185,7 +185,7 @@ def _is_one_object(row: Row) -> bool:
 
 
 def _with_moves(walk: _Walk) -> Iterator[Difference]:
-    """What was removed and added; what is the same in both places was moved."""
+    """Yields what was removed and added; what is the same in both places was moved."""
     waiting: dict[bytes, list[_Lone]] = {}
     for lone in walk.added:
         waiting.setdefault(walk.digests[1][lone.part.node], []).append(lone)

@@ -1,10 +1,12 @@
 """A node in a few words: a value as Python writes it, a call with the beginning of its arguments."""
 
-from fgc.ir import Row, Snapshot
+from fgc.ir import DISPLAYS, Row, Snapshot
 
 _MAX_WIDTH = 60
 _MAX_DEPTH = 3
 _HOW = {"singleton": "", "factory": "factory ", "partial": "partial ", "meta": "build-time "}
+
+_SEQUENCES: tuple[type, ...] = (list, tuple)
 
 
 def summary(row: Row, snapshot: Snapshot, *, is_short: bool = False) -> str:
@@ -31,7 +33,7 @@ def _text(row: Row, snapshot: Snapshot, depth: int) -> str:
         return "{" + ", ".join(f"{_name(label)}: {text}" if label else text for label, text in items) + "}"
     if row.kind == "variable":
         return f"!var {row.value}" + (f" = {items[0][1]}" if items else "")
-    if row.value in ("named_list", "named_tuple") and len(items) == 1:
+    if isinstance(row.value, str) and DISPLAYS.get(row.value) in _SEQUENCES and len(items) == 1:
         return items[0][1]
     given = (f"{_name(label)}={text}" if label.startswith(".") else text for label, text in items)
     return f"{_HOW.get(row.how, '')}{row.value}({', '.join(given)})"

@@ -12,14 +12,18 @@ from fgc.diagnostics.model import Diagnostic, Severity
 from fgc.text import Span
 
 _YAML = "FGC301"
-_ODD_LINES = ("FGC101", "FGC110", "FGC211", "FGC220", "FGC314")  # statements without a blank, cut quotes, glued lines
+# statements without a blank, cut quotes, glued lines, calls that are none
+_ODD_LINES = ("FGC101", "FGC110", "FGC211", "FGC220", "FGC314", "FGC322", "FGC402")
 _END_NAME = "FGC104"
 _UNKNOWN_BLOCK = "FGC204"
 _BARE_KEY, _UNKNOWN_KEYWORD = "FGC321", "FGC501"
+_ODD_TEXTS = ("FGC310", "FGC322")  # what YAML does not read as what it looks like
+_OF_VALUES = ("FGC405", "FGC501", "FGC508")  # what is wrong with a value, or with the key that holds it
 
 
 def without_consequences(found: Sequence[Diagnostic]) -> list[Diagnostic]:
     """Findings without those that another one explains, which then is an error."""
+    found = _without_odd_texts(found)
     possible = {
         _YAML: [diagnostic for diagnostic in found if diagnostic.code in _ODD_LINES],
         _END_NAME: [diagnostic for diagnostic in found if diagnostic.code == _UNKNOWN_BLOCK],
@@ -34,6 +38,22 @@ def without_consequences(found: Sequence[Diagnostic]) -> list[Diagnostic]:
         else:
             left.append(diagnostic)
     return [replace(item, severity=Severity.ERROR) if id(item) in guilty else item for item in left]
+
+
+def _without_odd_texts(found: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Findings of values that do not fit, each with what to write from the warning that its text looks like another.
+
+    The error stays, and not the warning: who silences the warning means the text.
+    """
+    odd = {item.span: item for item in found if item.code in _ODD_TEXTS}
+    told = {item.span for item in found if item.code in _OF_VALUES and item.span in odd} if odd else set()
+    if not told:
+        return list(found)
+    helped = [
+        replace(item, help=odd[item.span].help) if item.code in _OF_VALUES and item.span in told else item
+        for item in found
+    ]
+    return [item for item in helped if item.code not in _ODD_TEXTS or item.span not in told]
 
 
 def _cause(finding: Diagnostic, causes: Iterable[Diagnostic]) -> Diagnostic | None:

@@ -65,7 +65,7 @@ class Diagnostic(Struct, frozen=True):
 
 
 def ways_here(via: Iterable[Span], place: Span) -> tuple[Related, ...]:
-    """How text came to `place`, innermost first: each include, import and call of a macro."""
+    """Returns how text came to `place`, innermost first: each include, import and call of a macro."""
     ways = dict.fromkeys(span for span in via if span != place)
     return tuple(Related(span, _way(span)) for span in ways)
 
@@ -95,5 +95,5 @@ def unique(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
-    """Whether any finding forbids a build."""
+    """Returns whether any finding forbids a build."""
     return any(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics)

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 
-from fgc.diagnostics.slips import is_slip
+from fgc.diagnostics.slips import is_slip, words_of
+from fgc.text import TEMPLATE_SUFFIXES
 
 _MANY = 500  # candidates: each costs a comparison of 10 microseconds
 _LONGEST = 80  # letters: no person's name for something
+_TRIED = 5  # of the candidates that look most like it
 _SHORT = 4  # letters: short names resemble each other by accident
-_ENDINGS = (".yaml", ".yml", ".jinja", ".j2", ".py")  # of files: all have them, so they make no two names alike
+_ENDINGS = (*TEMPLATE_SUFFIXES, ".py")  # of files: all have them, so they make no two names alike
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
@@ -17,14 +19,27 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     stem = _stem(name)
     stems = {_stem(other): other for other in reversed(_plausible(name, candidates))}
     cutoff = 0.6 if len(stem) > _SHORT else 0.7
-    matches = get_close_matches(stem, sorted(stems), n=1, cutoff=cutoff)
-    if matches:
-        return stems[matches[0]]
+    for match in get_close_matches(stem, sorted(stems), n=_TRIED, cutoff=cutoff):
+        if _has_its_words(stem, match):
+            return stems[match]
     swapped = next((other for other in stems if sorted(other) == sorted(stem)), None)  # `oen` for `one`
     if swapped is not None:
         return stems[swapped]
     folded = {candidate.casefold(): other for candidate, other in stems.items()}
     return folded.get(stem.casefold())
+
+
+def _has_its_words(name: str, other: str) -> bool:
+    """Returns True if each longer word of the name with fewer words looks like one of the other's.
+
+    `trainer_args` and `trainer_header` have a word in common, and are no slips of each other.
+    """
+    from difflib import get_close_matches
+
+    fewer, more = sorted((words_of(name), words_of(other)), key=len)
+    if len(fewer) == len(more) == 1:
+        return True
+    return all(len(word) < _SHORT or get_close_matches(word, more, n=1) for word in fewer)
 
 
 def _stem(name: str) -> str:

@@ -12,14 +12,15 @@ def is_slip(name: str, other: str) -> bool:
     """Returns True if every word of `name` is that of `other`, but for letters that are easily mistyped."""
     if name == other:
         return False
-    words, others = _words(name), _words(other)
+    words, others = words_of(name), words_of(other)
     if len(words) != len(others):
         return "".join(words) == "".join(others)
     pairs = zip(words, others, strict=True)
     return all(word == meant or _is_slip_of_word(word, meant, is_part=len(words) > 1) for word, meant in pairs)
 
 
-def _words(name: str) -> list[str]:
+def words_of(name: str) -> list[str]:
+    """Splits a name at underscores and other signs, at capitals and digits; in lower case."""
     return [word.casefold() for word in _WORD.findall(name)]
 
 

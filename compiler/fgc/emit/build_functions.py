@@ -8,7 +8,7 @@ from msgspec import Struct
 from fgc.diagnostics import Diagnostic, Outcome, did_you_mean
 from fgc.emit.layout import Layout, black_layout
 from fgc.emit.paths import TargetPaths
-from fgc.emit.places import NodeArea, Place
+from fgc.emit.places import GeneratedPlace, NodeArea
 from fgc.ir import Call, CallKind, Graph, NodeId, reachable
 from fgc.text import Source
 
@@ -67,13 +67,13 @@ class Expanded(Struct, frozen=True):
 
     graph: Graph
     files: Mapping[str, str]
-    places: Mapping[str, tuple[Place, ...]]
+    places: Mapping[str, tuple[GeneratedPlace, ...]]
 
 
 def expand(graph: Graph, targets: Sequence[str], context: BuildContext) -> Outcome[Expanded]:
     """Run every build-time call that the targets need."""
     files: dict[str, str] = {}
-    places: dict[str, tuple[Place, ...]] = {}
+    places: dict[str, tuple[GeneratedPlace, ...]] = {}
     diagnostics: list[Diagnostic] = []
     failed: set[NodeId] = set()
     while (node := _next_call(graph, targets, failed)) is not None:
@@ -103,10 +103,10 @@ def expand(graph: Graph, targets: Sequence[str], context: BuildContext) -> Outco
     return Outcome(Expanded(graph, files, places), tuple(diagnostics))
 
 
-def _place(area: NodeArea, before: TargetPaths, after: TargetPaths) -> Place:
+def _place(area: NodeArea, before: TargetPaths, after: TargetPaths) -> GeneratedPlace:
     """A place with the path that its node has; one of another project has it only in the graph that came back."""
     paths = next((paths for paths in (before, after) if area.node in paths), None)
-    return Place(area.area, area.origin, "" if paths is None else paths.path(area.node), area.component)
+    return GeneratedPlace(area.area, area.origin, "" if paths is None else paths.path(area.node), area.component)
 
 
 def _next_call(graph: Graph, targets: Sequence[str], failed: set[NodeId]) -> NodeId | None:

@@ -13,11 +13,11 @@ from fgc.emit.expression import (
     Define,
     DictDisplay,
     Expression,
+    FunctionParameter,
     Invoke,
     Lambda,
     ListDisplay,
     Name,
-    Parameter,
     Return,
     TupleDisplay,
 )
@@ -26,14 +26,14 @@ from fgc.emit.inline import is_step, reads_better_named
 from fgc.emit.literal import is_text, literal, non_finite
 from fgc.emit.measure import has_effect
 from fgc.emit.names import Names, name_of_result
-from fgc.emit.operators import Arguments
+from fgc.emit.operators import EvaluatedArguments
 from fgc.emit.parameters import Parameters
-from fgc.emit.scope import Scope
+from fgc.emit.scope import FunctionScope
 from fgc.emit.sharing import Sharing, arguments
 from fgc.emit.steps import Steps
 from fgc.ir import Call, CallKind, Deferred, DictNode, Graph, ListNode, Literal, NodeId, Scalar, Var
 
-_FREE = (Parameter("*args", "Any"), Parameter("**kwargs", "Any"))
+_FREE = (FunctionParameter("*args", "Any"), FunctionParameter("**kwargs", "Any"))
 
 
 class Construction:
@@ -50,7 +50,7 @@ class Construction:
         self.parameters = parameters
         self.long_texts: dict[str, str] = {}
 
-    def value(self, node: NodeId, scope: Scope) -> Steps[Expression]:
+    def value(self, node: NodeId, scope: FunctionScope) -> Steps[Expression]:
         """The expression of a node, after adding the statements it needs."""
         known = scope.find(node)
         if known is not None:
@@ -65,7 +65,7 @@ class Construction:
     def ordered(
         self,
         nodes: Sequence[NodeId],
-        scope: Scope,
+        scope: FunctionScope,
         *,
         wishes: Sequence[str | None] = (),
         given: Mapping[int, Expression] | None = None,
@@ -95,7 +95,7 @@ class Construction:
         is_maker = isinstance(value, Call) and value.kind is not CallKind.SINGLETON
         return node in self.graph.named and not (is_maker and self.sharing.is_mentioned_again(node))
 
-    def assign(self, value: Expression, node: NodeId, scope: Scope, wish: str | None = None) -> Name:
+    def assign(self, value: Expression, node: NodeId, scope: FunctionScope, wish: str | None = None) -> Name:
         """Give an expression a name; a lambda becomes a function."""
         name = self.names.fresh(*self.wishes(node, wish))
         scope.statements.append(_statement(name, value, node))
@@ -122,7 +122,7 @@ class Construction:
             return non_finite(value, self.imports.module("math"), node)
         return literal(value, node)
 
-    def call(self, call: Call, node: NodeId, scope: Scope) -> Steps[Expression]:
+    def call(self, call: Call, node: NodeId, scope: FunctionScope) -> Steps[Expression]:
         """A call that happens now."""
         given, late = yield self.arguments(call, scope)
         if late is None:
@@ -131,8 +131,8 @@ class Construction:
         return Invoke(function, latent.merged(given, late), node)
 
     def arguments(
-        self, call: Call, scope: Scope, given: Mapping[int, Expression] | None = None
-    ) -> Steps[tuple[Arguments, Expression | None]]:
+        self, call: Call, scope: FunctionScope, given: Mapping[int, Expression] | None = None
+    ) -> Steps[tuple[EvaluatedArguments, Expression | None]]:
         """The evaluated arguments of a call, and its latent mapping."""
         wishes = [*(None for _ in call.positional), *(keyword.name for keyword in call.keywords), "latent_args"]
         nodes = arguments(call) if call.latent is None else (*arguments(call), call.latent)
@@ -141,9 +141,9 @@ class Construction:
         split = len(call.positional)
         names = (keyword.name for keyword in call.keywords)
         late = None if call.latent is None else values.pop()
-        return Arguments(tuple(values[:split]), tuple(zip(names, values[split:], strict=True))), late
+        return EvaluatedArguments(tuple(values[:split]), tuple(zip(names, values[split:], strict=True))), late
 
-    def _made(self, node: NodeId, scope: Scope) -> Steps[Expression]:
+    def _made(self, node: NodeId, scope: FunctionScope) -> Steps[Expression]:
         value = self.graph[node]
         made: Expression
         match value:
@@ -163,7 +163,7 @@ class Construction:
                 made = yield self._called(value, node, scope)
         return made
 
-    def _called(self, call: Call, node: NodeId, scope: Scope) -> Steps[Expression]:
+    def _called(self, call: Call, node: NodeId, scope: FunctionScope) -> Steps[Expression]:
         match call.kind:
             case CallKind.SINGLETON:
                 return self.call(call, node, scope)
@@ -174,7 +174,7 @@ class Construction:
             case CallKind.META:
                 raise AssertionError("build-time calls are expanded before the program is planned")
 
-    def _mapping(self, value: DictNode, node: NodeId, scope: Scope) -> Steps[Expression]:
+    def _mapping(self, value: DictNode, node: NodeId, scope: FunctionScope) -> Steps[Expression]:
         wishes = [entry.key if isinstance(entry.key, str) else None for entry in value.entries]
         values = yield self.ordered([entry.value for entry in value.entries], scope, wishes=wishes)
         keys = [self._key(entry.key) for entry in value.entries]
@@ -191,7 +191,12 @@ class Construction:
         return Name(self.long_texts[value], node)
 
     def _settle(
-        self, values: list[Expression], nodes: Sequence[NodeId], wishes: Sequence[str | None], mark: int, scope: Scope
+        self,
+        values: list[Expression],
+        nodes: Sequence[NodeId],
+        wishes: Sequence[str | None],
+        mark: int,
+        scope: FunctionScope,
     ) -> None:
         """Make statements, before a mark, of the expressions that run code and come earlier."""
         settled = []

@@ -6,6 +6,7 @@ What has one value for the whole run (the clock, the project's folder) becomes a
 import posixpath
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 
 from msgspec.structs import replace
 
@@ -26,9 +27,11 @@ from fgc.emit.expression import (
 from fgc.emit.imports import Imports
 from fgc.emit.literal import literal, string
 from fgc.emit.names import Names
-from fgc.emit.options import ARGUMENTS
-from fgc.ir import Deferred, Graph, NodeId
+from fgc.ir import Deferred, Graph, Node, NodeId, expressions_of
 from fgc.text import (
+    OF_ONE_NUMBER,
+    OF_PATHS,
+    OF_SEVERAL_NUMBERS,
     DeferredArgument,
     DeferredCall,
     DeferredConstant,
@@ -36,20 +39,17 @@ from fgc.text import (
     DeferredFolder,
     DeferredName,
     DeferredOperation,
+    DeferredOption,
     DeferredPart,
-    FromOutside,
+    as_call,
+    has_options,
+    inner_parts,
     is_secret_variable,
     variables_required,
 )
 
-_PATHS = {
-    "joinpath": "os.path.join",
-    "normpath": "os.path.normpath",
-    "abspath": "os.path.abspath",
-    "relpath": "os.path.relpath",
-    "dirname": "os.path.dirname",
-    "basename": "os.path.basename",
-}
+ARGUMENTS = "arguments"  # what a program calls the values of its options
+_FUNCTIONS = OF_ONE_NUMBER | OF_SEVERAL_NUMBERS
 _MOMENTS = {"now": "NOW", "utcnow": "UTC_NOW"}
 _CLOCKS = {
     "filetime": ("STARTED", "%Y-%m-%dT%H-%M-%S", False),
@@ -68,7 +68,7 @@ CONSTANTS = (
     *(name for name, _, _ in (*_CLOCKS.values(), *_USER_FOLDERS.values())),
     *_MOMENTS.values(),
 )
-_NAMED = frozenset({*_PATHS, "concat"})  # what deserves a constant of its own when it is needed twice
+_NAMED = frozenset({*OF_PATHS, "concat"})  # what deserves a constant of its own when it is needed twice
 
 
 class DeferredTexts:
@@ -84,6 +84,7 @@ class DeferredTexts:
         self._workspace_root = workspace_root
         self._pinned = pinned
         self._constants: dict[str, Expression] = {}
+        self._variables: dict[str, Expression] = {}
         self._shared: dict[DeferredCall, str] = {}
         self._required: dict[DeferredCall, str] = {}
         self._folders: dict[str, str] = {}
@@ -93,23 +94,33 @@ class DeferredTexts:
         """The module's constants, each after those it mentions."""
         return list(self._constants.items())
 
+    @property
+    def variables(self) -> list[tuple[str, Expression]]:
+        """Returns what several texts have in common, where options are in it: variables behind the parsing of these."""
+        return list(self._variables.items())
+
+    def without_variables(self) -> "DeferredTexts":
+        """Returns the same texts for code that runs before the variables are set; the constants are common to both."""
+        texts = copy(self)
+        texts._shared = {call: name for call, name in self._shared.items() if not has_options(call)}
+        return texts
+
     def share(self, graph: Graph, order: Iterable[NodeId], names: Names) -> None:
         """Name what several texts have in common, after the key of a text that is just this."""
         counts: Counter[DeferredCall] = Counter()
         hints: dict[DeferredCall, str] = {}
         for node_id in order:
-            node = graph[node_id]
-            if isinstance(node, Deferred):
-                counts.update(_calls(node.parts))
-                for path in _folders(node.parts):
-                    if path not in self._folders:
-                        self._folders[path] = names.fresh_constant(f"{posixpath.basename(path).strip('.')}_dir")
-                match node.parts:
-                    case (DeferredCall() as whole,):
-                        hints.setdefault(whole, graph.hints.get(node_id, "path"))
+            expressions = expressions_of(graph[node_id])
+            _count(expressions, counts)
+            for path in _folders(expressions):
+                if path not in self._folders:
+                    self._folders[path] = names.fresh_constant(f"{posixpath.basename(path).strip('.')}_dir")
+            if (call := _whole_call(graph[node_id])) is not None:
+                hints.setdefault(call, graph.hints.get(node_id, "path"))
         for call, count in counts.items():
             if count > 1:
-                self._shared[call] = names.fresh_constant(hints.get(call, "path"))
+                hint = hints.get(call, "path")
+                self._shared[call] = names.fresh(hint) if has_options(call) else names.fresh_constant(hint)
 
     def text(self, node: Deferred, node_id: NodeId) -> Expression:
         """The expression of a text with deferred parts."""
@@ -118,13 +129,11 @@ class DeferredTexts:
             return self._converted(made, type(node.number), node_id)
         return replace(made, node=node_id) if isinstance(made, Attribute | Binary | Formatted | Invoke) else made
 
-    def outside(self, expression: FromOutside | DeferredConstant, node: NodeId | None = None) -> Expression:
+    def outside(self, expression: DeferredPart, node: NodeId | None = None) -> Expression:
         """The expression of what is computed with options of the program."""
         match expression:
-            case DeferredArgument(name=name):
+            case DeferredArgument(name=name) | DeferredOption(name=name):
                 return Attribute(Name(ARGUMENTS), name, node, is_pure=True)
-            case DeferredConstant(value=value):
-                return string(value) if isinstance(value, str) else literal(value)
             case DeferredOperation(operator="text", operands=operands):
                 parts = [str(o.value) if isinstance(o, DeferredConstant) else self.outside(o) for o in operands]
                 if len(parts) == 1 and not isinstance(parts[0], str):
@@ -133,11 +142,17 @@ class DeferredTexts:
                 return self._text(parts, node)
             case DeferredOperation(operator="if", operands=(then, test, other)):
                 return Conditional(self.outside(then), self.outside(test), self.outside(other), node)
+            case DeferredOperation(operator=operator, operands=operands) if operator in _FUNCTIONS:
+                return Invoke(Name(operator), tuple(Argument(self.outside(o)) for o in operands), node, True)
+            case DeferredOperation() if expression.is_function:
+                made = self._value(as_call(expression))
+                return replace(made, node=node) if isinstance(made, Attribute | Invoke | Item) else made
             case DeferredOperation(operator=operator, operands=(only,)):
                 return Unary(operator, self.outside(only))
             case DeferredOperation(operator=operator, operands=(left, right)):
                 return Binary(self.outside(left), operator, self.outside(right), node)
-        raise AssertionError(f"an operation of the unknown form {expression}")
+            case _:
+                return self._argument(expression)
 
     def _converted(self, text: Expression, to: type, node: NodeId) -> Expression:
         """A text as the number or the boolean that YAML reads it as."""
@@ -158,7 +173,8 @@ class DeferredTexts:
             return Formatted(tuple(values), node)
         total: Expression | None = None
         for value in values:
-            term = string(value) if isinstance(value, str) else value
+            is_number = isinstance(value, Attribute | Unary | Binary | Conditional)  # or a text, and `str` changes none
+            term = string(value) if isinstance(value, str) else _printed(value, None) if is_number else value
             total = term if total is None else Binary(total, "+", term, node)
         assert total is not None, "a text has at least one part"
         return total
@@ -171,8 +187,8 @@ class DeferredTexts:
                 return string(value) if isinstance(value, str) else literal(value)
             case DeferredName(name):
                 return self._name(name)
-            case DeferredArgument(value=value) | DeferredOperation(value=value):
-                return string(str(value))
+            case DeferredArgument() | DeferredOperation() | DeferredOption():
+                return self.outside(expression)
             case DeferredFolder(path):
                 return self._constant(self._folders[path], path, lambda: self._from_start(path))
             case DeferredCall() if expression in self._shared:
@@ -207,9 +223,10 @@ class DeferredTexts:
 
     def _common(self, call: DeferredCall) -> Name:
         name = self._shared[call]
-        if name not in self._constants:
+        known = self._variables if has_options(call) else self._constants
+        if name not in known:
             value = self._computed(call)
-            self._constants[name] = value
+            known[name] = value
         return Name(name)
 
     def _computed(self, call: DeferredCall) -> Expression:
@@ -224,8 +241,8 @@ class DeferredTexts:
                 return self._invoke("os", "os.environ.get", *map(self._looked_up, arguments))
             case DeferredCall(function, ()) if function in _CLOCKS:
                 return self._clock(function)
-            case DeferredCall(function, arguments) if function in _PATHS:
-                return self._invoke("os", _PATHS[function], *map(self._part, arguments))
+            case DeferredCall(function, arguments) if function in OF_PATHS:
+                return self._invoke("os", f"os.path.{OF_PATHS[function].__name__}", *map(self._part, arguments))
             case DeferredCall("version", (str() as package,)):
                 return self._version(package)
             case DeferredCall("strftime", (str() as moment, str() as layout)):
@@ -345,20 +362,35 @@ def _positional(text: str) -> Argument:
     return Argument(string(text))
 
 
-def _calls(pieces: Iterable[DeferredPart]) -> Iterator[DeferredCall]:
-    """Every path and joined text in an expression."""
+def _count(pieces: Iterable[DeferredPart], counts: Counter[DeferredCall]) -> None:
+    """Count every path and joined text in expressions, what is in one of them once. Defaults stand elsewhere."""
     for piece in pieces:
-        if isinstance(piece, DeferredCall) and piece.function in _NAMED:
-            yield piece
-            yield from _calls(piece.arguments)
+        call = _call(piece)
+        if call is not None and call.function in _NAMED:
+            counts[call] += 1
+            if counts[call] == 1:
+                _count(call.arguments, counts)
+
+
+def _whole_call(node: Node) -> DeferredCall | None:
+    """Returns the call that is all of a value."""
+    expressions = expressions_of(node)
+    is_whole = len(expressions) == 1 and not (isinstance(node, Deferred) and len(node.parts) > 1)
+    return _call(expressions[0]) if is_whole else None
+
+
+def _call(piece: DeferredPart) -> DeferredCall | None:
+    """A part as a call, if it is that of a function."""
+    if isinstance(piece, DeferredOperation) and piece.operator in OF_PATHS:
+        return as_call(piece)
+    return piece if isinstance(piece, DeferredCall) else None
 
 
 def _folders(pieces: Iterable[DeferredPart]) -> Iterator[str]:
     for piece in pieces:
         if isinstance(piece, DeferredFolder):
             yield piece.path
-        elif isinstance(piece, DeferredCall):
-            yield from _folders(piece.arguments)
+        yield from _folders(inner_parts(piece))
 
 
 def _fits_in_braces(expression: Expression) -> bool:

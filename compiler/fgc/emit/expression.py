@@ -146,7 +146,7 @@ Expression: TypeAlias = (
 )
 
 
-class Parameter(Struct, frozen=True):
+class FunctionParameter(Struct, frozen=True):
     """A parameter of a generated function; `text` may carry stars."""
 
     text: str
@@ -167,7 +167,7 @@ class Define(Struct, frozen=True):
     """A function."""
 
     name: str
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[FunctionParameter, ...]
     returns: str | None
     body: "tuple[Statement, ...]"
     node: NodeId | None = None

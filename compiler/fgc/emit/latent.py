@@ -5,19 +5,19 @@ import ast
 from fgc.emit.expression import Argument, Constant, DictDisplay, Expression, Name
 from fgc.emit.literal import string
 from fgc.emit.measure import has_effect
-from fgc.emit.operators import Arguments
+from fgc.emit.operators import EvaluatedArguments
 
 Pair = tuple[str | None, Expression]  # a mapping that is spread has no name
 
 
-def merged(given: Arguments, late: Expression) -> tuple[Argument, ...]:
+def merged(given: EvaluatedArguments, late: Expression) -> tuple[Argument, ...]:
     """The arguments of a call that happens now, with a latent mapping."""
     pairs = keyword_pairs(given, late)
     named = tuple((name, value) for name, value in pairs if name is not None)
     if len(named) == len(pairs):
-        return Arguments(given.positional, named).written()
+        return EvaluatedArguments(given.positional, named).written()
     spread = late if not given.keywords else display(pairs)
-    return (*Arguments(given.positional, ()).written(), Argument(spread, star="**"))
+    return (*EvaluatedArguments(given.positional, ()).written(), Argument(spread, star="**"))
 
 
 def display(pairs: list[Pair]) -> DictDisplay:
@@ -25,7 +25,7 @@ def display(pairs: list[Pair]) -> DictDisplay:
     return DictDisplay(tuple((None if name is None else string(name), value) for name, value in pairs))
 
 
-def keyword_pairs(given: Arguments, late: Expression | None) -> list[Pair]:
+def keyword_pairs(given: EvaluatedArguments, late: Expression | None) -> list[Pair]:
     """Written keywords with the latent mapping over them."""
     pairs: list[Pair] = list(given.keywords)
     if late is None:
@@ -34,7 +34,7 @@ def keyword_pairs(given: Arguments, late: Expression | None) -> list[Pair]:
     return [*pairs, (None, late)] if overridden is None else list(overridden.items())
 
 
-def _overridden(given: Arguments, late: DictDisplay) -> dict[str, Expression] | None:
+def _overridden(given: EvaluatedArguments, late: DictDisplay) -> dict[str, Expression] | None:
     """One mapping of both, if it is the same to evaluate it."""
     result = dict(given.keywords)
     for key, value in late.pairs:

@@ -65,6 +65,8 @@ def option_areas(text: str, tree: ast.Module) -> list[tuple[Area, str]]:
         match node:
             case ast.Call(func=ast.Attribute(attr="add_argument"), args=[ast.Constant(value=str(name)), *_]):
                 found.append((columns.area(node), name))
+            case _:
+                pass
     return found
 
 

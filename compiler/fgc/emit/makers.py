@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from fgc.emit.expression import Argument, Define, Expression, Invoke, Name, Return
+from fgc.emit.expression import Argument, Assign, Define, Expression, Invoke, Name, Return, Statement
 from fgc.emit.inline import reads_better_shared
 from fgc.emit.measure import is_atom
-from fgc.emit.scope import Scope
+from fgc.emit.scope import FunctionScope
 from fgc.emit.sharing import evaluated
 from fgc.emit.steps import Steps
 from fgc.ir import Call, CallKind, NodeId
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def repeated(
-    construction: "Construction", node: NodeId, scope: Scope, make: Callable[[Scope], Steps[Expression]]
+    construction: "Construction", node: NodeId, scope: FunctionScope, make: Callable[[FunctionScope], Steps[Expression]]
 ) -> Steps[Expression]:
     """A new value of a node; `make` builds its expression in a scope."""
     known = scope.find_maker(node)
@@ -28,18 +28,23 @@ def repeated(
         return in_place
     for part in construction.sharing.once_parts(node):
         yield construction.value(part, home)
-    body = Scope(home, is_per_call=True)
+    body = FunctionScope(home, is_per_call=True)
     made: Expression = yield make(body)
     if not body.statements and not reads_better_shared(made):
         return made
-    if not body.statements and _is_same_each_time(made):
+    if all(map(_is_same_each_time, (*map(_value_of, body.statements), made))):
+        home.statements.extend(body.statements)
         return home.bind(node, construction.assign(made, node, home))
     name = Name(construction.names.fresh(f"new_{construction.wish(node)}"))
     home.statements.append(Define(name.text, (), "Any", (*body.statements, Return(made)), node))
     return Invoke(home.bind_maker(node, name), (), node)
 
 
-def _is_same_each_time(made: Expression) -> bool:
+def _value_of(statement: Statement) -> Expression | None:
+    return statement.value if isinstance(statement, Assign) else None
+
+
+def _is_same_each_time(made: Expression | None) -> bool:
     """Returns whether nobody can tell two of it apart: a `functools.partial` of names and constants."""
     match made:
         case Invoke(arguments=(_, *given), is_pure=True):
@@ -52,7 +57,7 @@ def _is_fixed(argument: Argument) -> bool:
     return is_atom(argument.value) and not argument.star
 
 
-def _can_be_function(construction: "Construction", node: NodeId, home: Scope) -> bool:
+def _can_be_function(construction: "Construction", node: NodeId, home: FunctionScope) -> bool:
     """Returns whether what is built once inside comes before anything that runs code, so that it can be built first."""
     has_run = False
     seen: set[NodeId] = set()  # a chain of factories, each mentioned twice, has 2^depth ways through it

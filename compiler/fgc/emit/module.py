@@ -9,7 +9,6 @@ from msgspec import Struct
 
 from fgc.emit import syntax
 from fgc.emit.expression import (
-    Argument,
     Assign,
     Attribute,
     Constant,
@@ -22,7 +21,6 @@ from fgc.emit.expression import (
 )
 from fgc.emit.imports import Import
 from fgc.emit.layout import LINE_WIDTH, Layout
-from fgc.emit.literal import string
 from fgc.emit.measure import width
 from fgc.ir import NodeId
 
@@ -34,7 +32,7 @@ _ACRONYMS = frozenset({"bpe", "ddp", "fsdp", "lr"})
 class ModuleParts(Struct, frozen=True):
     """The parts of a module. `sections` holds the comment above a statement of the last function, by its place.
 
-    `is_set_at_entry`: `--set` is looked for where the program begins, because no function reads the command line.
+    `reads_words_at_entry`: the program's last statement reads the command line, because no function does.
     """
 
     docstring: str
@@ -43,7 +41,7 @@ class ModuleParts(Struct, frozen=True):
     functions: Sequence[Define]
     sections: Mapping[int, str]
     entry: str | None
-    is_set_at_entry: bool = False
+    reads_words_at_entry: bool = False
 
 
 def render(module: ModuleParts, layout: Layout | None) -> tuple[str, ast.Module]:
@@ -62,19 +60,20 @@ def _body(module: ModuleParts) -> list[cst.BaseStatement]:
     if module.entry is not None:
         call = syntax.statement(Evaluate(Invoke(Name(module.entry), ())))
         test = cst.Comparison(cst.Name("__name__"), [cst.ComparisonTarget(cst.Equal(), cst.SimpleString('"__main__"'))])
-        body.append(cst.If(test, cst.IndentedBlock([*([_settings()] if module.is_set_at_entry else []), call])))
+        before = [_command_line()] if module.reads_words_at_entry else []
+        body.append(cst.If(test, cst.IndentedBlock([*before, call])))
     return body
 
 
-def _settings() -> cst.If:
-    """Returns the statement that runs a program with other values if its command line has `--set`."""
-    word, words = Name("word"), Attribute(Name("sys"), "argv")
-    starts = syntax.expression(Invoke(Attribute(word, "startswith"), (Argument(string("--set")),)))
-    loop = cst.CompFor(cst.Name("word"), syntax.expression(words))
-    test = cst.Call(cst.Name("any"), [cst.Arg(cst.GeneratorExp(starts, loop, lpar=[], rpar=[]))])
-    imported = cst.ImportFrom(syntax.dotted("fgc_runtime.settings"), [cst.ImportAlias(cst.Name("run_with_settings"))])
-    run = syntax.statement(Evaluate(Invoke(Name("run_with_settings"), ())))
-    return cst.If(test, cst.IndentedBlock([cst.SimpleStatementLine([imported]), run]))
+def _command_line() -> cst.If:
+    """Returns the statement that reads the words behind a program's name, if there are any."""
+    words = cst.Subscript(
+        syntax.expression(Attribute(Name("sys"), "argv")),
+        [cst.SubscriptElement(cst.Slice(cst.Integer("1"), None))],
+    )
+    imported = cst.ImportFrom(syntax.dotted("fgc_runtime.settings"), [cst.ImportAlias(cst.Name("read_command_line"))])
+    read = syntax.statement(Evaluate(Invoke(Name("read_command_line"), ())))
+    return cst.If(words, cst.IndentedBlock([cst.SimpleStatementLine([imported]), read]))
 
 
 def _constant(name: str, value: Expression) -> cst.BaseStatement:

@@ -28,7 +28,7 @@ from fgc.emit.imports import Imports
 from fgc.emit.literal import string
 from fgc.emit.measure import has_effect
 from fgc.emit.names import is_identifier
-from fgc.ir import NodeId, Symbol, SymbolKind
+from fgc.ir import DISPLAYS, VIEWS, NodeId, Symbol, SymbolKind
 
 _BINARY = {
     "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**", "matmul": "@",
@@ -36,11 +36,9 @@ _BINARY = {
     "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "is_": "is", "is_not": "is not",
 }  # fmt: skip
 _UNARY = {"neg": "-", "pos": "+", "invert": "~", "inv": "~", "not_": "not"}
-_METHODS = ("items", "keys", "values")
-_CONTAINERS = {"named_list": "list", "named_tuple": "tuple", "named_dict": "dict"}
 
 
-class Arguments(Struct, frozen=True):
+class EvaluatedArguments(Struct, frozen=True):
     """The evaluated arguments of a call; keywords are strings, not always identifiers."""
 
     positional: tuple[Expression, ...]
@@ -68,9 +66,9 @@ def callee(symbol: Symbol, imports: Imports) -> Expression:
     if symbol.kind is not SymbolKind.BUILTIN:
         return imports.callable(symbol)
     name = symbol.attribute
-    if name in _CONTAINERS:
-        return Name(_CONTAINERS[name])
-    if name in _METHODS:
+    if name in DISPLAYS:
+        return Name(DISPLAYS[name].__name__)
+    if name in VIEWS:
         maker = Attribute(Name(imports.module("operator")), "methodcaller", is_pure=True)
         return Invoke(maker, (Argument(string(name)),), is_pure=True)
     if name in ("getitem", "call"):
@@ -80,11 +78,11 @@ def callee(symbol: Symbol, imports: Imports) -> Expression:
 
 def is_display_of_items(symbol: Symbol, positional: Sequence[object]) -> bool:
     """Returns whether a call is a list or a tuple written out: its one argument holds the items."""
-    is_collection = symbol.kind is SymbolKind.BUILTIN and symbol.attribute in ("named_list", "named_tuple")
+    is_collection = symbol.kind is SymbolKind.BUILTIN and DISPLAYS.get(symbol.attribute) in (list, tuple)
     return is_collection and len(positional) == 1
 
 
-def call(symbol: Symbol, given: Arguments, imports: Imports, node: NodeId) -> Expression:
+def call(symbol: Symbol, given: EvaluatedArguments, imports: Imports, node: NodeId) -> Expression:
     """The expression for a call."""
     special: Expression | None = None
     if symbol.kind is SymbolKind.BUILTIN:
@@ -94,10 +92,10 @@ def call(symbol: Symbol, given: Arguments, imports: Imports, node: NodeId) -> Ex
     return special or Invoke(callee(symbol, imports), given.written(), node)
 
 
-def _builtin(name: str, given: Arguments, node: NodeId) -> Expression | None:
+def _builtin(name: str, given: EvaluatedArguments, node: NodeId) -> Expression | None:
     match name, given.positional:
         case "call", (function, *rest) if not _is_written_out(function):
-            return Invoke(function, Arguments(tuple(rest), given.keywords).written(), node)
+            return Invoke(function, EvaluatedArguments(tuple(rest), given.keywords).written(), node)
         case "named_dict" | "dict", ():
             return DictDisplay(tuple((string(key), value) for key, value in given.keywords), node)
         case _ if given.keywords:
@@ -116,7 +114,8 @@ def _builtin(name: str, given: Arguments, node: NodeId) -> Expression | None:
             return ListDisplay(display.items, node)
         case ("named_tuple", (ListDisplay() as display,)):
             return TupleDisplay(display.items, node)
-    return None
+        case _:
+            return None
 
 
 def _attribute(value: Expression, attribute: Constant, node: NodeId) -> Expression | None:
@@ -124,10 +123,10 @@ def _attribute(value: Expression, attribute: Constant, node: NodeId) -> Expressi
     return Attribute(value, name, node) if is_identifier(name) and attribute.text[0] in "\"'" else None
 
 
-def _operator(name: str, given: Arguments, node: NodeId) -> Expression | None:
+def _operator(name: str, given: EvaluatedArguments, node: NodeId) -> Expression | None:
     match name, given.positional:
         case "call", (function, *rest) if not _is_written_out(function):
-            return Invoke(function, Arguments(tuple(rest), given.keywords).written(), node)
+            return Invoke(function, EvaluatedArguments(tuple(rest), given.keywords).written(), node)
         case _ if given.keywords:
             return None
         case "getitem", (value, index) if _can_be_indexed(value, index):

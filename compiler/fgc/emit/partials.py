@@ -8,9 +8,9 @@ what one takes from another's body is bound to its first parameters.
 from typing import TYPE_CHECKING
 
 from fgc.emit import latent, operators
-from fgc.emit.expression import Argument, Attribute, Define, Expression, Invoke, Lambda, Name, Parameter, Return
+from fgc.emit.expression import Argument, Attribute, Define, Expression, FunctionParameter, Invoke, Lambda, Name, Return
 from fgc.emit.measure import is_atom
-from fgc.emit.scope import Scope
+from fgc.emit.scope import FunctionScope
 from fgc.emit.sharing import arguments
 from fgc.emit.steps import Steps
 from fgc.ir import Call, NodeId
@@ -18,10 +18,10 @@ from fgc.ir import Call, NodeId
 if TYPE_CHECKING:
     from fgc.emit.construct import Construction
 
-_PARAMETERS = (Parameter("*args", "Any"), Parameter("**kwargs", "Any"))
+_PARAMETERS = (FunctionParameter("*args", "Any"), FunctionParameter("**kwargs", "Any"))
 
 
-def handed_over(construction: "Construction", call: Call, node: NodeId, scope: Scope) -> Steps[Expression]:
+def handed_over(construction: "Construction", call: Call, node: NodeId, scope: FunctionScope) -> Steps[Expression]:
     """The callable that a partial is."""
     if construction.sharing.is_late(call):
         function_of_its_own: Expression = yield _late(construction, call, node, scope)
@@ -34,9 +34,9 @@ def handed_over(construction: "Construction", call: Call, node: NodeId, scope: S
     return Invoke(partial, (Argument(function), *given.written()), node, is_pure=True)
 
 
-def _late(construction: "Construction", call: Call, node: NodeId, scope: Scope) -> Steps[Expression]:
+def _late(construction: "Construction", call: Call, node: NodeId, scope: FunctionScope) -> Steps[Expression]:
     fixed = yield _evaluate_once(construction, call, scope)
-    body = Scope(scope, is_per_call=True)
+    body = FunctionScope(scope, is_per_call=True)
     given, late = yield construction.arguments(call, body, fixed)
     pairs = latent.keyword_pairs(given, late)
     keywords = latent.display([*pairs, (None, Name("kwargs"))]) if pairs else Name("kwargs")
@@ -49,7 +49,9 @@ def _late(construction: "Construction", call: Call, node: NodeId, scope: Scope) 
     own = tuple(
         value.text for value in fixed.values() if isinstance(value, Name) and scope.is_per_call_name(value.text)
     )
-    bound = (Parameter(text, "Any", is_positional_only=True) for text in own)  # a later call may use the name itself
+    bound = (
+        FunctionParameter(text, "Any", is_positional_only=True) for text in own
+    )  # a later call may use the name itself
     parameters = (*bound, *_PARAMETERS)
     scope.home.statements.append(Define(name, parameters, "Any", (*body.statements, Return(invoke)), node))
     if not own:
@@ -58,7 +60,7 @@ def _late(construction: "Construction", call: Call, node: NodeId, scope: Scope) 
     return Invoke(partial, tuple(Argument(Name(text)) for text in (name, *own)), node, is_pure=True)
 
 
-def _evaluate_once(construction: "Construction", call: Call, scope: Scope) -> Steps[dict[int, Expression]]:
+def _evaluate_once(construction: "Construction", call: Call, scope: FunctionScope) -> Steps[dict[int, Expression]]:
     """Returns what is not evaluated per call, now and in order; the arguments among it by position."""
     sharing = construction.sharing
     fixed: dict[int, Expression] = {}

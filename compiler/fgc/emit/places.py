@@ -34,7 +34,7 @@ class NodeArea(Struct, frozen=True):
     component: Origin | None = None
 
 
-class Place(Struct, frozen=True):
+class GeneratedPlace(Struct, frozen=True):
     """An area of a generated file, where it comes from, and the path of its object from a target.
 
     `component` is the place in a component file whose text this is, at the first line of the area.
@@ -56,8 +56,11 @@ class Placed(Protocol):
 P = TypeVar("P", bound=Placed)
 
 
-def innermost(places: Iterable[P], line: int, column: int | None = None) -> P | None:
-    """The innermost place at a character; for a whole line, what begins there first, or what the line belongs to."""
+def innermost(places: Iterable[P], line: int, column: int | None = None, last: int | None = None) -> P | None:
+    """The innermost place at a character; for a whole line, what begins there first, or what the line belongs to.
+
+    `last`: the column of a later character of the line, which it should hold too.
+    """
     found = list(places)
     if column is None:
         beginning = [place for place in found if place.area.line == line]
@@ -66,6 +69,7 @@ def innermost(places: Iterable[P], line: int, column: int | None = None) -> P | 
         around = [place for place in found if place.area.line < line <= place.area.end_line]
     else:
         around = [place for place in found if place.area.holds(line, column)]
+        around = [place for place in around if last is None or place.area.holds(line, last)] or around
     return max(around, key=_depth, default=None)
 
 

@@ -4,7 +4,7 @@ Nothing here runs what it generates, and nothing reads the disk except through t
 """
 
 import ast
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -21,9 +21,9 @@ from fgc.emit.expression import (
     DictDisplay,
     Evaluate,
     Expression,
+    FunctionParameter,
     Invoke,
     Name,
-    Parameter,
     Return,
     Statement,
 )
@@ -34,25 +34,25 @@ from fgc.emit.literal import string, text
 from fgc.emit.measure import is_atom, width
 from fgc.emit.module import ModuleParts, render, section_comments
 from fgc.emit.names import Names
-from fgc.emit.options import ARGUMENTS, PARSE, Closed, Option, Options, parser_function, settle
+from fgc.emit.options import ARGUMENTS, PARSE, Closed, Options, parser_function, settle
 from fgc.emit.parameters import Parameters
 from fgc.emit.paths import TargetPaths
-from fgc.emit.places import Area, Place, innermost
+from fgc.emit.places import Area, GeneratedPlace, innermost
 from fgc.emit.refusals import misplaced_component, unset_variable
-from fgc.emit.scope import Scope
+from fgc.emit.scope import FunctionScope
 from fgc.emit.settable import Settable, settable
 from fgc.emit.sharing import Sharing
 from fgc.emit.source_files import LocalFile, SourceFiles
 from fgc.emit.steps import Steps, finish
 from fgc.emit.variables import MISSING
-from fgc.ir import Call, Deferred, Graph, Literal, NodeId, Symbol, SymbolKind, Var, reachable, steps
+from fgc.ir import Call, Deferred, Graph, NodeId, Option, Symbol, SymbolKind, Var, reachable, steps
 from fgc.passes import run
 from fgc.text import Origin, Source, Span
 
 _RUNTIME = "fgc_runtime"
 DECLARATIONS = "dynamic_args"  # the target that declares the options of a configuration
 _RESERVED = (*OWN_NAMES, *CONSTANTS, MISSING, ARGUMENTS, PARSE, "args", "kwargs", "main", "construct")
-_SCRIPT = "fgc_runtime.script:TrainingScript"  # the one that takes `resume`
+_SCRIPTS = ("fgc_runtime.script:TrainingScript", "fgc_runtime.script:TransformersScript")  # they take `resume`
 
 
 class EmitOptions(Struct, frozen=True):
@@ -62,7 +62,8 @@ class EmitOptions(Struct, frozen=True):
     path there; without it local files are listed and not copied. `pinned` replaces deferred names by values.
     `workspace_root` is relative to the project's folder. `annotations` are what the receivers of variables ask for.
     `declared` are the options of the configuration, `closed` those of which its templates need the values. `beside`
-    names packages that will lie beside the program. `layout` lays texts out; without it lines break anywhere.
+    names packages that will lie beside the program. `numbers` are the integers that may become numbers with a point.
+    `layout` lays texts out; without it lines break anywhere.
     """
 
     summary: str = "Construct the objects of a configuration."
@@ -77,6 +78,7 @@ class EmitOptions(Struct, frozen=True):
     declared: Sequence[Option] = ()
     closed: Sequence[Closed] = ()
     beside: Sequence[str] = ()
+    numbers: Container[NodeId] = ()
 
 
 class Program(Struct, frozen=True):
@@ -90,8 +92,8 @@ class Program(Struct, frozen=True):
     text: str
     function: str
     targets: tuple[str, ...]
-    places: tuple[Place, ...]
-    file_places: Mapping[str, tuple[Place, ...]]
+    places: tuple[GeneratedPlace, ...]
+    file_places: Mapping[str, tuple[GeneratedPlace, ...]]
     imports: tuple[str, ...]
     parameters: Mapping[str, str]
     files: Mapping[str, str]
@@ -99,7 +101,7 @@ class Program(Struct, frozen=True):
     options: Options
     settable: Settable
 
-    def place(self, line: int, column: int | None = None) -> Place | None:
+    def place(self, line: int, column: int | None = None) -> GeneratedPlace | None:
         """Returns where a character of the text, or the beginning of a line, comes from."""
         return innermost(self.places, line, column)
 
@@ -175,7 +177,7 @@ class _Emitter:
         construction = Construction(
             self.sharing, names=self.names, imports=self.imports, texts=self.texts, parameters=parameters
         )
-        scope = Scope()
+        scope = FunctionScope()
         last = finish(self._script(construction, scope) if is_script else self._module(construction, scope))
         signature = [self._parameter(construction, name) for name in parameters.by_name]
         signature.sort(key=lambda parameter: parameter.default is not None)
@@ -185,7 +187,10 @@ class _Emitter:
         name = "main" if is_script else "construct"
         parser = self._parser() if is_script else None
         if parser is not None:
-            body.insert(0, Assign(ARGUMENTS, Invoke(Name(parser.name), ())))
+            body[:0] = [
+                Assign(ARGUMENTS, Invoke(Name(parser.name), ())),
+                *(Assign(name, value) for name, value in self.texts.variables),
+            ]
         function = Define(name, tuple(signature), returns, tuple(body), decorator=recorder)
         texts = [(name, text(value)) for value, name in construction.long_texts.items()]
         functions = [function] if parser is None else [parser, function]
@@ -195,12 +200,13 @@ class _Emitter:
         """The function that reads the command line, if there is anything to read."""
         if not self.offered.offered and not self._takes_resume:
             return None
-        return parser_function(self.offered, self.imports, has_resume=self._takes_resume)
+        texts = self.texts.without_variables()
+        return parser_function(self.offered, self.imports, texts, has_resume=self._takes_resume)
 
     @property
     def _takes_resume(self) -> bool:
         root = self.graph[self.sharing.roots[0]]
-        return self.options.run_method is not None and isinstance(root, Call) and root.callee.text == _SCRIPT
+        return self.options.run_method is not None and isinstance(root, Call) and root.callee.text in _SCRIPTS
 
     def _reserve(self) -> None:
         """Take the names of imports and of builtins that the program calls before any variable can."""
@@ -219,7 +225,7 @@ class _Emitter:
             return self.imports.function(f"{_RUNTIME}.errors", "record")
         return None
 
-    def _script(self, construction: Construction, scope: Scope) -> Steps[Statement]:
+    def _script(self, construction: Construction, scope: FunctionScope) -> Steps[Statement]:
         root = self.sharing.roots[0]
         value = yield construction.value(root, scope)
         method = self.options.run_method
@@ -231,25 +237,25 @@ class _Emitter:
             run = Invoke(Attribute(construction.assign(value, root, scope), method), resume, root)
         return Evaluate(run)
 
-    def _module(self, construction: Construction, scope: Scope) -> Steps[Statement]:
+    def _module(self, construction: Construction, scope: FunctionScope) -> Steps[Statement]:
         if len(self.sharing.roots) == 1:
             return Return((yield construction.value(self.sharing.roots[0], scope)))
         values = yield construction.ordered(self.sharing.roots, scope, wishes=self.targets)
         return Return(DictDisplay(tuple(zip(map(string, self.targets), values, strict=True))))
 
-    def _parameter(self, construction: Construction, name: str) -> Parameter:
+    def _parameter(self, construction: Construction, name: str) -> FunctionParameter:
         variable = construction.parameters[name]
         if not variable.is_optional:
-            return Parameter(variable.name, variable.annotation)
+            return FunctionParameter(variable.name, variable.annotation)
         if variable.default is None:
-            return Parameter(variable.name, variable.annotation, Name(MISSING))
+            return FunctionParameter(variable.name, variable.annotation, Name(MISSING))
         node = self.graph[variable.default]
         default = (
             self.texts.text(node, variable.default)
             if isinstance(node, Deferred)
             else construction.scalar(getattr(node, "value", None), variable.default)
         )
-        return Parameter(variable.name, variable.annotation, default)
+        return FunctionParameter(variable.name, variable.annotation, default)
 
     def _program(
         self,
@@ -275,10 +281,13 @@ class _Emitter:
             files={**self.files, **self.sources.files},
             local_files=tuple(self.sources.local.values()),
             options=self.offered,
-            settable=settable(self.before, value_areas(code, tree, [function])) if is_script else Settable(),
+            settable=self._settable(value_areas(code, tree, [function])) if is_script else Settable(),
         )
         unset = self._unset() if is_script else ()
         return Outcome(program, (*self.sources.diagnostics, *unset))
+
+    def _settable(self, areas: Sequence[tuple[Area, NodeId]]) -> Settable:
+        return settable(self.before, areas, self.options.numbers)
 
     def _unset(self) -> Iterator[Diagnostic]:
         """Variables that a program cannot be started without, and that nobody gives it."""
@@ -300,8 +309,8 @@ class _Emitter:
         constants: list[tuple[str, Expression]] = [*self.texts.constants, *self.imports.constants.items(), *texts]
         if parameters.needs_missing:
             constants.append((MISSING, Invoke(Name("object"), ())))
-        is_set_at_entry = is_script and len(functions) == 1 and self._has_values()
-        if is_set_at_entry:
+        reads_words_at_entry = is_script and len(functions) == 1
+        if reads_words_at_entry:
             self.imports.module("sys")
         origin = f"Generated by fgc from {self.options.template}: edit that, then run `fgc build`."
         blocks = {node: self.graph[node].origin.block for node in self.sharing.order}
@@ -312,24 +321,20 @@ class _Emitter:
             functions=functions,
             sections=section_comments(function, blocks),
             entry=function.name if is_script else None,
-            is_set_at_entry=is_set_at_entry,
+            reads_words_at_entry=reads_words_at_entry,
         )
-
-    def _has_values(self) -> bool:
-        nodes = (self.graph[node_id] for node_id in self.sharing.order)
-        return any(isinstance(node, Literal) and node.argument is None for node in nodes)
 
     def _needs_any(self, function: Define) -> bool:
         annotations = [function.returns, *(parameter.annotation for parameter in function.parameters)]
         return any("Any" in (annotation or "") for annotation in annotations) or any(map(_is_function, function.body))
 
-    def _places(self, areas: Sequence[tuple[Area, NodeId]]) -> tuple[Place, ...]:
+    def _places(self, areas: Sequence[tuple[Area, NodeId]]) -> tuple[GeneratedPlace, ...]:
         """Places with their paths as the configuration has them; what is not in it has one of the program's graph."""
         made = TargetPaths(self.graph, self.targets)
         paths = {node: (self.paths if node in self.paths else made).path(node) for _, node in areas}
-        return tuple(Place(area, self.graph[node].origin, paths[node]) for area, node in areas)
+        return tuple(GeneratedPlace(area, self.graph[node].origin, paths[node]) for area, node in areas)
 
-    def _option_places(self, code: str, tree: ast.Module) -> Iterator[Place]:
+    def _option_places(self, code: str, tree: ast.Module) -> Iterator[GeneratedPlace]:
         """Returns where the options of the program are declared."""
         declared = self.graph.targets.get(DECLARATIONS)
         entries = {} if declared is None else {label: origin for label, _, origin in steps(self.graph, declared)}
@@ -337,9 +342,9 @@ class _Emitter:
         for area, name in option_areas(code, tree):
             origin = entries.get(f".{variables.get(name)}")
             if origin is not None:
-                yield Place(area, origin, f"{DECLARATIONS}.{variables[name]}")
+                yield GeneratedPlace(area, origin, f"{DECLARATIONS}.{variables[name]}")
 
-    def _copies(self) -> Iterator[tuple[str, tuple[Place, ...]]]:
+    def _copies(self) -> Iterator[tuple[str, tuple[GeneratedPlace, ...]]]:
         """Copied files, whose lines are those of the project's files; no single object is what they are of."""
         for file in self.sources.local.values():
             base = file.module.replace(".", "/")

@@ -5,10 +5,10 @@ from fgc.emit.measure import has_effect
 from fgc.ir import NodeId
 
 
-class Scope:
+class FunctionScope:
     """A function's body, or the body of an `if`; it sees the variables of the scopes around it."""
 
-    def __init__(self, around: "Scope | None" = None, *, is_per_call: bool = False) -> None:
+    def __init__(self, around: "FunctionScope | None" = None, *, is_per_call: bool = False) -> None:
         self.statements: list[Statement] = []
         self._around = around
         self._is_per_call = is_per_call
@@ -16,7 +16,7 @@ class Scope:
         self._makers: dict[NodeId, Name] = {}
 
     @property
-    def home(self) -> "Scope":
+    def home(self) -> "FunctionScope":
         """The scope whose statements run once: where what is built once belongs."""
         return self._around.home if self._is_per_call and self._around is not None else self
 

@@ -4,7 +4,7 @@ A path is that of the graph, `optimizer.betas[0]`. What is mentioned twice has o
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from msgspec import Struct, field
 
@@ -16,16 +16,20 @@ from fgc.ir import Call, CallKind, Graph, Literal, Node, NodeId, children, steps
 class Settable(Struct, frozen=True):
     """The areas of each value by its path, and paths of objects that have a shorter one.
 
-    `computed` are the types of values that the program computes from its options, by their paths.
+    `computed` are the types of values that the program computes from its options, by their paths. `numbers` are the
+    integers that may become numbers with a point.
     """
 
     values: Mapping[str, tuple[Area, ...]] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     computed: Mapping[str, str] = field(default_factory=dict)
+    numbers: tuple[str, ...] = ()
 
 
-def settable(graph: Graph, found: Iterable[tuple[Area, NodeId]]) -> Settable:
+def settable(graph: Graph, found: Iterable[tuple[Area, NodeId]], numbers: Container[NodeId] = ()) -> Settable:
     """Returns what can be set of a program; `found` are the areas of the values in its text.
+
+    `numbers` are the integers that may become numbers with a point.
 
     What a build-time call was given went into generated files as well: it is set when the program is built.
     """
@@ -58,6 +62,7 @@ def settable(graph: Graph, found: Iterable[tuple[Area, NodeId]]) -> Settable:
         {path: tuple(areas[node_id]) for path, node_id in named.items()},
         aliases,
         {path: kind for path, node_id in named.items() if (kind := _computed_type(graph[node_id])) is not None},
+        tuple(path for path, node_id in named.items() if node_id in numbers),
     )
 
 

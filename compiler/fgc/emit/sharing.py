@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 
 from fgc.ir import Call, CallKind, Deferred, DictNode, Graph, ListNode, Literal, NodeId, Var, reachable
+from fgc.text import DeferredOption
 
 _UNNAMED = (None, True, False, "")  # nobody reads these better under a name
 
@@ -45,6 +46,8 @@ class Sharing:
                 return False  # `arguments.steps` is as short as a name for it
             case Literal():
                 return self._mentions[node] > 1 and node in self.graph.hints and value.value not in _UNNAMED
+            case Deferred(parts=(DeferredOption(),)):
+                return False
             case Deferred():
                 return self._mentions[node] > 1
 

@@ -20,13 +20,13 @@ from fgc.emit.expression import (
     Evaluate,
     Expression,
     Formatted,
+    FunctionParameter,
     Invoke,
     Item,
     Lambda,
     Lines,
     ListDisplay,
     Name,
-    Parameter,
     Return,
     Statement,
     TupleDisplay,
@@ -161,6 +161,10 @@ def _single_quoted(value: Expression) -> Expression:
             return Invoke(_single_quoted(value.function), tuple(arguments))
         case Binary(left, operator, right):
             return Binary(_single_quoted(left), operator, _single_quoted(right))
+        case Unary(operator, operand):
+            return Unary(operator, _single_quoted(operand))
+        case Conditional(then, test, other):
+            return Conditional(_single_quoted(then), _single_quoted(test), _single_quoted(other))
         case Item(inner, index):
             return Item(_single_quoted(inner), _single_quoted(index))
         case Attribute(inner, name):
@@ -197,7 +201,7 @@ def statement(value: Statement, comment: str | None = None, *, is_first: bool = 
     above = _above(comment, is_first)
     match value:
         case Assign():
-            node = cst.Assign([cst.AssignTarget(cst.Name(value.name))], expression(value.value))
+            node = cst.Assign([cst.AssignTarget(dotted(value.name))], expression(value.value))
             return _line(node, above)
         case Return():
             return _line(cst.Return(expression(value.value)), above)
@@ -234,7 +238,7 @@ def _block(body: Sequence[Statement]) -> cst.IndentedBlock:
     return cst.IndentedBlock([statement(item) for item in body])
 
 
-def _parameters(parameters: Sequence[Parameter]) -> cst.Parameters:
+def _parameters(parameters: Sequence[FunctionParameter]) -> cst.Parameters:
     made = {parameter.text: _parameter(parameter) for parameter in parameters}
     leading = [made[parameter.text] for parameter in parameters if parameter.is_positional_only]
     plain = [node for text, node in made.items() if not text.startswith("*") and node not in leading]
@@ -246,7 +250,7 @@ def _parameters(parameters: Sequence[Parameter]) -> cst.Parameters:
     )
 
 
-def _parameter(parameter: Parameter) -> cst.Param:
+def _parameter(parameter: FunctionParameter) -> cst.Param:
     annotation = None if parameter.annotation is None else _annotation(parameter.annotation)
     default = None if parameter.default is None else expression(parameter.default)
     return cst.Param(cst.Name(parameter.text.lstrip("*")), annotation, default=default)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from fgc.emit.expression import Assign, Binary, Branch, Expression, Name
-from fgc.emit.scope import Scope
+from fgc.emit.scope import FunctionScope
 from fgc.emit.sharing import evaluated
 from fgc.emit.steps import Steps
 from fgc.ir import NodeId, Var
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 MISSING = "MISSING"
 
 
-def value(construction: "Construction", var: Var, node: NodeId, scope: Scope) -> Steps[Expression]:
+def value(construction: "Construction", var: Var, node: NodeId, scope: FunctionScope) -> Steps[Expression]:
     """The variable that holds the value, after the statement that finds its default."""
     variable = construction.parameters[var.name]
     if not variable.is_optional or variable.default is not None or var.default is None:
         return Name(variable.name)
     for part in _needed_elsewhere(construction, node, var.default):
         yield construction.value(part, scope)
-    branch = Scope(scope)
+    branch = FunctionScope(scope)
     default = yield construction.value(var.default, branch)
     name = variable.name
     if not variable.is_single:

@@ -10,15 +10,15 @@ from fgc.explain.inheritance import Link
 from fgc.explain.overrides import Override
 from fgc.explain.paths import UnknownPath
 from fgc.explain.setters import setters
-from fgc.explain.show import Part, explanation_to_json, explanation_to_text
+from fgc.explain.show import ExplainedPart, explanation_to_json, explanation_to_text
 
 __all__ = [
     "Elsewhere",
+    "ExplainedPart",
     "Explanation",
     "Feed",
     "Link",
     "Override",
-    "Part",
     "UnknownPath",
     "explain",
     "explanation_to_json",

@@ -20,14 +20,14 @@ class Elsewhere(Struct, frozen=True):
 
 
 def is_taken(node: Node) -> bool:
-    """Whether a value is an object of another project."""
+    """Returns whether a value is an object of another project."""
     target = target_of(node)
     label = target.tag.text if target is not None and target.tag is not None else ""
     return tag_kind(target) == "meta" and label.partition(":")[2].partition("@")[0] == FROM_PROJECT
 
 
 def elsewhere(node: Node, rest: str) -> Elsewhere | None:
-    """Where the rest of a path leads; None where the call is incomplete, or takes several targets and none is named."""
+    """Returns where the rest of a path leads; None for an incomplete call, or one of several targets without a name."""
     given = {name: plain_value(candidates[-1].value) for name, candidates in named(node).items()}
     values = {name: given.get(name, given.get(f"arg{place}")) for place, name in enumerate(PARAMETERS)}
     folder, config, targets = values["project_dir"], values["config"], values["targets"] or "main"

@@ -99,7 +99,7 @@ def _value_segments(document: Document, node: Node) -> list[Segment]:
 
 
 def _document_offset(document: Document, origin: Origin) -> int | None:
-    """Where in the document the text from an origin begins."""
+    """Returns where in the document the text from an origin begins."""
     for segment in document.segments:
         piece = segment.piece
         if piece.origin is origin:

@@ -115,7 +115,7 @@ class _Reference(Struct, frozen=True):
 
 
 def _references(expr: ast.Expr) -> list[_Reference]:
-    """What an expression reads, in written order, each once; names of called functions are no variables."""
+    """Returns what an expression reads, in written order, each once; names of called functions are no variables."""
     nodes = list(walk(expr))
     defaults = {id(n.base): n.filter for n in nodes if isinstance(n, ast.FilterExpr) and n.filter.name in _DEFAULTS}
     callees = {id(node.callee) for node in nodes if isinstance(node, ast.CallExpr)}

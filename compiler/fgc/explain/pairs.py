@@ -32,7 +32,7 @@ def tag_kind(node: Node | None) -> str:
 
 
 def named(node: Node) -> dict[str, list[Candidate]]:
-    """What a name or a positional argument may mean in a node, in the order in which the names count."""
+    """Returns what a name or a positional argument may mean in a node, in the order in which the names count."""
     target = target_of(node)
     found: dict[str, list[Candidate]] = {}
     if isinstance(target, MappingNode):
@@ -48,7 +48,7 @@ def named(node: Node) -> dict[str, list[Candidate]]:
 
 
 def indexed(node: Node) -> list[list[Candidate]]:
-    """What `[0]`, `[1]` and so on mean in a node."""
+    """Returns what `[0]`, `[1]` and so on mean in a node."""
     target = target_of(node)
     if isinstance(target, SequenceNode):
         return [[Candidate(item)] for item in target.items]

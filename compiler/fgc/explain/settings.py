@@ -3,24 +3,37 @@
 PATH is that of `find`. What stands there says how VALUE is read, so all later stages check it like a written value.
 """
 
+import math
 from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+
+from msgspec import Struct
 
 from fgc.explain.pairs import target_of
 from fgc.explain.paths import Found, UnknownPath, find
-from fgc.text import DeferredCall, environment_name, secret_at
-from fgc.yaml import Composition, ScalarNode, UnsupportedScalar, scalar_type, scalar_value
+from fgc.text import DeferredCall, Span, environment_name, secret_at
+from fgc.yaml import Composition, ScalarNode, scalar_type, standard_type
 
 _TRUTH = {"true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false"}
+_NULL = ("null", "none", "~")
 _KINDS = {"int": "an integer", "float": "a number", "bool": "true or false"}
 
 
-def set_values(composition: Composition, settings: Mapping[str, str]) -> list[str]:
-    """Replaces scalars by path, and returns what is wrong with paths and values."""
-    found = [_set(composition, path, text) for path, text in settings.items()]
-    return [problem for problem in found if problem is not None]
+class Doubt(Struct, frozen=True):
+    """A number with a point where an integer stood: a problem if whoever is given it takes integers only."""
+
+    span: Span
+    problem: str
 
 
-def _set(composition: Composition, path: str, text: str) -> str | None:
+def set_values(composition: Composition, settings: Mapping[str, str]) -> tuple[list[str], list[Doubt]]:
+    """Replaces scalars by path, and returns what is wrong with paths and values, and what may be."""
+    doubts: list[Doubt] = []
+    found = [_set(composition, path, text, doubts) for path, text in settings.items()]
+    return [problem for problem in found if problem is not None], doubts
+
+
+def _set(composition: Composition, path: str, text: str, doubts: list[Doubt]) -> str | None:
     found = find(composition, path)
     if isinstance(found, UnknownPath):
         return f"`--set {path}={text}`: {_unknown(found)}"
@@ -31,11 +44,16 @@ def _set(composition: Composition, path: str, text: str) -> str | None:
         return f"`--set {path}={text}`: `{path}` is not one value; name one that is in it"
     if node.tag is not None and node.tag.text.startswith("!var"):
         return f"`--set {path}={text}`: `{path}` is a variable of the program, which Python gives its value"
-    kind = "str" if not node.is_plain else scalar_type(node.value, True)
+    tagged = _tagged_kind(node)
+    kind = tagged or ("str" if not node.is_plain else scalar_type(node.value, True))
     written = _written(text, kind)
+    problem = f"`--set {path}={text}`: `{path}` is {_KINDS.get(kind, kind)}, such as {node.value}; `{text}` is not"
     if written is None:
-        return f"`--set {path}={text}`: `{path}` is {_KINDS[kind]}, such as {node.value}; `{text}` is not"
+        return problem
+    if kind == "int" and scalar_type(*written) == "float":
+        doubts.append(Doubt(node.origin.span, problem))
     node.value, node.is_plain = written
+    node.tag = node.tag if tagged is None else None
     node.parts = node.argument = None
     secret = secret_at(path)
     if secret is not None and text and not node.is_plain:
@@ -53,8 +71,18 @@ def _scalar(found: Found) -> ScalarNode | None:
     """The node that holds the value: the argument of a tag is written in the tag's own node."""
     parent = target_of(found.steps[-2].chosen.value) if len(found.steps) > 1 else None
     node = parent if isinstance(parent, ScalarNode) else target_of(found.node)
-    is_call = isinstance(node, ScalarNode) and node.tag is not None and node is not parent and node.tag.text != "!"
-    return node if isinstance(node, ScalarNode) and (not is_call or _is_var(node)) else None
+    if not isinstance(node, ScalarNode):
+        return None
+    is_call = node.tag is not None and node is not parent and _tagged_kind(node) is None
+    return node if not is_call or _is_var(node) else None
+
+
+def _tagged_kind(node: ScalarNode) -> str | None:
+    """The kind of a value whose tag says it: a number in `!!float 3`, a text in `! 3`."""
+    if node.tag is None:
+        return None
+    kind = "str" if node.tag.text == "!" else standard_type(node.tag.text)
+    return kind if kind in ("str", "int", "float", "bool", "null") else None
 
 
 def _is_var(node: ScalarNode) -> bool:
@@ -64,8 +92,10 @@ def _is_var(node: ScalarNode) -> bool:
 def _written(text: str, kind: str) -> tuple[str, bool] | None:
     """A value as YAML reads it back, and whether it stands without quotes; None if it is none of this kind."""
     match kind:
+        case "int" | "float" | "bool" if text.lower() in _NULL:
+            return "null", True
         case "int":
-            return _number(text, int)
+            return _number(text, int) or _for_integer(text)
         case "float":
             return _number(text, float)
         case "bool":
@@ -90,13 +120,22 @@ def _number(text: str, convert: type[int] | type[float]) -> tuple[str, bool] | N
     return (shown.replace("e", ".0e") if "e" in shown and "." not in shown else shown), True
 
 
+def _for_integer(text: str) -> tuple[str, bool] | None:
+    """A number where an integer stood: `1e3` is one exactly, and of `weight_decay: 0`, 0.1 is meant."""
+    try:
+        value, exact = float(text), Decimal(text)
+    except (ValueError, InvalidOperation):
+        return None
+    if not math.isfinite(value):
+        return None
+    if exact == exact.to_integral_value():
+        return _number(str(int(exact)), int)
+    return None if value.is_integer() else _number(text, float)  # `1e-400` is no float, and no integer
+
+
 def _guessed(text: str) -> tuple[str, bool]:
     """Reads a value that replaces null: a number, a truth value or null if it looks like one, else a text."""
-    number = _number(text, int) or _number(text, float)
-    if number is not None:
-        return number
-    try:
-        scalar_value(text, scalar_type(text, True))
-    except (UnsupportedScalar, ValueError):
-        return text, False
-    return text, scalar_type(text, True) in ("bool", "null")
+    if text.lower() in _NULL:
+        return "null", True
+    word = _TRUTH.get(text.lower())
+    return _number(text, int) or _number(text, float) or ((text, False) if word is None else (word, True))

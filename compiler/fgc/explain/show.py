@@ -15,7 +15,7 @@ from fgc.text import Span
 from fgc.yaml import AliasNode
 
 
-class Part(Struct, frozen=True):
+class ExplainedPart(Struct, frozen=True):
     """An explanation in one project's configuration; an object of another project has one there too."""
 
     explanation: Explanation
@@ -23,7 +23,7 @@ class Part(Struct, frozen=True):
     config: str
 
 
-def explanation_to_text(parts: Sequence[Part]) -> str:
+def explanation_to_text(parts: Sequence[ExplainedPart]) -> str:
     """Each part: the value, the line that set it, then what it overrode, what fed it and how it got there."""
     first, *others = parts
     texts = [_text(first.explanation, "on the command line")]
@@ -45,7 +45,7 @@ def _text(explanation: Explanation, giver: str) -> str:
     return "\n".join("\n".join(section) for section in sections if section) + "\n"
 
 
-def explanation_to_json(parts: Sequence[Part]) -> str:
+def explanation_to_json(parts: Sequence[ExplainedPart]) -> str:
     """The documented machine form, version 1."""
     taken = None
     for part in reversed(parts[1:]):

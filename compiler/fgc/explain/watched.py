@@ -26,6 +26,9 @@ class WatchedLoader:
         outcome = self._loader.load(name)
         return outcome if outcome.value is None else Outcome(self.watch(outcome.value), outcome.diagnostics)
 
+    def exists(self, name: str) -> bool:
+        return self._loader.exists(name)
+
     def names(self) -> Iterable[str]:
         return self._loader.names()
 

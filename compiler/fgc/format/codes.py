@@ -41,7 +41,7 @@ class PlacedCode(Struct, frozen=True):
 
     @property
     def opens(self) -> bool:
-        """Whether an end must follow."""
+        """Returns whether an end must follow."""
         if self.keyword == "set":
             return not any(text == "=" for text in _outer_texts(self.tokens))
         return self.keyword in _OPENERS
@@ -80,7 +80,7 @@ def _place(shadow: Shadow, code: Code) -> PlacedCode:
 
 
 def _is_literal(shadow: Shadow, start: int, end: int) -> bool:
-    """Whether a range of the shadow text is one range of the source, within a line."""
+    """Returns whether a range of the shadow text is one range of the source, within a line."""
     runs = shadow.literal_runs(start, end)
     return len(runs) == 1 and runs[0][2]
 

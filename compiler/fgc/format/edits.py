@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 
-class Edit(Struct, frozen=True):
+class FormatEdit(Struct, frozen=True):
     """The characters from `start` to `end` become `text`."""
 
     start: int
@@ -13,7 +13,7 @@ class Edit(Struct, frozen=True):
     text: str
 
 
-def apply_edits(text: str, edits: Iterable[Edit]) -> str:
+def apply_edits(text: str, edits: Iterable[FormatEdit]) -> str:
     """The text with all replacements made, which must not overlap."""
     parts: list[str] = []
     position = 0

@@ -37,7 +37,7 @@ class Line(Struct, frozen=True):
 
 
 def read_parts(text: str) -> list[tuple[int, int]]:
-    """Where the file's own template and its inline templates begin and end."""
+    """Returns where the file's own template and its inline templates begin and end."""
     markers = list(_PART_MARKER.finditer(text))
     starts = [0, *(marker.end() for marker in markers)]
     ends = [*(marker.start() for marker in markers), len(text)]

@@ -58,7 +58,7 @@ class _Speller:
         return True
 
     def _fuses(self, index: int) -> bool:
-        """Whether two tokens would be read as others without a space between them."""
+        """Returns whether two tokens would be read as others without a space between them."""
         before, text = self._texts[index - 1], self._texts[index]
         if text == "." and before[0].isdigit():  # `x.0 .1`
             return self._texts[index + 1 : index + 2] != [] and self._texts[index + 1][0].isdigit()
@@ -69,7 +69,7 @@ class _Speller:
         return self._brackets[-1] if self._brackets else ""
 
     def _ends_operand(self, index: int) -> bool:
-        """Whether a value may end with this token, so that a sign, bracket or star after it belongs to both."""
+        """Returns whether a value may end with this token, so that a sign, bracket or star after it belongs to both."""
         if index < 0 or (index == 0 and self._is_statement):
             return False
         text = self._texts[index]
@@ -78,6 +78,6 @@ class _Speller:
         return text in _CLOSING or text[0].isalnum() or text[0] in "_\"'"
 
     def _is_test(self, index: int) -> bool:
-        """Whether this is the name of a test, which takes an argument without parentheses."""
+        """Returns whether this is the name of a test, which takes an argument without parentheses."""
         before = self._texts[max(index - 2, 0) : index]
         return before[-1:] == ["is"] or before == ["is", "not"]

@@ -10,15 +10,17 @@ by the names that `extends`, `include` and `import` mention. A configuration tha
 
 from fgc.ide.actions import Action, actions, fix_all
 from fgc.ide.chain import ChainLink, drawing, drawn_on, start_of, template_at
-from fgc.ide.completion import Completion, complete
+from fgc.ide.completion import complete
 from fgc.ide.editor import Editor
 from fgc.ide.families import TemplateId
 from fgc.ide.hovers import Hover, hover
 from fgc.ide.lenses import Hint, Lens, hints, lenses
+from fgc.ide.moves import edits_of_moves
 from fgc.ide.navigation import definitions, file_of, implementations, overridden, overriding, references
+from fgc.ide.offers import Completion
 from fgc.ide.outline import FileSymbol, foldings, links, selections, symbols, workspace_symbols
 from fgc.ide.rename import CannotRename, Renaming, can_rename, rename
-from fgc.ide.tokens import KINDS, MODIFIERS, Token, tokens
+from fgc.ide.tokens import KINDS, MODIFIERS, SemanticToken, tokens
 from fgc.ide.views import View, Viewed, ViewedLine, viewed
 
 __all__ = [
@@ -34,8 +36,8 @@ __all__ = [
     "Hover",
     "Lens",
     "Renaming",
+    "SemanticToken",
     "TemplateId",
-    "Token",
     "View",
     "Viewed",
     "ViewedLine",
@@ -45,6 +47,7 @@ __all__ = [
     "definitions",
     "drawing",
     "drawn_on",
+    "edits_of_moves",
     "file_of",
     "fix_all",
     "foldings",

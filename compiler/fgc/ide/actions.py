@@ -22,8 +22,13 @@ class Action(Struct, frozen=True):
     explains: str | None = None
 
 
-def actions(findings: Sequence[Diagnostic], path: str, start: int, end: int) -> list[Action]:
-    """Returns what can be done about the findings of a file that touch a range."""
+def actions(
+    findings: Sequence[Diagnostic], path: str, start: int, end: int, *, fixes_one: bool = False
+) -> list[Action]:
+    """Returns what can be done about the findings of a file that touch a range.
+
+    The action that fixes all is offered for several fixes; with `fixes_one`, as on saving, also for one.
+    """
     found: list[Action] = []
     for finding in findings:
         if finding.span.start > end or finding.span.end < start or not is_same_file(finding.span.source, path):
@@ -35,8 +40,8 @@ def actions(findings: Sequence[Diagnostic], path: str, start: int, end: int) -> 
         found.append(Action(f"Silence {finding.code} here", (silence(finding),), finding))
         found.append(Action(f"Explain {finding.code}", (), finding, explains=finding.code))
     every = fix_all(findings, path)
-    if len(every) > 1:
-        found.append(Action(f"Fix all {len(every)} findings of this file that have an exact fix", tuple(every)))
+    if len(every) > (0 if fixes_one else 1):
+        found.append(Action(f"Fix all of this file that has an exact fix ({len(every)})", tuple(every)))
     return found
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from fgc.ide.editor import Editor
-from fgc.ide.families import Link, TemplateId
+from fgc.ide.families import FamilyLink, TemplateId
 from fgc.text import Span
 
 
@@ -48,7 +48,7 @@ def drawing(editor: Editor, template: TemplateId) -> list[ChainLink]:
     return [*_joined(editor, pairs)]
 
 
-def _joined(editor: Editor, pairs: Iterator[tuple[TemplateId, Link]]) -> Iterator[ChainLink]:
+def _joined(editor: Editor, pairs: Iterator[tuple[TemplateId, FamilyLink]]) -> Iterator[ChainLink]:
     places: dict[TemplateId, dict[Span, None]] = {}
     for template, link in pairs:
         places.setdefault(template, {})[link.span] = None

@@ -18,7 +18,7 @@ from fgc.workspace.selection import NoSuchFile, Selected, select_config, select_
 from fgc.workspace.settings import SettingsError
 
 _MAX_CONTEXTS = 3  # configurations in whose light an open template is checked
-_SYNTAX = "FGC1"  # findings about a text alone
+_MAX_COMPILED = 40  # configurations that are kept; one takes 2 MB, and a large tree has hundreds
 
 
 class Editor:
@@ -30,6 +30,7 @@ class Editor:
         self._open: dict[str, None] = {}
         self.store = BufferStore()
         self._whole: dict[str, Selected] = {}
+        self._compiled: dict[str, None] = {}  # the one that was asked for last comes last
         self.refresh()
 
     def refresh(self) -> None:
@@ -80,7 +81,15 @@ class Editor:
     def selected(self, config: Path | str) -> Selected | None:
         """Returns a configuration, compiled; None if there is no such file."""
         path = str(absolute(config))
-        return self.store.questions.ask(("selected", path), lambda: self._selected(path))
+        found = self.store.questions.ask(("selected", path), lambda: self._selected(path))
+        self._compiled.pop(path, None)
+        self._compiled[path] = None
+        if len(self._compiled) > _MAX_COMPILED:
+            oldest = next(iter(self._compiled))
+            del self._compiled[oldest]
+            self._whole.pop(oldest, None)
+            self.store.questions.drop(("selected", oldest))
+        return found
 
     def context(self, path: Path | str) -> Selected | None:
         """Returns the first configuration in whose light a file is read, or the file itself, compiled."""
@@ -112,9 +121,15 @@ class Editor:
             return by_file(self._of(str(own)))
         return by_file(self.store.parse(own, own.name).diagnostics)
 
-    def python_files(self, folder: Path) -> PythonFiles:
-        """Returns the Python files that a project names, read once."""
-        return self.store.questions.ask(("Python files", folder), lambda: PythonFiles(folder, self.store))
+    def python_files(self, path: str) -> PythonFiles:
+        """Returns the Python files that a template may name: those of its project, else of one that draws on it."""
+        project = self.families.project_of(Path(path))
+        if project is None and self.families.users(path):
+            project = self.families.configurations()[self.families.users(path)[0]][0]
+        folder = Path(path).parent if project is None else project.folder
+        modules = [] if project is None or project.system_path is None else [Path(project.system_path)]
+        question = ("Python files of an editor", folder, *modules)
+        return self.store.questions.ask(question, lambda: PythonFiles(folder, self.store, modules))
 
     def _of(self, config: str) -> tuple[Diagnostic, ...]:
         selected = self.selected(config)

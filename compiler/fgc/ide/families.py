@@ -17,7 +17,7 @@ from fgc.text import Span
 from fgc.workspace.discovery import projects_below
 from fgc.workspace.hierarchy import UseKind, uses_in
 from fgc.workspace.library import template_library
-from fgc.workspace.project import META_FILE, Project, ProjectError, find_project, open_project
+from fgc.workspace.project import META_FILE, ProjectDescription, ProjectError, find_project, open_project
 from fgc.workspace.session import Session
 
 
@@ -28,7 +28,7 @@ class TemplateId(Struct, frozen=True, order=True):
     part: str = ""
 
 
-class Link(Struct, frozen=True):
+class FamilyLink(Struct, frozen=True):
     """A statement by which one template draws on another; `target` is None if no file has the name."""
 
     kind: UseKind
@@ -41,7 +41,7 @@ class Closure(Struct, frozen=True):
     """All templates that a configuration may draw on, the nearest first. `is_open`: a name of one is computed."""
 
     entry: TemplateId
-    links: dict[TemplateId, tuple[Link, ...]]
+    links: dict[TemplateId, tuple[FamilyLink, ...]]
     is_open: bool
 
     @property
@@ -79,22 +79,23 @@ class Families:
         """Returns the marks of a file."""
         return self._store.questions.ask(("marks", path), lambda: marks_of(self.file(path)))
 
-    def projects(self) -> list[Project]:
+    def projects(self) -> list[ProjectDescription]:
         """Returns all projects below the folders that can be read."""
         return self._store.questions.ask(("projects",), lambda: [*self._projects()])
 
-    def project_of(self, path: Path) -> Project | None:
+    def project_of(self, path: Path) -> ProjectDescription | None:
         """Returns the project in whose folder a file lies."""
         folder = find_project(path.parent, self._store.questions)
         return None if folder is None else self._opened(folder)
 
-    def configurations(self) -> dict[str, tuple[Project, str]]:
+    def configurations(self) -> dict[str, tuple[ProjectDescription, str]]:
         """Returns the files of all configurations with their projects and names."""
         return self._store.questions.ask(("configurations",), self._configurations)
 
-    def closure(self, path: str) -> Closure:
-        """Returns what a configuration, or a file of no project, may draw on."""
-        return self._store.questions.ask(("closure", path), lambda: self._closure(path))
+    def closure(self, path: str, project: ProjectDescription | None = None) -> Closure:
+        """Returns what a file may draw on: on the search path of `project`, else of its own project or folder."""
+        question = ("closure", path, None if project is None else project.folder)
+        return self._store.questions.ask(question, lambda: self._closure(path, project))
 
     def users(self, path: str) -> list[str]:
         """Returns the configurations that may draw on a file; those of its own project come first."""
@@ -118,25 +119,30 @@ class Families:
         users = [] if self.project_of(Path(path)) is not None else self.users(path)
         return [*self._session(users[0] if users else path).names()]
 
+    def target(self, path: str, name: str) -> TemplateId | None:
+        """Returns the template that a name means in a file."""
+        inline = {part.name: TemplateId(path, part.name) for part in self.file(path).parts}
+        return self._target(name, inline, self._session(path))
+
     def sources(self, closures: Iterable[Closure]) -> list[str]:
         """Returns the files of closures, each once."""
         return list(dict.fromkeys(template.path for closure in closures for template in closure.links))
 
-    def _projects(self) -> Iterator[Project]:
+    def _projects(self) -> Iterator[ProjectDescription]:
         for folder in self.folders:
             for found in projects_below(folder, self._store):
                 project = self._opened(found)
                 if project is not None:
                     yield project
 
-    def _opened(self, folder: Path) -> Project | None:
+    def _opened(self, folder: Path) -> ProjectDescription | None:
         try:
             return open_project(folder, self._store)
         except (ProjectError, OSError):
             return None
 
-    def _configurations(self) -> dict[str, tuple[Project, str]]:
-        found: dict[str, tuple[Project, str]] = {}
+    def _configurations(self) -> dict[str, tuple[ProjectDescription, str]]:
+        found: dict[str, tuple[ProjectDescription, str]] = {}
         for project in self.projects():
             for name, path in project.configurations.items():
                 found.setdefault(str(absolute(path)), (project, name))
@@ -151,11 +157,11 @@ class Families:
         library = template_library()
         return Session([Path(path).parent, *([library] if library else [])], self._store)
 
-    def _closure(self, path: str) -> Closure:
+    def _closure(self, path: str, project: ProjectDescription | None) -> Closure:
         entry = TemplateId(path)
-        session = self._session(path)
+        session = self._session(path) if project is None else project.session()
         inline: dict[str, TemplateId] = {}
-        links: dict[TemplateId, tuple[Link, ...]] = {}
+        links: dict[TemplateId, tuple[FamilyLink, ...]] = {}
         waiting, is_open = [entry], False
         while waiting:
             template = waiting.pop(0)
@@ -168,7 +174,7 @@ class Families:
             uses = sorted(uses_in(body if template.part else file.main.body), key=lambda use: use.span.start)
             is_open = is_open or any(not use.names for use in uses)
             links[template] = tuple(
-                Link(use.kind, name, self._target(name, inline, session), use.span)
+                FamilyLink(use.kind, name, self._target(name, inline, session), use.span)
                 for use in uses
                 for name in use.names
             )

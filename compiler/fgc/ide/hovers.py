@@ -1,18 +1,25 @@
 """Describes the name or value under the pointer, as Markdown."""
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from msgspec import Struct
 
+from fgc.ide.chain import drawing
 from fgc.ide.editor import Editor
-from fgc.ide.marks import Mark, MarkKind
+from fgc.ide.marks import Mark, MarkKind, mark_near
 from fgc.ide.navigation import definitions, file_of, mark_under, overridden, overriding, template_of
-from fgc.ide.python_names import describe
+from fgc.ide.python_names import answer_of, describe
 from fgc.ide.values import printed_at, value_at
-from fgc.text import Span
+from fgc.ide.words import STATEMENTS, TAG_TEXTS, filter_text, global_texts, test_text
+from fgc.signatures import Verdict
+from fgc.text import Source, Span
 from fgc.workspace.files import display_path
 
+_WORD = re.compile(
+    r"^\s*(?:--|<<|>>)\s+(?P<word>[a-z]+)\b|\{%[-+]?\s*(?P<inner>[a-z]+)\b|(?<![^\s\[{,])!(?P<tag>[a-z]+)\b"
+)
 _MAX_NAMED = 5
 _MAX_CONTEXTS = 3
 
@@ -26,19 +33,31 @@ class Hover(Struct, frozen=True):
 
 def hover(editor: Editor, path: str, offset: int) -> Hover | None:
     """Returns what is known of a place; None if that is nothing."""
-    mark = mark_under(editor, path, offset)
-    parts = [] if mark is None else [*_of_mark(editor, path, mark)]
-    span = None if mark is None else mark.span
-    for part, place in _of_values(editor, path, offset):
-        parts.append(part)
-        span = span or place
-    return Hover("\n\n".join(parts), span) if parts and span is not None else None
+    mark = mark_under(editor, path, offset) or mark_near(editor.families.marks(path), offset)
+    found = [] if mark is None else [(part, mark.span) for part in _of_mark(editor, path, mark)]
+    found += [*_of_values(editor, path, offset), *_of_word(editor.source(path), offset)]
+    return Hover("\n\n".join(part for part, _ in found), found[0][1]) if found else None
+
+
+def _of_word(source: Source, offset: int) -> Iterator[tuple[str, Span]]:
+    """Yields what the keyword of a statement or the kind of a tag at a place does."""
+    number = source.position(offset).line
+    start = source.line_starts[number - 1]
+    for match in _WORD.finditer(source.line(number)):
+        group = "tag" if match["tag"] else "word" if match["word"] else "inner"
+        text = TAG_TEXTS.get(match[group]) if match["tag"] else STATEMENTS.get(match[group])
+        if text is not None and match.start() <= offset - start <= match.end():
+            sigil = "!" if match["tag"] else ""
+            yield f"`{sigil}{match[group]}`: {text}", Span(source, start + match.start(group), start + match.end(group))
 
 
 def _of_mark(editor: Editor, path: str, mark: Mark) -> Iterator[str]:
     match mark.kind:
         case MarkKind.CALLABLE:
             found = describe(editor, path, mark)
+            answer = None if found is not None else answer_of(editor, path, mark.name, mark.span)
+            if answer is not None and answer.verdict is Verdict.NOT_INSTALLED:
+                yield f"`{answer.wrong}` is not installed in this Python: nothing is known of `{mark.name}`"
             if found is not None:
                 yield f"```python\n{found.text}\n```"
                 yield from filter(None, [found.summary])
@@ -48,12 +67,20 @@ def _of_mark(editor: Editor, path: str, mark: Mark) -> Iterator[str]:
             yield from _of_block(editor, path, mark)
         case MarkKind.TEMPLATE:
             yield from _of_template(editor, path, mark)
-        case MarkKind.FILTER | MarkKind.TEST | MarkKind.OBJECT:
-            pass
+        case MarkKind.FILTER:
+            yield from filter(None, [filter_text(mark.name)])
+        case MarkKind.TEST:
+            yield from filter(None, [test_text(mark.name)])
+        case MarkKind.OBJECT:
+            yield f"`{mark.name}`: the name of the object in the generated program"
         case _:
             places = definitions(editor, path, mark.span.start)
             if places:
                 yield f"`{mark.name}` is set {_named(places)}"
+            elif mark.kind is MarkKind.VARIABLE and mark.name in global_texts():
+                yield global_texts()[mark.name]
+            elif mark.kind is MarkKind.VARIABLE:
+                yield f"`{mark.name}`: no template sets it; it is given from outside, or has its default"
 
 
 def _of_block(editor: Editor, path: str, mark: Mark) -> Iterator[str]:
@@ -74,6 +101,9 @@ def _of_template(editor: Editor, path: str, mark: Mark) -> Iterator[str]:
         parents = [parent.part or display_path(Path(parent.path)) for parent in closure.ancestors(template)]
         if parents:
             yield f"extends {', '.join(f'`{parent}`' for parent in parents)}"
+        children = [link.span for link in drawing(editor, template)]
+        if children:
+            yield f"drawn on {_named(children)}"
 
 
 def _of_values(editor: Editor, path: str, offset: int) -> Iterator[tuple[str, Span]]:

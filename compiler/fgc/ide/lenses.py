@@ -14,6 +14,7 @@ from fgc.ir import Call, SymbolKind
 from fgc.text import Span
 from fgc.workspace.selection import Selected
 
+_COMMANDS = {"build": "build", "train --dry-run": "train", "resolved text": "pp", "explain a value": "explain"}
 _MAX_HINT = 40
 _BRACES = re.compile(r"\s*[-+]?\}\}")
 
@@ -39,7 +40,7 @@ def lenses(editor: Editor, path: str) -> Iterator[Lens]:
     """Yields what stands above the blocks of a file, and above a configuration what can be done with it."""
     if path in editor.families.configurations():
         top = Span(editor.source(path), 0, 0)
-        for title, command in (("build", "build"), ("train --dry-run", "train"), ("resolved text", "pp")):
+        for title, command in _COMMANDS.items():
             yield Lens(title, top, command=command)
     for mark in editor.families.marks(path):
         if mark.kind is not MarkKind.BLOCK:

@@ -46,7 +46,8 @@ _YAML = re.compile(
     r"""|(?<![^\s\[{,])&(?P<anchor>[^\s\[\]{},]+)|(?<![^\s\[{,])\*(?P<alias>[^\s\[\]{},]+)"""
     r"""|(?<![^\s\[{,])(?P<tag>![A-Za-z][^\s\[\]{},]*)"""
 )
-_END = re.compile(r"\s*(?:--|<<|\{%)?[-+]?\s*(?P<word>end[a-z]+(?:[ \t]+[\w.-]+)?)")
+_END = re.compile(r"\s*+(?:--|<<|\{%)?[-+]?\s*+(?P<word>end[a-z]+(?:[ \t]+[\w.-]+)?)")
+_END_OF_BLOCK = re.compile(r"\bendblock[ \t]+(?P<name>\w+)\Z")
 _MACRO_NAME = re.compile(r"\bmacro\s+(\w+)")
 _IMPORT_NAME = re.compile(r"\bas\s+(\w+)")
 
@@ -78,6 +79,36 @@ def mark_at(marks: list[Mark], offset: int) -> Mark | None:
     """Returns the shortest mark at an offset; the end of a name belongs to it."""
     covering = [mark for mark in marks if mark.span.start <= offset <= mark.span.end]
     return min(covering, key=lambda mark: mark.span.end - mark.span.start, default=None)
+
+
+def block_ended_at(marks: list[Mark], offset: int) -> Mark | None:
+    """Returns the block whose name stands at an offset behind its `endblock`."""
+    for mark in marks:
+        end = None if mark.kind is not MarkKind.BLOCK else end_name(mark)
+        if end is not None and end.start <= offset <= end.end:
+            return mark
+    return None
+
+
+def end_name(mark: Mark) -> Span | None:
+    """Returns the place of a block's name behind its `endblock`."""
+    match = _END_OF_BLOCK.search(mark.whole.text)
+    is_own = match is not None and match["name"] == mark.name
+    return mark.whole.at(*match.span("name")) if match is not None and is_own else None
+
+
+def mark_near(marks: list[Mark], offset: int) -> Mark | None:
+    """Returns the name that a place is about: in the same tag, header, alias or statement of one line.
+
+    Of a statement that is what it sets or names; the name that is written first, if there are several.
+    """
+    near = [mark for mark in marks if mark.whole.start <= offset <= mark.whole.start + _first_line(mark)]
+    return min(near, key=lambda mark: (_first_line(mark), not mark.is_definition, mark.span.start), default=None)
+
+
+def _first_line(mark: Mark) -> int:
+    text = mark.whole.text
+    return len(text) if "\n" not in text else text.index("\n")
 
 
 class _Reader:
@@ -116,23 +147,27 @@ class _Reader:
         yield from self._parts(statement, block, statement.span)
 
     def _parts(self, node: Any, block: ast.Block | None, whole: Span) -> Iterator[Mark]:
-        """Yields the marks of what a statement or expression is made of."""
-        for name in node.__struct_fields__:
-            yield from self._value(getattr(node, name), block, whole)
+        """Yields the marks of what a statement is made of; expressions may be deeper than Python's stack."""
+        stack = _fields(node)[::-1]
+        while stack:
+            value = stack.pop()
+            if isinstance(value, Mark):
+                yield value
+            elif isinstance(value, tuple):
+                stack += value[::-1]
+            elif isinstance(value, ast.Statement):
+                yield from self._statement(value, block)
+            elif isinstance(value, Struct) and not isinstance(value, Span | Source):
+                stack += [*self._expression(value, block, whole)][::-1]
 
-    def _value(self, value: Any, block: ast.Block | None, whole: Span) -> Iterator[Mark]:
-        if isinstance(value, tuple):
-            for item in value:
-                yield from self._value(item, block, whole)
-        elif isinstance(value, ast.Statement):
-            yield from self._statement(value, block)
-        elif isinstance(value, Struct) and not isinstance(value, Span | Source):
-            yield from self._expression(value, block, whole)
-
-    def _expression(self, node: Struct, block: ast.Block | None, whole: Span) -> Iterator[Mark]:
+    def _expression(self, node: Struct, block: ast.Block | None, whole: Span) -> Iterator[Any]:
+        """Yields the mark of an expression, and the parts that are still to be read, in written order."""
         match node:
-            case ast.CallExpr(callee=ast.Name(name="super", span=span)) if block is not None:
-                yield self._mark(MarkKind.SUPER, block.name, span, False, whole)
+            case (
+                ast.CallExpr(callee=ast.Name(name="super", span=span), span=call)
+                | ast.CallExpr(callee=ast.GetAttr(base=ast.Name(name="super", span=span)), span=call)
+            ) if block is not None:  # `super()`, and `super.super()`
+                yield self._mark(MarkKind.SUPER, block.name, span, False, call)
                 return
             case ast.Name(name=name, span=span):
                 yield self._mark(MarkKind.VARIABLE, name, span, id(node) in self._targets, whole)
@@ -142,6 +177,11 @@ class _Reader:
                 yield self._mark(MarkKind.ATTRIBUTE, f"{name}.{attribute}", span, False, whole)
             case ast.Filter(name=name, name_span=span):
                 yield self._mark(MarkKind.FILTER, name, span, False, whole)
+            case ast.TestExpr(test=ast.Filter(name=name, name_span=span, arguments=arguments), base=base):
+                yield base
+                yield self._mark(MarkKind.TEST, name, span, False, whole)
+                yield arguments
+                return
             case ast.Parameter(name=name, span=span):
                 start = span.at(0, min(len(name), span.end - span.start))
                 yield self._mark(MarkKind.VARIABLE, name, start, True, whole)
@@ -149,7 +189,7 @@ class _Reader:
                 yield self._mark(MarkKind.MACRO, name, span.at(0, min(len(name), span.end - span.start)), False, whole)
             case _:
                 pass
-        yield from self._parts(node, block, whole)
+        yield from _fields(node)
 
     def _templates(self, named: ast.Expr, whole: Span) -> Iterator[Mark]:
         """Yields the names of templates that an expression may give."""
@@ -202,6 +242,10 @@ class _Reader:
 
     def _mark(self, kind: MarkKind, name: str, span: Span, is_definition: bool, whole: Span) -> Mark:
         return Mark(kind, name, span, is_definition, self._part, whole)
+
+
+def _fields(node: Struct) -> list[Any]:
+    return [getattr(node, name) for name in node.__struct_fields__]
 
 
 def _names_in(target: ast.Target) -> Iterator[ast.Name]:

@@ -5,14 +5,16 @@ from pathlib import Path
 
 from fgc.ide.editor import Editor, path_of
 from fgc.ide.families import Closure, TemplateId, block_marks
-from fgc.ide.marks import Mark, MarkKind, mark_at
+from fgc.ide.marks import Mark, MarkKind, block_ended_at, mark_at
 from fgc.ide.python_names import callable_place
+from fgc.pipeline.dynamic import dynamic_arguments
 from fgc.text import Span
 
 
 def mark_under(editor: Editor, path: str, offset: int) -> Mark | None:
     """Returns the name at a place of a file."""
-    return mark_at(editor.families.marks(path), offset)
+    marks = editor.families.marks(path)
+    return mark_at(marks, offset) or block_ended_at(marks, offset)
 
 
 def definitions(editor: Editor, path: str, offset: int) -> list[Span]:
@@ -35,7 +37,17 @@ def definitions(editor: Editor, path: str, offset: int) -> list[Span]:
         case MarkKind.FILTER | MarkKind.TEST:
             return []
         case _:
-            return [found.span for found in related(editor, path, mark) if found.is_definition]
+            places = [found.span for found in related(editor, path, mark) if found.is_definition]
+            return places or ([*_options_of(editor, path, mark.name)] if mark.kind is MarkKind.VARIABLE else [])
+
+
+def _options_of(editor: Editor, path: str, name: str) -> Iterator[Span]:
+    """Yields the entries of `dynamic_args` that give a variable its value."""
+    for config in editor.contexts(path) or [path]:
+        selected = editor.selected(config)
+        for option in () if selected is None else dynamic_arguments(selected.compilation.graph).value:
+            if option.variable == name and option.origin is not None:
+                yield option.origin.span
 
 
 def references(editor: Editor, path: str, offset: int) -> list[Mark]:

@@ -13,7 +13,7 @@ from fgc.syntax import ast
 from fgc.text import Source, Span
 
 SymbolKind: TypeAlias = Literal["template", "block", "macro", "key", "anchor", "variable"]
-_KEY = re.compile(r"(?P<key>[A-Za-z_][\w.-]*):(?=\s|\Z)")
+_KEY = re.compile(r"(?<![\w.-])(?P<key>[A-Za-z_][\w.-]*):(?=\s|\Z)")
 
 
 class FileSymbol(Struct, frozen=True):

@@ -3,17 +3,17 @@
 import ast
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 
 from msgspec import Struct
 
 from fgc.ide.editor import Editor
 from fgc.ide.marks import Mark
 from fgc.ir import Symbol, SymbolKind
-from fgc.signatures import Answer, Place
+from fgc.pipeline.fitting import possible_values
+from fgc.resolve.environment import as_flow_item, to_yaml
+from fgc.signatures import Answer, DefinitionPlace
 from fgc.signatures.signature import Parameter, ParameterKind, Signature
 from fgc.text import Origin, Source, Span
-from fgc.workspace.python_files import PythonFiles
 
 _MAX_LINE = 88
 
@@ -23,14 +23,7 @@ class Described(Struct, frozen=True):
 
     text: str
     summary: str
-    place: Place | None
-
-
-def files_for(editor: Editor, path: str) -> PythonFiles:
-    """Returns the Python files that a template of a project may name."""
-    project = editor.families.project_of(Path(path))
-    folder = Path(path).parent if project is None else project.folder
-    return editor.python_files(folder)
+    place: DefinitionPlace | None
 
 
 def symbol_of(text: str, span: Span) -> Symbol:
@@ -49,11 +42,14 @@ def symbol_of(text: str, span: Span) -> Symbol:
 
 
 def answer_of(editor: Editor, path: str, text: str, span: Span) -> Answer | None:
-    """Returns what is known of a callable; None for a component, which is looked up in the model that uses it."""
+    """Returns what is known of a callable; None for a component that only a model's own folders may hold."""
     symbol = symbol_of(text, span)
+    files = editor.python_files(path)
     if symbol.kind is SymbolKind.COMPONENT:
-        return None
-    files = files_for(editor, path)
+        place = files.component(symbol.container)
+        if place is None:
+            return None
+        symbol = Symbol(text, SymbolKind.FILE, place, symbol.attribute, symbol.origin)
     if symbol.has_dots_only:
         module = files.longest_module(text)
         if module is not None:
@@ -77,13 +73,15 @@ def callable_place(editor: Editor, path: str, mark: Mark) -> Span | None:
     answer = answer_of(editor, path, mark.name, mark.span)
     if answer is None or answer.place is None:
         return None
-    source = files_for(editor, path).definition(answer.place.path)
+    source = editor.python_files(path).definition(answer.place.path)
     return None if source is None else _span(source, answer.place)
 
 
 def names_in_module(editor: Editor, path: str, module: str) -> list[str]:
-    """Returns the names that a module, or a file of the project, shows."""
-    return files_for(editor, path).names_in(module)
+    """Returns the names that a module, a component or a file of the project shows."""
+    files = editor.python_files(path)
+    place = files.component(module) if module.startswith(".") else module
+    return [] if place is None else files.names_in(place)
 
 
 def parameters_of(editor: Editor, path: str, text: str, span: Span) -> Sequence[Parameter]:
@@ -125,8 +123,8 @@ def parameter_text(parameter: Parameter) -> str:
     return f"{stars}{parameter.name}{note}{default}"
 
 
-def _summary(editor: Editor, path: str, place: Place | None) -> str:
-    source = None if place is None else files_for(editor, path).definition(place.path)
+def _summary(editor: Editor, path: str, place: DefinitionPlace | None) -> str:
+    source = None if place is None else editor.python_files(path).definition(place.path)
     if source is None or place is None:
         return ""
     return editor.store.questions.ask(("summary", place.path, place.line), lambda: _docstring(source, place.line))
@@ -150,8 +148,20 @@ def _is_definition(node: ast.AST) -> bool:
     return isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
 
 
-def _span(source: Source, place: Place) -> Span | None:
+def _span(source: Source, place: DefinitionPlace) -> Span | None:
     if not 1 <= place.line <= len(source.line_starts):
         return None
     start = source.line_starts[place.line - 1] + place.column - 1
     return Span(source, start, start + place.length)
+
+
+def literal_values(editor: Editor, path: str, parameter: Parameter) -> list[str]:
+    """Returns the values that a parameter takes as its annotation lists them, as YAML writes them."""
+    found = [*possible_values(parameter.annotation or "", parameter.home, editor.python_files(path))]
+    found += [None] if parameter.default == "None" else []
+    found += [True, False] if parameter.default in ("True", "False") else []
+    return list(dict.fromkeys(_as_yaml(value) for value in found if isinstance(value, str | int | float | None)))
+
+
+def _as_yaml(value: str | float | None) -> str:
+    return str(value).lower() if isinstance(value, bool) else as_flow_item(to_yaml(value))

@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from fgc.diagnostics import Edit
 from fgc.ide.editor import Editor
-from fgc.ide.marks import Mark, MarkKind
+from fgc.ide.marks import Mark, MarkKind, end_name
+from fgc.ide.moves import edits_of_moves
 from fgc.ide.navigation import file_of, mark_under, references, template_of
 from fgc.text import Span
 from fgc.workspace.files import display_path
@@ -23,7 +24,6 @@ _NAMES = {
     MarkKind.OBJECT: re.compile(r"[A-Za-z_]\w*"),
     MarkKind.TEMPLATE: re.compile(r"[^\s\"'\n]+"),
 }
-_END_OF_BLOCK = re.compile(r"\bendblock[ \t]+(?P<name>\w+)\Z")
 
 
 class CannotRename(Exception):
@@ -44,7 +44,8 @@ def can_rename(editor: Editor, path: str, offset: int) -> Span:
         raise CannotRename("there is no name here")
     if mark.kind not in _NAMES:
         raise CannotRename(f"a {mark.kind.value} is named outside of templates")
-    return mark.span
+    end = end_name(mark) if mark.kind is MarkKind.BLOCK else None
+    return end if end is not None and end.start <= offset <= end.end else mark.span
 
 
 def rename(editor: Editor, path: str, offset: int, name: str) -> Renaming:
@@ -64,7 +65,10 @@ def rename(editor: Editor, path: str, offset: int, name: str) -> Renaming:
     edits: dict[str, list[Edit]] = {}
     for span in dict.fromkeys(spans):
         edits.setdefault(_own_file(editor, span), []).append(Edit(span, name))
-    return Renaming(edits, moved)
+    if moved is not None:  # other projects may know the file by another name
+        for file, others in edits_of_moves(editor, [moved]).items():
+            edits.setdefault(file, []).extend(edit for edit in others if edit.span not in spans)
+    return Renaming({file: found for file, found in edits.items() if found}, moved)
 
 
 def _own_file(editor: Editor, span: Span) -> str:
@@ -122,12 +126,7 @@ def _ends(mark: Mark, found: Iterable[Mark]) -> list[Span]:
     """Returns the names behind `endblock` of the blocks that are renamed."""
     if mark.kind not in (MarkKind.BLOCK, MarkKind.SUPER):
         return []
-    spans: list[Span] = []
-    for block in found:
-        match = _END_OF_BLOCK.search(block.whole.text)
-        if match is not None and match["name"] == mark.name:
-            spans.append(block.whole.at(*match.span("name")))
-    return spans
+    return [end for block in found if (end := end_name(block)) is not None]
 
 
 def _word(mark: Mark) -> str:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from fgc.ide.editor import Editor
 from fgc.ide.marks import Mark, MarkKind
 from fgc.ide.navigation import overridden
+from fgc.syntax import TAG_KINDS
 from fgc.text import Source, Span
 
 TokenKind: TypeAlias = Literal[
@@ -33,10 +34,10 @@ _OF_MARKS: dict[MarkKind, TokenKind] = {
 }
 _STATEMENT = re.compile(r"(?m)^[ \t]*(?:--|<<|>>)[ \t]+(?P<word>[a-z]+)\b|\{%[-+]?\s*(?P<inner>[a-z]+)\b")
 _COMMENT = re.compile(r"(?m)^[ \t]*##[^\n]*")
-_TAG = re.compile(r"(?<![^\s\[{,])!(?:singleton|call|factory|partial|lambda|meta|list|tuple|dict|dlist|var)\b")
+_TAG = re.compile(rf"(?<![^\s\[{{,])!(?:{'|'.join(TAG_KINDS)})\b")
 
 
-class Token(Struct, frozen=True):
+class SemanticToken(Struct, frozen=True):
     """A word with its kind; no token covers a line end, and none overlaps another."""
 
     span: Span
@@ -44,11 +45,11 @@ class Token(Struct, frozen=True):
     modifiers: tuple[Modifier, ...] = ()
 
 
-def tokens(editor: Editor, path: str) -> list[Token]:
+def tokens(editor: Editor, path: str) -> list[SemanticToken]:
     """Returns the tokens of a file in the order of their places."""
     source = editor.source(path)
     found = [*_of_words(source), *(_of_mark(editor, path, mark) for mark in editor.families.marks(path))]
-    kept: list[Token] = []
+    kept: list[SemanticToken] = []
     for token in sorted(found, key=lambda token: (token.span.start, -token.span.end)):
         is_free = not kept or token.span.start >= kept[-1].span.end
         if is_free and token.span.end > token.span.start and "\n" not in token.span.text:
@@ -56,18 +57,18 @@ def tokens(editor: Editor, path: str) -> list[Token]:
     return kept
 
 
-def _of_mark(editor: Editor, path: str, mark: Mark) -> Token:
+def _of_mark(editor: Editor, path: str, mark: Mark) -> SemanticToken:
     modifiers: list[Modifier] = ["definition"] if mark.is_definition else []
     if mark.kind is MarkKind.BLOCK and overridden(editor, path, mark):
         modifiers.append("overrides")
-    return Token(mark.span, _OF_MARKS[mark.kind], tuple(modifiers))
+    return SemanticToken(mark.span, _OF_MARKS[mark.kind], tuple(modifiers))
 
 
-def _of_words(source: Source) -> Iterator[Token]:
+def _of_words(source: Source) -> Iterator[SemanticToken]:
     for match in _STATEMENT.finditer(source.text):
         group = "word" if match["word"] else "inner"
-        yield Token(Span(source, *match.span(group)), "keyword")
+        yield SemanticToken(Span(source, *match.span(group)), "keyword")
     for match in _COMMENT.finditer(source.text):
-        yield Token(Span(source, *match.span()), "comment")
+        yield SemanticToken(Span(source, *match.span()), "comment")
     for match in _TAG.finditer(source.text):
-        yield Token(Span(source, *match.span()), "decorator")
+        yield SemanticToken(Span(source, *match.span()), "decorator")

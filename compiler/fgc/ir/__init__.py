@@ -3,7 +3,7 @@
 Knows nothing of YAML or of templates; sharing is by node id.
 """
 
-from fgc.ir.builtins import BUILTINS, OWN_BUILTINS
+from fgc.ir.builtins import BUILTINS, DISPLAY_TAGS, DISPLAYS, OWN_BUILTINS, VIEWS, display_type
 from fgc.ir.export import graph_to_json
 from fgc.ir.graph import Graph, GraphBuilder, children, reachable
 from fgc.ir.nodes import (
@@ -21,7 +21,9 @@ from fgc.ir.nodes import (
     Symbol,
     SymbolKind,
     Var,
+    expressions_of,
 )
+from fgc.ir.options import Option
 from fgc.ir.show import graph_to_text, target_kind
 from fgc.ir.snapshot import FilePlace, Part, Row, Snapshot, snapshot, snapshot_from_json, snapshot_to_json
 from fgc.ir.steps import steps
@@ -29,7 +31,10 @@ from fgc.ir.verify import verify
 
 __all__ = [
     "BUILTINS",
+    "DISPLAYS",
+    "DISPLAY_TAGS",
     "OWN_BUILTINS",
+    "VIEWS",
     "Call",
     "CallKind",
     "Deferred",
@@ -43,6 +48,7 @@ __all__ = [
     "Literal",
     "Node",
     "NodeId",
+    "Option",
     "Part",
     "Row",
     "Scalar",
@@ -51,6 +57,8 @@ __all__ = [
     "SymbolKind",
     "Var",
     "children",
+    "display_type",
+    "expressions_of",
     "graph_to_json",
     "graph_to_text",
     "reachable",

@@ -57,11 +57,15 @@ class CallKind(Enum):
 
 
 class Literal(Struct, frozen=True):
-    """None, a boolean, a number or a string. `argument`: it is what variables from outside make it."""
+    """None, a boolean, a number or a string. `argument`: it is what variables from outside make it.
+
+    `is_plain`: it is written without quotes, so YAML has a say in what a variable from outside may be.
+    """
 
     value: Scalar
     origin: Origin
     argument: FromOutside | None = None
+    is_plain: bool = False
 
 
 class Deferred(Struct, frozen=True):
@@ -69,12 +73,14 @@ class Deferred(Struct, frozen=True):
 
     `text` is its value now, as `pp` shows it; `parts` are literal strings and run-time expressions, joined in order.
     `number` is set where YAML reads the text now as a number or a boolean: the program turns the text into one.
+    `is_plain` is that of a literal.
     """
 
     text: str
     parts: tuple[str | DeferredExpression, ...]
     origin: Origin
     number: bool | int | float | None = None
+    is_plain: bool = False
 
     @property
     def value(self) -> Scalar:
@@ -146,3 +152,14 @@ class Var(Struct, frozen=True):
 
 
 Node: TypeAlias = Literal | Deferred | ListNode | DictNode | Call | Var
+
+
+def expressions_of(node: Node) -> tuple[DeferredExpression, ...]:
+    """Returns what a value is computed from where the program runs."""
+    match node:
+        case Literal(argument=argument) if argument is not None:
+            return (argument,)
+        case Deferred(parts=parts):
+            return tuple(part for part in parts if not isinstance(part, str))
+        case _:
+            return ()

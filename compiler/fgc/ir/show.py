@@ -19,7 +19,7 @@ def graph_to_text(graph: Graph, types: Mapping[NodeId, str] | None = None) -> st
 
 
 def target_kind(node: Node) -> str:
-    """What a target is, in a few words: how it is made and of what, or which kind of value it is."""
+    """Returns what a target is, in a few words: how it is made and of what, or which kind of value it is."""
     match node:
         case Call():
             return f"{node.kind.value} {node.callee.text}"

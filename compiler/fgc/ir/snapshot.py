@@ -14,7 +14,7 @@ from msgspec import Struct
 from fgc.ir.graph import Graph, reachable
 from fgc.ir.nodes import Call, Deferred, DictNode, ListNode, Literal, NodeId, Scalar, Var
 from fgc.ir.steps import steps
-from fgc.text import Origin, Source, expression_text
+from fgc.text import DeferredExpression, Origin, Source, expression_text, text_with_values
 
 _VERSION = 1
 _LARGE = 2**63
@@ -61,7 +61,7 @@ class Snapshot(Struct, frozen=True):
 
 
 def snapshot(graph: Graph, name_of: Callable[[Source], str]) -> Snapshot:
-    """What the targets need, numbered in written order; `name_of` names a source as the reader should see it."""
+    """Returns what the targets need, in written order; `name_of` names a source as the reader should see it."""
     names: dict[Source, str] = {}
 
     def place(origin: Origin) -> FilePlace:
@@ -88,7 +88,7 @@ def _row(graph: Graph, node_id: NodeId, numbers: Mapping[NodeId, int], place: Ca
         case Literal():
             return Row("value", node.value, "", at)
         case Deferred():
-            pieces = (piece if isinstance(piece, str) else f"${{{expression_text(piece)}}}" for piece in node.parts)
+            pieces = map(_written, node.parts)
             return Row("text", "".join(pieces), "", at)
         case ListNode():
             return Row("list", None, "", at, parts)
@@ -100,6 +100,12 @@ def _row(graph: Graph, node_id: NodeId, numbers: Mapping[NodeId, int], place: Ca
             return Row("variable", node.name, "", at, parts)
         case _:
             assert_never(node)
+
+
+def _written(part: str | DeferredExpression) -> str:
+    """A part of a text, with the values that variables from outside have."""
+    known = text_with_values(part)
+    return known if isinstance(known, str) else f"${{{expression_text(known)}}}"
 
 
 def snapshot_to_json(found: Snapshot) -> str:
@@ -131,7 +137,7 @@ def snapshot_to_json(found: Snapshot) -> str:
 
 
 def snapshot_from_json(text: str) -> Snapshot:
-    """What `snapshot_to_json` wrote. Raises ValueError if it is nothing of that kind."""
+    """Returns what `snapshot_to_json` wrote. Raises ValueError if it is nothing of that kind."""
     form = json.loads(text)
     if not isinstance(form, dict) or form.get("version") != _VERSION:
         raise ValueError(f"no graph of version {_VERSION}")

@@ -3,15 +3,14 @@
 from collections.abc import Iterator
 from typing import assert_never
 
+from fgc.ir.builtins import display_type
 from fgc.ir.graph import Graph
-from fgc.ir.nodes import Call, Deferred, DictNode, ListNode, Literal, NodeId, SymbolKind, Var
+from fgc.ir.nodes import Call, Deferred, DictNode, ListNode, Literal, NodeId, Var
 from fgc.text import Origin
-
-_DISPLAYS = ("named_list", "named_tuple")
 
 
 def steps(graph: Graph, node: NodeId) -> Iterator[tuple[str, NodeId, Origin]]:
-    """What a node mentions: the step of the path, the node, and where its name is written, or it itself."""
+    """Yields what a node mentions: the step of the path, the node, and where its name is written, or it itself."""
     value = graph[node]
     match value:
         case ListNode():
@@ -21,8 +20,9 @@ def steps(graph: Graph, node: NodeId) -> Iterator[tuple[str, NodeId, Origin]]:
             for entry in value.entries:
                 yield _key(entry.key), entry.value, entry.origin
         case Call():
-            is_display = value.callee.kind is SymbolKind.BUILTIN and value.callee.attribute in _DISPLAYS
-            is_display &= len(value.positional) == 1  # else a wrong call, whose items would share their paths
+            is_display = (
+                display_type(value) in (list, tuple) and len(value.positional) == 1
+            )  # else a wrong call, whose items would share their paths
             for position, item in enumerate(value.positional):
                 yield _position(position, is_display), item, graph[item].origin
             for keyword in value.keywords:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Protocol
 
 from fgc.diagnostics import Diagnostic
-from fgc.ir import Call, CallKind, Graph, Literal, Symbol, SymbolKind
+from fgc.ir import DISPLAYS, VIEWS, Call, CallKind, Graph, Literal, Symbol, SymbolKind
 from fgc.signatures import Answer
 
-_CONTAINERS = frozenset({"named_list", "named_tuple", "named_dict", "items", "keys", "values", "getitem"})
+_CONTAINERS = frozenset({*DISPLAYS, *VIEWS, "getitem"})
 _INSTALLED = ("/typeshed_client/typeshed/", "-packages/", "/compiler/", "/runtime/", "/modelsrc/")
 _HELP = "allow it in `[tool.fgc]` of pyproject.toml or with `--allow`, after reading what it does"
 

@@ -21,7 +21,7 @@ class Finding(Struct, eq=False):
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """What stays the same when lines move: code, file and message."""
+        """Returns what stays the same when lines move: code, file and message."""
         return self.diagnostic.code, self.diagnostic.span.source.display_name, self.diagnostic.message
 
 
@@ -71,7 +71,7 @@ class FindingCollector:
                 finding.configurations.append(configuration)
 
     def finish(self) -> list[Finding]:
-        """What is neither silenced, deselected nor in the baseline, in the order of files and lines."""
+        """Returns what is neither silenced, deselected nor in the baseline, in the order of files and lines."""
         found = _one_at_each_place(self._findings.values())
         enforced = [finding for finding in found if finding.diagnostic.code == _ENFORCED]
         found = [finding for finding in found if finding.diagnostic.code != _ENFORCED]

@@ -15,7 +15,9 @@ from fgc.yaml import Composition, MappingNode, ScalarNode, scalar_type
 
 _PART = re.compile(r"^#\s*-{3,}\s*[\w./]+\s*-{3,}\s*$", re.MULTILINE)  # where another inline template begins
 _KEY_AND_VALUE = re.compile(r"(?P<key>[\w.-]+)(?:\s+|(?P<colon>:))(?P<value>\S.*)", re.DOTALL)
-_BRANCH = re.compile(r"(?:^\s*(?:--|<<|>>)\s|\{%[-+]?)\s*(?P<end>end)?(?P<word>if|for|elif|else)\b", re.MULTILINE)
+_BRANCH = re.compile(
+    r"(?:^[^\S\n]*+(?:--|<<|>>)\s|\{%[-+]?)\s*+(?P<end>end)?(?P<word>if|for|elif|else)\b", re.MULTILINE
+)
 
 
 @rule
@@ -59,7 +61,7 @@ def _enters_branch(source: Source, start: int, end: int) -> bool:
 
 @lru_cache(maxsize=64)
 def _branches(source: Source) -> list[tuple[int, bool, str]]:
-    """Where branches begin and end in a text; one search for all its keys."""
+    """Returns where branches begin and end in a text; one search for all its keys."""
     return [(match.start(), bool(match["end"]), match["word"]) for match in _BRANCH.finditer(source.text)]
 
 

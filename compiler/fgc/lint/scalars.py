@@ -15,6 +15,18 @@ _NOT_FINITE = re.compile(r"([-+]?)(inf(?:inity)?|nan)", re.IGNORECASE)
 _OCTAL = re.compile(r"[-+]?0\d+")
 _SEXAGESIMAL = re.compile(r"[-+]?\d+(?::[0-5]?\d)+(?:\.\d*)?")
 _LONGEST = 1_000  # of a scalar that anybody misreads
+_COMMA = re.compile(r"[-+]?\d+,\d+")
+_COMMAS = re.compile(r"[-+]?(?:\d++(?:\.\d++)?|\.\d++)(?:,\s*+[-+]?(?:\d++(?:\.\d++)?|\.\d++))+")
+_HOLDS_MANY = re.compile(
+    r"(?:\b|_)(?:(?:device|gpu|cpu|core|rank|node|layer|id|dim|port)s?|index|indices|axis|axes|shape)(?:\b|_)",
+    re.IGNORECASE,
+)
+_TRUE_AND_FALSE = {
+    **dict.fromkeys(("tru", "ture", "treu", "truee", "ttrue", "trrue", "truue", "ytue"), "true"),
+    **dict.fromkeys(
+        ("fals", "flase", "fasle", "falsee", "fales", "flse", "ffalse", "faalse", "fallse", "falsse"), "false"
+    ),
+}
 _PYTHON_WORDS = {"None": "null"}
 
 
@@ -25,10 +37,18 @@ def misread_scalar(composition: Composition, graph: Graph) -> Iterator[Diagnosti
     for node in _scalars(composition.root):
         if node.origin.span in elsewhere:
             continue
+        if _COMMA.fullmatch(node.value) and _may_be_list(node):
+            continue
         if node.is_plain and node.tag is None and node.parts is None and (found := _misread(node.value)):
             message, help, better = found
             fix = Edit(node.origin.span, better) if better and node.origin.span.text == node.value else None
             yield Diagnostic.at(node.origin, "FGC310", message, severity=Severity.WARNING, help=help, fix=fix)
+
+
+def _may_be_list(node: ScalarNode) -> bool:
+    """Returns True for `CUDA_VISIBLE_DEVICES: 0,1`, where the key says that a value is several numbers."""
+    first = node.origin.span.first
+    return _HOLDS_MANY.search(node.origin.span.source.line(first.line)[: first.column - 1]) is not None
 
 
 def _misread(text: str) -> tuple[str, str, str | None] | None:
@@ -57,6 +77,12 @@ def _meant(text: str) -> tuple[str, str]:
         return "an octal number", str(int(text, 8))
     if text in _PYTHON_WORDS:
         return "a null", _PYTHON_WORDS[text]
+    if text.lower() in _TRUE_AND_FALSE and text in (text.lower(), text.capitalize(), text.upper()):
+        return "a truth value", _TRUE_AND_FALSE[text.lower()]
+    if _COMMA.fullmatch(text) and text[-4:-3] != ",":
+        return "a number", text.replace(",", ".")
+    if _COMMAS.fullmatch(text) and "." in text:
+        return "a list", f"[{text}]"
     if match := _NOT_FINITE.fullmatch(text):
         is_nan = match[2].lower() == "nan"
         return "a number", ".nan" if is_nan else f"{match[1].replace('+', '')}.inf"

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from fgc.diagnostics import Diagnostic, Edit, Severity
 from fgc.text import Source, Span
 
-_COMMENT = re.compile(r"(?P<before>[^\n]*?)##+\s*fgc:\s*ignore\[(?P<codes>[^\]\n]*)\]")
+_COMMENT = re.compile(r"(?<!#)##+[^\S\n]*fgc:[^\S\n]*ignore\[(?P<codes>[^\[\]\n]*)\]")
 
 
 class Suppression(Struct, eq=False):
@@ -36,7 +36,7 @@ class Suppressions:
             self._files[source.display_name] = list(_read(source)) if "fgc:" in source.text else []
 
     def silences(self, diagnostic: Diagnostic) -> bool:
-        """Whether a comment silences a finding, which is then known to be of use."""
+        """Returns True if a comment silences a finding, which is then known to be of use."""
         is_silenced = False
         for suppression in self._files.get(diagnostic.span.source.display_name, ()):
             counts = suppression.line in (None, diagnostic.span.first.line)
@@ -58,6 +58,7 @@ class Suppressions:
 
 
 def _read(source: Source) -> Iterable[Suppression]:
+    head = _head_end(source)
     for match in _COMMENT.finditer(source.text):
         line = source.position(match.start("codes")).line
         codes = {
@@ -66,21 +67,22 @@ def _read(source: Source) -> Iterable[Suppression]:
             )
             for code in re.finditer(r"(?P<code>\w+)", match["codes"])
         }
-        if match["before"].strip():
-            yield Suppression(codes, line, _comment(source, match))
+        begin = source.text.rfind("\n", 0, match.start()) + 1
+        written = len(source.text[begin : match.start()].rstrip())
+        end = source.text.find("\n", match.end())
+        end = len(source.text) if end < 0 else end
+        if written:
+            yield Suppression(codes, line, Span(source, begin + written, end))
         else:
-            yield Suppression(codes, None if _is_head(source, match.start()) else line + 1, _comment(source, match))
+            whole = Span(source, begin, min(end + 1, len(source.text)))  # it has the line to itself
+            yield Suppression(codes, None if begin < head else line + 1, whole)
 
 
-def _comment(source: Source, match: re.Match[str]) -> Span:
-    """A comment with the white space before it; with its line end, if it has the line to itself."""
-    end = source.text.find("\n", match.end())
-    end = len(source.text) if end < 0 else end
-    if not match["before"].strip():
-        return Span(source, match.start(), min(end + 1, len(source.text)))
-    return Span(source, match.start() + len(match["before"].rstrip()), end)
-
-
-def _is_head(source: Source, offset: int) -> bool:
-    """Whether only comments and blank lines stand above."""
-    return all(not line.strip() or line.lstrip().startswith("##") for line in source.text[:offset].splitlines())
+def _head_end(source: Source) -> int:
+    """Returns where the lines end above which only comments and blank lines stand."""
+    at = 0
+    for line in source.text.splitlines(keepends=True):
+        if line.strip() and not line.lstrip().startswith("##"):
+            break
+        at += len(line)
+    return at

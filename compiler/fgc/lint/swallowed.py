@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fgc.diagnostics import Diagnostic, Edit, Severity
 from fgc.ir import Graph
 from fgc.lint.rules import rule
+from fgc.lint.signs import HALF_CALL
 from fgc.text import Document
 from fgc.yaml import Composition, Place, ScalarNode
 
@@ -14,7 +15,7 @@ _COMMENT_NUMBER = re.compile(r"[^\S\n]+(#\d+)[^\S\n]*(?=\n|\Z)")
 _BRACKET = re.compile(r"[\[\]{}()]")
 _PARTNERS = {"]": "[", "}": "{", ")": "("}
 _MEANT = re.compile(r"[:;=]-?[()]|^\w?[()]$")  # a smiley, the number of an item, a parenthesis and nothing else
-_INTERVAL = re.compile(r"\([^()\[\]]+,[^()\[\]]+\]")  # without its left end
+_INTERVAL = re.compile(r"\([^()\[\],]+,[^()\[\]]+\]")  # without its left end
 _ITEM = re.compile(r"\n[^\S\n]*(-)(?:[^\S\n]|\n|\Z)")
 
 
@@ -49,7 +50,7 @@ def item_in_text(composition: Composition, graph: Graph) -> Iterator[Diagnostic]
     """FGC319: ` - y` below `- x`, indented more, goes on with the text `x`."""
     document = composition.document
     for place in composition.places:
-        if not isinstance(place.node, ScalarNode) or place.style != "plain":
+        if not isinstance(place.node, ScalarNode) or place.style != "plain" or HALF_CALL.match(place.node.value):
             continue
         for match in _ITEM.finditer(document.text, place.start, place.end):
             origin = document.locate(*match.span(1))

@@ -41,8 +41,9 @@ def _taken_in(document: Document, place: Place) -> Iterator[tuple[Span, str | No
     segments = document.segments_in(max(first - 2, 0), place.end)
     filled = {(s.piece.origin.block, s.piece.origin.span.source) for s in segments}
     seen: set[tuple[Source, int]] = set()
+    walked: set[tuple[Source, int]] = set()
     for segment in segments:
-        for span, indent, name in _beside(segment, first - 1, place.end):
+        for span, indent, name in _beside(segment, first - 1, place.end, walked):
             is_within = indent > parent and (segment.start < last or indent >= content)
             is_filled = any(block == name and source is not span.source for block, source in filled)
             if is_within and not (name and is_filled) and (span.source, span.start) not in seen:
@@ -63,8 +64,13 @@ def _indentation_of_content(text: str) -> int:
     return len(line) - len(line.lstrip(" "))
 
 
-def _beside(segment: Segment, start: int, end: int) -> Iterable[tuple[Span, int, str | None]]:
-    """Yields the text that line rules took right before or behind a piece, with its indentation."""
+def _beside(
+    segment: Segment, start: int, end: int, walked: set[tuple[Source, int]]
+) -> Iterable[tuple[Span, int, str | None]]:
+    """Yields the text that line rules took right before or behind a piece, with its indentation.
+
+    `walked`: the ends of lines from which an earlier piece has gone on; what follows has been yielded.
+    """
     span = segment.piece.origin.span
     if not segment.piece.is_literal:
         print_end = _PRINT_END.match(span.source.text, span.end)
@@ -72,7 +78,7 @@ def _beside(segment: Segment, start: int, end: int) -> Iterable[tuple[Span, int,
             yield from _behind_print(span.source, print_end.end())
         return
     if start <= segment.end <= end:
-        yield from _behind(span.source, span.end)
+        yield from _behind(span.source, span.end, walked)
     if start <= segment.start <= end and segment.piece.text.startswith("\n"):
         yield from _before(span.source, span.start)
 
@@ -83,12 +89,13 @@ def _behind_print(source: Source, at: int) -> Iterator[tuple[Span, int, str | No
         yield from _trailing(source, at, trailing)
 
 
-def _behind(source: Source, at: int) -> Iterator[tuple[Span, int, str | None]]:
+def _behind(source: Source, at: int, walked: set[tuple[Source, int]]) -> Iterator[tuple[Span, int, str | None]]:
     text = source.text
     if trailing := _TRAILING.match(text, at):
         yield from _trailing(source, at, trailing)
         at = trailing.end()
-    while text.startswith("\n", at):
+    while text.startswith("\n", at) and (source, at) not in walked:
+        walked.add((source, at))
         end = _line_end(text, at + 1)
         match = _TAKEN.fullmatch(text, at + 1, end)
         if match is not None:
@@ -160,7 +167,7 @@ def _header_below(mark: Origin) -> Iterator[Diagnostic]:
     line = source.text[start : _line_end(source.text, start)]
     is_item = line.strip() == "-"
     column = len(line) - len(line.lstrip())
-    for span, indent, name in _behind(source, start + len(line)):
+    for span, indent, name in _behind(source, start + len(line), set()):
         is_meant = is_item or (line.rstrip().endswith(":") and _goes_on(source, span.end, column))
         if name is not None and indent > column and is_meant:
             what, before = ("item", "- ") if is_item else ("key", "key: ")

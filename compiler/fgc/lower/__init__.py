@@ -3,6 +3,6 @@
 Nothing behind this stage knows YAML. A node that a mistake makes unusable becomes a null, and a finding says so.
 """
 
-from fgc.lower.lowerer import TAG_KINDS, lower
+from fgc.lower.lowerer import lower
 
-__all__ = ["TAG_KINDS", "lower"]
+__all__ = ["lower"]

@@ -17,7 +17,7 @@ _KINDS = {"bool": "a boolean", "NoneType": "a null", "int": "an integer"}
 _ARGUMENT_NUMBER = re.compile(r"arg(\d+)")
 
 
-class Arguments(Struct):
+class CallArguments(Struct):
     """Positional and keyword arguments, and what is consumed: the search path and latent arguments."""
 
     positional: list[NodeId] = field(default_factory=list)
@@ -27,7 +27,7 @@ class Arguments(Struct):
 
 
 class Lowering(Protocol):
-    """What reading arguments needs of the stage."""
+    """Gives what reading arguments needs of the stage."""
 
     def lower(self, node: Node, hint: str | None = None) -> NodeId: ...
     def items(self, node: SequenceNode) -> tuple[NodeId, ...]: ...
@@ -43,25 +43,25 @@ class ArgumentReader:
     def __init__(self, lowering: Lowering) -> None:
         self._lowering = lowering
 
-    def read(self, node: ScalarNode | SequenceNode | MappingNode) -> Arguments:
+    def read(self, node: ScalarNode | SequenceNode | MappingNode) -> CallArguments:
         """A sequence is positional, a scalar is one positional argument, a mapping is by name."""
         match node:
             case SequenceNode():
-                return Arguments(list(self._lowering.items(node)))
+                return CallArguments(list(self._lowering.items(node)))
             case ScalarNode():
                 return self._scalar(node)
             case MappingNode():
                 return self._mapping(node)
 
-    def _scalar(self, node: ScalarNode) -> Arguments:
+    def _scalar(self, node: ScalarNode) -> CallArguments:
         if node.value == "" and node.is_plain:
-            return Arguments()
+            return CallArguments()
         plain = ScalarNode(node.value, node.is_plain, node.origin, parts=node.parts, argument=node.argument)
-        return Arguments([self._lowering.lower(plain)])
+        return CallArguments([self._lowering.lower(plain)])
 
-    def _mapping(self, node: MappingNode) -> Arguments:
+    def _mapping(self, node: MappingNode) -> CallArguments:
         pairs = self._lowering.pairs(node)
-        arguments = Arguments()
+        arguments = CallArguments()
         rest = []
         for pair in pairs:
             if pair.key == "submodule_searchpath":
@@ -70,7 +70,11 @@ class ArgumentReader:
                 arguments.latent = self._lowering.lower(pair.value)
             else:
                 rest.append(pair)
-        if rest and all(pair.key in ("args", "kwargs") and not self._is_null(pair.value) for pair in rest):
+        if (
+            rest
+            and not node.is_broken
+            and all(pair.key in ("args", "kwargs") and not self._is_null(pair.value) for pair in rest)
+        ):
             self._spread(rest, arguments)
         else:
             self._by_name(rest, arguments)
@@ -80,7 +84,7 @@ class ArgumentReader:
         target = node.target if isinstance(node, AliasNode) else node
         return isinstance(target, ScalarNode) and target.tag is None and self._lowering.scalar(target) is None
 
-    def _spread(self, pairs: Iterable[Pair], arguments: Arguments) -> None:
+    def _spread(self, pairs: Iterable[Pair], arguments: CallArguments) -> None:
         """`args` and `kwargs` alone: the arguments themselves."""
         for pair in pairs:
             target = pair.value.target if isinstance(pair.value, AliasNode) else pair.value
@@ -96,7 +100,7 @@ class ArgumentReader:
                 if pair.key == "args" and is_plain and isinstance(target, MappingNode):
                     arguments.positional = [self._lowering.lower(key) for key, _ in target.pairs]
 
-    def _by_name(self, pairs: Iterable[Pair], arguments: Arguments) -> None:
+    def _by_name(self, pairs: Iterable[Pair], arguments: CallArguments) -> None:
         numbered: list[tuple[int, Pair]] = []
         named = []
         for pair in pairs:
@@ -113,7 +117,7 @@ class ArgumentReader:
         arguments.keywords = self.keywords(named)
 
     def _text(self, node: Node) -> str:
-        """What orders two arguments of one number, which is an error anyway."""
+        """Returns what orders two arguments of one number, which is an error anyway."""
         return node.value if isinstance(node, ScalarNode) else ""
 
     def _same_number(self, number: int, earlier: Pair, pair: Pair) -> None:

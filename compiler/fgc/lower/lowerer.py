@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Edit, Outcome, Related, Severity, did_you_mean, has_errors, nearest
 from fgc.ir import (
+    DISPLAY_TAGS,
     Call,
     CallKind,
     Deferred,
@@ -23,10 +24,10 @@ from fgc.ir import (
     Var,
     verify,
 )
-from fgc.lower.arguments import ArgumentReader, Arguments
+from fgc.lower.arguments import ArgumentReader, CallArguments
 from fgc.lower.callables import read_symbol
 from fgc.lower.pairs import Pair, PairReader
-from fgc.syntax import Tag, parse_tag
+from fgc.syntax import CALL_TAGS, TAG_KINDS, Tag, parse_tag
 from fgc.text import Origin
 from fgc.yaml import (
     AliasNode,
@@ -43,19 +44,17 @@ from fgc.yaml import (
     standard_type,
 )
 
-_CALLS = {
-    "call": CallKind.SINGLETON,
-    "singleton": CallKind.SINGLETON,
+_OTHER_CALLS = {
     "factory": CallKind.FACTORY,
     "partial": CallKind.PARTIAL,
     "lambda": CallKind.PARTIAL,
     "meta": CallKind.META,
 }
-_COLLECTIONS = {"list": "named_list", "tuple": "named_tuple", "dict": "named_dict", "dlist": "named_list"}
+_CALLS = {kind: _OTHER_CALLS.get(kind, CallKind.SINGLETON) for kind in CALL_TAGS}
 _MAX_SUGGESTIONS = 100  # a text with more mistakes is another kind of text
+_NAME_OF_CALLABLE = re.compile(r"[A-Za-z_.][\w./]*(?::[\w.]+)?(?:@\w+)?")
 _OF_TAGS = ("FGC312", "FGC401", "FGC402", "FGC403", "FGC404", "FGC409")  # true whatever the value below the tag is
 _CROWDED = re.compile(r"[,\[\]{}]")  # what ends an item of a flow collection, swallowed by a tag
-TAG_KINDS = (*_CALLS, *_COLLECTIONS, "var")
 
 
 def lower(composition: Composition, at: Origin) -> Outcome[Graph]:
@@ -163,9 +162,9 @@ class _Lowerer:
         value = self.scalar(node)
         if node.parts is not None and value is not None:
             text, number = (value, None) if isinstance(value, str) else (node.value, value)
-            self.put(place, Deferred(text, node.parts, node.origin, number))
+            self.put(place, Deferred(text, node.parts, node.origin, number, node.is_plain))
         else:
-            self.put(place, Literal(value, node.origin, node.argument))
+            self.put(place, Literal(value, node.origin, node.argument, node.is_plain))
 
     def scalar(self, node: ScalarNode) -> Scalar:
         """The value of an untagged or standard-tagged scalar."""
@@ -228,7 +227,7 @@ class _Lowerer:
             self._var(place, node, label, tag)
             return
         self._name(tag, label, place)
-        if tag.kind in _COLLECTIONS:
+        if tag.kind in DISPLAY_TAGS:
             self._collection(place, node, label, tag)
             return
         if tag.kind == "lambda":
@@ -272,7 +271,7 @@ class _Lowerer:
     def _call(self, place: NodeId, node: ScalarNode | SequenceNode | MappingNode, label: Label, tag: Tag) -> None:
         if not tag.callable:
             self.put(place, Literal(None, node.origin))
-            help = f"write `!{tag.kind}:module:name`"
+            help = _help_on_callable(tag.kind, node)
             self.error(label.origin, "FGC402", f"`{label.text}` names no callable", help)
             return
         symbol, finding = read_symbol(tag.callable, _within(label, tag.callable_start, len(tag.callable)))
@@ -282,13 +281,13 @@ class _Lowerer:
         self.put(place, _make_call(symbol, _CALLS[tag.kind], arguments, label.origin, tag.name))
 
     def _collection(self, place: NodeId, node: ScalarNode | SequenceNode | MappingNode, label: Label, tag: Tag) -> None:
-        builtin = _COLLECTIONS[tag.kind]
+        builtin = DISPLAY_TAGS[tag.kind]
         symbol = Symbol(builtin, SymbolKind.BUILTIN, "", builtin, label.origin)
         if tag.callable:
             origin = _within(label, tag.callable_start, len(tag.callable))
             message = f"`!{tag.kind}` takes no callable: `{tag.callable}` is ignored"
             self.report(Diagnostic.at(origin, "FGC403", message, severity=Severity.WARNING))
-        arguments = Arguments()
+        arguments = CallArguments()
         is_empty = isinstance(node, ScalarNode) and node.value == ""
         if tag.kind == "dict" and (isinstance(node, MappingNode) or is_empty):
             arguments.keywords = self._keywords(node) if isinstance(node, MappingNode) else []
@@ -364,7 +363,15 @@ class _Lowerer:
 _TYPE_NAMES = {"timestamp": "date", "value": "value key", "merge": "merge key"}
 
 
-def _make_call(symbol: Symbol, kind: CallKind, arguments: Arguments, origin: Origin, name: str | None) -> Call:
+def _help_on_callable(kind: str, node: ScalarNode | SequenceNode | MappingNode) -> str:
+    """Returns what to write for a tag without a callable, whose value may be the callable."""
+    words = node.value.split() if isinstance(node, ScalarNode) and node.is_plain else []
+    if words and _NAME_OF_CALLABLE.fullmatch(words[0]):
+        return f"write `!{kind}:{words[0]}`, without the space"
+    return f"write `!{kind}:module:name`"
+
+
+def _make_call(symbol: Symbol, kind: CallKind, arguments: CallArguments, origin: Origin, name: str | None) -> Call:
     call = Call(symbol, kind, tuple(arguments.positional), tuple(arguments.keywords), origin, name)
     return replace(call, searchpath=arguments.searchpath, latent=arguments.latent)
 

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lsprotocol import types
-from pygls.uris import from_fs_path
 
 from fgc.diagnostics import Diagnostic, Edit, Severity
-from fgc.ide import KINDS, MODIFIERS, Action, Completion, FileSymbol, Renaming, Token, file_of
+from fgc.ide import KINDS, MODIFIERS, Action, Completion, FileSymbol, Renaming, SemanticToken, file_of
 from fgc.lsp.positions import Positions
+from fgc.lsp.uris import Uris
 from fgc.text import Source, Span
 
 _SYMBOLS = {
@@ -35,17 +35,19 @@ _ITEMS = {
     "test": types.CompletionItemKind.Function,
     "macro": types.CompletionItemKind.Function,
     "key": types.CompletionItemKind.Property,
+    "option": types.CompletionItemKind.Property,
 }
 
 
 class Converter:
     """Converts places and answers for one client."""
 
-    def __init__(self, positions: Positions) -> None:
+    def __init__(self, positions: Positions, uris: Uris) -> None:
         self.positions = positions
+        self.uri_of = uris.uri_of
 
     def location(self, span: Span) -> types.Location:
-        return types.Location(uri_of(file_of(span)), self.positions.range(span))
+        return types.Location(self.uri_of(file_of(span)), self.positions.range(span))
 
     def diagnostic(self, finding: Diagnostic) -> types.Diagnostic:
         related = [
@@ -63,12 +65,16 @@ class Converter:
             related_information=related or None,
         )
 
-    def completion(self, item: Completion) -> types.CompletionItem:
+    def completion(self, item: Completion, place: int) -> types.CompletionItem:
+        """Converts an offer; editors sort by letters, so its place among the others is written in letters."""
+        shows = types.MarkupContent(types.MarkupKind.Markdown, f"```yaml\n{item.shows}\n```") if item.shows else None
         edit = types.TextEdit(self.positions.range(item.span), item.new_text)
         return types.CompletionItem(
             label=item.label,
             kind=_ITEMS[item.kind],
             detail=item.detail or None,
+            documentation=shows,
+            sort_text=f"{place:05}",
             text_edit=edit,
             filter_text=item.label,
         )
@@ -94,15 +100,19 @@ class Converter:
     def edits(self, edits: Iterable[Edit]) -> list[types.TextEdit]:
         return [types.TextEdit(self.positions.range(edit.span), edit.text) for edit in edits]
 
+    def changes(self, edits: Mapping[str, Sequence[Edit]]) -> types.WorkspaceEdit:
+        return types.WorkspaceEdit(changes={self.uri_of(path): self.edits(found) for path, found in edits.items()})
+
     def renaming(self, renaming: Renaming) -> types.WorkspaceEdit:
-        changes = {uri_of(path): self.edits(edits) for path, edits in renaming.edits.items()}
         if renaming.moved is None:
-            return types.WorkspaceEdit(changes=changes)
+            return self.changes(renaming.edits)
         documents: list[types.TextDocumentEdit | types.CreateFile | types.RenameFile | types.DeleteFile] = [
-            types.TextDocumentEdit(types.OptionalVersionedTextDocumentIdentifier(uri), [*edits])
-            for uri, edits in changes.items()
+            types.TextDocumentEdit(
+                types.OptionalVersionedTextDocumentIdentifier(self.uri_of(path)), [*self.edits(edits)]
+            )
+            for path, edits in renaming.edits.items()
         ]
-        old, new = map(uri_of, renaming.moved)
+        old, new = map(self.uri_of, renaming.moved)
         documents.append(types.RenameFile(old_uri=old, new_uri=new))
         return types.WorkspaceEdit(document_changes=documents)
 
@@ -114,12 +124,12 @@ class Converter:
             command = types.Command(action.title, "fgc.explain", arguments=[action.explains])
         kind = types.CodeActionKind.QuickFix
         if finding is None:
-            kind = types.CodeActionKind("source.fixAll")
+            kind = types.CodeActionKind.SourceFixAll
         return types.CodeAction(
             action.title, kind, finding, is_preferred=action.is_preferred or None, edit=edit, command=command
         )
 
-    def tokens(self, source: Source, found: Sequence[Token]) -> types.SemanticTokens:
+    def tokens(self, source: Source, found: Sequence[SemanticToken]) -> types.SemanticTokens:
         """Returns tokens as five numbers each: lines and characters count from the token before."""
         data: list[int] = []
         line = character = 0
@@ -131,11 +141,6 @@ class Converter:
             data += [place.start.line - line, start, width, KINDS.index(token.kind), bits]
             line, character = place.start.line, place.start.character
         return types.SemanticTokens(data)
-
-
-def uri_of(path: str) -> str:
-    """Returns the URI of an absolute path."""
-    return from_fs_path(path) or f"file://{path}"
 
 
 def merged(findings: Iterable[Mapping[str, Sequence[Diagnostic]]]) -> dict[str, list[Diagnostic]]:

@@ -1,15 +1,23 @@
 """Follows what happens to files: opened, edited, closed, changed on disk."""
 
+import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from lsprotocol import types
+from pygls.uris import to_fs_path
 
-from fgc import __version__
+from fgc import __version__, ide
 from fgc.lsp.server import TemplateServer, answering
+from fgc.text import TEMPLATE_SUFFIXES
 
-_TEMPLATES = (".yaml", ".yml", ".jinja", ".j2")
-_WATCHED = "**/*.{yaml,yml,jinja,j2,py}"
+_ENDINGS = ",".join(suffix[1:] for suffix in TEMPLATE_SUFFIXES)
+_WATCHED = f"**/*.{{{_ENDINGS},py}}"
+_MOVED = (
+    types.FileOperationPattern(f"**/*.{{{_ENDINGS}}}", types.FileOperationPatternKind.File),
+    types.FileOperationPattern("**", types.FileOperationPatternKind.Folder),
+)
 
 
 def add_files(server: TemplateServer) -> None:
@@ -18,7 +26,7 @@ def add_files(server: TemplateServer) -> None:
     @server.feature(types.INITIALIZE)
     def initialize(server: TemplateServer, params: types.InitializeParams) -> None:
         uris = [folder.uri for folder in params.workspace_folders or []] or [params.root_uri or ""]
-        paths = [path for path in map(server.path_of, uris) if path is not None]
+        paths = _paths(uris)
         server.start(paths or ([params.root_path] if params.root_path else []))
 
     @server.feature(types.INITIALIZED)
@@ -48,6 +56,7 @@ def add_files(server: TemplateServer) -> None:
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
     @answering
     def opened(server: TemplateServer, params: types.DidOpenTextDocumentParams) -> None:
+        server.uris.opened(params.text_document.uri)
         laid(params.text_document.uri)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
@@ -71,17 +80,38 @@ def add_files(server: TemplateServer) -> None:
         others = [(path, kind) for path, kind in paths if path is not None and path not in is_open]
         if not others:
             return
-        only_content = all(kind == types.FileChangeType.Changed and path.endswith(_TEMPLATES) for path, kind in others)
+        only_content = all(
+            kind == types.FileChangeType.Changed and path.endswith(TEMPLATE_SUFFIXES) for path, kind in others
+        )
         if only_content:
             server.editor.changed([Path(path) for path, _ in others])
         else:
             server.editor.refresh()
         server.check_soon()
 
+    named = [types.FileOperationFilter(pattern) for pattern in _MOVED]
+
+    @server.feature(types.WORKSPACE_WILL_RENAME_FILES, types.FileOperationRegistrationOptions(named))
+    @answering
+    def moves(server: TemplateServer, params: types.RenameFilesParams) -> types.WorkspaceEdit | None:
+        paths = [(server.path_of(file.old_uri), server.path_of(file.new_uri)) for file in params.files]
+        known = [(old, new) for old, new in paths if old is not None and new is not None]
+        edits = ide.edits_of_moves(server.editor, known)
+        return server.converter.changes(edits) if edits else None
+
     @server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
     @answering
     def changed_folders(server: TemplateServer, params: types.DidChangeWorkspaceFoldersParams) -> None:
-        paths = [server.path_of(folder.uri) for folder in server.workspace.folders.values()]
-        server.editor.folders[:] = [Path(path) for path in paths if path is not None]
+        paths = _paths(folder.uri for folder in server.workspace.folders.values())
+        before = {uri: server.path_of(uri) for uri in server.workspace.text_documents}
+        server.uris.add(paths)
+        for uri, path in before.items():
+            server.name_again(uri, path)
+        server.editor.folders[:] = [Path(os.path.realpath(path)) for path in paths]
         server.editor.refresh()
         server.check_soon()
+
+
+def _paths(uris: Iterable[str]) -> list[str]:
+    """Returns the paths of folders; those of other schemes have none."""
+    return [path for uri in uris if uri.startswith("file:") and (path := to_fs_path(uri)) is not None]

@@ -6,7 +6,6 @@ from typing import Any
 from lsprotocol import types
 
 from fgc import ide
-from fgc.lsp.convert import uri_of
 from fgc.lsp.server import TemplateServer, answering
 
 
@@ -50,7 +49,7 @@ def _item(server: TemplateServer, template: ide.TemplateId) -> types.CallHierarc
     return types.CallHierarchyItem(
         name=name,
         kind=types.SymbolKind.File,
-        uri=uri_of(template.path),
+        uri=server.uris.uri_of(template.path),
         range=place,
         selection_range=place,
         detail=str(Path(template.path).parent.name),

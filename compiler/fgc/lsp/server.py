@@ -15,12 +15,12 @@ from typing import ParamSpec, TypeVar
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
-from pygls.uris import to_fs_path
 
 from fgc import __version__, ide
 from fgc.diagnostics import Diagnostic
-from fgc.lsp.convert import Converter, merged, uri_of
+from fgc.lsp.convert import Converter, merged
 from fgc.lsp.positions import Positions
+from fgc.lsp.uris import Uris
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,7 +35,8 @@ class TemplateServer(LanguageServer):
         # whole texts: pygls counts lines by Python's rules, which know more line ends than the protocol
         super().__init__("fgc", __version__, text_document_sync_kind=types.TextDocumentSyncKind.Full)
         self.editor = ide.Editor([])
-        self.converter = Converter(Positions(None))
+        self.uris = Uris()
+        self.converter = Converter(Positions(None), self.uris)
         self.was_shut_down = False
         self._findings: dict[str, dict[str, list[Diagnostic]]] = {}
         self._published: dict[str, list[types.Diagnostic]] = {}
@@ -46,13 +47,25 @@ class TemplateServer(LanguageServer):
         found = [folder for folder in folders if os.access(folder, os.R_OK | os.X_OK)]
         if found:
             os.chdir(found[0])  # paths in messages are seen from here
-        self.editor = ide.Editor([Path(folder) for folder in folders])
-        self.converter = Converter(Positions(self.workspace.position_encoding))
+        self.uris = Uris(folders)
+        self.editor = ide.Editor([Path(os.path.realpath(folder)) for folder in folders])
+        self.converter = Converter(Positions(self.workspace.position_encoding), self.uris)
 
     def path_of(self, uri: str) -> str | None:
         """Returns the path of a file; None for a text that is none, such as an untitled one."""
-        path = to_fs_path(uri) if uri.startswith("file:") else None
-        return None if path is None else os.path.abspath(path)  # noqa: PTH100
+        return self.uris.path_of(uri)
+
+    def name_again(self, uri: str, before: str | None) -> None:
+        """Opens a file under the path that it has now, where a new folder shows that it lies behind a link."""
+        path = self.path_of(uri)
+        if before is None or path is None or path == before:
+            return
+        self.editor.close(Path(before))
+        self.uris.opened(uri)
+        self.editor.open(Path(path), self.workspace.get_text_document(uri).source)
+        self._findings.pop(before, None)
+        if before in self._published:
+            self._published[path] = self._published.pop(before)
 
     def at(self, uri: str, position: types.Position) -> tuple[str, int] | None:
         """Returns the path and the offset of a place."""
@@ -93,9 +106,10 @@ class TemplateServer(LanguageServer):
             now = shown.get(path, [])
             if now != self._published.get(path):
                 self._published[path] = now
-                document = self.workspace.text_documents.get(uri_of(path))
+                uri = self.uris.uri_of(path)
+                document = self.workspace.text_documents.get(uri)
                 version = None if document is None else document.version
-                self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri_of(path), now, version))
+                self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, now, version))
         self._published = {path: items for path, items in self._published.items() if items or path in shown}
 
     def _current(self, path: str, found: Sequence[Diagnostic]) -> list[types.Diagnostic]:

@@ -6,7 +6,6 @@ from lsprotocol import types
 
 from fgc import ide
 from fgc.diagnostics.pages import page_of
-from fgc.lsp.convert import uri_of
 from fgc.lsp.server import TemplateServer, answering
 
 _VIEWS: dict[str, ide.View] = {"text": "text", "graph": "graph", "program": "program"}
@@ -56,7 +55,7 @@ def add_shape(server: TemplateServer) -> None:
         if path is None:
             return None
         place = server.converter.positions.range
-        return [types.DocumentLink(place(span), uri_of(to)) for span, to in ide.links(server.editor, path)]
+        return [types.DocumentLink(place(span), server.uris.uri_of(to)) for span, to in ide.links(server.editor, path)]
 
     legend = types.SemanticTokensLegend([*ide.KINDS], [*ide.MODIFIERS])
 
@@ -80,7 +79,7 @@ def add_commands(server: TemplateServer) -> None:
         if path is None or wanted not in _VIEWS:
             return None
         found = ide.viewed(server.editor, path, _VIEWS[wanted])
-        lines = [_line(line) for line in found.lines]
+        lines = [_line(server, line) for line in found.lines]
         return {"text": found.text, "language": found.language, "lines": lines, "problem": found.problem}
 
     @server.command("fgc.page")
@@ -90,5 +89,5 @@ def add_commands(server: TemplateServer) -> None:
         return page_of(code)
 
 
-def _line(line: ide.ViewedLine) -> dict[str, Any]:
-    return {"line": line.line - 1, "uri": uri_of(line.path), "sourceLine": line.source_line - 1}
+def _line(server: TemplateServer, line: ide.ViewedLine) -> dict[str, Any]:
+    return {"line": line.line - 1, "uri": server.uris.uri_of(line.path), "sourceLine": line.source_line - 1}

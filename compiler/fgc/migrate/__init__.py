@@ -5,13 +5,13 @@
 
 from fgc.migrate.finding import Leftover, Migrated
 from fgc.migrate.python_code import migrate_notebook, migrate_python
-from fgc.migrate.table import Table, read_table
+from fgc.migrate.table import MigrationTable, read_table
 from fgc.migrate.templates import migrate_template
 
 __all__ = [
     "Leftover",
     "Migrated",
-    "Table",
+    "MigrationTable",
     "migrate_notebook",
     "migrate_python",
     "migrate_template",

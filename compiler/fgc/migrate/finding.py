@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from fgc.format.edits import Edit, apply_edits
+from fgc.format.edits import FormatEdit, apply_edits
 
 
 class Leftover(Struct, frozen=True):
@@ -30,14 +30,14 @@ class Draft:
     def __init__(self, text: str) -> None:
         self.text = text
         self._starts = [0, *(at + 1 for at, character in enumerate(text) if character == "\n")]
-        self._edits: dict[tuple[int, int], Edit] = {}
+        self._edits: dict[tuple[int, int], FormatEdit] = {}
         self._left: dict[Leftover, None] = {}
         self._below: dict[int, list[str]] = {}
 
     def replace(self, start: int, end: int, text: str) -> None:
         """Replaces characters, unless an earlier edit took some of them."""
         if self.text[start:end] != text and not any(start < e.end and e.start < end for e in self._edits.values()):
-            self._edits[start, end] = Edit(start, end, text)
+            self._edits[start, end] = FormatEdit(start, end, text)
 
     def leave(self, at: int, message: str) -> None:
         """Tells the author of what has no counterpart."""

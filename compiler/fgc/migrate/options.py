@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from fgc.migrate.finding import Draft, Migrated
 
-_READ = re.compile(r"\{\{(.*?)\}\}|^\s*(?:--|<<|>>|==)(.*)$")
+_READ = re.compile(r"\{\{((?:(?!\{\{).)*?)\}\}|^\s*(?:--|<<|>>|==)(.*)$")
 _WORD = re.compile(r"(?<![\w.'\"-])[A-Za-z_]\w*")
 _ENTRY = re.compile(r"(?P<indent>\s+)(?P<name>\w+):\s*$")
 _NAMES = re.compile(r"\s+names\s*:")

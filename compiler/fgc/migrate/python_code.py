@@ -3,7 +3,7 @@
 import re
 
 from fgc.migrate.finding import Draft, Migrated
-from fgc.migrate.table import Table
+from fgc.migrate.table import MigrationTable
 
 _NAME = r"[A-Za-z_]\w*"
 _ITEM = re.compile(rf"({_NAME})(?:\s+as\s+({_NAME}))?")
@@ -12,12 +12,12 @@ _FROM = re.compile(
     rf"(?:\((?P<many>[^)]*)\)|(?P<names>{_NAME}(?:[ \t]+as[ \t]+{_NAME})?"
     rf"(?:[ \t]*,[ \t]*{_NAME}(?:[ \t]+as[ \t]+{_NAME})?)*))"
 )
-_IN_CELL = re.compile(r'(?m)^(?P<open>\s*")(?P<code>[ ]*from forgather[^"]*?)(?P<close>(?:\\n)?",?)$')
+_IN_CELL = re.compile(r'(?m)^(?P<open>[^\S\n]*+")(?P<code>[ ]*from forgather[^"]*?)(?P<close>(?:\\n)?",?)$')
 _IMPORT = re.compile(rf"(?m)^[ \t]*import[ \t]+(forgather(?:\.{_NAME})*)\b")
 _CELL_IMPORT = re.compile(rf'(?m)^\s*"[ ]*import[ ]+(forgather(?:\.{_NAME})*)\b')
 
 
-def migrate_python(text: str, table: Table) -> Migrated:
+def migrate_python(text: str, table: MigrationTable) -> Migrated:
     """Rewrites the imports of a Python file."""
     draft = Draft(text)
     for found in _FROM.finditer(text):
@@ -26,7 +26,7 @@ def migrate_python(text: str, table: Table) -> Migrated:
     return draft.done()
 
 
-def migrate_notebook(text: str, table: Table) -> Migrated:
+def migrate_notebook(text: str, table: MigrationTable) -> Migrated:
     """Rewrites the imports in the cells of a notebook, whose JSON keeps its layout."""
     draft = Draft(text)
     for line in _IN_CELL.finditer(text):
@@ -40,7 +40,9 @@ def migrate_notebook(text: str, table: Table) -> Migrated:
     return draft.done()
 
 
-def _from(draft: Draft, found: re.Match[str], start: int, place: int, table: Table, line_end: str = "\n") -> None:
+def _from(
+    draft: Draft, found: re.Match[str], start: int, place: int, table: MigrationTable, line_end: str = "\n"
+) -> None:
     """Rewrites one `from ... import`: a statement for each module that the names come from here."""
     module = found["module"]
     group = "many" if found["many"] else "names"

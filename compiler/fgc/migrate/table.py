@@ -27,7 +27,7 @@ class CallableEntry(Struct, frozen=True):
     beside: dict[str, list[str]] = {}
 
 
-class TemplateEntry(Struct, frozen=True):
+class MigratedTemplate(Struct, frozen=True):
     """A template of the reference's library; `to` is None where there is none here.
 
     `blocks`: blocks of it with another name here. `arguments`: blocks that hold arguments of one callable, where a
@@ -41,11 +41,11 @@ class TemplateEntry(Struct, frozen=True):
     keys: dict[str, dict[str, str]] = {}
 
 
-class Table(Struct, frozen=True, forbid_unknown_fields=True):
+class MigrationTable(Struct, frozen=True, forbid_unknown_fields=True):
     """All that is known of the reference."""
 
     callables: Mapping[str, CallableEntry]
-    templates: Mapping[str, TemplateEntry]
+    templates: Mapping[str, MigratedTemplate]
     parts: Mapping[str, str]
     lost_blocks: Mapping[str, str]
     blocks: Mapping[str, str]
@@ -58,7 +58,7 @@ class Table(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @cache
-def read_table() -> Table:
+def read_table() -> MigrationTable:
     """Returns the table that belongs to this compiler."""
     text = (files("fgc.migrate") / "table.yaml").read_text(encoding="utf-8")
-    return msgspec.convert(yaml.load(text, yaml.CSafeLoader), Table)
+    return msgspec.convert(yaml.load(text, yaml.CSafeLoader), MigrationTable)

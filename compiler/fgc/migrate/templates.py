@@ -10,22 +10,24 @@ from itertools import pairwise
 
 from msgspec import Struct
 
+from fgc.ir import VIEWS
 from fgc.migrate.finding import Draft, Migrated
 from fgc.migrate.options import without_unread_options
-from fgc.migrate.table import CallableEntry, Table, TemplateEntry
+from fgc.migrate.table import CallableEntry, MigratedTemplate, MigrationTable
+from fgc.syntax import CALL_TAGS
 
 _PART = re.compile(r"(?m)^#[^\S\n]*-{3,}[^\S\n]*[\w./]+[^\S\n]*-{3,}[^\S\n]*$")
 _COMMENT = re.compile(r"^\s*#|\s##+(?=\s|$)")
 _ANCHOR = re.compile(r"(?<=[&*])([A-Za-z_]\w*)")
 _CALLABLE = re.compile(r"(?<![\w.])(forgather(?:\.\w+)*|\.\w+):([A-Za-z_]\w*)((?:\.\w+)*)")
-_TAG = re.compile(r"!(call|singleton|factory|partial|lambda|meta):(?=\S)")
-_BARE = re.compile(r"!(?:call|singleton|factory|partial|lambda|meta):((?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*)(?=[\s@,\]}]|$)")
+_TAG = re.compile(rf"!({'|'.join(CALL_TAGS)}):(?=\S)")
+_BARE = re.compile(rf"!(?:{'|'.join(CALL_TAGS)}):((?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*)(?=[\s@,\]}}]|$)")
 _STATEMENT = re.compile(r"^\s*(?:--|<<|>>|==|=>)\s")
 _QUOTED = re.compile(r"([\"'])([\w./-]+\.(?:yaml|jinja))\1")
 _BLOCK = re.compile(r"^\s*(?:\[(?P<header>\w+)!?\]\s*$|(?:--|<<|>>)\s+(?P<end>end)?block(?:\s+(?P<name>\w+))?)")
 _KEY = re.compile(r"^(?P<indent>\s*)(?P<key>[\w.<-]+|\"[^\"]*\"|'[^']*')\s*:(?=\s|$)")
 _MAPPING = re.compile(r"^\s*([\w.<]+):(?:\s*(&\w+))?\s*$")
-_BUILTINS = frozenset(("items", "keys", "values", "getitem", "getattr", "call", "operator"))
+_BUILTINS = frozenset((*VIEWS, "getitem", "getattr", "call", "operator"))
 
 
 class _Arguments(Struct):
@@ -44,7 +46,7 @@ class _LostBlock(Struct):
     depth: int = 1
 
 
-def migrate_template(text: str, table: Table, own_templates: Container[str] = ()) -> Migrated:
+def migrate_template(text: str, table: MigrationTable, own_templates: Container[str] = ()) -> Migrated:
     """Rewrites one file with its inline templates. Names in `own_templates` are the author's, not the library's."""
     draft = Draft(text)
     cuts = [0, *(found.start() for found in _PART.finditer(text)), len(text)]
@@ -54,13 +56,13 @@ def migrate_template(text: str, table: Table, own_templates: Container[str] = ()
 
 
 class _Part:
-    def __init__(self, draft: Draft, start: int, end: int, table: Table, own: Container[str]) -> None:
+    def __init__(self, draft: Draft, start: int, end: int, table: MigrationTable, own: Container[str]) -> None:
         self._draft = draft
         self._start = start
         self._end = end
         self._table = table
         self._own = own
-        self._parent: TemplateEntry | None = None
+        self._parent: MigratedTemplate | None = None
         self._block: str | None = None
         self._calls: list[_Arguments] = []
         self._dropped: int | None = None  # the depth of an argument that becomes a comment, with what is below it

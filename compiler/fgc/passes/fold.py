@@ -48,7 +48,7 @@ def fold_calls(graph: Graph) -> Graph:
 
 
 def _is_short(nodes: dict[NodeId, Node], partial: Node) -> bool:
-    """Whether a person would rather write a partial's arguments again than give it a name."""
+    """Returns whether a person would rather write a partial's arguments again than give it a name."""
     return len(children(partial)) <= _MAX_REPEATED and all(
         isinstance(nodes[child], Literal) for child in children(partial)
     )

@@ -8,15 +8,29 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Protocol, assert_never
 
-from fgc.ir import Call, CallKind, Deferred, DictNode, Graph, ListNode, Literal, NodeId, Symbol, SymbolKind, Var, steps
+from fgc.ir import (
+    DISPLAYS,
+    VIEWS,
+    Call,
+    CallKind,
+    Deferred,
+    DictNode,
+    Graph,
+    ListNode,
+    Literal,
+    NodeId,
+    Symbol,
+    SymbolKind,
+    Var,
+    display_type,
+    steps,
+)
 from fgc.signatures import Answer, TypeName, native_type
 
 Types = tuple[TypeName, ...]
 
-_DISPLAYS: dict[str, type] = {"named_list": list, "named_tuple": tuple, "named_dict": dict}
 
-
-class Callables(Protocol):
+class TypeLookup(Protocol):
     """Knows what calls give, and what attributes of objects are."""
 
     def look_up(self, symbol: Symbol) -> Answer: ...
@@ -24,7 +38,7 @@ class Callables(Protocol):
     def attribute(self, owner: TypeName, name: str) -> Answer: ...
 
 
-def infer(graph: Graph, callables: Callables) -> Mapping[NodeId, Types]:
+def infer(graph: Graph, callables: TypeLookup) -> Mapping[NodeId, Types]:
     """The types of nodes; of several, a value has one. A node that is not listed may be anything."""
     found: dict[NodeId, Types] = {}
     inference = _Inference(graph, callables, found)
@@ -46,7 +60,7 @@ def verify_types(graph: Graph, types: Mapping[NodeId, Types]) -> None:
 
 
 class _Inference:
-    def __init__(self, graph: Graph, callables: Callables, found: Mapping[NodeId, Types]) -> None:
+    def __init__(self, graph: Graph, callables: TypeLookup, found: Mapping[NodeId, Types]) -> None:
         self._graph = graph
         self._callables = callables
         self._found = found
@@ -78,8 +92,8 @@ class _Inference:
 
     def _result(self, call: Call) -> Types:
         symbol = call.callee
-        if symbol.kind is SymbolKind.BUILTIN and (symbol.attribute in _DISPLAYS or symbol.attribute in _HELPERS):
-            kind = _DISPLAYS.get(symbol.attribute)
+        if symbol.kind is SymbolKind.BUILTIN and (symbol.attribute in DISPLAYS or symbol.attribute in _HELPERS):
+            kind = DISPLAYS.get(symbol.attribute)
             return (native_type(kind),) if kind is not None else _HELPERS[symbol.attribute](self, call)
         return () if symbol.kind is SymbolKind.COMPONENT else self._callables.look_up(symbol).result
 
@@ -116,8 +130,7 @@ class _Inference:
         return ()
 
     def _is_display(self, node_id: NodeId) -> bool:
-        node = self._graph[node_id]
-        return isinstance(node, Call) and node.callee.kind is SymbolKind.BUILTIN and node.callee.attribute in _DISPLAYS
+        return display_type(self._graph[node_id]) is not None
 
     def _literal(self, call: Call, position: int) -> object:
         node = self._graph[call.positional[position]] if position < len(call.positional) else None
@@ -128,7 +141,7 @@ _HELPERS = {
     "call": _Inference.called,
     "getattr": _Inference.attribute,
     "getitem": _Inference.item,
-    **dict.fromkeys(("items", "keys", "values"), _Inference.unknown),
+    **dict.fromkeys(VIEWS, _Inference.unknown),
 }
 
 

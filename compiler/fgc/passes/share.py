@@ -32,7 +32,7 @@ def share(graph: Graph) -> Graph:
 
 
 def _key(graph: Graph, node: Var) -> object:
-    """What makes two variables one; None if nothing does."""
+    """Returns what makes two variables one; None if nothing does."""
     default = None if node.default is None else graph[node.default]
     match default:
         case None:

@@ -7,9 +7,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Related, Severity
-from fgc.diagnostics.nearest import did_you_mean, nearest
+from fgc.diagnostics.nearest import did_you_mean, misspelt, nearest
 from fgc.ir import Call, CallKind, Graph, Keyword, Literal, Node, NodeId
-from fgc.pipeline.fitting import Fitting, Names
+from fgc.pipeline.fitting import Fitting, NameMeanings
 from fgc.pipeline.replaced_blocks import replaced_block
 from fgc.signatures import Parameter, Signature, TypeName
 from fgc.text import Origin
@@ -25,14 +25,15 @@ class ArgumentCheck(Struct, frozen=True):
     """
 
     graph: Graph
+    node_id: NodeId
     call: Call
     shown: str
     types: Mapping[NodeId, Sequence[TypeName]]
-    names: Names | None = None
+    names: NameMeanings | None = None
     is_partial: bool = False
 
     def findings(self, signatures: Sequence[Signature]) -> list[Diagnostic]:
-        """What is wrong. Of several overloads one must fit; if none does, what is wrong with the nearest."""
+        """Returns what is wrong. Of several overloads one must fit; if none does, what is wrong with the nearest."""
         every = {name for signature in signatures for name in signature.keyword_names}
         besides = every if len(signatures) > 1 else set()  # a keyword of another overload is left to the library
         found = {signature: [*self._with(signature, besides)] for signature in signatures}
@@ -43,10 +44,10 @@ class ArgumentCheck(Struct, frozen=True):
             unknown = [self._unknown(keyword, names) for keyword in self.call.keywords if keyword.name not in names]
             if unknown:
                 return unknown
-        return found[min(found, key=lambda signature: (len(found[signature]), self._distance(signature)))]
+        return found[min(found, key=lambda signature: (len(found[signature]), *self._distance(signature)))]
 
-    def _distance(self, signature: Signature) -> int:
-        return abs(len(signature.positional) - len(self.call.positional))
+    def _distance(self, signature: Signature) -> tuple[int, int]:
+        return len(self._missing_names(signature)), abs(len(signature.positional) - len(self.call.positional))
 
     def _with(self, signature: Signature, besides: Container[str]) -> Iterator[Diagnostic]:
         if not signature.takes_any_keyword:
@@ -56,10 +57,21 @@ class ArgumentCheck(Struct, frozen=True):
                     is_dropped = signature.drops_unknown and not self._lacks(signature, keyword)
                     unknown = self._unknown(keyword, signature.keyword_names, nameless, is_dropped)
                     yield self._with_needed(unknown, keyword, signature)
+        else:
+            yield from self._slips(signature)
         yield from self._positionals(signature)
         if not self._has_odd_name(signature):  # what is wrong with that says what is missing
             yield from self._missing(signature)
         yield from self._wrong_types(signature)
+
+    def _slips(self, signature: Signature) -> Iterator[Diagnostic]:
+        """Keywords of a callable that takes any, which look like slips of parameters that are not given."""
+        names = [name for name in signature.keyword_names if name not in self._given_names]
+        for keyword in self.call.keywords:
+            if keyword.name not in signature.keyword_names and (meant := misspelt(keyword.name, names)) is not None:
+                message = f"`{self.shown}` takes any keyword and names no `{keyword.name}`"
+                help = f"did you mean `{meant}`?"
+                yield Diagnostic.at(keyword.origin, "FGC501", message, severity=Severity.WARNING, help=help)
 
     def _unknown(
         self, keyword: Keyword, names: Sequence[str], nameless: Sequence[str] = (), is_dropped: bool = False
@@ -89,13 +101,18 @@ class ArgumentCheck(Struct, frozen=True):
         is_counted = not any(value in self.graph.broken for value in given)  # one print may stand for many or none
         if is_counted and len(given) > len(slots) and not signature.takes_any_positional:
             message = f"`{self.shown}` takes {_count(len(slots))} by position, not {len(given)}"
-            origin = self.graph[given[len(slots)]].origin
+            origin = self._place_of(given[len(slots)])
             yield Diagnostic.at(origin, "FGC506", message, help="give them by name, or leave out what is too much")
         filled = {slot.name for slot in slots[: len(given)] if signature.parameter(slot.name)}
         for keyword in self.call.keywords:
             if keyword.name in filled:
                 message = f"`{keyword.name}` of `{self.shown}` is given twice: by position and by name"
                 yield Diagnostic.at(keyword.origin, "FGC507", message, help="leave one of them out")
+
+    def _place_of(self, positional: NodeId) -> Origin:
+        """Returns where an argument is given: of one that an alias mentions, the place of the callee."""
+        is_mentioned = positional < self.node_id  # a node is numbered behind the call that it is written in
+        return self.call.callee.attribute_origin if is_mentioned else self.graph[positional].origin
 
     def _missing(self, signature: Signature) -> Iterator[Diagnostic]:
         missing = self._missing_names(signature)
@@ -121,7 +138,8 @@ class ArgumentCheck(Struct, frozen=True):
     def _missing_names(self, signature: Signature) -> list[str]:
         """Returns the required parameters without an argument, as far as a keyword does not nearly give them."""
         is_complete = self.call.kind is not CallKind.PARTIAL and self.call.latent is None and not self.is_partial
-        if not is_complete or signature.is_open:
+        is_dealt = signature.deals_positionals and len(self.call.positional) > len(signature.positional)
+        if not is_complete or signature.is_open or is_dealt:
             return []
         filled = {slot.name for slot in signature.positional[: len(self.call.positional)]}
         filled |= {keyword.name for keyword in self.call.keywords}
@@ -144,7 +162,7 @@ class ArgumentCheck(Struct, frozen=True):
 
     def _wrong_types(self, signature: Signature) -> Iterator[Diagnostic]:
         positional = zip(signature.positional, self.call.positional, strict=False)
-        given = [(parameter, value, self.graph[value].origin) for parameter, value in positional]
+        given = [(parameter, value, self._place_of(value)) for parameter, value in positional]
         for keyword in self.call.keywords:
             if (parameter := signature.parameter(keyword.name)) is not None:
                 given.append((parameter, keyword.value, keyword.origin))
@@ -167,7 +185,7 @@ class ArgumentCheck(Struct, frozen=True):
 
 
 def _help_for(node: Node) -> str | None:
-    """How to write a number that became a text."""
+    """Returns how to write a number that became a text."""
     if not isinstance(node, Literal) or not isinstance(node.value, str) or not _is_number(node.value):
         return None
     if _EXPONENT.fullmatch(node.value):

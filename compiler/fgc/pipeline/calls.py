@@ -11,13 +11,13 @@ from fgc.signatures import Answer, Verdict
 _MADE_LATE = "its signature is made at run time"
 
 
-class Callables(Protocol):
+class CallLookup(Protocol):
     """Knows callables."""
 
     def look_up(self, symbol: Symbol) -> Answer: ...
 
 
-def coverage(graph: Graph, files: Callables) -> Coverage:
+def coverage(graph: Graph, files: CallLookup) -> Coverage:
     """The calls of a graph. Components of models, and what a build-time call receives, are checked elsewhere."""
     calls = [*_calls(graph)]
     unchecked = [_unchecked(call.callee, files.look_up(call.callee)) for call in calls]

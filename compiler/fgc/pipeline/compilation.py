@@ -9,21 +9,19 @@ from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Outcome, Severity, has_errors, unique, without_consequences
 from fgc.ir import Graph
-from fgc.lint import check
 from fgc.lower import lower
 from fgc.pipeline.coverage import Coverage
 from fgc.pipeline.dotted import divide_callables
-from fgc.pipeline.dynamic import dynamic_arguments, idle_defaults, unread_options
 from fgc.pipeline.imports import Projects, graft
 from fgc.pipeline.memory import MAX_GROWTH_BYTES, bounded_memory
-from fgc.pipeline.pins import pin_findings
+from fgc.pipeline.sweeps import sweep_request
 from fgc.resolve import Facts, Loader, reads_elsewhere, resolve
 from fgc.syntax import ast
 from fgc.text import Document, Need, Source, Span
 from fgc.yaml import Composition, compose
 
 if TYPE_CHECKING:
-    from fgc.pipeline.models import SourceFiles
+    from fgc.pipeline.models import ModelFiles
 
 _LEAVES_THE_GRAPH = ("FGC204", "FGC404")  # a block that overrides nothing, a name given twice: errors beside the graph
 
@@ -56,7 +54,7 @@ def compile_template(
     variables: Mapping[str, Any],
     facts: Facts,
     *,
-    files: "SourceFiles | None" = None,
+    files: "ModelFiles | None" = None,
     projects: Projects | None = None,
     is_own: Callable[[Source], bool] = lambda source: True,
     change: Callable[[Composition], object] | None = None,
@@ -67,7 +65,7 @@ def compile_template(
     `is_own`: whether a template belongs to a project that is compiled, so that its user can mend it. `change` may set
     values before they become a graph. `is_for_list`: leave out findings about a graph that is whole.
     """
-    resolved = _resolved(entry.value, loader, variables, facts)
+    resolved = _resolved(entry.value, loader, variables, facts, is_for_list)
     document = resolved.value
     composed = compose(document)
     if change is not None:
@@ -97,11 +95,13 @@ def compile_template(
     )
 
 
-def _resolved(entry: ast.ParsedFile, loader: Loader, variables: Mapping[str, Any], facts: Facts) -> Outcome[Document]:
+def _resolved(
+    entry: ast.ParsedFile, loader: Loader, variables: Mapping[str, Any], facts: Facts, is_for_list: bool
+) -> Outcome[Document]:
     """Resolves within a bound of memory."""
     try:
         with bounded_memory():
-            return resolve(entry, loader, variables, facts)
+            return resolve(entry, loader, variables, facts, is_for_list=is_for_list)
     except MemoryError:
         source = entry.main.source
         message = f"templates take more than {MAX_GROWTH_BYTES // 1_000_000:,} MB of memory"
@@ -113,10 +113,15 @@ def _lint(
     composition: Composition, graph: Graph, needs: Iterable[Need], loader: Loader, undefined: Collection[str]
 ) -> Iterable[Diagnostic]:
     """Returns the findings of the rules that read the document and the graph; `undefined` names are told already."""
+    from fgc.lint import check  # a listing asks for no findings: 0.03 s
+    from fgc.pipeline.dynamic import dynamic_arguments, idle_defaults, unread_options
+    from fgc.pipeline.pins import pin_findings
+
     yield from check(composition, graph)
     yield from pin_findings(needs)
     options = dynamic_arguments(graph)
     yield from options.diagnostics
+    yield from sweep_request(graph).diagnostics
     asked = composition.document.asked
     if asked is not None:
         yield from unread_options(options.value, asked, partial(reads_elsewhere, loader))
@@ -133,18 +138,22 @@ def _left_to_authors(found: Iterable[Diagnostic], is_own: Callable[[Source], boo
     ]
 
 
-def _called(graph: Graph, files: "SourceFiles") -> Coverage:
-    """Which calls could be compared with signatures."""
+def _called(graph: Graph, files: "ModelFiles") -> Coverage:
+    """Returns which calls could be compared with signatures."""
     from fgc.pipeline.calls import coverage  # what reads Python
 
     return coverage(graph, files)
 
 
-def _found_in_python(graph: Graph, files: "SourceFiles", found: Sequence[Diagnostic]) -> list[Diagnostic]:
-    """What the Python files that a configuration names have against it."""
+def _found_in_python(graph: Graph, files: "ModelFiles", found: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Returns what the Python files that a configuration names have against it."""
     from fgc.pipeline.models import check_models  # what reads Python: 0.06 s, and a listing needs none
+    from fgc.pipeline.name_patterns import check_patterns
     from fgc.pipeline.program_checks import check_program
     from fgc.pipeline.signatures import check_calls
+    from fgc.pipeline.strategies import check_strategies
 
-    of_program = [*check_models(graph, files), *check_program(graph, files)]
+    models = check_models(graph, files)
+    of_program = [*models.diagnostics, *check_program(graph, files), *check_strategies(graph)]
+    of_program += check_patterns(graph, models.value)
     return [*of_program, *check_calls(graph, files, (*found, *of_program))]

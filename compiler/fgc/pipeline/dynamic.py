@@ -11,29 +11,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Outcome, Severity, did_you_mean
-from fgc.ir import Call, Deferred, DictNode, Graph, ListNode, Literal, NodeId, Scalar
+from fgc.ir import Call, Deferred, DictNode, Graph, ListNode, Literal, NodeId, Option, Scalar, display_type
 from fgc.text import Origin
 
 TARGET = "dynamic_args"
 TYPES = ("str", "int", "float", "bool", "path")
 ACTIONS = ("store", "store_const", "store_true", "store_false", "append", "append_const", "extend", "count")
-_KEYS = ("names", "type", "choices", "help", "action", "nargs", "metavar", "const", "required", "default")
+KEYS = ("names", "type", "choices", "help", "action", "nargs", "metavar", "const", "required", "default")
 
 _Fields: TypeAlias = dict[str, tuple[object, Origin]]
 
 
-class DynamicArgument(Struct, frozen=True):
-    """An option: the template variable that it sets, how it is spelt, what it takes."""
+class DynamicArgument(Option, frozen=True):
+    """An option with the place of its entry, and what only the command line asks."""
 
-    variable: str
-    names: tuple[str, ...]
-    type: str = "str"
-    choices: tuple[str | int | float, ...] = ()
-    help: str | None = None
-    action: str = "store"
-    nargs: str | int | None = None
-    metavar: str | None = None
-    const: Scalar = None
     is_required: bool = False
     origin: Origin | None = None
     default: tuple[object, Origin] | None = None  # what the entry says and where; it sets no variable
@@ -141,7 +132,7 @@ class _Reader:
         match self._graph[node_id]:
             case DictNode(entries=entries):
                 return [(str(entry.key), entry.value, entry.origin) for entry in entries]
-            case Call(keywords=keywords, positional=()) as call if call.callee.text == "named_dict":
+            case Call(keywords=keywords, positional=()) as call if display_type(call) is dict:
                 return [(keyword.name, keyword.value, keyword.origin) for keyword in keywords]
             case _:
                 return None
@@ -151,7 +142,7 @@ class _Reader:
         match self._graph[node_id]:
             case ListNode(items=items):
                 return items
-            case Call(positional=(only,)) as call if call.callee.text in ("named_list", "named_tuple"):
+            case Call(positional=(only,)) as call if display_type(call) in (list, tuple):
                 return self._items(only)
             case _:
                 return None
@@ -185,8 +176,8 @@ class _Reader:
 
     def _check_key(self, label: str, key: str, field: tuple[object, Origin], place: Origin) -> None:
         value, value_place = field
-        if key not in _KEYS:
-            help = did_you_mean(key, _KEYS) or f"it has {', '.join(f'`{known}`' for known in _KEYS)}"
+        if key not in KEYS:
+            help = did_you_mean(key, KEYS) or f"it has {', '.join(f'`{known}`' for known in KEYS)}"
             self.refuse(place, f"entry {label} of `{TARGET}` has no `{key}`", help)
         elif key == "default":
             pass  # `idle_defaults` looks at it

@@ -13,8 +13,21 @@ from typing import Protocol
 from msgspec import Struct
 
 from fgc.diagnostics.nearest import did_you_mean
-from fgc.ir import Call, CallKind, Deferred, DictNode, Graph, ListNode, Literal, Node, NodeId, SymbolKind, Var
-from fgc.pipeline.literal_types import excluded_by, plain_types, type_excluded_by
+from fgc.ir import (
+    Call,
+    CallKind,
+    Deferred,
+    DictNode,
+    Graph,
+    ListNode,
+    Literal,
+    Node,
+    NodeId,
+    SymbolKind,
+    Var,
+    display_type,
+)
+from fgc.pipeline.literal_types import article, excluded_by, plain_types, type_excluded_by
 from fgc.pipeline.object_types import class_excludes, object_excluded_by
 from fgc.signatures import Meaning, MeaningKind, Parameter, TypeName
 
@@ -22,12 +35,11 @@ _CONCRETE = {"list", "List", "tuple", "Tuple", "set", "Set", "frozenset", "Froze
 _SEQUENCES = {"Sequence", "MutableSequence", "Collection", "Iterable", *_CONCRETE}
 _MAPPINGS = {"dict", "Dict", "Mapping", "MutableMapping", "OrderedDict", "defaultdict"}
 _WRAPPERS = {"Optional", "Annotated", "Required", "NotRequired", "Final", "InitVar", "ReadOnly"}
-_DISPLAYS = {"named_list", "named_tuple", "named_dict"}
 _TRUTHS = {"true", "false", "yes", "no", "on", "off", "t", "f", "y", "n", "1", "0"}
 _MAX_DEPTH = 12  # aliases of aliases
 
 
-class Names(Protocol):
+class NameMeanings(Protocol):
     """Knows what names in annotations mean."""
 
     def meaning(self, home: str, name: str) -> Meaning: ...
@@ -45,7 +57,7 @@ class Fitting(Struct, frozen=True):
     """The values of a graph, compared with annotations; `types` are those of objects, as far as they are known."""
 
     graph: Graph
-    names: Names | None
+    names: NameMeanings | None
     types: Mapping[NodeId, Sequence[TypeName]]
 
     def misfits(self, parameter: Parameter, node_id: NodeId) -> Sequence[Misfit]:
@@ -54,18 +66,17 @@ class Fitting(Struct, frozen=True):
         return [item for item in found if not (parameter.converts and self._is_convertible(item.node_id))]
 
     def _is_convertible(self, node_id: NodeId) -> bool:
-        """Returns True for a text that holds a number, or a word for a truth value."""
+        """Returns True for a text that holds a number, or a word for a truth value, and for a mapping."""
         node = self.graph[node_id]
+        if isinstance(node, DictNode):
+            return True
         if not isinstance(node, Literal) or not isinstance(node.value, str):
             return False
         return node.value.lower() in _TRUTHS or re.fullmatch(r"[-+]?[\d_.]+(e[-+]?\d+)?", node.value, re.I) is not None
 
     def _written(self, annotation: str, home: str, node_id: NodeId, depth: int) -> list[Misfit]:
-        try:
-            node = ast.parse(annotation, mode="eval").body
-        except (SyntaxError, ValueError, RecursionError):
-            return []
-        return _Walk(self, home, depth).inside(node, node_id) if depth <= _MAX_DEPTH else []
+        node = _parsed(annotation, depth)
+        return [] if node is None else _Walk(self, home, depth).inside(node, node_id)
 
     def alias(self, meaning: Meaning, node_id: NodeId, depth: int) -> list[Misfit]:
         """Returns the misfits of a value with the annotation behind an alias."""
@@ -123,7 +134,7 @@ class _Walk(Struct, frozen=True):
         if isinstance(node, Var) and node.default is not None:
             return self._shown(node.default)
         is_display = isinstance(node, Call) and node.callee.kind is SymbolKind.BUILTIN
-        if is_display and isinstance(node, Call) and node.callee.attribute in _DISPLAYS and len(node.positional) == 1:
+        if is_display and isinstance(node, Call) and display_type(node) and len(node.positional) == 1:
             return node.positional[0]
         return node_id
 
@@ -156,6 +167,8 @@ class _Walk(Struct, frozen=True):
 
     def _any_of(self, parts: Sequence[ast.expr], node_id: NodeId) -> list[Misfit]:
         flat = [item for part in parts for item in _alternatives(part)]
+        if (misfits := self._of_text_or_member(flat, node_id)) is not None:
+            return misfits
         is_none = isinstance(node := self.fitting.graph[node_id], Literal) and node.value is None
         if is_none and any(isinstance(item, ast.Constant) and item.value is None for item in flat):
             return []
@@ -170,6 +183,21 @@ class _Walk(Struct, frozen=True):
         helped = [items for items in found if any(item.help for item in items)]
         best = deeper if len(deeper) == 1 else helped or found
         return best[0] if best else []
+
+    def _of_text_or_member(self, parts: Sequence[ast.expr], node_id: NodeId) -> list[Misfit] | None:
+        """`SchedulerType | str`, where the enumeration's members are texts: a text is the value of one.
+
+        None for other annotations, and for other values.
+        """
+        node, names = self.fitting.graph[self._shown(node_id)], self.fitting.names
+        others = [part for part in parts if not plain_types(ast.unparse(part))]
+        is_text = isinstance(node, Literal) and isinstance(node.value, str)
+        is_one = len(others) == 1 and isinstance(others[0], ast.Name | ast.Attribute)
+        if not is_text or not is_one or names is None or not self.home:
+            return None
+        meaning = names.meaning(self.home, ast.unparse(others[0]))
+        is_of_texts = meaning.type is not None and "builtins.str" in meaning.type.bases
+        return self._member(meaning, node, self._shown(node_id)) if meaning.is_whole and is_of_texts else None
 
     def _one_of(self, parts: Sequence[ast.expr], node_id: NodeId) -> list[Misfit]:
         """`Literal["a", "b"]`."""
@@ -216,7 +244,8 @@ class _Walk(Struct, frozen=True):
             case MeaningKind.ENUMERATION:
                 return self._member(meaning, node, node_id)
             case _:
-                return self._excluded(node_id, class_excludes(meaning, node, kind_of(node)))
+                help = _how_to_make(meaning) if isinstance(node, DictNode) else None
+                return self._excluded(node_id, class_excludes(meaning, node, kind_of(node)), help)
 
     def _object(self, meaning: Meaning, call: Call, node_id: NodeId) -> str | None:
         types = self.fitting.types.get(node_id, ())
@@ -258,6 +287,58 @@ class _Walk(Struct, frozen=True):
                 yield from ((inner, child) for child in items)
             case _:
                 pass
+
+
+def possible_values(annotation: str, home: str, names: NameMeanings, depth: int = 0) -> Iterator[object]:
+    """Yields the values that an annotation lists: literals, members of enumerations, truth values and None.
+
+    `home` is the module in which it is written; without one, its names mean nothing.
+    """
+    node = _parsed(annotation, depth)
+    if node is not None:
+        yield from _possible(node, home, names, depth)
+
+
+def _possible(node: ast.expr, home: str, names: NameMeanings, depth: int) -> Iterator[object]:
+    match node:
+        case ast.Constant(value=None):
+            yield None
+        case ast.Constant(value=str(quoted)):
+            yield from possible_values(quoted, home, names, depth + 1)
+        case ast.Name(id="bool"):
+            yield from (True, False)
+        case ast.BinOp(op=ast.BitOr()):
+            for part in _alternatives(node):
+                yield from _possible(part, home, names, depth)
+        case ast.Subscript(value=owner, slice=inner):
+            parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+            if _last(owner) == "Literal":
+                yield from (ast.literal_eval(part) for part in parts if isinstance(part, ast.Constant | ast.UnaryOp))
+                return
+            is_union = _last(owner) == "Union"
+            for part in parts if is_union else parts[:1] if _last(owner) in _WRAPPERS else ():
+                yield from _possible(part, home, names, depth)
+            yield from (None,) if _last(owner) == "Optional" else ()
+        case ast.Name() | ast.Attribute() if home:
+            meaning = names.meaning(home, ast.unparse(node))
+            if meaning.kind is MeaningKind.ENUMERATION:
+                yield from meaning.values
+            elif meaning.kind is MeaningKind.ALIAS:
+                yield from possible_values(meaning.annotation, meaning.home, names, depth + 1)
+
+
+def _parsed(annotation: str, depth: int) -> ast.expr | None:
+    """Returns an annotation's tree; None for what is no expression, and for an alias too far from where it began."""
+    try:
+        return ast.parse(annotation, mode="eval").body if depth <= _MAX_DEPTH else None
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+
+
+def _how_to_make(meaning: Meaning) -> str | None:
+    """Returns what to write before a mapping of which an object is to be made."""
+    name = "" if meaning.type is None else meaning.type.name
+    return f"write `!call:` and what makes {article(name)} `{name}` before it" if name else None
 
 
 def kind_of(node: Node) -> str | None:

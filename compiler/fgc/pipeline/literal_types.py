@@ -11,7 +11,7 @@ _NUMBERS = {"int", "float", "bool", "complex"}
 
 
 def excluded_by(annotation: str | None, node: Node) -> str | None:
-    """What the literal is, if the annotation has no room for it; else None."""
+    """Returns what the literal is, if the annotation has no room for it; else None."""
     types = plain_types(annotation)
     if not types:
         return None
@@ -34,7 +34,7 @@ def excluded_by(annotation: str | None, node: Node) -> str | None:
 
 
 def type_excluded_by(annotation: str | None, types: Sequence[TypeName]) -> str | None:
-    """What a value of one of these types is, if the annotation has no room for any of them; else None."""
+    """Returns what a value of one of these types is, if the annotation has no room for any of them; else None."""
     plain = plain_types(annotation)
     if not plain or not types or any(_may_fit(item, plain) for item in types):
         return None

@@ -1,10 +1,10 @@
 """The model descriptions in a graph, checked against the sources of their components, which are read and never run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from fgc.diagnostics import Diagnostic
-from fgc.emit.model.description import check_model_package
+from fgc.diagnostics import Outcome
+from fgc.emit.model.description import Description, check_model_package
 from fgc.ir import Call, CallKind, Graph, NodeId, reachable
 from fgc.pipeline.local_files import LocalFiles
 from fgc.pipeline.signatures import Signatures
@@ -12,19 +12,21 @@ from fgc.pipeline.signatures import Signatures
 MODEL_PACKAGE = "fgc:model_package"
 
 
-class SourceFiles(Signatures, LocalFiles, Protocol):
+class ModelFiles(Signatures, LocalFiles, Protocol):
     """Reads Python files, and knows where model components lie."""
 
     @property
     def component_folders(self) -> Sequence[str]: ...
 
 
-def check_models(graph: Graph, files: SourceFiles) -> list[Diagnostic]:
-    """What is wrong with the models that a configuration describes."""
+def check_models(graph: Graph, files: ModelFiles) -> Outcome[Mapping[NodeId, Description]]:
+    """Returns the models that a configuration describes, and what is wrong; a model with errors is not among them."""
     where = (files.read_python, files.component_folders)
     nodes = [] if graph.is_partial else model_nodes(graph)
     whole = [node for node in nodes if graph.broken.isdisjoint(reachable(graph, [node]))]
-    return [finding for node in whole for finding in check_model_package(graph, node, *where)]
+    checked = {node: check_model_package(graph, node, *where) for node in whole}
+    described = {node: outcome.value for node, outcome in checked.items() if outcome.value is not None}
+    return Outcome(described, tuple(finding for outcome in checked.values() for finding in outcome.diagnostics))
 
 
 def model_nodes(graph: Graph) -> list[NodeId]:

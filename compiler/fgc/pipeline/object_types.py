@@ -9,13 +9,17 @@ from fgc.signatures import Meaning, TypeName
 _NUMBERS = {"builtins.int", "builtins.float", "builtins.bool", "builtins.complex"}
 _TENSORS = {"torch.Tensor", "torch._tensor.Tensor"}
 _TEXTS = {"builtins.str", "builtins.bytes"}
+_MAPPINGS = {"dict", "Mapping", "MutableMapping", "UserDict", "OrderedDict", "defaultdict"}
 
 
 def class_excludes(meaning: Meaning, node: Node, kind: str | None) -> str | None:
     """Returns the kind of a literal that is no object of a class, and that no library could make one of."""
-    if kind is None or meaning.type is None or isinstance(node, DictNode):
+    if kind is None or meaning.type is None:
         return None
     bases = set(meaning.type.bases)
+    if isinstance(node, DictNode):
+        is_plain = not meaning.type.is_open and meaning.type.path is not None
+        return kind if is_plain and not {base.rpartition(".")[2] for base in bases} & _MAPPINGS else None
     if kind == "a text" and bases & _TENSORS:
         return kind
     if meaning.type.is_open or bases & (_NUMBERS | _TEXTS):

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Severity
 from fgc.diagnostics.nearest import did_you_mean, misspelt
-from fgc.ir import Call, CallKind, DictNode, Graph, ListNode, Literal, NodeId, SymbolKind, Var
+from fgc.ir import VIEWS, Call, CallKind, DictNode, Graph, ListNode, Literal, NodeId, SymbolKind, Var
 from fgc.pipeline.literal_types import article
 from fgc.signatures import Answer, TypeName, Verdict
 
@@ -26,7 +26,6 @@ _SAMPLES: dict[str, Any] = {
     "builtins.tuple": (),
     "builtins.dict": {},
 }
-_VIEWS = ("items", "keys", "values")
 _OPERATORS = {
     **{name: getattr(operator, name) for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")},
     **{name: getattr(operator, name) for name in ("and_", "or_", "xor", "lshift", "rshift", "concat", "contains")},
@@ -62,7 +61,7 @@ class OperationCheck(Struct, frozen=True):
             yield from self._own(name) if name in ("getitem", "call") else self._applied(_OPERATORS.get(name))
         elif symbol.kind is not SymbolKind.BUILTIN:
             return
-        elif name in ("getattr", "getitem", "call", *_VIEWS):
+        elif name in ("getattr", "getitem", "call", *VIEWS):
             yield from self._own(name)
         elif name in _BUILTINS and len(given) <= 2:
             yield from self._applied(_BUILTINS[name])
@@ -79,7 +78,7 @@ class OperationCheck(Struct, frozen=True):
             case "call" if given and (kind := self._plain(given[0])) is not None:
                 message = f"this is {article(kind.name)} `{kind.name}` and cannot be called"
                 yield Diagnostic.at(self.graph[given[0]].origin, "FGC509", message)
-            case _ if name in _VIEWS and len(given) == 1:
+            case _ if name in VIEWS and len(given) == 1:
                 yield from self._attribute(name, given[0])
             case _:
                 pass

@@ -26,7 +26,7 @@ class PartialCheck(Struct, frozen=True):
     look_up: LookUp
 
     def findings(self, signatures: Sequence[Signature]) -> Iterator[Diagnostic]:
-        """What the later calls would be refused for; `signatures` are those of the call's own callee."""
+        """Yields what the later calls would be refused for; `signatures` are those of the call's own callee."""
         symbol = self.call.callee
         if symbol.kind is SymbolKind.BUILTIN and symbol.attribute == "call" and self.call.positional:
             yield from self._called()
@@ -68,12 +68,15 @@ class PartialCheck(Struct, frozen=True):
         return node if is_partial and isinstance(node, Call) else None
 
     def _refused(self, partial: Call, count: int, keywords: Sequence[str]) -> tuple[str, str] | None:
-        """Why Python refuses the later call with so many positional arguments and these keywords."""
+        """Returns why Python refuses the later call with so many positional arguments and these keywords."""
         if partial.callee.kind is SymbolKind.COMPONENT:
             return None
-        names = {*(keyword.name for keyword in partial.keywords), *keywords}
-        given = len(partial.positional) + count
-        problems = [_problem(item, partial.callee.attribute, given, names) for item in self.look_up(partial.callee)]
+        own = {keyword.name for keyword in partial.keywords}
+        signatures = self.look_up(partial.callee)
+        if not any(item.takes_any_keyword or own.issubset(item.keyword_names) for item in signatures):
+            return None  # an odd name is told where it is written, and may be the one that is missing
+        given, names = len(partial.positional) + count, own.union(keywords)
+        problems = [_problem(item, partial.callee.attribute, given, names) for item in signatures]
         return problems[0] if problems and all(problems) else None
 
 
@@ -93,7 +96,7 @@ def _problem(signature: Signature, shown: str, count: int, names: set[str]) -> t
 
 
 def _arguments(annotation: str | None) -> int | None:
-    """How many arguments `Callable[[A, B], R]` is called with, if an annotation is that, or that or None."""
+    """Returns how many arguments `Callable[[A, B], R]` is called with, if an annotation is that, or that or None."""
     try:
         node = ast.parse(annotation or "", mode="eval").body
     except (SyntaxError, ValueError, RecursionError):

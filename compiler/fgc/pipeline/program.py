@@ -8,14 +8,15 @@ from msgspec.structs import replace
 
 from fgc.diagnostics import Outcome
 from fgc.emit import EmitOptions, Program, emit_program, emit_script
-from fgc.emit.places import Area, Place
+from fgc.emit.places import Area, GeneratedPlace
 from fgc.ir import Graph
 from fgc.pipeline.annotations import variable_annotations
+from fgc.pipeline.fractions import fractional
 from fgc.pipeline.metadata import meta_text
 from fgc.pipeline.options import closed_options, declared_options
 from fgc.pipeline.surroundings import Surroundings
 from fgc.pipeline.variables import with_given_variables
-from fgc.text import Document, FromOutside, Piece, expression_text
+from fgc.text import Document, Piece, expression_text, text_with_values
 
 _RUNNABLE_CLASS = "type.training_script"  # what it constructs is run, and not only constructed
 
@@ -31,7 +32,9 @@ def make_script(
     is_run = target == "main" and (meta_text(graph, "config_class") or "").startswith(_RUNNABLE_CLASS)
     declared = declared_options(graph)
     options = _options(graph, surroundings, "run" if is_run else None)
-    options = replace(options, declared=declared, closed=closed_options(declared, surroundings.needs), beside=beside)
+    closed = closed_options(declared, surroundings.needs, surroundings.asked)
+    numbers = fractional(graph, surroundings.signatures)
+    options = replace(options, declared=declared, closed=closed, beside=beside, numbers=numbers)
     return emit_script(with_given_variables(graph), target, options=options)
 
 
@@ -60,7 +63,7 @@ class Resolved(Struct, frozen=True):
     """The YAML text of a configuration, and where each of its lines comes from."""
 
     text: str
-    places: tuple[Place, ...]
+    places: tuple[GeneratedPlace, ...]
 
 
 def resolved_configuration(document: Document, template: str, settings: Mapping[str, str]) -> Resolved:
@@ -79,12 +82,13 @@ def resolved_configuration(document: Document, template: str, settings: Mapping[
 
 
 def _as_written(piece: Piece) -> str:
-    if piece.deferred is None or isinstance(piece.deferred, FromOutside):
+    expression = None if piece.deferred is None else text_with_values(piece.deferred)
+    if expression is None or isinstance(expression, str):
         return piece.text
-    return f"${{{expression_text(piece.deferred)}}}"
+    return f"${{{expression_text(expression)}}}"
 
 
-def _line_places(pieces: Sequence[Piece], texts: Sequence[str], line: int) -> Iterator[Place]:
+def _line_places(pieces: Sequence[Piece], texts: Sequence[str], line: int) -> Iterator[GeneratedPlace]:
     """For every line the place of the first character that is no space."""
     column, is_open = 1, True
     for piece, text in zip(pieces, texts, strict=True):
@@ -95,5 +99,5 @@ def _line_places(pieces: Sequence[Piece], texts: Sequence[str], line: int) -> It
             if is_open and character != " ":
                 is_open = False
                 origin = piece.part(offset, len(piece.text)).origin if piece.deferred is None else piece.origin
-                yield Place(Area(line, column, line + 1, 1), origin, "")
+                yield GeneratedPlace(Area(line, column, line + 1, 1), origin, "")
             column += 1

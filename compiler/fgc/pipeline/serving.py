@@ -3,11 +3,11 @@
 from fgc.diagnostics import Diagnostic
 from fgc.emit.model.serving import check_vllm
 from fgc.ir import Graph
-from fgc.pipeline.models import SourceFiles, model_nodes
+from fgc.pipeline.models import ModelFiles, model_nodes
 
 
-def check_serving(graph: Graph, files: SourceFiles, *, tensor_parallel_size: int = 1) -> list[Diagnostic]:
-    """What keeps vLLM from serving the models that a configuration describes, on so many processes."""
+def check_serving(graph: Graph, files: ModelFiles, *, tensor_parallel_size: int = 1) -> list[Diagnostic]:
+    """Returns what keeps vLLM from serving the models that a configuration describes, on so many processes."""
     where = (files.read_python, files.component_folders)
     return [
         finding

@@ -13,7 +13,7 @@ from fgc.pipeline.arguments import ArgumentCheck
 from fgc.pipeline.calls import calls
 from fgc.pipeline.operations import OperationCheck
 from fgc.pipeline.partials import PartialCheck
-from fgc.signatures import Answer, Meaning, Place, TypeName, Verdict
+from fgc.signatures import Answer, DefinitionPlace, Meaning, TypeName, Verdict
 from fgc.text import Origin, Source, Span
 
 _STRAY = ("FGC318", "FGC319", "FGC320")
@@ -38,7 +38,7 @@ class Signatures(Protocol):
 
 
 def check_calls(graph: Graph, files: Signatures, told: Iterable[Diagnostic] = ()) -> list[Diagnostic]:
-    """What Python would refuse in the calls of a program. What a build-time call receives is its own matter.
+    """Returns what Python would refuse in the calls of a program. What a build-time call receives is its own matter.
 
     `told` are the findings so far: a text that looks like a number is one mistake, not two, and a callable that cannot
     be read is looked up nowhere.
@@ -64,7 +64,7 @@ def check_calls(graph: Graph, files: Signatures, told: Iterable[Diagnostic] = ()
             continue
         answer = files.look_up(symbol)
         problems = [*_of_name(symbol, answer, files), *partials.findings(answer.signatures)]
-        arguments = ArgumentCheck(graph, node, symbol.attribute, types, files, is_partial)
+        arguments = ArgumentCheck(graph, node_id, node, symbol.attribute, types, files, is_partial)
         problems += arguments.findings(answer.signatures)
         found += _with_definition(problems, answer.place, symbol, files)
     return [finding for finding in found if finding.span not in blamed and not _is_explained(finding, before)]
@@ -161,7 +161,7 @@ def _part(symbol: Symbol, module: str) -> Origin:
 
 
 def _with_definition(
-    problems: Sequence[Diagnostic], place: Place | None, symbol: Symbol, files: Signatures
+    problems: Sequence[Diagnostic], place: DefinitionPlace | None, symbol: Symbol, files: Signatures
 ) -> list[Diagnostic]:
     if not problems or place is None:
         return list(problems)

@@ -1,6 +1,6 @@
 """What the emitter must know of the disk around a configuration."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from msgspec import Struct
 
@@ -12,8 +12,8 @@ from fgc.text import Need, Source
 class Surroundings(Struct, frozen=True):
     """Where a program comes from: the template's name for people, and how to read the files that it names.
 
-    `needs`: what the templates had to know of run-time values and of variables from outside. `signatures` know what the
-    callables of the program take.
+    `needs`: what the templates had to know of run-time values and of variables from outside; `asked`: the names that
+    they read, if these are known. `signatures` know what the callables of the program take.
     """
 
     template: str
@@ -21,5 +21,6 @@ class Surroundings(Struct, frozen=True):
     component_folders: Sequence[str]
     workspace_root: str = "."
     needs: tuple[Need, ...] = ()
+    asked: Container[str] | None = None
     signatures: Signatures | None = None
     layout: Layout = black_layout

@@ -65,6 +65,10 @@ class Questions:
             if not any(is_gone(part) for part in _paths_in(question)) and not any(map(is_gone, seen.paths))
         }
 
+    def drop(self, question: Hashable) -> None:
+        """Forgets one answer, to make room: whoever asks again has it computed again."""
+        self._known.pop(question, None)
+
     def saw(self, path: Path | str, state: str | None = None) -> None:
         """Note a path with the digest of what was read from it; without it, with what is there now."""
         if self._open:

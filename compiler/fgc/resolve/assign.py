@@ -28,7 +28,7 @@ def assign(target: ast.Target, value: Any, scope: Scope) -> None:
 
 
 def break_targets(statement: ast.Statement, scope: Scope) -> None:
-    """What a failed statement should have set is broken, not undefined: one mistake, one finding."""
+    """Breaks what a failed statement should have set: it is not undefined, one mistake is one finding."""
     if isinstance(statement, (ast.Set, ast.SetBlock)):
         assign(statement.target, Broken(), scope)
     elif isinstance(statement, ast.Import):

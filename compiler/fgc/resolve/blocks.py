@@ -56,6 +56,7 @@ class Blocks:
         self._machine.budget.enter(at)
         overridden = tuple(older.block for older in context.blocks[name][depth + 1 :])
         inner = Frame(frame.run, scope, Sink(), frame.via, name, overridden)
+        self._machine.taken.add(id(definition.block.body))
         self._machine.body(definition.block.body, inner)
         self._machine.budget.leave()
         return inner.sink

@@ -10,7 +10,7 @@ from fgc.diagnostics import Diagnostic, Related, Severity
 from fgc.syntax import ast
 from fgc.text import Span
 
-_LINE = re.compile(r"(?m)^[^\S\n]*([^\s#].*?)[^\S\n]*$")  # neither blank nor a comment
+_LINE = re.compile(r"(?m)^[^\S\n]*+([^\s#](?:.*\S)?)[^\S\n]*$")  # neither blank nor a comment
 
 
 def check_dropped(templates: Iterable[ast.Template]) -> Iterator[Diagnostic]:
@@ -25,7 +25,7 @@ def check_dropped(templates: Iterable[ast.Template]) -> Iterator[Diagnostic]:
 
 
 def _stretches(body: Iterable[ast.Statement]) -> Iterator[Span]:
-    """Where each stretch begins, to the end of its line or statement."""
+    """Yields where each stretch begins, to the end of its line or statement."""
     is_inside = False
     for statement in body:
         found = _first(statement)

@@ -19,7 +19,7 @@ from fgc.resolve.errors import Refusal
 from fgc.resolve.facts import Facts
 from fgc.resolve.mapped import NOWHERE, MappedText, deferred_text, deferring
 from fgc.resolve.variables import reader
-from fgc.text import DeferredCall, DeferredName, Piece, Span
+from fgc.text import OF_PATHS, DeferredCall, DeferredName, Piece, Span
 
 _TIMES = {
     "isotime": ("now", "%Y-%m-%dT%H:%M:%S"),
@@ -27,25 +27,19 @@ _TIMES = {
     "filetime": ("now", "%Y-%m-%dT%H-%M-%S"),
     "utcfiletime": ("utcnow", "%Y-%m-%dT%H-%M-%S"),
 }
-_PATH_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "joinpath": os.path.join,
-    "normpath": os.path.normpath,
-    "abspath": os.path.abspath,
-    "relpath": os.path.relpath,
-    "dirname": os.path.dirname,
-    "basename": os.path.basename,
-    "splitext": os.path.splitext,
-}
+_PATH_FUNCTIONS: dict[str, Callable[..., Any]] = {**OF_PATHS, "splitext": os.path.splitext}
 _NEEDS_CWD: dict[str, Callable[..., bool]] = {  # whether the result depends on the folder where it is computed
     "abspath": lambda path: not os.path.isabs(path),  # noqa: PTH117
     "relpath": lambda path, start=".": os.path.isabs(path) is not os.path.isabs(start),  # noqa: PTH117
 }
 _MAX_WORDS = 10_000  # of filler text
+_FLOW_SIGNS = frozenset(",[]{}")
+_FIRST_SIGNS = ("'", '"', "[", "{", "!")  # of a YAML text that is not plain
 _DEFERRED_NAMES = ("project_dir", "workspace_root", "hostname")
 
 
 class Placement(Struct, frozen=True):
-    """What is known of an undefined value.
+    """Holds what is known of an undefined value.
 
     `finding` says it, if it is no plain name; `owner` lacks it as an attribute (Jinja2's `missing` for a plain name).
     """
@@ -80,7 +74,7 @@ class PlacedUndefined(StrictUndefined):
 
 
 def placement_of(value: PlacedUndefined) -> Placement:
-    """What is known of an undefined value."""
+    """Returns what is known of an undefined value."""
     name, owner, hint = str(value._undefined_name), value._undefined_obj, value._undefined_hint
     finding = value._finding() if callable(value._finding) else value._finding
     return Placement(name, owner, hint, value._place, value._visible_names, finding, value._is_lost)
@@ -134,8 +128,18 @@ def to_yaml(value: Any, default: Any = missing) -> str:
         return str(value)
     if isinstance(value, str):
         value = str(value)
-    text: str = yaml.dump(_plain(value), default_flow_style=True, width=float("inf"), allow_unicode=True)
-    return text.removesuffix("\n").removesuffix("...").removesuffix("\n")
+    return _dumped(_plain(value)).removesuffix("...").removesuffix("\n")
+
+
+def as_flow_item(text: str) -> str:
+    """Quotes what `to_yaml` made of a value where a list or mapping in brackets would split it."""
+    is_plain = not text.startswith(_FIRST_SIGNS)
+    return _dumped([text])[1:-1] if is_plain and not _FLOW_SIGNS.isdisjoint(text) else text
+
+
+def _dumped(value: Any) -> str:
+    text: str = yaml.dump(value, default_flow_style=True, width=float("inf"), allow_unicode=True)
+    return text.removesuffix("\n")
 
 
 def _plain(value: Any) -> Any:
@@ -253,7 +257,7 @@ def _moment(facts: Facts, name: str) -> Callable[[], datetime]:
 
 
 class _Uname(NamedTuple):
-    """What `os.uname` says, each part deferred."""
+    """Stands for what `os.uname` says, each part deferred."""
 
     sysname: str
     nodename: str

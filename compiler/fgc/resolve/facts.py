@@ -1,4 +1,4 @@
-"""What templates may ask about the world: given to the resolver, never read by it."""
+"""Holds what templates may ask about the world: given to the resolver, never read by it."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What fails in an expression to findings: the undefined name, the wrong argument, the operands that do not fit."""
+"""Turns what fails in an expression into findings: the undefined name, the wrong argument, operands that do not fit."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping

@@ -58,7 +58,7 @@ class Sink(Struct):
         return None
 
 
-class Run(Struct):
+class TemplateRun(Struct):
     """One template being run: its parent once `extends` has named it."""
 
     context: Context
@@ -70,7 +70,7 @@ class Run(Struct):
 class Frame(Struct, frozen=True):
     """The surroundings of a running statement; `overridden` are the blocks that its own block overrides."""
 
-    run: Run
+    run: TemplateRun
     scope: Scope
     sink: Sink
     via: tuple[Span, ...] = ()
@@ -82,7 +82,7 @@ class Frame(Struct, frozen=True):
 
 
 class Machine(Protocol):
-    """What runs statements, as seen by those who know one kind of them."""
+    """Runs statements, as seen by those who know one kind of them."""
 
     @property
     def budget(self) -> Budget: ...
@@ -90,7 +90,11 @@ class Machine(Protocol):
     def evaluator(self) -> Evaluator: ...
     @property
     def via(self) -> tuple[Span, ...]:
-        """How the statement that is running was reached, innermost first."""
+        """Returns how the statement that is running was reached, innermost first."""
+
+    @property
+    def taken(self) -> set[int]:
+        """The branches and the bodies of blocks that ran, by identity."""
 
     def body(self, body: Iterable[ast.Statement], frame: Frame) -> None: ...
     def capture(self, body: Iterable[ast.Statement], frame: Frame) -> MappedText: ...

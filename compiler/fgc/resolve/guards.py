@@ -12,11 +12,11 @@ _WIDE = frozenset(
 _SLOW = frozenset(("urlize", "striptags", "wordwrap", "pprint", "tojson", "xmlattr", "escape", "forceescape", "title"))
 _MAX_SLOW_SIZE = 100_000  # characters; these walk a text with patterns, or item by item
 _DIGITS = re.compile(r"\d{5,}")
-_NESTED_WIDTH = re.compile(r"\{[^{}]*:[^{}]*\{|%[^a-zA-Z%]*\*")
+_NESTED_WIDTH = re.compile(r"\{[^{}:]*:[^{}]*\{|%[^a-zA-Z%]*\*")
 
 
 def operator_is_too_large(operator: str, left: Any, right: Any) -> bool:
-    """Whether an operation would make a huge text, list or integer."""
+    """Returns True if an operation would make a huge text, list or integer."""
     if operator == "*":
         return _product_is_too_large(left, right)
     if operator == "**":
@@ -39,14 +39,14 @@ def _product_is_too_large(left: Any, right: Any) -> bool:
 
 
 def format_is_too_large(layout: str, values: Iterable[Any]) -> bool:
-    """Whether a format string asks for a huge width, itself or through a value."""
+    """Returns True if a format string asks for a huge width, itself or through a value."""
     if any(int(run[:10]) > MAX_WIDTH for run in _DIGITS.findall(layout)):
         return True
     return _NESTED_WIDTH.search(layout) is not None and _has_huge(values)
 
 
 def filter_is_too_large(name: str, value: Any, args: list[Any], kwargs: dict[str, Any]) -> bool:
-    """Whether a filter would make something huge, or take very long."""
+    """Returns True if a filter would make something huge, or take very long."""
     given = [*args, *kwargs.values()]
     if name == "format":
         return isinstance(value, str) and format_is_too_large(value, given)
@@ -64,7 +64,7 @@ def filter_is_too_large(name: str, value: Any, args: list[Any], kwargs: dict[str
 
 
 def call_is_too_large(callee: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> bool:
-    """Whether a method of a text, or a function, would make something huge."""
+    """Returns True if a method of a text, or a function, would make something huge."""
     owner, name = getattr(callee, "__self__", None), getattr(callee, "__name__", "")
     if name in ("extend", "update") and isinstance(owner, (list, dict)):
         return len(owner) + sum(map(_length, [*args, kwargs])) > MAX_VALUE_SIZE

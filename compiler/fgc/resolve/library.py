@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from fgc.diagnostics import Diagnostic, Outcome, Related, Severity, did_you_mean
+from fgc.diagnostics import Diagnostic, Outcome, Related, Severity, did_you_mean, misspelt
 from fgc.syntax import ast
 from fgc.text import Span
 
@@ -13,10 +13,13 @@ class Loader(Protocol):
 
     @property
     def searchpath(self) -> Sequence[str]:
-        """Where names are looked up, first hit first."""
+        """Returns where names are looked up, first hit first."""
 
     def load(self, name: str) -> Outcome[ast.ParsedFile | None]:
         """The file of a name, or None; diagnostics are those of its syntax."""
+
+    def exists(self, name: str) -> bool:
+        """Returns True if there is a file of a name, which need not be read."""
 
     def names(self) -> Iterable[str]:
         """All names that could be loaded, for suggestions."""
@@ -58,6 +61,12 @@ class Library:
         file = self._files[name]
         return None if file is None else file.main
 
+    def has(self, name: str) -> bool:
+        """Returns True if a template of that name is known already, or is a file; reads none."""
+        if name in self._inline or self._files.get(name) is not None:
+            return True
+        return ".." not in name.split("/") and self._loader.exists(name)
+
     def peek(self, name: str) -> set[str] | None:
         """The inline templates that loading a file would make known; None if there is no template of that name."""
         if name in self._inline:
@@ -71,6 +80,10 @@ class Library:
         """The templates of this search path whose file holds a word, also those that this configuration never reads."""
         for file in self._loader.mentioning(word):
             yield from (file.main, *file.parts)
+
+    def is_misspelt(self, name: str) -> bool:
+        """Returns True if a name is a slip of one that could be loaded."""
+        return misspelt(name, [*self._inline, *self._loader.names()]) is not None
 
     def not_found(self, name: str, span: Span, severity: Severity = Severity.ERROR) -> Diagnostic:
         """The finding that there is no template of a name."""

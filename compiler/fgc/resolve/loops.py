@@ -32,7 +32,7 @@ class Loops:
         self._loop(statement, iterable, frame, 0)
 
     def _iterable(self, expression: ast.Expr, frame: Frame) -> Any:
-        """What is looped over. A list is known now, whatever is in it."""
+        """Returns what is looped over. A list is known now, whatever is in it."""
         value = self._machine.evaluator.defined(expression, frame.scope)
         if isinstance(value, (list, tuple, dict)):
             return value

@@ -1,4 +1,4 @@
-"""What templates call by the language's own means: macros, `super`, `self` and imported templates."""
+"""Defines what templates call by the language's own means: macros, `super`, `self` and imported templates."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -138,7 +138,7 @@ def lacks_names(module: TemplateModule) -> bool:
 
 
 def exports_of(module: TemplateModule) -> Mapping[str, Any]:
-    """What an imported template sets at its top level."""
+    """Returns what an imported template sets at its top level."""
     return vars(module)
 
 

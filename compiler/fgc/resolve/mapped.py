@@ -7,7 +7,21 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fgc.text import DeferredCall, DeferredExpression, DeferredPart, Origin, Piece, Source, Span, is_too_long
+from fgc.text import (
+    TEXT,
+    DeferredCall,
+    DeferredConstant,
+    DeferredExpression,
+    DeferredOperation,
+    DeferredPart,
+    FromOutside,
+    Origin,
+    Piece,
+    Source,
+    Span,
+    as_call,
+    is_too_long,
+)
 
 NOWHERE = Origin(Span(Source("<environment>", ""), 0, 0))  # of globals: replaced by the place that prints them
 
@@ -68,7 +82,7 @@ class SafeText(MappedText):
 
 
 def pieces_of(value: Any, origin: Origin) -> tuple[Piece, ...]:
-    """What printing a value adds to the document: its own pieces, or its text, which comes from `origin`."""
+    """Returns what printing a value adds to the document: its own pieces, or its text, which comes from `origin`."""
     if isinstance(value, MappedText):
         for piece in value.pieces:
             if piece.origin is NOWHERE:
@@ -124,7 +138,22 @@ def expression_of(value: Any) -> DeferredExpression | str:
     if not isinstance(value, MappedText) or not value.is_deferred:
         return str(value)
     parts = tuple(piece.deferred or piece.text for piece in value.pieces)
-    return parts[0] if len(parts) == 1 else DeferredCall("concat", parts)
+    if len(parts) == 1:
+        return parts[0]
+    return _operation(TEXT, parts, value) or DeferredCall("concat", parts)
+
+
+def _operation(name: str, parts: Iterable[DeferredPart], value: str) -> DeferredOperation | None:
+    """Returns what a function makes of its arguments, if only variables from outside are open in them."""
+    operands: list[FromOutside | DeferredConstant] = []
+    for part in parts:
+        if isinstance(part, str):
+            operands.append(DeferredConstant(part))
+        elif isinstance(part, DeferredConstant | FromOutside):
+            operands.append(part)
+        else:
+            return None
+    return DeferredOperation(name, tuple(operands), str.__str__(value))
 
 
 def filtered(name: str, value: MappedText, result: str, origin: Origin) -> str:
@@ -201,23 +230,30 @@ def deferring(
         args = (*args, *kwargs.values())  # the path functions have no keyword that comes before a positional one
         result = function(*args)
         deferred = [arg for arg in args if isinstance(arg, MappedText) and arg.is_deferred]
-        if not deferred and not (depends and depends(*args)):
+        is_bound = depends is not None and depends(*args)
+        if not deferred and not is_bound:
             return result
         origin = deferred[0].pieces[0].origin if deferred else NOWHERE
         arguments = _flat(name, [expression_of(arg) for arg in args])
         if isinstance(result, tuple):
             parts = enumerate(result)
-            return tuple(deferred_text(t, DeferredCall(name, (*arguments, str(n))), origin) for n, t in parts)
-        return deferred_text(result, DeferredCall(name, arguments), origin)
+            return tuple(_made(text, name, (*arguments, str(n)), origin, is_bound) for n, text in parts)
+        return _made(result, name, arguments, origin, is_bound)
 
     call.__name__ = name
     call.defers = True  # type: ignore[attr-defined]  # what the evaluator asks before it takes the value of a text
     return call
 
 
+def _made(text: str, name: str, arguments: tuple[DeferredPart, ...], origin: Origin, is_bound: bool) -> MappedText:
+    """The result of a function, deferred; known here if only variables from outside are in it."""
+    known = None if is_bound else _operation(name, arguments, text)
+    return deferred_text(text, known or DeferredCall(name, arguments), origin)
+
+
 def _flat(name: str, arguments: Sequence[DeferredPart]) -> tuple[DeferredPart, ...]:
     """Arguments of a join, with a join in the first place opened: the same path, in one call."""
-    first = arguments[0]
+    first = as_call(arguments[0]) if isinstance(arguments[0], DeferredOperation) else arguments[0]
     if name == "joinpath" and isinstance(first, DeferredCall) and first.function == "joinpath":
         return (*first.arguments, *arguments[1:])
     return tuple(arguments)

@@ -24,7 +24,7 @@ def mentioned_names(body: Iterable[ast.Statement]) -> frozenset[str]:
 
 
 def has_scoped_block(body: Iterable[ast.Statement]) -> bool:
-    """Whether a scoped block stands anywhere inside."""
+    """Returns True if a scoped block stands anywhere inside."""
     return any(isinstance(node, ast.Block) and node.is_scoped for node in walk(body))
 
 

@@ -6,31 +6,39 @@ joining, naming and passing them on keeps them open; comparing, changing or taki
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
 from jinja2.runtime import Undefined
 from jinja2.utils import Namespace, missing
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fgc.resolve.environment import Moment, PlacedUndefined, Versions, placement_of, to_yaml
 from fgc.resolve.macros import BlockReference, Macro
-from fgc.resolve.mapped import NOWHERE, MappedText
+from fgc.resolve.mapped import NOWHERE, MappedText, expression_of
 from fgc.resolve.variables import EnvironmentText, from_environment
 from fgc.text import (
     DeferredArgument,
     DeferredCall,
     DeferredExpression,
     DeferredName,
+    DeferredOption,
     FromOutside,
     Need,
     Origin,
     Piece,
     Span,
+    arguments_in,
+    as_quoted,
     environment_name,
+    is_of_environment,
     is_secret,
+    is_too_long,
     need,
+    need_of_option,
+    text_with_values,
 )
 
 _CLOSED = frozenset({str, int, float, bool, type(None)})  # nearly all values: nothing in them is open
@@ -71,16 +79,13 @@ class Needs:
         """A value for code that knows texts but no `Given`; texts stay open."""
         return self.now(value, span, reason) if isinstance(value, Given) else value
 
-    def text_argument(self, value: Any, span: Span, reason: str) -> Any:
-        """A value for a function that defers itself: run-time texts stay open, what was given is needed."""
-        if _is_given(value):
-            for piece in value.pieces:
-                if isinstance(piece.deferred, FromOutside):
-                    self.found.append(need(piece.deferred, piece.text, span, reason))
-            return MappedText(
-                Piece(p.text, p.origin, False) if isinstance(p.deferred, FromOutside) else p for p in value.pieces
-            )
-        return self.plain(value, span, reason)
+    def without_options(self, value: Any, span: Span, reason: str) -> Any:
+        """A value for a function that keeps run-time texts open: what was given is needed."""
+        if not isinstance(value, MappedText):
+            return self.plain(value, span, reason)
+        mentioned = [item for piece in value.pieces if piece.deferred for item in arguments_in(piece.deferred)]
+        self.found += [need_of_option(item.name, span, reason) for item in mentioned]
+        return MappedText(map(_piece_without_options, value.pieces)) if mentioned else value
 
     def printable(self, value: Any, origin: Origin) -> Any:
         """A value as it is printed: open values stay open, those inside of lists are needed."""
@@ -91,7 +96,7 @@ class Needs:
         return (
             value.isoformat(" ")
             if isinstance(value, Moment)
-            else self.now(value, origin.span, "it is printed as part of a list")
+            else self.now(value, origin.span, "a list or mapping is printed as a whole")
         )
 
     def lost(self, before: MappedText, after: str, span: Span, reason: str) -> None:
@@ -114,10 +119,10 @@ class Needs:
     def whether_given(self, value: Any, span: Span) -> None:
         """Note that it matters whether a variable was given at all."""
         if isinstance(value, PlacedUndefined) and (known := placement_of(value)).owner is missing:
-            self.found.append(Need(DeferredArgument(known.name, None), "", span, "it is asked whether it is given"))
+            self.found.append(need_of_option(known.name, span, "it is asked whether it is given"))
 
     def default_for(self, value: Any, default: Any, span: Span) -> Any:
-        """What `default` gives for a variable from outside that is not given: its default, still open."""
+        """Returns what `default` gives for a variable from outside that is not given: its default, still open."""
         if isinstance(value, PlacedUndefined) and not isinstance(default, Undefined):
             known = placement_of(value)
             if known.owner is missing and known.finding is None:
@@ -125,8 +130,8 @@ class Needs:
                     default.value if isinstance(default, Given) else default
                 )
                 made = given(known.name, default)
-                if (reason := _why_fixed(made)) is not None:
-                    self.found.append(Need(DeferredArgument(known.name, None), "", span, reason))
+                if (reason := _why_fixed(known.name, made)) is not None:
+                    self.found.append(need_of_option(known.name, span, reason))
                 return made
         return default
 
@@ -142,15 +147,23 @@ class Needs:
 
     def truth(self, value: Any, span: Span) -> Any:
         """The operand of a condition. Texts that are never empty stay open."""
-        if isinstance(value, MappedText) and any(_is_never_empty(piece) for piece in value.pieces):
-            return value
-        return self.now(value, span, "a condition depends on it")
+        reason = "a condition depends on it"
+        if isinstance(value, MappedText):
+            if any(piece.text if piece.deferred is None else _is_never_empty(piece.deferred) for piece in value.pieces):
+                return value
+            options = [piece.deferred for piece in value.pieces if isinstance(piece.deferred, DeferredOption)]
+            if any(_is_never_empty(option.default) for option in options):
+                self.found += [need_of_option(option.name, span, reason) for option in options]
+                return value
+        return self.now(value, span, reason)
 
     def filtered(self, name: str, value: Any, span: Span, what: str = "the filter ") -> Any:
         """The operand of a filter or a method. Of a text of many lines, those that it leaves alone stay open."""
         reason = f"{what}`{name}` changes it"
         if name == "toyaml" and not isinstance(value, str):
-            return self.now(value, span, reason if isinstance(value, Given) else "it is printed as part of a list")
+            return self.now(
+                value, span, reason if isinstance(value, Given) else "a list or mapping is printed as a whole"
+            )
         if name in _KEEPING or (isinstance(value, MappedText) and "\n" in value):
             return self.plain(value, span, reason)
         return self.now(value, span, reason)
@@ -161,45 +174,70 @@ class Needs:
         if isinstance(callee, (Macro, BlockReference)) or callee is Namespace:
             return value
         if getattr(callee, "defers", False):
-            return self.text_argument(value, span, reason)
+            is_known = getattr(callee, "takes_known", False)
+            return (self.without_options if is_known else self.plain)(value, span, reason)
         name = getattr(callee, "__name__", "")
         if callee is dict or (name in _STORING and isinstance(getattr(callee, "__self__", None), (list, dict))):
             return self.plain(value, span, "it is put into a list or mapping")
         return self.now(value, span, reason)
 
 
-def _why_fixed(default: Any) -> str | None:
-    """Why a variable from outside with this default is none of the program; None if it is open."""
-    if isinstance(default, Given) or any(open_in(default)):
-        return None if from_outside(default) is not None else "its default is known only where the program runs"
-    return "it is a secret, and none by default" if default == "" else "its default is a list or a mapping"
+def _why_fixed(name: str, made: Any) -> str | None:
+    """Returns why a variable from outside with this default is none of the program; None if it is open."""
+    found = next((expression for expression, _ in open_in(made)), None)
+    if isinstance(found, DeferredArgument | DeferredOption) and found.name == name:
+        return None
+    if found is not None:
+        return "its default is known only where the program runs"
+    return "it is a secret, and none by default" if made == "" else "its default is a list or a mapping"
 
 
 def given(name: str, value: Any) -> Any:
     """A variable from outside as an open value; anything but a scalar stays what it is."""
-    if isinstance(value, MappedText) or not isinstance(value, (bool, int, float, str, type(None))):
+    if isinstance(value, Given) or (isinstance(value, MappedText) and value.is_deferred):
+        return _with_open_default(name, value)
+    if not isinstance(value, (bool, int, float, str, type(None))):
         return value
     if isinstance(value, str) and is_secret(name):
         return from_environment(environment_name(name), value) if value else value
     if isinstance(value, str):
-        return MappedText([Piece(value, NOWHERE, False, DeferredArgument(name, value))])
+        return MappedText([Piece(value, NOWHERE, False, DeferredArgument(name, str.__str__(value)))])
     return Given(value, DeferredArgument(name, value))
 
 
+def _with_open_default(name: str, default: Given | MappedText) -> Given | MappedText:
+    """A variable whose default is open too; the default itself if it is long, secret, or of the environment."""
+    expression = default.expression if isinstance(default, Given) else expression_of(default)
+    assert not isinstance(expression, str), "something in it is open"
+    if is_secret(name) or is_of_environment(expression) or is_too_long(DeferredOption(name, expression)):
+        return default
+    if isinstance(default, Given):
+        return Given(default.value, DeferredArgument(name, default.value, default=default.expression))
+    text = str.__str__(default)
+    if isinstance(expression, FromOutside):
+        return MappedText([Piece(text, NOWHERE, False, DeferredArgument(name, text, default=expression))])
+    return MappedText([Piece(text, NOWHERE, False, DeferredOption(name, expression))])
+
+
 def given_text(value: Given, origin: Origin) -> MappedText:
-    """What printing a given value adds to the document."""
+    """Returns what printing a given value adds to the document."""
     return MappedText([Piece(text_of(value.value), origin, False, value.expression)])
 
 
-def quoted(value: Any) -> str | None:
-    """What `toyaml` makes of a variable from outside, and of nothing else: a text that YAML reads back as it is."""
+def quoted(value: Any, write: Callable[[str], str]) -> str | None:
+    """Returns what `toyaml` makes of what stays open: a text that YAML reads as it is. None for another value.
+
+    `write` adapts the YAML text to the place that it is printed at.
+    """
     if isinstance(value, EnvironmentText) and isinstance(value.value, (bool, int, float)):
         return value  # a number from a default is written as it is
-    argument = from_outside(value)
-    if not isinstance(argument, DeferredArgument):
-        return None
-    still_open = DeferredArgument(argument.name, argument.value, True)
-    return MappedText([Piece(to_yaml(argument.value), NOWHERE, False, still_open)])
+    if isinstance(value, Given):
+        return MappedText([Piece(write(to_yaml(value.value)), NOWHERE, False, as_quoted(value.expression))])
+    if isinstance(value, MappedText) and len(value.pieces) == 1:
+        expression = value.pieces[0].deferred
+        if isinstance(expression, DeferredArgument | DeferredOption):
+            return MappedText([Piece(write(to_yaml(str(value))), NOWHERE, False, as_quoted(expression))])
+    return None
 
 
 def from_outside(value: Any) -> FromOutside | None:
@@ -253,10 +291,16 @@ def _is_given(value: Any) -> bool:
     return isinstance(value, MappedText) and any(isinstance(p.deferred, FromOutside) for p in value.pieces)
 
 
-def _is_never_empty(piece: Piece) -> bool:
-    match piece.deferred:
-        case None:
-            return bool(piece.text)
+def _piece_without_options(piece: Piece) -> Piece:
+    """A piece in which nothing is open but what is known where the program runs."""
+    expression = text_with_values(piece.deferred) if piece.deferred is not None else None
+    if expression is None or isinstance(expression, str):
+        return Piece(piece.text, piece.origin, piece.is_literal and piece.deferred is None)
+    return replace(piece, deferred=expression)
+
+
+def _is_never_empty(expression: DeferredExpression) -> bool:
+    match expression:
         case DeferredName():
             return True
         case DeferredCall(function):

@@ -9,24 +9,28 @@ from typing import Any
 from fgc.resolve.mapped import NOWHERE, MappedText
 from fgc.resolve.needs import Given, from_outside
 from fgc.syntax import ast
-from fgc.text import DeferredConstant, DeferredOperation, FromOutside, Piece, is_too_long
+from fgc.text import ARITHMETIC, DeferredConstant, DeferredOperation, FromOutside, Piece, is_too_long
 
-_ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%"})
 _COMPARISONS = {"==", "!=", "<", "<=", ">", ">="}
 
 
 def computed(operator: str, operands: tuple[Any, ...], value: Any) -> Any:
     """Returns the value of arithmetic or of a comparison as an open one; None if it has to be known now."""
-    if operator in _ARITHMETIC and not all(map(_is_number, operands)):
+    if operator in ARITHMETIC and not all(map(_is_number, operands)):
         return None
-    if operator not in _ARITHMETIC and operator not in _COMPARISONS:
+    if operator not in ARITHMETIC and operator not in _COMPARISONS and operator != "not":
         return None
     return _open_value(operator, operands, value)
 
 
+def applied(function: str, operands: tuple[Any, ...], value: Any) -> Any:
+    """Returns what a filter makes of numbers as an open value; None if it has to be known now."""
+    return _open_value(function, operands, value) if all(map(_is_number, operands)) else None
+
+
 def chosen(then: Any, condition: Given, otherwise: Any) -> Any:
     """Returns one of two scalars, still open; None if they are none."""
-    return _open_value("if", (then, condition, otherwise), _known(then if condition.value else otherwise))
+    return _open_value("if", (then, condition, otherwise), known(then if condition.value else otherwise))
 
 
 def is_harmless(expr: ast.Expr) -> bool:
@@ -50,10 +54,10 @@ def is_harmless(expr: ast.Expr) -> bool:
 
 def _open_value(operator: str, operands: tuple[Any, ...], value: Any) -> Any:
     parts = [_operand(operand) for operand in operands]
-    known = [part for part in parts if part is not None]
-    if len(known) < len(parts) or not any(isinstance(part, FromOutside) for part in known):
+    present = [part for part in parts if part is not None]
+    if len(present) < len(parts) or not any(isinstance(part, FromOutside) for part in present):
         return None
-    expression = DeferredOperation(operator, tuple(known), _known(value))
+    expression = DeferredOperation(operator, tuple(present), known(value))
     if is_too_long(expression):
         return None
     if isinstance(value, str):
@@ -67,14 +71,15 @@ def _operand(value: Any) -> FromOutside | DeferredConstant | None:
         return outside
     if isinstance(value, MappedText) and value.is_deferred:
         return None
-    return DeferredConstant(_known(value)) if isinstance(value, (bool, int, float, str, type(None))) else None
+    return DeferredConstant(known(value)) if isinstance(value, (bool, int, float, str, type(None))) else None
 
 
-def _known(value: Any) -> Any:
+def known(value: Any) -> Any:
+    """Returns a scalar as it is now."""
     if isinstance(value, Given):
         return value.value
     return str.__str__(value) if isinstance(value, str) else value
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(_known(value), (int, float)) and not isinstance(_known(value), bool)
+    return isinstance(known(value), (int, float)) and not isinstance(known(value), bool)

@@ -1,14 +1,16 @@
 """Blocks of a chain of templates to findings: a child's block that no ancestor has overrides nothing."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Related, nearest
+from fgc.diagnostics.nearest import misspelt
 from fgc.resolve.macros import listed
 from fgc.resolve.scope import Context
 from fgc.syntax import ast
+from fgc.text import Source
 
 
 class Inclusion(Struct, frozen=True):
@@ -16,6 +18,21 @@ class Inclusion(Struct, frozen=True):
 
     chain: tuple[ast.Template, ...]
     block: str | None
+
+
+class UnknownOverride(Struct, frozen=True):
+    """A block of a template that overrides none of `known`, those that it could override; `younger` extend it."""
+
+    block: ast.Block
+    template: ast.Template
+    younger: Sequence[ast.Template]
+    known: Mapping[str, ast.Block]
+
+    def left_alone(self) -> Iterator[tuple[str, Source]]:
+        """The block that was meant, in the files that add to what it would have been."""
+        meant = misspelt(self.block.name, (name for name in self.known if name not in self.template.blocks))
+        if meant is not None:
+            yield from ((meant, template.source) for template in self.younger if meant in template.blocks)
 
 
 def check_overrides(context: Context, included: Iterable[Inclusion]) -> Iterator[Diagnostic]:
@@ -31,12 +48,12 @@ def check_overrides(context: Context, included: Iterable[Inclusion]) -> Iterator
         for owner in reversed(inclusion.chain):  # the oldest definition says what the block is
             for name, found in owner.blocks.items():
                 elsewhere.setdefault(name, (found, inclusion))
-    for block, known in unknown:
-        yield _overrides_nothing(block, known, elsewhere)
+    for override in unknown:
+        yield _overrides_nothing(override.block, override.known, elsewhere)
 
 
-def unknown_overrides(context: Context) -> Iterator[tuple[ast.Block, Mapping[str, ast.Block]]]:
-    """The blocks that override nothing, with those that they could override. What a mistake hides may be theirs."""
+def unknown_overrides(context: Context) -> Iterator[UnknownOverride]:
+    """The blocks that override nothing. What a mistake hides may be theirs."""
     for number, template in enumerate(context.chain[:-1]):
         ancestors = context.chain[number + 1 :]
         if context.may_lack_blocks(number + 1):
@@ -44,7 +61,7 @@ def unknown_overrides(context: Context) -> Iterator[tuple[ast.Block, Mapping[str
         blocks = [block for block in _blocks_of(template) if not any(block.name in a.blocks for a in ancestors)]
         if blocks:
             known = {name: block for ancestor in reversed(ancestors) for name, block in ancestor.blocks.items()}
-            yield from ((block, known) for block in blocks)
+            yield from (UnknownOverride(block, template, context.chain[:number], known) for block in blocks)
 
 
 @lru_cache(maxsize=4096)

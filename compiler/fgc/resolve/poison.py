@@ -10,6 +10,7 @@ from typing import Any
 
 from fgc.resolve.mentions import walk
 from fgc.syntax import ast
+from fgc.text import Source
 
 _ANCHOR = re.compile(r"&([^\s,\[\]{}]+)")
 
@@ -20,7 +21,8 @@ class Lost:
     """Attributes of namespaces, and anchors of the text, that a mistake has kept from being.
 
     `has_everything`: a template could not be run at all, and may have set any attribute. `has_text`: it is not known
-    where text that was lost would stand. `has_unread`: something that ran could not be read, and may read any name.
+    where text that was lost would stand; `blocks` are those whose lines follow it, with their files. `has_unread`:
+    something that ran could not be read, and may read any name.
     """
 
     def __init__(self, find: Find) -> None:
@@ -29,6 +31,7 @@ class Lost:
         self._seen: set[int] = set()
         self.attributes: set[str] = set()
         self.anchors: set[str] = set()
+        self.blocks: set[tuple[str, Source]] = set()
         self.has_everything = False
         self.has_text = False
         self.has_unread = False

@@ -16,7 +16,7 @@ from fgc.resolve.definitions import Macros
 from fgc.resolve.errors import BrokenValue, EvaluationError, Fatal
 from fgc.resolve.expressions import Evaluator
 from fgc.resolve.failures import first_undefined, with_chain
-from fgc.resolve.frames import Frame, Machine, Run, Sink
+from fgc.resolve.frames import Frame, Machine, Sink, TemplateRun
 from fgc.resolve.library import Library
 from fgc.resolve.loops import Loops
 from fgc.resolve.mapped import MappedText, outdented, pieces_of
@@ -39,7 +39,8 @@ _RECURSION_LIMIT = 20_000  # nesting is bounded by the budget, not by Python
 class Renderer(Machine):
     """Renders one configuration.
 
-    `templates` are those that ran, `taken` the branches that did (by identity): what was left out is checked later.
+    `templates` are those that ran, `taken` the branches and the blocks that did (by identity): what was left out is
+    checked later.
     `lost` is what mistakes have kept from running.
     """
 
@@ -55,8 +56,12 @@ class Renderer(Machine):
         self._macros = Macros(self)
         self._templates = Templates(self, library, self._globals, self._template, entry)
         self.templates: dict[ast.Template, None] = {}
-        self.taken: set[int] = set()
+        self._taken: set[int] = set()
         self.diagnostics: list[Diagnostic] = []
+
+    @property
+    def taken(self) -> set[int]:
+        return self._taken
 
     @property
     def budget(self) -> Budget:
@@ -94,7 +99,7 @@ class Renderer(Machine):
         while current is not None:
             self.templates.setdefault(current)
             self.lost.has_unread = self.lost.has_unread or current.is_partial
-            run = Run(context)
+            run = TemplateRun(context)
             frame = Frame(run, Scope(context, is_top=True), Sink(sink.pieces), via)
             frame.scope.names["self"] = self._blocks.all_of(frame)
             if not has_extends(current):
@@ -107,12 +112,14 @@ class Renderer(Machine):
 
     def _lose_overrides(self, context: Context) -> None:
         """Note as lost what blocks that override nothing would have made, before the oldest template runs."""
-        for block, _ in unknown_overrides(context):
+        for override in unknown_overrides(context):
+            block = override.block
             self.lost.statements([block])
             inner = [node.name for node in walk(block.body) if isinstance(node, ast.Block)]
             self.lost.statements(item.block for name in inner for item in context.blocks.get(name, ()))
             self.lost.has_text = True
             context.lost_blocks.add(block.name)
+            self.lost.blocks.update(override.left_alone())
 
     # ---- statements
 
@@ -212,7 +219,7 @@ class Renderer(Machine):
         self.body(statement.otherwise, frame)
 
     def _assigned(self, target: ast.Target, expression: ast.Expr, scope: Scope) -> Any:
-        """What a target is set to: an open value, unless it is taken apart."""
+        """Returns what a target is set to: an open value, unless it is taken apart."""
         value = self._evaluator.value(expression, scope)
         if isinstance(target, ast.TargetTuple) and isinstance(value, (str, Given)):
             return self._evaluator.needs.now(value, expression.span, "it is taken apart")
@@ -227,7 +234,7 @@ class Renderer(Machine):
     def _captured(self, statement: ast.FilterBlock | ast.SetBlock, frame: Frame) -> None:
         value: Any = self.capture(statement.body, replace(frame, scope=frame.scope.inner()))
         for filter in statement.filters:
-            value = self._evaluator.apply(filter, value, filter.span, frame.scope)
+            value = self._evaluator.filters.apply(filter, value, filter.span, frame.scope)
         if isinstance(statement, ast.SetBlock):
             assign(statement.target, value, frame.scope)
         else:
@@ -321,12 +328,14 @@ class Renderer(Machine):
 
 
 def _may_be_super(value: ast.Expr) -> bool:
-    """Returns True if an expression calls a name, which may be `super` misspelt."""
+    """Returns True if an expression calls a name, which may be `super` misspelt, or is `super` without a call."""
+    if isinstance(value, ast.Invalid) or (isinstance(value, ast.Name) and value.name == "super"):
+        return "super" in value.span.text
     return any(isinstance(node, ast.CallExpr) and isinstance(node.callee, ast.Name) for node in walk([value]))
 
 
 def _stands_alone(statement: ast.Print) -> bool:
-    """Whether a print has its line to itself, so that without it an empty line is left."""
+    """Returns True if a print has its line to itself, so that without it an empty line is left."""
     source, span = statement.span.source, statement.span
     first, last = span.first, span.last
     before = source.line(first.line)[: first.column - 1].strip()

@@ -81,7 +81,7 @@ class Scope(Struct, eq=False):
         return Scope(self.context, self)
 
     def local_names(self) -> dict[str, Any]:
-        """What an include or a scoped block sees besides the context."""
+        """Returns what an include or a scoped block sees besides the context."""
         merged: dict[str, Any] = {}
         for scope in reversed(list(self._up())):
             merged |= scope.names

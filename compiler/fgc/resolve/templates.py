@@ -21,7 +21,7 @@ from fgc.text import Piece, Span
 
 RunTemplate: TypeAlias = Callable[[ast.Template, dict[str, Any], Sink, tuple[Span, ...]], Context]
 
-_REST_OF_LINE = re.compile(r"\s*?(?:%\})?[^\S\n]*(?:\s##[^\n]*)?\n")
+_REST_OF_LINE = re.compile(r"(?:\s*+%\})?[^\S\n]*+(?:(?<=\s)##[^\n]*)?\n")
 
 
 class Templates:
@@ -74,7 +74,7 @@ class Templates:
             frame.sink.unended = statement
 
     def module(self, expression: ast.Expr, span: Span, with_context: bool, frame: Frame) -> TemplateModule:
-        """What a template sets at its top level."""
+        """Returns what a template sets at its top level."""
         template = self.find(expression, frame)
         assert template is not None, "a template that is missing was reported"
         self._enter(template, span)
@@ -141,7 +141,7 @@ def _cycle(entered: list[tuple[str, Span]]) -> Diagnostic | None:
 
 
 def _drops_newline(span: Span) -> bool:
-    """Whether an include ends its line, and takes the newline with it without saying so."""
+    """Returns True if an include ends its line, and takes the newline with it without saying so."""
     text = span.source.text
     line = text[text.rfind("\n", 0, span.start) + 1 : span.start]
     return not line.lstrip().startswith(">>") and _REST_OF_LINE.match(text, span.end) is not None

@@ -1,4 +1,4 @@
-"""What a run leaves unsaid: names that are set and never read, and mistakes where the run did not come by.
+"""Finds what a run leaves unsaid: names that are set and never read, and mistakes where the run did not come by.
 
 All of it is read from the syntax trees of the templates that ran; nothing here evaluates anything.
 """
@@ -17,6 +17,7 @@ from fgc.resolve.usage import Usage, usage_in, usage_of
 from fgc.syntax import ast
 from fgc.text import Span
 
+_UNTAKEN, _OVERRIDDEN = "a branch that is not taken", "a block that is overridden"
 _SPECIAL_NAMES = frozenset(("loop", "super", "self", "caller", "varargs", "kwargs"))
 
 
@@ -35,17 +36,20 @@ def check_unexplained(
     """
     known = {*usage.defined, *given, *_SPECIAL_NAMES}
     branches = list(_untaken(usage.branches, taken))
+    overridden = [block.body for block in usage.blocks if id(block.body) not in taken]
     found = [
         *(_local(finding, usage) for finding in reported),
-        *(finding for branch in branches for finding in _misspelt_names(branch, usage, known)),
+        *(finding for branch in branches for finding in _misspelt_names(branch, usage, known, _UNTAKEN)),
+        *(finding for body in overridden for finding in _misspelt_names(body, usage, known, _OVERRIDDEN)),
     ]
     unread = list(_unread_variables(usage, known)) if lost.knows_reads else []
     yield from _explained(found, unread)
-    yield from _unknown_filters(usage)
+    yield from unknown_filters(usage)
     if lost.knows_reads:
         undefined = {finding.span.text for finding in found if finding.code == "FGC203"}
         yield from _unread_attributes(usage, undefined, library)
     yield from (finding for branch in branches for finding in _missing_templates(branch, library))
+    yield from (finding for body in overridden for finding in _misspelt_templates(body, library))
 
 
 def _local(finding: Diagnostic, usage: Usage) -> Diagnostic:
@@ -71,7 +75,7 @@ def _explained(found: list[Diagnostic], unread: list[Diagnostic]) -> Iterator[Di
     yield from (finding for name, finding in meant.items() if name not in undefined)
 
 
-def _unknown_filters(usage: Usage) -> Iterator[Diagnostic]:
+def unknown_filters(usage: Usage) -> Iterator[Diagnostic]:
     """FGC111, wherever it stands: a warning where a condition decides."""
     environment = jinja_environment()
     for use in usage.filters:
@@ -126,15 +130,15 @@ def _untaken(branches: Iterable[ast.If], taken: Collection[int]) -> Iterator[ast
 
 
 def _misspelt_names(
-    branch: ast.Expr | tuple[ast.Statement, ...], usage: Usage, known: Collection[str]
+    part: ast.Expr | tuple[ast.Statement, ...], usage: Usage, known: Collection[str], where: str
 ) -> Iterator[Diagnostic]:
     """FGC203 as a warning: a name that nothing defines, nothing asks for, and that is nearly one that is defined."""
-    for name, span in usage_in([branch]).reads.items():
+    for name, span in usage_in([part]).reads.items():
         if name in known or name in usage.optional:
             continue
         match = misspelt(name, known)
         if match is not None:
-            message = f"`{name}` is undefined, in a branch that is not taken"
+            message = f"`{name}` is undefined, in {where}"
             yield Diagnostic("FGC203", message, span, Severity.WARNING, f"did you mean `{match}`?")
 
 
@@ -148,6 +152,19 @@ def _missing_templates(branch: ast.Expr | tuple[ast.Statement, ...], library: Li
             yield library.not_found(text, name.span, Severity.WARNING)
 
 
+def _misspelt_templates(body: Iterable[ast.Statement], library: Library) -> Iterator[Diagnostic]:
+    """FGC201 as a warning: a slip in the name of a template, in a block that this configuration overrides.
+
+    A name that resembles no other is left alone: a block that others must override may name what only they have.
+    """
+    for node in walk(body, into_blocks=False):
+        for name in _template_names(node):
+            text = str(name.value)
+            is_optional = isinstance(node, ast.Include) and node.ignores_missing
+            if not is_optional and not library.has(text) and library.is_misspelt(text):
+                yield library.not_found(text, name.span, Severity.WARNING)
+
+
 def _template_names(node: object) -> list[ast.Const]:
     expression = None
     if isinstance(node, (ast.Include, ast.Import, ast.FromImport)):
@@ -158,7 +175,7 @@ def _template_names(node: object) -> list[ast.Const]:
 
 
 def _existence(library: Library, names: Iterable[str]) -> Callable[[str], bool]:
-    """Whether a template exists, also as an inline template of another file of the same branch."""
+    """Returns the test whether a template exists, also as an inline template of another file of the same branch."""
     inline: set[str] = set()
     found: set[str] = set()
     for name in names:

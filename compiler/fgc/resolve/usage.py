@@ -38,6 +38,7 @@ class Usage(Struct):
     dynamic_reads: set[str] = field(default_factory=set)
     filters: list[FilterUse] = field(default_factory=list)
     branches: list[ast.If] = field(default_factory=list)
+    blocks: list[ast.Block] = field(default_factory=list)
 
 
 def joined(usages: Iterable[Usage]) -> Usage:
@@ -55,6 +56,7 @@ def joined(usages: Iterable[Usage]) -> Usage:
         whole.dynamic_reads |= part.dynamic_reads
         whole.filters += part.filters
         whole.branches += part.branches
+        whole.blocks += part.blocks
     return whole
 
 
@@ -103,6 +105,8 @@ def _define(node: Any, usage: Usage) -> None:
                 usage.reads.setdefault(name.name, name.span)
         case ast.If():
             usage.branches.append(node)
+        case ast.Block():
+            usage.blocks.append(node)
         case _:
             pass
 

@@ -52,7 +52,7 @@ def reader(facts: Facts) -> Callable[..., EnvironmentText]:
         arguments = (str(name), _expression(default)) if has_default else (str(name),)
         return _open(value, DeferredCall("getenv", arguments))
 
-    getenv.defers = True  # type: ignore[attr-defined]  # what the evaluator asks before it takes the value of a text
+    getenv.defers = getenv.takes_known = True  # type: ignore[attr-defined]  # what the evaluator asks before it calls
     return getenv
 
 

@@ -1,6 +1,6 @@
 """Static signatures: whether a callable exists and what it takes, read from files and never imported."""
 
-from fgc.signatures.answer import Answer, Place, Verdict, from_json, to_json
+from fgc.signatures.answer import Answer, DefinitionPlace, Verdict, from_json, to_json
 from fgc.signatures.finder import ModuleFinder
 from fgc.signatures.lookup import Lookup
 from fgc.signatures.meaning import UNKNOWN_MEANING, Meaning, MeaningKind
@@ -11,13 +11,13 @@ from fgc.signatures.types import native_type
 __all__ = [
     "UNKNOWN_MEANING",
     "Answer",
+    "DefinitionPlace",
     "Lookup",
     "Meaning",
     "MeaningKind",
     "ModuleFinder",
     "Parameter",
     "ParameterKind",
-    "Place",
     "PythonModule",
     "Signature",
     "TypeName",

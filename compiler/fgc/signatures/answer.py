@@ -8,7 +8,7 @@ from fgc.signatures.meaning import Meaning
 from fgc.signatures.signature import Signature, TypeName
 
 
-class Place(Struct, frozen=True):
+class DefinitionPlace(Struct, frozen=True):
     """The place of a definition: a file, a line and a column, both from 1."""
 
     path: str
@@ -39,7 +39,7 @@ class Answer(Struct, frozen=True):
 
     verdict: Verdict
     signatures: tuple[Signature, ...] = ()
-    place: Place | None = None
+    place: DefinitionPlace | None = None
     wrong: str = ""
     names: tuple[str, ...] = ()
     result: tuple[TypeName, ...] = ()

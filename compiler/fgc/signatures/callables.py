@@ -16,6 +16,7 @@ from fgc.signatures.native import native_signature
 from fgc.signatures.parameters import as_in_stubs, parameters_of, without_first
 from fgc.signatures.resolver import Resolver
 from fgc.signatures.signature import Parameter, ParameterKind, Signature
+from fgc.signatures.tested_types import tested_types, with_tested
 from fgc.signatures.values import (
     ClassValue,
     EitherValue,
@@ -43,7 +44,7 @@ class Callables:
         self.constructors = Constructors(resolver, self)
 
     def signatures(self, value: Value) -> Signatures:
-        """How a value is called."""
+        """Returns how a value is called."""
         match value:
             case FunctionValue():
                 return self.function(value) or self._in_stub(value)
@@ -79,13 +80,14 @@ class Callables:
         """Returns the combined effect of decorators."""
         found = [decoration(self._resolver, module, item) for item in decorators]
         names = frozenset(name for item in found for name in item.names)
-        return Decoration(max((item.effect for item in found), default=Effect.NONE), names)
+        effect = max((item.effect for item in found), default=Effect.NONE)
+        return Decoration(effect, names, any(item.deals_positionals for item in found))
 
     def _of_node(self, value: FunctionValue, node: FunctionNode) -> Signature | None:
         effect = self.decoration(value.module, getattr(node, "decorator_list", []))
         if effect.effect is Effect.UNKNOWN:
             return None
-        parameters = parameters_of(node.args, value.module.home)
+        parameters = with_tested(parameters_of(node.args, value.module.home), tested_types(value.module, [node]))
         if value.module.is_stub:
             parameters = tuple(map(as_in_stubs, parameters))
         if value.is_bound:

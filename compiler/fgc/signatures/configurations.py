@@ -14,7 +14,7 @@ _Base = TypeVar("_Base", bound=ClassValue | NativeValue | None)
 
 
 def config_index(classes: Sequence[ClassValue | NativeValue | None]) -> int | None:
-    """Where `PreTrainedConfig` stands in an order of look-up."""
+    """Returns where `PreTrainedConfig` stands in an order of look-up."""
     for index, base in enumerate(classes):
         if isinstance(base, ClassValue) and full_name(base) == _CONFIG:
             return index
@@ -22,7 +22,7 @@ def config_index(classes: Sequence[ClassValue | NativeValue | None]) -> int | No
 
 
 def is_config(classes: Sequence[ClassValue | NativeValue | None] | None) -> bool:
-    """Whether classes in their order of look-up are those of a configuration that is a dataclass."""
+    """Returns True if classes in their order of look-up are those of a configuration that is a dataclass."""
     index = config_index(classes or ())
     base = None if classes is None or index is None else classes[index]
     return isinstance(base, ClassValue) and any(_last(node) == "dataclass" for node in base.node.decorator_list)

@@ -43,7 +43,7 @@ class Constructors:
             return () if cls.module.is_stub else (_of_enumeration(),)
         if any(name_of(base) in ("NamedTuple", "TypedDict") for base in cls.node.bases):
             is_tuple = any(name_of(base) == "NamedTuple" for base in cls.node.bases)
-            return (Signature(named_tuple_parameters(cls)),) if is_tuple else ()
+            return (Signature(named_tuple_parameters(cls)) if is_tuple else _of_typed_dict(cls),)
         if not self._is_undecorated(cls, classes):
             return ()
         called = self._metaclass_call(cls, classes)
@@ -60,7 +60,8 @@ class Constructors:
         classes = self._resolver.classes_in_order(cls)
         if classes is None or not self._is_undecorated(cls, classes):
             return False
-        if self._metaclass_call(cls, classes) is not None or not all(self._has_plain_making(base) for base in classes):
+        is_plain = all(self._has_plain_making(base) for base in without_config(classes))
+        if self._metaclass_call(cls, classes) is not None or not is_plain:
             return False
         return not any(isinstance(base, ClassValue) and "__new__" in base.scope().bindings for base in classes)
 
@@ -121,7 +122,10 @@ class Constructors:
     def _overloaded(self, classes: list[Base]) -> Signatures | None:
         """Returns the constructor of a stub, perhaps in several forms; None if it stands in no stub."""
         for base in classes:
-            if not isinstance(base, ClassValue) or full_name(base) in _TRANSPARENT:
+            if isinstance(base, NativeValue):
+                several = self._callables.signatures(base)
+                return several if len(several) > 1 and how_made(self._resolver, classes) is None else None
+            if base is None or full_name(base) in _TRANSPARENT:
                 continue
             names = [name for name in _CONSTRUCTORS if name in base.scope().bindings]
             if names:
@@ -186,7 +190,15 @@ class Constructors:
             return found[0]
         if found[0].takes_any_keyword and found[0].takes_any_positional and isinstance(others[0], ClassValue):
             return self._written(classes, classes.index(others[0]), "__init__", cls)
-        return Signature(found[0].parameters, is_open=True)
+        return found[0]
+
+
+def _of_typed_dict(cls: ClassValue) -> Signature:
+    """Returns the signature of a TypedDict: the keys that it shows, and whatever else makes a dict."""
+    keys = [node.target for node in cls.node.body if isinstance(node, ast.AnnAssign)]
+    named = [Parameter(key.id, ParameterKind.KEYWORD_ONLY, "...") for key in keys if isinstance(key, ast.Name)]
+    items = Parameter("items", ParameterKind.POSITIONAL_ONLY, "...")
+    return Signature((items, *named, Parameter("more", ParameterKind.VAR_KEYWORD)))
 
 
 def _of_enumeration() -> Signature:

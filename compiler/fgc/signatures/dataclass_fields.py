@@ -4,6 +4,7 @@ import ast
 from collections.abc import Sequence
 
 from fgc.signatures.signature import Parameter, ParameterKind
+from fgc.signatures.tested_types import tested_types, with_tested
 from fgc.signatures.values import ClassValue
 
 
@@ -41,6 +42,8 @@ def dataclass_parameters(classes: Sequence[ClassValue], count_made: int = 0) -> 
             return None
         fields.update(own)
     found = [parameter for parameter in fields.values() if parameter is not None]
+    for cls in classes:
+        found = [*with_tested(found, tested_types(cls.module, [cls.node]))]
     plain = [parameter for parameter in found if parameter.kind is ParameterKind.ANY]
     return (*plain, *(parameter for parameter in found if parameter.kind is ParameterKind.KEYWORD_ONLY))
 
@@ -88,7 +91,7 @@ def _parameter(cls: ClassValue, name: str, node: ast.AnnAssign, is_keyword: bool
 
 
 def _field(node: ast.AnnAssign) -> ast.Call | None:
-    """What makes a field: `field(...)`, and makers of fields like `interval(min=0.0)(default=0.02)`."""
+    """Returns what makes a field: `field(...)`, and makers of fields like `interval(min=0.0)(default=0.02)`."""
     if not isinstance(node.value, ast.Call):
         return None
     is_made = isinstance(node.value.func, ast.Call) and "default" in {word.arg for word in node.value.keywords}

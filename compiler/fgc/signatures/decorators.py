@@ -11,11 +11,19 @@ from msgspec.structs import replace
 from fgc.signatures.modules import PythonModule
 from fgc.signatures.resolver import Resolver
 from fgc.signatures.signature import Parameter, ParameterKind, Signature
-from fgc.signatures.values import ClassValue, FunctionValue, InstanceValue, NativeValue, PartialValue, UnknownValue
+from fgc.signatures.values import (
+    ClassValue,
+    FunctionValue,
+    InstanceValue,
+    ModuleValue,
+    NativeValue,
+    PartialValue,
+    UnknownValue,
+)
 
 
 class Effect(IntEnum):
-    """What a decorator does to the signature of what it decorates; the larger, the less is known."""
+    """Says what a decorator does to the signature of what it decorates; the larger, the less is known."""
 
     NONE = 0
     MORE_KEYWORDS = 1  # whatever is left over goes elsewhere
@@ -24,13 +32,21 @@ class Effect(IntEnum):
 
 
 class Decoration(Struct, frozen=True):
-    """The effect of decorators; `names` are keywords that one of them may take itself: an old name of a parameter."""
+    """The effect of decorators; `names` are keywords that one of them may take itself: an old name of a parameter.
+
+    `deals_positionals`: what is given by position is dealt to parameters by a rule of its own.
+    """
 
     effect: Effect = Effect.NONE
     names: frozenset[str] = frozenset()
+    deals_positionals: bool = False
 
     def applied(self, signature: Signature) -> Signature:
         """The signature of what is decorated."""
+        found = self._applied(signature)
+        return replace(found, deals_positionals=True) if self.deals_positionals else found
+
+    def _applied(self, signature: Signature) -> Signature:
         if self.effect is Effect.OPEN:
             return replace(signature, is_open=True)
         if self.effect is Effect.MORE_KEYWORDS:
@@ -58,6 +74,8 @@ _HARMLESS = {
     *("torch.autograd.grad_mode.inference_mode", "transformers.utils.auto_docstring.auto_docstring"),
     *("transformers.utils.import_utils.requires", "networkx.utils.decorators.argmap"),
     "matplotlib.pyplot._copy_docstring_and_deprecators",
+    "diffusers.configuration_utils.register_to_config",  # drops keywords that begin with an underscore
+    *("jax._src.api.jit", "jax._src.custom_derivatives.custom_jvp", "jax._src.custom_derivatives.custom_vjp"),
     *(f"networkx.utils.decorators.{name}" for name in ("not_implemented_for", "nodes_or_number", "open_file")),
     *(f"networkx.utils.decorators.{name}" for name in ("np_random_state", "py_random_state")),
 }
@@ -69,14 +87,16 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def decoration(resolver: Resolver, module: PythonModule, decorator: ast.expr) -> Decoration:
-    """What a decorator does, from its definition."""
+    """Returns what a decorator does, from its definition."""
     is_factory = isinstance(decorator, ast.Call)
     callee = decorator.func if isinstance(decorator, ast.Call) else decorator
     if getattr(callee, "attr", getattr(callee, "id", "")) in _HARMLESS_NAMES:
         return Decoration()
     found = resolver.expression(module, callee)
+    if isinstance(decorator, ast.Call) and isinstance(found, NativeValue) and found.value is functools.partial:
+        return decoration(resolver, module, decorator.args[0]) if decorator.args else Decoration(Effect.UNKNOWN)
     found = found.target if isinstance(found, PartialValue) else found
-    written = resolver.definition(module, callee.id) if isinstance(callee, ast.Name) else (module, None)
+    written = _written(resolver, module, callee)
     if not is_factory and isinstance(found, UnknownValue) and isinstance(written[1], ast.Call):
         return decoration(resolver, written[0], written[1])  # `decorator = make(...)`
     match found:
@@ -84,7 +104,7 @@ def decoration(resolver: Resolver, module: PythonModule, decorator: ast.expr) ->
             return Decoration()
         case FunctionValue(module=home, nodes=nodes):
             if all(keeps_by_type(resolver, home, node, is_factory) for node in nodes):
-                return Decoration(Effect.NONE, _words(decorator))
+                return Decoration(Effect.NONE, _words(decorator), any(map(_deals_positionals, nodes)))
             last = nodes[-1]
             if not isinstance(last, ast.FunctionDef):
                 return Decoration(Effect.UNKNOWN)
@@ -99,6 +119,33 @@ def decoration(resolver: Resolver, module: PythonModule, decorator: ast.expr) ->
             return Decoration()
         case _:
             return Decoration(Effect.UNKNOWN)
+
+
+def _written(resolver: Resolver, module: PythonModule, callee: ast.expr) -> tuple[PythonModule, ast.expr | None]:
+    """Returns what a decorator's name is assigned, and where: `docfiller` of `docstrings.docfiller`."""
+    match callee:
+        case ast.Name(id=name):
+            return resolver.definition(module, name)
+        case ast.Attribute(value=owner, attr=name):
+            found = resolver.expression(module, owner)
+            return resolver.definition(found.module, name) if isinstance(found, ModuleValue) else (module, None)
+        case _:
+            return module, None
+
+
+def _deals_positionals(node: ast.AST) -> bool:
+    """Returns True if a wrapper takes `*args` and hands on keywords only: optuna makes keywords of them."""
+    for wrapper in ast.walk(node):
+        if isinstance(wrapper, ast.FunctionDef) and wrapper.args.vararg is not None and wrapper.args.kwarg is not None:
+            calls = [call for call in _calls_in(wrapper) if any(keyword.arg is None for keyword in call.keywords)]
+            starred = [item for call in calls for item in call.args if isinstance(item, ast.Starred)]
+            if calls and not starred:
+                return True
+    return False
+
+
+def _calls_in(node: ast.AST) -> Iterator[ast.Call]:
+    return (item for item in ast.walk(node) if isinstance(item, ast.Call))
 
 
 def _full(home: PythonModule, node: ast.FunctionDef | ast.ClassDef) -> str:
@@ -118,7 +165,14 @@ def _is_plain_call(resolver: Resolver, cls: ClassValue) -> bool:
     method = resolver.attribute(InstanceValue(cls), "__call__")
     if not isinstance(method, FunctionValue) or not isinstance(method.nodes[-1], ast.FunctionDef):
         return False
-    return keeps_by_type(resolver, method.module, method.nodes[-1], is_factory=False, is_method=True)
+    node = method.nodes[-1]
+    if keeps_by_type(resolver, method.module, node, is_factory=False, is_method=True):
+        return True
+    given = [item.arg for item in (*node.args.posonlyargs, *node.args.args)][1:]
+    returned = [item.value for item in _returns(node)]
+    is_same = all(isinstance(value, ast.Name) and value.id in given[:1] for value in returned)
+    is_changed = any(_is_rebuilt(item, given[0]) or _is_assigned(item, given[0]) for item in ast.walk(node) if given)
+    return bool(returned) and is_same and not is_changed
 
 
 def _of_class(resolver: Resolver, cls: ClassValue, is_factory: bool) -> Effect:
@@ -140,13 +194,19 @@ def keeps_by_type(
     if not isinstance(node, ast.FunctionDef) or node.returns is None:
         return False
     if is_factory:
-        match node.returns:
+        returns = _unquoted(node.returns)
+        made = resolver.expression(module, returns)
+        if isinstance(made, ClassValue) and _is_plain_call(resolver, made):
+            return True  # a protocol
+        match returns:
             case ast.Subscript(slice=ast.Tuple(elts=[ast.List(elts=[given]), returned])):
                 return _is_kept(resolver, module, node, given, returned)
             case ast.Name(id=name) if isinstance(alias := resolver.written(module, name), ast.Subscript):
                 match alias.slice:
                     case ast.Tuple(elts=[ast.List(elts=[given]), returned]):
                         return _is_kept(resolver, module, node, given, returned)
+                    case _:
+                        pass
             case _:
                 pass
         return False
@@ -158,11 +218,14 @@ def keeps_by_type(
 def _is_kept(
     resolver: Resolver, module: PythonModule, node: ast.FunctionDef, given: ast.expr, returned: ast.expr
 ) -> bool:
-    match _unquoted(given), _unquoted(returned):
+    match _without_none(_unquoted(given)), _without_none(_unquoted(returned)):
         case ast.Name(id=one), ast.Name(id=other):
             return one == other and _is_variable(resolver, module, node, one)
-        case ast.Subscript(slice=ast.Tuple(elts=[one, _])), ast.Subscript(slice=ast.Tuple(elts=[other, _])):
-            is_variable = isinstance(one, ast.Name) and _is_variable(resolver, module, node, one.id)
+        case ast.Subscript(slice=ast.Name(id=one)), ast.Subscript(slice=ast.Name(id=other)):  # type[T]
+            return one == other and _is_variable(resolver, module, node, one)
+        case ast.Subscript(slice=ast.Tuple(elts=[one, _])), ast.Subscript(slice=ast.Tuple(elts=[other, *_])):
+            names = [item.id for item in ast.walk(one) if isinstance(item, ast.Name)]  # of Concatenate[M, P] as well
+            is_variable = any(_is_variable(resolver, module, node, name) for name in names)
             return is_variable and ast.dump(one) == ast.dump(other)
         case _:
             return False
@@ -175,6 +238,16 @@ def _unquoted(node: ast.expr) -> ast.expr:
         return ast.parse(node.value, mode="eval").body
     except SyntaxError:
         return node
+
+
+def _without_none(node: ast.expr) -> ast.expr:
+    """`type[T]` of `Optional[type[T]]`, and of `Union[type[T], Callable[...]]`: what a call with the class gives."""
+    if not isinstance(node, ast.Subscript) or getattr(node.value, "attr", getattr(node.value, "id", "")) not in (
+        "Optional",
+        "Union",
+    ):
+        return node
+    return node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
 
 
 def _is_variable(resolver: Resolver, module: PythonModule, node: ast.FunctionDef, name: str) -> bool:

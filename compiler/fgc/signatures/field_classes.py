@@ -15,6 +15,7 @@ from fgc.signatures.dataclass_fields import dataclass_decorator, has_flag, name_
 from fgc.signatures.pydantic_fields import pydantic_fields, pydantic_rules
 from fgc.signatures.resolver import Resolver
 from fgc.signatures.signature import Parameter, ParameterKind, Signature
+from fgc.signatures.tested_types import tested_types, with_tested
 from fgc.signatures.values import ClassValue, FunctionValue, NativeValue, PartialValue, Value
 
 _PYDANTIC = "pydantic.main.BaseModel"
@@ -65,10 +66,15 @@ class Made(Struct, frozen=True):
                 fields.pop(name, None)  # a field that is defined again stands at the end
             fields.update(own)
         found = [parameter for parameter in fields.values() if parameter is not None]
+        for cls in below:
+            found = [*with_tested(found, tested_types(cls.module, [cls.node]))]
         plain = [parameter for parameter in found if parameter.kind is ParameterKind.ANY]
         named = [parameter for parameter in found if parameter.kind is ParameterKind.KEYWORD_ONLY]
         parameters = (*plain, *named)
-        return pydantic_rules(below, parameters) if self.style is Style.PYDANTIC else Signature(parameters)
+        if self.style is Style.PYDANTIC:
+            return pydantic_rules(below, parameters)
+        adds_fields = self.base is not None and "__init_subclass__" in self.base.scope().bindings  # flax: at the end
+        return Signature(parameters, deals_positionals=adds_fields)
 
     def _own(self, resolver: Resolver, cls: ClassValue) -> _Fields | None:
         """The fields that a class adds."""

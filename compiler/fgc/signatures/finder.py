@@ -6,7 +6,7 @@ Only the top package is looked up in Python's path, which runs none of its code;
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 
 from msgspec import Struct
@@ -107,13 +107,26 @@ class ModuleFinder:
         return Opaque(name, has_file=False) if isinstance(found, Absent) and self._may_serve(parent, last) else found
 
     def _may_serve(self, package: PythonModule, last: str) -> bool:
-        """Whether a package may bring a module into being that has no file."""
+        """Returns True if a package may bring a module into being that has no file."""
         names = package.name.split(".")
         above = [self.module(".".join(names[: end + 1])) for end in range(len(names))]
         if any(isinstance(module, PythonModule) and "meta_path" in module.source.text for module in above):
             return True
-        text = package.source.text
-        return "__path__" in text or ("sys.modules" in text and re.search(rf"\b{last}\b", text) is not None)
+        if "__path__" in package.source.text:
+            return True
+        texts = [package.source.text, *self._called_by(package)]
+        return any("sys.modules" in text and re.search(rf"\b{last}\b", text) for text in texts)
+
+    def _called_by(self, package: PythonModule) -> Iterator[str]:
+        """The texts of the package's own modules whose functions its `__init__` calls as it is imported."""
+        text, top = package.source.text, package.name.partition(".")[0]
+        for name in set(re.findall(r"^(\w+)\(", text, re.MULTILINE)):
+            imported = re.search(rf"^from ({top}[\w.]*|\.[\w.]*) import [^\n#]*\b{name}\b", text, re.MULTILINE)
+            if imported is not None:
+                home = imported[1]
+                found = self.module(f"{package.name}{home}" if home.startswith(".") else home)
+                if isinstance(found, PythonModule) and found is not package:
+                    yield found.source.text
 
     def _folder(self, name: str, folder: str, stem: str | None = None) -> Found:
         for path in (f"{folder}__init__.py", *([f"{stem}.py"] if stem else [])):
@@ -124,8 +137,11 @@ class ModuleFinder:
             source = self._read(path)
             if source is not None:
                 return PythonModule(name, path, source)
-        if self._exists(folder.rstrip("/")) or any(self._exists(f"{stem}{suffix}") for suffix in _suffixes()):
+        if any(self._exists(f"{stem}{suffix}") for suffix in _suffixes()):
             return Opaque(name)
+        if self._exists(folder.rstrip("/")):
+            path = f"{folder}__init__.py"
+            return Opaque(name) if stem is None else PythonModule(name, path, Source(path, ""))  # a namespace
         return Absent(name, is_top=False)
 
     def _file(self, name: str, origin: str) -> Found:

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from fgc.signatures.answer import Answer, Place, Verdict
+from fgc.signatures.answer import Answer, DefinitionPlace, Verdict
 from fgc.signatures.callables import Callables
 from fgc.signatures.deprecation import deprecation
 from fgc.signatures.finder import Absent, ModuleFinder, NativeModule, Opaque
@@ -77,7 +77,7 @@ class Lookup:
         return None if re.search(rf"\b{re.escape(last)}\b", above.source.text) else name
 
     def _is_standard(self, name: str) -> bool:
-        """Whether a module is the one of Python's library, and not a file of the same name."""
+        """Returns True if a module is the one of Python's library, and not a file of the same name."""
         module = self._finder.module(name)
         home = os.path.dirname(os.__file__)  # noqa: PTH120 -- a text, as paths are here
         return isinstance(module, NativeModule) or (
@@ -99,7 +99,7 @@ class Lookup:
         return self._resolver.names_in(found) if isinstance(found, PythonModule) else []
 
     def folder_of(self, package: str) -> str | None:
-        """Where the modules of a package lie."""
+        """Returns where the modules of a package lie."""
         module = self._finder.module(package)
         return module.path.rpartition("/")[0] if isinstance(module, PythonModule) and module.is_package else None
 
@@ -169,7 +169,7 @@ class Lookup:
 
 
 def _reason(node: ast.AST) -> str:
-    """Why the parameters of a definition are not known."""
+    """Returns why the parameters of a definition are not known."""
     decorators = [ast.unparse(item).partition("(")[0] for item in getattr(node, "decorator_list", ())]
     if decorators:
         return f"its decorator `{decorators[0]}` may change its signature"
@@ -184,11 +184,11 @@ def _kind(node: ast.expr) -> str:
     return {"List": "a list", "Dict": "a dict", "Set": "a set", "Tuple": "a tuple"}.get(type(node).__name__, "a str")
 
 
-def _place(module: PythonModule, node: ast.AST) -> Place:
+def _place(module: PythonModule, node: ast.AST) -> DefinitionPlace:
     """Returns the place of a definition's name, which may also stand in `def` or `class`: the name of `def f()`."""
     line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
     name = getattr(node, "name", None)
     if name is None:
-        return Place(module.path, line, column + 1, 1)
+        return DefinitionPlace(module.path, line, column + 1, 1)
     found = re.compile(rf"(?:async\s+)?(?:def|class)\s+(?={re.escape(name)})").search(module.source.line(line), column)
-    return Place(module.path, line, (column if found is None else found.end()) + 1, len(name))
+    return DefinitionPlace(module.path, line, (column if found is None else found.end()) + 1, len(name))

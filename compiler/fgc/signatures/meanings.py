@@ -1,6 +1,7 @@
 """Names in annotations to what they mean: read in the file where the annotation is written."""
 
 import ast
+import re
 from collections.abc import Iterator
 
 from fgc.signatures.callables import Callables
@@ -11,7 +12,7 @@ from fgc.signatures.modules import PythonModule
 from fgc.signatures.resolver import Resolver
 from fgc.signatures.signature import Parameter, ParameterKind
 from fgc.signatures.types import ResultTypes
-from fgc.signatures.values import ClassValue, NativeValue, Value
+from fgc.signatures.values import ClassValue, NativeValue
 
 _ENUM = "enum.Enum"
 
@@ -30,12 +31,13 @@ class Meanings:
         value = self._resolver.expression(module, node)
         if isinstance(value, ClassValue):
             return self._of_class(value)
-        if isinstance(value, NativeValue) and isinstance(value.value, type):
-            types = self._results.named(value)
-            return Meaning(MeaningKind.CLASS, types[0]) if len(types) == 1 else UNKNOWN_MEANING
-        return self._alias(module, node, value)
+        alias = self._alias(module, node)
+        if alias is not UNKNOWN_MEANING or not isinstance(value, NativeValue) or not isinstance(value.value, type):
+            return alias
+        types = self._results.named(value)
+        return Meaning(MeaningKind.CLASS, types[0]) if len(types) == 1 else UNKNOWN_MEANING
 
-    def _alias(self, module: PythonModule, node: ast.expr, value: Value) -> Meaning:
+    def _alias(self, module: PythonModule, node: ast.expr) -> Meaning:
         match node:
             case ast.Name(id=name):
                 home, written = self._resolver.definition(module, name)
@@ -85,7 +87,8 @@ class Meanings:
 
 def _is_registry(cls: ClassValue) -> bool:
     """Returns True if other classes may say that they are of this one."""
-    return f"{cls.node.name}.register" in cls.module.source.text or "__instancecheck__" in cls.module.source.text
+    text = cls.module.source.text
+    return re.search(rf"\b{cls.node.name}\.register\b", text) is not None or "__instancecheck__" in text
 
 
 def _members(classes: list[ClassValue]) -> Iterator[str | int | float | None]:

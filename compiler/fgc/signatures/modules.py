@@ -57,7 +57,7 @@ class Binding(Struct, frozen=True):
                     pass
 
 
-class Scope:
+class ModuleScope:
     """The names that a sequence of statements binds: a module's or a class's body."""
 
     def __init__(self, body: Iterable[ast.stmt]) -> None:
@@ -102,7 +102,7 @@ class PythonModule:
         self.name = name
         self.path = path
         self.source = source
-        self._parts: dict[str, Scope] = {}
+        self._parts: dict[str, ModuleScope] = {}
 
     def __repr__(self) -> str:
         return f"PythonModule({self.name})"
@@ -122,7 +122,7 @@ class PythonModule:
 
     @cached_property
     def is_dynamic(self) -> bool:
-        """Whether it may have names that its statements do not show."""
+        """Returns True if it may have names that its statements do not show."""
         return bool(_DYNAMIC.search(self.source.text))
 
     @cached_property
@@ -131,17 +131,17 @@ class PythonModule:
         return Outline(self.source.text, is_whole=is_own)
 
     @cached_property
-    def whole(self) -> Scope:
+    def whole(self) -> ModuleScope:
         """All that the file binds; nothing, if Python cannot parse it. `scope` gives definitions their bodies."""
-        return Scope(self._outline.statements)
+        return ModuleScope(self._outline.statements)
 
-    def scope(self, name: str) -> Scope:
-        """What binds `name`: the whole file, or the fitting statements of a long stub."""
+    def scope(self, name: str) -> ModuleScope:
+        """Returns what binds `name`: the whole file, or the fitting statements of a long stub."""
         if not self.is_stub or len(self.source.text) < _LONG_STUB:
             filled = [self._outline.fill(binding.node) for binding in self.whole.bindings.get(name, ())]
-            return self.whole if all(filled) else Scope(())
+            return self.whole if all(filled) else ModuleScope(())
         if name not in self._parts:
-            self._parts[name] = Scope(_section(self.source.text, name))
+            self._parts[name] = ModuleScope(_section(self.source.text, name))
         return self._parts[name]
 
 
@@ -210,7 +210,7 @@ def _as(how: Binding, node: ast.stmt) -> Binding:
 
 
 def _truth(test: ast.expr) -> bool | str | None:
-    """Whether a condition holds for this Python; "typing" for TYPE_CHECKING; None if it is not known."""
+    """Returns True if a condition holds for this Python; "typing" for TYPE_CHECKING; None if it is not known."""
     match test:
         case ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"):
             return "typing"

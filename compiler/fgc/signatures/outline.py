@@ -98,7 +98,7 @@ def _bodies(text: str) -> Iterator[tuple[int, int, int]]:
 
 
 def _header_end(text: str, start: int, end: int) -> int | None:
-    """Where the colon of a definition ends."""
+    """Returns where the colon of a definition ends."""
     depth = 0
     for found in _OF_HEADER.finditer(text, start, end):
         match found[1]:

@@ -13,7 +13,7 @@ from fgc.diagnostics.nearest import misspelt
 from fgc.signatures.answer import Verdict
 from fgc.signatures.finder import Absent, Found, ModuleFinder, NativeModule
 from fgc.signatures.lazy_modules import LazyModules, is_lazy
-from fgc.signatures.modules import Binding, PythonModule, Scope
+from fgc.signatures.modules import Binding, ModuleScope, PythonModule
 from fgc.signatures.named_tuples import namedtuple_parameters
 from fgc.signatures.native import native_module
 from fgc.signatures.values import (
@@ -48,11 +48,11 @@ class Resolver:
         self._lazy = LazyModules(self._source_of)
 
     def module(self, name: str) -> Value:
-        """What `import name` gives."""
+        """Returns what `import name` gives."""
         return self._module_value(self.finder.module(name))
 
     def attribute(self, value: Value, name: str) -> Value:
-        """What `value.name` stands for; nothing is known of what is no name."""
+        """Returns what `value.name` stands for; nothing is known of what is no name."""
         if not name.isidentifier():
             return UNKNOWN
         match value:
@@ -96,7 +96,7 @@ class Resolver:
         return module, None
 
     def global_name(self, module: PythonModule, name: str) -> Value:
-        """What `name` stands for in a module; a module of the package counts as its attribute."""
+        """Returns what `name` stands for in a module; a module of the package counts as its attribute."""
         key = (module.path, name)
         if key in self._active or len(self._active) > _MAX_DEPTH:
             inner = self.finder.module(f"{module.name}.{name}") if module.is_package else None
@@ -110,13 +110,13 @@ class Resolver:
             self._active.discard(key)
 
     def in_stub(self, module: PythonModule, name: str) -> Value:
-        """What the stub beside a module says of a name that the module itself leaves open."""
+        """Returns what the stub beside a module says of a name that the module itself leaves open."""
         stub = self.finder.stub(module)
         found = UNKNOWN if stub is None else self.global_name(stub, name)
         return found if isinstance(found, ClassValue | FunctionValue | InstanceValue) else UNKNOWN
 
     def expression(self, module: PythonModule, node: ast.expr) -> Value:
-        """What an expression at a module's top level stands for."""
+        """Returns what an expression at a module's top level stands for."""
         match node:
             case ast.Name(id=name):
                 return self._name(module, name)
@@ -200,8 +200,8 @@ class Resolver:
         near = misspelt(name, self._visible(module))
         return UnknownValue(wrong=name, names=() if near is None else (near,))
 
-    def _overridden(self, module: PythonModule, scope: Scope, name: str, line: int) -> Value | None:
-        """What a later star import of a compiled module puts in a name's place: `from _operator import *`."""
+    def _overridden(self, module: PythonModule, scope: ModuleScope, name: str, line: int) -> Value | None:
+        """Returns what a later star import of a compiled module puts in a name's place: `from _operator import *`."""
         for statement in reversed(scope.stars[-_MANY_STARS:]):
             source = self._source_of(module, statement) if statement.lineno > line else None
             if isinstance(source, NativeValue) and hasattr(source.value, name):
@@ -237,7 +237,9 @@ class Resolver:
                 return FunctionValue(module, (node,))
             case ast.ClassDef() as node:
                 return ClassValue(module, node)
-            case ast.Assign(targets=[ast.Name()], value=node):
+            case ast.Assign(value=ast.Call(func=func, args=[ast.Name(id=given), *_]) as call) if given == name:
+                return self._made_over(module, name, func, call)
+            case ast.Assign(targets=targets, value=node) if all(isinstance(target, ast.Name) for target in targets):
                 return self.expression(module, node)
             case ast.AnnAssign(value=ast.expr() as node) if not module.is_stub:
                 return self.expression(module, node)
@@ -246,6 +248,14 @@ class Resolver:
                 return InstanceValue(found) if isinstance(found, ClassValue) else UNKNOWN
             case _:
                 return UNKNOWN
+
+    def _made_over(self, module: PythonModule, name: str, func: ast.expr, call: ast.Call) -> Value:
+        """`Name = update(Name, ...)`: the class that was defined before, if the function returns what it is given."""
+        before = [item.node for item in module.scope(name).bindings.get(name, ()) if item.node.lineno < call.lineno]
+        update = self.expression(module, func)
+        is_same = isinstance(update, FunctionValue) and _gives_back_first(update.nodes[-1])
+        node = before[-1] if before else None
+        return self._same(ClassValue(module, node)) if is_same and isinstance(node, ast.ClassDef) else UNKNOWN
 
     def _imported(self, module: PythonModule, statement: ast.ImportFrom, name: str) -> Value:
         found = self.attribute(self._source_of(module, statement), name)
@@ -277,8 +287,8 @@ class Resolver:
             case _:
                 return UNKNOWN
 
-    def _starred(self, module: PythonModule, scope: Scope, name: str) -> tuple[Value | None, bool]:
-        """What a star import binds to the name, and whether it is certain that none other does.
+    def _starred(self, module: PythonModule, scope: ModuleScope, name: str) -> tuple[Value | None, bool]:
+        """Returns what a star import binds to the name, and whether it is certain that none other does.
 
         Of very many, those count whose modules are called like the name; if none has it, those that define it.
         """
@@ -292,12 +302,14 @@ class Resolver:
         return found, is_certain and not is_long
 
     def _of_stars(self, module: PythonModule, stars: list[ast.ImportFrom], name: str) -> tuple[Value | None, bool]:
-        """What the last of these star imports that has a name binds to it, and whether that is certain."""
+        """Returns what the last of these star imports that has a name binds to it, and whether that is certain."""
         is_complete = True
         for statement in reversed(stars):
             source = self._source_of(module, statement)
             if name.startswith("_") and not (isinstance(source, ModuleValue) and _exports(source.module, name)):
                 is_complete = False
+                continue
+            if isinstance(source, ModuleValue) and _hides(source.module, name):
                 continue
             found = self.attribute(source, name)
             if isinstance(found, UnknownValue | MissingValue):
@@ -321,7 +333,7 @@ class Resolver:
     def _defining(self, module: PythonModule, stars: list[ast.ImportFrom], name: str) -> list[ast.ImportFrom]:
         """The star imports of modules in whose texts a name is defined."""
         sources = [(star, self._source_of(module, star)) for star in stars]
-        definition = re.compile(rf"^(?:def|class) {name}\b", re.MULTILINE)
+        definition = re.compile(rf"^(?:(?:def|class) {name}\b|{name} = )", re.MULTILINE)
         return [
             star
             for star, source in sources
@@ -339,7 +351,8 @@ class Resolver:
         for statement in module.whole.stars[:_MANY_STARS]:
             source = self._source_of(module, statement)
             if isinstance(source, ModuleValue):
-                yield from (name for name in source.module.whole.bindings if not name.startswith("_"))
+                shown = (name for name in source.module.whole.bindings if not name.startswith("_"))
+                yield from (name for name in shown if not _hides(source.module, name))
 
     def _class_attribute(self, cls: ClassValue, name: str, *, is_instance: bool) -> Value:
         classes = self.classes_in_order(cls)
@@ -363,14 +376,15 @@ class Resolver:
         return FunctionValue(found.module, found.nodes, cls, is_bound or name == "__new__", base)
 
     def _missing_member(self, cls: ClassValue, classes: list[ClassValue], name: str) -> Value:
-        if hasattr(type, name) or hasattr(object, name):
+        if hasattr(type, name) or hasattr(object, name) or any(_mentions(base.module, name) for base in classes):
             return UNKNOWN
+        names = [member for base in classes for member in base.scope().bindings if not member.startswith("_")]
         for base in classes:
             text = base.module.source.text
             is_plain = not base.node.keywords and not base.node.decorator_list
-            if not is_plain or "__getattr" in text or re.search(rf"\b{name}\b|setattr\(\s*{base.node.name}\b", text):
-                return UNKNOWN
-        names = [member for base in classes for member in base.scope().bindings if not member.startswith("_")]
+            if not is_plain or "__getattr" in text or re.search(rf"setattr\(\s*{base.node.name}\b", text):
+                near = misspelt(name, names)
+                return UNKNOWN if near is None else UnknownValue(wrong=name, names=(near,))
         return MissingValue(Verdict.NO_ATTRIBUTE, name, tuple(dict.fromkeys(names)))
 
     def _native_attribute(self, owner: object, name: str) -> Value:
@@ -414,7 +428,7 @@ def _mentions(module: PythonModule, name: str) -> bool:
     return re.search(rf"\b{name}\b", module.source.text) is not None
 
 
-def _likely(scope: Scope, name: str) -> list[ast.ImportFrom]:
+def _likely(scope: ModuleScope, name: str) -> list[ast.ImportFrom]:
     """The star imports of a scope; of very many, those of modules called like the name: `.llama` for `LlamaConfig`."""
     if len(scope.stars) <= _MANY_STARS:
         return scope.stars
@@ -426,6 +440,25 @@ def _exports(module: PythonModule, name: str) -> bool:
     """Returns True if the `__all__` of a module lists a name."""
     listed = [item.node for item in module.whole.bindings.get("__all__", ())]
     return any(isinstance(node, ast.Assign) and repr(name) in ast.unparse(node.value) for node in listed)
+
+
+def _gives_back_first(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> bool:
+    """Returns True for `def update(cls, ...): ...; return cls`."""
+    arguments = [*node.args.posonlyargs, *node.args.args]
+    if isinstance(node, ast.Lambda) or not arguments:
+        return False
+    ends = [item for item in ast.walk(node) if isinstance(item, ast.Return)]
+    return bool(ends) and all(isinstance(end.value, ast.Name) and end.value.id == arguments[0].arg for end in ends)
+
+
+def _hides(module: PythonModule, name: str) -> bool:
+    """Returns True if a module writes its `__all__` out, and does not list a name there."""
+    match [item.node for item in module.whole.bindings.get("__all__", ())]:
+        case [ast.Assign(value=ast.List(elts=items) | ast.Tuple(elts=items))]:
+            listed = [item.value for item in items if isinstance(item, ast.Constant)]
+            return len(listed) == len(items) and name not in listed
+        case _:
+            return False
 
 
 def _native_order(base: NativeValue | None) -> list[ClassValue | NativeValue | None]:

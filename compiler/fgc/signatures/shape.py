@@ -22,11 +22,16 @@ def attribute_names(resolver: Resolver, cls: ClassValue) -> tuple[frozenset[str]
         if not isinstance(base, ClassValue):
             names |= set(dir(base.value))
             continue
-        text = ast.get_source_segment(base.module.source.text, base.node) or ""
-        is_whole = is_whole and "__getattr__" not in base.scope().bindings and not _CHANGED.search(text)
+        is_whole = is_whole and "__getattr__" not in base.scope().bindings and not _changes_itself(base)
         is_whole = is_whole and not base.node.decorator_list and not base.node.keywords
         names |= {*base.scope().bindings, *_set_names(base.node)}
     return frozenset(names), is_whole
+
+
+def _changes_itself(cls: ClassValue) -> bool:
+    """Returns True if the lines of a class do what may give its objects further attributes."""
+    lines = cls.module.source.text.split("\n")[cls.node.lineno - 1 : cls.node.end_lineno]
+    return _CHANGED.search("\n".join(lines)) is not None
 
 
 def _set_names(node: ast.ClassDef) -> Iterator[str]:

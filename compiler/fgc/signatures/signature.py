@@ -1,4 +1,4 @@
-"""What is known of a callable: its parameters, where it is defined, and what it would refuse.
+"""Describes a callable: its parameters, where it is defined, and what it would refuse.
 
 Plain data; knows nothing of how it was found out.
 """
@@ -44,7 +44,8 @@ class Signature(Struct, frozen=True):
 
     `behind_args` and `behind_kwargs` are the parameters that `*args` and `**kwargs` reach, because they are handed on
     whole; None: they take anything. `is_open`: a wrapper may take more than the parameters say. `drops_unknown`: what
-    is not known is accepted and thrown away, as pydantic does.
+    is not known is accepted and thrown away, as pydantic does. `deals_positionals`: a wrapper gives arguments by
+    position to parameters that take none.
     """
 
     parameters: tuple[Parameter, ...]
@@ -52,6 +53,7 @@ class Signature(Struct, frozen=True):
     behind_kwargs: tuple[Parameter, ...] | None = None
     is_open: bool = False
     drops_unknown: bool = False
+    deals_positionals: bool = False
 
     @property
     def positional(self) -> tuple[Parameter, ...]:
@@ -76,7 +78,8 @@ class Signature(Struct, frozen=True):
 
     @property
     def takes_any_positional(self) -> bool:
-        return self.is_open or any(parameter.kind is ParameterKind.VAR_POSITIONAL for parameter in self.by_position)
+        is_open = self.is_open or self.deals_positionals
+        return is_open or any(parameter.kind is ParameterKind.VAR_POSITIONAL for parameter in self.by_position)
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter that takes the keyword `name`."""

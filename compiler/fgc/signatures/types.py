@@ -1,4 +1,4 @@
-"""What a call of a value gives: classes by name, from constructors and from written return annotations.
+"""Finds what a call of a value gives: classes by name, from constructors and from written return annotations.
 
 Only what is certain: a class that decides itself what its constructor gives, a function that is decorated, an
 annotation that names an abstract class or anything that is not a class is unknown.
@@ -34,7 +34,7 @@ class ResultTypes:
         self._callables = callables
 
     def result(self, value: Value) -> Types:
-        """What calling a value gives."""
+        """Returns what calling a value gives."""
         match value:
             case ClassValue():
                 return self.instance(value) if self._callables.makes_plainly(value) else ()
@@ -53,7 +53,7 @@ class ResultTypes:
                 return ()
 
     def attribute(self, cls: ClassValue, name: str) -> Types:
-        """What an attribute of an object is: a property's result, or what the class's body says."""
+        """Returns what an attribute of an object is: a property's result, or what the class's body says."""
         for base in self._resolver.classes_in_order(cls) or ():
             if not isinstance(base, ClassValue):
                 return ()

@@ -1,4 +1,4 @@
-"""What typeshed says of callables that do not say it themselves: those of C, and those chosen at run time.
+"""Reads what typeshed says of callables that do not say it themselves: those of C, and those chosen at run time.
 
 The stubs are those that the package `typeshed_client` carries; they are read like any other file. Asked only where
 neither a file of Python nor the living object knows more, for stubs describe what is meant and not what is installed.
@@ -23,7 +23,7 @@ class Typeshed:
         self._callables = Callables(self._resolver)
 
     def signatures(self, module: str, attribute: str) -> tuple[Signature, ...]:
-        """How `module:attribute` is called, in this version of Python and on this platform."""
+        """Returns how `module:attribute` is called, in this version of Python and on this platform."""
         if (module, attribute) in _STRICTER:
             return ()
         value = self._resolver.module(module)
@@ -32,7 +32,7 @@ class Typeshed:
         return self._callables.signatures(value) if isinstance(value, ClassValue | FunctionValue) else ()
 
     def of_object(self, value: object) -> tuple[Signature, ...]:
-        """How a living object of the standard library is called, found by the names that it has there."""
+        """Returns how a living object of the standard library is called, found by the names that it has there."""
         owner = getattr(value, "__self__", None)
         module = getattr(value, "__module__", None) or getattr(owner, "__module__", None)
         name = getattr(value, "__qualname__", "")

@@ -1,4 +1,4 @@
-"""What a Python expression is found to stand for, as far as it matters for calling it."""
+"""Describes what a Python expression is found to stand for, as far as it matters for calling it."""
 
 import ast
 from typing import Any, TypeAlias
@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from fgc.signatures.answer import Verdict
-from fgc.signatures.modules import PythonModule, Scope
+from fgc.signatures.modules import ModuleScope, PythonModule
 from fgc.signatures.signature import Parameter
 
 
@@ -16,11 +16,11 @@ class ClassValue(Struct, frozen=True, eq=False, dict=True):
     module: PythonModule
     node: ast.ClassDef
 
-    def scope(self) -> Scope:
+    def scope(self) -> ModuleScope:
         """The names that the class's body binds."""
-        cached: Scope | None = getattr(self.node, "fgc_scope", None)
+        cached: ModuleScope | None = getattr(self.node, "fgc_scope", None)
         if cached is None:
-            cached = Scope(self.node.body)
+            cached = ModuleScope(self.node.body)
             self.node.fgc_scope = cached  # type: ignore[attr-defined]
         return cached
 

@@ -5,6 +5,6 @@ The grammar is in `grammar/`; this package runs its tables. Knows nothing of oth
 
 from fgc.syntax import ast
 from fgc.syntax.parser import parse, unreadable
-from fgc.syntax.tags import Tag, parse_tag
+from fgc.syntax.tags import CALL_TAGS, TAG_KINDS, Tag, parse_tag
 
-__all__ = ["Tag", "ast", "parse", "parse_tag", "unreadable"]
+__all__ = ["CALL_TAGS", "TAG_KINDS", "Tag", "ast", "parse", "parse_tag", "unreadable"]

@@ -63,7 +63,7 @@ class KeywordArgument(Struct, frozen=True):
 
 
 class Arguments(Struct, frozen=True):
-    """What stands in the parentheses of a call."""
+    """Holds the arguments of a call."""
 
     span: Span
     positional: "tuple[Expr, ...]" = ()

@@ -1,9 +1,10 @@
 """Tokens that do not fit the grammar to a finding: what is wrong, in words, and what to write."""
 
-from fgc.diagnostics import Diagnostic, did_you_mean
+from fgc.diagnostics import Diagnostic, Edit, did_you_mean
 from fgc.syntax.delimit import Code, span_of
 from fgc.syntax.lines import Shadow
 from fgc.syntax.lr import Unexpected
+from fgc.syntax.recover import is_doubled
 from fgc.syntax.tables import load
 from fgc.syntax.tokens import Token
 from fgc.text import Span
@@ -18,11 +19,22 @@ def syntax_error(shadow: Shadow, code: Code, unexpected: Unexpected) -> Diagnost
         what = "print" if code.is_print else "statement"
         return Diagnostic("FGC108", f"this {what} is empty", span_of(shadow, code))
     token = unexpected.token
+    if code.is_print and code.tokens[0].text == "{" and code.tokens[0].start == code.start + 2:
+        span = shadow.span(code.tokens[0].start, code.tokens[0].end)
+        return Diagnostic("FGC101", "one `{` is too much here", span, help="a print begins with `{{`")
+    if not code.is_print and is_doubled(code.tokens):
+        return _doubled(shadow, code.tokens[0], code.tokens[1])
     if token is not None and token is code.tokens[0] and not code.is_print:
         return _unknown_statement(shadow, token)
     if token is None or not shadow.is_literal(token.start):
         return _too_short(shadow, code, unexpected)
     return _misplaced(shadow, code, token, unexpected)
+
+
+def _doubled(shadow: Shadow, first: Token, second: Token) -> Diagnostic:
+    span = shadow.span(second.start, second.end)
+    fix = Edit(shadow.span(first.end, second.end), "")
+    return Diagnostic("FGC101", f"`{second.text}` stands twice", span, help="remove one of them", fix=fix)
 
 
 def _too_short(shadow: Shadow, code: Code, unexpected: Unexpected) -> Diagnostic:
@@ -47,6 +59,14 @@ def _misplaced(shadow: Shadow, code: Code, token: Token, unexpected: Unexpected)
         help = "a statement takes names as they are, without `{{` and `}}`"
     elif token.text == "|" and before == "|":
         help = "write `or`"
+    elif before == ":" and code.tokens[0].text == "set":
+        token = code.tokens[code.tokens.index(token) - 1]
+        span = shadow.span(token.start, token.end)
+        message = "`=` is expected here, not `:`"
+    elif before == "." and "STRING" in token.terminals:
+        token = code.tokens[code.tokens.index(token) - 1]
+        message, help = "unexpected `.`", "write `, ` between the arguments, or a name behind `.`"
+        span = shadow.span(token.start, token.end)
     elif len(missing) == 1:
         message = f"`{_literal(missing[0])}` is expected here, not `{span.text}`"
         help = did_you_mean(token.text, [_literal(missing[0])])
@@ -73,7 +93,7 @@ def _literal(name: str) -> str:
 
 
 def _expectation(expected: tuple[str, ...]) -> str:
-    """What is missing, in words: a closing bracket or keyword if it is the only way on, else an expression."""
+    """Returns what is missing, in words: a closing bracket or keyword if it is the only way on, else an expression."""
     missing = [name for name in _MISSING if name in expected]
     if "NAME" in expected and "STRING" in expected:
         return "an expression is missing"

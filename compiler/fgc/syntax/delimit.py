@@ -146,7 +146,7 @@ class _Delimiter:
         return end.end()
 
     def _unclosed(self, start: int, kind: str, stop: int | None = None) -> int:
-        """What is never closed ends with its line, or where another delimiter opens, to hide nothing else."""
+        """Ends what is never closed with its line, or where another delimiter opens, to hide nothing else."""
         message = f"`{{{kind}` is never closed by `{_CLOSING_TEXT[kind]}`"
         help = f"write `{_CLOSING_TEXT[kind]}` where it ends"
         self.diagnostics.append(Diagnostic("FGC109", message, self._shadow.span(start, start + 2), help=help))

@@ -6,6 +6,7 @@ its characters to the author's. Line rules know no strings, no YAML and no open 
 
 import re
 from bisect import bisect_right
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
@@ -15,18 +16,18 @@ from fgc.syntax.tables import line_pattern
 from fgc.syntax.tokens import LineEnd
 from fgc.text import Source, Span
 
+if TYPE_CHECKING:
+    from fgc.syntax.line_slips import Slip
+
 _COMMENT_LINE = line_pattern("COMMENT_LINE")
 _TRAILING_COMMENT = line_pattern("TRAILING_COMMENT")
 _LINE_STATEMENT = line_pattern("LINE_STATEMENT")
 _BLOCK_HEADER = line_pattern("BLOCK_HEADER")
-# a sigil and a statement's word without the blank between them; the rest must look like that statement's
-_GLUED = re.compile(
-    r"\s*(?P<sigil>--|<<|>>)(?P<rest>"
-    r"(?P<word>if|elif)\s+\S.*|(?P<for>for)\s+[\w\s,()]+\sin\s.+|(?P<set>set)\s+\w[\w.,\s()]*=.*"
-    r"|(?P<other>include|extends)\s+[\"'(\[].*|(?P<import>import|from)\s.+\s(?:as|import)\s.+|(?P<macro>macro)\s+\w+\(.*"
-    r"|(?P<paired>block|filter|call|with)\s+\w.*|(?P<alone>else|end\w+)\s*:?\s*)"
+# a line that may have been meant as another: few have to be looked at
+_SUSPECT = re.compile(
+    r"\s*+(?:(?:--|<<|>>)[a-z]|[\u2010-\u2015\u2212]|-[\u2010-\u2015\u2212]|[\[({<]|=?\s*super\(\)|[^\W\d][\w-]*!?\s*\]\s*$"
+    r"|-{1,3}\s+(?:if|elif|else|for|set|include|extends|import|from|macro|block|filter|call|with|end\w+)\b)"
 )
-_ENDS = re.compile(r"end(?:if|for|block|macro|call|filter|set|with|autoescape|raw)\b")
 _DELIMITERS = {
     "--": ("{% ", " %}"),
     "<<": ("{%- ", " %}"),
@@ -80,7 +81,7 @@ class Shadow(Struct):
         return runs
 
     def is_literal(self, position: int) -> bool:
-        """Whether the author wrote the character at `position`; no line rule made it."""
+        """Returns True if the author wrote the character at `position`; no line rule made it."""
         return self._chunks[max(bisect_right(self._starts, position) - 1, 0)][2]
 
     def offset(self, position: int) -> int:
@@ -163,18 +164,54 @@ class _LineReader:
         if statement := _LINE_STATEMENT.fullmatch(line):
             self._statement(start, statement)
         elif header := _BLOCK_HEADER.fullmatch(line):
-            self._header(start, end, header)
-        elif (glued := _GLUED.fullmatch(line)) and self._is_meant(glued):
-            self._glued(start, end, glued)
-        else:
+            self._header(start, header)
+        elif _SUSPECT.match(line) is None or not self._slipped(start, end, line):
             self._begin_line(start)
             self._out.literal(start, end)
             self._last_is_empty = start == end
+
+    def _slipped(self, start: int, end: int, line: str) -> bool:
+        """Returns True if a line was meant as another one, as which it was written."""
+        from fgc.syntax.line_slips import GLUED, is_meant, slip_of  # most templates have no such line
+
+        if (glued := GLUED.fullmatch(line)) and is_meant(glued, self._source.text, start):
+            self._glued(start, end, glued)
+            return True
+        slip = slip_of(self._source.text, start, end, line)
+        if slip is not None:
+            self._slip(start, slip)
+        return slip is not None
 
     def _begin_line(self, start: int) -> None:
         if not self._is_first:
             self._out.literal(start - 1, start)
         self._is_first = False
+
+    def _slip(self, start: int, slip: "Slip") -> None:
+        """A line that is text, and an error: it counts as what was meant, so that nothing follows."""
+        place = Span(self._source, start + slip.start, start + max(slip.end, slip.start + 1))
+        fix = Edit(Span(self._source, start + slip.start, start + slip.end), slip.better)
+        code = "FGC107" if slip.kind == "header" else "FGC101"
+        self.diagnostics.append(Diagnostic(code, slip.message, place, help=slip.help, fix=fix))
+        first, last = start + slip.rest[0], start + slip.rest[1]
+        if slip.kind == "header":
+            self._open_header(start, Header(slip.start, Span(self._source, first, last), slip.better.endswith("!]")))
+            return
+        opening, closing = _DELIMITERS["==" if slip.kind == "print" else "--"]
+        self._made_up_statement(start, (opening, closing), (start + slip.start, first), (first, last))
+
+    def _made_up_statement(
+        self, start: int, delimiters: tuple[str, str], sigil: tuple[int, int], rest: tuple[int, int]
+    ) -> None:
+        """Writes a line's statement or print between delimiters that stand for its sigil."""
+        self._begin_line(start)
+        opening_at = self._out.length
+        self._out.made_up(delimiters[0], *sigil)
+        self._out.literal(*rest)
+        written = self._out.length
+        self._out.made_up(delimiters[1], *sigil)
+        self._out.shadow.line_ends[opening_at] = LineEnd(written, self._out.length - len("%}"))
+        self._last_is_empty = False
 
     def _statement(self, start: int, match: re.Match[str]) -> None:
         sigil, rest = match.span("sigil"), match.span("rest")
@@ -184,20 +221,7 @@ class _LineReader:
             message = f"`{match['sigil']}` opens a statement, and nothing follows"
             self.diagnostics.append(Diagnostic("FGC108", message, Span(self._source, *span), help="remove the line"))
             return
-        self._begin_line(start)
-        opening_at = self._out.length
-        self._out.made_up(opening, *span)
-        self._out.literal(start + rest[0], start + rest[1])
-        written = self._out.length
-        self._out.made_up(closing, *span)
-        self._out.shadow.line_ends[opening_at] = LineEnd(written, self._out.length - len("%}"))
-        self._last_is_empty = False
-
-    def _is_meant(self, glued: re.Match[str]) -> bool:
-        """Returns True if a line such as `--filter lower`, which may be text, has its end in the file."""
-        if glued["paired"]:
-            return re.search(rf"(?:--|<<|>>|\{{%)[+-]?\s*end{glued['paired']}\b", self._source.text) is not None
-        return not glued["alone"] or glued["alone"] == "else" or _ENDS.fullmatch(glued["alone"]) is not None
+        self._made_up_statement(start, (opening, closing), span, (start + rest[0], start + rest[1]))
 
     def _glued(self, start: int, end: int, glued: re.Match[str]) -> None:
         """A line that is text, and an error; the statement that it was to be counts too, so that nothing follows."""
@@ -206,22 +230,20 @@ class _LineReader:
         message = f"a space is missing between `{sigil}` and `{word}`"
         fix = Edit(Span(self._source, start + glued.end("sigil"), start + glued.end("sigil")), " ")
         self.diagnostics.append(Diagnostic("FGC101", message, place, help=f"write `{sigil} {word}`", fix=fix))
-        self._begin_line(start)
-        opening_at, rest = self._out.length, glued.span("rest")
-        self._out.made_up("{% ", start + glued.start("sigil"), start + glued.end("sigil"))
-        self._out.literal(start + rest[0], start + rest[1])
-        written = self._out.length
-        self._out.made_up(" %}", start + glued.start("sigil"), start + glued.end("sigil"))
-        self._out.shadow.line_ends[opening_at] = LineEnd(written, self._out.length - len("%}"))
+        sigil_span = start + glued.start("sigil"), start + glued.end("sigil")
+        rest = start + glued.start("rest"), start + glued.end("rest")
+        self._made_up_statement(start, ("{% ", " %}"), sigil_span, rest)
         self._out.literal(start, end)
-        self._last_is_empty = False
 
-    def _header(self, start: int, end: int, match: re.Match[str]) -> None:
+    def _header(self, start: int, match: re.Match[str]) -> None:
         name = Span(self._source, start + match.start("name"), start + match.end("name"))
-        header = Header(len(match["indent"]), name, bool(match["trim"]))
-        if not match["name"].isidentifier():
+        if match["name"].isidentifier():
+            self._open_header(start, Header(len(match["indent"]), name, bool(match["trim"])))
+        else:
             self._refuse(name, match["name"])
-            return
+
+    def _open_header(self, start: int, header: Header) -> None:
+        name = header.name
         self._close(header.indent, start)
         self._begin_line(start)
         if earlier := self._seen.get(name.text):
@@ -233,7 +255,10 @@ class _LineReader:
         self._seen.setdefault(name.text, name)
         self._out.shadow.headers[self._out.length] = header
         self._out.made_up("{% block ", name.start - 1, name.start)
-        self._out.literal(name.start, name.end)
+        if "-" in name.text:
+            self._out.made_up(name.text.replace("-", "_"), name.start, name.end)
+        else:
+            self._out.literal(name.start, name.end)
         self._out.made_up(" %}", name.end, name.end + 1)
         self._open.append(header)
         self._last_is_empty = False

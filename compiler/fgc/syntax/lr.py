@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from fgc.syntax.tables import Rule, Tables
+from fgc.syntax.tables import GrammarRule, Tables
 from fgc.syntax.tokens import Token
 
 Builder: TypeAlias = Callable[[int, int, list[Any]], Any]
@@ -81,7 +81,7 @@ def _is_shifted(tables: Tables, states: list[int], terminal: str) -> bool:
 
 
 def _reduce(
-    tables: Tables, rule: Rule, states: list[int], symbols: list[_Symbol], builders: dict[str, Builder], at: int
+    tables: Tables, rule: GrammarRule, states: list[int], symbols: list[_Symbol], builders: dict[str, Builder], at: int
 ) -> None:
     size = len(rule.keep)
     taken = symbols[-size:] if size else []

@@ -11,6 +11,8 @@ from fgc.syntax.lines import Shadow
 from fgc.syntax.tokens import Token
 from fgc.text import Span
 
+UNKNOWN = "unknown"  # the keyword of a statement that resembles none: it may open, end or set something
+
 
 class Head(Struct, frozen=True):
     """A statement before it is nested: its keyword and what its grammar rule kept.

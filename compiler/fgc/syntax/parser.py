@@ -6,12 +6,10 @@ from typing import Any
 
 from fgc.diagnostics import Diagnostic, Outcome, has_errors
 from fgc.syntax import ast
-from fgc.syntax.complaints import syntax_error
 from fgc.syntax.delimit import Code, Data, Part, delimit, span_of
 from fgc.syntax.lines import Shadow, read_lines
 from fgc.syntax.lr import Unexpected, run
 from fgc.syntax.nodes import NodeBuilder
-from fgc.syntax.recover import placeholder
 from fgc.syntax.structure import Item, nest
 from fgc.syntax.tables import line_pattern, load
 from fgc.text import Source, Span
@@ -76,9 +74,13 @@ def _items(shadow: Shadow, parts: list[Part], diagnostics: list[Diagnostic]) -> 
         try:
             value: Any = None if part.is_bad else run(tables, _start(part), part.tokens, builder.table, part.end)
         except Unexpected as unexpected:
+            from fgc.syntax.complaints import syntax_error  # most statements fit the grammar
+
             diagnostics.append(syntax_error(shadow, part, unexpected))
             value = None
         if value is None:
+            from fgc.syntax.recover import placeholder
+
             value = ast.Invalid(span) if part.is_print else placeholder(part.tokens, span)
         diagnostics += builder.diagnostics
         builder.diagnostics.clear()

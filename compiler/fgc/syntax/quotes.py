@@ -11,7 +11,7 @@ _SCALAR_START = re.compile(r"(?:^|[:\-\[{,?]|[!&]\S+)\s*\Z")
 
 
 def cuts_quote(line: str, at: int) -> bool:
-    """Whether `line[:at]` leaves a quote open that the rest closes.
+    """Returns True if `line[:at]` leaves a quote open that the rest closes.
 
     A quote opens a text at the beginning of a YAML scalar, and everywhere in a statement or a print; an apostrophe
     inside a word opens nothing.
@@ -41,13 +41,13 @@ def _open_quote(kept: str) -> str:
 
 
 def _begins(before: str, is_line_start: bool) -> bool:
-    """Whether a quote behind this text opens a text: at the start of a scalar, or in a delimiter that is open."""
+    """Returns True if a quote behind this text opens a text: at the start of a scalar, or in an open delimiter."""
     if max(before.rfind("{{"), before.rfind("{%")) > max(before.rfind("}}"), before.rfind("%}")):
         return True
     return bool(_SCALAR_START.search(before)) if is_line_start or before.strip() else False
 
 
 def cut_quote_finding(place: Span, severity: Severity) -> Diagnostic:
-    """What to say of a comment, at `place`, that cuts a quoted text."""
+    """Returns what to say of a comment, at `place`, that cuts a quoted text."""
     help = 'comments are cut before quotes are read: write the `#` as "\\x23", or drop the white space before it'
     return Diagnostic("FGC110", "this comment cuts a quoted text in two", place, severity, help)

@@ -9,11 +9,10 @@ from typing import Any
 
 from fgc.diagnostics import nearest
 from fgc.syntax import ast
-from fgc.syntax.nodes import Head
+from fgc.syntax.nodes import UNKNOWN, Head
 from fgc.syntax.tokens import Token
 from fgc.text import Span
 
-UNKNOWN = "unknown"  # the keyword of a statement that resembles none: it may open, end or set something
 _NAMES = {"call": "call_block", "filter": "filter_block", "from": "from_import"}
 _NOTHING = Token(("NAME",), "", 0, 0)
 
@@ -22,7 +21,7 @@ def placeholder(tokens: Sequence[Token], span: Span) -> Head:
     """Returns a broken head with `Invalid` for what cannot be read."""
     if not tokens:
         return Head(UNKNOWN, span, [], True)
-    keyword, rest = _keyword(tokens), tokens[1:]
+    keyword, rest = _keyword(tokens), tokens[1 + is_doubled(tokens) :]
     if keyword is None and _sets(tokens):
         keyword, rest = "set", tokens
     return Head(UNKNOWN, span, [], True) if keyword is None else _head(keyword, rest, span)
@@ -38,6 +37,11 @@ def _keyword(tokens: Sequence[Token]) -> str | None:
     """The statement that is meant: the keyword, or the one that it is a slip of."""
     word = tokens[0].text
     return word if word in _PARTS else nearest(word, _PARTS) if word.isidentifier() else None
+
+
+def is_doubled(tokens: Sequence[Token]) -> bool:
+    """Returns True if a statement's keyword stands twice, with more behind it."""
+    return len(tokens) > 2 and tokens[0].text == tokens[1].text and tokens[0].text in _PARTS
 
 
 def _sets(tokens: Sequence[Token]) -> bool:

@@ -1,6 +1,7 @@
 """Statements and data, one after another, to nested statements; a mistake in the nesting names both places."""
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct, field
@@ -9,8 +10,7 @@ from msgspec.structs import replace
 from fgc.diagnostics import Diagnostic, Related
 from fgc.syntax import ast
 from fgc.syntax.lines import Header
-from fgc.syntax.nodes import Head
-from fgc.syntax.recover import UNKNOWN
+from fgc.syntax.nodes import UNKNOWN, Head
 from fgc.syntax.tokens import Token
 from fgc.text import Span
 
@@ -26,6 +26,7 @@ _ENDS = {
     "endautoescape": "autoescape",
 }
 _OF_BLOCKS = ("FGC106", "FGC205")  # mistakes that leave no doubt where blocks begin and end
+_MAX_AHEAD = 500  # statements and texts in which the end of one is looked for
 _MAX_DEPTH = 100  # statements inside each other; the deepest known is 9
 _NAMES = {"call_block": "call", "filter_block": "filter", "set_block": "set"}
 
@@ -77,6 +78,8 @@ class _Nester:
         self._ignores_broken = ignores_broken
         self._unknown_ends = unknown_ends
         self._has_lost_blocks = False
+        self._items: Sequence[Item] = ()
+        self._at = 0
         self._stack: list[_Open] = []
         self._root: list[ast.Statement] = []
         self._header_names: set[str] = set()  # two headers of one name were reported when their lines were read
@@ -90,7 +93,8 @@ class _Nester:
         return Nested(body, self.blocks, is_lost, tuple(self.diagnostics))
 
     def _body_of(self, items: Sequence[Item]) -> tuple[ast.Statement, ...]:
-        for item in items:
+        self._items = items
+        for self._at, item in enumerate(items):
             if len(self._stack) > _MAX_DEPTH:
                 self._too_deep(self._stack[-1].head)
                 return ()
@@ -155,6 +159,9 @@ class _Nester:
             self._close_header(closes)
             return
         matching = [o for o in self._stack if o.head.keyword == wanted and o.header is None]
+        if self._ends_another(wanted, has_own=bool(matching)):
+            self._wrong_end(head)
+            return
         if not matching:
             if wanted in self._ended_early:
                 self._ended_early.remove(wanted)
@@ -172,6 +179,40 @@ class _Nester:
             else:
                 self._give_up()
         self._check_end_name(head)
+        self._finish()
+
+    def _ends_another(self, wanted: str, *, has_own: bool) -> bool:
+        """Returns True if an end of the wrong kind is that of the innermost statement, whose own one never comes."""
+        if not self._stack:
+            return False
+        innermost = self._stack[-1]
+        is_other = innermost.header is None and innermost.head.keyword != wanted and not innermost.head.is_broken
+        if not is_other or wanted in self._ended_early or self._comes(innermost.head.keyword):
+            return False
+        return not has_own or self._comes(wanted)
+
+    def _comes(self, keyword: str) -> bool:
+        """Returns True if the end of an open statement comes before a header ends what is around it."""
+        depth = 0
+        for item in islice(self._items, self._at + 1, self._at + _MAX_AHEAD):
+            found = item.value.keyword if isinstance(item.value, Head) else ""
+            if item.closes is not None or item.header is not None:
+                if item.closes is not None and any(open_.header is item.closes for open_ in self._stack):
+                    return False
+            elif found == keyword:
+                depth += 1
+            elif _ENDS.get(found) == keyword:
+                if depth == 0:
+                    return True
+                depth -= 1
+        return False
+
+    def _wrong_end(self, head: Head) -> None:
+        opened = self._stack[-1].head
+        name = _NAMES.get(opened.keyword, opened.keyword)
+        related = Related(opened.span, "it is opened here")
+        help = f"write `end{name}`"
+        self._error("FGC104", f"`{head.keyword}` stands where `{name}` ends", head.span, related, help=help)
         self._finish()
 
     def _close_header(self, header: Header) -> None:

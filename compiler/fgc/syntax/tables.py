@@ -11,7 +11,7 @@ from msgspec import Struct
 _FILE = Path(__file__).with_name("tables.json")
 
 
-class Rule(Struct, frozen=True):
+class GrammarRule(Struct, frozen=True):
     """A grammar rule: how many symbols it takes, which of them are kept, and what is built of them."""
 
     origin: str
@@ -27,7 +27,7 @@ class Tables(Struct, frozen=True):
 
     literals: dict[str, str]
     patterns: dict[str, str]
-    rules: tuple[Rule, ...]
+    rules: tuple[GrammarRule, ...]
     states: tuple[dict[str, int], ...]
     starts: dict[str, int]
     ends: dict[str, int]
@@ -44,7 +44,7 @@ def load(grammar: str) -> Tables:
     """The tables of `template` or `tag`."""
     raw = _raw()[grammar]
     rules = tuple(
-        Rule(
+        GrammarRule(
             rule["origin"],
             rule["builder"],
             rule["inline"],

@@ -10,6 +10,9 @@ from fgc.syntax.lr import Unexpected, run
 from fgc.syntax.tables import load
 from fgc.syntax.tokens import Token
 
+CALL_TAGS = ("call", "singleton", "factory", "partial", "lambda", "meta")
+TAG_KINDS = (*CALL_TAGS, "list", "tuple", "dict", "dlist", "var")
+
 
 class Tag(Struct, frozen=True):
     """`!kind:callable@name`; offsets of the callable and the name in the tag's text."""

@@ -129,7 +129,7 @@ def scan(
 
 
 def _ends(end: re.Match[str], brackets: list[str], text: str) -> bool:
-    """Whether a closing delimiter closes: `%}` always, `}}` unless it may be the end of dictionaries."""
+    """Returns True if a closing delimiter closes: `%}` always, `}}` unless it may be the end of dictionaries."""
     if "%" in end[0] or not brackets or brackets[-1] != "{":
         return True
     return len(brackets) == 1 and not text.startswith("}", end.end())

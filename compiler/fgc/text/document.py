@@ -82,7 +82,8 @@ class Document(Struct, frozen=True):
     the names that templates read, with the defaults that they give to variables from outside; None if a mistake may
     have kept some from being read. `broken` are the places of what a mistake
     has kept from being: placeholders of values, and holes, which are empty, of whole lines. `lost_anchors`: anchors of
-    text that was lost; `has_lost_text`: it is not known where some would stand.
+    text that was lost; `has_lost_text`: it is not known where some would stand;
+    `lost_blocks` are the blocks whose lines follow it, with their files.
     """
 
     text: str
@@ -96,6 +97,7 @@ class Document(Struct, frozen=True):
     broken: tuple[tuple[int, int], ...] = ()
     lost_anchors: frozenset[str] = frozenset()
     has_lost_text: bool = False
+    lost_blocks: frozenset[tuple[str, Source]] = frozenset()
 
     @staticmethod
     def of(
@@ -105,6 +107,7 @@ class Document(Struct, frozen=True):
         asked: Mapping[str, Sequence[object]] | None = None,
         lost_anchors: frozenset[str] = frozenset(),
         has_lost_text: bool = False,
+        lost_blocks: frozenset[tuple[str, Source]] = frozenset(),
     ) -> "Document":
         """Join pieces; `entry` is the template to blame for an empty document."""
         segments: list[Segment] = []
@@ -136,6 +139,7 @@ class Document(Struct, frozen=True):
             places,
             lost_anchors,
             has_lost_text,
+            lost_blocks,
         )
 
     def __post_init__(self) -> None:
@@ -158,7 +162,7 @@ class Document(Struct, frozen=True):
         return self._printed
 
     def deferred_in(self, start: int, end: int) -> list[Segment]:
-        """What is known only where the program runs, of a range."""
+        """Returns what is known only where the program runs, of a range."""
         found: list[Segment] = []
         if not self._deferred or self._deferred[-1].start < start:
             return found
@@ -175,7 +179,7 @@ class Document(Struct, frozen=True):
         return self.segments[max(bisect_right(self._starts, offset) - 1, 0)]
 
     def locate(self, start: int, end: int | None = None) -> Origin:
-        """Where the characters from `start` to `end` were written.
+        """Returns where the characters from `start` to `end` were written.
 
         If they come from several places, the origin is that of the first, up to where it stops.
         """

@@ -9,6 +9,9 @@ from functools import cached_property
 
 from msgspec import Struct
 
+JINJA_SUFFIXES = (".jinja", ".j2")
+TEMPLATE_SUFFIXES = (".yaml", ".yml", *JINJA_SUFFIXES)  # of the files that hold templates
+
 
 class Position(Struct, frozen=True):
     """A place as people count: line and column start at 1."""

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from fgc.workspace.facts import collect_facts
     from fgc.workspace.files import display_path, read_source
     from fgc.workspace.library import component_folder, template_library
-    from fgc.workspace.project import Project, ProjectError, find_project, open_project
+    from fgc.workspace.project import ProjectDescription, ProjectError, find_project, open_project
     from fgc.workspace.python_files import PythonFiles
     from fgc.workspace.session import Session
     from fgc.workspace.store import FileStore
 
 __all__ = [
     "FileStore",
-    "Project",
+    "ProjectDescription",
     "ProjectError",
     "PythonFiles",
     "Session",
@@ -33,7 +33,7 @@ _MODULES = {
     "facts": ("collect_facts",),
     "files": ("display_path", "read_source"),
     "library": ("component_folder", "template_library"),
-    "project": ("Project", "ProjectError", "find_project", "open_project"),
+    "project": ("ProjectDescription", "ProjectError", "find_project", "open_project"),
     "python_files": ("PythonFiles",),
     "session": ("Session",),
     "store": ("FileStore",),

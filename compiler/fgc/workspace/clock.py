@@ -6,7 +6,7 @@ Texts of variables of the environment count with them: they may be secrets, and 
 from collections.abc import Iterable
 
 from fgc.pipeline import Compilation
-from fgc.text import DeferredCall, DeferredPart
+from fgc.text import DeferredCall, DeferredPart, inner_parts
 
 _MOVING = frozenset(
     ("isotime", "utcisotime", "filetime", "utcfiletime", "now", "utcnow", "strftime", "lipsum", "random")
@@ -31,6 +31,5 @@ def shows_any(texts: Iterable[str], shown: Iterable[str | None]) -> bool:
 
 
 def _moves(expression: DeferredPart | None, names: frozenset[str]) -> bool:
-    return isinstance(expression, DeferredCall) and (
-        expression.function in names or any(_moves(argument, names) for argument in expression.arguments)
-    )
+    is_moving = isinstance(expression, DeferredCall) and expression.function in names
+    return is_moving or (expression is not None and any(_moves(part, names) for part in inner_parts(expression)))

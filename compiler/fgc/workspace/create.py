@@ -41,13 +41,13 @@ def create_folder(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def folder_name(name: str) -> str:
-    """What a project's folder is called: `My Project` becomes `my_project`; letters of any script stay."""
+    """Returns what a project's folder is called: `My Project` becomes `my_project`; letters of any script stay."""
     words = re.findall(r"\w+", unicodedata.normalize("NFC", name).lower())
     return "_".join(words)[:80] or "project"
 
 
 def package_name(name: str) -> str:
-    """What the package of a project's model is called: a Python name that no other package has."""
+    """Returns what the package of a project's model is called: a Python name that no other package has."""
     ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     found = folder_name(ascii_only)
     if found[0].isdigit() or found.startswith("_"):

@@ -7,10 +7,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from fgc.syntax import ast
-from fgc.text import Span
+from fgc.text import TEMPLATE_SUFFIXES, Span
 from fgc.workspace.store import FileStore
-
-SUFFIXES = (".yaml", ".yml", ".jinja")
 
 
 class UseKind(Enum):
@@ -51,7 +49,7 @@ def template_files(folders: Iterable[Path], store: FileStore) -> Iterator[tuple[
             for file in files:
                 path = root / file
                 name = path.relative_to(folder).as_posix()
-                if name.endswith(SUFFIXES) and name not in seen:
+                if name.endswith(TEMPLATE_SUFFIXES) and name not in seen:
                     seen.add(name)
                     yield name, path
 

@@ -1,4 +1,4 @@
-"""What went into a build, by the names of its manifest, to texts on this machine."""
+"""Finds what went into a build, by the names of its manifest, as texts on this machine."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ class Inputs:
         return self._found[name]
 
     def is_output_edited(self, file: str, content: bytes) -> bool:
-        """Whether a generated file is not what was written."""
+        """Returns True if a generated file is not what was written."""
         known = None if self._manifest is None else self._manifest.outputs.get(file)
         return known is not None and content_hash(content) != known
 

@@ -35,6 +35,6 @@ def user_templates() -> Path:
 
 
 def root_folders() -> dict[str, Path]:
-    """What a manifest calls `@library`, `@models`, `@runtime` and `@user`, as far as it is here."""
+    """Returns what a manifest calls `@library`, `@models`, `@runtime` and `@user`, as far as it is here."""
     found = {name: folder for name, package in _ROOTS.items() if (folder := package_folder(package)) is not None}
     return {**found, "user": user_templates()}

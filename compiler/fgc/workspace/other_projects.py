@@ -13,7 +13,7 @@ from fgc.workspace.files import display_path, real_path
 from fgc.workspace.store import FileStore
 
 if TYPE_CHECKING:
-    from fgc.workspace.project import Project
+    from fgc.workspace.project import ProjectDescription
 
 
 class OtherProjects:
@@ -56,7 +56,9 @@ class OtherProjects:
             self._loaded[key] = self._compiled(project, name, request, key)
         return self._loaded[key]
 
-    def _compiled(self, project: "Project", name: str, request: ProjectRequest, key: str) -> Outcome[Imported | None]:
+    def _compiled(
+        self, project: "ProjectDescription", name: str, request: ProjectRequest, key: str
+    ) -> Outcome[Imported | None]:
         session = project.session(self._chain)
         compilation = project.compile(name, request.variables, session)
         self.sources |= {**project.sources, **session.sources, **session.imported}

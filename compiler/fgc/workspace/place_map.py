@@ -4,7 +4,8 @@ Version 2: `sources` are names of templates and component files as in the manife
 file rows `[line, column, end_line, end_column, source, line, column, path]`, with `source, line, column` once more
 where the text is that of a component file. `settings` holds, for each value that `--set` may change, its areas in
 `train.py`; `aliases` leads from further paths of an object to the one that is used there;
-`computed` has the types of values that the program computes from its options. `set` leads from the path of a value that
+`computed` has the types of values that the program computes from its options, `numbers` the paths of integers that may
+become numbers with a point. `set` leads from the path of a value that
 a template of the library prints to the author's statement that sets it, as `[source, line, column]`. Lines and columns
 count from 1, columns in code points; ends are excluded.
 """
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from fgc.emit.places import Area, Place
+from fgc.emit.places import Area, GeneratedPlace
 from fgc.emit.settable import Settable
 from fgc.reading import read_json
 from fgc.text import Source, Span
@@ -50,7 +51,7 @@ class MappedArea(Struct, frozen=True):
 
 
 def map_text(
-    files: Mapping[str, Iterable[Place]],
+    files: Mapping[str, Iterable[GeneratedPlace]],
     name_of: Callable[[Source], str],
     settable: Settable = _NOTHING,
     *,
@@ -71,7 +72,7 @@ def map_text(
             names[source] = name_of(source)
         return [numbers.setdefault(names[source], len(numbers)), first.line, first.column]
 
-    def row(item: Place) -> str:
+    def row(item: GeneratedPlace) -> str:
         area = item.area
         cells = [area.line, area.column, area.end_line, area.end_column, *place(item.origin.span), item.path]
         cells += place(item.component.span) if item.component is not None else []
@@ -87,6 +88,7 @@ def map_text(
     head = json.dumps({"version": _VERSION, "sources": list(numbers)}, indent=1, ensure_ascii=False)
     areas = {path: [list(structs.astuple(area)) for area in found] for path, found in settable.values.items()}
     tables = [_table("settings", areas), _table("aliases", settable.aliases), _table("computed", settable.computed)]
+    tables += [f' "numbers": {json.dumps(settable.numbers, ensure_ascii=False)}'] if settable.numbers else []
     tables += [_table("set", statements)] if statements else []
     return head.removesuffix("\n}") + ',\n "files": {\n' + ",\n".join(parts) + "\n },\n" + ",\n".join(tables) + "\n}\n"
 

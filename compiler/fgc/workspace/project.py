@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Severity, did_you_mean, has_errors
 from fgc.ir import DictNode, Graph, ListNode, Literal, NodeId
@@ -31,7 +32,7 @@ class ProjectError(Exception):
         super().__init__("; ".join(diagnostic.message for diagnostic in self.diagnostics))
 
 
-class Project(Struct, frozen=True):
+class ProjectDescription(Struct, frozen=True):
     """A project as its `meta.yaml` describes it. `configurations` maps names to files, in order.
 
     `library` is the template library; None where the workspace has one of its own: the two are never mixed.
@@ -61,7 +62,7 @@ class Project(Struct, frozen=True):
 
     def session(self, chain: tuple[Path, ...] = ()) -> Session:
         """Templates of this project: its own folders, then the template library. `chain` takes objects from it."""
-        return Session(self.template_folders, self.store, chain, self.folder)
+        return Session(self.template_folders, self.store, chain, self.folder, self.system_path)
 
     def resolve_name(self, config: str | None) -> str:
         """The full name of a configuration, or of the default one. Raises ProjectError for an unknown name."""
@@ -111,22 +112,26 @@ def find_project(start: Path, questions: Questions | None = None) -> Path | None
     return None
 
 
-def open_project(folder: Path, store: FileStore | None = None) -> Project:
-    """Read a project. Raises ProjectError where there is none, or where its `meta.yaml` has errors."""
+def open_project(folder: Path, store: FileStore | None = None) -> ProjectDescription:
+    """Read a project, once in a run. Raises ProjectError where there is none, or where its `meta.yaml` has errors.
+
+    The description is the same for all stores; what a store sets, checks and counts is its own.
+    """
     folder = folder.resolve()
     meta_file = folder / META_FILE
     if not meta_file.is_file():
         help = "a project is a folder with a `meta.yaml`; `-p FOLDER` names another folder"
         raise ProjectError([_at_file(meta_file, "FGC005", f"`{display_path(folder)}` holds no `{META_FILE}`", help)])
     known = store or FileStore()
-    return known.questions.ask(("project", folder), lambda: _open(folder, meta_file, known))
+    question = ("project", folder, known.checks_calls)
+    return replace(known.questions.ask(question, lambda: _open(folder, meta_file, known)), store=known)
 
 
-def _open(folder: Path, meta_file: Path, store: FileStore) -> Project:
+def _open(folder: Path, meta_file: Path, store: FileStore) -> ProjectDescription:
     workspace = next((at for at in (folder, *folder.parents) if _is_workspace(at, store)), None)
     if workspace is None:
         message = f"neither `{display_path(folder)}` nor a folder above it holds a folder `{WORKSPACE_FOLDER}`"
-        raise ProjectError([_at_file(meta_file, "FGC005", message, "make one: `fgc ws init --name NAME`")])
+        raise ProjectError([_at_file(meta_file, "FGC005", message, "make one: `fgc ws init`")])
     return _read_meta(folder, workspace, meta_file, store)
 
 
@@ -135,7 +140,7 @@ def _is_workspace(folder: Path, store: FileStore) -> bool:
     return (folder / WORKSPACE_FOLDER).is_dir()
 
 
-def _read_meta(folder: Path, workspace: Path, meta_file: Path, store: FileStore) -> Project:
+def _read_meta(folder: Path, workspace: Path, meta_file: Path, store: FileStore) -> ProjectDescription:
     library = template_library()
     facts = collect_facts(folder, workspace)
     user_folder = user_templates()
@@ -143,7 +148,9 @@ def _read_meta(folder: Path, workspace: Path, meta_file: Path, store: FileStore)
     if not own:
         store.questions.saw(user_folder)
     session = Session([folder, workspace / WORKSPACE_FOLDER, *own, *([library] if library else [])], store)
-    compilation = session.compile(meta_file, META_FILE, {}, facts)
+    compilation = session.compile(
+        meta_file, META_FILE, {}, facts, is_for_list=not store.checks_calls, is_description=True
+    )
     if moving_texts(compilation):
         store.questions.changes_by_itself()
     if has_errors(compilation.diagnostics):
@@ -159,7 +166,7 @@ def _read_meta(folder: Path, workspace: Path, meta_file: Path, store: FileStore)
     found += problems
     found += _missing_default(compilation.graph, meta.get("default_config"), configurations)
     system_path = meta.get("system_path")
-    return Project(
+    return ProjectDescription(
         folder=folder,
         workspace=workspace,
         name=str(meta.get("name", folder.name)),

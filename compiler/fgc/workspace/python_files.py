@@ -1,5 +1,6 @@
 """Python files that configurations name: model components and local modules, read as texts and never imported."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from fgc.ir import Symbol
@@ -15,10 +16,10 @@ class PythonFiles:
     was read, and what is not there.
     """
 
-    def __init__(self, folder: Path, store: FileStore) -> None:
+    def __init__(self, folder: Path, store: FileStore, module_folders: Sequence[Path] = ()) -> None:
         self._folder = folder
         self._store = store
-        self._callables = CallableFiles(folder, store)
+        self._callables = CallableFiles(folder, store, module_folders)
         self.read: dict[Path, Source] = {}
         self.missing: set[Path] = set()
 
@@ -48,12 +49,32 @@ class PythonFiles:
         self._store.questions.saw_folder(found)
         return sorted(path.name for path in found.iterdir() if path.suffix == ".py") if found.is_dir() else []
 
+    def folders(self) -> list[str]:
+        """Returns the folders of the project that may hold Python files, for suggestions."""
+        self._store.questions.saw_folder(self._folder)
+        found = self._folder.iterdir() if self._folder.is_dir() else ()
+        return sorted(path.name for path in found if path.is_dir() and path.name[0] not in "._")
+
+    def components(self) -> list[str]:
+        """Returns the names of the model components."""
+        folders = self.component_folders
+        return sorted(name[:-3] for folder in folders for name in self.python_files(folder) if name[0] != "_")
+
+    def component(self, name: str) -> str | None:
+        """Returns the file of a model component, by its name with the dot in front."""
+        files = (f"{folder}/{name[1:]}.py" for folder in self.component_folders)
+        return next((file for file in files if self.read_python(file) is not None), None)
+
+    def packages(self) -> list[str]:
+        """Returns the packages that can be imported, for suggestions."""
+        return self._callables.packages()
+
     def look_up(self, symbol: Symbol) -> Answer:
-        """What is known of a callable. The files that say so do not count as read: a build does not rest on them."""
+        """Returns what is known of a callable. The files that say so do not count as read: no build rests on them."""
         return self._callables.look_up(symbol)
 
     def attribute(self, owner: TypeName, name: str) -> Answer:
-        """What an attribute of an object is, as the result of an answer."""
+        """Returns what an attribute of an object is, as the result of an answer."""
         return self._callables.attribute(owner, name)
 
     def meaning(self, home: str, name: str) -> Meaning:

@@ -1,4 +1,4 @@
-"""What was read to compile a configuration: enough to resolve it once more, and to watch."""
+"""Keeps what was read to compile a configuration: enough to resolve it once more, and to watch."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +21,9 @@ class ReadSources:
     def load(self, name: str) -> Outcome[ast.ParsedFile | None]:
         source = self._sources.get(name)
         return Outcome(None) if source is None else Outcome(parse(source).value)
+
+    def exists(self, name: str) -> bool:
+        return name in self._sources
 
     def names(self) -> Iterable[str]:
         return list(self._sources)

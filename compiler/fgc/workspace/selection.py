@@ -14,7 +14,7 @@ from fgc.text import Source, secret_at, secrets_of
 from fgc.workspace.facts import collect_facts
 from fgc.workspace.files import display_path, real_path
 from fgc.workspace.library import template_library
-from fgc.workspace.project import Project, ProjectError, find_project, open_project
+from fgc.workspace.project import ProjectDescription, ProjectError, find_project, open_project
 from fgc.workspace.session import Session
 from fgc.workspace.store import FileStore
 
@@ -53,17 +53,18 @@ class Selected(Struct, frozen=True, dict=True):
         """The Python files that the configuration names, and which of them were read."""
         from fgc.workspace.python_files import PythonFiles  # what reads signatures: 0.02 s
 
-        return PythonFiles(self.folder, self.store)
+        folders = [Path(folder) for folder in (self.system_path or "").split(os.pathsep) if folder]
+        return PythonFiles(self.folder, self.store, folders)
 
     @property
     def secrets(self) -> dict[str, str]:
-        """What was given to the build and the program reads from the environment, by the names there."""
+        """Returns what was given to the build and the program reads from the environment, by the names there."""
         at_paths = {name: text for path, text in self.store.settings.items() if (name := secret_at(path)) is not None}
         return secrets_of({**self.variables, **at_paths})
 
     @property
     def surroundings(self) -> "Surroundings":
-        """What the emitter must know of the disk around the configuration."""
+        """Returns what the emitter must know of the disk around the configuration."""
         from fgc.pipeline.surroundings import Surroundings
         from fgc.workspace.layouts import kept_layout
 
@@ -75,6 +76,7 @@ class Selected(Struct, frozen=True, dict=True):
             files.component_folders,
             self.workspace_root,
             needs,
+            self.compilation.document.asked,
             files,
             partial(kept_layout, self.store.questions),
         )
@@ -93,7 +95,7 @@ class Selected(Struct, frozen=True, dict=True):
         return has_errors(self.diagnostics)
 
 
-def select_config(project: Project, config: str | None, variables: Mapping[str, Any]) -> Selected:
+def select_config(project: ProjectDescription, config: str | None, variables: Mapping[str, Any]) -> Selected:
     """A project's configuration by name, or its default one. Raises ProjectError for an unknown name."""
     session = project.session()
     compilation = project.compile(config, variables, session)
@@ -114,7 +116,7 @@ def select_config(project: Project, config: str | None, variables: Mapping[str, 
     )
 
 
-def _shadowing(project: Project, file: Path) -> dict[Path, Path | None]:
+def _shadowing(project: ProjectDescription, file: Path) -> dict[Path, Path | None]:
     """Files that would be the configuration instead of this one."""
     roots = [folder / project.config_prefix for folder in project.searchpath]
     own = next((place for place, root in enumerate(roots) if file.is_relative_to(root)), 0)
@@ -130,7 +132,7 @@ def select_file(path: Path, include: Sequence[str], variables: Mapping[str, Any]
     return _bare_file(path, include, variables, store)
 
 
-def project_of(path: Path, store: FileStore) -> Project | None:
+def project_of(path: Path, store: FileStore) -> ProjectDescription | None:
     """The project that has this file among its configurations, if any."""
     folder = find_project(real_path(path).parent, store.questions)
     if folder is None:
@@ -142,7 +144,7 @@ def project_of(path: Path, store: FileStore) -> Project | None:
     return project if real_path(path) in _resolved(project.configurations.values()) else None
 
 
-def _config_name(project: Project, path: Path) -> str:
+def _config_name(project: ProjectDescription, path: Path) -> str:
     return next(name for name, file in project.configurations.items() if real_path(file) == real_path(path))
 
 

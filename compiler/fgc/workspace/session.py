@@ -1,5 +1,6 @@
 """Templates on a search path, each read and parsed once: what the compiler's stages see of the disk."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from fgc.diagnostics import Diagnostic, Outcome, Severity
 from fgc.pipeline import Compilation, compile_template
 from fgc.resolve import Facts
 from fgc.syntax import ast
-from fgc.text import Source, Span
+from fgc.text import TEMPLATE_SUFFIXES, Source, Span
 from fgc.workspace.clock import moving_texts, needs_clock
 from fgc.workspace.facts import PACKAGES
 from fgc.workspace.files import display_path, real_path
@@ -20,7 +21,6 @@ from fgc.workspace.store import FileStore
 if TYPE_CHECKING:
     from fgc.workspace.python_files import PythonFiles
 
-_TEMPLATE_ENDINGS = (".yaml", ".yml", ".jinja", ".j2")
 _MAX_LISTED_FILES = 5_000  # a search path that holds a data set must not stall a suggestion
 
 
@@ -29,7 +29,7 @@ class Session:
 
     `imported` are the files of other projects from which a configuration takes objects, `system_paths` their folders of
     Python modules; `chain` are the configurations that take objects from this one. `project` is the folder of the
-    project that is compiled; without one, all templates are the user's own.
+    project that is compiled, `system_path` its folders of modules; without a project, all templates are the user's own.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class Session:
         store: FileStore | None = None,
         chain: tuple[Path, ...] = (),
         project: Path | None = None,
+        system_path: str | None = None,
     ) -> None:
         self._folders = [folder for folder in folders if folder.is_dir()]
         self._path = tuple(map(str, self._folders))
@@ -48,6 +49,7 @@ class Session:
         self.system_paths: dict[str, None] = {}
         self._chain = chain
         self._project = project
+        self._module_folders = [Path(folder) for folder in (system_path or "").split(os.pathsep) if folder]
         for folder in folders:
             if not folder.is_dir():
                 self._store.questions.saw(folder)
@@ -64,6 +66,10 @@ class Session:
             return Outcome(None)
         outcome = self.parse(path, name)
         return Outcome(outcome.value, outcome.diagnostics)
+
+    def exists(self, name: str) -> bool:
+        """Returns True if a template of that name is on the search path."""
+        return self.find(name) is not None
 
     def find(self, name: str) -> Path | None:
         """The path of a template, or None."""
@@ -105,21 +111,32 @@ class Session:
 
     def mentioning(self, word: str) -> Iterator[ast.ParsedFile]:
         """The templates of the search path that hold a word, parsed; they are no sources of what is compiled."""
-        names = (name for name in self.names() if name.endswith(_TEMPLATE_ENDINGS))
+        names = (name for name in self.names() if name.endswith(TEMPLATE_SUFFIXES))
         for path in [path for name in names if (path := self._look(name)[0]) is not None]:
             if word in self._store.read(path, path.name)[0].text:
                 yield self._store.parse(path, path.name).value
 
     def compile(
-        self, path: Path, name: str, variables: Mapping[str, Any], facts: Facts, *, is_for_list: bool = False
+        self,
+        path: Path,
+        name: str,
+        variables: Mapping[str, Any],
+        facts: Facts,
+        *,
+        is_for_list: bool = False,
+        is_description: bool = False,
     ) -> Compilation:
-        """Compile a file of this search path. `is_for_list`: leave out findings about a graph that is whole."""
+        """Compile a file of this search path.
+
+        `is_for_list`: leave out findings about a graph that is whole. `is_description`: the file describes a project,
+        and values that are set from outside (`--set`) are none of it.
+        """
         project = Path(facts.folders["project_dir"])
         files = self._files_of(project) if self._store.checks_calls else None
         workspace = facts.folders.get("workspace_root")
         others = OtherProjects(project, workspace, self._store, (*self._chain, real_path(path)))
         entry = self.parse(path, name)
-        change = None if self._chain else self._store.change
+        change = None if self._chain or is_description else self._store.change
         compilation = compile_template(
             entry,
             self,
@@ -164,7 +181,10 @@ class Session:
     def _files_of(self, project: Path) -> "PythonFiles":
         from fgc.workspace.python_files import PythonFiles  # what reads signatures: 0.02 s
 
-        return self._store.questions.ask(("Python files", project), lambda: PythonFiles(project, self._store))
+        folders = self._module_folders
+        return self._store.questions.ask(
+            ("Python files", project, *folders), lambda: PythonFiles(project, self._store, folders)
+        )
 
 
 def _missing_folder(folder: Path) -> Diagnostic:

@@ -9,7 +9,7 @@ from fgc.workspace.create import package_name
 
 
 class NewProject(Struct, frozen=True):
-    """What a new project is called. `default_config` is a file below `config_prefix`."""
+    """Holds the names of a new project. `default_config` is a file below `config_prefix`."""
 
     name: str
     description: str

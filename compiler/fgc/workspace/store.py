@@ -15,11 +15,11 @@ from fgc.workspace.rules import Rules
 
 if TYPE_CHECKING:
     from fgc.ir import Graph
-    from fgc.pipeline.models import SourceFiles
+    from fgc.pipeline.models import ModelFiles
     from fgc.yaml import Composition
 
 Change: TypeAlias = Callable[["Composition"], object]
-Check: TypeAlias = Callable[["Graph", "SourceFiles"], Sequence[Diagnostic]]
+Check: TypeAlias = Callable[["Graph", "ModelFiles"], Sequence[Diagnostic]]
 
 
 class FileChanged(Exception):
@@ -72,10 +72,11 @@ class FileStore:
         def read() -> tuple[Source, Diagnostic | None]:
             source, problem = read_source(path, name)
             self.questions.saw(path, source.digest)
-            self._texts[name, source.path, source.digest] = source
             return source, problem
 
-        return self.questions.ask(("text", path, name), read)
+        source, problem = self.questions.ask(("text", path, name), read)
+        self._texts[name, source.path, source.digest] = source
+        return source, problem
 
     def text_again(self, source: Source) -> Source:
         """A text of which name, path and digest are known. Raises FileChanged if its file has another content."""

@@ -7,15 +7,16 @@ goes on at the next key of the root, so that one mistake hides no other.
 import re
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import yaml
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Outcome, Related, nearest
-from fgc.text import Document, Origin
+from fgc.text import Document, Origin, Span
 from fgc.yaml.damage import ROOT_KEY, Damage
-from fgc.yaml.messages import Complaint, syntax_error
 from fgc.yaml.nodes import AliasNode, Composition, Label, MappingNode, Node, Place, ScalarNode, SequenceNode, Style
 from fgc.yaml.open_values import OpenValues
 
@@ -23,6 +24,7 @@ _PARSER: Any = yaml.CLoader if yaml.__with_libyaml__ else yaml.Loader
 _TAG = re.compile(r"(?:&[^\s,\[\]{}]+\s+)?(![^\s]*)")
 _LABELS = re.compile(r"(?:[!&]\S*\s*){0,2}")
 _ANCHOR = re.compile(r"(?:![^\s]*\s+)?&([^\s,\[\]{}]+)")
+_NO_CONTENT = re.compile(r"(?:\s|#[^\n]*(?:\n|\Z))*")
 _ANCHOR_LIKE = re.compile(r"&([^\s,\[\]{}]+)")
 _STYLES: dict[str | None, Style] = {
     None: "plain",
@@ -34,6 +36,7 @@ _STYLES: dict[str | None, Style] = {
 }
 _MAX_DEPTH = 400  # deeper flow nesting is no configuration, and would exhaust later stages
 _MAX_SUGGESTIONS = 100  # a text with more mistakes is another kind of text
+_MAX_RELATED = 20  # further places of one finding
 _MAX_RESTARTS = 20  # each syntax error costs a pass over the rest of the text
 
 
@@ -41,6 +44,7 @@ def compose(document: Document) -> Outcome[Composition]:
     """Compose the one document of a text. What can be read is kept beside what cannot."""
     composer = _Composer(document)
     composer.run()
+    composer.finish()
     composer.composition.needs += composer.open_values.finish(is_whole=not composer.composition.has_syntax_error)
     return Outcome(composer.composition, tuple(composer.diagnostics))
 
@@ -72,6 +76,7 @@ class _Composer:
         self.composition = Composition(document)
         self.open_values = OpenValues(document)
         self._damage = Damage(document)
+        self._undefined: dict[str, int] = {}  # names of aliases without an anchor, to their findings
         self.diagnostics: list[Diagnostic] = []
 
     def run(self) -> None:
@@ -160,10 +165,18 @@ class _Composer:
 
     @cached_property
     def _last_anchors(self) -> dict[str, int]:
-        """What looks like an anchor, anywhere in the text, with its last place."""
+        """Returns what looks like an anchor, anywhere in the text, with its last place."""
         return {match[1]: match.start(1) for match in _ANCHOR_LIKE.finditer(self._document.text)}
 
     def _undefined_alias(self, name: str, origin: Origin, start: int) -> None:
+        again = self._undefined.get(name)
+        if again is not None:
+            finding = self.diagnostics[again]
+            more = Related(origin.span, f"`*{name}` stands here too")
+            if len(finding.related) < _MAX_RELATED:
+                self.diagnostics[again] = replace(finding, related=(*finding.related, more))
+            return
+        self._undefined[name] = len(self.diagnostics)
         related: tuple[Related, ...] = ()
         is_among_many = len(self.diagnostics) > _MAX_SUGGESTIONS
         match = None if is_among_many else nearest(name, self._anchored)
@@ -173,11 +186,42 @@ class _Composer:
             place = self._origin(later, later + len(name))
             related = (Related(place.span, "the anchor comes later"),)
             help = "an anchor must come before its aliases"
+        elif not is_among_many and (left_out := self._left_out(name)):
+            related = (Related(left_out, f"`&{name}` is here, in text that the configuration leaves out"),)
+            help = "if an override takes its block away, write the anchor in that too, or begin it with `== super()`"
         elif match:
             anchor = self.composition.anchors[match]
             related = (Related(anchor.origin.span, f"`&{anchor.text}` is defined here"),)
+        elif not is_among_many and (
+            key := re.search(rf"^{re.escape(name)}:(?!\S)", self._document.text[:start], re.MULTILINE)
+        ):
+            related = (Related(self._origin(*key.span()).span, f"the target `{name}` is here, without an anchor"),)
+            help = f"write `{name}: &{name}` before the target's value"
         message = f"alias `*{name}` has no anchor"
         self.diagnostics.append(Diagnostic.at(origin, "FGC302", message, help=help, related=related))
+
+    def _left_out(self, name: str) -> Span | None:
+        """The definition of an anchor in a template that the document draws on, where its text is not in it."""
+        definition = re.compile(rf"^[^#\n]*:\s+&({re.escape(name)})(?!\S)", re.MULTILINE)
+        for source in dict.fromkeys(segment.piece.origin.span.source for segment in self._document.segments):
+            if found := definition.search(source.text):
+                return Span(source, *found.span(1))
+        return None
+
+    def finish(self) -> None:
+        """Move a finding to the anchor that is misspelt: nothing mentions it, and its key has the alias's name."""
+        for name, at in islice(self._undefined.items(), _MAX_SUGGESTIONS):
+            match = nearest(name, self.composition.anchors)
+            if match is None or match in self.composition.aliases:
+                continue
+            anchor, finding = self.composition.anchors[match], self.diagnostics[at]
+            line = anchor.origin.span.source.line(anchor.origin.span.first.line)
+            if finding.code != "FGC302" or not re.match(rf"\s*(?:- )?{re.escape(name)}:\s", line):
+                continue
+            related = (Related(finding.span, f"`*{name}` stands here"), *finding.related[1:])
+            message = f"this anchor is `&{match}`, and `*{name}` has none"
+            help = f"write `&{name}`"
+            self.diagnostics[at] = Diagnostic.at(anchor.origin, "FGC302", message, help=help, related=related)
 
     def _scalar(self, event: Any) -> None:
         start, end, style = event.start_mark.index + self._base, event.end_mark.index + self._base, event.style
@@ -198,7 +242,7 @@ class _Composer:
 
     @property
     def _is_key(self) -> bool:
-        """Whether the next node is the key of a pair."""
+        """Returns True if the next node is the key of a pair."""
         return bool(self._open) and isinstance(self._open[-1].node, MappingNode) and self._open[-1].key is None
 
     @property
@@ -212,7 +256,7 @@ class _Composer:
         return self._origin(start, max(end, start + 1))
 
     def _content_start(self, start: int, end: int) -> int:
-        """Where a node itself begins, behind its tag and anchor."""
+        """Returns where a node itself begins, behind its tag and anchor."""
         labels = _LABELS.match(self._document.text, start, end)
         return start if labels is None else labels.end()
 
@@ -297,15 +341,19 @@ class _Composer:
     # ---- findings
 
     def _syntax_error(self, error: yaml.MarkedYAMLError) -> int:
+        from fgc.yaml.messages import Complaint, syntax_error  # most texts are YAML
+
         self.composition.has_syntax_error = True
         mark = error.problem_mark or error.context_mark
         at = min(self._offset(mark), len(self._document.text)) if mark else len(self._document.text)
         context_at = self._offset(error.context_mark) if error.context_mark else None
         complaint = Complaint(error.problem or "", error.context or "", at, context_at, self._quoted)
         diagnostic, resume = syntax_error(self._document, complaint)
-        if self._last is not None and not self._document.text[self._last[1] : at].strip():
+        if self._last is not None and _NO_CONTENT.fullmatch(self._document.text, self._last[1], max(at, self._last[1])):
             self._last[0].is_broken = True  # it goes on with lines that are keys
-        if not self._damage.around(at):
+        place = self._document.locate(at)
+        is_lost = (place.block, place.span.source) in self._document.lost_blocks
+        if not is_lost and not self._damage.around(at):
             self.diagnostics.append(diagnostic)
         return resume
 

@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Edit, Related
+from fgc.syntax import CALL_TAGS
 from fgc.text import Document, Span
 
 _WORDS = {
@@ -43,8 +44,13 @@ _BEGINNINGS = {
 }
 _NO_SPACE = re.compile(r"[^\s:#'\"\[\]{}][^\s:#]*(:)[^\s:/]")
 _ITEMS = re.compile(r"^ *(?:- +)*")
+_CROWDED_ITEM = re.compile(r"-[!&*\w\"'\[{]")
 _HAS_COLON = re.compile(r":(?:\s|$)")
 _FLOW_KEY = re.compile(r"[{,][^\S\n]*(\"[^\"\n]*\"|'[^'\n]*'|[\w.-]+)[^\S\n]+$")
+_HALF_CALL = re.compile(
+    rf"(?:^|[:\s-])((?:![a-z]+:[^\S\n]+|(?:{'|'.join(CALL_TAGS)}):)[\w.:@]+)[^\S\n]*$", re.MULTILINE
+)
+_LONGEST = 500  # characters of a line whose end may be a call
 _CLOSING = {"[": "]", "{": "}"}
 _KEY = re.compile(r"[\w.]+:(?:\s|$)")
 _ALIAS_START = "did not find expected alphabetic or numeric character"
@@ -129,6 +135,9 @@ def _missing_colon(document: Document, complaint: Complaint) -> tuple[Diagnostic
 
 
 def _no_colon(document: Document, start: int, line: str) -> Diagnostic:
+    if _CROWDED_ITEM.match(line):
+        message, help = "a space is missing behind this `-`", "write `- ` before an item of a list"
+        return Diagnostic.at(document.locate(start, start + 1), "FGC301", message, help=help)
     if crowded := _NO_SPACE.match(line):
         place = start + crowded.start(1)
         origin = document.locate(place, place + 1)
@@ -143,7 +152,8 @@ def _no_colon(document: Document, start: int, line: str) -> Diagnostic:
 
 def _first_key(document: Document, complaint: Complaint) -> tuple[Diagnostic, int] | None:
     """A first key without its colon is a text, which the next line goes on with: its colon is where libyaml stops."""
-    if complaint.problem != "mapping values are not allowed in this context":
+    is_next_key = complaint.problem == "did not find expected key" and _KEY.match(document.text, complaint.at)
+    if complaint.problem != "mapping values are not allowed in this context" and not is_next_key:
         return None
     text, start = document.text, _line(document.text, complaint.at)
     column = len(text[start:]) - len(text[start:].lstrip(" "))
@@ -177,11 +187,32 @@ def _wrong_indent(document: Document, complaint: Complaint) -> tuple[Diagnostic,
         return None
     place = start + len(key) - len(key.lstrip())
     help = "indent it as the keys beside it; under a value that is no mapping there are no keys"
-    return _at(document, place, "this key is indented otherwise than its neighbours", help), at
+    value = _half_call(document.text, start)
+    if value is not None and not value[1].startswith("!"):
+        origin = document.locate(*value.span(1))
+        message = f"`!` is missing: this is the text `{value[1]:.40}`, and calls nothing"
+        return Diagnostic.at(origin, "FGC322", message, help=f"write `!{value[1]}`"), at
+    related = () if value is None else (Related(document.locate(*value.span(1)).span, "under this value"),)
+    return _at(document, place, "this key is indented otherwise than its neighbours", help, *related), at
+
+
+def _half_call(text: str, start: int) -> re.Match[str] | None:
+    """The value right above a line, if it was to be a call, and its tag is cut off or has no `!`."""
+    end = start - 1
+    while end > 0 and not _content(text[_line(text, end) : end]):
+        end = _line(text, end) - 1
+    start = max(_line(text, max(end, 0)), end - _LONGEST)
+    return _HALF_CALL.search(text, start, max(end, 0))
+
+
+def _content(line: str) -> str:
+    """A line without white space; a comment has no content."""
+    stripped = line.strip()
+    return "" if stripped.startswith("#") else stripped
 
 
 def _line(text: str, at: int) -> int:
-    """Where the line of an offset begins."""
+    """Returns where the line of an offset begins."""
     return text.rfind("\n", 0, at) + 1
 
 

@@ -6,20 +6,33 @@ the environment also if it is all of a number or a boolean. Keys, tags and other
 """
 
 import re
+from collections.abc import Callable
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
+from fgc.syntax import CALL_TAGS
 from fgc.text import (
+    OF_PATHS,
     TEXT,
+    DeferredArgument,
     DeferredConstant,
     DeferredExpression,
     DeferredOperation,
+    DeferredOption,
+    DeferredPart,
     Document,
     FromOutside,
     Need,
     Segment,
+    arguments_in,
+    as_quoted,
+    has_options,
     is_of_environment,
     need,
+    need_of_option,
     results_in,
+    text_with_values,
 )
 from fgc.yaml.nodes import ScalarNode
 from fgc.yaml.scalars import UnsupportedScalar, scalar_type, scalar_value
@@ -28,7 +41,8 @@ _NAMES_FILE = re.compile(r"\.py:")
 Parts: TypeAlias = tuple[str | DeferredExpression, ...]
 _PROBES = ("0", "1.5", "-3", "true", "null", "2024-01-01", "a", "")  # what a variable from outside may be
 _PLAIN = re.compile(r"[A-Za-z_./][\w./+-]*")  # a text that YAML reads as itself, with no quotes around it
-_CALLS = ("!call", "!singleton", "!factory", "!partial", "!lambda")  # their scalar is an argument
+_JOINS: dict[str, Callable[..., str]] = {TEXT: lambda *texts: "".join(texts), **OF_PATHS}  # they make a text of texts
+_CALLS = tuple(f"!{kind}" for kind in CALL_TAGS if kind != "meta")  # their scalar is an argument of the program
 
 
 class OpenValues:
@@ -49,18 +63,23 @@ class OpenValues:
         whole = segments[0].piece.deferred if (segments[0].start, segments[0].end) == (start, end) else None
         if isinstance(whole, FromOutside) and (node.is_plain or isinstance(whole.value, str)):
             reason = _why_closed(node, whole, is_key, tag_around)
-            node.argument = whole if reason is None else None
+            node.argument = _as_read(node, whole) if reason is None else None
             self._need(outside if reason else [], reason or "")
             return
-        parts = _parts(node.value, segments, _start_of(node.value, self._document.text[start:end], start))
-        reason = _why_no_text(node, parts, is_key, tag_around) if outside else None
+        if isinstance(whole, DeferredOption):
+            parts: Parts | None = (whole,)
+        else:
+            parts = _parts(node.value, segments, _start_of(node.value, self._document.text[start:end], start))
+        if not node.is_plain and parts is not None:
+            parts = tuple(part if isinstance(part, str) else as_quoted(part) for part in parts)
+        reason = _why_no_text(node, parts, segments, is_key, tag_around)
         if len(outside) == len(segments):
             if reason is None and parts is not None:
                 node.argument = _text(node.value, parts)
             else:
                 self._need(outside, reason or "it is written with escapes")
             return
-        self._fill_places(node, segments, outside, parts, is_key)
+        self._fill_places(node, segments, outside, parts, is_key, reason)
 
     def _fill_places(
         self,
@@ -69,20 +88,24 @@ class OpenValues:
         outside: list[Segment],
         parts: Parts | None,
         is_key: bool,
+        reason_of_options: str | None,
     ) -> None:
-        """A text with run-time expressions: variables from outside in it are needed now."""
-        self._need(outside, "it is a part of a text with other run-time values")
+        """A text with run-time expressions; `reason_of_options` says why no option can be in it."""
+        if reason_of_options is not None:
+            self._need_options(segments, reason_of_options)
+            parts = None if parts is None else tuple(map(text_with_values, parts))
         places = [segment for segment in segments if segment not in outside]
         kind = _kind(node)
         is_typed = kind in ("int", "float", "bool") and parts is not None and _is_variable(parts)
         if is_key or (kind != "str" and not is_typed):
             reason = "it stands in a key" if is_key else f"YAML reads `{node.value}` as {_TYPES.get(kind, kind)}"
             self._need(places, reason)
+            self._need_options(outside, reason)
             return
         if parts is None:
             self._need(places, "it is written with escapes")
             return
-        node.parts = tuple(str(part.value) if isinstance(part, FromOutside) else part for part in parts)
+        node.parts = parts
 
     def tag(self, text: str, start: int, end: int) -> None:
         """Leave out what a tag needs to name a file: a build copies the file, and keeps no path to it."""
@@ -107,6 +130,12 @@ class OpenValues:
             if piece.deferred is not None:
                 self._needs.append(need(piece.deferred, piece.text, piece.origin.span, reason))
 
+    def _need_options(self, segments: list[Segment], reason: str) -> None:
+        """Note the options in expressions; what else is in them stays open."""
+        for piece in (segment.piece for segment in segments):
+            for item in arguments_in(piece.deferred) if piece.deferred is not None else ():
+                self._needs.append(need_of_option(item.name, piece.origin.span, reason))
+
     def _is_comment(self, segment: Segment) -> bool:
         text = self._document.text
         before = text[text.rfind("\n", 0, segment.start) + 1 : segment.start]
@@ -117,8 +146,12 @@ _STANDARD = "tag:yaml.org,2002:"
 _TYPES = {"int": "an integer", "float": "a number", "bool": "a boolean", "null": "null", "timestamp": "a date"}
 
 
-def _why_no_text(node: ScalarNode, parts: Parts | None, is_key: bool, tag_around: str) -> str | None:
-    """Why a text with variables from outside in it cannot stay open; None if it is a text whatever they are."""
+def _why_no_text(
+    node: ScalarNode, parts: Parts | None, segments: list[Segment], is_key: bool, tag_around: str
+) -> str | None:
+    """Returns why variables from outside in a text cannot stay open; None if it is a text whatever they are."""
+    if not any(has_options(segment.piece.deferred) for segment in segments if segment.piece.deferred is not None):
+        return None
     if is_key:
         return "it is a part of a key"
     if node.tag is not None and node.tag.text != "!" and not node.tag.text.startswith(_CALLS):
@@ -129,10 +162,29 @@ def _why_no_text(node: ScalarNode, parts: Parts | None, is_key: bool, tag_around
         return "it is written with escapes"
     if any(isinstance(part, FromOutside) and isinstance(part.value, float) for part in parts):
         return "it is a part of a text, in which a number such as 1e-05 is written as 1.0e-05"
-    texts = ("".join(part if isinstance(part, str) else probe for part in parts) for probe in _PROBES)
-    if node.is_plain and any(scalar_type(text, True) != "str" for text in texts):
-        return "it is a part of a text, and YAML may read that as something else: write it in quotes"
+    if node.is_plain and not isinstance(segments[0].piece.deferred if len(parts) == 1 else None, DeferredOption):
+        known = [segment.piece.text for segment in segments]
+        if any(scalar_type(_probed(parts, known, probe), True) != "str" for probe in _PROBES):
+            return "it is a part of a text, and YAML may read that as something else: write it in quotes"
     return None
+
+
+def _probed(parts: Parts, known: list[str], probe: str) -> str:
+    """A text in which every variable from outside has the same value; `known` are the texts of what is open in it."""
+    now = iter(known)
+    return "".join(part if isinstance(part, str) else _probed_part(part, next(now), probe) for part in parts)
+
+
+def _probed_part(part: DeferredPart, known: str, probe: str) -> str:
+    match part:
+        case DeferredArgument() | DeferredOption():
+            return probe
+        case DeferredOperation(operator=function, operands=operands) if function in _JOINS:
+            return _JOINS[function](*(_probed_part(operand, str(operand.value), probe) for operand in operands))
+        case DeferredOperation():
+            return probe
+        case _:
+            return known
 
 
 def _text(value: str, parts: Parts) -> DeferredOperation:
@@ -145,18 +197,29 @@ def _text(value: str, parts: Parts) -> DeferredOperation:
 def _keeps_type(tag: str, argument: FromOutside) -> bool:
     """Returns True if a tag such as `!!float` reads each number that a variable may have as that number."""
     kinds = {f"{_STANDARD}int": int, f"{_STANDARD}float": float}
-    return tag in kinds and all(type(result.value) is kinds[tag] for result in results_in(argument))
+    return tag in kinds and all(type(getattr(result, "value", None)) is kinds[tag] for result in results_in(argument))
 
 
-def _is_misread(node: ScalarNode, result: FromOutside | DeferredConstant) -> bool:
+def _as_read(node: ScalarNode, argument: FromOutside) -> FromOutside:
+    """A variable whose default is a text that YAML reads as a number, with that number; `!!float` of a computation."""
+    if node.tag is not None and node.tag.text == f"{_STANDARD}float" and isinstance(argument, DeferredOperation):
+        return DeferredOperation("float", (argument,), argument.value)  # it may give an integer for other values
+    is_number = node.is_plain and node.tag is None and _kind(node) in ("int", "float", "bool")
+    is_text = isinstance(argument, DeferredArgument) and argument.default is None and isinstance(argument.value, str)
+    return replace(argument, value=scalar_value(node.value, _kind(node))) if is_number and is_text else argument
+
+
+def _is_misread(node: ScalarNode, result: DeferredPart) -> bool:
     """Returns True if YAML reads a text that may come out as something else."""
+    if isinstance(result, DeferredOperation) and result.operator in _JOINS:
+        return node.is_plain and any(scalar_type(_probed_part(result, "", p), True) != "str" for p in _PROBES)
     if not isinstance(result, DeferredConstant) or not isinstance(result.value, str) or not node.is_plain:
         return False
     return scalar_type(result.value, True) != "str" or not _PLAIN.fullmatch(result.value)
 
 
 def _why_closed(node: ScalarNode, argument: FromOutside, is_key: bool, tag_around: str) -> str | None:
-    """Why a scalar that is a variable from outside cannot stay open; None if it can."""
+    """Returns why a scalar that is a variable from outside cannot stay open; None if it can."""
     if is_key:
         return "it is a key"
     if node.tag is not None and not node.tag.text.startswith(_CALLS) and not _keeps_type(node.tag.text, argument):
@@ -166,7 +229,7 @@ def _why_closed(node: ScalarNode, argument: FromOutside, is_key: bool, tag_aroun
         value = scalar_value(node.value, kind)
     except (UnsupportedScalar, ValueError):
         return f"YAML reads it as {_TYPES.get(kind, kind)}"
-    if type(value) is not type(argument.value) or value != argument.value:
+    if _as_read(node, argument).value != value or type(value) is not type(_as_read(node, argument).value):
         return f"YAML reads it as {_TYPES.get(kind, 'another text')}"
     if any(_is_misread(node, result) for result in results_in(argument)):
         return "YAML may read one of the texts as something else: write it in quotes"

@@ -99,6 +99,11 @@ async function run(file: string, command: string): Promise<void> {
     train: ['train', file, '--dry-run'],
     pp: ['pp', file],
   };
+  if (command === 'explain') {
+    const key = await vscode.window.showInputBox({ prompt: 'The path of a value', placeHolder: 'optimizer.lr' });
+    if (!key) return;
+    words.explain = ['explain', file, key];
+  }
   const terminal = vscode.window.createTerminal({
     name: `fgc ${command}`,
     shellPath: await interpreter(),

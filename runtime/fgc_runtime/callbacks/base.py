@@ -84,6 +84,7 @@ class TrainingRun:
     add_stages: Callable[[Tensor], Tensor] = lambda numbers: numbers
     control: TrainerControl = field(default_factory=TrainerControl)
     phase: Phase = "training"
+    links: dict[str, str] = field(default_factory=dict)  # where loggers show the run, by their names
     is_step_logged: bool = False  # the step that is being made ends with a record
 
     @property

@@ -16,6 +16,7 @@ import torch
 import transformers
 
 from fgc_runtime.callbacks.base import Logs, TrainerCallback, TrainingRun
+from fgc_runtime.full_disk import FULL_DISK, reason_of
 from fgc_runtime.output import say
 
 
@@ -24,46 +25,56 @@ class JsonLogCallback(TrainerCallback):
 
     def __init__(self, file_name: str = "trainer_logs.json") -> None:
         self.file_name = file_name
+        self._path: Path | None = None  # while a training runs
         self._file: FileIO | None = None
         self._waiting: list[bytes] = []  # lines that the disk has not taken
 
     def on_train_begin(self, run: TrainingRun) -> None:
-        """Open the file; an existing one is continued."""
+        """Open the file; an existing one is continued. Raises OSError for one that cannot be opened."""
         if not run.is_main:
             return
-        run.logging_dir.mkdir(parents=True, exist_ok=True)
-        path = run.logging_dir / self.file_name
-        self._file = path.open("ab", buffering=0)
-        if _is_cut_off(path):
-            self._file.write(b"\n")
+        self._path = run.logging_dir / self.file_name
+        try:
+            self._open(self._path)
+        except OSError as error:
+            if error.errno not in FULL_DISK:
+                raise
         self._write(_description(run))
 
     def on_log(self, run: TrainingRun, logs: Logs) -> None:
         """Append one record."""
         state = run.state
-        self._write({"timestamp": time.time(), "global_step": state.global_step, "epoch": state.epochs_done, **logs})
+        position = {"global_step": state.global_step, "epoch": state.epochs_done, "num_tokens": state.num_tokens}
+        self._write({"timestamp": time.time(), **position, **logs})
 
     def on_train_end(self, run: TrainingRun) -> None:
         """Close the file."""
-        if self._file is None:
-            return
-        self._file.close()
-        self._file = None
+        if self._file is not None:
+            self._file.close()
+        self._path = self._file = None
         if self._waiting:
             say(f"warning: the last {len(self._waiting)} records could not be logged", is_warning=True)
             self._waiting.clear()
 
+    def _open(self, path: Path) -> FileIO:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab", buffering=0)
+        if _is_cut_off(path):
+            file.write(b"\n")
+        self._file = file
+        return file
+
     def _write(self, record: dict[str, object]) -> None:
-        if self._file is None:
+        if self._path is None:
             return
         finite = {key: None if _is_not_json(value) else value for key, value in record.items()}
         self._waiting.append(json.dumps(finite, default=str, allow_nan=False).encode() + b"\n")
         text = b"".join(self._waiting)
         try:
-            num_written = self._file.write(text)
+            num_written = (self._file or self._open(self._path)).write(text)
         except OSError as error:
             if len(self._waiting) == 1:
-                say(f"warning: {error.strerror}: log records wait in memory", is_warning=True)
+                say(f"warning: {self._path}: {reason_of(error)}: log records wait in memory", is_warning=True)
             return
         rest = text[num_written:]
         self._waiting = [rest] if rest else []

@@ -1,12 +1,12 @@
 """Norms of gradients and weights, for groups of parameters chosen by name, into the records of training."""
 
-import re
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from fgc_runtime.callbacks.base import TrainerCallback, TrainingRun
+from fgc_runtime.patterns import compiled, no_match
 
 
 class NormCallback(TrainerCallback):
@@ -20,7 +20,7 @@ class NormCallback(TrainerCallback):
     def __init__(
         self, patterns: Mapping[str, str] | None = None, *, gradients: bool = True, weights: bool = True
     ) -> None:
-        self.patterns = {name: _compiled(pattern) for name, pattern in (patterns or {"all": ""}).items()}
+        self.patterns = {name: compiled("patterns", pattern) for name, pattern in (patterns or {"all": ""}).items()}
         self.gradients = gradients
         self.weights = weights
         self._groups: dict[str, list[nn.Parameter]] = {}
@@ -33,10 +33,9 @@ class NormCallback(TrainerCallback):
             found = [parameter for name, parameter in named if pattern.search(name)]
             self._groups[group] = [parameter for parameter in found if run.counts(parameter)]
         counts = run.world.sum([len(parameters) for parameters in self._groups.values()])  # a stage has not all of them
-        for (group, pattern), count in zip(self.patterns.items(), counts, strict=True):
+        for pattern, count in zip(self.patterns.values(), counts, strict=True):
             if not count:
-                names = ", ".join(name for name, _ in named[:5])
-                raise ValueError(f"patterns: no parameter matches {pattern.pattern!r} ({group}); there are {names} ...")
+                raise no_match("patterns", pattern.pattern, (name for name, _ in named))
 
     def on_pre_optimizer_step(self, run: TrainingRun) -> None:
         """Take the gradients' norms, where this step will be logged."""
@@ -67,10 +66,3 @@ def _square(tensors: Sequence[Tensor], device: torch.device) -> Tensor:
 
 def _whole(number: Tensor) -> Tensor:
     return number.full_tensor() if hasattr(number, "full_tensor") else number
-
-
-def _compiled(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"patterns: {pattern!r} is no regular expression: {error}") from error

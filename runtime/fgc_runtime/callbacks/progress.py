@@ -98,7 +98,15 @@ def _bar() -> "Progress":
 def _headline(run: TrainingRun) -> str:
     processes = f" on {run.world_size} processes" if run.world_size > 1 else ""
     goal = f"steps {run.state.global_step} to {run.max_steps}" if run.state.global_step else f"{run.max_steps} steps"
-    return f"Training {run.num_parameters:,} parameters for {goal}{processes}, logs in {run.logging_dir}"
+    return f"Training {_size(run)} parameters for {goal}{processes}, logs in {run.logging_dir}"
+
+
+def _size(run: TrainingRun) -> str:
+    """Returns how many weights there are, and how many of them are trained where some stay as they are."""
+    weights = list(run.model.parameters()) if run.is_model_whole else []
+    if all(weight.requires_grad for weight in weights):
+        return f"{run.num_parameters:,}"
+    return f"{sum(weight.numel() for weight in weights if weight.requires_grad):,} of {run.num_parameters:,}"
 
 
 def _position(run: TrainingRun) -> str:

@@ -1,9 +1,14 @@
-"""Log records to TensorBoard scalars in the run's logging folder."""
+"""Log records to TensorBoard scalars in the run's logging folder.
 
-from collections.abc import Mapping
+A file that can no longer be written, as on a full disk, ends its scalars and not the training.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from fgc_runtime.callbacks.base import Logs, TrainerCallback, TrainingRun
+from fgc_runtime.full_disk import reason_of
 from fgc_runtime.output import say
 
 if TYPE_CHECKING:
@@ -28,24 +33,37 @@ class TensorBoardCallback(TrainerCallback):
             say("TensorBoard is not installed, so nothing is written for it: pip install tensorboard")
             return
 
-        self._writer = SummaryWriter(str(run.logging_dir))
-        self._writer.add_text("arguments", _as_markdown(run.arguments))
+        with self._unless_it_fails("it gets no scalars"):
+            self._writer = SummaryWriter(str(run.logging_dir))
+            self._writer.add_text("arguments", _as_markdown(run.arguments))
 
     def on_log(self, run: TrainingRun, logs: Logs) -> None:
         """Add every number of the record, zeros included."""
-        if self._writer is None:
-            return
-        for key, value in logs.items():
-            self._writer.add_scalar(_tag(key), value, run.state.global_step)
+        step = run.state.global_step
+        with self._unless_it_fails(f"its scalars end before step {step}") as writer:
+            if writer is not None:
+                for key, value in logs.items():
+                    writer.add_scalar(tag_of(key), value, step)
 
     def on_train_end(self, run: TrainingRun) -> None:
         """Close the event file."""
-        if self._writer is not None:
-            self._writer.close()
+        with self._unless_it_fails("its last scalars are lost") as writer:
+            if writer is not None:
+                writer.close()
+        self._writer = None
+
+    @contextmanager
+    def _unless_it_fails(self, consequence: str) -> Iterator["SummaryWriter | None"]:
+        """Says it where the body fails, and writes nothing more: TensorBoard's thread has ended with the error."""
+        try:
+            yield self._writer
+        except OSError as error:  # raised by the next call, too, after one that TensorBoard's thread met
             self._writer = None
+            say(f"warning: TensorBoard's file cannot be written: {reason_of(error)}; {consequence}", is_warning=True)
 
 
-def _tag(key: str) -> str:
+def tag_of(key: str) -> str:
+    """Returns the name of a number with its group: `train/loss`, `eval/loss`, `total/tokens`."""
     for prefix, group in _GROUPS.items():
         if key.startswith(prefix):
             return group + key.removeprefix(prefix)

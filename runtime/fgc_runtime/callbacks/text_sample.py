@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-import torch
-
 from fgc_runtime.callbacks.base import Logs, TrainerCallback, TrainingRun
+from fgc_runtime.generate.continuing import continued
+from fgc_runtime.models.modes import evaluating
 from fgc_runtime.output import say
 
 
@@ -51,13 +51,8 @@ class TextSampleCallback(TrainerCallback):
 
     def _sample(self, run: TrainingRun, prompt: str) -> str:
         assert run.tokenizer is not None, "on_train_begin refuses a run without one"
-        inputs = run.tokenizer(prompt, return_tensors="pt", return_token_type_ids=False).to(run.model.device)
-        was_training = run.model.training
-        run.model.train(False)
-        with torch.no_grad(), torch.random.fork_rng():
-            torch.manual_seed(self.seed)
-            tokens = run.model.generate(**inputs, **self._generation)  # type: ignore[operator]  # a mixin brings it
-        run.model.train(was_training)
-        text = run.tokenizer.decode(tokens[0], skip_special_tokens=True)
+        with evaluating(run.model):
+            tokens = continued(run.model, run.tokenizer, prompt, seed=self.seed, **self._generation)
+        text = run.tokenizer.decode(tokens, skip_special_tokens=True)
         assert isinstance(text, str), "one sequence decodes to one text"
         return text

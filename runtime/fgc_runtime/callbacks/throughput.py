@@ -1,9 +1,10 @@
-"""How much of the hardware a training uses: floating-point operations per second, and their share of the peak (MFU)."""
+"""The use of the hardware by a training: floating-point operations per second, and their share of the peak (MFU)."""
 
 import torch
 from transformers import PreTrainedConfig
 
 from fgc_runtime.callbacks.base import TrainerCallback, TrainingRun
+from fgc_runtime.models.costs import Shape, idle_weights
 
 # dense bfloat16 operations per second, from the vendors' data sheets; float16 where there is no bfloat16 (V100, T4)
 _PEAKS = {
@@ -26,8 +27,9 @@ _PEAKS = {
 class ThroughputCallback(TrainerCallback):
     """`tflops_per_second` of all processes, and `mfu`, their share of what the hardware could do.
 
-    A token costs 6 N + 12 L H S D operations: N weights that tokens are multiplied with (all but the embedding table,
-    and that too where it is also the head), 2 forward and 4 backward; L layers, H heads of D channels over S tokens
+    A token costs 6 N + 12 L H S D operations: N weights that a token is multiplied with (all but the embedding table,
+    which counts where it is also the head, and the experts that a token is not sent to), 2 forward and 4 backward; L
+    layers, H heads of D channels over S tokens
     (Chowdhery et al. 2022, appendix B). S is `sequence_length`, or the mean number of label tokens of an example. It is
     the work that the model asks for: recomputed activations do not count.
     `peak_flops` is that of one device; by default a table knows it. Where neither says, as on a CPU, there is no `mfu`.
@@ -44,7 +46,10 @@ class ThroughputCallback(TrainerCallback):
 
     def on_train_begin(self, run: TrainingRun) -> None:
         """Count the weights."""
-        self._num_weights = multiplied_weights(run.num_parameters, run.model.config)
+        shape = Shape.of(run.model.config)
+        here = sum(idle_weights(parameter, shape) for parameter in run.model.parameters() if run.counts(parameter))
+        idle = int(run.add_stages(torch.tensor([here], dtype=torch.float64, device=run.world.device)))
+        self._num_weights = multiplied_weights(run.num_parameters, run.model.config) - idle
         if self.peak_flops is None:
             self.peak_flops = peak_flops_of(run.world.device)
 
@@ -66,9 +71,9 @@ def multiplied_weights(num_parameters: int, config: PreTrainedConfig) -> int:
 
 def flops_per_token(config: PreTrainedConfig, num_weights: int, sequence_length: float) -> float:
     """6 N + 12 L H S D, forward and backward."""
-    heads = int(config.num_attention_heads)
-    head_dim = int(getattr(config, "head_dim", None) or config.hidden_size // heads)
-    return 6 * num_weights + 12 * int(config.num_hidden_layers) * heads * sequence_length * head_dim
+    shape = Shape.of(config)
+    channels = shape.num_heads * (shape.head_dim + shape.value_head_dim)
+    return 6 * num_weights + 6 * shape.num_layers * sequence_length * channels
 
 
 def peak_flops_of(device: torch.device) -> float | None:

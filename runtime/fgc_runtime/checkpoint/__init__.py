@@ -17,6 +17,7 @@ from fgc_runtime.checkpoint.saver import Export, Saved, Saver, Snapshot
 from fgc_runtime.checkpoint.state import (
     RandomState,
     TrainingState,
+    kept_random_states,
     load_training_state,
     read_trainer_state,
     save_training_state,
@@ -38,6 +39,7 @@ __all__ = [
     "find_checkpoints",
     "join",
     "keep_model",
+    "kept_random_states",
     "latest_checkpoint",
     "latest_in",
     "lead_to",

@@ -1,4 +1,4 @@
-"""What a checkpoint consists of, in `checkpoint.json`: every file with its size and hash, and what the run was.
+"""The parts of a checkpoint, in `checkpoint.json`: every file with its size and hash, and what the run was.
 
 Written last, before the folder gets its name. A checkpoint whose files are not those of its manifest is damaged.
 """
@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
+
+from fgc_runtime.releases import VERSION, other_format, refusal
 
 MANIFEST = "checkpoint.json"
 _FORMAT = 1
@@ -30,7 +32,7 @@ def write_manifest(folder: Path, about: Mapping[str, object], hashes: Mapping[st
     hashes = hashes if hashes is not None else hashes_of(folder, sizes)
     files = {name: {"size_bytes": size_bytes, "sha256": hashes[name]} for name, size_bytes in sizes.items()}
     saved_at = datetime.now().astimezone().isoformat()
-    manifest = {"format": _FORMAT, "saved_at": saved_at, **about, "files": files}
+    manifest = {"format": _FORMAT, "fgc": VERSION, "saved_at": saved_at, **about, "files": files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
@@ -43,8 +45,12 @@ def read_manifest(folder: Path) -> dict[str, object]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise DamagedCheckpoint(f"{path} is damaged: {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
-        raise DamagedCheckpoint(f"{path} is none of this version: format {_FORMAT} is wanted")
+    if not isinstance(manifest, dict):
+        raise DamagedCheckpoint(f"{path} is damaged: it holds no table")
+    if manifest.get("format") != _FORMAT:
+        raise DamagedCheckpoint(other_format(str(path), manifest.get("fgc"), _FORMAT))
+    if (told := refusal(str(folder), manifest.get("fgc"))) is not None:
+        raise DamagedCheckpoint(told)
     return manifest
 
 

@@ -10,13 +10,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from fgc_runtime.checkpoint.folders import flush
+from fgc_runtime.checkpoint.parts import WeightParts
+from fgc_runtime.finetune import has_adapter, write_adapter
+from fgc_runtime.full_disk import room_errors
 from fgc_runtime.sources import read_source
 from fgc_runtime.trust import record_code
 
+# left from an earlier save, these would be loaded with this one: an adapter onto a model, or a model in its place
+_OF_A_MODEL = (
+    *("model*.safetensors*", "config.json", "generation_config.json"),
+    *("adapter_model.safetensors", "adapter_config.json", "base_model.json"),
+)
 _TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 
@@ -25,16 +33,21 @@ def save_model(
     tokenizer: PreTrainedTokenizerBase | None,
     folder: Path,
     *,
-    state_dict: dict[str, Tensor] | None = None,
+    state_dict: dict[str, Tensor] | WeightParts | None = None,
 ) -> None:
     """Write safetensors weights, configuration, generation configuration, code and tokenizer.
 
-    `state_dict` holds the weights where the model itself does not, because it is shared among processes.
+    `state_dict` holds the weights where the model itself does not, because it is shared among processes. The other
+    processes `give` theirs meanwhile, where it is `WeightParts`.
 
     Weights that several modules share are stored once. A model that does not come from transformers brings its Python
     files along, as they were when the program started, so that `trust_remote_code=True` loads it where its package is
-    not installed.
+    not installed. Of a model with an adapter, the adapter is written alone.
     """
+    if has_adapter(model):
+        assert not isinstance(state_dict, WeightParts), "an adapter lies whole on each process"
+        _save_adapter(model, tokenizer, folder, state_dict)
+        return
     code = code_of(model)
     if code:
         _name_classes(model)
@@ -42,10 +55,23 @@ def save_model(
         _name_special_tokens(model, tokenizer)
         tokenizer.save_pretrained(folder)
     with _no_progress_bars():
-        model.save_pretrained(folder, state_dict=state_dict)
+        model.save_pretrained(folder, state_dict={} if isinstance(state_dict, WeightParts) else state_dict)
+    if isinstance(state_dict, WeightParts):
+        state_dict.write(model, folder)
     for name, content in code.items():
         (folder / name).write_bytes(content)
     record_code(folder / name for name in code)  # it runs in this process already
+
+
+def _save_adapter(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase | None,
+    folder: Path,
+    state_dict: Mapping[str, Tensor] | None,
+) -> None:
+    if tokenizer is not None:
+        tokenizer.save_pretrained(folder)
+    write_adapter(model, folder, model.state_dict() if state_dict is None else state_dict)
 
 
 def publish_model(
@@ -53,22 +79,23 @@ def publish_model(
     tokenizer: PreTrainedTokenizerBase | None,
     folder: Path,
     *,
-    state_dict: dict[str, Tensor] | None = None,
+    state_dict: dict[str, Tensor] | WeightParts | None = None,
 ) -> list[str]:
     """`save_model` into a folder that holds other things too; returns the names of the files.
 
     Each file is replaced whole. Weight files of an earlier model go; nothing else is touched.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".model-") as unfinished:
+    with room_errors(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".model-") as unfinished:
         save_model(model, tokenizer, Path(unfinished), state_dict=state_dict)
         names = {path.name for path in Path(unfinished).iterdir()}
         for name in sorted(names):
             flush(Path(unfinished, name))
             Path(unfinished, name).replace(folder / name)
-    for stale in folder.glob("model*.safetensors*"):
-        if stale.name not in names:
-            stale.unlink()
+    for pattern in _OF_A_MODEL:
+        for stale in folder.glob(pattern):
+            if stale.name not in names:
+                stale.unlink()
     flush(folder)
     return sorted(names)
 
@@ -136,7 +163,15 @@ def _name_special_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerB
         token_id = getattr(tokenizer, name)
         setattr(model.config, name, token_id)
         if model.generation_config is not None:
-            setattr(model.generation_config, name, token_id)
+            setattr(model.generation_config, name, _with_other_ends(model.generation_config, name, token_id))
+
+
+def _with_other_ends(config: GenerationConfig, name: str, token_id: int | None) -> int | list[int] | None:
+    """A model that ends texts with several tokens keeps the others, as Llama 3 those beside its end of a turn."""
+    known = getattr(config, name)
+    if name != "eos_token_id" or not isinstance(known, list) or token_id is None:
+        return token_id
+    return [token_id, *(other for other in known if other != token_id)]
 
 
 @contextmanager

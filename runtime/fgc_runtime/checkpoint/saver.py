@@ -21,6 +21,7 @@ from fgc_runtime.checkpoint.model import save_model
 from fgc_runtime.checkpoint.state import TrainingState, save_training_state
 from fgc_runtime.checkpoint.tensors import Tensors, save_tensors
 from fgc_runtime.distributed import World
+from fgc_runtime.full_disk import reason_of, room_errors
 
 T = TypeVar("T")
 
@@ -95,9 +96,10 @@ class Saver:
         problem = None
         for step in (self._begin, self._write_tensors, self._write_rest, self._hash, self._commit):
             try:
-                step(snapshot)
+                with room_errors(snapshot.folder):
+                    step(snapshot)
             except BaseException as error:  # of any kind: the training must hear of it
-                problem = f"{type(error).__name__}: {error}"
+                problem = reason_of(error)
             problem = self._agreed(problem)
             if problem is not None:
                 discard(snapshot.folder)

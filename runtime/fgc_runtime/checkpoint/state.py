@@ -1,4 +1,4 @@
-"""What a run needs to go on exactly where it stopped, beside weights and optimizer: counters, rate, random states.
+"""State to go on exactly where a run stopped, beside weights and optimizer: counters, rate, random states.
 
 Torch's files are read with `weights_only`: a checkpoint can hold numbers, not code.
 """
@@ -6,7 +6,8 @@ Torch's files are read with `weights_only`: a checkpoint can hold numbers, not c
 import json
 import pickle
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from torch import Tensor
 from fgc_runtime.checkpoint.manifest import DamagedCheckpoint
 
 _TRAINER_STATE = "trainer_state.json"
-_TRAINING_STATE = "training_state.pt"
+TRAINING_STATE = "training_state.pt"
 _LOG_HISTORY = "log_history.json"
 
 PythonState = tuple[int, tuple[int, ...], float | None]
@@ -51,6 +52,16 @@ class RandomState:
             torch.cuda.set_rng_state(self.cuda)
 
 
+@contextmanager
+def kept_random_states() -> Iterator[None]:
+    """In the body the generators of python, numpy and torch may be seeded and drawn from; nobody behind it notices."""
+    before = RandomState.capture()
+    try:
+        yield
+    finally:
+        before.restore()
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingState:
     """All but tensors: small, the same on every process."""
@@ -68,7 +79,8 @@ def save_training_state(folder: Path, state: TrainingState) -> None:
     """Write all that `load_training_state` and `read_trainer_state` read."""
     states = [{name: getattr(random, name) for name in RandomState.__slots__} for random in state.random_states]
     parts = {name: getattr(state, name) for name in ("values", "scheduler", "loss_scale", "callbacks")}
-    torch.save({**parts, "random_states": states}, folder / _TRAINING_STATE)
+    with (folder / TRAINING_STATE).open("wb") as file:  # torch's own file hides why it could not be written
+        torch.save({**parts, "random_states": states}, file)
     (folder / _TRAINER_STATE).write_text(json.dumps(state.counters, indent=2) + "\n", encoding="utf-8")
     (folder / _LOG_HISTORY).write_text(json.dumps(state.log_history) + "\n", encoding="utf-8")
 
@@ -86,10 +98,10 @@ def read_trainer_state(folder: Path) -> dict[str, object]:
 def load_training_state(folder: Path) -> TrainingState:
     """Reads what `save_training_state` wrote. Raises DamagedCheckpoint where there is code in it."""
     try:
-        saved = torch.load(folder / _TRAINING_STATE, map_location="cpu", weights_only=True)
+        saved = torch.load(folder / TRAINING_STATE, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = "it is a pickle with code or no pickle at all, and is not read"
-        raise DamagedCheckpoint(f"{folder / _TRAINING_STATE} is damaged: {reason}") from error
+        raise DamagedCheckpoint(f"{folder / TRAINING_STATE} is damaged: {reason}") from error
     return TrainingState(
         counters=read_trainer_state(folder),
         values=saved["values"],

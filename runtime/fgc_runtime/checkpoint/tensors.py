@@ -22,6 +22,7 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.checkpoint.storage import WriteResult
 
 from fgc_runtime.checkpoint.contents import read_contents, write_contents
+from fgc_runtime.full_disk import room_errors
 
 Tensors = dict[str, Tensor]
 Values = dict[str, object]
@@ -120,7 +121,11 @@ class _TensorsOnly(DefaultLoadPlanner):
 
 
 class _Writer(FileSystemWriter):
-    """Writes the table of contents as JSON too."""
+    """Writes the table of contents as JSON too, and says where there is no room."""
+
+    def write_data(self, *args: Any, **kwargs: Any) -> Any:
+        with room_errors(Path(self.path)):  # here: an error that goes to other processes leaves its cause behind
+            return super().write_data(*args, **kwargs)
 
     def finish(self, metadata: Metadata, results: list[list[WriteResult]]) -> None:
         super().finish(metadata, results)

@@ -71,12 +71,15 @@ def _ask(api: "Api", options: Options, model: str) -> int:
         if said.error is not None:
             raise said.error
         return _CLEAN if said.is_whole else _INTERRUPTED
-    chat, conversation = Chat(api, model, fields, options.shows_usage), Conversation(options.system)
+    chat, conversation = Chat(api, model, options.shows_usage), Conversation(options.system, fields=fields)
     is_chat = options.is_interactive if options.is_interactive is not None else sys.stdin.isatty()
-    if options.message is None and is_chat:
+    if options.message is None and is_chat and not options.texts:
         chat.run(conversation)
         return _CLEAN
-    question = options.message if options.message is not None else sys.stdin.read()
+    asked = options.message
+    if asked is None:
+        asked = "" if sys.stdin.isatty() else sys.stdin.read()
+    question = "\n\n".join([*([asked] if asked.strip() else []), *options.texts])
     if not question.strip():
         print("fgc inf client: there is nothing to ask: give --message TEXT, or a text through a pipe", file=sys.stderr)
         return _CANNOT_RUN

@@ -8,13 +8,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from fgc_runtime.client.api import ApiError, Pieces, Usage
+from fgc_runtime.client.api import ApiError, Pieces, Thought, Usage
 from fgc_runtime.terminal import visible
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What was printed; `is_whole` is false where Ctrl-C stopped it, or an error did."""
+    """Holds what was printed; `is_whole` is false where Ctrl-C stopped it, or an error did."""
 
     text: str
     is_whole: bool
@@ -26,8 +26,9 @@ class _Stopped(Exception):
 
 
 def show(pieces: Pieces, *, shows_usage: bool) -> Said:
-    """Print an answer and a final newline."""
+    """Print an answer and a final newline; what the model thinks before goes to a terminal only, dimmed."""
     said: list[str] = []
+    is_thinking = False
     used: Usage | None = None
     started_s, first_s = time.monotonic(), None
     is_whole, problem = False, None
@@ -38,6 +39,12 @@ def show(pieces: Pieces, *, shows_usage: bool) -> Said:
                     used = piece
                     continue
                 first_s = first_s or time.monotonic()
+                if isinstance(piece, Thought):
+                    is_thinking = _think(piece.text) or is_thinking
+                    continue
+                if is_thinking:
+                    _think("\n\n")
+                    is_thinking = False
                 said.append(piece)
                 sys.stdout.write(visible(piece))
                 sys.stdout.flush()
@@ -51,6 +58,15 @@ def show(pieces: Pieces, *, shows_usage: bool) -> Said:
     if shows_usage and problem is None:
         print(_usage(used, started_s, first_s), file=sys.stderr)
     return Said("".join(said), is_whole, problem)
+
+
+def _think(text: str) -> bool:
+    """Shows a thought beside standard output; returns whether it was shown."""
+    if not sys.stderr.isatty():
+        return False
+    sys.stderr.write(f"\x1b[2m{visible(text)}\x1b[0m")
+    sys.stderr.flush()
+    return True
 
 
 @contextmanager

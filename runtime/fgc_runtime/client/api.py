@@ -17,11 +17,12 @@ _MAX_QUOTED = 200  # characters of an answer that is none
 
 
 class ApiError(Exception):
-    """The server cannot be reached, or it refuses; `is_unreachable` tells which."""
+    """The server cannot be reached, or it refuses; `is_unreachable` tells which, `code` is the server's reason."""
 
-    def __init__(self, message: str, *, is_unreachable: bool = False) -> None:
+    def __init__(self, message: str, *, is_unreachable: bool = False, code: str = "") -> None:
         super().__init__(message)
         self.is_unreachable = is_unreachable
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,14 @@ class Usage:
     num_generated: int
 
 
-Piece = str | Usage
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """A piece of what a model thinks before it answers."""
+
+    text: str
+
+
+Piece = str | Thought | Usage
 Pieces = Generator[Piece, None, None]
 
 
@@ -53,7 +61,7 @@ class Api:
         self._client.close()
 
     def health(self) -> str:
-        """What the server says of itself. Raises ApiError if it is not well."""
+        """Returns what the server says of itself. Raises ApiError if it is not well."""
         answer = self._ask("GET", "/health")
         return str(answer.get("status", "ok"))
 
@@ -69,7 +77,7 @@ class Api:
         return self._answer("/v1/chat/completions", {"model": model, "messages": list(messages), **fields})
 
     def complete(self, model: str, prompt: str, fields: Mapping[str, object]) -> Pieces:
-        """How a text goes on, piece by piece if `fields` has `stream`. Raises ApiError."""
+        """Returns how a text goes on, piece by piece if `fields` has `stream`. Raises ApiError."""
         return self._answer("/v1/completions", {"model": model, "prompt": prompt, **fields})
 
     def _answer(self, path: str, body: dict[str, Any]) -> Pieces:
@@ -119,9 +127,10 @@ class Api:
 
     def _refusal(self, response: httpx.Response) -> ApiError:
         try:
-            said = _message(json.loads(response.text))
+            body = json.loads(response.text)
         except ValueError:
-            said = ""
+            body = None
+        said = _message(body)
         match response.status_code:
             case 401 | 403:
                 help = "the server wants a key, and not this one" if "Authorization" in self._client.headers else ""
@@ -130,7 +139,7 @@ class Api:
             case 404 if not said:
                 return ApiError(f"{response.url} is no OpenAI API: it answers 404; see --url")
             case status:
-                return ApiError(said or f"the server answers {status} {response.reason_phrase}")
+                return ApiError(said or f"the server answers {status} {response.reason_phrase}", code=_code(body))
 
     def _lost(self, error: httpx.HTTPError) -> ApiError:
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
@@ -158,12 +167,20 @@ def _pieces(event: Mapping[str, Any]) -> Iterator[Piece]:
     """The text of an answer or of a part of it, whichever endpoint it is from, and the usage if it is there."""
     for choice in event.get("choices") or ():
         said = choice.get("delta") or choice.get("message") or {}
+        thought = said.get("reasoning_content") or said.get("reasoning")
+        if thought:
+            yield Thought(str(thought))
         text = choice.get("text") or said.get("content")
         if text:
             yield str(text)
     used = event.get("usage")
     if used:
         yield Usage(int(used.get("prompt_tokens", 0)), int(used.get("completion_tokens", 0)))
+
+
+def _code(body: object) -> str:
+    error = body.get("error") if isinstance(body, dict) else None
+    return str(error.get("code") or "") if isinstance(error, dict) else ""
 
 
 def _message(body: object) -> str:

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 _EXAMPLES = """\
 examples:
@@ -13,6 +14,7 @@ examples:
   fgc inf client --completion 'def ' --echo          go on with a text
   fgc inf client --completion - < prompt.txt         go on with a file
   cat question.txt | fgc inf client --max-tokens 64  what comes through a pipe is one message
+  git diff | fgc inf client --message 'Is this right?' --file - --file README.md    or follows one, as files do
   fgc inf client --health && fgc inf client --list-models
 
 in a chat: /help lists the commands; Ctrl-C stops an answer; Ctrl-D ends
@@ -22,12 +24,13 @@ exit codes: 0, 1 if the server refuses or an answer breaks off, 2 if it cannot b
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says. `sampling` holds the request's fields that were given, by their API names."""
+    """Holds what the command line says. `sampling` holds the request's fields that were given, by their API names."""
 
     url: str
     api_key: str | None
     model: str | None
     message: str | None
+    texts: tuple[str, ...]  # that follow a question
     completion: str | None
     system: str | None
     is_interactive: bool | None
@@ -48,6 +51,10 @@ def parse(arguments: list[str] | None = None) -> Options:
         parser.error("--echo repeats the text of --completion: give that too")
     if given.interactive and (given.message or given.completion):
         parser.error("--interactive chats; without it, --message and --completion ask once")
+    if given.files and (given.interactive or given.completion is not None):
+        parser.error("--file follows a question: it goes with --message or a pipe")
+    if [given.message, given.completion, *given.files].count("-") > 1:
+        parser.error("standard input can be read once: `-` stands in several places")
     stops = [text.replace("\\n", "\n").replace("\\t", "\t") for text in given.stop]
     sampling = {name: value for name in _SAMPLING if (value := getattr(given, name)) is not None}
     if stops:
@@ -57,6 +64,7 @@ def parse(arguments: list[str] | None = None) -> Options:
         api_key=given.api_key or os.environ.get("FGC_API_KEY") or None,
         model=given.model,
         message=_text(given.message),
+        texts=tuple(filter(str.strip, (_text(file) or "" for file in given.files))),
         completion=_text(given.completion),
         system=given.system,
         is_interactive=given.interactive,
@@ -77,8 +85,19 @@ _SAMPLING = (
 
 
 def _text(given: str | None) -> str | None:
-    """An argument; `-` is what comes through standard input."""
+    """An argument; `-` is what comes through standard input, which nothing else reads: it may be a script's own."""
     return sys.stdin.read() if given == "-" else given
+
+
+def _named_text(given: str) -> str:
+    """Returns a file's text under its name; a pipe can be read only once. `-` stays."""
+    if given == "-":
+        return given
+    path = Path(given)
+    try:
+        return f"{path.name}:\n{path.read_text(encoding='utf-8')}"
+    except (OSError, UnicodeDecodeError) as error:
+        raise argparse.ArgumentTypeError(f"{given} cannot be read: {error}") from None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -109,6 +128,8 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--list-models", action="store_true", help="print the names of the models")
     add("--interactive", action=argparse.BooleanOptionalAction, help="chat (default: on a terminal)")
     add("--system", metavar="TEXT", help="what the model is told before the chat")
+    help = "a text that follows the question, under its name; `-` is stdin; may be repeated"
+    add("--file", dest="files", metavar="FILE", type=_named_text, action="append", default=[], help=help)
     _add_answer_options(parser)
     return parser
 

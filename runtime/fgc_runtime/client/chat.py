@@ -1,7 +1,6 @@
 """A chat with a model: lines in, answers out, until the user ends it. An error ends an answer and not the chat."""
 
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fgc_runtime.client.answer import show
@@ -13,11 +12,10 @@ from fgc_runtime.terminal import visible, visible_line
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """Whom to ask, and how. `fields` are those of every request."""
+    """Whom to ask, and how."""
 
     api: Api
     model: str
-    fields: Mapping[str, object]
     shows_usage: bool
 
     def run(self, conversation: Conversation) -> None:
@@ -50,9 +48,28 @@ class Chat:
             print(f"fgc inf client: {visible(str(error))}", file=sys.stderr)
 
     def answer(self, conversation: Conversation) -> bool:
-        """Print the answer to the last question and keep it, also where it breaks off; whether it is whole."""
-        said = show(self.api.chat(self.model, conversation.request(), self.fields), shows_usage=self.shows_usage)
+        """Print the answer to the last question and keep it, also where it breaks off; whether it is whole.
+
+        A chat that is too long for the model loses its oldest questions, if it gets an answer without them.
+        """
+        whole, num_left_out = list(conversation.messages), 0
+        while True:
+            pieces = self.api.chat(self.model, conversation.request(), conversation.fields)
+            said = show(pieces, shows_usage=self.shows_usage)
+            is_too_long = said.error is not None and said.error.code == "context_length_exceeded"
+            if not (is_too_long and conversation.trim()):
+                break
+            num_left_out += 1
+        if not said.text:
+            conversation.messages = whole
+        elif num_left_out:
+            oldest = "oldest question is" if num_left_out == 1 else f"{num_left_out} oldest questions are"
+            print(f"[the chat is too long for the model: its {oldest} left out]", file=sys.stderr)
         conversation.answer(said.text)
+        if said.error is not None and is_too_long:
+            raise ApiError(
+                f"the question alone is too long, the chat stays as it was: {said.error}", code=said.error.code
+            )
         if said.error is not None:
             raise said.error
         return said.is_whole

@@ -14,7 +14,7 @@ class Cancelled(Exception):
 
 
 def line_reader(words: Iterable[str]) -> Read:
-    """What reads one line after the other: None at the end; raises Cancelled for Ctrl-C. `words` are completed."""
+    """Returns a reader of lines: None at the end; it raises Cancelled for Ctrl-C. `words` are completed."""
     if not sys.stdin.isatty():
         return _plain_line
     try:

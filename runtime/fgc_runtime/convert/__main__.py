@@ -7,7 +7,9 @@ from typing import NoReturn
 
 from fgc_runtime.convert.faults import ConvertError
 from fgc_runtime.convert.talk import Compiler
+from fgc_runtime.full_disk import file_error
 from fgc_runtime.models.folder import ModelError
+from fgc_runtime.output import run_command
 from fgc_runtime.trust import UntrustedCode
 
 _CANNOT, _INTERRUPTED, _TERMINATED = 2, 130, 143
@@ -29,7 +31,7 @@ def main(words: list[str]) -> int:
         print(f"fgc convert: {error}", file=sys.stderr)
         return _CANNOT
     except OSError as error:
-        print(f"fgc convert: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        print(f"fgc convert: {file_error(error)}", file=sys.stderr)
         return _CANNOT
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -42,4 +44,4 @@ def _terminate(*_: object) -> NoReturn:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_command(lambda: main(sys.argv[1:])))

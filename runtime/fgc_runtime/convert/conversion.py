@@ -4,7 +4,9 @@ The target is written under another name and renamed at the end: what fails or i
 """
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
 from fgc_runtime.convert import companions
+from fgc_runtime.convert.explain import to_architecture_text, to_package_text
 from fgc_runtime.convert.faults import ConvertError
 from fgc_runtime.convert.fields import to_architecture, to_package
 from fgc_runtime.convert.folders import complete_or_absent
@@ -22,9 +25,9 @@ from fgc_runtime.convert.talk import Compiler
 from fgc_runtime.convert.text import finished_text, plan_text
 from fgc_runtime.convert.verify import Comparison, compare, require_memory
 from fgc_runtime.convert.weights import Weights
-from fgc_runtime.convert.writer import ShardWriter
 from fgc_runtime.models.folder import ModelError
 from fgc_runtime.models.opening import on_meta, package_classes
+from fgc_runtime.models.shards import ShardWriter
 from fgc_runtime.trust import CheckedFolder, checked_folder, record_code
 
 
@@ -40,6 +43,7 @@ class Job:
     dtype: torch.dtype | None
     max_shard_bytes: int
     is_dry_run: bool
+    is_explained: bool
     is_verified: bool
     ignore: tuple[str, ...]
     checked: CheckedFolder  # the source's folder, as its code and configuration are loaded
@@ -56,6 +60,7 @@ class Job:
             dtype=getattr(torch, message["dtype"]) if message["dtype"] else None,
             max_shard_bytes=message["max_shard_bytes"],
             is_dry_run=message["is_dry_run"],
+            is_explained=message["is_explained"],
             is_verified=message["is_verified"],
             ignore=tuple(message["ignore"]),
             checked=checked_folder(Path(message["source"]), is_told=message["trust_remote_code"]),
@@ -64,13 +69,14 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The model to write, on the meta device, and the files that are no weights."""
+    """The model to write, on the meta device, and the other files; `explained` makes what `--explain` prints."""
 
     architecture: Architecture
     model: PreTrainedModel
     package: Path | None
     template: str | None
     notes: tuple[str, ...]
+    explained: Callable[[], str]
 
     @property
     def config(self) -> PreTrainedConfig:
@@ -93,6 +99,8 @@ def convert(job: Job, compiler: Compiler) -> int:
         dtype=job.dtype,
         ignore=job.ignore,
     )
+    if job.is_explained:
+        print(target.explained() + "\n")
     if job.is_dry_run:
         print(plan_text(plan, target.architecture, target.notes))
         return 1 if plan.problems else 0
@@ -126,7 +134,9 @@ def _package(job: Job, config: PreTrainedConfig, compiler: Compiler) -> Target:
     config_class, model_class = package_classes(package)
     made = config_class()
     made.architectures = [model_class.__name__]
-    return Target(architecture, on_meta(model_class, made), package, answer["template"], tuple(found.notes))
+    explained = partial(to_package_text, config.to_dict(), architecture)
+    model = on_meta(model_class, made)
+    return Target(architecture, model, package, answer["template"], tuple(found.notes), explained)
 
 
 def _architecture(job: Job, config: PreTrainedConfig, weights: Weights) -> Target:
@@ -150,7 +160,7 @@ def _architecture(job: Job, config: PreTrainedConfig, weights: Weights) -> Targe
         if len(job.tables) == 1 or not plan.problems:
             unread = _unread(config, table)
             notes = [f"config field `{name}` has no counterpart in {table.name}" for name in unread]
-            return Target(table, model, None, None, tuple(notes))
+            return Target(table, model, None, None, tuple(notes), partial(to_architecture_text, table, ours, reasons))
         reasons.append(f"  {table.model_type}: {'; '.join(plan.problems)}")
     reason = "\n".join(reasons)
     hint = "`--to MODEL_TYPE` tries one whatever its parts are called"

@@ -40,10 +40,12 @@ def to_package(config: PreTrainedConfig, architecture: Architecture) -> PackageF
     fields = {ours: _value(theirs, name, ours, architecture) for ours, name in architecture.fields.items()}
     fields = {name: value for name, value in fields.items() if value is not None or name not in architecture.computed}
     blocks: dict[str, dict[str, Any]] = {}
-    for name, switch in architecture.switches.items():
-        if theirs.get(name):
-            blocks.setdefault(switch.block, {})[switch.argument] = True
     chosen = {part.block: _template(theirs, part, architecture) for part in architecture.parts}
+    for name, switch in architecture.switches.items():
+        if theirs.get(name) and switch.argument is not None:
+            blocks.setdefault(switch.block, {})[switch.argument] = True
+        elif theirs.get(name):
+            chosen[switch.block] = switch.template
     includes = {block: template for block, template in chosen.items() if template is not None}
     return PackageFields(fields, blocks, includes, notes)
 
@@ -62,15 +64,23 @@ def to_architecture(ours: Mapping[str, Any], tensors: Iterable[str], architectur
     names = list(tensors)
     for name, switch in architecture.switches.items():
         theirs[name] = any(matches(switch.tensors, tensor) for tensor in names)
-    config: PreTrainedConfig = AutoConfig.for_model(architecture.model_type, **architecture.fixed, **theirs)
+    config: PreTrainedConfig = AutoConfig.for_model(
+        architecture.model_type, **architecture.fixed, **architecture.dropped, **theirs
+    )
     return config
+
+
+def value_at(values: Mapping[str, Any], path: str) -> Any:
+    """The value that a path leads to, with points between the keys; None if there is none."""
+    value: Any = values
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def _template(theirs: Mapping[str, Any], part: Part, architecture: Architecture) -> str | None:
     """The template of the part that a value stands for; None for the usual part."""
-    value: Any = theirs
-    for key in part.field.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
+    value = value_at(theirs, part.field)
     if value is None:
         return None
     if value not in part.templates:
@@ -98,7 +108,8 @@ def _require_fixed(theirs: Mapping[str, Any], architecture: Architecture) -> Non
 
 def _unknown(theirs: Mapping[str, Any], defaults: Mapping[str, Any], architecture: Architecture) -> list[str]:
     """Notes on fields that nobody reads. Raises ConvertError for one that the architecture reads."""
-    known = {*architecture.fields.values(), *architecture.fixed, *architecture.ignored, *architecture.switches}
+    left = {*architecture.ignored, *architecture.dropped}
+    known = {*architecture.fields.values(), *architecture.fixed, *architecture.switches, *left}
     notes = []
     for name, value in theirs.items():
         if name in known or name in _FRAMEWORK or (name in defaults and value == defaults[name]):

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from fgc_runtime.convert.faults import ConvertError
 from fgc_runtime.convert.tables import Architecture, CountExperts, Group, TensorRule, count_experts, filled
 from fgc_runtime.convert.weights import Weights, named
-from fgc_runtime.convert.writer import ShardWriter, Wanted
+from fgc_runtime.models.shards import ShardWriter, Wanted
 from fgc_runtime.models.structure import tied_parameters
 
 Shape = tuple[int, ...]
@@ -61,7 +61,8 @@ def make_plan(
     plan = Plan(is_to_package)
     tied = tied_parameters(model)
     shapes = {name: tuple(item.shape) for name, item in model.state_dict().items() if name not in tied}
-    naming = Naming.of(architecture, weights, is_to_package)
+    naming = Naming.of(architecture, weights, is_to_package, model.config.num_hidden_layers)
+    uncast = set(model._keep_in_fp32_modules_strict or ())
     used: set[str] = set()
     for group in dict.fromkeys(map(naming.group_in_memory, shapes)):
         sources = group.theirs if is_to_package else group.ours
@@ -69,7 +70,8 @@ def make_plan(
         absent = [name for name in sources if name not in weights.tensors]
         plan.missing += absent
         if not absent:
-            _add(plan, group, weights, shapes, dtype)
+            is_cast = uncast.isdisjoint(name.rpartition(".")[2] for name in group.ours)
+            _add(plan, group, weights, shapes, dtype if is_cast else None)
     _leftovers(plan, weights, used, naming, tied, ignore)
     return plan
 
@@ -81,10 +83,11 @@ class Naming:
     architecture: Architecture
     weights: Weights
     is_to_package: bool
+    num_layers: int
     count: CountExperts
 
     @classmethod
-    def of(cls, architecture: Architecture, weights: Weights, is_to_package: bool) -> "Naming":
+    def of(cls, architecture: Architecture, weights: Weights, is_to_package: bool, num_layers: int) -> "Naming":
         """The number of experts is that of the tensors in the architecture's files, or of a package's rows."""
 
         def rows(rule: TensorRule, layer: Sequence[str]) -> int:
@@ -92,7 +95,7 @@ class Naming:
             return info.shape[0] if info is not None and info.shape else 0
 
         count = count_experts(architecture, weights.tensors) if is_to_package else rows
-        return cls(architecture, weights, is_to_package, count)
+        return cls(architecture, weights, is_to_package, num_layers, count)
 
     def group_in_memory(self, name: str) -> Group:
         """The group of a tensor of the model to fill; if the files have the package's names, these count."""
@@ -160,7 +163,9 @@ def _leftovers(
         if own in tied:
             kept = naming.group_in_memory(tied[own])
             plan.copies[name] = kept.theirs[0] if plan.is_to_package else kept.ours[0]
-        elif naming.architecture.is_skipped(name) or any(fnmatchcase(name, pattern) for pattern in ignore):
+        elif naming.architecture.is_skipped(name, naming.num_layers) or any(
+            fnmatchcase(name, pattern) for pattern in ignore
+        ):
             plan.skipped.append(name)
         else:
             plan.extra.append(name)

@@ -14,7 +14,7 @@ from typing import Any
 
 from fgc_runtime.convert.faults import ConvertError
 
-_SEVERAL = re.compile(r"\{([^}]*)\}")
+_SEVERAL = re.compile(r"\{([^{}]*)\}")
 _EXPERT = "#"
 
 
@@ -88,11 +88,12 @@ CountExperts = Callable[[TensorRule, Sequence[str]], int]  # of a rule in a laye
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """A field of the architecture that adds tensors: in a package, an argument of a part says so."""
+    """A field of the architecture that adds tensors: in a package, an argument of a part, or its template, says so."""
 
     block: str
-    argument: str
     tensors: str
+    argument: str | None = None
+    template: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,10 @@ class Architecture:
 
     `renamed` maps fields of a package to fields of the architecture; `same` have one name on both sides. `fixed`
     fields must have the value that the template stands for. `parts` choose classes by a value. `ignored` ones do not
-    change what the model computes, `implied` ones of a package follow from others, `computed` ones do if they are null.
-    A package of the template has parts of the classes `modules`.
+    change what the model computes. `dropped` ones are of parts that are left out; they get a value on the way back.
+    `implied` ones of a package follow from others, `computed` ones do if they are null. A package of the template has
+    parts of the classes `modules`. `skips_further_layers` leaves out layers behind the last one of the configuration,
+    which predict further tokens. `file` is where the table stands.
     """
 
     name: str
@@ -124,15 +127,18 @@ class Architecture:
     renamed: Mapping[str, str]
     fixed: Mapping[str, Any]
     ignored: tuple[str, ...]
+    dropped: Mapping[str, Any]
     switches: Mapping[str, Switch]
     rules: tuple[TensorRule, ...]
     prefix: str
     modules: tuple[str, ...]
     skipped: tuple[str, ...] = ()
+    skips_further_layers: bool = False
     derived: Mapping[str, Any] = field(default_factory=dict)
     implied: tuple[str, ...] = ()
     computed: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
+    file: str = ""
 
     @classmethod
     def of(cls, table: Mapping[str, Any]) -> "Architecture":
@@ -146,15 +152,18 @@ class Architecture:
             renamed=config.get("renamed") or {},
             fixed=config.get("fixed") or {},
             ignored=tuple(config.get("ignored") or ()),
+            dropped=config.get("dropped") or {},
             switches={name: Switch(**entry) for name, entry in (config.get("switches") or {}).items()},
             rules=tuple(TensorRule.of(entry) for entry in table.get("tensors") or ()),
             prefix=table.get("prefix", "model."),
             modules=tuple(table["modules"]),
             skipped=tuple(table.get("skipped") or ()),
+            skips_further_layers=bool(table.get("skips_further_layers")),
             derived=config.get("derived") or {},
             implied=tuple(config.get("implied") or ()),
             computed=tuple(config.get("computed") or ()),
             parts=tuple(Part(name, **entry) for name, entry in (table.get("parts") or {}).items()),
+            file=table.get("file", ""),
         )
 
     @property
@@ -182,8 +191,14 @@ class Architecture:
                     return _group(rule, layer, count)
         return Group((name,), (name,))
 
-    def is_skipped(self, name: str) -> bool:
-        """Returns whether a tensor of the architecture is no weight: masks and angles that old versions saved."""
+    def is_skipped(self, name: str, num_layers: int) -> bool:
+        """Returns whether a tensor of the architecture is no weight of a model with so many layers.
+
+        Such are masks and angles that old versions saved, and layers behind the last one, if the table says so.
+        """
+        layer = _layer_number(self.prefix).match(name) if self.skips_further_layers else None
+        if layer is not None and int(layer[1]) >= num_layers:
+            return True
         return any(_match(pattern, name) is not None for pattern in self.skipped)
 
 
@@ -227,6 +242,11 @@ def _several(pattern: str) -> tuple[str, ...]:
 @cache
 def _regex(pattern: str) -> re.Pattern[str]:
     return re.compile(re.escape(pattern).replace(r"\*", r"(\d+)").replace(re.escape(_EXPERT), r"\d+"))
+
+
+@cache
+def _layer_number(prefix: str) -> re.Pattern[str]:
+    return re.compile(rf"{re.escape(prefix)}layers\.(\d+)\.")
 
 
 def _match(pattern: str, name: str) -> Sequence[str] | None:

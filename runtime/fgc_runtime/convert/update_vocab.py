@@ -4,7 +4,9 @@ import json
 import sys
 
 from fgc_runtime.convert.faults import ConvertError
+from fgc_runtime.full_disk import file_error
 from fgc_runtime.models.folder import ModelError
+from fgc_runtime.output import run_command
 
 
 def main(words: list[str]) -> int:
@@ -19,11 +21,11 @@ def main(words: list[str]) -> int:
     except (ConvertError, ModelError) as error:
         print(f"fgc update-vocab: {error}", file=sys.stderr)
     except OSError as error:
-        print(f"fgc update-vocab: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        print(f"fgc update-vocab: {file_error(error)}", file=sys.stderr)
     except KeyboardInterrupt:
         return 130
     return 2
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_command(lambda: main(sys.argv[1:])))

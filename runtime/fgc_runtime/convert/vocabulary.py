@@ -19,8 +19,8 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from fgc_runtime.convert.faults import ConvertError
 from fgc_runtime.convert.folders import complete_or_absent
 from fgc_runtime.convert.weights import Weights, named
-from fgc_runtime.convert.writer import ShardWriter, Wanted
 from fgc_runtime.models.opening import open_on_meta
+from fgc_runtime.models.shards import ShardWriter, Wanted
 from fgc_runtime.models.structure import tied_parameters
 
 ROLES = ("bos", "eos", "pad", "unk")

@@ -17,22 +17,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from fgc_runtime.convert.faults import ConvertError
+from fgc_runtime.models.shards import DTYPES
 
-_DTYPES = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
-    "F8_E4M3": torch.float8_e4m3fn,
-    "F8_E5M2": torch.float8_e5m2,
-}
-DTYPE_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _REOPENED_AFTER_BYTES = 64 * 2**20
 _NUM_NAMED = 8
 
@@ -132,7 +118,7 @@ def _infos(file: Path) -> Iterator[TensorInfo]:
         return
     for name in opened.keys():  # noqa: SIM118  # safe_open is no mapping
         part = opened.get_slice(name)
-        dtype = _DTYPES.get(part.get_dtype())
+        dtype = DTYPES.get(part.get_dtype())
         if dtype is None:
             raise ConvertError(f"`{name}` in {file} has the dtype {part.get_dtype()}, which torch does not have")
         yield TensorInfo(name, tuple(part.get_shape()), dtype, file)

@@ -43,16 +43,21 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _constructed(options: Namespace) -> tuple[Any, Any]:
-    sys.path.insert(0, str(options.program.parent))
-    spec = importlib.util.spec_from_file_location("program", options.program)
+    built = constructed(options.program, options.function)
+    if options.tokenizer is None:
+        return built, getattr(built, "tokenizer", None)
+    return built[options.target], built[options.tokenizer]
+
+
+def constructed(program: Path, function: str) -> Any:
+    """Returns what a function of a generated module returns."""
+    sys.path.insert(0, str(program.parent))
+    spec = importlib.util.spec_from_file_location("program", program)
     assert spec is not None and spec.loader is not None, "a .py file has a loader"
     module = importlib.util.module_from_spec(spec)
     sys.modules["program"] = module
     spec.loader.exec_module(module)
-    built = getattr(module, options.function)()
-    if options.tokenizer is None:
-        return built, getattr(built, "tokenizer", None)
-    return built[options.target], built[options.tokenizer]
+    return getattr(module, function)()
 
 
 def _lines(options: Namespace, read: list[Any], numbers: Any, tokenizer: Any) -> Iterator[str]:

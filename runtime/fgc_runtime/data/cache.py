@@ -3,10 +3,16 @@
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock
+
+from fgc_runtime.full_disk import room_errors
+
+_KEPT_S = 30 * 86_400
 
 
 def cache_folder() -> Path:
@@ -31,12 +37,33 @@ def cached_file(path: Path, build: Callable[[Path], None]) -> Path:
     Of several processes one builds and the others wait for it. The file appears whole or not at all.
     """
     if path.exists():
+        note_use(path)
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         if not path.exists():
             with tempfile.TemporaryDirectory(dir=path.parent) as folder:
                 unfinished = Path(folder) / path.name
-                build(unfinished)
+                with room_errors(path.parent):
+                    build(unfinished)
                 unfinished.replace(path)
+    note_use(path)
     return path
+
+
+def note_use(path: Path) -> None:
+    """Keeps a file of `cache_folder()`, and those whose names go on from its stem, for another 30 days.
+
+    Removes files beside it that nobody has used for as long. Files elsewhere, in a folder of the user's choice, stay as
+    they are.
+    """
+    if not path.is_relative_to(cache_folder()) or not path.parent.is_dir():
+        return
+    for own in path.parent.glob(f"{path.stem}*"):
+        with suppress(OSError):  # a cache that can only be read
+            os.utime(own)
+    for other in sorted(path.parent.iterdir(), key=lambda item: item.suffix == ".lock"):  # behind what they lock
+        with suppress(OSError):  # removed meanwhile
+            is_lock = other.suffix == ".lock" and other.with_suffix("").exists()
+            if other.is_file() and not is_lock and time.time() - other.stat().st_mtime > _KEPT_S:
+                other.unlink()

@@ -3,13 +3,13 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy
 from transformers import PreTrainedTokenizerFast
 from transformers.utils.chat_template_utils import render_jinja_template
 
+from fgc_runtime.data.chat_templates import read_template
 from fgc_runtime.data.control_tokens import ControlTokens, plain
 from fgc_runtime.data.encoding import Encoded, Marks
 
@@ -24,8 +24,9 @@ class ChatEncoder:
 
     A template with `{% generation %}` says itself what the assistant's tokens are. With any other, a turn is what the
     conversation up to its end has more than the conversation before it with the generation prompt; the turn ends with
-    its last special token, which the model has to learn to say. `train_on` "all" learns everything. `chat_template` is
-    a template, or the path of a file that ends in `.jinja`; by default it is the tokenizer's own.
+    its last special token, which the model has to learn to say. `train_on` "last" learns the assistant's last turn
+    alone, "all" everything. A turn with `weight` 0 is not learnt. `chat_template` is a template, the path of a file
+    that ends in `.jinja`, or one of the names `chatml` and `plain`; by default it is the tokenizer's own.
 
     Special tokens are the template's alone: a message that spells `<|im_end|>` holds these letters, and ends no turn.
     """
@@ -35,13 +36,13 @@ class ChatEncoder:
         tokenizer: PreTrainedTokenizerFast,
         *,
         chat_template: str | None = None,
-        train_on: Literal["assistant", "all"] = "assistant",
+        train_on: Literal["assistant", "last", "all"] = "assistant",
     ) -> None:
-        template = _read(chat_template) if chat_template is not None else tokenizer.chat_template
+        template = read_template(chat_template) if chat_template is not None else tokenizer.chat_template
         if template is None:
             raise ValueError("tokenizer must have a chat_template; or give one: chat_template")
-        if train_on not in ("assistant", "all"):
-            raise ValueError(f"train_on ({train_on!r}) must be one of assistant, all")
+        if train_on not in ("assistant", "last", "all"):
+            raise ValueError(f"train_on ({train_on!r}) must be one of assistant, last, all")
         self._tokenizer = tokenizer
         self._template = str(template)
         self._train_on = train_on
@@ -52,7 +53,9 @@ class ChatEncoder:
     @property
     def key(self) -> str:
         """The tokenizer, the template and all settings."""
-        return json.dumps([self._tokenizer.backend_tokenizer.to_str(), self._template, self._train_on])
+        # templates print them, and the backend does not know which of them ends a text
+        special = self._tokenizer.special_tokens_map
+        return json.dumps([self._tokenizer.backend_tokenizer.to_str(), special, self._template, self._train_on])
 
     def encode(self, documents: Sequence[Conversation]) -> list[Encoded]:
         """Each conversation's ids. Raises ValueError, naming conversation and turn, where a turn cannot be told."""
@@ -70,10 +73,38 @@ class ChatEncoder:
         if self._train_on == "all":
             return Encoded(ids)
         marks = numpy.zeros(len(ids), dtype=numpy.bool_)
-        for first, last in spans if self._says_itself else self._spans(hidden, text):
-            turn = _tokens_within(text, tokens.offsets, first, last)
-            marks |= turn if self._says_itself else self._up_to_its_end(tokens.ids, turn)
+        learnt = self._learnt(conversation)
+        found = self._own_spans(hidden, spans) if self._says_itself else self._spans(hidden, text)
+        for (first, last), is_learnt in zip(found, learnt, strict=True):
+            if is_learnt:
+                turn = _tokens_within(text, tokens.offsets, first, last)
+                marks |= turn if self._says_itself else self._up_to_its_end(tokens.ids, turn)
         return Encoded(ids, marks)
+
+    def _learnt(self, conversation: Conversation) -> list[bool]:
+        """Returns which of the assistant's turns are learnt. Raises ValueError for a conversation without one."""
+        turns = [message for message in conversation if message["role"] == "assistant"]
+        if not turns:
+            roles = ", ".join(dict.fromkeys(str(message["role"]) for message in conversation))
+            raise ValueError(
+                f"conversation {_excerpt(conversation)} has no turn of the assistant (its roles: {roles}), so there is "
+                "nothing to learn: leave it out, or learn everything with train_on: all"
+            )
+        for message in turns:
+            if message.get("weight") not in (None, 0, 1):
+                raise ValueError(f"conversation {_excerpt(conversation)}: weight ({message['weight']}) must be 0 or 1")
+        learnt = [message.get("weight") != 0 for message in turns]
+        return [False] * (len(turns) - 1) + learnt[-1:] if self._train_on == "last" else learnt
+
+    def _own_spans(self, conversation: Conversation, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """The template's own spans. Raises ValueError unless there is one for each of the assistant's turns."""
+        num_turns = sum(message["role"] == "assistant" for message in conversation)
+        if len(spans) != num_turns:
+            raise ValueError(
+                f"conversation {_excerpt(conversation)} has {num_turns} turns of the assistant, and the chat template "
+                f"marks {len(spans)} with {{% generation %}}: put it around each of them"
+            )
+        return spans
 
     def _hidden(self, conversation: Conversation) -> list[dict[str, Any]]:
         return [self._control_tokens.hidden(message) for message in conversation]
@@ -124,15 +155,6 @@ def _tokens_within(text: str, offsets: Sequence[tuple[int, int]], first: int, la
         for begin, end in offsets
     ]
     return numpy.array(is_within, dtype=numpy.bool_)
-
-
-def _read(chat_template: str) -> str:
-    if not chat_template.endswith(".jinja"):
-        return chat_template
-    path = Path(chat_template).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f"chat_template: there is no file {chat_template} in {Path.cwd()}")
-    return path.read_text(encoding="utf-8")
 
 
 def _checked(conversation: object) -> Conversation:

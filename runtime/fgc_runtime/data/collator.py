@@ -13,6 +13,8 @@ from fgc_runtime.data.draws import draws_nothing
 Batch = dict[str, Tensor]
 
 IGNORED_LABEL = -100  # what torch's cross entropy leaves out
+_MOST_COMPARED = 4  # batches whose labels are compared with their tokens: data is made in one way
+_FEWEST_LABELS = 4  # of a row: fewer can be the tokens behind them by chance
 
 
 @draws_nothing
@@ -20,9 +22,10 @@ class DataCollatorForCausalLM:
     """Pads on the right to the longest example; labels are -100 there, so that padding is never learnt.
 
     The tokenizer's pad token must be none that a text can end with: another id than eos. Labels are the input ids
-    unless an example brings its own. Equally long examples need no mask. Packed examples bring `position_ids` and
-    `sequence_ids`; their padding becomes a document of its own. All others get an `attention_mask` with the padding.
-    Whatever else an example has is left out.
+    unless an example brings its own. Padding that an example brings is no label and is not attended to either: what
+    its `attention_mask` leaves out, or pad tokens at its ends. Equally long examples without padding need no mask.
+    Packed examples bring `position_ids` and `sequence_ids`; their padding becomes a document of its own. All others
+    get an `attention_mask` with the padding. Whatever else an example has is left out.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase | None = None, *, pad_to_multiple_of: int = 1) -> None:
@@ -35,23 +38,42 @@ class DataCollatorForCausalLM:
             )
         self.pad_token_id = 0 if tokenizer is None else int(tokenizer.pad_token_id)
         self.pad_to_multiple_of = pad_to_multiple_of
+        is_told_apart = tokenizer is not None and tokenizer.pad_token_id != tokenizer.bos_token_id
+        self._known_padding = self.pad_token_id if is_told_apart else None  # tokens that nothing else uses
 
     def __call__(self, examples: Sequence[Mapping[str, Tensor | Sequence[int]]]) -> Batch:
         """B examples of up to T tokens to tensors of shape (B, T)."""
-        rows = [torch.as_tensor(example["input_ids"]) for example in examples]
-        labels = [torch.as_tensor(example.get("labels", row)) for example, row in zip(examples, rows, strict=True)]
+        rows = [torch.as_tensor(example["input_ids"]).long() for example in examples]
+        masks = [self._own_mask(example, row) for example, row in zip(examples, rows, strict=True)]
+        labels = [_labels(*one) for one in zip(examples, rows, masks, strict=True)]
         batch = {
             "input_ids": self._pad(rows, self.pad_token_id),
             "labels": self._pad(labels, IGNORED_LABEL),
         }
-        if "position_ids" in examples[0]:
-            batch["position_ids"] = self._pad([torch.as_tensor(example["position_ids"]) for example in examples], 0)
-            if "sequence_ids" in examples[0]:
-                ids = [torch.as_tensor(example["sequence_ids"]) for example in examples]
+        if not batch["input_ids"].numel():
+            raise ValueError(f"input_ids: none of the {len(rows)} examples of a batch has a token")
+        if any("position_ids" in example for example in examples):
+            positions = [_positions(example, row) for example, row in zip(examples, rows, strict=True)]
+            batch["position_ids"] = self._pad(positions, 0)
+            if any("sequence_ids" in example for example in examples):
+                ids = [_sequences(*one) for one in zip(examples, rows, positions, strict=True)]
                 batch["sequence_ids"] = self._pad(ids, -1)
-        elif batch["input_ids"].numel() > sum(len(row) for row in rows):
-            batch["attention_mask"] = self._pad([torch.ones_like(row) for row in rows], 0)
+        elif batch["input_ids"].numel() > sum(len(row) for row in rows) or any(mask is not None for mask in masks):
+            whole = [torch.ones_like(row) if mask is None else mask for row, mask in zip(rows, masks, strict=True)]
+            batch["attention_mask"] = self._pad(whole, 0)
         return batch
+
+    def _own_mask(self, example: Mapping[str, Tensor | Sequence[int]], row: Tensor) -> Tensor | None:
+        """Returns 0 for what is padding in an example, 1 for the rest; None: all of it is text."""
+        if example.get("attention_mask") is not None:
+            mask = _beside(example, "attention_mask", row)
+            return None if bool(mask.all()) else mask
+        pad = self._known_padding
+        if "labels" in example or pad is None or not len(row) or pad not in (int(row[0]), int(row[-1])):
+            return None
+        is_text = row != pad
+        # 0 before the first token of the text and behind the last one
+        return ((is_text.cumsum(0) > 0) & (is_text.flip(0).cumsum(0).flip(0) > 0)).to(row.dtype)
 
     def _pad(self, rows: list[Tensor], value: int) -> Tensor:
         padded = pad_sequence(rows, batch_first=True, padding_value=value)
@@ -59,12 +81,42 @@ class DataCollatorForCausalLM:
         return torch.nn.functional.pad(padded, (0, missing), value=value) if missing else padded
 
 
+def _beside(example: Mapping[str, Tensor | Sequence[int]], name: str, row: Tensor) -> Tensor:
+    """Returns numbers that an example has for each of its tokens. Raises ValueError if they are not as many."""
+    numbers = torch.as_tensor(example[name]).long()
+    if len(numbers) != len(row):
+        raise ValueError(f"{name} ({len(numbers)} numbers) must be as many as the example's input_ids ({len(row)})")
+    return numbers
+
+
+def _labels(example: Mapping[str, Tensor | Sequence[int]], row: Tensor, mask: Tensor | None) -> Tensor:
+    """Returns an example's own labels, or its tokens; padding, and the first token behind it, are none."""
+    if example.get("labels") is not None:
+        return _beside(example, "labels", row)
+    if mask is None:
+        return row
+    is_text = mask.bool()
+    is_behind_text = torch.nn.functional.pad(is_text[:-1], (1, 0), value=True)
+    return row.masked_fill(~(is_text & is_behind_text), IGNORED_LABEL)
+
+
+def _positions(example: Mapping[str, Tensor | Sequence[int]], row: Tensor) -> Tensor:
+    """Returns an example's positions; one beside packed ones may be a single text, and have none."""
+    return _beside(example, "position_ids", row) if "position_ids" in example else torch.arange(len(row))
+
+
+def _sequences(example: Mapping[str, Tensor | Sequence[int]], row: Tensor, positions: Tensor) -> Tensor:
+    """Returns the numbers of an example's texts; a text begins where positions do."""
+    return _beside(example, "sequence_ids", row) if "sequence_ids" in example else (positions == 0).cumsum(0) - 1
+
+
 class CheckedCollator:
     """A collator whose batches are looked through for token ids and positions that the model does not have.
 
     An embedding would fail on such ids with an index error on a CPU, and with an assertion of the whole process on a
     GPU. Rotary positions beyond the model's would be learnt without a word, and served by nobody. `num_positions` None:
-    the model has no bound. `takes_packed` False: packed documents would see each other in the model.
+    the model has no bound. `takes_packed` False: packed documents would see each other in the model. `moves_labels`:
+    the loss compares each token's logits with the label behind it, so labels must not have been moved before.
     """
 
     def __init__(
@@ -74,11 +126,13 @@ class CheckedCollator:
         num_positions: int | None = None,
         *,
         takes_packed: bool = True,
+        moves_labels: bool = False,
     ) -> None:
         self.collate = collate
         self.vocab_size = vocab_size
         self.num_positions = num_positions
         self.takes_packed = takes_packed
+        self._num_to_compare = _MOST_COMPARED if moves_labels else 0  # batches
 
     def __call__(self, examples: Any) -> Batch:
         """Returns the batch. Raises ValueError if it has a token id or a position that the model does not have."""
@@ -88,6 +142,9 @@ class CheckedCollator:
             if tokens is not None and tokens.numel():
                 self._check(name, tokens, lowest)
         self._check_positions(batch)
+        if self._num_to_compare:
+            self._num_to_compare -= 1
+            _refuse_moved_labels(batch)
         if not self.takes_packed and "sequence_ids" in batch and (batch["sequence_ids"].diff(dim=1) != 0).any():
             raise ValueError(
                 "input_ids: a row holds several documents, and the model does not keep them apart: it ignores "
@@ -117,4 +174,20 @@ class CheckedCollator:
             f"{name}: token id {int(tokens[row, column])} (example {row} of its batch, place {column}) must be below "
             f"the model's vocab_size ({self.vocab_size}) and not negative; the model needs vocab_size: len(tokenizer), "
             "or the data another tokenizer"
+        )
+
+
+def _refuse_moved_labels(batch: Batch) -> None:
+    """Raises ValueError if the labels of a row are its tokens moved by one: they would be moved once more."""
+    token_ids, labels = batch.get("input_ids"), batch.get("labels")
+    if token_ids is None or labels is None or labels is token_ids or token_ids.shape != labels.shape:
+        return
+    is_label = labels[:, :-1] != IGNORED_LABEL
+    is_moved = ((labels[:, :-1] == token_ids[:, 1:]) | ~is_label).all(1) & (is_label.sum(1) >= _FEWEST_LABELS)
+    is_in_place = ((labels == token_ids) | (labels == IGNORED_LABEL)).all(1)
+    wrong = (is_moved & ~is_in_place).nonzero()
+    if len(wrong) and not bool(is_in_place.any()):
+        raise ValueError(
+            f"labels: those of example {int(wrong[0])} of its batch are its input_ids moved by one place. The loss "
+            "moves them itself: it would learn the token after the next one. Give labels in the places of their tokens"
         )

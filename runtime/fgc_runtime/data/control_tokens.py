@@ -1,4 +1,4 @@
-"""What people write beside what a template writes: only the template's special tokens are read as such.
+"""Texts of people beside those of a template: only the template's special tokens are read as such.
 
 Letters of a message that spell a special token are marked before the template sees them, with a character that no text
 has; the marks go when the text has been cut at the special tokens that are left, those of the template. A text without

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fgc_runtime.data.survey import Sample, Survey
+from fgc_runtime.terminal import BOLD, CYAN, GREY, PLAIN, RESET
 
 Decode = Callable[[list[int]], str]
 
@@ -11,15 +12,14 @@ _MOST_TOKENS = 400  # of an example that is not shown in full
 _MOST_CHARACTERS = 2000
 _NUM_BARS = 12
 _LONGEST_CHARACTER = 4  # bytes of UTF-8, and a byte-level token may be one of them
-_RESET, _GREY, _BOLD = "\x1b[0m", "\x1b[90m", "\x1b[1m"
-_TOKEN_COLORS = ("\x1b[39m", "\x1b[36m")
+_TOKEN_COLORS = (PLAIN, CYAN)
 
 
 def example_lines(
     sample: Sample, number: int, decode: Decode | None, *, use_color: bool, is_full: bool
 ) -> Iterator[str]:
     """A heading, and document after document."""
-    yield _painted(_heading(sample, number), _BOLD, use_color)
+    yield _painted(_heading(sample, number), BOLD, use_color)
     if not sample.ids:
         text = sample.text or ""
         yield _printable(text if is_full else text[:_MOST_CHARACTERS])
@@ -32,7 +32,7 @@ def example_lines(
         if first >= last:
             break
         if len(sample.documents) > 1:
-            yield _painted(f"-- document {index}: {length:,} tokens", _BOLD, use_color)
+            yield _painted(f"-- document {index}: {length:,} tokens", BOLD, use_color)
         yield _inline(sample, first, min(first + length, last), decode, use_color)
         first += length
     if last < len(sample.ids):
@@ -41,7 +41,7 @@ def example_lines(
 
 def token_lines(sample: Sample, number: int, decode: Decode | None, *, use_color: bool, is_full: bool) -> Iterator[str]:
     """A heading, and a line per token: place, position, id, text; `-` where it is no label."""
-    yield _painted(_heading(sample, number), _BOLD, use_color)
+    yield _painted(_heading(sample, number), BOLD, use_color)
     last = len(sample.ids) if is_full else min(len(sample.ids), _MOST_TOKENS)
     if last:
         yield "  place  position      id  label  text"
@@ -49,7 +49,7 @@ def token_lines(sample: Sample, number: int, decode: Decode | None, *, use_color
         token, position, is_label = sample.ids[place], sample.positions[place], sample.is_label[place]
         text = "" if decode is None else repr(decode([token]))
         line = f"{place:>7}{position:>10}{token:>8}  {'yes' if is_label else '-':<5}  {text}"
-        yield line if is_label else _painted(line, _GREY, use_color)
+        yield line if is_label else _painted(line, GREY, use_color)
     if last < len(sample.ids):
         yield f"... {len(sample.ids) - last:,} more tokens (--full)"
 
@@ -108,7 +108,7 @@ def _inline(sample: Sample, first: int, last: int, decode: Decode | None, use_co
     for number, (count, text) in enumerate(pieces(sample.ids[first:last], decode)):
         is_label = sample.is_label[place]
         if use_color:
-            parts.append(_painted(_printable(text), _TOKEN_COLORS[number % 2] if is_label else _GREY, True))
+            parts.append(_painted(_printable(text), _TOKEN_COLORS[number % 2] if is_label else GREY, True))
         else:
             parts.append(
                 ("⟧" if is_label and is_open else "⟦" if not is_label and not is_open else "") + _printable(text)
@@ -132,7 +132,7 @@ def _row(name: str, distribution: dict[str, Any]) -> str:
 def _painted(text: str, color: str, use_color: bool) -> str:
     if not use_color:
         return text
-    return "\n".join(f"{color}{line}{_RESET}" if line else "" for line in text.split("\n"))
+    return "\n".join(f"{color}{line}{RESET}" if line else "" for line in text.split("\n"))
 
 
 def _printable(text: str) -> str:

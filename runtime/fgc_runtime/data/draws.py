@@ -47,14 +47,14 @@ class Draws:
     @contextmanager
     def at(self, part: Part, position: int) -> Iterator[None]:
         """Let the generators of python, numpy and torch's CPU draw for this place; puts them back as they were."""
-        before = random.getstate(), numpy.random.get_state(legacy=False), torch.get_rng_state()
+        before = random.getstate(), numpy.random.get_state(legacy=False)
         seed = self.seed_of(part, position)
         random.seed(seed)
         numpy.random.seed(seed % 2**32)
-        torch.default_generator.manual_seed(seed)
         try:
-            yield
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(seed)
+                yield
         finally:
             random.setstate(before[0])
             numpy.random.set_state(before[1])
-            torch.set_rng_state(before[2])

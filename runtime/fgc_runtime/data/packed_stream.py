@@ -1,6 +1,14 @@
 """Documents that can only be read in order to examples: packed blocks, or one example per document."""
 
+import os
+import signal
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from itertools import islice
+from multiprocessing import get_context
 from typing import Any
 
 from transformers import PreTrainedTokenizerFast
@@ -11,6 +19,19 @@ from fgc_runtime.data.pieces import Example, Piece, assembled, check_cutting, pi
 from fgc_runtime.data.stage import BlockStage, Stage, State, joint_fingerprint
 
 _ENCODED_AT_ONCE = 64  # documents; enough to keep the tokenizer's threads busy, soon read again when a run goes on
+
+
+_num_processes: ContextVar[int] = ContextVar("num_processes", default=1)
+
+
+@contextmanager
+def encoding_in_processes(count: int) -> Iterator[None]:
+    """Lets streams that are read here encode their documents in so many processes, in the same order."""
+    token = _num_processes.set(count)
+    try:
+        yield
+    finally:
+        _num_processes.reset(token)
 
 
 class EncodedStream(BlockStage[Encoded]):
@@ -27,7 +48,58 @@ class EncodedStream(BlockStage[Encoded]):
 
     def arranged(self, block: list[Any]) -> Sequence[Encoded]:
         """In the same order; documents without tokens are left out."""
-        return [encoded for encoded in self.encoder.encode(block) if len(encoded.ids)]
+        return _encoded(self.encoder, block)
+
+    def items(self) -> Iterator[Encoded]:
+        """Block after block; with several processes, some blocks ahead."""
+        count = _num_processes.get()
+        if count == 1:
+            yield from super().items()
+            return
+        with ProcessPoolExecutor(
+            count, get_context("fork"), initializer=_begin_worker, initargs=(self.encoder,)
+        ) as pool:
+            try:
+                yield from self._items_of(pool, most_ahead=4 * count)
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _items_of(self, pool: Executor, *, most_ahead: int) -> Iterator[Encoded]:
+        if self._before is not None:
+            self.source.load_state_dict(self._before)
+        source = iter(self.source)
+        waiting: deque[tuple[State, Future[list[Encoded]]]] = deque()
+        before = self.source.state_dict()
+        while True:
+            while len(waiting) < most_ahead and (block := list(islice(source, self.block_length))):
+                waiting.append((before, pool.submit(_encode_in_worker, block)))
+                before = self.source.state_dict()
+            self._before = waiting[0][0] if waiting else before
+            if not waiting:
+                return
+            arranged = waiting.popleft()[1].result()
+            while self._used < len(arranged):
+                self._used += 1
+                yield arranged[self._used - 1]
+            self.number, self._used = self.number + 1, 0
+
+
+def _encoded(encoder: Encoder, block: Sequence[Any]) -> list[Encoded]:
+    return [encoded for encoded in encoder.encode(block) if len(encoded.ids)]
+
+
+_of_worker: list[Encoder] = []
+
+
+def _begin_worker(encoder: Encoder) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C: the main process ends this one
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    _of_worker[:] = [encoder]
+
+
+def _encode_in_worker(block: Sequence[Any]) -> list[Encoded]:
+    return _encoded(_of_worker[0], block)
 
 
 class TokenizedStream(Stage[Example]):

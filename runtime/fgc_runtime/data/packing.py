@@ -2,10 +2,13 @@
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy
 import torch
@@ -18,12 +21,108 @@ from transformers import PreTrainedTokenizerFast
 from fgc_runtime.data.bins import Strategy, best_fit_decreasing, check_strategy, first_fit_decreasing
 from fgc_runtime.data.cache import cache_folder, cached_file, content_key
 from fgc_runtime.data.draws import draws_nothing
-from fgc_runtime.data.encoding import Encoder, TextEncoder
+from fgc_runtime.data.encoding import Encoded, Encoder, Ids, Marks, TextEncoder
 from fgc_runtime.data.pieces import Example, Piece, assembled, check_cutting, cut
 
 _ENCODED_AT_ONCE = 64  # documents; enough to keep the tokenizer's threads busy, little enough to hold in memory
 
 Ranges = NDArray[numpy.int64]
+
+
+class _Part(NamedTuple):
+    """Of the corpus: `num_context` of the tokens are there to be looked at."""
+
+    first: int
+    last: int
+    num_context: int
+
+
+Block = list[_Part]
+
+
+class Rule(Protocol):
+    """Says which tokens of a corpus stand together in an example."""
+
+    @property
+    def isolate(self) -> bool:
+        """Returns True if the documents of an example do not see each other."""
+
+    def blocks(self, ends: Sequence[int]) -> list[Block]:
+        """Returns the parts of each example, for documents that end at these tokens of the corpus."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """The rule of `PackedDataset`."""
+
+    block_size: int
+    strategy: Strategy = "greedy"
+    isolate: bool = True
+    truncation: bool = False
+    max_tokens: int | None = None
+    stride: int = 0
+    min_length: int = 1
+
+    def blocks(self, ends: Sequence[int]) -> list[Block]:
+        """Raises ValueError if nothing is left to learn from."""
+        documents = _bounds(ends, self.max_tokens, longest=self.block_size if self.truncation else None)
+        make = _greedy if self.strategy == "greedy" else _fitted
+        blocks = make(documents, self.block_size, self.strategy, stride=self.stride, min_length=self.min_length)
+        # a block of one token has nothing to predict
+        kept = [block for block in blocks if sum(last - first for first, last, _ in block) > 1]
+        if not kept:
+            problem = f"min_length ({self.min_length}) leaves all documents out"
+            raise ValueError(f"texts hold no block to learn from: {problem}")
+        return kept
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """The rule of `TokenizedDataset`: a document, an example."""
+
+    max_length: int
+    isolate: bool = False
+
+    def blocks(self, ends: Sequence[int]) -> list[Block]:
+        """Returns one part for each document."""
+        return [[_Part(first, last, 0)] for first, last in _bounds(ends, None, longest=self.max_length)]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Holds what a data set of examples is made of."""
+
+    documents: Sequence[Any]
+    encoder: Encoder
+    rule: Rule
+
+    def corpus_key(self) -> str:
+        """Returns a hash of all documents and of how they are encoded. Raises ValueError if there are none."""
+        if len(self.documents) == 0:
+            raise ValueError("texts must not be empty")
+        return content_key([self.encoder.key, *map(canonical, self.documents)])
+
+    def fingerprint(self, corpus_key: str) -> str:
+        """Returns a hash of everything that the examples depend on."""
+        return content_key([corpus_key, repr(self.rule)])
+
+
+_ARE_RECIPES_ENOUGH: ContextVar[bool] = ContextVar("are_recipes_enough", default=False)
+
+
+def are_recipes_enough() -> bool:
+    """Returns True where data sets should hold what they are made of, and encode nothing."""
+    return _ARE_RECIPES_ENOUGH.get()
+
+
+@contextmanager
+def only_recipes() -> Iterator[None]:
+    """Lets data sets that are made here have a `recipe`, and nothing else."""
+    token = _ARE_RECIPES_ENOUGH.set(True)
+    try:
+        yield
+    finally:
+        _ARE_RECIPES_ENOUGH.reset(token)
 
 
 @draws_nothing
@@ -60,18 +159,14 @@ class PackedDataset(Dataset[Example]):
     ) -> None:
         check_strategy(strategy)
         check_cutting(block_size, stride=stride, min_length=min_length)
-        self._corpus = _Corpus.of(texts, encoder or TextEncoder(tokenizer), cache_dir)
         self.block_size = block_size
         self.isolate_documents = isolate_documents
-        documents = self._corpus.bounds(max_tokens, longest=block_size if truncation else None)
-        settings: dict[str, int] = {"stride": stride, "min_length": min_length}
-        self._settings = [block_size, strategy, isolate_documents, truncation, max_tokens, settings]
-        make = _greedy if strategy == "greedy" else _fitted
-        blocks = make(documents, block_size, strategy, **settings)
-        # a block of one token has nothing to predict
-        self._blocks = [block for block in blocks if sum(last - first for first, last, _ in block) > 1]
-        if not self._blocks:
-            raise ValueError(f"texts hold no block to learn from: min_length ({min_length}) leaves all documents out")
+        packing = Packing(block_size, strategy, isolate_documents, truncation, max_tokens, stride, min_length)
+        self.recipe = Recipe(texts, encoder or TextEncoder(tokenizer), packing)
+        if are_recipes_enough():
+            return
+        self._corpus = _Corpus.of(texts, self.recipe.encoder, cache_dir)
+        self._blocks = packing.blocks(self._corpus.ends())
 
     def __len__(self) -> int:
         return len(self._blocks)
@@ -85,7 +180,7 @@ class PackedDataset(Dataset[Example]):
     @property
     def fingerprint(self) -> str:
         """A hash of all documents, their encoding and how blocks are made: a resumed run compares it."""
-        return content_key([self._corpus.key, repr(self._settings)])
+        return self.recipe.fingerprint(self._corpus.key)
 
     @property
     def num_tokens(self) -> int:
@@ -113,29 +208,21 @@ class TokenizedDataset(Dataset[Example]):
     ) -> None:
         if max_length < 2:
             raise ValueError(f"max_length ({max_length}) must be at least 2: the first token predicts nothing")
-        self._corpus = _Corpus.of(texts, encoder or TextEncoder(tokenizer), cache_dir)
         self.max_length = max_length
-        self._bounds = self._corpus.bounds(None, longest=max_length)
+        self.recipe = Recipe(texts, encoder or TextEncoder(tokenizer), Cutting(max_length))
+        if are_recipes_enough():
+            return
+        self._corpus = _Corpus.of(texts, self.recipe.encoder, cache_dir)
+        self._blocks = self.recipe.rule.blocks(self._corpus.ends())
 
     def __len__(self) -> int:
-        return len(self._bounds)
+        return len(self._blocks)
 
     def __getitem__(self, index: int) -> Example:
         if not -len(self) <= index < len(self):
             raise IndexError(f"index ({index}) must be below the number of documents ({len(self)})")
-        first, last = self._bounds[index]
-        return assembled([self._corpus.piece(first, last, 0)], isolate=False)
-
-
-class _Part(NamedTuple):
-    """Of the corpus: `num_context` of the tokens are there to be looked at."""
-
-    first: int
-    last: int
-    num_context: int
-
-
-Block = list[_Part]
+        (part,) = self._blocks[index]
+        return assembled([self._corpus.piece(*part)], isolate=False)
 
 
 class _Corpus:
@@ -150,22 +237,12 @@ class _Corpus:
     @classmethod
     def of(cls, documents: Sequence[Any], encoder: Encoder, cache_dir: str | Path | None) -> "_Corpus":
         """Encoded on first use, later read from the cache."""
-        if len(documents) == 0:
-            raise ValueError("texts must not be empty")
-        key = content_key([encoder.key, *map(_canonical, documents)])
-        folder = Path(cache_dir) if cache_dir is not None else cache_folder() / "tokens"
-        path = cached_file(folder / f"{key}.safetensors", lambda path: save_file(_encode(documents, encoder), path))
-        return cls(load_file(path), key)
+        key = Recipe(documents, encoder, Cutting(0)).corpus_key()
+        return cls(cached_tensors(key, cache_dir, lambda: _encode(documents, encoder)), key)
 
-    def bounds(self, max_tokens: int | None, *, longest: int | None) -> list[tuple[int, int]]:
-        """Returns where documents begin and end in the first `max_tokens`; ends moved to at most `longest` tokens."""
-        total = len(self._tokens) if max_tokens is None else min(max_tokens, len(self._tokens))
-        ends = [*self._starts[1:], len(self._tokens)]
-        return [
-            (first, min(last, total, last if longest is None else first + longest))
-            for first, last in zip(self._starts, ends, strict=True)
-            if first < total
-        ]
+    def ends(self) -> list[int]:
+        """Returns where documents end."""
+        return [*self._starts[1:], len(self._tokens)]
 
     def piece(self, first: int, last: int, num_context: int) -> Piece:
         """A part of the corpus."""
@@ -189,6 +266,16 @@ def blocks_of(
 def _in_document(part: _Part, ends: Sequence[int]) -> tuple[int, int, int, int]:
     document = bisect_right(ends, part.first) - 1
     return document, part.first - ends[document], part.last - ends[document], part.num_context
+
+
+def _bounds(ends: Sequence[int], max_tokens: int | None, *, longest: int | None) -> list[tuple[int, int]]:
+    """Returns where documents begin and end in the first `max_tokens`; ends moved to at most `longest` tokens."""
+    total = ends[-1] if max_tokens is None else min(max_tokens, ends[-1])
+    return [
+        (first, min(last, total, last if longest is None else first + longest))
+        for first, last in pairwise([0, *ends])
+        if first < total
+    ]
 
 
 def _greedy(
@@ -222,28 +309,65 @@ def _fitted(
     return [[parts[item] for item in sorted(chosen)] for chosen in bins]
 
 
-def _canonical(document: Any) -> str:
+def cached_tensors(key: str, cache_dir: str | Path | None, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Returns what `make` makes, on first use; later, and in other processes, what the cache holds under `key`."""
+    folder = Path(cache_dir) if cache_dir is not None else cache_folder() / "tokens"
+    return load_file(cached_file(folder / f"{key}.safetensors", lambda path: save_file(make(), path)))
+
+
+def canonical(document: Any) -> str:
+    """Returns a text that tells a document from others."""
     return document if isinstance(document, str) else json.dumps(document, sort_keys=True, default=str)
 
 
 def _encode(documents: Sequence[Any], encoder: Encoder) -> dict[str, Tensor]:
     """`tokens` (int32), where documents start in them (int64), and `is_label` (bool) where the encoder says it."""
-    encoded = [item for batch in _batches(documents) for item in encoder.encode(batch) if len(item.ids)]
-    if not encoded:
+    tokens, ends, marks = encoded_documents(documents, encoder)
+    if not len(ends):
         raise ValueError("texts hold no tokens")
-    ends = numpy.cumsum([len(item.ids) for item in encoded])
-    tensors = {
-        "tokens": torch.from_numpy(numpy.concatenate([item.ids for item in encoded])),
-        "document_starts": torch.from_numpy(numpy.concatenate([[0], ends[:-1]]).astype(numpy.int64)),
-    }
+    tensors = {"tokens": torch.from_numpy(tokens), "document_starts": torch.from_numpy(numpy.append(0, ends[:-1]))}
+    return tensors if marks is None else {**tensors, "is_label": torch.from_numpy(marks)}
+
+
+def encoded_documents(
+    documents: Sequence[Any], encoder: Encoder, rows: range | None = None
+) -> tuple[Ids, Ranges, Marks | None]:
+    """Returns tokens (int32) end to end, where documents end in them, and which count where the encoder says it.
+
+    Of all documents, or of those in `rows`; documents without tokens are left out.
+    """
+    encoded = [item for batch in _encoded(documents, encoder, rows) for item in batch if len(item.ids)]
+    ends = numpy.cumsum([len(item.ids) for item in encoded], dtype=numpy.int64)
     marks = [item.is_label for item in encoded if item.is_label is not None]
-    if marks:
-        assert len(marks) == len(encoded), "an encoder marks all documents or none"
-        tensors["is_label"] = torch.from_numpy(numpy.concatenate(marks))
-    return tensors
+    assert len(marks) in (0, len(encoded)), "an encoder marks all documents or none"
+    tokens = numpy.concatenate([numpy.zeros(0, numpy.int32), *(item.ids for item in encoded)])
+    return tokens, ends, numpy.concatenate(marks) if marks else None
 
 
-def _batches(documents: Sequence[Any]) -> Iterator[list[Any]]:
+def _encoded(documents: Sequence[Any], encoder: Encoder, rows: range | None) -> Iterator[list[Encoded]]:
+    """Batch by batch; an error of an encoder says which document it is about."""
+    first = 0 if rows is None else rows.start
+    for batch in _batches(documents if rows is None else (documents[row] for row in rows)):
+        try:
+            yield encoder.encode(batch)
+        except (TypeError, ValueError) as error:
+            place = first + _first_bad(batch, encoder)
+            told = documents.place_of(place) if hasattr(documents, "place_of") else f"texts, document {place + 1}"
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{told}: {error}") from error
+        first += len(batch)
+
+
+def _first_bad(batch: Sequence[Any], encoder: Encoder) -> int:
+    for number, document in enumerate(batch):
+        try:
+            encoder.encode([document])
+        except (TypeError, ValueError):
+            return number
+    return 0
+
+
+def _batches(documents: Iterable[Any]) -> Iterator[list[Any]]:
     remaining = iter(documents)
     while batch := list(islice(remaining, _ENCODED_AT_ONCE)):
         yield batch

@@ -74,7 +74,7 @@ def assembled(pieces: Sequence[Piece], *, isolate: bool) -> Example:
     for piece in pieces:
         last = first + len(piece)
         if piece.is_label is not None:
-            labels[first:last][~torch.from_numpy(piece.is_label)] = IGNORED_LABEL
+            labels[first:last][torch.from_numpy(~piece.is_label)] = IGNORED_LABEL
         labels[first : first + max(piece.num_context, int(isolate))] = IGNORED_LABEL
         first = last
     if not isolate:

@@ -1,4 +1,4 @@
-"""Where documents come from: files, the Python installation, the Hugging Face hub; with a length, or as streams.
+"""Sources of documents: files, the Python installation, the Hugging Face hub; with a length, or as streams.
 
 Each source takes `split`, so that a configuration changes its data by changing the name of the function. Sources
 without splits of their own divide documents by a hash of their content: adding one document moves no other. Where that
@@ -8,8 +8,9 @@ leaves a split empty, as it must with one file, the last part of the text is the
 import hashlib
 import json
 import sysconfig
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
@@ -30,11 +31,17 @@ SPLITS = ("train", "validation", "all")
 class DocumentDataset(Sequence[D], Generic[D]):
     """Documents in a fixed order, texts or conversations; `name` says in messages where they came from."""
 
-    def __init__(self, documents: Sequence[D], *, name: str) -> None:
+    def __init__(self, documents: Sequence[D], *, name: str, find: Callable[[D], str | None] | None = None) -> None:
         if len(documents) == 0:
             raise ValueError(f"{name} holds no documents")
         self.name = name
         self._documents = documents
+        self._find = find
+
+    def place_of(self, index: int) -> str:
+        """Returns where a document stands, for a message: the row of a file where that can be found again."""
+        found = self._find(self._documents[index]) if self._find is not None else None
+        return found or f"{self.name}, document {index + 1}"
 
     @property
     def fingerprint(self) -> str | None:
@@ -55,7 +62,7 @@ class DocumentDataset(Sequence[D], Generic[D]):
     def __getitem__(self, index: slice) -> "DocumentDataset[D]": ...
     def __getitem__(self, index: int | slice) -> "D | DocumentDataset[D]":
         if isinstance(index, slice):
-            return type(self)(self._documents[index], name=self.name)
+            return type(self)(self._documents[index], name=self.name, find=self._find)
         return self._documents[index]
 
     def __repr__(self) -> str:
@@ -127,7 +134,13 @@ def table_files(
     documents = (value for path in found for value, _ in values(path, choice))
     name = f"rows of {paths}"
     chosen = _split(documents, split, validation_fraction, name, max_bytes=max_bytes)
-    return DocumentDataset(chosen, name=f"{name} ({split})")
+    return DocumentDataset(chosen, name=f"{name} ({split})", find=partial(_row_of, found, choice))
+
+
+def _row_of(paths: Sequence[Path], choice: Choice, document: Any) -> str | None:
+    """Reads once more, up to the first row that holds a document."""
+    rows = ((path, behind[-1], value) for path in paths for value, behind in values(path, choice))
+    return next((f"{path}, row {number}" for path, number, value in rows if value == document), None)
 
 
 def jsonl_files(

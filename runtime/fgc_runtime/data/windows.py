@@ -61,6 +61,19 @@ def label_counts(labels: Tensor) -> list[int]:
     return counts
 
 
+def pair_counts(labels: Tensor) -> list[int]:
+    """Returns 1 for each pair of rows, one of each half, that both have a label that counts, else 0."""
+    counts = label_counts(labels)
+    half = len(counts) // 2
+    return [int(bool(one and other)) for one, other in zip(counts[:half], counts[half:], strict=True)]
+
+
+def counts_of(collate: object) -> Callable[[Tensor], list[int]]:
+    """Returns what a step is divided by for the batches of a collator: label tokens, or pairs of rows."""
+    inner = collate.collate if isinstance(collate, CheckedCollator) else collate
+    return pair_counts if getattr(inner, "counts_pairs", False) else label_counts
+
+
 def shuffled_order(length: int, *, seed: int, epoch: int) -> Tensor:
     """A permutation of 0 .. length - 1, the same for the same seed and epoch on every machine."""
     generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)  # a prime: no two nearby pairs meet
@@ -108,8 +121,8 @@ class StreamWindows(IterableDataset[Window]):
     """An epoch of a data set that can only be read in order: every process reads all of it and keeps its part.
 
     Starting at example `start` reads and drops what comes before, so the data set must repeat itself exactly. A data
-    set with a `state_dict` can do without: each window says where the stream stands behind it, and it begins there,
-    `behind` so many examples of the epoch.
+    set that `keeps_whole_state` can do without: each window says where the stream stands behind it, and it begins
+    there, `behind` so many examples of the epoch.
     """
 
     def __init__(
@@ -131,12 +144,13 @@ class StreamWindows(IterableDataset[Window]):
 
     def __iter__(self) -> Iterator[Window]:
         examples, size = iter(self._dataset), self._share.window_size
+        has_state = keeps_whole_state(self._dataset)
         for dropped in range(0, self._start, size):  # window by window, so that each draws what it drew
             self._read(examples, dropped, min(size, self._start - dropped))
         position = self._start + self._behind
         ahead = self._read(examples, position, size)
         while ahead:
-            state = self._dataset.state_dict() if hasattr(self._dataset, "state_dict") else None
+            state = self._dataset.state_dict() if has_state else None  # type: ignore[attr-defined]  # it was looked at
             rows, ahead = ahead, self._read(examples, position + len(ahead), size)
             own = list(self._share.own(rows))
             spare = [] if own else rows[:1]
@@ -185,7 +199,7 @@ def _cut(
     """
     size = share.micro_batch_size
     micro_batches = [collate(own[first : first + size]) for first in range(0, len(own), size)]
-    counts = [count for batch in micro_batches for count in label_counts(batch["labels"])]
+    counts = [count for batch in micro_batches for count in counts_of(collate)(batch["labels"])]
     if spare:
         batch = collate(spare)
         micro_batches = [{**batch, "labels": torch.full_like(batch["labels"], IGNORED_LABEL)}]
@@ -200,6 +214,46 @@ def is_stream(dataset: object) -> bool:
     """Returns True if a data set can only be read in order, having no rows to ask for by number."""
     is_iterable = isinstance(dataset, IterableDataset)
     return is_iterable or not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"))
+
+
+def keeps_whole_state(dataset: object) -> bool:
+    """Returns True if a stream's `state_dict` says all about where it stands, so that another pass can begin there.
+
+    A shuffled stream of `datasets` leaves the examples in its buffer out of it: a run that goes on from there would
+    lose as many, and read others twice (huggingface/datasets, issue 7901).
+    """
+    if not (hasattr(dataset, "state_dict") and hasattr(dataset, "load_state_dict")):
+        return False
+    is_foreign = type(dataset).__module__.partition(".")[0] == "datasets"
+    return not is_foreign or not _has_buffer(getattr(dataset, "_ex_iterable", None))
+
+
+def _has_buffer(part: object) -> bool:
+    """Returns True if a stage of a stream of `datasets` shuffles, or cannot be looked at."""
+    if part is None or "Shuffled" in type(part).__name__:
+        return True
+    before = [*getattr(part, "ex_iterables", ()), *([part.ex_iterable] if hasattr(part, "ex_iterable") else ())]
+    return any(map(_has_buffer, before))
+
+
+def gives_more_rows(dataset: object) -> bool:
+    """Returns True if a data set has a row behind its length, and not one for any number that it is asked for.
+
+    Data that is made on demand, or that begins again, has one for any number: its length is what it says. Reads up to
+    two rows, which may draw random numbers.
+    """
+    length = length_of(dataset)
+    if length is None or is_stream(dataset):
+        return False
+    return _has_row(dataset, length) and not _has_row(dataset, 2 * length + 1000)
+
+
+def _has_row(dataset: Any, number: int) -> bool:
+    try:
+        dataset[number]
+    except Exception:  # data sets raise what they like
+        return False
+    return True
 
 
 def length_of(dataset: object) -> int | None:

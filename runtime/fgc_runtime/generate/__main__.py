@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from fgc_runtime.output import run_command
 from fgc_runtime.trust import CheckedFolder, UntrustedCode, checked_folder
 
 _EPILOG = """\
@@ -45,19 +46,19 @@ def main() -> int:
 
 
 def _continue(options: argparse.Namespace, checked: CheckedFolder) -> str:
-    import torch  # 2 s with transformers
-    from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # 2 s with torch
 
-    set_seed(options.seed)
+    from fgc_runtime.generate.continuing import continued
+
     tokenizer = AutoTokenizer.from_pretrained(checked.path, trust_remote_code=checked.is_trusted)
     model = AutoModelForCausalLM.from_pretrained(checked.path, trust_remote_code=checked.is_trusted)
-    inputs = tokenizer(options.prompt, return_tensors="pt", return_token_type_ids=False)
     sampling = {"do_sample": True, "temperature": options.temperature} if options.temperature > 0 else {}
-    with torch.no_grad():
-        tokens = model.generate(**inputs, max_new_tokens=options.max_tokens, **sampling)  # type: ignore[misc]  # a mixin
-    text = tokenizer.decode(tokens[0], skip_special_tokens=True)
+    tokens = continued(
+        model, tokenizer, options.prompt, seed=options.seed, max_new_tokens=options.max_tokens, **sampling
+    )
+    text = tokenizer.decode(tokens, skip_special_tokens=True)
     return str(text)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

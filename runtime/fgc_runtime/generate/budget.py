@@ -1,4 +1,4 @@
-"""How many tokens' keys and values fit into memory: counted at load, on the model's device."""
+"""The number of tokens whose keys and values fit into memory: counted at load, on the model's device."""
 
 import os
 
@@ -8,13 +8,12 @@ from transformers.cache_utils import Cache
 from fgc_runtime.generate.forward import Forward
 from fgc_runtime.generate.rows import Rows
 
-_SHARE = 0.5  # of the free memory, unless it is said
 _SPARE = 3  # buffers are larger than what they hold: room to grow, rows that left, padding to the longest
 
 
 @torch.inference_mode()
-def max_tokens(forward: Forward, rows: Rows, kv_memory_bytes: int | None) -> int | None:
-    """Returns how many tokens fit into so many bytes, or into half of what is free; None if the model keeps nothing."""
+def max_tokens(forward: Forward, rows: Rows, kv_memory_bytes: int | None, share: float = 0.5) -> int | None:
+    """Returns how many tokens fit into so many bytes, or into a share of what is free; None if nothing is kept."""
     cache = rows.new_cache()
     if cache is None:
         return None
@@ -25,7 +24,7 @@ def max_tokens(forward: Forward, rows: Rows, kv_memory_bytes: int | None) -> int
     size_bytes = _size_bytes(cache) // 2
     if size_bytes == 0:
         return None
-    memory_bytes = int(_free_bytes(forward.device) * _SHARE) if kv_memory_bytes is None else kv_memory_bytes
+    memory_bytes = int(_free_bytes(forward.device) * share) if kv_memory_bytes is None else kv_memory_bytes
     return memory_bytes // (size_bytes * _SPARE)
 
 

@@ -14,7 +14,7 @@ _LONG_WINDOW = 16  # tokens; only a run of bytes that are no text grows so long
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """What a tokenizer says about ids: how they decode (special ones left out) and the text of special ones."""
+    """Holds what a tokenizer says about ids: how they decode (special ones left out) and the text of special ones."""
 
     decode: Callable[[Sequence[int]], str]
     special: dict[int, str]

@@ -16,6 +16,7 @@ from itertools import count
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from fgc_runtime.generate.budget import max_tokens
 from fgc_runtime.generate.detokenizer import Vocabulary
@@ -48,7 +49,7 @@ def deliver_directly(events: Sequence[tuple[Sink, Event]]) -> None:
 
 @dataclass(slots=True)
 class Load:
-    """What the engine has to do and has done; read by other threads, never written by them."""
+    """Counts what the engine has to do and has done; read by other threads, never written by them."""
 
     num_running: int = 0
     num_waiting: int = 0
@@ -58,7 +59,10 @@ class Load:
 
 
 class Engine:
-    """Continues prompts with one model. `end_ids` end a text; at most `max_batch_size` sequences step together."""
+    """Continues prompts with one model. `end_ids` end a text; at most `max_batch_size` sequences step together.
+
+    Keys and values have `kv_memory_bytes`, or the share `kv_share` of what is free.
+    """
 
     def __init__(
         self,
@@ -69,6 +73,7 @@ class Engine:
         max_batch_size: int = 32,
         chunk_size: int = 512,
         kv_memory_bytes: int | None = None,
+        kv_share: float = 0.5,
         deliver: Deliver = deliver_directly,
     ) -> None:
         self.load = Load()
@@ -88,12 +93,16 @@ class Engine:
         self._turn = 0
         self._is_full = False  # something ran out of memory: no prompt is read until a text has ended
         self._rows: Rows = self.rows_kind(forward)
-        self.max_tokens = max_tokens(forward, self._rows, kv_memory_bytes)
+        self.max_tokens = max_tokens(forward, self._rows, kv_memory_bytes, kv_share)
         shares = self.max_tokens is not None and self.rows_kind is PackedRows
         self._prefixes = Prefixes(self.max_tokens // 2 if shares and self.max_tokens is not None else 0)
         self._outbox: list[tuple[Sink, Event]] = []
         self._is_stopping = False
         self._thread = threading.Thread(target=self._work, name="generate", daemon=True)
+
+    @property
+    def model(self) -> PreTrainedModel:
+        return self._forward.model
 
     @property
     def is_alive(self) -> bool:
@@ -201,7 +210,7 @@ class Engine:
                     break
 
     def _fits(self, head: Waiting) -> bool:
-        """Whether a text has room beside those that run; what is kept of others makes room."""
+        """Returns whether a text has room beside those that run; what is kept of others makes room."""
         if not self._running:
             return True
         if self._is_full or self.max_tokens is None:
@@ -347,7 +356,7 @@ class Engine:
         for row, (reply, token) in enumerate(zip(replies, tokens, strict=True)):
             delta = reply.take(token, scores.get(row))
             if reply.error is not None:
-                self._fail([reply.ticket], f"The grammar of the answer cannot be followed: {reply.error}")
+                self._refuse(reply.ticket, f"The grammar of the answer cannot be followed: {reply.error}")
             elif delta is not None:
                 self._tell(reply.ticket, delta)
         self.load.num_generated_tokens += len(tokens)
@@ -361,6 +370,10 @@ class Engine:
         for ticket in tickets:
             ticket.is_cancelled = True
             self._tell(ticket, Failure(message, is_shutdown))
+
+    def _refuse(self, ticket: Ticket, message: str) -> None:
+        ticket.is_cancelled = True
+        self._tell(ticket, Failure(message, is_asked_for=True))
 
     def _tell(self, ticket: Ticket, event: Event) -> None:
         self._outbox.append((ticket.sink, event))

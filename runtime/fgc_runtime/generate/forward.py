@@ -6,6 +6,7 @@ K columns of the cache, V vocabulary.
 
 import inspect
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ class Forward:
     def __init__(self, model: PreTrainedModel) -> None:
         model.train(False)
         self.model = model
-        self.vocab_size = model.get_input_embeddings().get_parameter("weight").shape[0]
+        self.vocab_size = cast(Tensor, model.get_input_embeddings().weight).shape[0]  # an adapter's is a property
         self._parameters = set(inspect.signature(model.forward).parameters)
         self.device: torch.device = model.device
         self.scaling = scaling_of(model)

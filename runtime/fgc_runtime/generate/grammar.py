@@ -10,7 +10,7 @@ from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from fgc_runtime.generate.vocabulary import token_bytes
+from fgc_runtime.generate.vocabulary import special_tokens, token_bytes
 
 
 class GrammarError(Exception):
@@ -25,7 +25,7 @@ class MatcherGuide:
 
     @property
     def error(self) -> str | None:
-        """Why the guide cannot go on, such as a grammar that grew beyond the limits."""
+        """Returns why the guide cannot go on, such as a grammar that grew beyond the limits."""
         return self._matcher.get_error().partition("\n")[0] if self._matcher.is_error() else None
 
     @property
@@ -83,15 +83,17 @@ class Grammars:
         matcher = LLMatcher(self._known, grammar, log_level=0)
         if matcher.is_error():
             raise GrammarError(_plain(matcher.get_error()))
-        if not matcher.is_accepting() and not self._begins(matcher.deep_copy()):
-            raise GrammarError("it admits no text at all")
+        for _ in range(2):  # copies share a lexer with a limit, which a first one can use up
+            if not self._begins(matcher.deep_copy()):
+                raise GrammarError("it admits no text at all")
         return CompiledGrammar(matcher)
 
     def _begins(self, matcher: LLMatcher) -> bool:
+        """Returns True if a text can begin, or be empty. Raises GrammarError for one that is too large to follow."""
         marks = matcher.compute_logit_bias()
         if matcher.is_error():
             raise GrammarError(_plain(matcher.get_error()))
-        return any(marks[token] for token in range(len(marks)) if token not in self._end_ids)
+        return matcher.is_accepting() or any(marks[token] for token in range(len(marks)) if token not in self._end_ids)
 
 
 def _tokens_of(tokenizer: PreTrainedTokenizerBase, vocab_size: int, end_ids: list[int]) -> LLTokenizer:
@@ -105,13 +107,14 @@ def _tokens_of(tokenizer: PreTrainedTokenizerBase, vocab_size: int, end_ids: lis
 
 
 class _Vocabulary:
-    """What llguidance asks of a tokenizer that it cannot read itself."""
+    """Answers what llguidance asks of a tokenizer that it cannot read itself."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, vocab_size: int, end_ids: Sequence[int]) -> None:
         self.eos_token_id = end_ids[0]
         self.bos_token_id = None
-        self.special_token_ids = [int(token) for token in tokenizer.all_special_ids]
-        self.tokens = [token_bytes(tokenizer, token) for token in range(vocab_size)]
+        special = special_tokens(tokenizer)
+        self.special_token_ids = list(special)
+        self.tokens = [token_bytes(tokenizer, token, special) for token in range(vocab_size)]
         self._tokenizer = tokenizer
 
     def __call__(self, text: str) -> list[int]:

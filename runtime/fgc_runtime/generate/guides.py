@@ -1,4 +1,4 @@
-"""What leads a text by a grammar, as the engine sees it; `grammar.py` has the real ones."""
+"""Guides of a text by a grammar, as the engine sees it; `grammar.py` has the real ones."""
 
 from typing import Protocol
 
@@ -10,7 +10,7 @@ class Guide(Protocol):
 
     @property
     def error(self) -> str | None:
-        """Why the guide cannot go on; then it rules out nothing."""
+        """Returns why the guide cannot go on; then it rules out nothing."""
 
     @property
     def is_whole(self) -> bool:

@@ -1,4 +1,4 @@
-"""What is asked of the engine, and what it answers: plain data that crosses threads."""
+"""Questions to the engine, and its answers: plain data that crosses threads."""
 
 import time
 from collections.abc import Callable
@@ -42,12 +42,13 @@ class PlacedToken:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What one choice gained; the last one has a finish."""
+    """Holds what one choice gained; the last one has a finish."""
 
     choice: int
     text: str
     tokens: tuple[PlacedToken, ...]
     num_tokens: int  # generated so far, also those that show no text
+    logprob: float  # of all of them together, where tokens are scored
     finish: Finish | None
 
 
@@ -62,11 +63,12 @@ class Failure:
 
     message: str
     is_shutdown: bool = False
+    is_asked_for: bool = False  # by what the request wanted: a grammar that grew beyond the limits
 
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """What a computation gave."""
+    """Holds what a computation gave."""
 
     value: object
 

@@ -1,4 +1,4 @@
-"""Which kind of running batch gives a model's own logits: measured on two short sequences when it is loaded.
+"""The kind of running batch that gives a model's own logits: measured on two short sequences when it is loaded.
 
 Model code comes from anywhere; a model that ignores padding or positions would answer plausible nonsense in a batch.
 """
@@ -10,7 +10,8 @@ from torch import Tensor
 
 from fgc_runtime.generate.forward import Forward
 from fgc_runtime.generate.prefill import Prefill
-from fgc_runtime.generate.rows import PackedRows, RecomputedRows, Rows, ScaledRows, SeparateRows
+from fgc_runtime.generate.rows import PackedRows, RecomputedRows, Rows, SeparateRows
+from fgc_runtime.generate.scaled_rows import LoneScaledRows, ScaledRows
 
 RowsKind = type[PackedRows] | type[SeparateRows] | type[ScaledRows] | type[RecomputedRows]
 
@@ -29,8 +30,12 @@ def fitting_rows(forward: Forward) -> RowsKind:
 
     Two short sequences do not tell how positions are scaled: what a model says of itself counts.
     """
-    if forward.scaling is not None:
-        return ScaledRows if _agrees(forward, ScaledRows(forward)) else RecomputedRows
+    scaling = forward.scaling
+    if scaling is not None and scaling.rereads and scaling.usual_length is None:
+        return RecomputedRows  # nobody knows where a text must be read anew
+    if scaling is not None:
+        kinds: tuple[type[ScaledRows], ...] = (ScaledRows, LoneScaledRows)
+        return next((kind for kind in kinds if _agrees(forward, kind(forward))), RecomputedRows)
     if _agrees(forward, PackedRows(forward)):
         return PackedRows
     return SeparateRows if _agrees(forward, SeparateRows(forward)) else RecomputedRows

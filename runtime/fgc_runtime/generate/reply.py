@@ -34,6 +34,7 @@ class Reply:
         self._detokenizer = Detokenizer(vocabulary, job.prompt[-_NUM_CONTEXT:])
         self._filter = StopFilter(job.stops)
         self._num_tokens = 0
+        self._logprob = 0.0
         self._num_chars = 0
         self._num_shown = 0
         self._pending: deque[PlacedToken] = deque()
@@ -46,6 +47,8 @@ class Reply:
         if self._num_tokens >= self.ticket.job.min_tokens:
             self.chooser.banned = frozenset()
         is_end = token in self._end_ids
+        if score is not None:
+            self._logprob += score.logprob or 0.0
         if score is not None and not is_end:
             self._pending.append(PlacedToken(score, self._num_chars))
         shown = "" if is_end else self._show(token)
@@ -61,7 +64,7 @@ class Reply:
 
     @property
     def error(self) -> str | None:
-        """Why the text's grammar cannot be followed any more."""
+        """Returns why the text's grammar cannot be followed any more."""
         return None if self._guide is None else self._guide.error
 
     def _follow(self, guide: Guide, token: int, *, is_end: bool) -> None:
@@ -98,7 +101,7 @@ class Reply:
         tokens = []
         while self._pending and (is_whole or self._pending[0].offset < self._num_shown):
             tokens.append(self._pending.popleft())
-        return Delta(self._choice, shown, tuple(tokens), self._num_tokens, self.finish)
+        return Delta(self._choice, shown, tuple(tokens), self._num_tokens, self._logprob, self.finish)
 
 
 def _numbers(job: Job, choice: int) -> random.Random:

@@ -1,7 +1,7 @@
 """The running batch: sequences join after their prompt, step together by one token, and leave.
 
-Four ways to hold what a sequence has seen; `probe.py` finds the fastest that is right for a model. Letters: B rows,
-T time, K columns, V vocabulary.
+Several ways to hold what a sequence has seen, here and in `scaled_rows.py`; `probe.py` finds the fastest that is right
+for a model. Letters: B rows, T time, K columns, V vocabulary.
 """
 
 import copy
@@ -21,10 +21,12 @@ _SHORT = 512  # columns; on a CPU, attention over so many costs less than anothe
 class Rows(Protocol):
     """Sequences that take one token each per step; leaving moves the last row into the gap.
 
-    `reads_whole`: a prompt must be read in one go.
+    `reads_whole`: a prompt must be read in one go. `limit`: a sentence for users on what slows a model that needs such
+    rows; empty for none.
     """
 
     reads_whole: bool
+    limit: str
 
     def new_cache(self) -> Cache | None:
         """An empty cache to read one prompt into; None if the model has none."""
@@ -54,6 +56,7 @@ class PackedRows:
     """
 
     reads_whole = False
+    limit = ""
 
     def __init__(self, forward: Forward) -> None:
         self._forward = forward
@@ -124,6 +127,7 @@ class SeparateRows:
     """One forward and one cache for each row: for models with recurrent state, or that ignore padding."""
 
     reads_whole = False
+    limit = "This model's attention does not honour padding: sequences take turns instead of sharing a batch"
 
     def __init__(self, forward: Forward) -> None:
         self._forward = forward
@@ -154,6 +158,7 @@ class RecomputedRows:
     """One forward over the whole text for each row and step: for models without a cache."""
 
     reads_whole = True
+    limit = "This model is right without a cache only: sequences take turns, and each token reads the whole text anew"
 
     def __init__(self, forward: Forward) -> None:
         self._forward = forward
@@ -178,47 +183,3 @@ class RecomputedRows:
     def step(self, batch: Sequence[int], tokens: Sequence[int]) -> Tensor:
         self._texts[batch[0]].append(tokens[0])
         return self._forward([self._texts[batch[0]]])
-
-
-class ScaledRows:
-    """One forward and one cache for each row, by the row's own length: for positions that are scaled by length."""
-
-    reads_whole = True  # the first part of a prompt, read alone, would be scaled as a shorter text
-
-    def __init__(self, forward: Forward) -> None:
-        assert forward.scaling is not None, "other models need no rows of their own"
-        self._forward = forward
-        self._rereads_at = forward.scaling.rereads_at
-        self._caches: list[Cache] = []
-        self._texts: list[list[int]] = []
-
-    def new_cache(self) -> Cache:
-        return DynamicCache(config=self._forward.model.config)
-
-    def join(self, prefix: Cache | None, ids: Sequence[int]) -> None:
-        assert prefix is not None, "scaled rows come from a cache"
-        self._caches.append(copy.deepcopy(prefix))
-        self._texts.append(list(ids))
-
-    def leave(self, row: int) -> None:
-        self._caches[row], self._texts[row] = self._caches[-1], self._texts[-1]
-        self._caches.pop()
-        self._texts.pop()
-
-    def prefix(self, row: int) -> None:
-        return None  # a shorter text has other positions
-
-    def batches(self) -> list[list[int]]:
-        return [[row] for row in range(len(self._texts))]
-
-    def step(self, batch: Sequence[int], tokens: Sequence[int]) -> Tensor:
-        row, token = batch[0], tokens[0]
-        text = self._texts[row]
-        text.append(token)
-        length = len(text)
-        if self._rereads_at is not None and length == self._rereads_at + 1:
-            self._caches[row], unread = self.new_cache(), text
-        else:
-            unread = [token]
-        positions_1T = torch.arange(length - len(unread), length, device=self._forward.device)[None]
-        return self._forward([unread], cache=self._caches[row], positions_BT=positions_1T)

@@ -19,7 +19,7 @@ _GREEDY_BELOW = 1e-5  # dividing by less only adds rounding to what argmax says 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a token is chosen; penalties count what was generated, and not the prompt but where it is said."""
+    """Says how a token is chosen; penalties count what was generated, and not the prompt but where it is said."""
 
     temperature: float = 1.0
     top_p: float = 1.0

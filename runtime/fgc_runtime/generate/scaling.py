@@ -15,20 +15,38 @@ _KINDS = {"dynamic": "dynamic", "dynamic_ntk": "dynamic", "longrope": "longrope"
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """How positions depend on length. `rereads_at`: a text that grows longer than this is read anew (LongRoPE)."""
+    """Says how positions depend on length.
 
-    rereads_at: int | None
+    Texts of up to `usual_length` tokens are read alike; None is unknown. With `rereads` (LongRoPE) a text that grows
+    longer must be read anew, and all longer ones are read alike too.
+    """
+
+    usual_length: int | None
+    rereads: bool
 
 
 def scaling_of(model: PreTrainedModel) -> Scaling | None:
     """Returns how a model's positions depend on a sequence's length; None if they do not."""
     fields: Mapping[str, object] = model.config.to_dict()
-    found = list(_kinds(fields, _usual_length(fields)))
-    for module in model.modules():
-        for kind in _rope_kinds(module):
-            found.append((kind, _length(getattr(module, "rope_parameters", None), _usual_length(fields))))
-    lengths = [length for kind, length in found if kind == "longrope" and length is not None]
-    return Scaling(min(lengths, default=None)) if found else None
+    found = [*_kinds(fields, _length(fields, None))]
+    found += [(kind, None) for module in model.modules() for kind in _rope_kinds(module)]
+    if not found:
+        return None
+    if {kind for kind, _ in found} == {"longrope"}:
+        return Scaling(min((length for _, length in found if length is not None), default=None), rereads=True)
+    usual = [_scales_from(module) for module in _scaled_modules(model)]
+    known = [length for length in usual if length is not None]
+    return Scaling(min(known) if known and len(known) == len(usual) else None, rereads=False)
+
+
+def _scaled_modules(model: PreTrainedModel) -> list[nn.Module]:
+    return [module for module in model.modules() if _rope_kinds(module)]
+
+
+def _scales_from(module: nn.Module) -> int | None:
+    """Returns the length beyond which dynamic NTK scales, as transformers' modules and those of packages call it."""
+    found = getattr(module, "original_max_seq_len", getattr(module, "max_positions", None))
+    return found if isinstance(found, int) else None
 
 
 def remembering_modules(model: PreTrainedModel) -> list[nn.Module]:
@@ -62,10 +80,6 @@ def _rope_kinds(module: nn.Module) -> list[str]:
     named = getattr(module, "rope_type", None)
     names = named.values() if isinstance(named, Mapping) else [named]
     return [kind for name in names if (kind := _KINDS.get(str(name))) is not None]
-
-
-def _usual_length(fields: Mapping[str, object]) -> int | None:
-    return _length(fields, None)
 
 
 def _length(fields: object, usual: int | None) -> int | None:

@@ -53,7 +53,7 @@ class StopFilter:
         return self._release(min([num_chars, *(self._begun_stop(view) for view in views)]))
 
     def flush(self) -> str:
-        """What is still held, when no more text comes."""
+        """Returns what is still held, when no more text comes."""
         return self._release(sum(len(piece.text) for piece in self._held))
 
     def _views(self) -> list[_View]:
@@ -69,7 +69,7 @@ class StopFilter:
         return [whole, _View("".join(piece.text for piece in self._held if piece.is_shown), places)]
 
     def _first_stop(self, view: _View) -> tuple[int, int] | None:
-        """Where in the held text the stop sequence ends and begins that ends first, the longest of those."""
+        """Returns where in the held text the stop sequence ends and begins that ends first, the longest of those."""
         found = [(at + len(stop), at) for stop in self._stops if (at := view.text.find(stop)) >= 0]
         if not found:
             return None
@@ -77,7 +77,7 @@ class StopFilter:
         return view.place(end - 1) + 1, view.place(start)
 
     def _begun_stop(self, view: _View) -> int:
-        """Where in the held text the longest tail begins that begins a stop sequence."""
+        """Returns where in the held text the longest tail begins that begins a stop sequence."""
         text = view.text
         longest = min(len(text), max(map(len, self._stops)) - 1)
         tails = (n for n in range(longest, 0, -1) if any(stop.startswith(text[-n:]) for stop in self._stops))

@@ -26,7 +26,10 @@ OPTIMIZERS = {
 class Shape:
     """The sizes that costs follow from, as a configuration names them.
 
-    `windows` holds, per layer, how many positions attention sees at most; None is all of them.
+    `head_dim` are the channels of a head's query and key, `value_head_dim` those of its value. `cached` are the numbers
+    that a layer's cache keeps for a position. `latent` are those that queries, keys and values are read from where
+    attention is latent (MLA), else 0. `feed_forwards` holds, per layer, the channels that a token is given between up
+    and down, of all its experts together; `windows`, per layer, how many positions attention sees at most: None is all.
     """
 
     num_layers: int
@@ -34,7 +37,10 @@ class Shape:
     num_heads: int
     num_kv_heads: int
     head_dim: int
-    intermediate_size: int
+    value_head_dim: int
+    cached: int
+    latent: int
+    feed_forwards: tuple[int, ...]
     vocab_size: int
     context_length: int | None
     windows: tuple[int | None, ...]
@@ -47,19 +53,28 @@ class Shape:
         text = config.get_text_config()
         heads, hidden, layers = text.num_attention_heads, text.hidden_size, text.num_hidden_layers
         experts = _first(text, ("num_local_experts", "num_experts", "n_routed_experts"), 0)
-        wide = _first(text, ("moe_intermediate_size",), 0) if experts else 0
+        per_token = _first(text, ("num_experts_per_tok",), 1) if experts else 0
+        kv_heads, head_dim = _first(text, ("num_key_value_heads",), heads), _first(text, ("head_dim",), hidden // heads)
+        value_head_dim, cached, latent = head_dim, 2 * kv_heads * head_dim, 0
+        if kv_rank := _first(text, ("kv_lora_rank",), 0):  # as DeepSeek-V2 and V3 name the sizes
+            kv_heads, head_dim = heads, text.qk_nope_head_dim + text.qk_rope_head_dim
+            value_head_dim, cached = text.v_head_dim, kv_rank + text.qk_rope_head_dim
+            latent = kv_rank + _first(text, ("q_lora_rank",), 0)
         return cls(
             num_layers=layers,
             hidden_size=hidden,
             num_heads=heads,
-            num_kv_heads=_first(text, ("num_key_value_heads",), heads),
-            head_dim=_first(text, ("head_dim",), hidden // heads),
-            intermediate_size=wide or _first(text, ("intermediate_size", "n_inner"), 4 * hidden),
+            num_kv_heads=kv_heads,
+            head_dim=head_dim,
+            value_head_dim=value_head_dim,
+            cached=cached,
+            latent=latent,
+            feed_forwards=_feed_forwards(text, layers, per_token),
             vocab_size=text.vocab_size,
             context_length=_first(text, ("max_position_embeddings",), None),
             windows=_windows(text, layers),
             num_experts=experts,
-            num_experts_per_token=_first(text, ("num_experts_per_tok",), 1) if experts else 0,
+            num_experts_per_token=per_token,
         )
 
     def positions_seen(self, sequence_length: int) -> int:
@@ -105,7 +120,7 @@ class Memory:
 def flops(model: PreTrainedModel, shape: Shape, sequence_length: int) -> Flops:
     """Returns what a token costs in a sequence of this length."""
     weights = sum(_multiplied(model, shape))
-    attention = 4 * shape.num_heads * shape.head_dim * shape.positions_seen(sequence_length)
+    attention = 2 * shape.num_heads * (shape.head_dim + shape.value_head_dim) * shape.positions_seen(sequence_length)
     return Flops(weights, 2 * weights + attention, 6 * weights + 3 * attention)
 
 
@@ -123,38 +138,40 @@ def memory(
     total = sum(item.numel() for item in model.parameters())
     trained = sum(item.numel() for item in parameters)
     tokens = batch_size * sequence_length
-    per_position = 2 * shape.num_kv_heads * shape.head_dim * dtype.itemsize
-    layer, around = _activations(model, shape, dtype)
+    per_position = shape.cached * dtype.itemsize
+    layers, around = _activations(model, shape, dtype)
     return Memory(
         weights=total * dtype.itemsize,
         gradients=trained * dtype.itemsize,
         optimizer=_optimizer_bytes(parameters, optimizer, dtype),
-        activations=tokens * (shape.num_layers * layer + around),
-        activations_checkpointed=tokens * (shape.num_layers * shape.hidden_size * dtype.itemsize + layer + around),
+        activations=tokens * (sum(layers) + around),
+        activations_checkpointed=tokens
+        * (shape.num_layers * shape.hidden_size * dtype.itemsize + max(layers) + around),
         kv_cache_per_token=shape.num_layers * per_position,
         kv_cache=batch_size * shape.positions_seen(sequence_length) * per_position,
     )
 
 
-def _activations(model: PreTrainedModel, shape: Shape, dtype: torch.dtype) -> tuple[int, int]:
-    """Bytes per token that autograd keeps for the backward pass: of one layer, and of what is around the layers.
+def _activations(model: PreTrainedModel, shape: Shape, dtype: torch.dtype) -> tuple[list[int], int]:
+    """Bytes per token that autograd keeps for the backward pass: of each layer, and of what is around the layers.
 
     After Korthikanti et al. 2022 (arXiv:2205.05198, section 4.1), counted for attention that does not keep its
     scores (FlashAttention, SDPA) and for gated feed-forwards. With h the hidden size, q and k the widths of all
     query and of all key heads, f the intermediate size: two inputs and two outputs of norms 4h, queries and
     attention's result 2q, keys and values 2k, feed-forward 4f if gated, else 2f; norms of queries and keys keep
-    q + k more. Around the layers: input and output of the last norm 2h, logits, and their log-probabilities in
+    q + k more. Latent attention keeps the short vectors before and after their norms, and values of their own width.
+    Around the layers: input and output of the last norm 2h, logits, and their log-probabilities in
     float32.
     """
     h, q = shape.hidden_size, shape.num_heads * shape.head_dim
     k = shape.num_kv_heads * shape.head_dim
+    values = (shape.num_heads + shape.num_kv_heads) * shape.value_head_dim
     names = {name.rpartition(".")[2] for name, _ in model.named_modules()}
     names |= {name.rpartition(".")[2] for name, _ in model.named_parameters()}
-    f = shape.intermediate_size * max(1, shape.num_experts_per_token)
-    layer = 4 * h + 2 * q + 2 * k + (4 if names & {"gate_proj", "gate_up_proj"} else 2) * f
-    layer += q + k if "q_norm" in names else 0
+    layer = 4 * h + q + k + values + 2 * shape.latent + (q + k if "q_norm" in names else 0)
+    per_channel = 4 if names & {"gate_proj", "gate_up_proj"} else 2
     around = 2 * h * dtype.itemsize + shape.vocab_size * (dtype.itemsize + 4)
-    return layer * dtype.itemsize, around
+    return [(layer + per_channel * f) * dtype.itemsize for f in shape.feed_forwards], around
 
 
 def _multiplied(model: nn.Module, shape: Shape) -> Iterator[int]:
@@ -163,10 +180,20 @@ def _multiplied(model: nn.Module, shape: Shape) -> Iterator[int]:
         if isinstance(module, nn.Embedding):
             continue
         for parameter in module.parameters(recurse=False):
-            if parameter.ndim == 2:
-                yield parameter.numel()
-            elif parameter.ndim == 3 and shape.num_experts and parameter.shape[0] == shape.num_experts:
-                yield parameter.numel() // shape.num_experts * shape.num_experts_per_token
+            if parameter.ndim == 2 or is_of_experts(parameter, shape):
+                yield parameter.numel() - idle_weights(parameter, shape)
+
+
+def is_of_experts(parameter: nn.Parameter, shape: Shape) -> bool:
+    """Returns whether a parameter holds a matrix for each expert."""
+    return parameter.ndim == 3 and shape.num_experts > 0 and parameter.shape[0] == shape.num_experts
+
+
+def idle_weights(parameter: nn.Parameter, shape: Shape) -> int:
+    """The weights of a parameter that belong to experts which a token is not sent to."""
+    if not is_of_experts(parameter, shape):
+        return 0
+    return parameter.numel() // shape.num_experts * (shape.num_experts - shape.num_experts_per_token)
 
 
 def _optimizer_bytes(parameters: Sequence[nn.Parameter], optimizer: str, dtype: torch.dtype) -> int:
@@ -192,6 +219,18 @@ def _factored(parameter: nn.Parameter) -> int:
         return parameter.numel()
     rows, columns = parameter.shape[-2:]
     return (rows + columns) * parameter.shape[:-2].numel()
+
+
+def _feed_forwards(config: PreTrainedConfig, num_layers: int, experts_per_token: int) -> tuple[int, ...]:
+    """Returns the channels of each layer: of a plain one, or of a token's experts with the shared ones."""
+    plain = _first(config, ("intermediate_size", "n_inner"), 4 * config.hidden_size)
+    if not experts_per_token:
+        return (plain,) * num_layers
+    mixed = _first(config, ("moe_intermediate_size",), plain) * (
+        experts_per_token + _first(config, ("n_shared_experts",), 0)
+    )
+    num_plain = min(_first(config, ("first_k_dense_replace",), 0), num_layers)
+    return (plain,) * num_plain + (mixed,) * (num_layers - num_plain)
 
 
 def _windows(config: PreTrainedConfig, num_layers: int) -> tuple[int | None, ...]:

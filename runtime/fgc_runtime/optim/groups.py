@@ -3,12 +3,13 @@
 A group has `params`, their `param_names`, and options of the optimizer.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from fgc_runtime.patterns import compiled, listed, no_match
 
 ParameterGroup = dict[str, Any]  # as torch types it
 Groups = Sequence[ParameterGroup]
@@ -43,7 +44,7 @@ def grouped(
     Raises ValueError, naming the pattern or the parameters, for a pattern that matches nothing or is no expression.
     """
     divide(params, lambda name, parameter: True)  # refuses groups without names
-    patterns = {pattern: _compiled(pattern) for pattern in groups}
+    patterns = {pattern: compiled("groups", pattern) for pattern in groups}
     matched: set[str] = set()
     homeless: list[str] = []
 
@@ -62,10 +63,10 @@ def grouped(
     names = [name for group in params for name in group["param_names"]]
     for pattern in groups:
         if pattern not in matched:
-            raise ValueError(f"groups: no parameter matches {pattern!r}; there are {_some(names)}")
+            raise no_match("groups", pattern, names)
     if homeless:
         raise ValueError(
-            f"groups: no pattern matches {_some(homeless)}; add one, or `others: {{}}` to leave these as they are"
+            f"groups: no pattern matches {listed(homeless)}; add one, or `others: {{}}` to leave these as they are"
         )
     return optimizer(made)
 
@@ -98,15 +99,3 @@ def _by(group: ParameterGroup, rule_of: Callable[[str], str | None]) -> list[tup
 def _group(pairs: Iterable[tuple[str, Tensor]], options: ParameterGroup) -> ParameterGroup:
     named = list(pairs)
     return {"params": [item for _, item in named], "param_names": [name for name, _ in named], **options}
-
-
-def _compiled(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"groups: {pattern!r} is no regular expression: {error}") from error
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

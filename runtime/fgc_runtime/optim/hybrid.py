@@ -3,7 +3,6 @@
 One list of parameter groups, one state dictionary: schedules and checkpoints see a single torch optimizer.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
@@ -13,6 +12,7 @@ from torch.optim import AdamW, Optimizer
 
 from fgc_runtime.optim.groups import Groups, ParameterGroup, divide
 from fgc_runtime.optim.orthogonal import Muon
+from fgc_runtime.patterns import compiled
 
 Factory = Callable[[list[ParameterGroup]], Optimizer]
 
@@ -68,7 +68,7 @@ def hybrid(params: Groups, *, matrices: Factory, others: Factory, not_hidden: st
 
     Needs the named groups of `weight_decay_groups`, which a trainer passes.
     """
-    pattern = re.compile(not_hidden)
+    pattern = compiled("not_hidden", not_hidden)
     inner, outer = divide(params, lambda name, parameter: parameter.ndim == 2 and not pattern.search(name))
     return Hybrid([factory(groups) for factory, groups in ((matrices, inner), (others, outer)) if groups])
 

@@ -47,7 +47,7 @@ class UpdateRule(Optimizer):
     def updates(
         self, parameters: Sequence[Tensor], gradients: Sequence[Tensor], states: Sequence[State], group: Group
     ) -> list[Tensor]:
-        """What is subtracted, times the learning rate; float32, and none of the gradients themselves.
+        """Returns what is subtracted, times the learning rate; float32, and none of the gradients themselves.
 
         `states[i]["step"]` counts this step already.
         """
@@ -66,7 +66,7 @@ class UpdateRule(Optimizer):
         return loss
 
     def number_of(self, parameter: Tensor) -> int:
-        """What seeds the parameter's own random numbers, beside the seed and the step."""
+        """Returns what seeds the parameter's own random numbers, beside the seed and the step."""
         return (self.numbers if self.numbers is not None else numbered(self))[parameter]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

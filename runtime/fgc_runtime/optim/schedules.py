@@ -173,7 +173,7 @@ def infinite(
 
 
 def _progress(step: int, first: int, last: int) -> float:
-    """How far `step` has come from `first` to `last`: 0 to 1, also beyond both ends."""
+    """Returns how far `step` has come from `first` to `last`: 0 to 1, also beyond both ends."""
     return min(1.0, max(0.0, (step - first) / max(1, last - first)))
 
 

@@ -9,13 +9,14 @@ a parameter's gradient is, say), so everything is written down first and added u
 # mypy: disable-error-code="no-untyped-call"
 
 import weakref
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor._sharding_prop import ShardingPropagator
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -25,10 +26,11 @@ _PROPAGATION = "_propagate_tensor_meta_non_cached"
 
 
 class Peak(NamedTuple):
-    """The most that was alive at once, in bytes: of everything, and of what has no kind."""
+    """The most that was alive at once, in bytes: on the device, what of it has no kind, and in the host's memory."""
 
     total: int
     others: int
+    host: int
 
 
 class _Change(NamedTuple):
@@ -50,6 +52,7 @@ class Ledger(TorchDispatchMode):
         self._changes: list[_Change] = []
         self._sizes: dict[int, int] = {}  # of those that live, by the storage's address
         self._numbers: dict[int, int] = {}  # of those that live: addresses are used again
+        self._on_host: set[int] = set()
         self._num_storages = 0
         self._is_propagating = False
 
@@ -60,19 +63,33 @@ class Ledger(TorchDispatchMode):
 
     def peak(self, kinds: Mapping[int, str], *, phase: str | None = None) -> Peak:
         """Returns the peaks, over a phase if one is named; `kinds` are those of storages by number."""
-        total = others = most = most_others = 0
+        total = others = host = 0
+        most = Peak(0, 0, 0)
         for storage, num_bytes, when in self._changes:
-            total += num_bytes
-            others += num_bytes * (storage not in kinds)
+            host += num_bytes * (storage in self._on_host)
+            total += num_bytes * (storage not in self._on_host)
+            others += num_bytes * (storage not in self._on_host and storage not in kinds)
             if phase is None or when == phase:
-                most, most_others = max(most, total), max(most_others, others)
-        return Peak(most, most_others)
+                most = Peak(max(most.total, total), max(most.others, others), max(most.host, host))
+        return most
 
     def numbers(self, tensors: Iterable[Tensor]) -> set[int]:
         """The numbers of living storages, of DTensors those of the local parts."""
         local = (tensor.to_local() if isinstance(tensor, DTensor) else tensor for tensor in tensors)
         addresses = (tensor.untyped_storage()._cdata for tensor in local)
         return {self._numbers[address] for address in addresses if address in self._numbers}
+
+    @contextmanager
+    def offloading(self, *, pin_memory: bool = False) -> Iterator[None]:
+        """Stands for torch's `save_on_cpu`: what backward needs is copied to the host, and back when it is needed."""
+
+        def put(tensor: Tensor) -> Tensor:
+            copy = tensor.clone()
+            self._on_host |= self.numbers([copy])
+            return copy
+
+        with saved_tensors_hooks(put, lambda copy: copy.clone()):
+            yield
 
     def __enter__(self) -> "Ledger":
         resize, propagate = torch.UntypedStorage.resize_, getattr(ShardingPropagator, _PROPAGATION)

@@ -2,9 +2,10 @@
 
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import torch
 import torch.distributed as dist
@@ -22,8 +23,9 @@ from fgc_runtime.distributed import World, disconnect
 from fgc_runtime.rehearsal.memory import Ledger
 from fgc_runtime.rehearsal.program import Cast
 from fgc_runtime.rehearsal.report import Rank
-from fgc_runtime.trainers.factories import make_optimizer
-from fgc_runtime.trainers.feed import train_windows
+from fgc_runtime.trainers.loop.feed import train_windows
+from fgc_runtime.trainers.losses import objective
+from fgc_runtime.trainers.setup.factories import make_optimizer
 from fgc_runtime.trainers.strategies import Strategy
 
 
@@ -44,7 +46,7 @@ def rehearse(cast: Cast, *, rank: int, world_size: int, check: Callable[[Window,
     """
     world = World(rank, rank, world_size, torch.device("cpu"))
     args = replace(cast.args, dataloader_num_workers=0, use_cpu=True, torch_compile=False)
-    with _fake_processes(rank, world_size), FakeTensorMode(allow_non_fake_inputs=True) as mode:
+    with _fake_processes(rank, world_size), _any_experts(), FakeTensorMode(allow_non_fake_inputs=True) as mode:
         model = _empty(cast.model)
         strategy = cast.strategy
         strategy.prepare(model, cast.loss, args, world)
@@ -65,7 +67,7 @@ def _two_steps(strategy: Strategy, optimizer: Optimizer, window: Window, divisor
     """The memory of a step: of the second one, which begins with the optimizer's state."""
     ledger = Ledger()
     kinds: dict[int, str] = {}
-    with ledger:
+    with ledger, patch.object(objective, "save_on_cpu", ledger.offloading):
         for _ in range(2):
             ledger.phase = "backward"
             strategy.rehearse(window, divisor)
@@ -79,7 +81,9 @@ def _two_steps(strategy: Strategy, optimizer: Optimizer, window: Window, divisor
     states = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]
     kinds |= dict.fromkeys(ledger.numbers(states), "state")
     parameters = sum(map(_bytes, [*strategy.model.parameters(), *strategy.model.buffers()]))
-    activations, everything = ledger.peak(kinds, phase="backward").others, parameters + ledger.peak(kinds).total
+    activations, most = ledger.peak(kinds, phase="backward").others, ledger.peak(kinds)
+    everything = parameters + most.total
+    shards = parameters + gradient_bytes + sum(map(_bytes, states)) if strategy.keeps_shards_on_host else 0
     return Rank(
         strategy.world.rank,
         strategy.plan(),
@@ -88,7 +92,7 @@ def _two_steps(strategy: Strategy, optimizer: Optimizer, window: Window, divisor
         sum(map(_bytes, states)),
         activations,
         activations if strategy.keeps_shards_on_host else everything,
-        parameters + gradient_bytes + sum(map(_bytes, states)) if strategy.keeps_shards_on_host else 0,
+        shards + most.host,
     )
 
 
@@ -100,6 +104,14 @@ def _empty(model: Any) -> PreTrainedModel:
 def _bytes(tensor: Tensor) -> int:
     local = tensor.to_local() if hasattr(tensor, "to_local") else tensor
     return local.numel() * local.element_size()
+
+
+def _any_experts() -> AbstractContextManager[object]:
+    """Makes mixtures of experts work without contents: torch knows the shapes of `grouped_mm` in bfloat16 only.
+
+    transformers has an operation of its own for tracing, with the same shapes.
+    """
+    return patch("transformers.integrations.moe.is_torchdynamo_compiling", lambda: True)
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from fgc_runtime.full_disk import reason_of, room_errors
+from fgc_runtime.output import say
 from fgc_runtime.runs.folders import RECORD, process_start
 from fgc_runtime.runs.repository import keep_repository
 from fgc_runtime.secrets import is_secret, placeholder, secret_options, without_secrets
@@ -54,19 +56,23 @@ class RunRecord:
 
     def begin(self, fingerprint: Mapping[str, object], **more: object) -> None:
         """Copy the program and write the record: as long as the process is there, the folder is this run's."""
-        self._write()
-        own = program_files()
-        if own is not None:
-            self._values["files"] = keep_program(own, self.folder / PROGRAM)
-            self._values["program"] = f"{PROGRAM}/{own.main}"
-        self._values |= {"fingerprint": dict(fingerprint), **more}
-        self._values["repository"] = keep_repository(Path.cwd(), self.folder)
-        self._write()
+        with room_errors(self.folder):
+            self._write()
+            own = program_files()
+            if own is not None:
+                self._values["files"] = keep_program(own, self.folder / PROGRAM)
+                self._values["program"] = f"{PROGRAM}/{own.main}"
+            self._values |= {"fingerprint": dict(fingerprint), **more}
+            self._values["repository"] = keep_repository(Path.cwd(), self.folder)
+            self._write()
 
     def end(self, state: str, **more: object) -> None:
-        """Say how it ended: finished, stopped, or failed."""
+        """Say how it ended: finished, stopped, or failed. A record that cannot be written is told, and no error."""
         self._values |= {"state": state, "ended_at": _now(), **more}
-        self._write()
+        try:
+            self._write()
+        except OSError as error:
+            say(f"warning: {self.folder / RECORD} does not say how the run ended: {reason_of(error)}", is_warning=True)
 
     def _write(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -96,6 +102,16 @@ def note_model(folder: Path, run: Path, step: int) -> None:
     fresh.replace(folder / _MODEL_OF)
 
 
+def model_of(folder: Path) -> tuple[Path | None, int | None]:
+    """Returns which run trained the model in a folder, and its step; nothing where the folder does not say."""
+    try:
+        about = json.loads((folder / _MODEL_OF).read_text(encoding="utf-8"))
+        run, step = folder / about["run"], about["step"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None, None
+    return (run, step) if (run / RECORD).is_file() and isinstance(step, int) else (None, None)
+
+
 def fingerprint_of(folder: Path) -> dict[str, object]:
     """Returns what the numbers of a recorded run depended on."""
     found: dict[str, object] = json.loads((folder / RECORD).read_text(encoding="utf-8"))["fingerprint"]
@@ -114,10 +130,10 @@ def keep_program(own: ProgramFiles, folder: Path) -> dict[str, str]:
     return {name: "sha256:" + hashlib.sha256(content).hexdigest() for name, content in own.contents.items()}
 
 
-def versions() -> dict[str, str]:
-    """Of Python and of what the numbers come from."""
+def versions(*more: str) -> dict[str, str]:
+    """Returns versions of Python, of what the numbers come from, and of `more` packages."""
     found = {"python": platform.python_version()}
-    for package in _PACKAGES:
+    for package in (*_PACKAGES, *more):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -3,14 +3,20 @@
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from fgc_runtime.serve.arguments import Options, parse
-from fgc_runtime.serve.folder import FolderError, ModelFolder, find_model
+from fgc_runtime.models.finding import FolderError, ModelFolder, check_adapter, find_model, find_newest
+from fgc_runtime.output import run_command
+from fgc_runtime.serve.arguments import Named, Options, parse
 
 if TYPE_CHECKING:
-    from fgc_runtime.serve.loading import Loaded
+    import asyncio
+
+    from fgc_runtime.serve.following import Follower
     from fgc_runtime.serve.service import Service
+    from fgc_runtime.serve.site import Models
+    from fgc_runtime.serve.workshop import Workshop
 
 _CANNOT_START = 2
 _INTERRUPTED = 128 + signal.SIGINT
@@ -22,19 +28,52 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        folder = find_model(options.folder, options.tokenizer)
-        if options.engine == "vllm":
-            from fgc_runtime.serve.vllm import become_vllm
-
-            become_vllm(folder, options)
+        for adapter in options.adapters:
+            check_adapter(adapter.folder)
+        folders = [_found(each, options) for each in options.models]
+        for adapter in options.adapters:
+            _require_base(adapter, folders[0])
+        if options.engine != "fgc":
+            _become_vllm(folders, options)
         with _listen(options) as listener:
-            _serve(folder, options, listener)
+            _serve(folders, options, listener)
     except FolderError as error:
         print(f"fgc serve: {error}", file=sys.stderr)
         return _CANNOT_START
     except KeyboardInterrupt:
         return _INTERRUPTED
     return 0
+
+
+def _become_vllm(folders: Sequence[ModelFolder], options: Options) -> None:
+    """Become vLLM's server; with `auto` return where it cannot serve this, and say why. Raises FolderError."""
+    from fgc_runtime.serve.vllm import become_vllm, breach, obstacle
+
+    if options.engine == "auto":
+        reason = obstacle(folders, options) or breach(folders[0], options)
+        if reason is not None:
+            _say(f"Serving without vLLM: {reason.partition(chr(10))[0]}")
+            return
+        _say("Serving with vLLM")
+    become_vllm(folders, options)
+
+
+def _found(named: Named, options: Options) -> ModelFolder:
+    if not options.follow:
+        return find_model(named.folder, options.tokenizer)
+    from fgc_runtime.serve.following import first_model
+
+    return first_model(lambda: find_newest(named.folder, options.tokenizer), _say)
+
+
+def _require_base(adapter: Named, folder: ModelFolder) -> None:
+    """Raises FolderError for an adapter that was trained on other weights than the (first) model's."""
+    from fgc_runtime.finetune.adapters import require_weights  # torch and transformers: seconds
+
+    try:
+        require_weights(adapter.folder, folder.weights)
+    except (OSError, ValueError) as error:
+        raise FolderError(str(error)) from None
 
 
 def _terminate(*_: object) -> NoReturn:
@@ -59,50 +98,79 @@ def _listen(options: Options) -> socket.socket:
     return listener
 
 
-def _serve(folder: ModelFolder, options: Options, listener: socket.socket) -> None:
-    if folder.weights != options.folder:
-        _say(f"Weights are from the newest checkpoint, {folder.weights}")
+def _serve(folders: Sequence[ModelFolder], options: Options, listener: socket.socket) -> None:
+    for named, folder in zip(options.models, folders, strict=True):
+        if folder.weights != named.folder:
+            _say(f"Weights are from the newest checkpoint, {folder.weights}")
     template = None
     if options.chat_template is not None:
         from fgc_runtime.serve.template import read_template  # jinja2: 0.1 s
 
         template = read_template(options.chat_template)
-    _say(f"Loading {folder.name} ...")
-    from fgc_runtime.serve.loading import load, make_service  # torch and transformers: seconds
+    _say(f"Loading {', '.join(folder.name for folder in folders)} ...")
+    from fgc_runtime.serve.loading import make_site, use_threads  # torch and transformers: seconds
     from fgc_runtime.serve.server import LoopDelivery, run
+    from fgc_runtime.serve.workshop import Workshop
 
+    use_threads(options.threads)
     delivery = LoopDelivery()
-    loaded = load(folder, options)
-    service = make_service(folder, loaded, options, chat_template=template, deliver=delivery)
-    _introduce(service, loaded, options, listener.getsockname()[1])
-    run(service, listener, delivery, log_level=options.log_level, drain_s=options.drain_seconds)
+    workshop = Workshop(options, make_site(options), template, delivery)
+    models = workshop.models(folders)
+    _introduce(models, options, listener.getsockname()[1])
+    followers = _followers(folders, options, workshop, models) if options.follow else []
+
+    def follow(loop: "asyncio.AbstractEventLoop") -> None:
+        for follower in followers:
+            follower.start(loop)
+
+    run(models, listener, delivery, log_level=options.log_level, drain_s=options.drain_seconds, beside=follow)
 
 
-def _introduce(service: "Service", loaded: "Loaded", options: Options, port: int) -> None:
+def _followers(
+    folders: Sequence[ModelFolder], options: Options, workshop: "Workshop", models: "Models"
+) -> list["Follower"]:
+    from fgc_runtime.serve.following import Follower
+
+    names = [service.model_name for service in models.all]
+    return [
+        Follower(named.folder, options.tokenizer, name, folder, workshop.service, models, _say)
+        for named, name, folder in zip(options.models, names, folders, strict=True)
+    ]
+
+
+def _introduce(models: "Models", options: Options, port: int) -> None:
     """Say what is served, where, and how to ask it."""
-    model, length = loaded.model, service.prompts.context_length
-    millions = model.num_parameters() / 1e6
     host = f"[{options.host}]" if ":" in options.host else options.host
-    url = f"http://{host}:{port}/v1"
-    _say(f"Serving {service.model_name}: {millions:.1f}M parameters, {model.dtype}, {model.device}, ", end="")
+    url, door = f"http://{host}:{port}/v1", models.site.door
+    for service in models.all:
+        _introduce_model(service)
+    if not door.is_local and door.api_key is None:
+        _say("Other machines can reach this server and no key is asked for (--api-key KEY)")
+    if models.site.has_page and models.first.generates:
+        _say(f"Chat page at {url.removesuffix('v1')}")
+    _say(f"OpenAI API at {url}, Ctrl-C ends\n\n{_curl(url, models.first)}\n")
+
+
+def _introduce_model(service: "Service") -> None:
+    model, length = service.engine.model, service.prompts.context_length
+    millions = model.num_parameters() / 1e6
+    of = "" if service.parent is None else f" (adapter of {service.parent})"
+    _say(f"Serving {service.model_name}{of}: {millions:.1f}M parameters, {model.dtype}, {model.device}, ", end="")
     _say(f"context of {length} tokens" if length is not None else "context without a limit")
     if service.engine.max_tokens is not None:
         _say(f"Memory for keys and values of {service.engine.max_tokens} tokens (--kv-memory GIB)")
+    if told := service.defaults.told:
+        _say(f"Where a request is silent: {told} (generation_config.json; --generation-config none)")
+    if service.defaults.undone:
+        _say(f"Not followed of generation_config.json: {', '.join(service.defaults.undone)}")
     if service.prompts.chat_template is None:
         _say("No chat template: chat is answered by continuing the messages as plain text (--chat-template FILE)")
-    if service.engine.rows_kind.__name__ == "ScaledRows":
-        _say("This model scales positions by a text's length: sequences take turns instead of sharing a batch")
-    elif service.engine.rows_kind.__name__ != "PackedRows":
-        _say("This model's attention does not honour padding: sequences take turns instead of sharing a batch")
-    if not service.door.is_local and service.door.api_key is None:
-        _say("Other machines can reach this server and no key is asked for (--api-key KEY)")
-    if service.has_page and service.generates:
-        _say(f"Chat page at {url.removesuffix('v1')}")
-    _say(f"OpenAI API at {url}, Ctrl-C ends\n\n{_curl(url, service)}\n")
+    if limit := service.engine.rows_kind.limit:
+        _say(limit)
 
 
 def _curl(url: str, service: "Service") -> str:
-    key = " -H 'Authorization: Bearer '$FGC_API_KEY" if service.door.api_key is not None else ""
+    key = " -H 'Authorization: Bearer '$FGC_API_KEY" if service.site.door.api_key is not None else ""
     body = f'{{"model": "{service.model_name}", "prompt": "Once upon a time", "max_tokens": 32}}'
     return f"curl {url}/completions{key} -H 'Content-Type: application/json' -d '{body}'"
 
@@ -112,4 +180,4 @@ def _say(text: str, end: str = "\n") -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

@@ -1,9 +1,10 @@
-"""What the engine tells in, the OpenAI API's JSON out: parts that answers share, and those of completions.
+"""Events of the engine in, the OpenAI API's JSON out: parts that answers share, and those of completions.
 
 Knows no HTTP; time and identifiers come from the caller.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -17,7 +18,7 @@ _IMPOSSIBLE = -9999.0
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What all parts of one answer share."""
+    """Holds what all parts of one answer share."""
 
     id: str
     created: int  # seconds since 1970
@@ -33,16 +34,25 @@ class Choice:
     text: str = ""
     tokens: list[PlacedToken] = field(default_factory=list)
     finish: Finish | None = None
+    reached: list[tuple[int, int]] = field(default_factory=list)  # characters, and tokens until there
 
     def add(self, delta: Delta) -> None:
         self.text += delta.text
+        self.reached.append((len(self.text), delta.num_tokens))
         self.tokens += delta.tokens
         self.finish = delta.finish
 
     def grow(self, gained: "Choice") -> None:
+        self.reached += [(len(self.text) + num_chars, num_tokens) for num_chars, num_tokens in gained.reached]
         self.text += gained.text
         self.tokens += gained.tokens
         self.finish = gained.finish
+
+    def tokens_until(self, num_chars: int) -> int:
+        """Returns how many tokens there were when the text had so many characters."""
+        if not (num_chars and self.reached):
+            return 0
+        return self.reached[min(bisect_left(self.reached, (num_chars, 0)), len(self.reached) - 1)][1]
 
 
 class Answers(Protocol):
@@ -54,10 +64,10 @@ class Answers(Protocol):
         """One stream event; `used` is the usage, which only the last event has."""
 
     def opening(self, index: int) -> Sequence[Answer]:
-        """What a stream says of a choice before its text."""
+        """Returns what a stream says of a choice before its text."""
 
     def growth(self, index: int, gained: Choice) -> Sequence[Answer]:
-        """What a stream says of new text and of the end."""
+        """Returns what a stream says of new text and of the end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A service in, an ASGI application out: routes, the key check, and every error in OpenAI's form."""
+"""Models in, an ASGI application out: routes, the key check, and every error in OpenAI's form."""
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -11,9 +11,10 @@ from starlette.routing import Route
 from fgc_runtime.serve import endpoints, pages, responses_api
 from fgc_runtime.serve.faults import Fault, RequestError, failure
 from fgc_runtime.serve.guards import HostGuard, KeyGuard
-from fgc_runtime.serve.service import Service
+from fgc_runtime.serve.site import Models
 from fgc_runtime.serve.trace import Tracing, trace_of
 
+_RETRY_AFTER_S = "2"  # a full queue is some seconds of work
 PAGE_ROUTES = [Route("/", pages.show_chat), Route("/chat.js", pages.show_chat_script)]
 ROUTES = [
     Route("/health", endpoints.health),
@@ -35,20 +36,21 @@ ROUTES = [
 ]
 
 
-def application(service: Service) -> Starlette:
+def application(models: Models) -> Starlette:
     app = Starlette(
-        routes=[*ROUTES, *(PAGE_ROUTES if service.has_page else ())],
-        middleware=_middleware(service),
+        routes=[*ROUTES, *(PAGE_ROUTES if models.site.has_page else ())],
+        middleware=_middleware(models),
         exception_handlers={RequestError: _refuse, HTTPException: _refuse_route, Exception: _fail},
     )
     app.router.redirect_slashes = False
-    app.state.service = service
+    app.state.models = models
     return app
 
 
-def _middleware(service: Service) -> list[Middleware]:
+def _middleware(models: Models) -> list[Middleware]:
     """From the outermost; the browser's own question before a request of a page brings no key."""
-    door, parts = service.door, [Middleware(Tracing, counters=service.counters)]
+    door = models.site.door
+    parts = [Middleware(Tracing, counters=models.site.counters, on_end=models.give_back)]
     if door.is_local:
         parts.append(Middleware(HostGuard, hosts=door.hosts, origins=door.origins))
     if door.origins:
@@ -62,7 +64,8 @@ def _middleware(service: Service) -> list[Middleware]:
 def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
     trace_of(request.scope).blame(error.fault)
-    return JSONResponse(error.fault.json(), error.fault.status)
+    headers = {"Retry-After": _RETRY_AFTER_S} if error.fault.status == 429 else None
+    return JSONResponse(error.fault.json(), error.fault.status, headers)
 
 
 def _refuse_route(request: Request, error: Exception) -> Response:

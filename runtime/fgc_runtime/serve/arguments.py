@@ -9,6 +9,9 @@ _EXAMPLES = """\
 examples:
   fgc serve output_models/tiny_llama
   fgc serve output_models/tiny_llama/checkpoints/checkpoint-500 --port 8001
+  fgc serve output_models/tiny_llama --follow              # a training that goes on
+  fgc serve small=models/a large=models/b
+  fgc serve my_model --adapter poet=adapters/poet --adapter cook=adapters/cook
   fgc serve my_model --device cuda --dtype bfloat16 --max-batch-size 64
   fgc serve my_model --engine vllm --tensor-parallel-size 2
   FGC_API_KEY=secret fgc serve my_model --host 0.0.0.0
@@ -19,13 +22,22 @@ exit codes: 0 after --help, 2 if it cannot start (the message says why), 130 aft
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line says."""
+class Named:
+    """A folder, and what requests call what is in it; without a name it is the folder's."""
 
+    name: str | None
     folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Holds what the command line says."""
+
+    models: tuple[Named, ...]
+    adapters: tuple[Named, ...]
+    follow: bool
     host: str
     port: int
-    model_name: str | None
     tokenizer: Path | None
     device: str | None
     dtype: str
@@ -37,6 +49,8 @@ class Options:
     max_body_bytes: int
     kv_memory_bytes: int | None
     drain_seconds: float
+    generation_config: str
+    strict: bool
     page: bool
     api_key: str | None
     allow_host: tuple[str, ...]
@@ -51,13 +65,28 @@ class Options:
 
 def parse(arguments: list[str] | None = None) -> Options:
     """Read the command line; exits with 2 if it is wrong."""
-    given = vars(_parser().parse_args(arguments))
+    parser = _parser()
+    given = vars(parser.parse_intermixed_args(arguments))
+    given["models"] = _models(parser, given["models"], given.pop("model_name"))
+    given["adapters"] = tuple(given["adapters"])
+    if len(given["models"]) > 1 and given["tokenizer"] is not None:
+        parser.error("--tokenizer is for one model: save each model's tokenizer beside it")
+    if given["follow"] and given["adapters"]:
+        parser.error("--follow and --adapter exclude each other: an adapter belongs to the weights it was trained on")
     given["max_body_bytes"] = given.pop("max_body_mib") * 2**20
     kv_memory_gib = given.pop("kv_memory")
     given["kv_memory_bytes"] = None if kv_memory_gib is None else int(kv_memory_gib * 2**30)
     given["allow_host"], given["cors"] = tuple(given["allow_host"]), tuple(given["cors"])
     given["api_key"] = given["api_key"] or os.environ.get("FGC_API_KEY") or None
     return Options(**given)
+
+
+def _models(parser: argparse.ArgumentParser, models: list[Named], name: str | None) -> tuple[Named, ...]:
+    if name is None:
+        return tuple(models)
+    if len(models) > 1 or models[0].name is not None:
+        parser.error("--model-name is for one model; of several, each is NAME=DIR")
+    return (Named(name, models[0].folder),)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,7 +97,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("folder", metavar="DIR", type=Path, help="model folder, or a training run's: its newest checkpoint is served")
+    help = "model folder, or a training run's: its newest checkpoint is served; several are served by name"
+    add("models", metavar="[NAME=]DIR", type=_named, nargs="+", help=help)
+    help = "serve each newer checkpoint of the run as it appears; waits for the first one"
+    add("--follow", action="store_true", help=help)
+    help = "folder of a PEFT adapter of the (first) model, served under its own name (may be repeated)"
+    add("--adapter", dest="adapters", metavar="NAME=DIR", type=_named, action="append", default=[], help=help)
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
     add("--port", type=_port, default=8000, help="port to listen on, 0 for a free one (default: %(default)s)")
     add("--model-name", metavar="NAME", help="what requests call the model (default: the folder's name)")
@@ -85,6 +119,10 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
     add("--threads", metavar="N", type=_positive, help="CPU threads (default: $OMP_NUM_THREADS, or all cores but one)")
     add("--attn-implementation", metavar="NAME", help="eager, sdpa, ... (default: the model's choice)")
     add("--chat-template", metavar="FILE", type=Path, help="Jinja chat template (default: the tokenizer's)")
+    help = (
+        "DIR of the generation_config.json for what requests leave out, or none (default: the model's, if it has one)"
+    )
+    add("--generation-config", metavar="DIR|none", type=_generation_config, default="auto", help=help)
     add("--context-length", metavar="TOKENS", type=_positive, help="longest prompt and text (default: the model's)")
     add(
         "--trust-remote-code",
@@ -110,6 +148,7 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
     add("--allow-host", metavar="NAME", action="append", default=[], help=help)
     help = "site whose pages may ask, such as https://chat.example (may be repeated)"
     add("--cors", metavar="ORIGIN", type=_origin, action="append", default=[], help=help)
+    add("--strict", action="store_true", help="refuse options that only other servers know, and requests without model")
     add("--no-page", dest="page", action="store_false", help="no chat page at /")
     help = "after SIGTERM, time for answers in flight to end; Ctrl-C gives none (default: %(default)s)"
     add("--drain-seconds", metavar="S", type=_seconds, default=25.0, help=help)
@@ -120,7 +159,8 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_engine_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--engine", choices=("fgc", "vllm"), default="fgc", help="vllm becomes vLLM's own server (default: fgc)")
+    help = "vllm becomes vLLM's own server, auto does so where vLLM is installed and can serve the model (default: fgc)"
+    add("--engine", choices=("fgc", "vllm", "auto"), default="fgc", help=help)
     add("--vllm-python", metavar="FILE", help="Python of vLLM's environment (default: $FGC_VLLM_PYTHON, or this one)")
     help = "processes that divide the model, with vllm (default: %(default)s)"
     add("--tensor-parallel-size", metavar="N", type=_positive, default=1, help=help)
@@ -138,6 +178,21 @@ def _origin(text: str) -> str:
     if text == "*" or (scheme and separator and host and "/" not in host):
         return text.rstrip("/")
     raise argparse.ArgumentTypeError(f"{text} is not an origin: scheme and host, such as https://chat.example")
+
+
+def _named(text: str) -> Named:
+    name, separator, folder = text.partition("=")
+    if not separator or Path(text).exists() or "/" in name:
+        return Named(None, Path(text))
+    if name and folder:
+        return Named(name, Path(folder))
+    raise argparse.ArgumentTypeError(f"{text} is neither a folder nor NAME=FOLDER")
+
+
+def _generation_config(text: str) -> str:
+    if text in ("auto", "none") or Path(text, "generation_config.json").is_file():
+        return text
+    raise argparse.ArgumentTypeError(f"{text} is no folder with a generation_config.json, and neither auto nor none")
 
 
 def _positive(text: str) -> int:

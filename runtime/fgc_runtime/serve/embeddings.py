@@ -17,6 +17,7 @@ from fgc_runtime.generate.forward import Forward
 from fgc_runtime.serve.faults import invalid
 from fgc_runtime.serve.fields import Fields, Json
 from fgc_runtime.serve.requests import read_prompts
+from fgc_runtime.serve.schemas import EMBEDDING
 
 Method = Literal["mean", "last", "cls", "max"]
 _SENTENCE_TRANSFORMERS = {
@@ -25,7 +26,6 @@ _SENTENCE_TRANSFORMERS = {
     "pooling_mode_max_tokens": "max",
     "pooling_mode_lasttoken": "last",
 }
-_NAMES = {"model", "input", "encoding_format", "dimensions", "user", "pooling", "normalize"}
 
 
 class PoolingError(Exception):
@@ -34,7 +34,7 @@ class PoolingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pooling:
-    """How states become a vector."""
+    """Says how states become a vector."""
 
     method: Method = "mean"
     normalizes: bool = True
@@ -66,7 +66,7 @@ class EmbeddingRequest:
 def embedding_request(body: Json, usual: Pooling) -> EmbeddingRequest:
     """Reads a request; `usual` is how the model is pooled unless it says. Raises RequestError."""
     fields = Fields(body)
-    for name in sorted(fields.names() - _NAMES):
+    for name in sorted(fields.names() - EMBEDDING.keys()):
         raise invalid(f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
     form = fields.text("encoding_format") or "float"
     if form not in ("float", "base64"):

@@ -44,7 +44,7 @@ class Exchange:
 
     @property
     def queue_s(self) -> float | None:
-        """How long the first prompt waited before it was read; None if it still does."""
+        """Returns how long the first prompt waited before it was read; None if it still does."""
         ticket = self._tickets[0]
         return None if ticket.begun_s is None else ticket.begun_s - ticket.submitted_s
 

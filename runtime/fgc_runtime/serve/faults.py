@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What an error answer says: HTTP status, sentence, and which parameter is meant."""
+    """Holds what an error answer says: HTTP status, sentence, and which parameter is meant."""
 
     status: int
     message: str

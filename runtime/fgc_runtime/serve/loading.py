@@ -3,100 +3,48 @@
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import cast
 
 import torch
-from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from fgc_runtime.generate.engine import Deliver, Engine
 from fgc_runtime.generate.forward import Forward
 from fgc_runtime.generate.vocabulary import vocabulary_of
+from fgc_runtime.models.finding import FolderError, ModelFolder
+from fgc_runtime.models.loading import Loaded
+from fgc_runtime.models.loading import load as load_model
 from fgc_runtime.serve.arguments import Options
 from fgc_runtime.serve.call_formats import format_of
+from fgc_runtime.serve.defaults import Defaults, read_defaults
 from fgc_runtime.serve.embeddings import Pooling, PoolingError, pooling_of
-from fgc_runtime.serve.folder import FolderError, ModelFolder
 from fgc_runtime.serve.guards import is_loopback
 from fgc_runtime.serve.prompts import PromptReader
-from fgc_runtime.serve.service import Door, Service
+from fgc_runtime.serve.service import Service
+from fgc_runtime.serve.site import Door, Site
 from fgc_runtime.serve.structures import Structures
 from fgc_runtime.serve.tokens import TokenNames
-from fgc_runtime.trust import UntrustedCode, checked_folder
 
 _MAKES_TEXTS = ("ForCausalLM", "LMHeadModel")
 _NO_LIMIT = 10**9  # tokenizers without a length say 10**30
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A model on its device with its tokenizer."""
-
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-
-
 def load(folder: ModelFolder, options: Options) -> Loaded:
-    """Load weights and tokenizer. Raises FolderError with the reason that transformers gives."""
-    try:
-        device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        if device.type == "cpu":
-            torch.set_num_threads(_num_threads(options.threads))
-        with _joined(folder) as whole:
-            model = _load_model(whole, folder.config, options, device)
-        checked = checked_folder(folder.tokenizer, is_told=options.trust_remote_code)
-        tokenizer = AutoTokenizer.from_pretrained(checked.path, trust_remote_code=checked.is_trusted)
-    except FolderError:
-        raise
-    except UntrustedCode as error:
-        raise FolderError(str(error)) from None
-    except Exception as error:  # anything: model code is foreign code
-        raise FolderError(f"{folder.weights} cannot be loaded: {type(error).__name__}: {error}") from error
-    return Loaded(model, tokenizer)
+    """Loads weights and tokenizer. Raises FolderError with the reason that transformers gives."""
+    return load_model(folder, options, is_embedder=is_embedder(folder.config))
 
 
-def _num_threads(asked: int | None) -> int:
-    """All cores but one, which is left to HTTP: threads that wait for a busy core cost more than they add."""
-    if asked is not None or "OMP_NUM_THREADS" in os.environ:
-        return asked or torch.get_num_threads()
-    return max(1, torch.get_num_threads() - 1)
+def use_threads(asked: int | None) -> None:
+    """Sets how many threads the CPU computes with: by default all cores but one. Called once, before any model.
 
-
-@contextmanager
-def _joined(folder: ModelFolder) -> Iterator[Path]:
-    """One folder that has it all: links, if a checkpoint holds the weights and its run the config and model code."""
-    if folder.config == folder.weights:
-        yield folder.weights
-        return
-    with TemporaryDirectory(prefix="fgc-serve-") as parent:
-        whole = Path(parent) / folder.name
-        whole.mkdir()
-        for path in (*folder.config.iterdir(), *folder.weights.iterdir()):
-            if path.is_file():
-                (whole / path.name).unlink(missing_ok=True)
-                (whole / path.name).symlink_to(path.resolve())
-        yield whole
-
-
-def _load_model(folder: Path, home: Path, options: Options, device: torch.device) -> PreTrainedModel:
-    checked = checked_folder(folder, is_told=options.trust_remote_code, home=home)
-    auto = AutoModel if is_embedder(home) else AutoModelForCausalLM
-    loaded = auto.from_pretrained(
-        checked.path,
-        dtype=_dtype(options.dtype, device),
-        attn_implementation=options.attn_implementation,
-        output_loading_info=True,
-        trust_remote_code=checked.is_trusted,
-    )
-    model, report = cast(tuple[PreTrainedModel, dict[str, set[str]]], loaded)
-    is_needed = {key: auto is AutoModelForCausalLM or "pooler" not in key for key in report["missing_keys"]}
-    if missing := sorted(key for key in is_needed if is_needed[key]):
-        raise FolderError(f"{folder} lacks {len(missing)} of the model's weights: {', '.join(missing[:5])} ...")
-    torch.nn.Module.to(model, device)
-    return model
+    One core is left to HTTP: threads that wait for a busy core cost more than they add.
+    """
+    if asked is not None:
+        torch.set_num_threads(asked)
+    elif "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, torch.get_num_threads() - 1))
 
 
 def is_embedder(folder: Path) -> bool:
@@ -107,6 +55,13 @@ def is_embedder(folder: Path) -> bool:
     return not any(str(name).endswith(_MAKES_TEXTS) for name in config.get("architectures") or [])
 
 
+def _defaults(folder: ModelFolder, options: Options) -> Defaults:
+    if options.generation_config == "none":
+        return Defaults(is_strict=options.strict)
+    told = [] if options.generation_config == "auto" else [Path(options.generation_config)]
+    return read_defaults(told or [folder.weights, folder.config], is_strict=options.strict)
+
+
 def _pooling(folder: ModelFolder) -> Pooling:
     try:
         return pooling_of(folder.config)
@@ -114,19 +69,21 @@ def _pooling(folder: ModelFolder) -> Pooling:
         raise FolderError(f"{folder.config}/modules.json says how to make embeddings, but {error}.") from error
 
 
-def _dtype(name: str, device: torch.device) -> torch.dtype | str:
-    if name == "auto":
-        return torch.float32 if device.type == "cpu" else "auto"  # 16 bits on a CPU without AMX: 20 times slower
-    dtype = getattr(torch, name, None)
-    if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-        raise FolderError(f"--dtype {name}: give auto, float32, bfloat16 or float16.")
-    return dtype
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A model's place in a server: its name, and its part of the memory for keys and values."""
+
+    site: Site
+    name: str
+    kv_share: float = 0.5  # of the free memory, unless it is said how much
+    num_parts: int = 1
+    parent: str | None = None  # of an adapter, the name of its model
 
 
 def make_service(
-    folder: ModelFolder, loaded: Loaded, options: Options, *, chat_template: str | None, deliver: Deliver
+    folder: ModelFolder, loaded: Loaded, options: Options, part: Part, *, chat_template: str | None, deliver: Deliver
 ) -> Service:
-    """The service with its engine, not yet started; `chat_template` replaces the tokenizer's."""
+    """Returns the service with its engine, not yet started; `chat_template` replaces the tokenizer's."""
     model, tokenizer = loaded.model, loaded.tokenizer
     forward, vocabulary = Forward(model), vocabulary_of(tokenizer)
     ends = end_ids(model, tokenizer)
@@ -136,14 +93,15 @@ def make_service(
         vocabulary,
         end_ids=ends,
         max_batch_size=options.max_batch_size,
-        kv_memory_bytes=options.kv_memory_bytes,
+        kv_memory_bytes=None if options.kv_memory_bytes is None else options.kv_memory_bytes // part.num_parts,
+        kv_share=part.kv_share,
         deliver=deliver,
     )
     longest = options.context_length or context_length(model, tokenizer)
     fitting = min((each for each in (longest, engine.max_tokens) if each is not None), default=None)
     prompts = _prompt_reader(loaded, fitting, forward.vocab_size, chat_template)
     return Service(
-        model_name=options.model_name or folder.name,
+        model_name=part.name,
         created=int(time.time()),
         engine=engine,
         vocabulary=vocabulary,
@@ -151,10 +109,11 @@ def make_service(
         prompts=prompts,
         structures=Structures(tokenizer, format_of(prompts.chat_template), forward.vocab_size, ends),
         pooling=_pooling(folder),
+        defaults=_defaults(folder, options),
         generates=not is_embedder(folder.config),
-        max_body_bytes=options.max_body_bytes,
-        has_page=options.page,
-        door=_door(options),
+        site=part.site,
+        parent=part.parent,
+        checkpoint=folder.checkpoint,
     )
 
 
@@ -163,6 +122,10 @@ def _refuse_nan(forward: Forward, folder: ModelFolder) -> None:
     """Raises FolderError for weights that make no numbers: each answer would be the first token of the vocabulary."""
     if not is_embedder(folder.config) and bool(forward([[0, 1]]).isnan().any()):
         raise FolderError(f"{folder.weights}: the model's logits are not numbers (NaN). Its weights are broken.")
+
+
+def make_site(options: Options) -> Site:
+    return Site(options.max_body_bytes, _door(options), options.page)
 
 
 def _door(options: Options) -> Door:

@@ -8,11 +8,13 @@ from fgc_runtime.serve.call_formats import Tool
 from fgc_runtime.serve.faults import invalid
 from fgc_runtime.serve.fields import Fields, Json, as_list, as_text, wrong_type
 
-CONVERSATION_NAMES = {"messages", "add_generation_prompt", "continue_final_message", "chat_template_kwargs"}
 # Parameters of transformers' `apply_chat_template`, and what it gives a template itself.
 _RESERVED = {"conversation", "messages", "tools", "documents", "chat_template", "add_generation_prompt"}
 _RESERVED |= {"continue_final_message", "tokenize", "padding", "truncation", "max_length", "return_tensors"}
 _RESERVED |= {"return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs", "self"}
+# Parts of a message that a model of texts cannot read.
+_UNSUPPORTED = ("function_call", "audio", "images", "videos", "audios", "files")
+_THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class Message:
     name: str | None
     tool_calls: tuple[Json, ...] = ()
     tool_call_id: str | None = None
+    thoughts: Mapping[str, str] = field(default_factory=dict)  # what templates of reasoning models read, by its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,9 @@ class Conversation:
 
     @property
     def num_chars(self) -> int:
-        """Characters of what is said, without names and marks."""
-        return sum(len(message.content) for message in self.messages)
+        """Characters of what is said and thought, without names and marks."""
+        texts = (text for message in self.messages for text in (message.content, *message.thoughts.values()))
+        return sum(map(len, texts))
 
 
 def conversation(fields: Fields, tools: tuple[Tool, ...] = ()) -> Conversation:
@@ -51,13 +55,19 @@ def conversation(fields: Fields, tools: tuple[Tool, ...] = ()) -> Conversation:
         message = "'continue_final_message' and 'add_generation_prompt' exclude each other."
         raise invalid(message, param="continue_final_message")
     read = tuple(_message(each, f"messages[{i}]") for i, each in enumerate(messages))
+    if continues and read[-1].tool_calls:
+        message = "'continue_final_message' goes on with a text, and the final message calls tools."
+        raise invalid(message, param="continue_final_message", code="invalid_value")
     adds_prompt = not continues if adds_prompt is None else adds_prompt
     return Conversation(read, adds_prompt, continues, tools, _template_arguments(fields))
 
 
 def _template_arguments(fields: Fields) -> dict[str, Json]:
     """Reads what goes to the chat template by name, such as `enable_thinking`; its own variables stay its own."""
-    given = fields.inner("chat_template_kwargs")
+    effort, given = fields.text("reasoning_effort"), fields.inner("chat_template_kwargs")
+    if effort not in (None, "none"):
+        values = {} if given is None else {name: given.get(name) for name in given.names()}
+        given = Fields({"reasoning_effort": effort, **values}, path="chat_template_kwargs")
     for name in sorted(given.names() & _RESERVED) if given is not None else ():
         message = f"'chat_template_kwargs.{name}' has a field of its own in a request, or none."
         raise invalid(message, param=f"chat_template_kwargs.{name}", code="invalid_value")
@@ -70,7 +80,7 @@ def _message(value: Json, path: str) -> Message:
     if role not in ("system", "developer", "user", "assistant", "tool"):
         message = f"Invalid '{fields.at('role')}': {role!r} is not supported; use system, user, assistant or tool."
         raise invalid(message, param=fields.at("role"), code="invalid_value")
-    for name in ("function_call", "audio"):
+    for name in _UNSUPPORTED:
         if fields.get(name):
             raise invalid(f"'{fields.at(name)}' is not supported by this server.", param=fields.at(name))
     says_nothing = role == "assistant" and fields.get("content") is None
@@ -80,7 +90,15 @@ def _message(value: Json, path: str) -> Message:
         message = f"Invalid '{fields.at('tool_calls')}': only the assistant calls tools."
         raise invalid(message, param=fields.at("tool_calls"), code="invalid_value")
     read = tuple(_tool_call(call, f"{fields.at('tool_calls')}[{i}]") for i, call in enumerate(calls))
-    return Message(role, content, fields.text("name"), read, fields.text("tool_call_id"))
+    return Message(role, content, fields.text("name"), read, fields.text("tool_call_id"), _thoughts(fields))
+
+
+def _thoughts(fields: Fields) -> dict[str, str]:
+    """Reads what the assistant thought; vLLM's `reasoning` is what most templates call `reasoning_content`."""
+    found = {name: text for name in _THOUGHTS if (text := fields.text(name)) is not None}
+    if "reasoning" in found:
+        found.setdefault("reasoning_content", found["reasoning"])
+    return found
 
 
 def _tool_call(value: Json, path: str) -> Json:
@@ -101,12 +119,12 @@ def _tool_call(value: Json, path: str) -> Json:
 
 
 def _content(value: Json, path: str) -> str:
-    """A string, or text parts joined."""
+    """Returns a string, or text parts, each on a line of its own as with vLLM and llama.cpp."""
     if isinstance(value, str):
         return as_text(value, path)
     if not isinstance(value, list):
         raise wrong_type(path, "a string or an array of text parts", value)
-    return "".join(_text_part(Fields(part, path=f"{path}[{i}]")) for i, part in enumerate(value))
+    return "\n".join(_text_part(Fields(part, path=f"{path}[{i}]")) for i, part in enumerate(value))
 
 
 def _text_part(fields: Fields) -> str:

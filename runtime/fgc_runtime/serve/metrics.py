@@ -14,14 +14,20 @@ _LIMITS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 12
 
 @dataclass(slots=True)
 class Histogram:
-    """How often a time was within each of some limits, in seconds."""
+    """Counts how often a time was within each of some limits, in seconds."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(_LIMITS_S) + 1))
     sum_s: float = 0.0
 
-    def observe(self, time_s: float) -> None:
-        self.counts[bisect_left(_LIMITS_S, time_s)] += 1
-        self.sum_s += time_s
+    def observe(self, time_s: float, number: int = 1) -> None:
+        """Counts `number` events that each took so long."""
+        self.counts[bisect_left(_LIMITS_S, time_s)] += number
+        self.sum_s += time_s * number
+
+    def add(self, other: "Histogram") -> None:
+        """Counts what another one has counted."""
+        self.counts = [own + more for own, more in zip(self.counts, other.counts, strict=True)]
+        self.sum_s += other.sum_s
 
     def lines(self, name: str, explanation: str) -> list[str]:
         """Returns Prometheus text; each limit counts what is within it."""
@@ -39,6 +45,7 @@ class Counters:
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
     first_token: Histogram = field(default_factory=Histogram)
     between_tokens: Histogram = field(default_factory=Histogram)
+    mean_between: Histogram = field(default_factory=Histogram)
     queue: Histogram = field(default_factory=Histogram)
     whole: Histogram = field(default_factory=Histogram)
 
@@ -58,7 +65,8 @@ def exposition(counters: Counters, load: Load) -> str:
         *_metric("vllm:generation_tokens_total", "counter", "Tokens generated.", load.num_generated_tokens),
         *_metric("vllm:num_preemptions_total", "counter", "Texts that gave their place back.", load.num_preemptions),
         *counters.first_token.lines("vllm:time_to_first_token_seconds", "From a request to its first token."),
-        *counters.between_tokens.lines("vllm:time_per_output_token_seconds", "Mean time of a text's later tokens."),
+        *counters.between_tokens.lines("vllm:inter_token_latency_seconds", "Between two tokens of a text."),
+        *counters.mean_between.lines("vllm:request_time_per_output_token_seconds", "The mean of that by request."),
         *counters.queue.lines("vllm:request_queue_time_seconds", "From a request's prompt to its reading."),
         *counters.whole.lines("vllm:e2e_request_latency_seconds", "From a request to the end of its answer."),
     ]

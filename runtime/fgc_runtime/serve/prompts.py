@@ -10,15 +10,21 @@ from typing import Any, cast
 from transformers import PreTrainedTokenizerBase
 
 from fgc_runtime.data.control_tokens import ControlTokens, plain
+from fgc_runtime.generate.vocabulary import special_tokens
+from fgc_runtime.serve.encoder import OutOfTimeError, at_most
 from fgc_runtime.serve.faults import invalid, too_long
 from fgc_runtime.serve.fields import Json
+from fgc_runtime.serve.infill import infill_of
 from fgc_runtime.serve.messages import Conversation, Message
 from fgc_runtime.serve.template import PLAIN
+from fgc_runtime.serve.thought_formats import thoughts_of
+from fgc_runtime.serve.thoughts import AnswerStart
 from fgc_runtime.serve.tool_prompt import with_tools_told
 
 _PROBE = "a"
 _USUAL_CHARS = 8  # of a token: twice those of English and code
 _NUM_AT_CUT = 16  # tokens that a cut in a word can add
+_NUM_AT_END = 16  # tokens of a prompt's end that show what the template opened
 
 
 class PromptReader:
@@ -33,32 +39,49 @@ class PromptReader:
         context_length: int | None,
         vocab_size: int,
         chat_template: str | None,
+        template_seconds: float = 10.0,
     ) -> None:
         self.tokenizer = tokenizer
         self.context_length = context_length
         self.vocab_size = vocab_size
         self.chat_template = chat_template
+        self.template_seconds = template_seconds
         has_backend = getattr(tokenizer, "backend_tokenizer", None) is not None
         self._control_tokens = ControlTokens(tokenizer) if has_backend else None
         self._front = self._find_front()
-        self._longest = max(map(len, tokenizer.get_vocab()), default=1)  # characters of one token
+        vocabulary = tokenizer.get_vocab()
+        self._longest = max(map(len, vocabulary), default=1)  # characters of one token
+        self.infill = infill_of(vocabulary)
+        self.thoughts = thoughts_of(chat_template)
 
     def check_size(self, num_chars: int, *, param: str) -> None:
         """Refuse what cannot fit whatever it spells, before any work is done. Raises RequestError."""
         if self.context_length is not None and num_chars > self.context_length * self._longest:
             raise too_long(self.context_length, num_chars // self._longest, param=param, is_least=True)
 
-    def completion(self, prompt: str | tuple[int, ...]) -> tuple[int, ...]:
-        """Ids of a prompt; a string gets the special tokens that the tokenizer begins a text with."""
+    def completion(self, prompt: str | tuple[int, ...], *, is_begun: bool = True) -> tuple[int, ...]:
+        """Ids of a prompt; a string gets the special tokens that the tokenizer begins a text with, if `is_begun`."""
         if isinstance(prompt, str):
             self._refuse_long(prompt, param="prompt")
-            return self._checked(self._encode(prompt), param="prompt")
+            return self._checked(self.text_tokens(prompt, is_begun=is_begun), param="prompt")
         self._checked(prompt, param="prompt")
         for token in prompt:
             if not 0 <= token < self.vocab_size:
                 message = f"Invalid 'prompt': token id {token} is not in the vocabulary of {self.vocab_size}."
                 raise invalid(message, param="prompt", code="invalid_token_id")
         return prompt
+
+    def gap(self, prompt: str | tuple[int, ...], suffix: str, *, is_begun: bool = True) -> tuple[int, ...]:
+        """Ids of a text with a gap between `prompt` and `suffix`, for a model that fills it. Raises RequestError."""
+        if self.infill is None:
+            message = "'suffix' is not supported: the model's tokenizer has no infill tokens."
+            raise invalid(message, param="suffix", code="unsupported_parameter")
+        for text, param in ((prompt, "prompt"), (suffix, "suffix")):
+            if isinstance(text, str):
+                self._refuse_long(text, param=param)
+        prefix = self._encode_as_is(prompt) if isinstance(prompt, str) else self.completion(prompt)
+        ids = self.infill.prompt(prefix, self._encode_as_is(suffix))
+        return self._checked(self._begun(ids) if is_begun else ids, param="prompt")
 
     def embedding(self, text: str | tuple[int, ...]) -> tuple[int, ...]:
         """Ids of a text with all special tokens around it, as the tokenizer sets them."""
@@ -75,7 +98,7 @@ class PromptReader:
             "vocab_size": self.vocab_size,
             "model_max_length": self.context_length,
             **{name: str(token) for name, token in tokenizer.special_tokens_map.items() if isinstance(token, str)},
-            "additional_special_tokens": [str(token) for token in tokenizer.all_special_tokens],
+            "additional_special_tokens": list(special_tokens(tokenizer).values()),
             "chat_template": self.chat_template,
         }
 
@@ -84,15 +107,34 @@ class PromptReader:
         messages = conversation.messages
         if conversation.tools and not self.tells_tools:
             messages = with_tools_told(messages, conversation.tools)
-        hidden = [self._hidden(_template_message(message)) for message in messages]
+        if "reasoning_effort" in conversation.template_arguments and "reasoning_effort" not in (
+            self.chat_template or ""
+        ):
+            message = "'reasoning_effort' is not supported: the model's chat template does not know it."
+            raise invalid(message, param="reasoning_effort", code="unsupported_parameter")
+        hidden = [self._hidden(_template_message(message, self.chat_template or "")) for message in messages]
         try:
-            text = self._render(hidden, conversation)
+            with at_most(self.template_seconds):
+                text = self._render(hidden, conversation)
+        except OutOfTimeError:
+            message = f"The model's chat template needs more than {self.template_seconds:g} s for these messages."
+            raise invalid(message, param="messages", code="chat_template_error") from None
         except Exception as error:  # a template is a program of its own: whatever it raises, these messages made it
             message = f"The model's chat template refuses these messages: {plain(str(error))}"
             raise invalid(message, param="messages", code="chat_template_error") from None
         self._refuse_long(text, param="messages")
         ids = self._encode_rendered(text)
         return self._checked(ids if self.chat_template is not None else self._begun(ids), param="messages")
+
+    def chat_begun(self, conversation: Conversation) -> tuple[tuple[int, ...], AnswerStart]:
+        """Ids of a conversation, and whether its template let the answer begin within thoughts."""
+        ids, form = self.chat(conversation), self.thoughts
+        if form is None:
+            return ids, "closed"
+        if conversation.continues:
+            begun = conversation.messages[-1].content
+            return ids, "open" if begun.rfind(form.begin) > begun.rfind(form.end) else "closed"
+        return ids, form.start(self.text(ids[-_NUM_AT_END:]))
 
     def text_tokens(self, text: str, *, is_begun: bool) -> tuple[int, ...]:
         """Ids of a text of any length, on request with the special tokens that the tokenizer begins it with."""
@@ -166,9 +208,12 @@ class PromptReader:
         return tuple(ids)
 
 
-def _template_message(message: Message) -> dict[str, Json]:
+def _template_message(message: Message, template: str) -> dict[str, Json]:
     role = "system" if message.role == "developer" else message.role
-    fields: dict[str, Json] = {"role": role, "content": message.content}
+    fields: dict[str, Json] = {"role": role, "content": message.content, **message.thoughts}
+    thoughts = message.thoughts.get("reasoning_content")
+    if thoughts and "message.thinking" in template and not (message.content and message.tool_calls):
+        fields.setdefault("thinking", thoughts)  # gpt-oss; beside a call it takes no words too
     if message.name is not None:
         fields["name"] = message.name
     if message.tool_calls:

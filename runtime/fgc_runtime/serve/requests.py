@@ -1,105 +1,38 @@
 """JSON bodies in, checked requests out: what `/v1/completions` and `/v1/chat/completions` may be asked.
 
-A parameter that would change the answer and is not supported is refused; a name that the API does not know is
-refused too, as OpenAI does, so that a misspelt one is noticed.
+A parameter that would change the answer and is not supported is refused.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from fgc_runtime.generate.sampling import Sampling
+from fgc_runtime.serve.defaults import Defaults, read_sampling
 from fgc_runtime.serve.faults import invalid
 from fgc_runtime.serve.fields import Fields, Json, as_integer, as_list, as_text
-from fgc_runtime.serve.messages import CONVERSATION_NAMES, Conversation, conversation
-from fgc_runtime.serve.structure import STRUCTURE_NAMES, Structure, asked_structure
-from fgc_runtime.serve.tools import TOOL_NAMES, ToolWishes, asked_tools
+from fgc_runtime.serve.messages import Conversation, conversation
+from fgc_runtime.serve.parameters import check_names
+from fgc_runtime.serve.schemas import CHAT, COMPLETION, DETOKENIZE, MAX_CHOICES, MAX_STOPS, MAX_TOP_LOGPROBS, TOKENIZE
+from fgc_runtime.serve.structure import Structure, asked_structure
+from fgc_runtime.serve.thoughts import ThoughtPlace
+from fgc_runtime.serve.tools import ToolWishes, asked_tools
 
-MAX_CHOICES = 128
 MAX_PROMPTS = 256
 MAX_SEQUENCES = 1024
-MAX_TOP_LOGPROBS = 20
-MAX_STOPS = 16
 _MAX_SEED = 2**63 - 1
 _MAX_TOKENS = 2**31 - 1
 _COMPLETION_TOKENS = 16  # the completions API's default; chat goes on to the end of the context
 
-# Change nothing about the text here: accounting, caching, routing.
-_NO_EFFECT = {
-    "user",
-    "metadata",
-    "store",
-    "service_tier",
-    "safety_identifier",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "prompt_cache_options",
-    "prediction",
-}
-# Would change the text: refused unless they say what is done anyway.
-_NEUTRAL: Mapping[str, tuple[Json, ...]] = {
-    "functions": ([],),
-    "function_call": ("none", "auto"),
-    "modalities": (["text"],),
-    "suffix": ("",),
-    "audio": (),
-    "reasoning_effort": ("none",),
-    "verbosity": ("medium",),
-    "web_search_options": (),
-    "moderation": (),
-    # of other servers
-    "use_beam_search": (False,),
-    "length_penalty": (1,),
-    "early_stopping": (False,),
-    "no_repeat_ngram_size": (0,),
-    "encoder_repetition_penalty": (1,),
-    "typical_p": (1,),
-    "tfs_z": (1,),
-    "top_a": (0,),
-    "epsilon_cutoff": (0,),
-    "eta_cutoff": (0,),
-    "mirostat": (0,),
-    "dry_multiplier": (0,),
-    "xtc_probability": (0,),
-    "smoothing_factor": (0,),
-    "dynatemp_range": (0,),
-    "include_stop_str_in_output": (False,),
-    "skip_special_tokens": (True,),
-    "spaces_between_special_tokens": (True,),
-    "add_special_tokens": (True,),
-    "bad_words": ([],),
-    "logits_processors": ([],),
-    "documents": ([],),
-    "tools": ([],),
-    "tool_choice": ("none", "auto"),
-    "parallel_tool_calls": (True, False),
-    "chat_template_kwargs": ({},),
-}
-_SHARED = {
-    "model",
-    "stream",
-    "stream_options",
-    "max_tokens",
-    "temperature",
-    "top_p",
-    "top_k",
-    "n",
-    "stop",
-    "seed",
-    "frequency_penalty",
-    "presence_penalty",
-    "logit_bias",
-    "logprobs",
-    "ignore_eos",
-    "min_p",
-    "repetition_penalty",
-    "min_tokens",
-    "stop_token_ids",
-} | STRUCTURE_NAMES
+_USUAL = Defaults()
+_STREAM_OPTIONS = {"include_usage", "continuous_usage_stats", "include_obfuscation"}
+
+StreamUsage = Literal["none", "end", "always"]  # in which events of a stream the numbers of tokens are
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What both endpoints understand about how to continue."""
+    """Holds what both endpoints understand about how to continue."""
 
     model: str | None  # None is the one that is served
     sampling: Sampling
@@ -113,7 +46,7 @@ class Wishes:
     structure: Structure | None
     num_top: int | None
     is_stream: bool
-    includes_usage: bool
+    usage: StreamUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +54,9 @@ class CompletionRequest:
     wishes: Wishes
     prompts: tuple[str | tuple[int, ...], ...]
     is_echo: bool
+    is_begun: bool = True  # texts get the special tokens that the tokenizer begins them with
+    num_best: int = 1  # of the texts that are made of a prompt, so many are the answer
+    suffix: str = ""  # what follows the text that is wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +64,7 @@ class ChatRequest:
     wishes: Wishes
     conversation: Conversation
     tools: ToolWishes | None = None
+    thoughts: ThoughtPlace = "apart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,46 +73,68 @@ class TokenizeRequest:
     is_begun: bool  # with the special tokens in front
 
 
-def completion_request(body: Json) -> CompletionRequest:
+def completion_request(body: Json, defaults: Defaults = _USUAL) -> CompletionRequest:
+    """Reads the body of `/v1/completions`. Raises RequestError."""
     fields = Fields(body)
-    _check_names(fields, _SHARED | {"prompt", "echo", "best_of"})
+    check_names(fields, COMPLETION, is_strict=defaults.is_strict)
     num_top = fields.integer("logprobs", low=0, high=MAX_TOP_LOGPROBS)
-    wishes = _wishes(fields, num_top=num_top, max_tokens=_max_tokens(fields, "max_tokens", low=0))
+    wishes = _wishes(fields, defaults, num_top=num_top, max_tokens=_max_tokens(fields, "max_tokens", low=0))
     if fields.get("max_tokens") is None:
         wishes = replace(wishes, max_tokens=_COMPLETION_TOKENS)
-    best_of = fields.integer("best_of", low=1, high=MAX_CHOICES)
-    if best_of not in (None, wishes.num_choices):
-        raise invalid("'best_of' is not supported: leave it out or give it the value of 'n'.", param="best_of")
+    num_best = wishes.num_choices
+    wishes = replace(wishes, num_choices=_num_made(fields, wishes))
     prompts = read_prompts(fields.required("prompt"), "prompt")
     if len(prompts) * wishes.num_choices > MAX_SEQUENCES:
         message = f"Too many texts: {len(prompts)} prompts times 'n', at most {MAX_SEQUENCES} in one request."
         raise invalid(message, param="n", code="integer_above_max_value")
-    return CompletionRequest(wishes, prompts, fields.flag("echo") or False)
+    is_echo, suffix = fields.flag("echo") or False, fields.text("suffix") or ""
+    if suffix and is_echo:
+        raise invalid("'echo' and 'suffix' exclude each other.", param="echo", code="invalid_value")
+    is_begun = fields.flag("add_special_tokens") is not False
+    return CompletionRequest(wishes, prompts, is_echo, is_begun, num_best, suffix)
 
 
-def chat_request(body: Json) -> ChatRequest:
+def _num_made(fields: Fields, wishes: Wishes) -> int:
+    """Returns how many texts are made of each prompt: all that are wanted, or `best_of` to choose from."""
+    best_of = fields.integer("best_of", low=1, high=MAX_CHOICES)
+    if best_of is None or best_of == wishes.num_choices:
+        return wishes.num_choices
+    if best_of < wishes.num_choices:
+        raise invalid("'best_of' must not be less than 'n'.", param="best_of", code="integer_below_min_value")
+    if wishes.is_stream:
+        message = "The best texts are known when all have ended: leave out 'stream', or 'best_of'."
+        raise invalid(message, param="best_of", code="invalid_value")
+    return best_of
+
+
+def chat_request(body: Json, defaults: Defaults = _USUAL) -> ChatRequest:
+    """Reads the body of `/v1/chat/completions`. Raises RequestError."""
     fields = Fields(body)
-    _check_names(fields, _SHARED | CONVERSATION_NAMES | TOOL_NAMES | {"max_completion_tokens", "top_logprobs"})
+    check_names(fields, CHAT, is_strict=defaults.is_strict)
     is_scored = fields.flag("logprobs") or False
     num_top = fields.integer("top_logprobs", low=0, high=MAX_TOP_LOGPROBS)
     if num_top and not is_scored:
         raise invalid("'top_logprobs' needs 'logprobs' to be true.", param="top_logprobs")
-    names = ("max_completion_tokens", "max_tokens")
-    limits = [_max_tokens(fields, name, low=1) for name in names]
-    max_tokens = limits[0] if limits[0] is not None else limits[1]
-    wishes = _wishes(fields, num_top=(num_top or 0) if is_scored else None, max_tokens=max_tokens)
+    limits = [name for name in ("max_completion_tokens", "max_tokens") if fields.get(name) is not None]
+    read = [_max_tokens(fields, name, low=1) for name in limits]
+    max_tokens = read[0] if read else defaults.max_tokens
+    wishes = _wishes(fields, defaults, num_top=(num_top or 0) if is_scored else None, max_tokens=max_tokens)
     tools = asked_tools(fields)
     if tools is not None and tools.mode == "required":
         _refuse_cuts(fields, "tool_choice")
-    return ChatRequest(wishes, conversation(fields, () if tools is None else tools.tools), tools)
+    said = conversation(fields, () if tools is None else tools.tools)
+    divides, shows = (fields.flag(name) is not False for name in ("separate_reasoning", "include_reasoning"))
+    return ChatRequest(wishes, said, tools, "nowhere" if not shows else "apart" if divides else "within")
 
 
 def tokenize_request(body: Json) -> TokenizeRequest:
     fields = Fields(body)
-    _check_names(fields, CONVERSATION_NAMES | TOOL_NAMES | {"model", "prompt", "add_special_tokens"})
+    check_names(fields, TOKENIZE)
     fields.text("model")
     is_begun = fields.flag("add_special_tokens")
     if fields.get("messages") is not None:
+        if fields.get("prompt") is not None:
+            raise invalid("'messages' and 'prompt' exclude each other.", param="prompt", code="invalid_value")
         tools = asked_tools(fields)
         return TokenizeRequest(conversation(fields, () if tools is None else tools.tools), True)
     return TokenizeRequest(as_text(fields.required("prompt"), "prompt"), is_begun is not False)
@@ -183,7 +142,7 @@ def tokenize_request(body: Json) -> TokenizeRequest:
 
 def detokenize_request(body: Json) -> tuple[int, ...]:
     fields = Fields(body)
-    _check_names(fields, {"model", "tokens"})
+    check_names(fields, DETOKENIZE)
     fields.text("model")
     tokens = as_list(fields.required("tokens"), "tokens")
     return tuple(as_integer(token, f"tokens[{i}]") for i, token in enumerate(tokens))
@@ -194,23 +153,13 @@ def _max_tokens(fields: Fields, name: str, *, low: int) -> int | None:
     return None if fields.get(name) == -1 else fields.integer(name, low=low, high=_MAX_TOKENS)
 
 
-def _check_names(fields: Fields, known: set[str]) -> None:
-    for name in sorted(fields.names() - known - _NO_EFFECT):
-        value = fields.get(name)
-        if name not in _NEUTRAL:
-            raise invalid(f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
-        if value is not None and value not in _NEUTRAL[name]:
-            raise invalid(f"'{name}' is not supported by this server.", param=name, code="unsupported_parameter")
-
-
-def _wishes(fields: Fields, *, num_top: int | None, max_tokens: int | None) -> Wishes:
+def _wishes(fields: Fields, defaults: Defaults, *, num_top: int | None, max_tokens: int | None) -> Wishes:
+    if defaults.is_strict:
+        fields.required("model")
     stream = fields.flag("stream") or False
-    options = fields.inner("stream_options")
-    if options is not None and not stream:
-        raise invalid("'stream_options' needs 'stream' to be true.", param="stream_options")
     return Wishes(
         model=fields.text("model"),
-        sampling=_sampling(fields),
+        sampling=replace(read_sampling(fields, defaults.sampling), logit_bias=_logit_bias(fields.inner("logit_bias"))),
         max_tokens=max_tokens,
         num_choices=fields.integer("n", low=1, high=MAX_CHOICES) or 1,
         stops=_stops(fields.get("stop")),
@@ -221,8 +170,20 @@ def _wishes(fields: Fields, *, num_top: int | None, max_tokens: int | None) -> W
         structure=_structure(fields),
         num_top=num_top,
         is_stream=stream,
-        includes_usage=bool(options and options.flag("include_usage")),
+        usage=_usage(fields, is_stream=stream),
     )
+
+
+def _usage(fields: Fields, *, is_stream: bool) -> StreamUsage:
+    options = fields.inner("stream_options")
+    if options is None:
+        return "none"
+    if not is_stream:
+        raise invalid("'stream_options' needs 'stream' to be true.", param="stream_options")
+    for name in sorted(options.names() - _STREAM_OPTIONS):
+        raise invalid(f"Unknown parameter: '{options.at(name)}'.", param=options.at(name), code="unknown_parameter")
+    wanted, is_always = (options.flag(name) for name in ("include_usage", "continuous_usage_stats"))
+    return "none" if not wanted else "always" if is_always else "end"
 
 
 def _structure(fields: Fields) -> Structure | None:
@@ -238,22 +199,6 @@ def _refuse_cuts(fields: Fields, param: str) -> None:
         if fields.get(name):
             message = f"'{name}' could cut an answer that '{param}' wants whole: leave one of them out."
             raise invalid(message, param=name, code="invalid_value")
-
-
-def _sampling(fields: Fields) -> Sampling:
-    temperature = fields.number("temperature", low=0, high=2)
-    top_p = fields.number("top_p", low=0, high=1)
-    repetition = fields.number("repetition_penalty", low=0.01, high=100)
-    return Sampling(
-        temperature=1.0 if temperature is None else temperature,
-        top_p=1.0 if top_p is None else top_p,
-        top_k=max(0, fields.integer("top_k", low=-1, high=_MAX_TOKENS) or 0),
-        min_p=fields.number("min_p", low=0, high=1) or 0.0,
-        repetition_penalty=1.0 if repetition is None else repetition,
-        frequency_penalty=fields.number("frequency_penalty", low=-2, high=2) or 0.0,
-        presence_penalty=fields.number("presence_penalty", low=-2, high=2) or 0.0,
-        logit_bias=_logit_bias(fields.inner("logit_bias")),
-    )
 
 
 def _logit_bias(fields: Fields | None) -> dict[int, float]:

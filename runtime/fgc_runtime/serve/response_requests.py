@@ -7,11 +7,13 @@ for those in `_RENAMED`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from fgc_runtime.serve.defaults import Defaults
 from fgc_runtime.serve.faults import Fault, RequestError, invalid
 from fgc_runtime.serve.fields import Fields, Json, as_list, as_text, wrong_type
 from fgc_runtime.serve.requests import ChatRequest, chat_request
 
-_RENAMED = {"max_completion_tokens": "max_output_tokens", "messages": "input", "response_format": "text.format"}
+_RENAMED = {"reasoning_effort": "reasoning.effort"}
+_RENAMED |= {"max_completion_tokens": "max_output_tokens", "messages": "input", "response_format": "text.format"}
 _OWN = {"input", "instructions", "previous_response_id", "max_output_tokens", "text", "include", "truncation"}
 _OWN |= {"reasoning", "background", "conversation", "prompt", "max_tool_calls", "context_management", "tools"}
 _OWN |= {"tool_choice", "top_logprobs", "stream_options"}
@@ -43,7 +45,7 @@ def previous_id(body: Json) -> str | None:
     return Fields(body).text("previous_response_id")
 
 
-def response_request(body: Json, earlier: Sequence[Json] = ()) -> ResponseRequest:
+def response_request(body: Json, earlier: Sequence[Json] = (), defaults: Defaults | None = None) -> ResponseRequest:
     """Reads a request; `earlier` are the messages of the response that it goes on from. Raises RequestError."""
     fields = Fields(body)
     for name, values in _NEUTRAL.items():
@@ -52,7 +54,7 @@ def response_request(body: Json, earlier: Sequence[Json] = ()) -> ResponseReques
             raise invalid(f"'{name}' is not supported by this server.", param=name, code="unsupported_parameter")
     said = (*earlier, *_messages(fields.required("input")))
     try:
-        chat = chat_request(_chat_body(fields, said))
+        chat = chat_request(_chat_body(fields, said), defaults or Defaults())
     except RequestError as error:
         raise RequestError(_renamed(error.fault)) from None
     if chat.wishes.num_choices > 1:
@@ -70,6 +72,8 @@ def _chat_body(fields: Fields, said: Sequence[Json]) -> dict[str, Json]:
     chat["max_completion_tokens"] = fields.get("max_output_tokens")
     chat["tools"] = [_tool(tool, f"tools[{i}]") for i, tool in enumerate(as_list(fields.get("tools") or [], "tools"))]
     chat["tool_choice"] = fields.get("tool_choice")
+    if (reasoning := fields.inner("reasoning")) is not None:
+        chat["reasoning_effort"] = reasoning.get("effort")
     if (form := fields.inner("text")) is not None and form.get("format") is not None:
         chat["response_format"] = _format(Fields(form.get("format"), path="text.format"))
     wanted = as_list(fields.get("include") or [], "include")
@@ -101,21 +105,31 @@ def _messages(value: Json) -> list[Json]:
         message = _message(Fields(item, path=f"input[{i}]"))
         if message is not None and not _joined(messages, message):
             messages.append(message)
-    return messages
+    return [message for message in messages if not _is_thought(message)]
 
 
 def _joined(messages: list[Json], message: Mapping[str, Json]) -> bool:
-    """Adds the calls of a message to those of the assistant's turn before it, if both are there."""
+    """Adds a message to the assistant's turn before it: its calls, or an answer to what it thought."""
     last, calls = messages[-1] if messages else None, message.get("tool_calls")
-    if not isinstance(last, dict) or last.get("role") != "assistant" or not isinstance(calls, list):
+    if not isinstance(last, dict) or last.get("role") != "assistant" or message["role"] != "assistant":
+        return False
+    if _is_thought(last):
+        messages[-1] = {**last, **message}
+        return True
+    if not isinstance(calls, list):
         return False
     earlier = last.get("tool_calls")
     messages[-1] = {**last, "tool_calls": [*(earlier if isinstance(earlier, list) else []), *calls]}
     return True
 
 
+def _is_thought(message: Json) -> bool:
+    """Returns True for thoughts without an answer."""
+    return isinstance(message, dict) and message.get("content", "") is None and not message.get("tool_calls")
+
+
 def _message(fields: Fields) -> dict[str, Json] | None:
-    """The message of an item; None for an item that a model does not read, such as its reasoning."""
+    """The message of an item; None for an item that a model does not read, such as hidden thoughts."""
     match fields.get("type"):
         case None | "message":
             role = as_text(fields.required("role"), fields.at("role"))
@@ -128,10 +142,15 @@ def _message(fields: Fields) -> dict[str, Json] | None:
             content = _content(fields.required("output"), fields.at("output"))
             return {"role": "tool", "tool_call_id": fields.get("call_id"), "content": content}
         case "reasoning":
-            return None
+            texts = [_thought(part, fields) for part in as_list(fields.get("content") or [], fields.at("content"))]
+            return {"role": "assistant", "content": None, "reasoning_content": "".join(texts)} if texts else None
         case kind:
             message = f"Invalid '{fields.at('type')}': items of type {kind!r} are not supported."
             raise invalid(message, param=fields.at("type"), code="invalid_value")
+
+
+def _thought(part: Json, item: Fields) -> str:
+    return as_text(Fields(part, path=item.at("content")).required("text"), item.at("content"))
 
 
 def _content(value: Json, path: str) -> Json:

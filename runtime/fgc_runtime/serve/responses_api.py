@@ -7,49 +7,50 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from fgc_runtime.serve.answers import Answer, Choice
-from fgc_runtime.serve.chat_answers import ChatAnswers
-from fgc_runtime.serve.endpoints import call_reader, head, read_body, service_of
+from fgc_runtime.serve.endpoints import addressed, chat_answers, models_of
 from fgc_runtime.serve.faults import Fault, RequestError
 from fgc_runtime.serve.fields import Json
 from fgc_runtime.serve.response_answers import ResponseAnswers
 from fgc_runtime.serve.response_requests import ResponseRequest, previous_id, response_request
-from fgc_runtime.serve.response_store import Kept
+from fgc_runtime.serve.response_store import Kept, ResponseStore
 from fgc_runtime.serve.service import Service
+from fgc_runtime.serve.thoughts import ThoughtReader
 from fgc_runtime.serve.turns import Turn, event, respond
 
 
 async def respond_to(request: Request) -> Response:
-    service = service_of(request)
-    body = await read_body(request, service.max_body_bytes)
+    service, body = await addressed(request)
     previous = previous_id(body)
-    asked = response_request(body, () if previous is None else _kept(service, previous).messages)
-    jobs = await service.chat_jobs(asked.chat)
-    return await respond(Turn(request, service, asked.chat.wishes, jobs, NamedEvents(_answers(service, asked))))
+    earlier = () if previous is None else _kept(service.site.responses, previous).messages
+    asked = response_request(body, earlier, service.defaults)
+    jobs, thoughts = await service.chat_jobs(asked.chat)
+    shape = NamedEvents(_answers(service, asked, thoughts))
+    return await respond(Turn(request, service, asked.chat.wishes, jobs, shape))
 
 
 async def show_response(request: Request) -> Response:
-    return JSONResponse(_kept(service_of(request), request.path_params["name"]).response)
+    return JSONResponse(_kept(models_of(request).site.responses, request.path_params["name"]).response)
 
 
 async def drop_response(request: Request) -> Response:
-    service, name = service_of(request), request.path_params["name"]
-    if not service.responses.drop(name):
+    name = request.path_params["name"]
+    if not models_of(request).site.responses.drop(name):
         raise _unknown(name)
     return JSONResponse({"id": name, "object": "response", "deleted": True})
 
 
-def _answers(service: Service, asked: ResponseRequest) -> ResponseAnswers:
-    chat = ChatAnswers(head(service, asked.chat.wishes, "resp_"), call_reader(service, asked.chat.tools))
+def _answers(service: Service, asked: ResponseRequest, thoughts: ThoughtReader | None) -> ResponseAnswers:
+    chat = chat_answers(service, asked.chat, "resp_", thoughts)
 
     def keep(response: Answer, said: Sequence[Json]) -> None:
         if asked.is_kept:
-            service.responses.keep(chat.head.id, response, (*asked.said, *said))
+            service.site.responses.keep(chat.head.id, response, (*asked.said, *said))
 
     return ResponseAnswers(chat, asked.body, keep)
 
 
-def _kept(service: Service, name: str) -> Kept:
-    kept = service.responses.find(name)
+def _kept(responses: ResponseStore, name: str) -> Kept:
+    kept = responses.find(name)
     if kept is None:
         raise _unknown(name)
     return kept
@@ -73,7 +74,7 @@ class NamedEvents:
     def begin(self, num_choices: int) -> bytes:
         return b"".join(map(_named, self.answers.begin()))
 
-    def grow(self, gains: Mapping[int, Choice]) -> bytes:
+    def grow(self, gains: Mapping[int, Choice], used: Answer) -> bytes:
         events = b""
         for gained in gains.values():
             self._choice.grow(gained)

@@ -1,11 +1,11 @@
-"""A service in, an HTTP server on a socket that is bound already: start, deliver events, end in good order."""
+"""Models in, an HTTP server on a socket that is bound already: start, deliver events, end in good order."""
 
 import asyncio
 import logging
 import signal
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 import uvicorn
@@ -13,7 +13,7 @@ import uvicorn
 from fgc_runtime.generate.job import Event, Sink
 from fgc_runtime.serve import trace
 from fgc_runtime.serve.app import application
-from fgc_runtime.serve.service import Service
+from fgc_runtime.serve.site import Models
 
 _END_S = 5  # for answers in flight after Ctrl-C; the engine fails them at its next step
 _KEEP_ALIVE_S = 75  # longer than clients keep idle connections (httpx: 5 s), so that they close them and not we
@@ -38,9 +38,9 @@ def _hand_out(events: Sequence[tuple[Sink, Event]]) -> None:
 class Server(uvicorn.Server):
     """Ends jobs in flight when a signal comes, so that their clients hear of it; SIGTERM gives them time first."""
 
-    def __init__(self, config: uvicorn.Config, service: Service, drain_s: float) -> None:
+    def __init__(self, config: uvicorn.Config, models: Models, drain_s: float) -> None:
         super().__init__(config)
-        self._service = service
+        self._models = models
         self._drain_s = drain_s
         self.is_interrupted = False
 
@@ -48,7 +48,7 @@ class Server(uvicorn.Server):
         drains = sig == signal.SIGTERM and self._drain_s > 0 and not self.should_exit
         super().handle_exit(sig, frame)
         self.is_interrupted = self.is_interrupted or sig == signal.SIGINT
-        self._service.ending.begin()
+        self._models.site.ending.begin()
         if drains:
             timer = threading.Timer(self._drain_s, self._end)
             timer.daemon = True
@@ -57,8 +57,8 @@ class Server(uvicorn.Server):
             self._end()
 
     def _end(self) -> None:
-        self._service.ending.end()
-        self._service.engine.stop()
+        self._models.site.ending.end()
+        self._models.stop()
 
 
 def _log_requests(level: str) -> None:
@@ -72,12 +72,21 @@ def _log_requests(level: str) -> None:
 
 
 def run(
-    service: Service, listener: socket.socket, delivery: LoopDelivery, *, log_level: str, drain_s: float = 0.0
+    models: Models,
+    listener: socket.socket,
+    delivery: LoopDelivery,
+    *,
+    log_level: str,
+    drain_s: float = 0.0,
+    beside: Callable[[asyncio.AbstractEventLoop], None] | None = None,
 ) -> None:
-    """Serve until a signal comes; it is raised again at the end, as KeyboardInterrupt for Ctrl-C."""
+    """Serve until a signal comes; it is raised again at the end, as KeyboardInterrupt for Ctrl-C.
+
+    `beside` is called when the loop runs, for what goes on beside the requests.
+    """
     _log_requests(log_level)
     config = uvicorn.Config(
-        application(service),
+        application(models),
         log_level=log_level,
         access_log=False,  # Tracing writes the lines
         timeout_keep_alive=_KEEP_ALIVE_S,
@@ -85,18 +94,21 @@ def run(
         lifespan="off",
         ws="none",
     )
-    server = Server(config, service, drain_s)
+    server = Server(config, models, drain_s)
 
     async def serve() -> None:
-        delivery.loop = service.ending.loop = asyncio.get_running_loop()
-        service.engine.start()
+        delivery.loop = models.site.ending.loop = asyncio.get_running_loop()
+        for service in models.all:
+            service.engine.start()
+        if beside is not None:
+            beside(delivery.loop)
         await server.serve(sockets=[listener])
 
     try:
         asyncio.run(serve())
     finally:
-        service.engine.stop()
-        service.engine.join(_END_S)
-        service.encoder.shutdown(wait=False)
+        models.stop()
+        models.join(_END_S)
+        models.site.encoder.shutdown()
     if server.is_interrupted:  # uvicorn raises the signal again, and an event loop about to end can lose it
         raise KeyboardInterrupt

@@ -1,8 +1,7 @@
-"""What one server process serves: the model with its name, limits and engine. Turns checked requests into jobs."""
+"""One model that is served, with its name, limits and engine. Turns checked requests into jobs."""
 
-import asyncio
+import uuid
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
@@ -11,31 +10,20 @@ from fgc_runtime.generate.detokenizer import Vocabulary
 from fgc_runtime.generate.engine import Engine
 from fgc_runtime.generate.guides import Grammar
 from fgc_runtime.generate.job import Job
+from fgc_runtime.serve.defaults import Defaults
 from fgc_runtime.serve.embeddings import EmbeddingRequest, Pooling
-from fgc_runtime.serve.ending import Ending
-from fgc_runtime.serve.faults import RequestError, invalid, model_not_found, shutting_down, too_busy, too_long
-from fgc_runtime.serve.metrics import Counters
+from fgc_runtime.serve.faults import invalid, too_busy, too_long
 from fgc_runtime.serve.prompts import PromptReader
 from fgc_runtime.serve.requests import ChatRequest, CompletionRequest, TokenizeRequest, Wishes
-from fgc_runtime.serve.response_store import ResponseStore
+from fgc_runtime.serve.site import Site
 from fgc_runtime.serve.structure import Structure
 from fgc_runtime.serve.structures import Structures
+from fgc_runtime.serve.thoughts import ThoughtReader
 from fgc_runtime.serve.tokens import TokenNames
-from fgc_runtime.serve.tools import ToolWishes
 
 T = TypeVar("T")
 _UNBOUNDED_TOKENS = 4096  # for a model that does not say how long its context is
 _MAX_WAITING = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """Who may ask: `is_local` if the server listens on this machine only, with the names that it has beside its own."""
-
-    api_key: str | None = None
-    is_local: bool = False
-    hosts: tuple[str, ...] = ()
-    origins: tuple[str, ...] = ()  # of pages, as browsers send them
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,57 +37,64 @@ class Service:
     names: TokenNames
     prompts: PromptReader
     structures: Structures
-    max_body_bytes: int
-    door: Door = Door()
+    site: Site
+    parent: str | None = None  # of an adapter, the model's name
+    checkpoint: str | None = None  # the name of the training's checkpoint that is served, if it is one
     pooling: Pooling = field(default_factory=Pooling)
+    defaults: Defaults = field(default_factory=Defaults)
     generates: bool = True  # False for a model of embeddings only
-    has_page: bool = True
-    ending: Ending = field(default_factory=Ending)
-    counters: Counters = field(default_factory=Counters)
-    responses: ResponseStore = field(default_factory=ResponseStore)
-    encoder: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "encode"))
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)  # tells a model from the one that takes its place
 
     async def completion_jobs(self, request: CompletionRequest) -> list[Job]:
         """One job for each prompt. Raises RequestError."""
         self._check(request.wishes, len(request.prompts))
         for prompt in request.prompts:
             self.prompts.check_size(len(prompt), param="prompt")
-        encoded = [await self._encoded(partial(self.prompts.completion, prompt)) for prompt in request.prompts]
+        self.prompts.check_size(len(request.suffix), param="suffix")
+        read = partial(self.prompts.completion, is_begun=request.is_begun)
+        if request.suffix:
+            read = partial(self.prompts.gap, suffix=request.suffix, is_begun=request.is_begun)
+        encoded = [await self._encoded(partial(read, prompt)) for prompt in request.prompts]
         grammar = await self._grammar(request.wishes.structure)
-        is_scored = request.is_echo and request.wishes.num_top is not None
         jobs = [self._job(request.wishes, ids, param="prompt") for ids in encoded]
-        return [replace(job, scores_prompt=is_scored, grammar=grammar) for job in jobs]
+        return [replace(self._completing(job, request), grammar=grammar) for job in jobs]
 
-    async def chat_jobs(self, request: ChatRequest) -> list[Job]:
-        """One job. Raises RequestError."""
+    def _completing(self, job: Job, request: CompletionRequest) -> Job:
+        """A job with what only completions ask for."""
+        if request.suffix and self.prompts.infill is not None and not job.ignores_end:
+            job = replace(job, stop_ids=job.stop_ids | self.prompts.infill.ends)
+        if request.num_best < job.num_choices and job.num_top is None:
+            job = replace(job, num_top=0)  # to tell which are the best
+        return replace(job, scores_prompt=request.is_echo and request.wishes.num_top is not None)
+
+    async def chat_jobs(self, request: ChatRequest) -> tuple[list[Job], ThoughtReader | None]:
+        """One job, and what tells the model's thoughts from its answer, if it thinks. Raises RequestError."""
         self._check(request.wishes, 1)
         self.prompts.check_size(request.conversation.num_chars, param="messages")
-        ids = await self._encoded(partial(self.prompts.chat, request.conversation))
-        grammar = await self._grammar(request.wishes.structure, request.tools)
+        ids, start = await self._encoded(partial(self.prompts.chat_begun, request.conversation))
+        form = self.prompts.thoughts
+        head = "" if form is None or start == "closed" else form.answer_head
+        structure = self.structures.wanted(request.wishes.structure, request.tools, head=head)
+        if structure is not None and form is not None:
+            structure = self.structures.behind_thoughts(structure, form, start)
         shown_ids = self.structures.shown_ids if request.tools is not None else frozenset[int]()
-        return [replace(self._job(request.wishes, ids, param="messages"), grammar=grammar, shown_ids=shown_ids)]
+        if form is not None:
+            shown_ids |= self.structures.ids_of(form.markers)
+        job = self._job(request.wishes, ids, param="messages")
+        grammar = await self._grammar(structure)
+        reader = None if form is None else form.reader(start)
+        return [replace(job, grammar=grammar, shown_ids=shown_ids)], reader
 
-    async def _grammar(self, structure: Structure | None, tools: ToolWishes | None = None) -> Grammar | None:
-        wanted = self.structures.wanted(structure, tools)
+    async def _grammar(self, wanted: Structure | None) -> Grammar | None:
         if wanted is None:
             return None
         return await self._encoded(partial(self.structures.compile, wanted))
 
     async def _encoded(self, work: Callable[[], T]) -> T:
-        """Returns what the encoding thread makes. Raises RequestError, also when the server ends before."""
-        if self.ending.has_begun:
-            raise RequestError(shutting_down())
-        made = asyncio.get_running_loop().run_in_executor(self.encoder, work)
-        over = asyncio.ensure_future(self.ending.is_over.wait())
-        await asyncio.wait((made, over), return_when=asyncio.FIRST_COMPLETED)
-        over.cancel()
-        if made.done():
-            return made.result()
-        raise RequestError(shutting_down())
+        return await self.site.encoder.made(work, self.site.ending)
 
     async def embedding_texts(self, request: EmbeddingRequest) -> list[tuple[int, ...]]:
         """The ids of the texts to embed. Raises RequestError."""
-        self._check_model(request.model)
         for text in request.texts:
             self.prompts.check_size(len(text), param="input")
         return [await self._encoded(partial(self.prompts.embedding, text)) for text in request.texts]
@@ -123,12 +118,7 @@ class Service:
         pairs = zip(request.prompts, jobs, strict=True)
         return [prompt if isinstance(prompt, str) else self.vocabulary.decode(job.prompt) for prompt, job in pairs]
 
-    def _check_model(self, name: str | None) -> None:
-        if name is not None and name != self.model_name:
-            raise model_not_found(name)
-
     def _check(self, wishes: Wishes, num_prompts: int) -> None:
-        self._check_model(wishes.model)
         if not self.generates:
             raise invalid("This model makes embeddings, and no texts.", param="model", code="unsupported_model")
         for name, tokens in (("logit_bias", wishes.sampling.logit_bias), ("stop_token_ids", wishes.stop_ids)):
@@ -136,7 +126,7 @@ class Service:
                 if token >= self.prompts.vocab_size:
                     message = f"Invalid '{name}': {token} is not in the vocabulary of {self.prompts.vocab_size}."
                     raise invalid(message, param=name, code="invalid_token_id")
-        if self.engine.load.num_waiting + num_prompts > _MAX_WAITING:
+        if self.engine.load.num_waiting + self.site.encoder.num_waiting + num_prompts > _MAX_WAITING:
             raise too_busy()
 
     def _job(self, wishes: Wishes, ids: Sequence[int], *, param: str) -> Job:
@@ -154,7 +144,7 @@ class Service:
         )
 
     def _max_tokens(self, wanted: int | None, num_prompt: int, *, param: str) -> int:
-        """What is asked for, cut to what the context has room for: a limit is no promise."""
+        """Returns what is asked for, cut to what the context has room for: a limit is no promise."""
         context_length = self.prompts.context_length
         if context_length is None:
             return _UNBOUNDED_TOKENS if wanted is None else wanted

@@ -1,11 +1,11 @@
-"""What an answer must look like, as a request asks for it: a schema, a pattern, a list or a grammar, as Lark text.
+"""The form of an answer, as a request asks for it: a schema, a pattern, a list or a grammar, as Lark text.
 
 Knows no tokenizer. The dialect of Lark is llguidance's: `%json {...}` stands for a text that fits a schema.
 """
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,14 @@ from fgc_runtime.serve.narrowing import narrowed
 # JSON is written with at most one space in each gap: an endless run of spaces would fit any schema.
 # The other options are said too, so that a schema's own `x-guidance` does not loosen what is checked.
 _JSON_OPTIONS: Mapping[str, Json] = {"whitespace_pattern": " ?", "lenient": False, "coerce_one_of": False}
+MARKER = re.compile(r"<[^<>\s]*>|\[/?[A-Z_]+\]")  # what a vocabulary may have as one token
 _MAX_CHARS = 1_000_000
-_MAX_DEPTH = 300
+_MAX_DEPTH = 120  # llguidance reads 128 levels, of which some are around a schema
+_MAX_CHOICES = 10_000
 _SLASH = re.compile(r"(?<!\\)((?:\\\\)*)/")
 _GUIDED = ("json", "regex", "choice", "grammar")
+# What a `response_format` has beside its type; llama.cpp and others have the schema there, without a name around it.
+_FORMS: Mapping[str, Sequence[str]] = {"json_object": ("schema",), "json_schema": ("json_schema", "schema")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +46,14 @@ def schema_rule(name: str, schema: Json, param: str) -> str:
     if not isinstance(schema, Mapping) and schema is not True:
         raise wrong_type(param, "an object", schema)
     if _is_too_deep(schema):
-        raise invalid(f"Invalid '{param}': nested too deeply.", param=param, code="invalid_schema")
-    try:
-        whole = {**(narrowed(schema) if isinstance(schema, Mapping) else {}), "x-guidance": _JSON_OPTIONS}
-        return f"{name}: %json {json.dumps(whole)}\n"
-    except RecursionError:
-        raise invalid(f"Invalid '{param}': nested too deeply.", param=param, code="invalid_schema") from None
+        message = f"Invalid '{param}': values lie more than {_MAX_DEPTH} deep in each other."
+        raise invalid(message, param=param, code="invalid_schema")
+    whole = {**(narrowed(schema) if isinstance(schema, Mapping) else {}), "x-guidance": _JSON_OPTIONS}
+    return f"{name}: %json {json.dumps(whole)}\n"
 
 
 def _is_too_deep(schema: Json) -> bool:
-    """Returns True if values lie more than `_MAX_DEPTH` deep in each other."""
+    """Returns True if values lie more than `_MAX_DEPTH` deep in each other; found without recursion."""
     level: list[Any] = [schema]
     for _ in range(_MAX_DEPTH):
         level = [inner for item in level if isinstance(item, Mapping | list) for inner in _inside(item)]
@@ -78,18 +80,22 @@ def asked_structure(fields: Fields) -> Structure | None:
     return found[0] if found else None
 
 
-STRUCTURE_NAMES = {"response_format", "structured_outputs", *(f"guided_{kind}" for kind in _GUIDED)}
-
-
 def _response_format(fields: Fields) -> Structure | None:
     form = fields.inner("response_format")
     if form is None:
         return None
-    match as_text(form.required("type"), form.at("type")):
+    kind = as_text(form.required("type"), form.at("type"))
+    for name in sorted(form.names() - {"type", *_FORMS.get(kind, ())}):
+        if form.get(name) is not None:  # it would be left undone
+            raise invalid(f"Unknown parameter: '{form.at(name)}'.", param=form.at(name), code="unknown_parameter")
+    match kind:
         case "text":
             return None
         case "json_object":
-            return _json({"type": "object"}, form.at("type"))
+            schema = form.get("schema")
+            return _json({"type": "object"}, form.at("type")) if schema is None else _json(schema, form.at("schema"))
+        case "json_schema" if form.get("json_schema") is None and form.get("schema") is not None:
+            return _json(form.get("schema"), form.at("schema"))
         case "json_schema":
             named = Fields(form.required("json_schema"), path=form.at("json_schema"))
             return _json(named.required("schema"), named.at("schema"))
@@ -127,7 +133,11 @@ def _of_kind(kind: str, value: Json, param: str) -> Structure:
             pattern = _SLASH.sub(r"\1\\/", _text(value, param)).replace("\n", "\\n")
             return Structure(f"/{pattern}/", "", param)
         case "choice":
-            texts = [_text(text, f"{param}[{i}]") for i, text in enumerate(as_list(value, param))]
+            listed = as_list(value, param)
+            if len(listed) > _MAX_CHOICES:
+                message = f"Invalid '{param}': expected at most {_MAX_CHOICES} texts, but got {len(listed)} instead."
+                raise invalid(message, param=param, code="array_above_max_length")
+            texts = [_text(text, f"{param}[{i}]") for i, text in enumerate(listed)]
             if not texts:
                 raise invalid(f"Invalid '{param}': expected at least one text.", param=param, code="empty_array")
             return Structure(" | ".join(map(quoted, texts)), "", param)
@@ -179,3 +189,17 @@ def either(first: Structure, second: Structure) -> Structure:
 def sequence(parts: Sequence[str]) -> str:
     """Returns Lark's sequence of parts, without those that are empty."""
     return " ".join(part for part in parts if part not in ("", '""'))
+
+
+def marked(text: str, marker_token: Callable[[str], str | None]) -> str:
+    """Returns words as Lark: each marker among them that is one token as that, and the rest.
+
+    `marker_token` names the token of a marker.
+    """
+    parts, begin = [], 0
+    for found in MARKER.finditer(text):
+        token = marker_token(found[0])
+        if token is not None:
+            parts += [quoted(text[begin : found.start()]), token]
+            begin = found.end()
+    return sequence((*parts, quoted(text[begin:])))

@@ -1,15 +1,17 @@
-"""What a request wants of its answer in, compiled grammars out, for one model."""
+"""The wanted form of an answer in, compiled grammars out, for one model."""
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from transformers import PreTrainedTokenizerBase
 
 from fgc_runtime.generate.guides import Grammar
+from fgc_runtime.generate.vocabulary import added_tokens
 from fgc_runtime.serve.call_formats import CallFormat, calls_structure
 from fgc_runtime.serve.faults import invalid
-from fgc_runtime.serve.structure import Structure, cannot_follow, either
+from fgc_runtime.serve.structure import Structure, cannot_follow, either, marked
+from fgc_runtime.serve.thoughts import AnswerStart, ThoughtFormat, behind_thoughts
 from fgc_runtime.serve.tools import ToolWishes
 
 if TYPE_CHECKING:
@@ -28,17 +30,30 @@ class Structures:
         self._tokenizer = tokenizer
         self._vocab_size = vocab_size
         self._end_ids = end_ids
-        self._special = {str(tokenizer.convert_ids_to_tokens(i)): int(i) for i in tokenizer.all_special_ids}
-        self.shown_ids = frozenset(self._special[each] for each in form.markers if each in self._special)
+        self._added = {text: token for token, text in added_tokens(tokenizer).items()}
+        self.shown_ids = self.ids_of(form.markers)
         self._grammars: Grammars | None = None
         self._kept: dict[str, Grammar] = {}
 
-    def wanted(self, structure: Structure | None, tools: ToolWishes | None) -> Structure | None:
-        """Returns what an answer must look like; None if it is free."""
+    def wanted(self, structure: Structure | None, tools: ToolWishes | None, *, head: str = "") -> Structure | None:
+        """Returns what an answer must look like; None if it is free. `head` stands before one that is no call."""
+        if structure is not None and head:
+            rule = f"{marked(head, self._marker_token)} ({structure.rule})"
+            structure = Structure(rule, structure.rules, structure.param)
         if tools is None or (tools.mode == "auto" and structure is None):
             return structure
-        calls = calls_structure(self.form, tools.callable, is_parallel=tools.is_parallel, special=self._name)
+        calls = calls_structure(
+            self.form, tools.callable, is_parallel=tools.is_parallel, marker_token=self._marker_token
+        )
         return calls if structure is None or tools.mode == "required" else either(structure, calls)
+
+    def behind_thoughts(self, structure: Structure, form: ThoughtFormat, start: AnswerStart) -> Structure:
+        """Returns the structure of an answer of a model that may think before it."""
+        return behind_thoughts(structure, form, start, self._marker_token)
+
+    def ids_of(self, markers: Iterable[str]) -> frozenset[int]:
+        """Returns the tokens that are markers."""
+        return frozenset(self._added[each] for each in markers if each in self._added)
 
     def compile(self, structure: Structure) -> Grammar:
         """Returns the grammar of a structure. Raises RequestError with the reason if it cannot be followed."""
@@ -63,6 +78,6 @@ class Structures:
             raise cannot_follow(structure, str(error)) from None
 
     @property
-    def _name(self) -> Callable[[str], str | None]:
-        """Lark's name of a special token, by its text."""
-        return lambda text: f"<[{self._special[text]}]>" if text in self._special else None
+    def _marker_token(self) -> Callable[[str], str | None]:
+        """Lark's name of a token that no text is cut into, by its text."""
+        return lambda text: f"<[{self._added[text]}]>" if text in self._added else None

@@ -5,7 +5,7 @@ from pathlib import Path
 from jinja2 import TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from fgc_runtime.serve.folder import FolderError
+from fgc_runtime.models.finding import FolderError
 
 # A base model continues text: it is given the messages' contents, a line each, and continues the last one.
 PLAIN = "{{ messages | map(attribute='content') | join('\\n') }}"

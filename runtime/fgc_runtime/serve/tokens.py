@@ -2,7 +2,7 @@
 
 from transformers import PreTrainedTokenizerBase
 
-from fgc_runtime.generate.vocabulary import token_bytes
+from fgc_runtime.generate.vocabulary import special_tokens, token_bytes
 
 
 class TokenNames:
@@ -10,11 +10,12 @@ class TokenNames:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
+        self._special = special_tokens(tokenizer)
         self._raw: dict[int, bytes] = {}
 
     def raw(self, token: int) -> bytes:
         if token not in self._raw:
-            self._raw[token] = token_bytes(self._tokenizer, token)
+            self._raw[token] = token_bytes(self._tokenizer, token, self._special)
         return self._raw[token]
 
     def legacy(self, token: int) -> str:

@@ -9,7 +9,6 @@ from fgc_runtime.serve.call_formats import Tool
 from fgc_runtime.serve.faults import RequestError, invalid
 from fgc_runtime.serve.fields import Fields, Json, as_list, as_text, wrong_type
 
-TOOL_NAMES = {"tools", "tool_choice", "parallel_tool_calls"}
 MAX_TOOLS = 128
 _NAME = re.compile(r"[\w.-]{1,128}", re.ASCII)
 _MODES = ("none", "auto", "required")
@@ -35,8 +34,10 @@ def asked_tools(fields: Fields) -> ToolWishes | None:
     names = [tool.name for tool in tools]
     if len(set(names)) < len(names):
         raise invalid("Invalid 'tools': two have the same name.", param="tools", code="invalid_value")
-    is_parallel = fields.flag("parallel_tool_calls")
-    mode, callable_names = _choice(fields.get("tool_choice"), names)
+    is_parallel, choice = fields.flag("parallel_tool_calls"), fields.get("tool_choice")
+    mode, callable_names = _choice(choice, names)
+    if is_parallel is None and _is_named(choice):
+        is_parallel = False  # who names a function wants one call of it
     if mode == "none" or (mode == "auto" and not tools):
         return None
     callable_tools = tuple(tool for tool in tools if tool.name in callable_names)
@@ -82,12 +83,16 @@ def _choice(value: Json, names: Sequence[str]) -> tuple[str, Sequence[str]]:
             raise _without_tools()
         return value, names
     choice = Fields(value, path="tool_choice")
-    if choice.get("type") == "allowed_tools":
+    if not _is_named(value):
         allowed = Fields(choice.required("allowed_tools"), path="tool_choice.allowed_tools")
         listed = as_list(allowed.required("tools"), allowed.at("tools"))
         mode = as_text(allowed.get("mode") or "auto", allowed.at("mode"))
         return ("required" if mode == "required" else "auto"), [_named(tool, names) for tool in listed]
     return "required", [_named(value, names)]
+
+
+def _is_named(choice: Json) -> bool:
+    return isinstance(choice, dict) and choice.get("type") != "allowed_tools"
 
 
 def _named(value: Json, names: Sequence[str]) -> str:

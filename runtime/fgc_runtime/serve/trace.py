@@ -7,14 +7,15 @@ import logging
 import re
 import time
 import uuid
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import cast
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fgc_runtime.serve.faults import Fault
-from fgc_runtime.serve.metrics import Counters
+from fgc_runtime.serve.metrics import Counters, Histogram
 from fgc_runtime.terminal import visible_line
 
 _HEADER = "X-Request-Id"
@@ -36,6 +37,8 @@ class Trace:
     num_generated: int = 0
     first_s: float | None = None  # from arrival to the first text
     queue_s: float | None = None  # from the prompt to its reading
+    between_tokens: Histogram = field(default_factory=Histogram)
+    _paces: dict[int, tuple[int, float]] = field(default_factory=dict)  # by choice, tokens at a time
 
     def blame(self, fault: Fault) -> None:
         """Note why the answer is an error; a message can quote the request, a code cannot."""
@@ -47,6 +50,17 @@ class Trace:
         if self.first_s is None and num_generated:
             self.first_s = time.monotonic() - self.began_s
 
+    def pace(self, choice: int, num_tokens: int) -> None:
+        """Note how many tokens a choice has by now: those of one event share the time since the one before."""
+        now_s = time.monotonic()
+        num_before, then_s = self._paces.get(choice, (0, now_s))
+        num_new = num_tokens - num_before
+        if num_new == 0:  # another choice's event
+            return
+        self._paces[choice] = (num_tokens, now_s)
+        if num_before:
+            self.between_tokens.observe((now_s - then_s) / num_new, num_new)
+
     def observe(self, counters: Counters) -> None:
         """Add the times of a text to those of others."""
         if self.first_s is None:
@@ -56,8 +70,9 @@ class Trace:
         counters.first_token.observe(self.first_s)
         if self.queue_s is not None:
             counters.queue.observe(self.queue_s)
-        if self.num_generated > 1:
-            counters.between_tokens.observe((whole_s - self.first_s) / (self.num_generated - 1))
+        counters.between_tokens.add(self.between_tokens)
+        if (num_later := sum(self.between_tokens.counts)) > 0:
+            counters.mean_between.observe(self.between_tokens.sum_s / num_later)
 
     def line(self, what: str) -> str:
         """Returns the line of the log."""
@@ -77,9 +92,10 @@ def trace_of(scope: Scope) -> Trace:
 class Tracing:
     """Gives each request its identity, the client's own if it sent one, and logs and counts its answer."""
 
-    def __init__(self, app: ASGIApp, counters: Counters) -> None:
+    def __init__(self, app: ASGIApp, counters: Counters, on_end: Callable[[Scope], None]) -> None:
         self._app = app
         self._counters = counters
+        self._on_end = on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -98,6 +114,7 @@ class Tracing:
         try:
             await self._app(scope, receive, note)
         finally:
+            self._on_end(scope)
             trace.observe(self._counters)
             _log.info(trace.line(f"{scope['method']} {scope['path']}"))
 

@@ -17,7 +17,8 @@ class Transcript:
         self._vocabulary = vocabulary
         self._echoes = echoes
         self._scores: dict[int, list[PlacedToken]] = {}
-        self._num_tokens: dict[int, int] = {}  # by choice
+        self.num_tokens: dict[int, int] = {}  # by choice, until now
+        self._logprobs: dict[int, float] = {}
         self._is_begun: set[int] = set()
 
     @property
@@ -30,22 +31,34 @@ class Transcript:
 
     @property
     def num_generated_tokens(self) -> int:
-        return sum(self._num_tokens.values())
+        return sum(self.num_tokens.values())
 
     def gains(self, told: Sequence[Told]) -> dict[int, Choice]:
-        """What each choice gained, by its index; several events of a choice become one."""
+        """Returns what each choice gained, by its index; several events of a choice become one."""
         gained: dict[int, Choice] = {}
         for number, event in told:
             if isinstance(event, PromptScores):
                 self._scores[number] = self._placed(number, event)
                 continue
             index = number * self._jobs[number].num_choices + event.choice
-            self._num_tokens[index] = event.num_tokens
+            self.num_tokens[index], self._logprobs[index] = event.num_tokens, event.logprob
             if index not in self._is_begun:
                 self._is_begun.add(index)
                 gained[index] = self._beginning(number)
             gained.setdefault(index, Choice()).add(self._shifted(number, event))
         return gained
+
+    def best(self, choices: Sequence[Choice], num_best: int) -> list[Choice]:
+        """Returns of each prompt's choices those whose tokens are likeliest on average, the best one first."""
+        kept, start = [], 0
+        for job in self._jobs:
+            indices = range(start, start + job.num_choices)
+            kept += [choices[index] for index in sorted(indices, key=self._mean_logprob, reverse=True)[:num_best]]
+            start += job.num_choices
+        return kept
+
+    def _mean_logprob(self, index: int) -> float:
+        return self._logprobs[index] / max(1, self.num_tokens[index])
 
     def _beginning(self, number: int) -> Choice:
         echo = "" if self._echoes is None else self._echoes[number]

@@ -14,7 +14,7 @@ from fgc_runtime.generate.job import Failure, Job
 from fgc_runtime.serve import faults
 from fgc_runtime.serve.answers import Answer, Answers, Choice, usage
 from fgc_runtime.serve.exchange import ClientGone, Exchange, JobFailed
-from fgc_runtime.serve.requests import Wishes
+from fgc_runtime.serve.requests import StreamUsage, Wishes
 from fgc_runtime.serve.service import Service
 from fgc_runtime.serve.trace import Trace, trace_of
 from fgc_runtime.serve.transcript import Transcript
@@ -24,15 +24,15 @@ _DONE = b"data: [DONE]\n\n"
 
 
 class Shape(Protocol):
-    """How one endpoint tells of its choices."""
+    """Writes what one endpoint tells of its choices."""
 
     def whole(self, choices: Sequence[Choice], used: Answer) -> Answer: ...
 
     def begin(self, num_choices: int) -> bytes:
         """Returns the events before any text."""
 
-    def grow(self, gains: Mapping[int, Choice]) -> bytes:
-        """Returns the events of what the choices gained."""
+    def grow(self, gains: Mapping[int, Choice], used: Answer) -> bytes:
+        """Returns the events of what the choices gained; `used` counts tokens until now."""
 
     def end(self, used: Answer) -> bytes:
         """Returns the last events."""
@@ -46,25 +46,26 @@ class Chunks:
     """The older endpoints: chunks of one form, and `[DONE]`."""
 
     answers: Answers
-    includes_usage: bool
+    usage: StreamUsage
 
     def whole(self, choices: Sequence[Choice], used: Answer) -> Answer:
         return self.answers.whole(choices, used)
 
     def begin(self, num_choices: int) -> bytes:
-        return self._chunks([part for index in range(num_choices) for part in self.answers.opening(index)])
+        return self._chunks([part for index in range(num_choices) for part in self.answers.opening(index)], None)
 
-    def grow(self, gains: Mapping[int, Choice]) -> bytes:
-        return self._chunks([part for index, gained in gains.items() for part in self.answers.growth(index, gained)])
+    def grow(self, gains: Mapping[int, Choice], used: Answer) -> bytes:
+        parts = [part for index, gained in gains.items() for part in self.answers.growth(index, gained)]
+        return self._chunks(parts, used if self.usage == "always" else None)
 
     def end(self, used: Answer) -> bytes:
-        return (event(self.answers.chunk([], used)) if self.includes_usage else b"") + _DONE
+        return (event(self.answers.chunk([], used)) if self.usage != "none" else b"") + _DONE
 
     def fail(self, fault: faults.Fault) -> bytes:
         return event(fault.json())
 
-    def _chunks(self, parts: Sequence[Answer]) -> bytes:
-        extra = {"usage": None} if self.includes_usage else {}
+    def _chunks(self, parts: Sequence[Answer], used: Answer | None) -> bytes:
+        extra = {"usage": used} if self.usage != "none" else {}
         return b"".join(event({**self.answers.chunk([part], None), **extra}) for part in parts)
 
 
@@ -78,6 +79,7 @@ class Turn:
     jobs: Sequence[Job]
     shape: Shape
     echoes: Sequence[str] | None = None
+    num_best: int | None = None  # how many of a prompt's choices are answered; None is all
 
     @property
     def trace(self) -> Trace:
@@ -103,6 +105,8 @@ async def respond(turn: Turn) -> Response:
 
 
 def fault_of(failure: Failure) -> faults.Fault:
+    if failure.is_asked_for:
+        return faults.Fault(400, failure.message, "response_format", "unsupported_schema")
     return faults.shutting_down() if failure.is_shutdown else faults.failure(failure.message)
 
 
@@ -112,8 +116,9 @@ async def _whole(turn: Turn, exchange: Exchange) -> Answer:
     async for told in exchange.told(turn.request):
         for index, gained in transcript.gains(told).items():
             choices[index].grow(gained)
-        turn.trace.count(transcript.num_prompt_tokens, transcript.num_generated_tokens)
-        turn.trace.queue_s = exchange.queue_s
+        _note(turn.trace, transcript, exchange)
+    if turn.num_best is not None and turn.num_best < turn.wishes.num_choices:
+        choices = transcript.best(choices, turn.num_best)
     return turn.shape.whole(choices, usage(transcript.num_prompt_tokens, transcript.num_generated_tokens))
 
 
@@ -125,9 +130,8 @@ async def _events(turn: Turn, exchange: Exchange) -> AsyncGenerator[bytes, None]
         async with aclosing(exchange.told(turn.request)) as batches:
             async for told in batches:
                 gains = transcript.gains(told)
-                turn.trace.count(transcript.num_prompt_tokens, transcript.num_generated_tokens)
-                turn.trace.queue_s = exchange.queue_s
-                yield shape.grow(gains)
+                _note(turn.trace, transcript, exchange)
+                yield shape.grow(gains, usage(transcript.num_prompt_tokens, transcript.num_generated_tokens))
     except JobFailed as error:
         turn.trace.blame(fault := fault_of(error.failure))
         yield shape.fail(fault)
@@ -135,6 +139,14 @@ async def _events(turn: Turn, exchange: Exchange) -> AsyncGenerator[bytes, None]
     except ClientGone:
         return
     yield shape.end(usage(transcript.num_prompt_tokens, transcript.num_generated_tokens))
+
+
+def _note(trace: Trace, transcript: Transcript, exchange: Exchange) -> None:
+    """Tell the log and the histograms how far a text is."""
+    trace.count(transcript.num_prompt_tokens, transcript.num_generated_tokens)
+    trace.queue_s = exchange.queue_s
+    for choice, num_tokens in transcript.num_tokens.items():
+        trace.pace(choice, num_tokens)
 
 
 def event(value: Mapping[str, object], *, name: str = "") -> bytes:

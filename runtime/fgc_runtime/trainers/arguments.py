@@ -1,4 +1,4 @@
-"""What can be set about a training run, under the names that transformers uses, checked when it is set."""
+"""Settings of a training run, under the names that transformers uses, checked when it is set."""
 
 import json
 import os

@@ -1,11 +1,10 @@
-"""The training loop: data, model and arguments to a trained model, logs and checkpoints.
+"""Data, model and arguments to a trained model, logs and checkpoints: what is made before the loop runs, and after it.
 
-One loop for one process and for many. Every loss is a sum over label tokens divided by the number of label tokens of
-the whole step, on all processes: how a step is cut into micro-batches, accumulation and processes does not change it.
+The loop itself is `trainers/loop/loop.py`.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,31 +16,42 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from fgc_runtime import checkpoint, runs
 from fgc_runtime.callbacks import JsonLogCallback, ProgressCallback, TrainerCallback, TrainerState, TrainingRun
 from fgc_runtime.data.collator import Batch, CheckedCollator, DataCollatorForCausalLM
-from fgc_runtime.data.windows import Window, length_of
+from fgc_runtime.data.windows import is_stream, length_of
 from fgc_runtime.distributed import World, seed_everything
+from fgc_runtime.finetune import has_adapter
+from fgc_runtime.full_disk import file_error
 from fgc_runtime.output import open_missing_streams, outlive_readers, say
-from fgc_runtime.trainers.arguments import IntervalStrategy, TrainingArguments, with_changes
-from fgc_runtime.trainers.cautions import cautions
-from fgc_runtime.trainers.checkpoints import Checkpoints, Moment, SaveFailed, compare, named
-from fgc_runtime.trainers.evaluation import evaluate, note_best, require_metric
-from fgc_runtime.trainers.factories import LRSchedulerFactory, OptimizerFactory, make_lr_scheduler, make_optimizer
-from fgc_runtime.trainers.feed import ExampleDataset, checked_dataset, rows_of, train_share, train_windows
-from fgc_runtime.trainers.fingerprint import Fingerprint, depends_on_length, fingerprint
-from fgc_runtime.trainers.host_memory import keep_freed_memory
-from fgc_runtime.trainers.hyperparameters import effect
-from fgc_runtime.trainers.interrupts import Interrupts, TrainingInterrupted
-from fgc_runtime.trainers.meter import Meter
-from fgc_runtime.trainers.metrics import ComputeMetrics, Predictions, Preprocess, require_logits
-from fgc_runtime.trainers.nonfinite import NonFiniteLoss, write_dump
-from fgc_runtime.trainers.probes import keeps_documents_apart, require_known_terms
-from fgc_runtime.trainers.ranks import common_facts, require_equal
-from fgc_runtime.trainers.requests import Requests, agree
-from fgc_runtime.trainers.run_folder import common_folder
-from fgc_runtime.trainers.session import Session, phase
-from fgc_runtime.trainers.stepper import Stepper
+from fgc_runtime.trainers.arguments import TrainingArguments, with_changes
+from fgc_runtime.trainers.checkpoints.checkpoints import Checkpoints, compare, named
+from fgc_runtime.trainers.checkpoints.fingerprint import Fingerprint, depends_on_length, fingerprint
+from fgc_runtime.trainers.checkpoints.hyperparameters import effect
+from fgc_runtime.trainers.checkpoints.weight_average import WeightAverage
+from fgc_runtime.trainers.deferred import construct
+from fgc_runtime.trainers.loop.control import Control, Interrupts, TrainingInterrupted
+from fgc_runtime.trainers.loop.evaluation import Evaluations, evaluate, require_metric
+from fgc_runtime.trainers.loop.feed import (
+    ExampleDataset,
+    checked_dataset,
+    goes_on_from_state,
+    rows_of,
+    train_share,
+    train_windows,
+)
+from fgc_runtime.trainers.loop.log import Log, Meter
+from fgc_runtime.trainers.loop.loop import Loop
+from fgc_runtime.trainers.loop.metrics import ComputeMetrics, Predictions, Preprocess, require_logits
+from fgc_runtime.trainers.loop.nonfinite import NonFiniteLoss, write_dump
+from fgc_runtime.trainers.loop.saving import Saves
+from fgc_runtime.trainers.loop.session import Session
+from fgc_runtime.trainers.loop.stepper import Stepper
+from fgc_runtime.trainers.losses.probes import keeps_documents_apart, require_known_terms, require_plain_head
+from fgc_runtime.trainers.losses.training_loss import NextTokenLoss, TrainingLoss, require_batches
+from fgc_runtime.trainers.setup.cautions import cautions, length_caution
+from fgc_runtime.trainers.setup.factories import LRSchedulerFactory, OptimizerFactory, make_lr_scheduler, make_optimizer
+from fgc_runtime.trainers.setup.host_memory import keep_freed_memory
+from fgc_runtime.trainers.setup.ranks import common_facts, require_equal
+from fgc_runtime.trainers.setup.run_folder import common_folder
 from fgc_runtime.trainers.strategies import DDP, Strategy
-from fgc_runtime.trainers.training_loss import NextTokenLoss, TrainingLoss
-from fgc_runtime.trainers.weight_average import WeightAverage
 
 
 class Trainer:
@@ -85,25 +95,40 @@ class Trainer:
         seed_everything(args.seed)
         self.strategy = strategy or DDP()
         self.loss = loss or NextTokenLoss()
-        whole = _made(model)
+        whole = _made(model, tell=self._say if self._fills_parts else None)
         if isinstance(self.loss, NextTokenLoss):
             require_known_terms(whole)
+            if args.fused_loss != "no":
+                require_plain_head(whole, f"fused_loss ({args.fused_loss!r})")
+        if has_adapter(whole) and not self.strategy.holds_whole_model:
+            raise ValueError(
+                f"strategy ({type(self.strategy).__name__}) must be one that holds the whole model on each process: it "
+                "keeps no adapters. Take trainers/ddp.yaml, or train all weights (method full)"
+            )
         takes_packed = keeps_documents_apart(whole)
         self.strategy.prepare(whole, self.loss, args, self.world)
         self.model = self.strategy.model
         self.train_dataset: Any = checked_dataset("train_dataset", train_dataset)
         self.eval_dataset: Any = checked_dataset("eval_dataset", eval_dataset)
+        for name, dataset in (("train_dataset", train_dataset), ("eval_dataset", eval_dataset)):
+            if self.world.is_main and (caution := length_caution(name, dataset)):
+                self._say(f"warning: {caution}", is_warning=True)
         if args.eval_strategy != "no" and eval_dataset is None:
             raise ValueError(f"eval_strategy ({args.eval_strategy!r}) must be 'no' where there is no eval_dataset")
         if compute_metrics is not None:
             require_logits(self.strategy, args)
-        require_metric(args, tuple(self.loss.weights), has_own_metrics=compute_metrics is not None)
+        require_metric(args, tuple(self.loss.weights), has_own_metrics=compute_metrics is not None, unit=self.loss.unit)
         self._predictions = Predictions(compute_metrics, preprocess_logits_for_metrics) if compute_metrics else None
         self.data_collator = data_collator or DataCollatorForCausalLM(processing_class)
+        require_batches(self.loss, self.data_collator)
         config = self.model.config
         num_positions = getattr(config, "max_position_embeddings", None)
         self._collate = CheckedCollator(
-            self.data_collator, int(config.vocab_size), num_positions, takes_packed=takes_packed
+            self.data_collator,
+            int(config.vocab_size),
+            num_positions,
+            takes_packed=takes_packed,
+            moves_labels=self.loss.moves_labels,
         )
         self.processing_class = processing_class
         self.optimizer_factory = optimizer_factory
@@ -112,11 +137,17 @@ class Trainer:
         self.logging_dir = Path(args.logging_dir or args.output_dir)  # the run's own folder once a training has begun
         self.state = TrainerState(seed=args.seed, num_train_examples=length_of(train_dataset))
         self.log_history: list[dict[str, float]] = []
-        self._metrics: dict[str, float] = {}  # of the newest evaluation
+        self._model_step: int | None = None
+        self._has_trained = False
         self.fingerprint: Fingerprint = {}  # what the numbers of the training depend on, once it has begun
         self.resumed_from: Path | None = None
-        self.why_ended: str | None = None  # of a run that ended before its last step and saved its model
+        self.why_ended: str | None = None  # of a run that was told to end before its last step
         self._checkpoints = Checkpoints(args, self.strategy, processing_class)
+
+    @property
+    def _fills_parts(self) -> bool:
+        """Returns True if no process needs the contents of the whole model; other losses copy or read weights."""
+        return self.strategy.fills_parts and self.world.size > 1 and type(self.loss) is NextTokenLoss
 
     @property
     def max_steps(self) -> int:
@@ -129,9 +160,15 @@ class Trainer:
         steps_per_epoch = math.ceil(length / train_share(self.args, self.strategy).window_size)
         return math.ceil(self.args.num_train_epochs * steps_per_epoch)
 
+    @property
+    def model_step(self) -> int:
+        """Returns the step whose weights the model has: the last, or the best after `load_best_model_at_end`."""
+        return self.state.global_step if self._model_step is None else self._model_step
+
     def train(self, *, resume_from_checkpoint: bool | str | Path | None = None) -> dict[str, float]:
         """Run all steps that are left; returns the totals, which are also logged.
 
+        A second call trains the model once more from the first step on, unless it resumes.
         `resume_from_checkpoint` takes the place of the argument of the same name unless it is None.
         On Ctrl-C, SIGTERM, SIGUSR1 or SIGHUP, or when a callback asks for a pause or an abort, raises
         TrainingInterrupted after the current step and, but for an abort, a checkpoint. Raises FloatingPointError,
@@ -140,30 +177,55 @@ class Trainer:
         if self.train_dataset is None:
             raise ValueError("train_dataset (None) must be given to train")
         wanted = self.args.resume_from_checkpoint if resume_from_checkpoint is None else resume_from_checkpoint
+        if self._has_trained:
+            self._forget()
+        self._has_trained = True
         session = self._begin(wanted)
+        interrupts = Interrupts(is_announced=self.world.is_main)
+        loop = self._loop(session, interrupts)
         checkpoint.code_of(self.model)  # reads it, before anybody edits it
         try:
-            with session.meter.paused():
-                self._dispatch(lambda callback: callback.on_train_begin(session.run))
-            with session.interrupts:
-                self._loop(session)
-                return self._end(session)
+            with loop.log.meter.paused():
+                session.tell(lambda callback: callback.on_train_begin(session.run))
+            with interrupts:
+                loop.run()
+                return loop.end()
         except (Exception, TrainingInterrupted) as error:
             if isinstance(error, NonFiniteLoss):
-                error.add_note(f"its batch and a report are in {self._dump(error, session)}")
+                error.add_note(self._dump(error, session.stepper))
             self._checkpoints.let_go()
             raise
         finally:
-            self._dispatch(lambda callback: callback.on_train_end(session.run))
+            self.args, self.why_ended, self._model_step = session.args, session.why_ended, session.model_step
+            session.tell(lambda callback: callback.on_train_end(session.run))
             self.strategy.end()
 
-    def _dump(self, error: NonFiniteLoss, session: Session) -> Path:
-        """Writes what there is to find the reason by, beside the logs."""
+    def _forget(self) -> None:
+        """Begins to count anew, for another training of the model as it is now, in a run of its own."""
+        self.state = TrainerState(seed=self.args.seed, num_train_examples=self.state.num_train_examples)
+        self.log_history, self.resumed_from = [], None
+        self._checkpoints = Checkpoints(self.args, self.strategy, self.processing_class)
+
+    def _loop(self, session: Session, interrupts: Interrupts) -> Loop:
+        """Puts the loop together with the objects beside it."""
+        log = Log(session, Meter(self.world, self.state, tuple(self.loss.weights)))
+        saves = Saves(session, self._checkpoints, log)
+        control = Control(session, interrupts, log, saves)
+        has_data = self.eval_dataset is not None
+        evaluations = Evaluations(session, self._checkpoints, log, control, self._evaluate, has_data=has_data)
+        windows = train_windows(self.train_dataset, self._collate, self.args, self.strategy, self.state)
+        return Loop(session, windows, log, saves, control, evaluations, self._checkpoints.average)
+
+    def _dump(self, error: NonFiniteLoss, stepper: Stepper) -> str:
+        """Writes what there is to find the reason by, beside the logs; returns where it is, or why it is not there."""
         folder = self.logging_dir / f"not_finite_step_{error.origin.step}"
-        numbers = {"learning_rate": session.stepper.learning_rate, "grad_norm": session.stepper.grad_norm}
+        numbers = {"learning_rate": stepper.learning_rate, "grad_norm": stepper.grad_norm}
         rows = rows_of(self.train_dataset, self.args, error.origin)
-        write_dump(error, folder, model=self.model, world=self.world, rows=rows, **numbers)
-        return folder
+        try:
+            write_dump(error, folder, model=self.model, world=self.world, rows=rows, **numbers)
+        except OSError as problem:  # of less weight than the loss
+            return f"its batch and a report could not be written: {file_error(problem)}"
+        return f"its batch and a report are in {folder}"
 
     def evaluate(self) -> dict[str, float]:
         """`eval_loss`, the mean over all label tokens of the evaluation data, its `perplexity`, and `eval_tokens`.
@@ -182,7 +244,14 @@ class Trainer:
         data, args, strategy = self.eval_dataset, self.args, self.strategy
         with self._checkpoints.shown_weights():
             return evaluate(
-                data, self._collate, args, strategy, should_leave, term_names=names, predictions=self._predictions
+                data,
+                self._collate,
+                args,
+                strategy,
+                should_leave,
+                term_names=names,
+                predictions=self._predictions,
+                unit=self.loss.unit,
             )
 
     def save_model(self, folder: str | Path | None = None) -> Path:
@@ -197,53 +266,104 @@ class Trainer:
         return target
 
     def _publish(self, target: Path, *, is_final: bool) -> None:
-        full = self.strategy.full_model()
-        if full is not None:
+        parts = self.strategy.weight_parts()
+        if parts is not None and not self.world.is_main:
+            parts.give(self.strategy.architecture)
+        full = self.strategy.full_model() if parts is None else None
+        weights = parts if full is None else full.state_dict
+        if weights is not None and self.world.is_main:
+            model = self.strategy.architecture
             with runs.turn_of(target, str(self.logging_dir)):
-                names = checkpoint.publish_model(full.model, self.processing_class, target, state_dict=full.state_dict)
-                runs.note_model(target, self.logging_dir, self.state.global_step)
+                names = checkpoint.publish_model(model, self.processing_class, target, state_dict=weights)
+                runs.note_model(target, self.logging_dir, self.model_step)
                 if is_final and self.logging_dir != target and not self._checkpoints.has_own:
                     checkpoint.keep_model(target, names, self.logging_dir / "model")  # until the next run's come
 
     def _begin(self, resume: bool | str | Path) -> Session:
+        """Makes the optimizer, goes on from a checkpoint if there is one to go on from, and makes the run's folder."""
         self.model.train()
         if self.world.device.type == "cpu":
             keep_freed_memory()
-        optimizer = make_optimizer(self.model, self.optimizer_factory, self.args)
-        scheduler = make_lr_scheduler(
-            optimizer, self.lr_scheduler_factory, self.args, num_training_steps=self.max_steps
+        stepper = self._stepper()
+        self.fingerprint = self._fingerprint(stepper)
+        self._compare_ranks()
+        if self.args.ema_decay is not None:
+            self._checkpoints.average = WeightAverage(self.model, self.args.ema_decay)
+        metrics = self._resume(resume, stepper)
+        self.logging_dir = common_folder(self.args, self.world)
+        self._checkpoints.begin(self.args, self.logging_dir)
+        return Session(
+            args=self.args,
+            run=self._as_callbacks_see_it(),
+            strategy=self.strategy,
+            stepper=stepper,
+            callbacks=self.callbacks,
+            fingerprint=self.fingerprint,
+            metrics=metrics,
+            log_history=self.log_history,
         )
-        for caution in cautions(optimizer, scheduler, max_steps=self.max_steps):
-            self._warn(caution)
-        seed_everything(self.args.seed + self.strategy.dropout_stream)  # dropout differs between processes
-        stepper = Stepper(self.strategy, optimizer, scheduler, self.args)
+
+    def _stepper(self) -> Stepper:
+        args, max_steps = self.args, self.max_steps
+        optimizer = make_optimizer(self.model, self.optimizer_factory, args)
+        scheduler = make_lr_scheduler(optimizer, self.lr_scheduler_factory, args, num_training_steps=max_steps)
+        for caution in cautions(optimizer, scheduler, max_steps=max_steps):
+            self._say(f"warning: {caution}", is_warning=True)
+        seed_everything(args.seed + self.strategy.dropout_stream)  # dropout differs between processes
+        return Stepper(self.strategy, optimizer, scheduler, args)
+
+    def _fingerprint(self, stepper: Stepper) -> Fingerprint:
         has_length = depends_on_length(self.lr_scheduler_factory, self.args)
-        print_of_run = fingerprint(
+        return fingerprint(
             self.args,
             self.strategy.architecture,
-            optimizer,
+            stepper.optimizer,
             self.train_dataset,
             loss=self.loss,
             examples_per_step=train_share(self.args, self.strategy).window_size,
             schedule=self.lr_scheduler_factory or self.args.lr_scheduler_type,
             schedule_steps=self.max_steps if has_length else None,
         )
-        self.fingerprint = print_of_run
-        self._compare_ranks()
-        if self.args.ema_decay is not None:
-            self._checkpoints.average = WeightAverage(self.model, self.args.ema_decay)
-        self._resume(resume, stepper, print_of_run)
-        self.logging_dir = common_folder(self.args, self.world)
-        self._checkpoints.begin(self.args, self.logging_dir)
-        interrupts = Interrupts(is_announced=self.world.is_main)
-        run, meter = self._as_callbacks_see_it(), Meter(self.world, self.state, tuple(self.loss.weights))
-        return Session(run, stepper, meter, replace(self.state), interrupts, print_of_run)
 
     def _compare_ranks(self) -> None:
         """Raises RanksDiffer unless all processes have the same data and settings; stages may differ in optimizers."""
         is_whole = self.strategy.holds_whole_model
         shared = {name: value for name, value in self.fingerprint.items() if is_whole or "optimizer" not in name}
         require_equal(self.world, {**shared, "number of steps": self.max_steps})
+
+    def _resume(self, wanted: bool | str | Path, stepper: Stepper) -> dict[str, float]:
+        """Goes on from the checkpoint that is wanted, if there is one; returns the metrics of its evaluation."""
+        folder = self._checkpoints.chosen(wanted)
+        if folder is None:
+            return {}
+        changes = compare(folder, self.fingerprint, is_told=self.args.resume_anyway)
+        saved = self._checkpoints.restore(folder, stepper, changes)
+        state = TrainerState.from_record(dict(saved.counters))
+        for change in changes:
+            self._say(
+                f"Changed since the checkpoint: {change.sentence}; {effect(change, next_step=state.global_step + 1)}"
+            )
+        self.state = replace(state, seed=self.state.seed, num_train_examples=self.state.num_train_examples)
+        self.log_history = [dict(record) for record in saved.log_history]  # type: ignore[arg-type]  # numbers
+        for name, callback in named(self.callbacks):
+            if name in saved.callbacks:
+                callback.load_state_dict(saved.callbacks[name])
+        if len(saved.random_states) != self.world.size:
+            self._say(
+                f"The checkpoint is of {len(saved.random_states)} processes, this run has {self.world.size}: the data "
+                "goes on at the same example; dropout draws other numbers"
+            )
+        if self.world.rank < len(saved.random_states):
+            saved.random_states[self.world.rank].restore()
+        is_counted = is_stream(self.train_dataset) and not goes_on_from_state(self.train_dataset, state)
+        if is_counted and state.examples_in_epoch:
+            self._say(
+                f"The data is read again up to where the run stands, {state.examples_in_epoch} examples into its "
+                "epoch: a stream without a state of its own, or with a shuffle buffer, begins nowhere else"
+            )
+        self.resumed_from = folder
+        self._say(f"Resuming at step {self.state.global_step} from {folder}")
+        return checkpoint.metrics_of(folder)
 
     def _as_callbacks_see_it(self) -> TrainingRun:
         return TrainingRun(
@@ -261,264 +381,21 @@ class Trainer:
             add_stages=self.strategy.add_stages,
         )
 
-    def _resume(self, wanted: bool | str | Path, stepper: Stepper, now: Fingerprint) -> None:
-        folder = self._checkpoints.chosen(wanted)
-        if folder is None:
-            return
-        changes = compare(folder, now, is_told=self.args.resume_anyway)
-        saved = self._checkpoints.restore(folder, stepper, changes)
-        state = TrainerState.from_record(dict(saved.counters))
-        for change in changes:
-            self._say(
-                f"Changed since the checkpoint: {change.sentence}; {effect(change, next_step=state.global_step + 1)}"
-            )
-        self.state = replace(state, seed=self.state.seed, num_train_examples=self.state.num_train_examples)
-        self._metrics = checkpoint.metrics_of(folder)
-        self.log_history = [dict(record) for record in saved.log_history]  # type: ignore[arg-type]  # numbers
-        for name, callback in named(self.callbacks):
-            if name in saved.callbacks:
-                callback.load_state_dict(saved.callbacks[name])
-        if len(saved.random_states) != self.world.size:
-            self._say(
-                f"The checkpoint is of {len(saved.random_states)} processes, this run has {self.world.size}: the data "
-                "goes on at the same example; dropout draws other numbers"
-            )
-        if self.world.rank < len(saved.random_states):
-            saved.random_states[self.world.rank].restore()
-        self.resumed_from = folder
-        self._say(f"Resuming at step {self.state.global_step} from {folder}")
-
-    def _loop(self, session: Session) -> None:
-        windows = train_windows(self.train_dataset, self._collate, self.args, self.strategy, self.state)
-        if self.state.is_evaluation_due and self.eval_dataset is not None:
-            self._evaluate_in_training(session)
-        while self.state.global_step < session.run.max_steps:
-            window = next(windows)
-            counts = [window.num_label_tokens, len(window.micro_batches)]
-            (num_label_tokens, num_micro_batches), requests = self._agree(
-                session, [count * self.strategy.is_counted for count in counts]
-            )
-            if requests.should_evaluate and not requests.should_leave:
-                self._evaluate_in_training(session)
-            if self._answer(session, requests):
-                return
-            self._step(session, window, num_label_tokens, num_micro_batches)
-
-    def _agree(self, session: Session, counts: Sequence[int] = ()) -> tuple[list[int], Requests]:
-        """One exchange per step tells every process the label tokens of all, and what any of them was asked for."""
-        self._dispatch(lambda callback: callback.on_poll(session.run))
-        own = [*counts, int(self._checkpoints.is_done), int(session.meter.has_bad)]
-        (*sums, num_saved, num_bad), requests = agree(self.world, session.run.control, session.interrupts, own)
-        if num_bad:
-            session.meter.settle()
-        if num_saved == self.world.size:
-            self._finish_save(session)
-        if requests.intervals:
-            self._change_intervals(session, requests.intervals)
-        return sums, requests
-
-    def _change_intervals(self, session: Session, intervals: Mapping[str, int]) -> None:
-        """Take over what was asked for; what cannot be with the other arguments does not end a training."""
-        session.run.control.intervals_problem = None
-        try:
-            self.args = replace(self.args, **intervals)  # type: ignore[arg-type]  # names of whole numbers
-        except ValueError as problem:
-            session.run.control.intervals_problem = str(problem)
-            self._warn(f"intervals stay as they are: {problem}")
-        session.run.arguments = asdict(self.args)
-
-    def _step(self, session: Session, window: Window, num_label_tokens: int, num_micro_batches: int) -> None:
-        is_logged = self._is_logged(window)
-        session.run.is_step_logged = (
-            is_logged or self.state.global_step + 1 == session.run.max_steps
-        )  # logged at the end
-        loss_sum = session.stepper.step(
-            window,
-            num_label_tokens,
-            lambda: self._dispatch(lambda callback: callback.on_pre_optimizer_step(session.run)),
-        )
-        if self._checkpoints.average is not None:
-            self._checkpoints.average.update()
-        state = self.state
-        state.global_step += 1
-        state.num_micro_batches += num_micro_batches
-        state.num_examples += window.num_examples
-        state.examples_in_epoch += window.num_examples
-        state.stream = window.stream_state
-        state.num_tokens += num_label_tokens
-        session.meter.record(loss_sum, num_label_tokens, window, session.stepper.watched_norm)
-        self._dispatch(lambda callback: callback.on_step_end(session.run))
-        if is_logged:
-            self._log_training(session)
-        is_last = self.args.eval_strategy != "no" and state.global_step == session.run.max_steps
-        if is_last or _is_due(self.args.eval_strategy, self.args.eval_steps, state.global_step, window):
-            self._evaluate_in_training(session)  # before the save, which keeps the metrics
-        if _is_due(self.args.save_strategy, self.args.save_steps, state.global_step, window):
-            self._save_checkpoint(session)
-        if window.ends_epoch and self.args.dataloader_num_workers:
-            self._finish_save(session)  # the next epoch forks processes, which should not find a lock of the writer's
-
-    def _is_logged(self, window: Window) -> bool:
-        """Returns True if the step that comes ends with a record."""
-        step = self.state.global_step + 1
-        is_first = step == 1 and self.args.logging_first_step
-        return is_first or _is_due(self.args.logging_strategy, self.args.logging_steps, step, window)
-
-    def _end(self, session: Session) -> dict[str, float]:
-        """A last evaluation and checkpoint, unless the last step has them; what is not logged yet; the totals.
-
-        A run that was stopped early does not evaluate once more: it was told to end.
-        """
-        session.meter.settle()
-        is_ended = self._answer(session, self._agree(session)[1])
-        if not is_ended and self.args.eval_strategy != "no" and self.state.evaluated_step != self.state.global_step:
-            self._evaluate_in_training(session)
-            self._answer(session, self._agree(session)[1])
-        if self.args.save_strategy != "no" and self._checkpoints.newest_step != self.state.global_step:
-            self._save_checkpoint(session)  # before the log, which a longer run would not write here
-        self._finish_save(session)
-        if self.state.unlogged_tokens and self.args.logging_strategy != "no":
-            self._log_training(session)
-        totals = session.totals(self.state)
-        if session.begin.global_step < session.run.max_steps:
-            self._log(session.run, totals)
-        else:
-            self._say(f"Nothing was left to train: the checkpoint is of step {self.state.global_step}, the last one")
-        if self.args.load_best_model_at_end:
-            self._load_best(session)
-        return totals
-
-    def _load_best(self, session: Session) -> None:
-        best = self.world.from_main(self._checkpoints.best() if self.world.is_main else [])
-        if not best:
-            self._warn(f"no checkpoint has {self.args.metric_for_best_model} to be the best by: the model is the last")
-            return
-        self._checkpoints.load_weights(best[0], session.stepper.optimizer)
-        self._say(f"The model is that of {best[0].name}: {self.args.metric_for_best_model} {self.state.best_metric}")
-
-    def _answer(self, session: Session, requests: Requests) -> bool:
-        """Save if that was asked for; whether to end like a finished run. Raises TrainingInterrupted otherwise."""
-        if requests.should_save:
-            if self.state.global_step == 0:  # an optimizer has no state yet: after the first step
-                session.run.control.should_save = True
-            else:
-                self._save_checkpoint(session)
-        if not requests.should_leave:
-            return False
-        position = f"step {self.state.global_step} of {session.run.max_steps}"
-        if requests.should_abort:
-            self._say(f"Aborted at {position}; nothing more has been written")
-            raise TrainingInterrupted(1, None)
-        if requests.received is None and not requests.should_pause:
-            self.why_ended = session.run.control.reason
-            return True
-        exit_code = 128 + requests.received if requests.received else 0
-        if self.state.global_step == 0:
-            self._say(f"Stopped at {position}: there is nothing to save yet")
-            raise TrainingInterrupted(exit_code, None)
-        folder = self._save_checkpoint(session)
-        self._finish_save(session)
-        if self._checkpoints.newest_step != self.state.global_step:  # a failed save leaves no newest step
-            raise SaveFailed(f"{folder.name} could not be written when the run had to stop")
-        self._say(
-            f"Stopped at {position}. The checkpoint is {folder}; "
-            "go on from it with --resume (resume_from_checkpoint: true)"
-        )
-        raise TrainingInterrupted(exit_code, folder)
-
-    def _log_training(self, session: Session) -> None:
-        self._require_labels(session)
-        record = session.meter.take()
-        if session.stepper.grad_norm is not None:
-            record["grad_norm"] = session.stepper.grad_norm.item()
-        record["learning_rate"] = session.stepper.learning_rate
-        self._dispatch(lambda callback: callback.on_record(session.run, record))
-        self._log(session.run, record)
-
-    def _require_labels(self, session: Session) -> None:
-        """Raises ValueError if there was nothing to learn so far; warns of examples that have nothing."""
-        done, cut = self.state.num_examples, "a conversation may be cut before its answer (max_length)"
-        if self.state.num_tokens == 0:
-            raise ValueError(f"labels: none of the labels of all {done} examples so far counts, all are -100: {cut}")
-        unlabelled = session.meter.take_unlabelled()
-        if unlabelled:
-            of_process = "" if self.world.size == 1 else " of this process"
-            self._warn(
-                f"{unlabelled} examples{of_process}, of {done} in all, teach nothing: all their labels are -100; {cut}"
-            )
-
-    def _log(self, run: TrainingRun, record: Mapping[str, float]) -> None:
-        self.log_history.append({"step": self.state.global_step, **record})
-        self._dispatch(lambda callback: callback.on_log(run, record))
-
-    def _evaluate_in_training(self, session: Session) -> None:
-        with session.meter.paused(), phase(session.run, "evaluating"):
-            self.state.is_evaluation_due = True  # also in a checkpoint that is asked for meanwhile
-            metrics = self._evaluate(lambda: self._is_called_away(session))
-            if metrics is None:
-                return
-            self.state.evaluated_step, self.state.is_evaluation_due = self.state.global_step, False
-            self._metrics = metrics
-            note_best(self.state, metrics, self.args)
-            self._log(session.run, metrics)
-            with self._checkpoints.shown_weights():
-                self._dispatch(lambda callback: callback.on_evaluate(session.run, metrics))
-
-    def _is_called_away(self, session: Session) -> bool:
-        """Returns True if an evaluation should end before its time; saves at once if that is what was asked for."""
-        _, requests = self._agree(session)
-        if requests.should_save:
-            self._save_checkpoint(session)
-        return requests.should_leave
-
-    def _save_checkpoint(self, session: Session) -> Path:
-        """Begin to write a checkpoint of this moment; training goes on when everything has been copied."""
-        with session.meter.paused(), phase(session.run, "saving"):
-            session.meter.require_finite_weights(self.model)
-            self._finish_save(session)
-            metrics = self._metrics if self.state.evaluated_step == self.state.global_step else {}
-            moment = Moment(replace(self.state), metrics, self.log_history)
-            folder = self._checkpoints.start(moment, session.stepper, self.callbacks, session.fingerprint)
-            if not self.args.async_save:
-                self._finish_save(session)
-        return folder
-
-    def _finish_save(self, session: Session) -> checkpoint.Saved | None:
-        """Wait for the checkpoint that is being written, if any. Raises SaveFailed."""
-        saved = self._checkpoints.finish()
-        if saved is None:
-            return None
-        folder, problem = saved.folder, saved.problem
-        if problem is None:
-            self._dispatch(lambda callback: callback.on_save(session.run, folder))
-        else:
-            self._dispatch(lambda callback: callback.on_save_failed(session.run, folder, problem))
-        return saved
-
-    def _dispatch(self, event: Callable[[TrainerCallback], None]) -> None:
-        for callback in self.callbacks:
-            event(callback)
-
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, *, is_warning: bool = False) -> None:
         if self.world.is_main:
-            say(text)
-
-    def _warn(self, text: str) -> None:
-        if self.world.is_main:
-            say(f"warning: {text}", is_warning=True)
+            say(text, is_warning=is_warning)
 
 
-def _made(model: object) -> PreTrainedModel:
-    """The model, which a function may make. Raises ValueError for what is no model of transformers."""
-    made = model() if callable(model) and not isinstance(model, nn.Module) else model
+def _made(model: object, *, tell: Callable[[str], None] | None) -> PreTrainedModel:
+    """The model, which a function may make: one without contents where there is somebody to `tell` if it cannot be.
+
+    Raises ValueError for what is no model of transformers.
+    """
+    made: Any = model
+    if callable(model) and not isinstance(model, nn.Module):
+        made = model() if tell is None else construct(model, tell=tell)
     if isinstance(made, PreTrainedModel):
         return made
     is_adapted = type(made).__module__.partition(".")[0] == "peft"
-    reason = "; peft's adapters cannot be trained here: merge them, or train the model itself" if is_adapted else ""
+    reason = "; fgc_runtime.finetune:fine_tuned gives a model an adapter" if is_adapted else ""
     raise ValueError(f"model ({type(made).__name__}) must be a PreTrainedModel, or a function that makes one{reason}")
-
-
-def _is_due(strategy: IntervalStrategy, every_steps: int, step: int, window: Window) -> bool:
-    if strategy == "steps":
-        return step % every_steps == 0
-    return strategy == "epoch" and window.ends_epoch

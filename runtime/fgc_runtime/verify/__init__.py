@@ -1,1 +1,1 @@
-"""Whether a program that is killed and resumed computes the numbers of one that never stopped: tried, not assumed."""
+"""Tries whether a program that is killed and resumed computes the numbers of one that never stopped."""

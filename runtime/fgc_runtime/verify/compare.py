@@ -13,7 +13,7 @@ _OF_TIME = {"tokens_per_second", "train_runtime", "train_steps_per_second", "tra
 
 
 def differences(straight: Path, resumed: Path) -> list[str]:
-    """What is not equal: losses and other logged numbers, weights, optimizer, counters, random states."""
+    """Returns what is not equal: losses and other logged numbers, weights, optimizer, counters, random states."""
     found = [*_logs(straight, resumed), *_tensors(straight, resumed)]
     if read_trainer_state(straight) != read_trainer_state(resumed):
         found.append(f"counters: {read_trainer_state(resumed)} instead of {read_trainer_state(straight)}")

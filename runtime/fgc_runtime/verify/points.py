@@ -1,4 +1,4 @@
-"""Where a training can be killed: each file that it opens, renames or removes, each step, each batch of an evaluation.
+"""Points to kill a training at: each file that it opens, renames or removes, each step, each batch of an evaluation.
 
 Counting them makes a kill reproducible, and as likely inside a save as between two steps.
 """
@@ -57,7 +57,7 @@ class Points(TrainerCallback):
         self._pass("behind the optimizer")
 
     def on_train_end(self, run: TrainingRun) -> None:
-        """What comes now is the final model's."""
+        """Ends the watch: what comes now is the final model's."""
         self._run = None
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:

@@ -25,7 +25,7 @@ from fgc_runtime.verify.points import Points
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended."""
+    """Says how a run ended."""
 
     kinds: list[str]  # of the points that it passed, where it came to its end
     killed: str | None  # where, if it was killed at a point

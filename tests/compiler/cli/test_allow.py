@@ -87,3 +87,11 @@ def test_what_is_not_listed_is_refused_beside_an_error_that_is_silenced(run: Run
     (project / "templates/base.yaml").write_text("[optimizer]\nmain: !call:os:getcwd [ ]\n")
     assert run("check", "-p", "p").code == 0
     assert "FGC418" in run("check", "-p", "p", "--allow", "torch.*").err
+
+
+def test_what_is_not_listed_is_refused_beside_an_option_of_the_configuration(run: Run, project: Path) -> None:
+    (project / "templates/middle.yaml").write_text(
+        "dynamic_args: { x: { type: int } }\nmain: !call:print [ '{{ x | default(1) }}' ]\n"
+    )
+    assert run("check", "-p", "p", "--allow", "builtins.print", "--x", "3").code == 0
+    assert "FGC418" in run("check", "-p", "p", "--allow", "torch.*", "--x", "3").err

@@ -43,7 +43,7 @@ def test_outside_of_every_project_a_command_says_what_to_name(run: Run, command:
 def test_without_a_workspace_a_command_says_how_to_make_one(run: Run, command: str) -> None:
     write("meta.yaml", "name: P\n")
     result = run(command)
-    assert result.code == 2 and "fgc ws init --name NAME" in result.err
+    assert result.code == 2 and "fgc ws init`" in result.err
     assert run("ls").code == 1
 
 
@@ -222,6 +222,16 @@ def test_a_terminal_gets_colours_unless_no_color_is_set(monkeypatch: pytest.Monk
             shown = pexpect.run(" ".join([*_FGC, *words]), env={**environment, **setting}, encoding="utf-8")
             assert ("\x1b[" in shown) is is_coloured, words
             assert "\x1b[m" not in shown
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    ("settings", "is_coloured"), [({}, False), ({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "0"}, False)]
+)
+def test_a_pipe_gets_colours_if_they_are_forced(settings: dict[str, str], is_coloured: bool) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | settings
+    shown = subprocess.run([*_FGC, "-p", "p", "targets"], env=environment, capture_output=True, text=True).stdout
+    assert shown and ("\x1b[" in shown) is is_coloured
 
 
 @pytest.mark.usefixtures("small")

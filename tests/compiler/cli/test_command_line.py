@@ -5,15 +5,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from fgc.cli.main import command_names
+from fgc.cli.main import command_names, main
 
 from .conftest import Run
 
 # these become another program, which has its own help
-_BECOME_ANOTHER = ("serve", "control", "verify-resume")
+_BECOME_ANOTHER = ("serve", "control", "eval", "verify-resume")
 
 
-@pytest.mark.parametrize("command", ["control", "verify-resume"])
+@pytest.mark.parametrize("command", ["control", "eval", "verify-resume"])
 def test_a_command_that_becomes_another_program_has_help_with_examples(command: str) -> None:
     done = subprocess.run([sys.executable, "-m", "fgc", command, "--help"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and f"fgc {command}" in done.stdout and "example" in done.stdout
@@ -39,6 +39,21 @@ def test_help_lists_every_command_with_a_sentence(run: Run, capsys: pytest.Captu
 def test_a_misspelt_command_is_answered_with_the_nearest(run: Run) -> None:
     result = run("chekc")
     assert result.code == 2 and "did you mean `check`?" in result.err
+
+
+@pytest.mark.parametrize(("word", "command"), [("init", "ws init"), ("lint", "check"), ("compile", "build")])
+def test_the_word_of_another_tool_is_answered_with_ours(run: Run, word: str, command: str) -> None:
+    assert run(word).err == f"fgc: unknown command `{word}`; did you mean `{command}`?\n"
+
+
+def test_help_is_a_command_too(capsys: pytest.CaptureFixture[str]) -> None:
+    for asked, same in ((["help"], ["--help"]), (["help", "ws", "init"], ["ws", "init", "--help"])):
+        with pytest.raises(SystemExit, match="0"):
+            main(asked)
+        out = capsys.readouterr().out
+        with pytest.raises(SystemExit, match="0"):
+            main(same)
+        assert out == capsys.readouterr().out != ""
 
 
 def test_no_command_prints_help_and_fails(run: Run) -> None:

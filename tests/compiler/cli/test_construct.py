@@ -40,6 +40,13 @@ def test_a_construction_that_fails_names_the_line(run: Run) -> None:
     assert "bug in fgc" not in result.err
 
 
+def test_warnings_of_a_check_are_told_but_not_that_a_variable_has_no_value(run: Run) -> None:
+    Path("d.yaml").write_text("main: !call:dict { x: 1, x: !var w }\n")
+    result = run("construct", "d.yaml", "--var", "w=2")
+    assert result.out == "{'x': 2}\n"
+    assert "FGC316" in result.err and "FGC412" not in result.err
+
+
 def test_wrong_targets_and_variables(run: Run) -> None:
     result = run("construct", "c.yaml", "--target", "mian")
     assert result.code == 1 and "did you mean `main`?" in result.err

@@ -110,3 +110,24 @@ def test_a_model_that_the_library_cannot_describe_is_refused_with_its_finding(
     assert main(["convert", "source", "out"]) == 1
     assert "turn channels in pairs" in capfd.readouterr().err
     assert not Path("out").exists()
+
+
+def test_tables_are_those_of_the_project_that_is_named(run: Run, tmp_path: Path) -> None:
+    folder("source", {"model_type": "cwm"})
+    folder("w/forgather_workspace")
+    tables = folder("w/p/templates/conversions")
+    Path("w/p/meta.yaml").write_text("name: p\n", encoding="utf-8")
+    (tables / "cwm.yaml").write_text("extends: llama\nmodel_type: 3\n", encoding="utf-8")
+    result = run("-p", "w/p", "convert", "source", "out")
+    assert (result.code, "Expected `str`, got `int` - at `$.model_type`" in result.err) == (2, True)
+    assert "`cwm`, which fgc does not convert" in run("convert", "source", "out").err
+    Path("w/p/meta.yaml").write_text("name: [\n", encoding="utf-8")
+    result = run("convert", "-p", "w/p", "source", "out")
+    assert (result.code, "w/p/meta.yaml:" in result.err) == (2, True)
+
+
+def test_a_gguf_file_of_a_hugging_face_folder_needs_no_table(run: Run) -> None:
+    folder("source", SOURCE)
+    for words in (["--explain"], ["--templates", "x"], ["--merge"]):
+        result = run("convert", "source", "out.gguf", "--to", "gguf", *words)
+        assert (result.code, f"takes no `{words[0]}`" in result.err) == (2, True)

@@ -42,6 +42,30 @@ def test_what_is_given_sets_a_variable_and_nothing_else_does(run: Run, words: tu
     assert expected in result.out.splitlines()
 
 
+def test_an_option_that_the_command_has_too_is_told(run: Run) -> None:
+    Path("c.yaml").write_text(
+        "dynamic_args:\n    output: { type: str }\nmain: !call:print [ {{ output | default(0) }} ]\n"
+    )
+    result = run("build", "c.yaml", "--output", "out")
+    assert (result.code, Path("out/train.py").is_file()) == (0, True)
+    assert "the configuration's `--output` is not set; `-D output=VALUE` sets that one" in result.err
+    assert "is an option of this command" not in run("build", "c.yaml", "-o", "out", "-D", "output=3").err
+
+
+def test_a_hidden_option_is_told_once_each_time_also_by_kept_answers_and_errors(run: Run) -> None:
+    Path("c.yaml").write_text("""\
+dynamic_args:
+    vars: { type: str }
+    fast: { type: int }
+main: !call:print [ {{ vars | default(0) }}, {{ fast | default(0) }} ]
+""")
+    Path("v.json").write_text("{}")
+    for command in ("pp", "check", "build"):
+        for words in (["--fast", "1"], ["--fast", "1"], ["--fast", "x"]):
+            result = run(command, "c.yaml", "--vars", "v.json", *words, *(["-o", "out"] * (command == "build")))
+            assert result.err.count("the configuration's `--vars` is not set") == 1, (command, words, result.err)
+
+
 def test_a_path_is_that_of_the_folder_in_which_it_was_typed(run: Run) -> None:
     assert f"data: {Path.cwd() / 'x'}" in run("pp", "c.yaml", "--data", "x").out
 

@@ -130,5 +130,6 @@ def test_a_manifest_that_is_none_is_a_folder_that_no_build_wrote(run: Run, conte
 
 def test_layout_waits_for_no_pipe_among_the_templates(run: Run) -> None:
     os.mkfifo("pipe.yaml")
-    Path("chat.jinja").write_text("{{ x }}\n")
-    assert "stays as it is" in run("fmt", "--check", "chat.jinja").err
+    for name in ("chat.jinja", "chat.j2"):
+        Path(name).write_text("{{ x }}\n")
+        assert "stays as it is" in run("fmt", "--check", name).err

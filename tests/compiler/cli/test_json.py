@@ -18,6 +18,8 @@ FILES = {
     "p/templates/base.yaml": "[args]\nmain: 1\n",
     "p/templates/configs/a.yaml": "-- extends 'base.yaml'\n[args]\nmain: 2\n",
     "out/checkpoints/checkpoint-5/trainer_state.json": '{"global_step": 5}',
+    "out/checkpoints/checkpoint-5/checkpoint.json": '{"format": 1, "saved_at": "now", "world_size": 1, "metrics": {}, '
+    '"modified": [], "files": {}}',
     "out/runs/train_1/run.json": '{"state": "finished"}',
 }
 WORDS = {
@@ -27,6 +29,8 @@ WORDS = {
     "fgc targets": ["-p", "p", "targets"],
     "fgc runs": ["runs", "--folder", "out"],
     "fgc checkpoint list": ["checkpoint", "list", "--folder", "out"],
+    "fgc checkpoint inspect": ["checkpoint", "inspect", "--folder", "out"],
+    "fgc checkpoint components": ["checkpoint", "components", "--folder", "out"],
     "fgc checkpoint prune": ["checkpoint", "prune", "--keep", "1", "--folder", "out"],
     "fgc checkpoint show": ["checkpoint", "show", "--folder", "out"],
     "fgc explain": ["explain"],

@@ -95,7 +95,7 @@ def test_a_program_that_needs_no_runtime_loads_it_for_other_values_only(run: Run
     config.write_text(config.read_text().replace("!singleton:fgc_runtime.generate.stops:StopFilter [ [ x ] ]", "1"))
     assert run("-p", "p", "build", "-o", "p/out").code == 0
     mentions = [line for line in Path("p/out/train.py").read_text().splitlines() if "fgc_runtime" in line]
-    assert mentions == ["        from fgc_runtime.settings import run_with_settings"]  # where `--set` is given
+    assert mentions == ["        from fgc_runtime.settings import read_command_line"]  # where there are words
 
 
 @pytest.mark.slow
@@ -111,3 +111,43 @@ def test_torchrun_hears_of_it_from_every_rank(run: Run, tmp_path: Path) -> None:
     (first, *_) = (tmp_path / "logs").rglob("error.json")
     assert notes in json.loads(first.read_text())["message"]["extraInfo"]["py_callstack"]
     assert line_of(Path("p/out/train.py"), "@record") > 0
+
+
+OWN = """\
+import threading
+
+
+def now(f):
+    return f()
+
+
+def in_thread(f):
+    thread = threading.Thread(target=f)
+    thread.start()
+    thread.join()
+
+
+def bad(x):
+    return x / 0
+
+
+class Ratio:
+    def of(self, x):
+        return 1 / x
+"""
+
+
+@pytest.mark.parametrize(
+    ("part", "place"),
+    [
+        ("!call:own.py:now [ !partial:own.py:bad { x: 1 } ]", "c.yaml:3:26 as `main[0][1][0]`"),
+        ("!call:own.py:in_thread [ !partial:own.py:bad { x: 1 } ]", "c.yaml:3:32 as `main[0][1][0]`"),
+        ("!call:call [ !call:getattr [ !call:own.py:Ratio {}, of ], 0 ]", "c.yaml:3:7 as `main[0][1]`"),
+    ],
+)
+def test_an_error_of_a_part_that_has_no_variable_names_the_part(run: Run, part: str, place: str) -> None:
+    Path("own.py").write_text(OWN)
+    Path("c.yaml").write_text(f"main: !call:list\n  - - !call:fgc_runtime.options:absolute_path [ a ]\n    - {part}\n")
+    assert run("build", "c.yaml", "-o", "out").code == 0
+    result = subprocess.run([sys.executable, "out/train.py"], capture_output=True, text=True, check=False)
+    assert result.stderr.splitlines()[-2] == f"configured at {place}"

@@ -36,6 +36,20 @@ def test_modules_of_the_system_path_are_part_of_a_build(run: Run, tmp_path: Path
     assert run("check", "--generated", "p/out").code == 1
 
 
+def test_calls_of_modules_of_the_system_path_are_checked(run: Run) -> None:
+    project(Path("p"))
+    config = Path("p/templates/configs/a.yaml")
+    result = run("-p", "p", "check", "--report-unchecked")
+    assert result.code == 0 and "helper" not in result.out + result.err
+    config.write_text("main: !singleton:helper:made { y: 1 }\n")
+    result = run("-p", "p", "check")
+    assert result.code == 1 and "`y`" in result.out + result.err
+    config.write_text("main: !singleton:own.deep:NAME_OF_NOTHING []\n")
+    assert "has no attribute `NAME_OF_NOTHING`" in (result := run("-p", "p", "check")).out + result.err
+    Path("p/lib/own/deep.py").write_text("def NAME_OF_NOTHING(): ...\n")
+    assert run("-p", "p", "check").code == 0
+
+
 def test_a_module_with_the_name_of_a_built_file_is_refused(run: Run) -> None:
     project(Path("p"))
     Path("p/lib/helper.py").write_text("import train\n" + HELPER)

@@ -130,7 +130,7 @@ def test_what_cannot_be_answered_is_said_with_code_2(run: Run, built: Path) -> N
     assert "holds no build" in run("where", "p/templates/base.yaml", "-o", "p").err
     Path("p/other.yaml").write_text("a: 1\n")
     result = run("where", "p/other.yaml:1", "-o", str(built))
-    assert result.code == 2 and "went not into the build" in result.err
+    assert result.code == 2 and "is not part of the build" in result.err
     assert run("where", f"{built}/manifest.json:1").code == 2
 
 

@@ -34,6 +34,11 @@ def test_a_workspace_has_its_files(run: Run) -> None:
     assert Path("forgather_workspace/README.md").read_text().startswith("# My {W}\n\nOf {{ mine }}\n")
 
 
+def test_a_workspace_is_called_as_its_folder(run: Run) -> None:
+    assert run("ws", "init").code == 0
+    assert Path("forgather_workspace/README.md").read_text().startswith(f"# {Path.cwd().name}\n")
+
+
 @pytest.mark.usefixtures("workspace")
 @pytest.mark.parametrize("name", STRANGE_NAMES)
 def test_a_project_of_any_name_is_listed_clean_and_formatted(run: Run, name: str) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 from fgc.diagnostics import misspelt
+from fgc.diagnostics.nearest import nearest
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,19 @@ def test_mistyped_letters_are_slips(name: str, meant: str) -> None:
 )
 def test_other_words_are_other_names(name: str, other: str) -> None:
     assert misspelt(name, [other]) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "is_near"),
+    [
+        ("trainer_args", "trainer_header", False),
+        ("preprocess_args", "preprocessed_datasets", False),
+        ("save_safetensors", "save_steps", False),
+        ("num_layer", "num_hidden_layers", True),
+        ("hidden_dim", "hidden_size", True),
+        ("maxsteps", "max_steps", True),
+        ("traine_rargs", "trainer_args", True),
+    ],
+)
+def test_names_that_share_a_word_and_differ_in_another_are_not_near(name: str, other: str, is_near: bool) -> None:
+    assert nearest(name, [other]) == (other if is_near else None)

@@ -1,7 +1,8 @@
 """Every example and every template of the library that stands for itself becomes the program that is checked in.
 
 `pytest tests/compiler/emit/test_golden.py --update-golden` writes tests/golden anew: read the difference before you
-commit it. The modeling file of a size, or of an example, is kept as a difference to that of its family.
+commit it. The modeling file of a size, or of an example, is kept as a difference to that of its family; the program
+of an example as a difference to that of the template that it extends.
 """
 
 import difflib
@@ -35,6 +36,8 @@ disallow_untyped_decorators = false
 warn_return_any = false
 [mypy-accelerate.*,cut_cross_entropy.*,datasets.*,liger_kernel.*,pyarrow.*,pygments.*,tensorboard.*]
 ignore_missing_imports = true
+[mypy-trl.*]
+implicit_reexport = true
 """
 _HOW = "run `pytest tests/compiler/emit/test_golden.py --update-golden`, read the difference, and commit it"
 
@@ -89,19 +92,37 @@ def family_of(name: str) -> str | None:
     return "library/models/llama.yaml" if name.startswith("examples/") else None
 
 
+def extended_by(name: str) -> str | None:
+    """Returns the template that an example extends, of the library or its project; for a part, the project's first."""
+    if not name.startswith("examples/"):
+        return None
+    folder, _, config = name.partition(":")
+    text = (ROOT / folder / "templates/configs" / config).read_text(encoding="utf-8")
+    extended = re.search(r"^-- extends '(.+)'$", text, re.MULTILINE)
+    siblings = [each for each in NAMES if each.startswith(f"{folder}:")]
+    own = extended[1].removeprefix("configs/") if extended else ""
+    known = [each for each in (f"{folder}:{own}", f"library/{own}", siblings[0]) if each in NAMES]
+    return known[0] if known[0] != name else None
+
+
 def golden_files(name: str) -> dict[str, str]:
     """Returns what is checked in of a template."""
     files = dict(files_of(name))
-    family = family_of(name)
+    extended, family = extended_by(name), family_of(name)
+    if extended is not None and "train.py" in files.keys() & files_of(extended).keys():
+        files["train.diff"] = _difference(files_of(extended)["train.py"], files.pop("train.py"), extended, "example")
     modeling = next((path for path in files if "/modeling_" in path), None)
     if family is None or modeling is None:
         return files
     other = next(text for path, text in files_of(family).items() if "/modeling_" in path)
-    old, new = _nameless(other), _nameless(files.pop(modeling))
-    lines = difflib.unified_diff(old.splitlines(True), new.splitlines(True), "family", "size", n=0)
-    shown = ("@@\n" if line.startswith("@@") else line for line in lines)  # line numbers change for other reasons
-    files["modeling.diff"] = "".join(shown) or "As that of its family, but for names.\n"
+    files["modeling.diff"] = _difference(_nameless(other), _nameless(files.pop(modeling)), "family", "size")
     return {path: text for path, text in files.items() if not path.endswith("__init__.py")}
+
+
+def _difference(old: str, new: str, of: str, what: str) -> str:
+    lines = difflib.unified_diff(old.splitlines(True), new.splitlines(True), of, what, n=0)
+    shown = ("@@\n" if line.startswith("@@") else line for line in lines)  # line numbers change for other reasons
+    return "".join(shown) or "As that of its family, but for names.\n"
 
 
 def _nameless(text: str) -> str:
@@ -140,7 +161,8 @@ def _files_in(folder: Path) -> Iterator[Path]:
 
 def test_nothing_is_checked_in_that_no_template_generates() -> None:
     folders = {golden_folder(name) for name in NAMES if files_of(name)}
-    orphans = [str(path.relative_to(ROOT)) for path in GOLDEN.rglob("*.py") if not folders & set(path.parents)]
+    files = [path for path in GOLDEN.rglob("*") if path.suffix in (".py", ".diff")]
+    orphans = [str(path.relative_to(ROOT)) for path in files if not folders & set(path.parents)]
     assert not orphans, f"these belong to no template that can be built: {orphans}; delete them"
 
 

@@ -74,7 +74,7 @@ PINS = {  # what needs the value, and why
     "'%s.txt' % hostname": ("hostname", "`%` computes with it"),
     "'{}.txt'.format(hostname)": ("hostname", "`format` takes it"),
     "[hostname] | join('-')": ("hostname", "the filter `join` changes it"),
-    "[hostname]": ("hostname", "it is printed as part of a list"),
+    "[hostname]": ("hostname", "a list or mapping is printed as a whole"),
     "1 if basename(project_dir) else 2": ("basename(project_dir)", "a condition depends on it"),
     "versions.python is lower": ("versions.python", "the test `lower` looks at it"),
     "'torch' in versions": ("versions()", "it is compared"),
@@ -85,6 +85,8 @@ PINS = {  # what needs the value, and why
     "range(hostname | length) | list": ("hostname", "the filter `length` changes it"),
     "getenv('FGC_NO_SUCH', '3') | int": ("getenv('FGC_NO_SUCH', '3')", "the filter `int` changes it"),
     "1 if getenv('FGC_NO_SUCH') else 2": ("getenv('FGC_NO_SUCH')", "a condition depends on it"),
+    "-(x | default(2) if hostname != 'a' else 3)": ("hostname", "it is compared"),
+    "(x | default(2) if hostname != 'a' else 3) == 2": ("hostname", "it is compared"),
     "getenv('FGC_NO_SUCH') is none": ("getenv('FGC_NO_SUCH')", "the test `none` looks at it"),
 }
 

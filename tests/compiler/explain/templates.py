@@ -20,6 +20,9 @@ class MemoryLoader:
     def load(self, name: str) -> Outcome[ast.ParsedFile | None]:
         return Outcome(parse(Source(name, self._files[name])).value if name in self._files else None)
 
+    def exists(self, name: str) -> bool:
+        return name in self._files
+
     def names(self) -> list[str]:
         return list(self._files)
 

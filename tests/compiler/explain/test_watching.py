@@ -32,6 +32,9 @@ class Loader:
         file = parse(Source(name, text)).value
         return file if self._trace is None else instrument(file, self._trace)
 
+    def exists(self, name: str) -> bool:
+        return any((folder / name).is_file() for folder in self._folders)
+
     def names(self) -> list[str]:
         return []
 

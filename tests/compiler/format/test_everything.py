@@ -48,6 +48,9 @@ class FolderLoader:
         text = format_source(source).value if self._is_formatting else source.text
         return parse(Source(name, text)).value
 
+    def exists(self, name: str) -> bool:
+        return any((folder / name).is_file() for folder in self._folders)
+
     def names(self) -> list[str]:
         return []
 

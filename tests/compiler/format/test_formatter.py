@@ -120,3 +120,8 @@ def test_a_file_with_syntax_errors_stays_and_says_why(text: str) -> None:
     outcome = format_source(Source("t.yaml", "--  set y=1\n" + text))
     assert outcome.value == "--  set y=1\n" + text
     assert outcome.diagnostics[0].code.startswith("FGC1")
+
+
+@pytest.mark.parametrize("expression", ["()" * 4_000, "1 + " * 4_000 + "1", "not " * 4_000 + "x"])
+def test_an_expression_deeper_than_pythons_stack_is_laid_out(expression: str) -> None:
+    assert formatted(f"--  if {expression}\na: 1\n-- endif\n") == f"-- if {expression}\na: 1\n-- endif\n"

@@ -22,6 +22,7 @@ PROJECT, BASE = "project/templates/project.yaml", "shared/base.yaml"
         (BASE, "{{ ns.l|r", [f"{SMALL}:5", f"{PROJECT}:5", f"{BASE}:2"]),
         (SMALL, "[globals|]", [f"{PROJECT}:3"]),
         (SMALL, "= 0.|3", []),
+        (BASE, "endblock optimizer_a|rgs", [f"{BASE}:8"]),
     ],
 )
 def test_a_name_leads_to_its_definition(tmp_path: Path, file: str, marked: str, found: list[str]) -> None:
@@ -34,6 +35,30 @@ def test_a_callable_leads_into_its_python_file(tmp_path: Path) -> None:
     (span,) = ide.definitions(editor, *place(editor, tmp_path / BASE, "torch.optim:Ada|mW"))
     assert span.text == "AdamW" and span.source.display_name.endswith("torch/optim/adamw.py")
     assert span.source.line(span.first.line).startswith("class AdamW")
+
+
+def test_a_component_and_a_module_of_the_project_lead_into_their_files(tmp_path: Path) -> None:
+    meta = "name: demo\nsearchdir: [templates, ../shared]\nsystem_path: lib\n"
+    files = {**FILES, "project/meta.yaml": meta, "project/lib/things.py": "def paint(size): ...\n"}
+    editor = make_tree(tmp_path, files)
+    edit(editor, tmp_path / SMALL, "a: !call:.attention:Attention\nb: !call:things:paint\n|")
+    for marked, file in ((".attention:Atten|tion", "fgc_models/attention.py"), ("things:pa|int", "lib/things.py")):
+        (span,) = ide.definitions(editor, *place(editor, tmp_path / SMALL, marked))
+        assert span.source.display_name.endswith(file) and span.text == marked.partition(":")[2].replace("|", "")
+
+
+def test_a_variable_that_an_option_sets_leads_to_the_option(tmp_path: Path) -> None:
+    editor = make_tree(tmp_path)
+    text = "dynamic_args:\n    rate: { names: --rate, type: float }\nx: {{ rate | default(1) }}\n|"
+    edit(editor, tmp_path / SMALL, text)
+    (span,) = ide.definitions(editor, *place(editor, tmp_path / SMALL, "{{ ra|te"))
+    assert span.first.line == 2
+
+
+def test_the_block_of_a_grandparent_is_mentioned_by_super_super(tmp_path: Path) -> None:
+    editor = make_tree(tmp_path)
+    edit(editor, tmp_path / SMALL, '-- extends "project.yaml"\n[optimizer_args]\n    == super.super()\n|')
+    assert ide.definitions(editor, *place(editor, tmp_path / SMALL, "sup|er.super()"))
 
 
 def test_references_of_a_block_are_those_that_override_one_another(tmp_path: Path) -> None:
@@ -72,3 +97,15 @@ def test_circles_of_extends_end(tmp_path: Path) -> None:
     editor = make_tree(tmp_path, files)
     assert shown(ide.definitions(editor, *place(editor, tmp_path / "a.yaml", "[|x]")), tmp_path) == ["b.yaml:2"]
     assert editor.findings(tmp_path / "a.yaml")
+
+
+def test_configurations_that_were_asked_for_long_ago_are_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fgc.ide.editor._MAX_COMPILED", 2)
+    many = {f"project/templates/configs/c{number}.yaml": f"x: {number}\n" for number in range(4)}
+    editor = make_tree(tmp_path, {**FILES, **many})
+    paths = [tmp_path / name for name in many]
+    found = [editor.whole(path) for path in (*paths, paths[2])]
+    assert found[4] is found[2] and editor.whole(paths[0]) is not found[0]
+    assert all(one is not None and not one.has_errors for one in found)

@@ -78,3 +78,84 @@ def test_a_computed_template_name_is_refused(tmp_path: Path) -> None:
     editor = make_tree(tmp_path, {**FILES, SMALL: computed})
     with pytest.raises(ide.CannotRename, match="computed"):
         ide.rename(editor, *place(editor, tmp_path / SMALL, "[glo|bals]"), "more")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (PROJECT, "project/templates/middle.yaml", {SMALL: '"middle.yaml"', LARGE: '"middle.yaml"'}),
+        (PROJECT, "project/templates/parts/middle.yaml", {SMALL: '"parts/middle.yaml"', LARGE: '"parts/middle.yaml"'}),
+        (BASE, "project/templates/root.yaml", {PROJECT: '"root.yaml"', "shared/unused.yaml": '"root.yaml"'}),
+        ("shared/parts", "shared/pieces", {"shared/unused.yaml": "'pieces/one.yaml'"}),
+        (SMALL, "project/templates/configs/tiny.yaml", {"project/meta.yaml": "default_config: tiny.yaml\n"}),
+        (PROJECT, "elsewhere/middle.yaml", {}),
+    ],
+)
+def test_a_file_or_folder_that_moves_is_named_by_its_new_name(
+    tmp_path: Path, old: str, new: str, words: dict[str, str]
+) -> None:
+    """Templates that no configuration draws on follow too; what leaves the search path is left alone."""
+    unused = "-- extends 'base.yaml'\n[globals]\n-- include 'parts/one.yaml'\n\n"
+    editor = make_tree(tmp_path, {**FILES, "shared/unused.yaml": unused, "shared/parts/one.yaml": "a: 1\n"})
+    texts = moved(editor, tmp_path, old, new)
+    assert texts.keys() == words.keys()
+    for path, part in words.items():
+        assert part.replace("'", '"') in texts[path].replace("'", '"')
+
+
+def moved(editor: ide.Editor, folder: Path, old: str, new: str) -> dict[str, str]:
+    """Returns the texts of the files that change when a file or folder moves."""
+    found = ide.edits_of_moves(editor, [(str(folder / old), str(folder / new))])
+    texts = {path: editor.source(path).text for path in found}
+    for path, edits in found.items():
+        for change in sorted(edits, key=lambda edit: -edit.span.start):
+            texts[path] = texts[path][: change.span.start] + change.text + texts[path][change.span.end :]
+    return {str(Path(path).relative_to(folder)): text for path, text in texts.items()}
+
+
+@pytest.mark.parametrize(
+    ("new", "words"),
+    [
+        ("common/base.yaml", {"other/templates/configs/own.yaml": "-- extends 'common/base.yaml'\n"}),  # in both
+        ("common/root.yaml", {"other/templates/configs/own.yaml": "-- extends 'common/root.yaml'\n",
+                              "project/templates/configs/own.yaml": "-- extends 'root.yaml'\n"}),
+        ("shared/new.yaml", {"other/templates/configs/own.yaml": "-- extends 'shared/new.yaml'\n",
+                             "project/templates/configs/own.yaml": "-- extends 'new.yaml'\n"}),
+        # in `project`, `taken.yaml` is another file
+        ("project/templates/taken.yaml", {"other/templates/configs/own.yaml":
+                                          "-- extends 'project/templates/taken.yaml'\n"}),
+    ],
+)  # fmt: skip
+def test_each_project_gets_a_name_that_leads_to_the_moved_file_there(
+    tmp_path: Path, new: str, words: dict[str, str]
+) -> None:
+    editor = make_tree(tmp_path, {
+        "forgather_workspace/.keep": "", "shared/base.yaml": "a: 1\n", "common/.keep": "", "first/taken.yaml": "a: 2\n",
+        "project/meta.yaml": "name: p\nsearchdir: [../first, templates, ../common, ../shared]\n",
+        "other/meta.yaml": "name: o\nsearchdir: [templates, ../shared/.., ../shared]\n",
+        "project/templates/configs/own.yaml": "-- extends 'base.yaml'\n",
+        "other/templates/configs/own.yaml": "-- extends 'shared/base.yaml'\n",
+    })  # fmt: skip
+    assert moved(editor, tmp_path, "shared/base.yaml", new) == words
+    if new == "shared/new.yaml":
+        own = tmp_path / "project/templates/configs/own.yaml"
+        renaming = ide.rename(editor, *place(editor, own, "'ba|se.yaml"), "new.yaml")
+        found = {str(Path(path).relative_to(tmp_path)): edits for path, edits in renaming.edits.items()}
+        assert {path: [edit.text for edit in edits] for path, edits in found.items()} == {
+            path: [text.split("'")[1]] for path, text in words.items()
+        }
+
+
+def test_a_name_that_projects_share_is_one_that_all_of_them_find(tmp_path: Path) -> None:
+    editor = make_tree(tmp_path, {
+        "forgather_workspace/.keep": "", "shared/base.yaml": "a: 1\n", "shared/both.yaml": "-- include 'base.yaml'\n",
+        "common/.keep": "",
+        "project/meta.yaml": "name: p\nsearchdir: [templates, ../common, .., ../shared]\n",
+        "other/meta.yaml": "name: o\nsearchdir: [templates, .., ../shared]\n",
+        "project/templates/configs/own.yaml": "-- extends 'both.yaml'\n",
+        "other/templates/configs/own.yaml": "-- extends 'both.yaml'\n",
+    })  # fmt: skip
+    assert moved(editor, tmp_path, "shared/base.yaml", "common/root.yaml") == {
+        "shared/both.yaml": "-- include 'common/root.yaml'\n"
+    }
+    assert moved(editor, tmp_path, "project", "elsewhere") == {}

@@ -43,6 +43,13 @@ def test_tokens_are_in_order_and_apart(tmp_path: Path) -> None:
     assert kinds["globals"] == ("class", ("definition", "overrides")) and kinds["extends"] == ("keyword", ())
 
 
+def test_names_in_an_expression_deeper_than_pythons_stack_are_found(tmp_path: Path) -> None:
+    editor = make_tree(tmp_path)
+    path = tmp_path / "deep.yaml"
+    editor.open(path, f"a: {{{{ first{'()' * 4_000} }}}}\nb: {{{{ {'1 + ' * 4_000}last }}}}\n")
+    assert [token.span.text for token in ide.tokens(editor, str(path))] == ["first", "last"]
+
+
 def test_any_edit_has_an_answer_whose_places_lie_in_the_text(tmp_path: Path) -> None:
     """Random edits, among them astral characters, tabs, and halves of statements."""
     editor = make_tree(tmp_path)

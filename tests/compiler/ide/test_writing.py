@@ -1,9 +1,13 @@
 """Completion, hovers, hints, lenses, actions: each on texts as they are while somebody types."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 from fgc import ide
+from fgc.ide import words
+from fgc.syntax import TAG_KINDS
 
 from tests.compiler.ide.test_navigation import BASE, LARGE, PROJECT, SMALL
 from tests.compiler.ide.tree import FILES, edit, make_tree, place
@@ -36,6 +40,107 @@ def test_completion(tmp_path: Path, text: str, offered: set[str], missing: set[s
     assert offered <= found and not missing & found
 
 
+OPTIONS = {
+    **FILES,
+    "shared/options.yaml": """\
+-- from "macros.yaml" import twice
+[options]
+dynamic_args: !dlist
+    lr: { names: --lr, type: float }
+[optimizer]
+-- include "part"
+
+part: {{ lr | default(1) }} {{ wd | default(2) }}
+#---- part ----
+-- extends "base.yaml"
+[globals]
+""",
+    "shared/macros.yaml": "-- macro twice(value)\n{{ value * 2 }}\n-- endmacro\n-- set size = 3\n",
+    "project/lib/things.py": """\
+from enum import Enum
+from typing import Literal, TypeAlias
+
+class Color(Enum):
+    RED = "red"
+
+Kind: TypeAlias = Literal["no", "a, b", "1", "x]y", -1]
+
+def paint(size: int, color: Color = Color.RED, mode: Literal["fast", "slow"] = "fast", *, deep: bool = False): ...
+def choose(kind: "Kind | None" = "no", many: list[Literal["one"]] = []): ...
+""",
+    "project/meta.yaml": "name: demo\nsearchdir: [templates, ../shared]\nsystem_path: lib\n",
+}
+_OPTIONS = '-- extends "options.yaml"\n\n[options]\n'
+_PAINT = "x: !call:things:paint"
+
+
+@pytest.mark.parametrize(
+    ("text", "offered", "missing"),
+    [
+        ("-- extends |", {"base.yaml"}, set()),
+        ('-- from "macros.yaml" import |', {"twice", "size"}, {"base.yaml", "value"}),
+        ("-- block a\n-- block b\n-- endblock b\n-- endblock |", {"a"}, {"b"}),
+        ("-- if x\n-- for y in z\n-- end|", {"endfor"}, set()),
+        ("-- for y in z\nx: {{ loop.|", {"index", "first"}, set()),
+        (_HEAD + "[globals]\n    == |", {"super()", "ns", "namespace", "project_dir"}, set()),
+        (_HEAD + "[optimizer_args]\n    |", {"eps"}, set()),
+        (_HEAD + "[optimizer_args]\n    == super()\n    |", {"eps", "foreach"}, set()),
+        (_PAINT + "\n    |", {"size", "deep"}, set()),
+        (_PAINT + " { size: 1, |", {"color"}, {"size"}),
+        ("x: &paint !call:things:paint { size: 1, |", {"color"}, {"size"}),
+        ("x: !call:things:paint &paint { size: 1, |", {"color"}, {"size"}),
+        ("x: !call:things:paint &paint\n    |", {"size"}, set()),
+        (_PAINT + " { mode: |", {"fast", "slow"}, set()),
+        (_PAINT + '\n    mode: "|', {"fast", "slow"}, set()),
+        (_PAINT + "\n    color: |", {"red", "RED"}, set()),
+        ("x: !call:things:choose { kind: |", {"'no'", "'a, b'", "'1'", "'x]y'", "-1", "null"}, {"no", "a"}),
+        ("x: !call:things:choose { many: |", set(), {"one"}),
+        ("x:\n- !call:things:paint\n  size: 1\n  |", {"deep"}, {"size"}),
+        ("x: !call:thi|", {"things"}, {"thi"}),
+        ("x: !call:tor|", {"torch"}, {"tor"}),
+        ("x: !call:.atten|", {".attention"}, set()),
+        ("x: 3 # !|", set(), {"!call"}),
+        ('x: "a !|', set(), {"!call"}),
+        (_OPTIONS + "    == super()\n    |", {"wd"}, {"names"}),
+        (_OPTIONS + "    == super()\n    wd:\n        |", {"names", "type"}, {"wd"}),
+        (_OPTIONS + "    == super()\n    wd:\n        names: |", {'"--wd"'}, set()),
+        (_OPTIONS + "    == super()\n    wd: { names: --wd, |", {"type", "help"}, {"names"}),
+        (_OPTIONS + "    == super()\n    wd: { type: |", {"float", "path"}, set()),
+        ("dynamic_args:\n- names: --wd\n  |", {"action", "nargs"}, {"names"}),
+        ("dynamic_args:\n- names: --wd\n  action: |", {"store_true"}, set()),
+    ],
+)
+def test_completion_over_templates_modules_and_options(
+    options: ide.Editor, text: str, offered: set[str], missing: set[str]
+) -> None:
+    small = options.folders[0] / SMALL
+    found = {item.label for item in ide.complete(options, *edit(options, small, text))}
+    assert offered <= found and not missing & found
+
+
+@pytest.mark.parametrize(
+    ("text", "offered"),
+    [("se|", {"searchdir", "system_path"}), ("default_config: |", {"large.yaml"}), ("searchdir: |", {"templates"})],
+)
+def test_completion_in_a_description_of_a_project(options: ide.Editor, text: str, offered: set[str]) -> None:
+    meta = options.folders[0] / "project/meta.yaml"
+    found = {item.label for item in ide.complete(options, *edit(options, meta, text))}
+    options.close(meta)
+    assert offered <= found
+
+
+def test_completion_of_a_block_shows_what_it_holds(options: ide.Editor) -> None:
+    found = ide.complete(options, *edit(options, options.folders[0] / SMALL, _HEAD + "[optimizer_|"))
+    (item,) = [item for item in found if item.label == "optimizer_args"]
+    assert "betas: [0.9, 0.95]" in item.shows and item.detail == "overrides project.yaml:7"
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> ide.Editor:
+    """Returns an editor over templates that declare options, with modules of their own."""
+    return make_tree(tmp_path_factory.mktemp("options"), OPTIONS)
+
+
 def test_keywords_of_a_call_that_a_parent_opens(tmp_path: Path) -> None:
     editor = make_tree(tmp_path)
     editor.whole(tmp_path / LARGE)  # as it was opened, before somebody types
@@ -56,12 +161,55 @@ def test_keywords_of_a_call_that_a_parent_opens(tmp_path: Path) -> None:
         (SMALL, '"proj|ect.yaml', "extends `"),
         (LARGE, "e|ps", "`optimizer.eps` = 1e-06"),
         (BASE, "*opti|mizer", "`optimizer` is set in "),
+        (BASE, "-- se|t ns.lr", "`set`: gives a variable"),
+        (BASE, "ns.lr = 0|.1", "`ns.lr` is set in "),
+        (BASE, "endblock optimizer_a|rgs", "overridden in "),
+        (BASE, "!par|tial", "`!partial`: a callable with arguments bound"),
+        (BASE, "|&optimizer", "`optimizer` is set in "),
+        (PROJECT, "|[optimizer_args]", "overrides the one in "),
+        (SMALL, "super(|)", "prints the block `globals` in "),
+        (BASE, "name|space()", "namespace(name=value, ...)"),
     ],
 )
 def test_hover(tmp_path: Path, file: str, marked: str, part: str) -> None:
     editor = make_tree(tmp_path)
     found = ide.hover(editor, *place(editor, tmp_path / file, marked))
     assert found is not None and part in found.markdown
+
+
+@pytest.mark.parametrize(
+    ("marked", "part"),
+    [
+        ("x: {{ lr | defa|ult(1) }}", "default(default_value='', boolean=False)"),
+        ("-- if lr is de|fined\n-- endif", "defined: Return true"),
+        ("x: {{ l|r }}", "no template sets it"),
+        ("x: !call:no_such_package_here:th|ing", "`no_such_package_here` is not installed"),
+        ("x: !call:.attention:Atten|tion", "Attention("),
+        ("-- if x\n-- els|e\n-- endif", "`else`: keeps"),
+        ("# a commen|t", None),
+    ],
+)
+def test_hover_over_words_that_no_template_defines(tmp_path: Path, marked: str, part: str | None) -> None:
+    editor = make_tree(tmp_path, {"alone.yaml": ""})
+    found = ide.hover(editor, *edit(editor, tmp_path / "alone.yaml", marked))
+    assert (found is None) if part is None else (found is not None and part in found.markdown)
+
+
+def test_a_template_says_who_draws_on_it(tmp_path: Path) -> None:
+    editor = make_tree(tmp_path)
+    found = ide.hover(editor, *place(editor, tmp_path / SMALL, '"proj|ect.yaml'))
+    assert found is not None and found.markdown.count("small.yaml:1") == found.markdown.count("large.yaml:1") == 1
+
+
+def test_on_saving_one_fix_is_all_fixes(tmp_path: Path) -> None:
+    editor = make_tree(tmp_path)
+    path, offset = edit(editor, tmp_path / SMALL, FILES[SMALL] + "x: !partial:torch.nn.Si|LU []\n")
+    findings = editor.findings(path)[path]
+    asked = [ide.actions(findings, path, offset, offset, fixes_one=fixes_one) for fixes_one in (False, True)]
+    assert [[action.title for action in found if action.finding is None] for found in asked] == [
+        [],
+        ["Fix all of this file that has an exact fix (1)"],
+    ]
 
 
 def test_a_hover_shows_each_configuration_with_its_value(tmp_path: Path) -> None:
@@ -89,7 +237,8 @@ def test_lenses(tmp_path: Path) -> None:
         "overrides base.yaml:8",
         "1 override",
     ]
-    assert [lens.command for lens in ide.lenses(editor, str(tmp_path / SMALL))][:3] == ["build", "train", "pp"]
+    commands = [lens.command for lens in ide.lenses(editor, str(tmp_path / SMALL))]
+    assert commands[:4] == ["build", "train", "pp", "explain"]
 
 
 def test_actions_fix_silence_and_explain(tmp_path: Path) -> None:
@@ -161,3 +310,13 @@ def test_a_hint_names_the_parameter_of_an_argument_by_position(tmp_path: Path) -
     found = [*ide.hints(editor, str(tmp_path / "alone.yaml"), 0, len(text))]
     assert [(hint.label, text[hint.offset]) for hint in found] == [("in_features:", "3"), ("out_features:", "4")]
     assert all(hint.is_before for hint in found)
+
+
+def test_every_tag_and_every_name_that_templates_see_is_told_of() -> None:
+    assert words.TAG_TEXTS.keys() == {*TAG_KINDS}
+    texts = words.global_texts()
+    assert {name for name, text in texts.items() if text == name} == set()
+    assert texts["getcwd"] == "getcwd(): the working folder"
+    colours = json.loads((Path(__file__).parents[3] / "editors/vscode/syntaxes/fgc.tmLanguage.json").read_text())
+    shown = re.search(r"!\(\?:(singleton[a-z|]+)\)", json.dumps(colours))
+    assert shown is not None and {*shown[1].split("|")} == {*TAG_KINDS}

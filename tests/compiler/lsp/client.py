@@ -39,7 +39,8 @@ class Client(LanguageClient):
         await self.start_io(sys.executable, "-m", "fgc", "lsp")
         general = types.GeneralClientCapabilities(position_encodings=encodings)
         watched = types.DidChangeWatchedFilesClientCapabilities(dynamic_registration=True)
-        workspace = types.WorkspaceClientCapabilities(did_change_watched_files=watched)
+        moves = types.FileOperationClientCapabilities(will_rename=True)
+        workspace = types.WorkspaceClientCapabilities(did_change_watched_files=watched, file_operations=moves)
         result = await self.initialize_async(
             types.InitializeParams(
                 types.ClientCapabilities(general=general, workspace=workspace),

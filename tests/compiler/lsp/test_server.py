@@ -29,6 +29,9 @@ def test_every_request_is_answered(tmp_path: Path) -> None:
         at = types.Position(6, 3)  # in `[optimizer_args]`
         here = document(project)
         found: dict[str, Any] = {"encoding": result.capabilities.position_encoding}
+        workspace = result.capabilities.workspace
+        assert workspace is not None and workspace.file_operations is not None
+        found["told"] = workspace.file_operations.will_rename
         found["hover"] = await client.text_document_hover_async(types.HoverParams(here, at))
         found["definition"] = await client.text_document_definition_async(types.DefinitionParams(here, at))
         context = types.ReferenceContext(include_declaration=True)
@@ -57,6 +60,8 @@ def test_every_request_is_answered(tmp_path: Path) -> None:
         found["above"] = await client.call_hierarchy_outgoing_calls_async(above)
         below = types.CallHierarchyIncomingCallsParams(item)
         found["below"] = await client.call_hierarchy_incoming_calls_async(below)
+        moved = types.FileRename(base.as_uri(), (tmp_path / "shared/root.yaml").as_uri())
+        found["moved"] = await client.workspace_will_rename_files_async(types.RenameFilesParams([moved]))
         layout = types.FormattingOptions(4, True)
         client.change(small, '-- extends   "project.yaml"\n')
         found["format"] = await client.text_document_formatting_async(
@@ -70,6 +75,10 @@ def test_every_request_is_answered(tmp_path: Path) -> None:
 
     found, code = talk(conversation)
     assert code == 0 and found["encoding"] == "utf-16"
+    assert [(asked.pattern.glob, asked.pattern.matches) for asked in found["told"].filters] == [
+        ("**/*.{yaml,yml,jinja,j2}", types.FileOperationPatternKind.File),
+        ("**", types.FileOperationPatternKind.Folder),  # a client tests a folder's path, without a slash behind it
+    ]
     assert "overrides the one in shared/base.yaml:8" in found["hover"].contents.value
     assert [(place.uri, place.range.start.line) for place in found["definition"]] == [(base.as_uri(), 7)]
     assert [place.uri for place in found["references"]] == [
@@ -89,6 +98,7 @@ def test_every_request_is_answered(tmp_path: Path) -> None:
     assert "overrides base.yaml:3" in {lens.command.title for lens in found["lenses"]}
     assert [call.to.name for call in found["above"]] == ["base.yaml"]
     assert [call.from_.name for call in found["below"]] == ["large.yaml", "small.yaml"]
+    assert [edit.new_text for edits in found["moved"].changes.values() for edit in edits] == ["root.yaml"]
     assert found["format"][0].new_text == '-- extends "project.yaml"\n'
     assert "AdamW" in found["view"]["text"] and found["page"].startswith("# FGC204")
     assert any(sys.executable in message for message in found["messages"])
@@ -139,6 +149,39 @@ def test_a_fix_is_offered_and_a_change_on_disk_is_seen(tmp_path: Path) -> None:
     (fix,) = [action for action in found if action.is_preferred]
     assert fix.edit is not None and fix.edit.changes is not None
     assert [edit.new_text for edit in fix.edit.changes[small.as_uri()]] == ["torch.nn:SiLU"]
+
+
+def test_folders_come_and_go_and_kinds_of_actions_are_asked_for(tmp_path: Path) -> None:
+    """The workspace lies behind a link, and the client is told of files by the names that it gave them."""
+    make_tree(tmp_path / "one")
+    make_tree(tmp_path / "two")
+    (tmp_path / "two" / PROJECT).write_text(FILES[PROJECT].replace("[optimizer_args]", "[optimizr_args]"))
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "two")
+    base, project = link / BASE, link / PROJECT
+
+    async def conversation(client: Client) -> list[Any]:
+        await client.begin(tmp_path / "one")
+        client.open(base, FILES[BASE])
+        folder = types.WorkspaceFolder(link.as_uri(), "two")
+        added = types.WorkspaceFoldersChangeEvent([folder], [])
+        client.workspace_did_change_workspace_folders(types.DidChangeWorkspaceFoldersParams(added))
+        await client.until(lambda: bool(client.diagnostics.get(project.as_uri())))
+        client.open(project, (tmp_path / "two" / PROJECT).read_text())
+        place = client.diagnostics[project.as_uri()][0].range
+        titles = []
+        for kind in ("quickfix", "source.fixAll", "refactor"):
+            context = types.CodeActionContext([], [kind])
+            asked = types.CodeActionParams(document(project), place, context)
+            titles.append([action.title for action in await client.text_document_code_action_async(asked) or []])
+        removed = types.WorkspaceFoldersChangeEvent([], [folder])
+        client.text_document_did_close(types.DidCloseTextDocumentParams(document(project)))
+        client.workspace_did_change_workspace_folders(types.DidChangeWorkspaceFoldersParams(removed))
+        await client.until(lambda: not any(client.diagnostics.values()))
+        return titles
+
+    titles, code = talk(conversation)
+    assert "Silence FGC204 here" in titles[0] and len(titles[1]) <= 1 and titles[2] == [] and code == 0
 
 
 def test_what_cannot_be_renamed_is_refused_with_the_reason(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """No template reaches Python internals, the environment or files outside its search path."""
 
 import pytest
+import yaml
+from fgc.resolve.environment import as_flow_item, to_yaml
 
 from tests.corpus.case import compile_texts
 
@@ -114,3 +116,24 @@ def test_no_variable_of_the_process_is_seen(monkeypatch: pytest.MonkeyPatch) -> 
     text = "a: {{ environ }}\nb: {{ env }}\nc: {{ os }}\nd: {{ abspath('x') | replace('1234', '') }}\n"
     compilation = compile_texts({"main.yaml": text})
     assert "1234" not in compilation.document.text
+
+
+@pytest.mark.parametrize("value", ["a, b", "x]", "{", "a: b", "plain", "1", ["a, b"], {"k": "a}"}, None, True])
+def test_a_value_printed_as_yaml_is_one_item_of_a_list(value: object) -> None:
+    assert yaml.safe_load(f"[{as_flow_item(to_yaml(value))}]") == [value]
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("a: {{ 'x,y' | toyaml }}\n", "a: x,y\n"),
+        ("a:\n  - &b !!str {{ none_given | toyaml('x,y') }}  # b\nc: 1\n", "a:\n  - &b !!str x,y  # b\nc: 1\n"),
+        ("a: [ {{ 'x,y' | toyaml }} ]\n", "a: [ 'x,y' ]\n"),
+        ("a: {\n  b: {{ 'x,y' | toyaml }}\n}\n", "a: {\n  b: 'x,y'\n}\n"),
+        ("a: {\n  b: {{ 'x,y' | toyaml }},\n}\n", "a: {\n  b: 'x,y',\n}\n"),
+        ("a: [\n  {{ 'x,y' | toyaml }}\n]\n", "a: [\n  'x,y'\n]\n"),
+        ("-- set b = 'x,y' | toyaml\na: [ {{ b }} ]\n", "a: [ 'x,y' ]\n"),
+    ],
+)
+def test_toyaml_quotes_commas_only_where_a_list_would_split_them(template: str, text: str) -> None:
+    assert compile_texts({"main.yaml": template}).document.text == text.rstrip("\n")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fgc.ir import Call, CallKind, GraphBuilder, Keyword, ListNode, Literal, NodeId, Symbol, SymbolKind
 from fgc.pipeline.arguments import ArgumentCheck
-from fgc.signatures import Answer, Lookup
+from fgc.signatures import Answer, Lookup, Parameter, ParameterKind, Signature
 
 from tests.compiler.emit.graphs import HERE
 
@@ -75,7 +75,9 @@ def findings(name: str, answer: Answer, positional: Sequence[Any], keywords: Map
     symbol = Symbol(name, SymbolKind.MODULE, *name.split(":"), HERE)
     call = Call(symbol, CallKind.SINGLETON, given, named, HERE)
     graph = builder.finish({"main": builder.add(call)})
-    return [item.code for item in ArgumentCheck(graph, call, name, {}).findings(answer.signatures)]
+    return [
+        item.code for item in ArgumentCheck(graph, graph.targets["main"], call, name, {}).findings(answer.signatures)
+    ]
 
 
 def refusal(callee: Any, positional: Sequence[Any], keywords: Mapping[str, Any]) -> Exception | None:
@@ -146,3 +148,14 @@ def test_what_python_refuses_is_found(
 ) -> None:
     assert isinstance(refusal(living(name), positional, keywords), TypeError)
     assert code in findings(name, files.in_module(*name.split(":")), positional, keywords)
+
+
+def test_of_overloads_the_one_that_lacks_least_says_what_is_needed() -> None:
+    size, indices = Parameter("size", ParameterKind.ANY), Parameter("indices", ParameterKind.KEYWORD_ONLY)
+    strict, loose = Signature((size, indices)), Signature((size, Parameter("indices", ParameterKind.ANY, "False")))
+    symbol = Symbol("pool", SymbolKind.MODULE, "torch", "pool", HERE)
+    call = Call(symbol, CallKind.SINGLETON, (), (), HERE)
+    builder = GraphBuilder()
+    graph = builder.finish({"main": builder.add(call)})
+    found = ArgumentCheck(graph, graph.targets["main"], call, "pool", {}).findings((strict, loose))
+    assert [item.message for item in found] == ["`pool` needs the argument `size`"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from fgc.cli.conversion_tables import read_tables
+from fgc.cli.conversion_tables import TemplateFolder, read_tables
 from fgc.cli.converting import package_for
 from fgc_runtime.convert.conversion import Job, convert
 from tokenizers import Tokenizer
@@ -26,8 +26,22 @@ _COMMON = {"vocab_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4, "
 _WIDE = {**_COMMON, "hidden_size": 64, "intermediate_size": 96, "num_key_value_heads": 2}
 _EXPERTS = {"num_experts_per_tok": 2, "output_router_logits": True}
 _KINDS = {"sliding_window": 16, "layer_types": ["sliding_attention", "full_attention"]}
+_GROUPED = {"num_hidden_layers": 3, "num_experts_per_tok": 2, "n_routed_experts": 8, "n_group": 4, "topk_group": 2}
 FIELDS: dict[str, dict[str, Any]] = {
     "arcee": {**_WIDE, "head_dim": 24, "mlp_bias": True},
+    "deepseek_v3": {
+        **_WIDE,
+        **_GROUPED,
+        "num_key_value_heads": 4,
+        "moe_intermediate_size": 48,
+        "q_lora_rank": 24,
+        "kv_lora_rank": 20,
+        "qk_rope_head_dim": 8,
+        "qk_nope_head_dim": 12,
+        "v_head_dim": 16,
+        "first_k_dense_replace": 1,
+        "num_nextn_predict_layers": 0,
+    },
     "gemma": {**_WIDE, "num_key_value_heads": 1, "head_dim": 24},
     "gemma2": {**_WIDE, **_KINDS, "head_dim": 24, "query_pre_attn_scalar": 20},
     "gemma3_text": {
@@ -38,6 +52,16 @@ FIELDS: dict[str, dict[str, Any]] = {
             "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
             "full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 1e6},
         },
+    },
+    "glm4_moe": {
+        **_WIDE,
+        **_GROUPED,
+        "moe_intermediate_size": 48,
+        "head_dim": 32,
+        "use_qk_norm": True,
+        "attention_bias": True,
+        "routed_scaling_factor": 2.5,
+        "num_nextn_predict_layers": 0,
     },
     "gpt2": {**_COMMON, "hidden_size": 64, "bos_token_id": 0, "eos_token_id": 0},
     "gpt_oss": {**_WIDE, **_EXPERTS, **_KINDS, "num_local_experts": 4, "head_dim": 24},
@@ -77,11 +101,11 @@ def config_of(model_type: str, **changes: Any) -> PreTrainedConfig:
 
 
 def save_model(folder: Path, config: PreTrainedConfig, **options: Any) -> Path:
-    """A model whose weights are all random, norms and biases too, so that no two can be mixed up."""
+    """A model whose weights are all random, norms and biases of all kinds too, so that no two can be mixed up."""
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(config)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
+    for tensor in model.state_dict().values():
+        torch.nn.init.normal_(tensor, std=0.2)
     model.save_pretrained(folder, **options)
     return folder
 
@@ -105,6 +129,7 @@ class InProcess:
 
     def __init__(self, stack: ExitStack, packages: dict[str, dict[str, Any]]) -> None:
         self.job: Job | None = None
+        self.own: TemplateFolder | None = None
         self._stack = stack
         self._packages = packages
 
@@ -113,7 +138,9 @@ class InProcess:
         assert job is not None, "a job has begun"
         key = json.dumps([job.tables[0].model_type, job.name, message])
         if key not in self._packages:
-            answer = package_for(self._stack, read_tables()[job.tables[0].model_type], job.name, job.source, message)
+            answer = package_for(
+                self._stack, read_tables(self.own)[job.tables[0].model_type], job.name, job.source, message, self.own
+            )
             assert answer is not None, "the template has findings"
             self._packages[key] = answer
         return self._packages[key]
@@ -140,6 +167,7 @@ def job_of(source: Path, target: Path | None, **options: Any) -> Job:
             "dtype": None,
             "max_shard_bytes": 10**9,
             "is_dry_run": False,
+            "is_explained": False,
             "is_verified": True,
             "ignore": [],
             "trust_remote_code": None,

@@ -10,7 +10,8 @@ from typing import Any
 from fgc_runtime import checkpoint
 from fgc_runtime.checkpoint import manifest, saver
 from fgc_runtime.distributed import World
-from fgc_runtime.trainers import FSDP2, EvalPrediction, SaveFailed, Trainer, TrainingArguments, ranks
+from fgc_runtime.trainers import FSDP2, EvalPrediction, SaveFailed, Trainer, TrainingArguments
+from fgc_runtime.trainers.setup import ranks
 from train import examples, model
 
 folder, own = Path(sys.argv[1]), int(os.environ["RANK"])

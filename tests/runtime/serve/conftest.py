@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +29,15 @@ CHAT_TEMPLATE = (
     "{% for m in messages %}{% if m.role not in ['system', 'user', 'assistant'] %}"
     "{{ raise_exception('no such role') }}{% endif %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    "{% if thinks is defined %}<think>{% if not thinks %}</think>{% endif %}{% endif %}"
 )
 
+# For answers that have a form: before one, a model of random weights would think to the end of its context.
+NO_THOUGHTS = {"chat_template_kwargs": {"thinks": False}}
 
-def make_tokenizer() -> PreTrainedTokenizerFast:
-    """380 tokens, all bytes among them; begins a text with `<s>`."""
+
+def make_tokenizer(unnamed: Sequence[str] = ()) -> PreTrainedTokenizerFast:
+    """380 tokens, all bytes among them; begins a text with `<s>`. `unnamed` are special tokens without a role."""
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
@@ -43,6 +47,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
         vocab_size=512, special_tokens=special, initial_alphabet=alphabet, show_progress=False
     )
     core.train_from_iterator(_SENTENCES, trainer)
+    core.add_special_tokens(list(unnamed))
     core.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
     return PreTrainedTokenizerFast(
         tokenizer_object=core,

@@ -1,5 +1,6 @@
 """`fgc inf client` against a real server: once, through pipes, and as a chat on a terminal."""
 
+import io
 import json
 import os
 import signal
@@ -12,9 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pytest
+from fgc_runtime.client.api import Api, ApiError
+from fgc_runtime.client.arguments import parse
+from fgc_runtime.client.chat import Chat
+from fgc_runtime.client.conversation import Conversation
 from fgc_runtime.terminal import visible
 
 from tests.runtime.serve.conftest import RunningServer
@@ -71,10 +77,113 @@ def test_a_pipe_is_one_message_or_the_text_to_go_on_with(server: RunningServer) 
     assert (
         ask(server.url, *words, stdin="Hello\ndog").stdout == ask(server.url, *words, "--message", "Hello\ndog").stdout
     )
+    beside = ask(server.url, *words, "--message", "Hello", "--file", "-", stdin="dog").stdout
+    assert beside == ask(server.url, *words, "--message", "Hello\n\ndog").stdout
     piped = ask(server.url, *words, "--completion", "-", stdin="Once upon")
     assert piped.stdout == ask(server.url, *words, "--completion", "Once upon").stdout
     nothing = ask(server.url)
     assert nothing.returncode == 2 and "nothing to ask" in nothing.stderr
+
+
+def test_files_follow_a_question_under_their_names(tmp_path: Path) -> None:
+    names = [tmp_path / "a.txt", tmp_path / "b.txt"]
+    for path in names:
+        path.write_text(f"in {path.stem}")
+    words = [word for path in names for word in ("--file", str(path))]
+    with spoken_to() as (url, bodies):
+        ask(url, "--message", "Which?", *words)
+        ask(url, *words, stdin="Which?")
+    assert [body["messages"] for body in bodies] == [
+        [{"role": "user", "content": "Which?\n\na.txt:\nin a\n\nb.txt:\nin b"}]
+    ] * 2
+    assert "cannot be read" in ask(url, "--file", str(tmp_path / "none")).stderr
+    assert "goes with --message" in ask(url, "--completion", "a", *words).stderr
+
+
+def test_a_file_may_be_a_pipe_that_is_read_once() -> None:
+    end, begin = os.pipe()
+    with os.fdopen(begin, "w") as pipe:
+        pipe.write("a diff")
+    try:
+        assert parse(["--message", "Right?", "--file", f"/dev/fd/{end}"]).texts == (f"{end}:\na diff",)
+    finally:
+        os.close(end)
+
+
+def test_standard_input_is_left_alone_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as the lines of `while read line; do fgc inf client --message "$line"; done`."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("more"))
+    assert parse(["--message", "Right?"]).texts == () and sys.stdin.read() == "more"
+    monkeypatch.setattr("sys.stdin", io.StringIO("more"))
+    assert parse(["--message", "Right?", "--file", "-"]).texts == ("more",)
+    with pytest.raises(SystemExit):
+        parse(["--message", "-", "--file", "-"])
+
+
+def test_only_settings_that_there_are_can_be_set() -> None:
+    conversation = Conversation()
+    assert "did you mean `temperature`?" in conversation.command("/set temprature 0")
+    assert "there are max_tokens," in conversation.command("/set model other")
+    assert conversation.fields == {}
+    assert conversation.command("/set temperature 0") == "temperature 0" and conversation.fields == {"temperature": 0}
+
+
+def test_a_chat_that_is_too_long_loses_its_oldest_questions(capsys: pytest.CaptureFixture[str]) -> None:
+    conversation = Conversation("Be.", [{"role": role, "content": role} for role in ("user", "assistant") * 2])
+    conversation.ask("last")
+    with spoken_to(max_messages=3) as (url, bodies), Api(url, api_key=None, timeout_s=10) as api:
+        assert Chat(api, "m", shows_usage=False).answer(conversation)
+    assert [len(body["messages"]) for body in bodies] == [6, 4, 2]
+    assert [message["content"] for message in conversation.messages] == ["last", "Yes."]
+    assert "its 2 oldest questions are left out" in capsys.readouterr().err
+
+
+def test_a_question_that_is_too_long_alone_leaves_the_chat_as_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    before = [{"role": role, "content": role} for role in ("user", "assistant") * 2]
+    conversation = Conversation(None, list(before))
+    conversation.ask("much too long")
+    too_long = pytest.raises(ApiError, match="the question alone is too long, the chat stays as it was")
+    with spoken_to(max_messages=0) as (url, bodies), Api(url, api_key=None, timeout_s=10) as api, too_long:
+        Chat(api, "m", shows_usage=False).answer(conversation)
+    assert len(bodies) == 3 and conversation.messages == before
+    assert "left out" not in capsys.readouterr().err
+
+
+@contextmanager
+def spoken_to(max_messages: int = 9) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """A server that says yes to chats that are short enough; the bodies of what it was asked."""
+    bodies: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.answer(200, {"data": [{"id": "m"}]})
+
+        def do_POST(self) -> None:
+            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            if len(bodies[-1]["messages"]) > max_messages:
+                self.answer(400, {"error": {"message": "too long", "code": "context_length_exceeded"}})
+            else:
+                self.answer(200, {"choices": [{"message": {"content": "Yes.", "reasoning_content": "Hm."}}]})
+
+        def answer(self, status: int, value: dict[str, Any]) -> None:
+            body = json.dumps(value).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", bodies
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_usage_counts_tokens(server: RunningServer) -> None:
@@ -183,8 +292,15 @@ def test_a_chat_remembers_and_obeys_commands(server: RunningServer, tmp_path: Pa
             ("/help", "/system"),
             ("/nope", "no command `/nope`"),
             (f"/save {tmp_path / 'one.json'}", "wrote 3 messages"),
+            ("/set", "max_tokens 6"),
+            ("/set top_k 1", "top_k 1"),
             ("/retry", "> "),
             (f"/save {tmp_path / 'again.json'}", "wrote 3 messages"),
+            ("/set top_k -", "as usual"),
+            ("/system -", "is removed"),
+            (f"/load {tmp_path / 'one.json'}", "read 3 messages"),
+            (f"/load {tmp_path}", "cannot be read"),
+            ("/system", "Be brief."),
             ("/system -", "is removed"),
             ("/clear", "begins anew"),
             ("/retry", "nothing was asked"),
@@ -218,14 +334,17 @@ def test_ctrl_c_stops_an_answer_and_not_the_client(server: RunningServer) -> Non
     assert chat.exitstatus == 0
 
 
-def test_ctrl_c_ends_a_single_question(server: RunningServer) -> None:
+def test_ctrl_c_ends_a_single_question() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        process = subprocess.Popen([*_COMMAND, "--url", url, "--message", "x"], stderr=subprocess.PIPE, text=True)
-        connection, _ = silent.accept()
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
-        connection.close()
+        words = [*_COMMAND, "--url", url, "--message", "x"]
+        with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process, silent.accept()[0] as connection:
+            try:
+                assert connection.recv(1)  # it has asked, and waits for the answer
+                process.send_signal(signal.SIGINT)
+                _, said = process.communicate(timeout=20)
+            finally:
+                process.kill()
     assert process.returncode == 130 and "Traceback" not in said
 
 

@@ -10,11 +10,16 @@ from fgc_runtime.generate.engine import Engine
 from fgc_runtime.generate.forward import Forward
 from fgc_runtime.generate.job import Delta, Event, Failure, Job, PromptScores
 from fgc_runtime.generate.packed import PackedLayer
+from fgc_runtime.generate.prefill import Prefill
 from fgc_runtime.generate.probe import fitting_rows
-from fgc_runtime.generate.rows import PackedRows, RecomputedRows, ScaledRows, SeparateRows
+from fgc_runtime.generate.rows import PackedRows, RecomputedRows, SeparateRows
 from fgc_runtime.generate.sampling import Sampling
+from fgc_runtime.generate.scaled_rows import LoneScaledRows, ScaledRows
+from fgc_runtime.generate.scaling import Scaling
 from fgc_runtime.generate.vocabulary import vocabulary_of
 from transformers import (
+    Lfm2Config,
+    Lfm2ForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     MistralConfig,
@@ -276,14 +281,11 @@ def test_an_empty_prompt_is_a_caller_mistake(make_engine: MakeEngine, model: Lla
 
 ORIGINAL_LENGTH = 24
 LONG = {"short_factor": [1.0] * 4, "long_factor": [3.0, 5.0, 7.0, 9.0], "factor": 8.0}
+LONGROPE = {"rope_type": "longrope", **LONG, "original_max_position_embeddings": ORIGINAL_LENGTH}
 SCALINGS = {
     "dynamic": (LlamaForCausalLM, LlamaConfig, {"rope_type": "dynamic", "factor": 4.0}, ORIGINAL_LENGTH),
-    "longrope": (
-        Phi3ForCausalLM,
-        Phi3Config,
-        {"rope_type": "longrope", **LONG, "original_max_position_embeddings": ORIGINAL_LENGTH},
-        192,
-    ),
+    "longrope": (Phi3ForCausalLM, Phi3Config, LONGROPE, 192),
+    "nested": (LlamaForCausalLM, LlamaConfig, LONGROPE, 192),
     "linear": (LlamaForCausalLM, LlamaConfig, {"rope_type": "linear", "factor": 4.0}, 192),
     "yarn": (
         LlamaForCausalLM,
@@ -298,10 +300,11 @@ def scaled_model(kind: str) -> PreTrainedModel:
     torch.manual_seed(1)
     model_class, config_class, scaling, length = SCALINGS[kind]
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    if config_class is Phi3Config:
+        sizes["original_max_position_embeddings"] = ORIGINAL_LENGTH  # which other configurations have nested only
     config = config_class(
         vocab_size=380,
         max_position_embeddings=length,
-        original_max_position_embeddings=ORIGINAL_LENGTH,
         rope_parameters={"rope_theta": 100.0, **scaling},
         initializer_range=0.3,
         bos_token_id=0,
@@ -312,7 +315,7 @@ def scaled_model(kind: str) -> PreTrainedModel:
     return model_class(config).eval()
 
 
-@pytest.mark.parametrize("kind", SCALINGS)
+@pytest.mark.parametrize("kind", ["dynamic", "longrope", "linear", "yarn"])
 def test_positions_that_are_scaled_by_length_are_scaled_by_the_texts_own(
     kind: str, make_engine: MakeEngine, tokenizer: PreTrainedTokenizerFast
 ) -> None:
@@ -325,6 +328,55 @@ def test_positions_that_are_scaled_by_length_are_scaled_by_the_texts_own(
         caller.submit(Job(prompt, num_tokens, GREEDY))
     alone = [generated(scaled_model(kind), prompt, num_tokens) for prompt, num_tokens in asked]
     assert caller.texts() == [tokenizer.decode(ids, skip_special_tokens=True) for ids in alone]
+
+
+def test_a_model_of_longrope_that_names_no_length_is_read_anew_for_each_token() -> None:
+    forward = Forward(scaled_model("longrope"))
+    forward.scaling = Scaling(None, rereads=True)
+    assert fitting_rows(forward) is RecomputedRows
+
+
+def test_a_model_that_is_scaled_and_keeps_a_state_has_the_cache_of_its_layers() -> None:
+    config = Lfm2Config(
+        vocab_size=380,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        layer_types=["conv", "full_attention"],
+        max_position_embeddings=ORIGINAL_LENGTH,
+        rope_parameters={"rope_theta": 100.0, "rope_type": "dynamic", "factor": 4.0},
+    )
+    assert fitting_rows(Forward(Lfm2ForCausalLM(config).eval())) is LoneScaledRows
+
+
+@pytest.mark.parametrize("kind", ["dynamic", "longrope", "nested"])
+def test_texts_that_are_scaled_alike_share_a_forward(kind: str) -> None:
+    forward = Forward(scaled_model(kind))
+    rows, rereads = ScaledRows(forward), kind != "dynamic"
+    assert forward.scaling == Scaling(ORIGINAL_LENGTH, rereads)
+    lengths = [5, 30, ORIGINAL_LENGTH - 1, 40, 9, ORIGINAL_LENGTH]
+    texts = [[(7 * row + place) % 380 for place in range(length)] for row, length in enumerate(lengths)]
+    with torch.inference_mode():
+        for text in texts:
+            prefill = Prefill(forward, rows, text)
+            prefill.advance(10**6)
+            rows.join(prefill.cache, text)
+        long = [[1, 3]] if rereads else [[1], [3], [5]]
+        anew = [[5]] if rereads else []
+        assert rows.batches() == [[0, 2, 4], *long, *anew]
+        rows.leave(0)  # the last row takes its number
+        texts[0] = texts.pop()
+        for _ in range(3):
+            for batch in rows.batches():
+                for row, logits_V in zip(batch, rows.step(batch, [3] * len(batch)), strict=True):
+                    texts[row].append(3)
+                    alone_V = forward([texts[row]])[0]
+                    if rereads or len(texts[row]) <= ORIGINAL_LENGTH:
+                        torch.testing.assert_close(logits_V, alone_V, rtol=1e-3, atol=1e-3)
+        long = [[1, 3, 0, 2]] if rereads else [[1], [3], [0], [2]]
+        assert rows.batches() == [[4], *long]
 
 
 def texts_alone(model: PreTrainedModel, asked: Sequence[tuple[tuple[int, ...], int]], tokenizer: object) -> list[str]:

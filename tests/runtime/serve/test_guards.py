@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 def ask(app: ASGIApp, path: str = "/v1/models", **headers: str) -> httpx.Response:
     async def get() -> httpx.Response:
-        transport = httpx.ASGITransport(Tracing(app, Counters()))
+        transport = httpx.ASGITransport(Tracing(app, Counters(), lambda _: None))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
             return await client.get(path, headers={name.replace("_", "-"): text for name, text in headers.items()})
 

@@ -1,5 +1,7 @@
 """The chat page in a real browser."""
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import openai
 import pytest
 
 from tests.runtime.serve.browser import CHROMIUM, Browser
-from tests.runtime.serve.conftest import RunningServer
+from tests.runtime.serve.conftest import RunningServer, make_model, make_tokenizer, start_server, stop_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed")]
 
@@ -26,7 +28,7 @@ def say(browser: Browser, text: str) -> None:
 
 def test_a_chat_on_the_page_is_that_of_the_api(browser: Browser, server: RunningServer, client: openai.OpenAI) -> None:
     browser.open(server.url)
-    browser.wait("at('model').textContent === 'tiny'")
+    browser.wait("at('model').value === 'tiny'")
     browser.value("at('temperature').value = 0; at('max_tokens').value = 12; at('system').value = 'Be.'")
     said: list[dict[str, str]] = [{"role": "system", "content": "Be."}]
     for text in ("Hello", "And?"):
@@ -57,11 +59,47 @@ def test_a_chat_on_the_page_is_that_of_the_api(browser: Browser, server: Running
     browser.value("at('temperature').value = 9")
     say(browser, "wrong")
     browser.wait("!running")
-    assert "temperature" in browser.value("document.querySelector('.error').textContent")
+    assert "temperature" in browser.value("document.querySelector('.problem').textContent")
     assert browser.errors == []
     assert {url.partition("/")[2].strip("/").partition("/")[0] for url in browser.requests if url[:4] == "http"} == {
         server.url.partition("//")[2]
     }
+
+
+def test_two_models_answer_side_by_side(browser: Browser, model_folder: Path, tmp_path: Path) -> None:
+    """Each goes on from what it said itself."""
+    other = tmp_path / "other"
+    shutil.copytree(model_folder, other)
+    make_model(len(make_tokenizer()), seed=1).save_pretrained(other)
+    both = start_server(model_folder, f"other={other}")
+    try:
+        browser.open(both.url)
+        browser.wait("at('beside').options.length === 3")
+        browser.value("at('temperature').value = 0; at('max_tokens').value = 8; at('beside').value = 'other'")
+        said: dict[str, list[dict[str, str]]] = {"tiny": [], "other": []}
+        for text in ("Hello", "And?"):
+            say(browser, text)
+            browser.wait("!running")
+            for name, place in (("tiny", "turns.at(-1)"), ("other", "turns.at(-1).beside")):
+                said[name].append({"role": "user", "content": text})
+                with both.client() as client:
+                    answer = client.chat.completions.create(
+                        model=name, messages=said[name], max_tokens=8, temperature=0
+                    )
+                said[name].append({"role": "assistant", "content": answer.choices[0].message.content})
+                assert browser.value(f"{place}.content") == answer.choices[0].message.content
+        assert said["tiny"] != said["other"]
+        names = "[...document.querySelectorAll('.columns strong')].map((each) => each.textContent)"
+        assert browser.value(names) == ["tiny", "other"] * 2
+        browser.value("turns.at(-1).error = 'failed'; show()")
+        counts = "[body('tiny', false), body('other', true)].map((asked) => asked.messages.length)"
+        assert browser.value(counts) == [2, 4], "the error of one is not the other's"
+        assert browser.value("document.querySelectorAll('.columns .error, .turn.error').length") == 1
+        thought = {"content": "", "thoughts": "Hm <b>", "tokens": []}
+        browser.value(f"turns = [{{role: 'assistant', ...{json.dumps(thought)}}}]; show()")
+        assert browser.value("document.querySelector('details').textContent") == "ThoughtsHm <b>"
+    finally:
+        stop_server(both)
 
 
 def test_a_models_text_is_never_html(browser: Browser, server: RunningServer) -> None:

@@ -178,3 +178,47 @@ def test_of_several_templates_the_default_counts_or_the_first_by_name() -> None:
     assert own_template(tokenizer) == "r"
     tokenizer.chat_template = {"tool_use": "t", "default": "d"}
     assert own_template(tokenizer) == "d"
+
+
+def test_a_template_reads_what_the_assistant_thought(tokenizer: PreTrainedTokenizerFast) -> None:
+    template = "{% for m in messages %}{{ m.reasoning_content or '' }}:{{ m.content }}{% endfor %}"
+    said = Message("assistant", "b", None, thoughts={"reasoning_content": "a"})
+    assert tokenizer.decode(reader(tokenizer, template).chat(Conversation((said,)))) == "a:b"
+
+
+def test_a_template_that_does_not_end_is_stopped(tokenizer: PreTrainedTokenizerFast) -> None:
+    loops = "{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}"
+    slow = PromptReader(tokenizer, 64, len(tokenizer), loops, template_seconds=0.05)
+    with pytest.raises(RequestError, match="needs more than"):
+        slow.chat(HELLO)
+    assert reader(tokenizer, CHAT_TEMPLATE).chat(HELLO)
+
+
+def test_a_text_may_go_without_the_bos(tokenizer: PreTrainedTokenizerFast) -> None:
+    dog = tuple(tokenizer.encode("The dog", add_special_tokens=False))
+    assert reader(tokenizer).completion("The dog", is_begun=False) == dog
+
+
+FAMILIES = [
+    (("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"), "<s><|fim_prefix|>a<|fim_suffix|>b<|fim_middle|>"),
+    (("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"), "<s><｜fim▁begin｜>a<｜fim▁hole｜>b<｜fim▁end｜>"),
+    (("[SUFFIX]", "[PREFIX]"), "<s>[SUFFIX]b[PREFIX]a"),
+]
+
+
+@pytest.mark.parametrize(("tokens", "prompt"), FAMILIES, ids=["qwen", "deepseek", "codestral"])
+def test_a_gap_is_shown_in_each_familys_way(tokens: tuple[str, ...], prompt: str) -> None:
+    tokenizer = make_tokenizer(tokens)
+    assert tokenizer.decode(reader(tokenizer).gap("a", "b")) == prompt
+
+
+def test_a_model_that_knows_no_gaps_says_so(tokenizer: PreTrainedTokenizerFast) -> None:
+    with pytest.raises(RequestError, match="no infill tokens"):
+        reader(tokenizer).gap("a", "b")
+
+
+def test_a_template_that_knows_no_effort_says_so(tokenizer: PreTrainedTokenizerFast) -> None:
+    hard = Conversation(HELLO.messages, template_arguments={"reasoning_effort": "high"})
+    with pytest.raises(RequestError, match="does not know it"):
+        reader(tokenizer, CHAT_TEMPLATE).chat(hard)
+    assert tokenizer.decode(reader(tokenizer, "{{ reasoning_effort }}").chat(hard)) == "high"

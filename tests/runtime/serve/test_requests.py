@@ -1,10 +1,22 @@
 """What requests may say: everything else is a 400 that names the parameter."""
 
+from collections.abc import Callable, Mapping
+
 import pytest
+from fgc_runtime.generate.sampling import Sampling
+from fgc_runtime.serve.defaults import Defaults
 from fgc_runtime.serve.faults import RequestError
 from fgc_runtime.serve.fields import Json
 from fgc_runtime.serve.messages import Message
-from fgc_runtime.serve.requests import ChatRequest, CompletionRequest, chat_request, completion_request
+from fgc_runtime.serve.requests import (
+    ChatRequest,
+    CompletionRequest,
+    chat_request,
+    completion_request,
+    detokenize_request,
+    tokenize_request,
+)
+from fgc_runtime.serve.schemas import CHAT, COMPLETION, DETOKENIZE, TOKENIZE
 
 
 def completion(**values: Json) -> CompletionRequest:
@@ -43,6 +55,7 @@ def chat(**values: Json) -> ChatRequest:
         ({"stream": "yes"}, "stream", "invalid_type"),
         ({"stream_options": {"include_usage": True}}, "stream_options", None),
         ({"stream": True, "stream_options": {"include_usage": 1}}, "stream_options.include_usage", "invalid_type"),
+        ({"stream": True, "stream_options": {"usage": True}}, "stream_options.usage", "unknown_parameter"),
         ({"logit_bias": {"x": 1}}, "logit_bias", "invalid_key"),
         ({"logit_bias": {"5": 101}}, "logit_bias.5", "integer_above_max_value"),
         ({"logit_bias": []}, "logit_bias", "invalid_type"),
@@ -72,8 +85,9 @@ def test_a_wrong_value_is_refused_by_both_endpoints(values: dict[str, Json], par
         ({"prompt": [[1], []]}, "prompt"),
         ({"prompt": "half \ud800"}, "prompt"),
         ({"logprobs": 21}, "logprobs"),
-        ({"best_of": 3}, "best_of"),
-        ({"suffix": "end"}, "suffix"),
+        ({"best_of": 2, "n": 3}, "best_of"),
+        ({"best_of": 3, "stream": True}, "best_of"),
+        ({"suffix": "end", "echo": True}, "echo"),
         ({"prompt": ["a"] * 257}, "prompt"),
         ({"prompt": ["a"] * 128, "n": 9}, "n"),
         ({"messages": []}, "messages"),
@@ -177,9 +191,9 @@ def test_max_completion_tokens_wins_over_max_tokens() -> None:
     assert chat(max_tokens=3, max_completion_tokens=5).wishes.max_tokens == 5
 
 
-def test_text_parts_are_joined() -> None:
+def test_text_parts_stand_on_lines_of_their_own() -> None:
     parts: Json = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
-    assert chat(messages=[{"role": "user", "content": parts}]).conversation.messages == (Message("user", "ab", None),)
+    assert chat(messages=[{"role": "user", "content": parts}]).conversation.messages == (Message("user", "a\nb", None),)
 
 
 def test_a_template_keeps_its_own_variables() -> None:
@@ -189,3 +203,77 @@ def test_a_template_keeps_its_own_variables() -> None:
     with pytest.raises(RequestError) as caught:
         chat(chat_template_kwargs={"chat_template": "x"})
     assert caught.value.fault.param == "chat_template_kwargs.chat_template"
+
+
+def test_thoughts_of_earlier_turns_are_kept_for_the_template() -> None:
+    said = {"role": "assistant", "content": "b", "reasoning": "why"}
+    (message,) = chat(messages=[said]).conversation.messages
+    assert message.thoughts == {"reasoning": "why", "reasoning_content": "why"}
+
+
+def test_a_call_is_no_text_to_go_on_with() -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    messages: Json = [{"role": "assistant", "content": None, "tool_calls": [call]}]
+    with pytest.raises(RequestError, match="calls tools"):
+        chat(messages=messages, continue_final_message=True)
+
+
+def test_parts_that_a_model_of_texts_cannot_read_are_refused() -> None:
+    with pytest.raises(RequestError, match="images"):
+        chat(messages=[{"role": "user", "content": "What is it?", "images": ["aGk="]}])
+
+
+def test_a_text_may_go_without_the_tokens_in_front() -> None:
+    assert completion().is_begun and not completion(add_special_tokens=False).is_begun
+    assert chat(add_special_tokens=False)
+    with pytest.raises(RequestError, match="add_special_tokens"):
+        chat(add_special_tokens=True)
+
+
+def test_where_a_request_is_silent_the_models_defaults_count() -> None:
+    defaults = Defaults(Sampling(temperature=0.6, top_k=20), max_tokens=9)
+    asked: Json = {"messages": [{"role": "user", "content": "hi"}], "top_k": -1}
+    wishes = chat_request(asked, defaults).wishes
+    assert (wishes.sampling.temperature, wishes.sampling.top_k, wishes.max_tokens) == (0.6, 0, 9)
+    assert completion_request({"prompt": "p", "temperature": 0}, defaults).wishes.sampling.temperature == 0
+
+
+@pytest.mark.parametrize("body", [{"prompt": "p"}, {"model": "m", "prompt": "p", "typical_p": 1}])
+def test_a_strict_server_wants_a_model_and_the_apis_names(body: Json) -> None:
+    assert completion_request(body)
+    with pytest.raises(RequestError):
+        completion_request(body, Defaults(is_strict=True))
+
+
+def test_thinking_harder_is_for_the_template() -> None:
+    assert chat(reasoning_effort="low").conversation.template_arguments == {"reasoning_effort": "low"}
+    assert chat(reasoning_effort="none") == chat()
+
+
+def refuses(read: Callable[[Json], object], body: Json) -> bool:
+    try:
+        read(body)
+    except RequestError as error:
+        return error.fault.code != "unknown_parameter"
+    return False
+
+
+MESSAGES: Json = [{"role": "user", "content": "a"}]
+
+
+@pytest.mark.parametrize(
+    ("fields", "read", "whole"),
+    [
+        (COMPLETION, completion_request, {"prompt": "a"}),
+        (CHAT, chat_request, {"messages": MESSAGES}),
+        (TOKENIZE, tokenize_request, {"messages": MESSAGES}),
+        (DETOKENIZE, detokenize_request, {"tokens": [1]}),
+    ],
+)
+def test_each_field_that_is_described_is_read(
+    fields: Mapping[str, object], read: Callable[[Json], object], whole: dict[str, Json]
+) -> None:
+    """A name in the table that nothing reads would be taken and forgotten, as a misspelt one."""
+    assert not refuses(read, whole)
+    wrong: tuple[Json, ...] = (1.5, "x", {"x": 1})
+    assert [name for name in fields if not any(refuses(read, {**whole, name: value}) for value in wrong)] == []

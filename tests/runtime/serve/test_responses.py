@@ -12,7 +12,7 @@ from fgc_runtime.serve.response_requests import response_request
 from fgc_runtime.serve.response_store import ResponseStore
 from openai.types.responses import Response, ResponseFunctionToolCall, ResponseStreamEvent
 
-from tests.runtime.serve.conftest import RunningServer
+from tests.runtime.serve.conftest import NO_THOUGHTS, RunningServer
 
 MODEL = "tiny"
 DAYS = {"properties": {"d": {"enum": ["mon", "tue"]}}, "required": ["d"], "additionalProperties": False}
@@ -73,7 +73,7 @@ def test_a_next_turn_goes_on_from_a_response(client: openai.OpenAI) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("is_stream", [False, True])
 def test_a_response_calls_tools(client: openai.OpenAI, is_stream: bool) -> None:
-    asked = {"tools": [TOOL], "tool_choice": "required", "max_output_tokens": 80}
+    asked = {"tools": [TOOL], "tool_choice": "required", "max_output_tokens": 80, "extra_body": NO_THOUGHTS}
     deltas = ""
     if is_stream:
         events = list(respond(client, stream=True, **asked))
@@ -92,7 +92,9 @@ def test_a_response_parses_into_a_class(client: openai.OpenAI) -> None:
     class Verdict(pydantic.BaseModel):
         is_good: bool
 
-    parsed = client.responses.parse(model=MODEL, input="Hello", text_format=Verdict, max_output_tokens=60)
+    parsed = client.responses.parse(
+        model=MODEL, input="Hello", text_format=Verdict, max_output_tokens=60, extra_body=NO_THOUGHTS
+    )
     assert isinstance(parsed.output_parsed, Verdict)
 
 
@@ -144,3 +146,13 @@ def test_the_oldest_responses_go() -> None:
     assert store.find("0") is None and store.find("1000") is not None
     store.keep("large", {}, ["x" * 60_000_000])
     assert store.find("1000") is None and store.find("large") is not None
+
+
+@pytest.mark.slow
+def test_a_response_without_a_word_opens_what_it_closes(client: openai.OpenAI) -> None:
+    """`output_text.done` alone makes the official client fail."""
+    asked = {"model": MODEL, "input": "Hello", "extra_body": {"logit_bias": {"1": 100}}}
+    with client.responses.stream(**asked) as stream:
+        kinds = [event.type.removeprefix("response.") for event in stream]
+        assert stream.get_final_response().output_text == ""
+    assert kinds[2:4] == ["output_item.added", "content_part.added"]

@@ -20,7 +20,7 @@ from openai.types import Completion, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from tests.runtime.serve.conftest import CONTEXT_LENGTH, RunningServer
+from tests.runtime.serve.conftest import CONTEXT_LENGTH, NO_THOUGHTS, RunningServer
 
 pytestmark = pytest.mark.slow
 
@@ -428,9 +428,8 @@ def test_an_answer_by_a_schema_parses_into_its_class(client: openai.OpenAI) -> N
         is_good: bool
         marks: Literal["a", "b"]
 
-    answer = client.chat.completions.parse(
-        model=MODEL, messages=HELLO, response_format=Verdict, max_tokens=100, temperature=1, n=3, seed=2
-    )
+    settings = {"max_tokens": 100, "temperature": 1, "n": 3, "seed": 2, "extra_body": NO_THOUGHTS}
+    answer = client.chat.completions.parse(model=MODEL, messages=HELLO, response_format=Verdict, **settings)
     for choice in answer.choices:
         assert choice.finish_reason == "stop" and isinstance(choice.message.parsed, Verdict)
     cut = chat(client, response_format={"type": "json_object"}, max_tokens=1)
@@ -439,6 +438,7 @@ def test_an_answer_by_a_schema_parses_into_its_class(client: openai.OpenAI) -> N
 
 def test_a_tool_that_must_be_called_is_called_whole_and_in_a_stream(client: openai.OpenAI) -> None:
     asked = {"tools": [LOOK_UP], "tool_choice": "required", "max_tokens": 100, "n": 2, "seed": 4, "temperature": 1}
+    asked["extra_body"] = NO_THOUGHTS
     whole = chat(client, **asked)
     chunks = list(chat(client, stream=True, **asked))
     for index, choice in enumerate(whole.choices):
@@ -503,3 +503,20 @@ def test_the_api_describes_itself_without_another_host(server: RunningServer) ->
     assert "/v1/chat/completions" in page.text and "://" not in page.text
     known = httpx.get(f"{server.url}/tokenizer_info").json()
     assert known["bos_token"] == "<s>" and "im_start" in known["chat_template"]
+
+
+def test_numbers_of_tokens_come_with_each_event_if_they_are_wanted(server: RunningServer) -> None:
+    options = {"include_usage": True, "continuous_usage_stats": True}
+    lines = post(server, json=body(stream=True, stream_options=options, ignore_eos=True)).text.split("\n\n")
+    events = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: {")]
+    counts = [event["usage"]["completion_tokens"] for event in events]
+    assert counts == sorted(counts) and counts[0] >= 1 and counts[-1] == 8
+
+
+def test_the_best_of_several_are_the_likeliest(client: openai.OpenAI) -> None:
+    wanted = {"temperature": 1.0, "seed": 3, "max_tokens": 6, "logprobs": 0, "extra_body": {"ignore_eos": True}}
+    drawn = complete(client, [PROMPTS[0], PROMPTS[1]], n=4, **wanted).choices
+    best = complete(client, [PROMPTS[0], PROMPTS[1]], n=2, best_of=4, **wanted)
+    ranked = [sorted(four, key=lambda c: -sum(c.logprobs.token_logprobs)) for four in (drawn[:4], drawn[4:])]
+    assert [choice.text for choice in best.choices] == [choice.text for four in ranked for choice in four[:2]]
+    assert [choice.index for choice in best.choices] == [0, 1, 2, 3] and best.usage.completion_tokens == 48

@@ -18,6 +18,8 @@ from fgc_runtime.serve.structures import Structures
 from fgc_runtime.serve.tools import asked_tools
 from transformers import PreTrainedTokenizerFast
 
+from tests.runtime.serve.conftest import make_tokenizer
+
 END = 1
 DAY = {"type": "object", "properties": {"day": {"$ref": "#/$defs/day"}}, "required": ["day"]} | {
     "additionalProperties": False,
@@ -42,9 +44,11 @@ def structures(tokenizer: PreTrainedTokenizerFast, form: CallFormat = PLAIN) -> 
     return Structures(tokenizer, form, len(tokenizer) + 5, frozenset({END}))  # models pad their vocabularies
 
 
-def driven(guide: Guide, tokenizer: PreTrainedTokenizerFast, numbers: random.Random) -> str | None:
-    """A text of random tokens among those that may come; None if it did not end in 150."""
-    ids: list[int] = []
+def driven(guide: Guide, tokenizer: PreTrainedTokenizerFast, numbers: random.Random, begun: str = "") -> str | None:
+    """A text that begins so, and goes on with random tokens of those that may come; None if it did not end in 150."""
+    ids: list[int] = tokenizer.encode(begun, add_special_tokens=False)
+    for token in ids:
+        guide.take(token)
     for _ in range(150):
         logits_V = torch.zeros(len(tokenizer) + 5)
         guide.restrict(logits_V)
@@ -95,12 +99,35 @@ def test_a_schema_that_cannot_be_followed_is_refused_with_the_reason(
     assert (caught.value.fault.status, caught.value.fault.param) == (400, "structured_outputs.json")
 
 
-def test_a_schema_that_is_nested_too_deeply_is_refused() -> None:
-    deep: Json = {}
-    for _ in range(2000):
-        deep = {"items": deep}
-    with pytest.raises(RequestError, match="deep"):
-        asked_structure(Fields({"guided_json": deep}))
+@pytest.mark.parametrize("depth", [121, 2000])
+def test_a_schema_that_is_nested_too_deeply_is_refused(depth: int) -> None:
+    with pytest.raises(RequestError, match="more than 120 deep"):
+        asked_structure(Fields({"guided_json": nested(depth)}))
+
+
+def nested(depth: int) -> Json:
+    schema: Json = {}
+    for _ in range(depth):
+        schema = {"items": schema}
+    return schema
+
+
+def test_a_schema_of_the_deepest_kind_is_followed(tokenizer: PreTrainedTokenizerFast) -> None:
+    """llguidance's own limit is a little beyond ours, which can say where it is."""
+    wanted = asked_structure(Fields({"guided_json": nested(119)}))
+    assert wanted is not None and structures(tokenizer).compile(wanted)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"guided_regex": "(a{1000}){1000}"}, {"guided_choice": [str(i) for i in range(10_001)]}],
+    ids=["too many states", "too many choices"],
+)
+def test_a_grammar_that_is_too_large_is_refused_at_once(asked: Json, tokenizer: PreTrainedTokenizerFast) -> None:
+    with pytest.raises(RequestError):
+        wanted = asked_structure(Fields(asked))
+        assert wanted is not None
+        structures(tokenizer).compile(wanted)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +139,8 @@ def test_a_schema_that_is_nested_too_deeply_is_refused() -> None:
         ({"guided_grammar": '%llguidance {}\nstart: A ("," A){0,2}\nA: /[0-9]/'}, r"\d(,\d){0,2}"),
         ({"guided_json": '{"const": 5}'}, "5"),
         ({"response_format": {"type": "json_object"}}, r"\{.*\}"),
+        ({"response_format": {"type": "json_object", "schema": {"enum": [7]}}}, "7"),  # as llama.cpp has it
+        ({"response_format": {"type": "json_schema", "schema": {"enum": [7]}}}, "7"),
     ],
 )
 def test_patterns_choices_and_grammars_are_followed(asked: Json, fits: str, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -127,6 +156,8 @@ def test_patterns_choices_and_grammars_are_followed(asked: Json, fits: str, toke
     [
         ({"response_format": {"type": "yaml"}}, "response_format.type"),
         ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
+        ({"response_format": {"type": "json_object", "regex": "a"}}, "response_format.regex"),
+        ({"response_format": {"type": "text", "schema": {}}}, "response_format.schema"),
         (
             {"response_format": {"type": "json_schema", "json_schema": {"schema": 3}}},
             "response_format.json_schema.schema",
@@ -166,7 +197,7 @@ def test_an_answer_that_must_call_does_and_by_the_tools_schema(
     compiler, numbers = structures(tokenizer, form), random.Random(1)
     wanted = compiler.wanted(None, wishes)
     assert wanted is not None
-    grammar, reader = compiler.compile(wanted), CallReader(form, frozenset({"look_up", "add.2"}))
+    grammar, reader = compiler.compile(wanted), CallReader(form, {"look_up": DAY, "add.2": ADD})
     texts = [driven(grammar.guide(), tokenizer, numbers) for _ in range(8)]
     counts = set()
     for text in texts:
@@ -184,6 +215,32 @@ def test_a_named_tool_is_the_one_that_is_called(tokenizer: PreTrainedTokenizerFa
     choice = {"type": "function", "function": {"name": "look_up"}}
     wishes = asked_tools(Fields({"tools": TOOLS, "tool_choice": choice}))
     assert wishes is not None and [each.name for each in wishes.tools] == ["look_up", "add.2"]
+    compiler = structures(tokenizer, FORMATS["hermes"])
+    wanted = compiler.wanted(None, wishes)
+    assert wanted is not None
+    numbers = random.Random(1)
+    for text in [driven(compiler.compile(wanted).guide(), tokenizer, numbers) for _ in range(8)]:
+        said = CallReader(compiler.form, {"look_up": DAY}).read(text or "", is_finished=True)
+        assert text is None or [call.name for call in said.calls] == [
+            "look_up"
+        ]  # once: clients that name one expect one
+
+
+def test_a_named_tool_is_called_once_unless_several_calls_are_wanted() -> None:
+    choice = {"type": "function", "function": {"name": "look_up"}}
+    several = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [choice]}}
+    for fields, expected in (
+        ({"tool_choice": choice}, False),
+        ({"tool_choice": choice, "parallel_tool_calls": True}, True),
+        ({"tool_choice": several}, None),
+        ({"tool_choice": "required"}, None),
+    ):
+        wishes = asked_tools(Fields({"tools": TOOLS, **fields}))
+        assert wishes is not None and wishes.is_parallel is expected
+
+
+def test_plain_json_names_the_tool(tokenizer: PreTrainedTokenizerFast) -> None:
+    wishes = asked_tools(Fields({"tools": TOOLS, "tool_choice": {"name": "look_up"}}))
     compiler = structures(tokenizer)
     wanted = compiler.wanted(None, wishes)
     assert wanted is not None
@@ -239,3 +296,16 @@ def test_an_object_has_the_properties_that_are_named() -> None:
 )
 def test_an_object_that_may_or_must_have_others_is_left(schema: dict[str, Json]) -> None:
     assert narrowed(schema) == schema
+
+
+def test_a_marker_without_a_role_is_written_as_its_token() -> None:
+    """Mistral's marker of calls, spelt in letters, would be read as words."""
+    tokenizer = make_tokenizer(["[TOOL_CALLS]"])
+    marker = tokenizer.convert_tokens_to_ids("[TOOL_CALLS]")
+    made = structures(tokenizer, FORMATS["mistral-list"])
+    tool: Json = {"type": "function", "function": {"name": "f", "parameters": DAY}}
+    wanted = made.wanted(None, asked_tools(Fields({"tools": [tool], "tool_choice": "required"})))
+    assert wanted is not None and marker in made.shown_ids
+    logits_V = torch.zeros(len(tokenizer) + 5)
+    made.compile(wanted).guide().restrict(logits_V)
+    assert [int(token) for token in (logits_V == 0).nonzero()[:, 0]] == [marker]

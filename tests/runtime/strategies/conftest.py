@@ -31,6 +31,7 @@ def _free_port() -> int:
 
 def _child(rank: int, size: int, port: int, function: Callable[..., Any], arguments: tuple[Any, ...], answer: Any):
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
+    os.environ |= {"LOCAL_WORLD_SIZE": str(size)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
     torch.set_num_threads(1)
     if "accelerate" in sys.modules:  # remembers the processes of tests before this one
@@ -39,6 +40,9 @@ def _child(rank: int, size: int, port: int, function: Callable[..., Any], argume
         answer.send_bytes(pickle.dumps((function(*arguments), None)))  # tensors by value: this process ends
     except BaseException:
         answer.send_bytes(pickle.dumps((None, traceback.format_exc())))
+    else:
+        if dist.is_initialized():  # the others may still be meeting at this process's port; who waits is ended
+            dist.barrier()
     finally:
         answer.close()
         if dist.is_initialized():

@@ -21,9 +21,9 @@ LIBRARY = Path(__file__).parents[3] / "stdlib/fgc_stdlib"
 PROCESSES = {"trainer": 1, "accelerate": 2, "ddp": 2, "fsdp2": 2, "pipeline": 2}  # by trainer template
 KINDS_OF_DATA = ("packed", "tokenized", "stream")
 EXAMPLES_PER_STEP = 8
-# which cannot be trained in a pipeline, and what its program says before the first step
+# which cannot be trained in a pipeline, and what `fgc check` says of it
 MIXTURES = ("gpt_oss", "mixtral", "olmoe", "qwen3_moe")
-REFUSED = {(name, "pipeline"): "Set router_aux_loss_coef: 0.0 in the model's configuration" for name in MIXTURES}
+REFUSED = {(name, "pipeline"): "set router_aux_loss_coef: 0.0 in the model's configuration" for name in MIXTURES}
 # the load-balancing loss of a mixture is computed for each micro-batch
 TOLERANCE = dict.fromkeys(MIXTURES, 0.02)
 CONFIG = """\

@@ -14,12 +14,14 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fgc.cli.arguments import CannotRun, add_cache_switch, add_variables, use_color, variables_of
-from fgc.cli.memo import Answer, Questions, answer
+from fgc.cli.arguments import CannotRun, add_cache_switch, add_variables, variables_of
+from fgc.cli.memo import PrintedAnswer, Questions, answer
+from fgc.printing import use_color
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fgc.cli.checking import CheckResult
     from fgc.cli.fixing import FixedFile
 
 EXAMPLES = (
@@ -102,7 +104,7 @@ def _check_combination(arguments: Namespace) -> None:
 
 def _compute(
     arguments: Namespace, questions: Questions, has_color: bool, repaired: "tuple[FixedFile, ...]" = ()
-) -> Answer:
+) -> PrintedAnswer:
     from fgc.cli.checking import check_all  # the compiler's stages: 0.15 s
     from fgc.cli.findings import findings_answer
     from fgc.diagnostics import render_text
@@ -113,39 +115,41 @@ def _compute(
     try:
         result = check_all(arguments, questions)
     except (CannotRun, SettingsError) as problem:
-        return Answer("", f"fgc: {problem}\n", 2)
+        return PrintedAnswer("", f"fgc: {problem}\n", 2)
     except ProjectError as error:
-        return Answer("", render_text(error.diagnostics, use_color=has_color) + "\n", 2)
+        return PrintedAnswer("", render_text(error.diagnostics, use_color=has_color) + "\n", 2)
     if arguments.write_baseline:
         Path(arguments.write_baseline).write_text(baseline_text(result.findings), encoding="utf-8")
-        return Answer(f"wrote {len(result.findings)} findings to {arguments.write_baseline}\n", "", 0)
+        return PrintedAnswer(f"wrote {len(result.findings)} findings to {arguments.write_baseline}\n", "", 0)
     if arguments.fix:
         from fgc.cli.fixing import fixed_files  # what writes files: only wanted here
 
         files = fixed_files([finding.diagnostic for finding in result.findings], arguments)
         if arguments.diff:
-            return _diffs(files, result.could_not_run)
+            return _diffs(files, result)
         if files and len(repaired) < _MAX_REPAIRS:
             return _fixed(files, arguments, has_color, repaired)
     unchecked = arguments.report_unchecked
     found = findings_answer(result, arguments.format, arguments.fail_on, has_color, reports_unchecked=unchecked)
-    return Answer(found.out, f"{_counted(repaired)} repaired\n{found.err}", found.code) if repaired else found
+    count = f"{_counted(repaired)} repaired\n" if repaired else ""
+    return PrintedAnswer(found.out, f"{result.hidden_options}{count}{found.err}", found.code)
 
 
-def _diffs(files: "Sequence[FixedFile]", could_not_run: bool) -> Answer:
-    code = 2 if could_not_run else int(bool(files))
-    return Answer("".join(file.diff() for file in files), f"{_counted(files)} would be repaired\n", code)
+def _diffs(files: "Sequence[FixedFile]", result: "CheckResult") -> PrintedAnswer:
+    code = 2 if result.could_not_run else int(bool(files))
+    text = f"{result.hidden_options}{_counted(files)} would be repaired\n"
+    return PrintedAnswer("".join(file.diff() for file in files), text, code)
 
 
 def _fixed(
     files: "list[FixedFile]", arguments: Namespace, has_color: bool, repaired: "tuple[FixedFile, ...]"
-) -> Answer:
+) -> PrintedAnswer:
     """Write the files, and check again: a mistake may have hidden others, and what is left is printed."""
     try:
         for file in files:
             file.write()
     except OSError as error:
-        return Answer("", f"fgc: `{error.filename}` cannot be written: {error.strerror or error}\n", 2)
+        return PrintedAnswer("", f"fgc: `{error.filename}` cannot be written: {error.strerror or error}\n", 2)
     return _compute(arguments, Questions(None), has_color, (*repaired, *files))
 
 

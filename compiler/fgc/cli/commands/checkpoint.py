@@ -1,14 +1,18 @@
-"""List, show, link and prune the checkpoints of a configuration's output folder.
+"""List, show, inspect, modify, link and prune the checkpoints of a configuration's output folder.
 
 `link` makes the model of a checkpoint loadable from the output folder, by symbolic links: `from_pretrained` and
 `fgc serve` then load that one. Files that are no links are never replaced. `prune` removes old checkpoints; the newest,
 the best and those that links in the output folder lead to stay in any case. Each run has checkpoints of its own: those
 of the run that saved last are meant, or of the run that `--folder` names.
+
+`inspect` reads every file and says whether it is the one that was written; `components` says what the parts take.
+`modify` writes a copy with another learning rate, which says so itself: a run that resumes from it goes on with that
+rate.
 """
 
 import json
 import sys
-from argparse import SUPPRESS, ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,9 +28,13 @@ EXAMPLES = (
     "fgc -t CONFIG checkpoint show 500",
     "fgc checkpoint link latest --into best_model",
     "fgc checkpoint prune --keep 2 --dry-run      what would go",
+    "fgc checkpoint inspect latest                is it whole, and what is it",
+    "fgc checkpoint modify 500 --learning-rate 1e-4 --into changed/checkpoint-500",
     "fgc checkpoint list --folder output_models/tiny",
     "fgc checkpoint list --folder output_models/tiny/runs/train_2026-11-24T13-40-00",
 )
+
+_ABOUT = ("saved_at", "step", "world_size", "metrics", "modified")
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -36,15 +44,22 @@ def configure(parser: ArgumentParser) -> None:
     listing = actions.add_parser("list", help="all checkpoints, the lowest step first")
     show = actions.add_parser("show", help="one checkpoint: its state and its files")
     link = actions.add_parser("link", help="make one the model of the output folder, by links")
+    inspect = actions.add_parser("inspect", help="one checkpoint: whether each file is as it was written")
+    components = actions.add_parser("components", help="one checkpoint: tensors, numbers and bytes of its parts")
+    modify = actions.add_parser("modify", help="a copy of one with another learning rate")
     prune = actions.add_parser("prune", help="remove all but the newest, the best and the linked ones")
-    for action in (show, link):
-        action.add_argument("step", nargs="?", default="latest", metavar="STEP", help="a step, or `latest` (default)")
+    for action in (show, link, inspect, components, modify):
+        action.add_argument(
+            "step", nargs="?", default="latest", metavar="STEP", help="a step, `latest` (default), or its folder"
+        )
     link.add_argument("--into", metavar="FOLDER", help="a folder in place of the output folder")
+    modify.add_argument("--learning-rate", type=_rate, required=True, metavar="LR", help="of the first group")
+    modify.add_argument("--into", required=True, metavar="FOLDER", help="the folder to write, such as x/checkpoint-500")
     prune.add_argument("--keep", type=int, required=True, metavar="N", help="how many of the newest stay")
     prune.add_argument("--dry-run", action="store_true", help="say what would go; remove nothing")
-    for action in (listing, show, prune):
+    for action in (listing, show, prune, inspect, components):
         action.add_argument("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
-    for action in (listing, show, link, prune):
+    for action in (listing, show, link, prune, inspect, components, modify):
         _add_output(action, SUPPRESS)
 
 
@@ -79,6 +94,9 @@ def _run(arguments: Namespace) -> int:
     from fgc.cli.outputs import choose, link_model, output_folder  # the compiler's stages: 0.15 s
     from fgc.workspace import display_path
 
+    named = _named(arguments)
+    if named is not None:
+        return _one(named, arguments)
     output = Path(arguments.folder) if arguments.folder else output_folder(arguments)
     if not output.is_dir() and arguments.folder:
         raise CannotRun(f"there is no folder `{output}`")
@@ -87,12 +105,37 @@ def _run(arguments: Namespace) -> int:
     if arguments.action == "prune":
         return _prune(output, arguments)
     checkpoint = choose(output, arguments.step)
-    if arguments.action == "show":
-        return _show(checkpoint, arguments.format)
+    if arguments.action != "link":
+        return _one(checkpoint, arguments)
     folder = Path(arguments.into) if arguments.into else output
     names = link_model(checkpoint, folder)
     print(f"{display_path(folder)} is checkpoint {checkpoint.step} now: {', '.join(names)}")
     return 0
+
+
+def _named(arguments: Namespace) -> "Checkpoint | None":
+    """The checkpoint whose folder stands in the place of its step."""
+    from fgc.cli.outputs import Checkpoint
+
+    if arguments.action not in ("show", "inspect", "components", "modify"):
+        return None
+    folder = Path(arguments.step)
+    number = folder.name.rpartition("-")[2]
+    is_checkpoint = number.isdecimal() and folder.is_dir() and folder.name != number
+    return Checkpoint(int(number), folder) if is_checkpoint else None
+
+
+def _one(checkpoint: "Checkpoint", arguments: Namespace) -> int:
+    """Returns what is asked of a single checkpoint."""
+    match arguments.action:
+        case "inspect":
+            return _inspect(checkpoint, arguments.format)
+        case "components":
+            return _components(checkpoint, arguments.format)
+        case "modify":
+            return _modify(checkpoint, arguments)
+        case _:
+            return _show(checkpoint, arguments.format)
 
 
 def _list(output: Path, form: str) -> int:
@@ -168,3 +211,67 @@ def _show(checkpoint: "Checkpoint", form: str) -> int:
     for path in checkpoint.files:
         print(f"  {path.name:<32}{readable_size(path.stat().st_size):>10}")
     return 0
+
+
+def _inspect(checkpoint: "Checkpoint", form: str) -> int:
+    """Read every file; 1 if one is not as it was written."""
+    from fgc.cli.checkpoint_contents import manifest_of, states_of
+    from fgc.cli.outputs import readable_size
+
+    manifest = manifest_of(checkpoint.folder)
+    about = {name: manifest[name] for name in _ABOUT if name in manifest}
+    states = []
+    if form == "text":
+        print(f"checkpoint {checkpoint.step} in {checkpoint.folder}")
+        for name, value in about.items():
+            print(f"  {name}: {json.dumps(value)}")
+    for state in states_of(checkpoint.folder, manifest):
+        states.append(state)
+        if form == "text":
+            said = state.state if state.state in ("ok", "missing", "not listed") else f"another {state.state}"
+            print(f"  {state.name:<32}{readable_size(state.size_bytes):>10}  {said}", flush=True)
+    broken = [state.name for state in states if state.state not in ("ok", "not listed")]
+    if form == "json":
+        files = [{"name": item.name, "size_bytes": item.size_bytes, "state": item.state} for item in states]
+        whole = {"step": checkpoint.step, "folder": str(checkpoint.folder), "is_whole": not broken}
+        print(json.dumps({**whole, **about, "files": files}, indent=2))
+    else:
+        print(f"damaged: {', '.join(broken)}" if broken else "whole: every file is as it was written")
+    return 1 if broken else 0
+
+
+def _components(checkpoint: "Checkpoint", form: str) -> int:
+    from fgc.cli.checkpoint_contents import components_of
+    from fgc.cli.outputs import readable_size
+
+    found = components_of(checkpoint.folder)
+    if form == "json":
+        names = ("name", "num_tensors", "num_elements", "dtypes", "size_bytes")
+        print(json.dumps([{name: getattr(item, name) for name in names} for item in found], indent=2))
+        return 0
+    print(f"{'':<24}{'TENSORS':>9}{'NUMBERS':>16}  {'TYPES':<10}{'SIZE':>10}")
+    for item in found:
+        counts = (f"{item.num_tensors:,}", f"{item.num_elements:,}") if item.num_tensors else ("", "")
+        size = readable_size(item.size_bytes)
+        print(f"{item.name:<24}{counts[0]:>9}{counts[1]:>16}  {', '.join(item.dtypes):<10}{size:>10}")
+    return 0
+
+
+def _modify(checkpoint: "Checkpoint", arguments: Namespace) -> int:
+    from fgc.cli.runtime_process import run_module
+
+    target = Path(arguments.into)
+    if target.exists():
+        raise CannotRun(f"`{target}` is there already: nothing is replaced, name another folder")
+    words = [str(checkpoint.folder), str(target), "--learning-rate", repr(arguments.learning_rate)]
+    return run_module("fgc_runtime.checkpoint", words)
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = -1.0
+    if not 0 <= rate < float("inf"):
+        raise ArgumentTypeError(f"{text} is no learning rate: a number of at least 0")
+    return rate

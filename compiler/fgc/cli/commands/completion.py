@@ -71,7 +71,7 @@ def _options_by_command() -> dict[str, tuple[str, list[str]]]:
 
 
 def _words(module: Any, name: str) -> list[str]:
-    """What may stand behind a command: its actions, such as `ws init`, and the options of all of them."""
+    """Returns what may stand behind a command: its actions, such as `ws init`, and the options of all of them."""
     if hasattr(module, "completion_words"):
         return [*module.completion_words(), "--help"]
     parser = ArgumentParser(prog=name)

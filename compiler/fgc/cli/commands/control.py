@@ -19,5 +19,5 @@ def run_words(words: Sequence[str]) -> int:
 
 
 def completion_words() -> list[str]:
-    """What a shell may complete behind `fgc control`."""
+    """Returns what a shell may complete behind `fgc control`."""
     return ["list", "status", "save", "stop", "save-stop", "abort", "set", "stacks", "cleanup", "--format", "--force"]

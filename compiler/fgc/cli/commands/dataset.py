@@ -56,6 +56,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _show(selected: Any, arguments: Namespace) -> int:
+    from fgc.cli.constructing import run_constructing
     from fgc.cli.select import report
 
     report(selected.diagnostics)
@@ -67,31 +68,8 @@ def _show(selected: Any, arguments: Namespace) -> int:
     targets = selected.compilation.graph.targets
     target = _target(selected.name, arguments.target, targets)
     names = [target, "tokenizer"] if "tokenizer" in targets and target != "tokenizer" else [target]
-    return _run(selected, names, _words(arguments, target, has_tokenizer=len(names) > 1))
-
-
-def _run(selected: Any, names: list[str], words: list[str]) -> int:
-    """Write the program that constructs the targets, and run it in the project's folder."""
-    import shutil
-    import tempfile
-
-    from fgc.cli.runtime_process import run_module
-    from fgc.cli.select import report
-    from fgc.pipeline.program import make_module  # the emitter: 0.4 s
-
-    outcome = make_module(selected.compilation.graph, names, selected.surroundings)
-    if outcome.value is None:
-        report(outcome.diagnostics)
-        return 1
-    folder = Path(tempfile.mkdtemp(prefix="fgc-dataset-"))
-    try:
-        for name, text in {"program.py": outcome.value.text, **outcome.value.files}.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text, encoding="utf-8")
-        program = [str(folder / "program.py"), "--function", outcome.value.function]
-        return run_module(_MODULE, [*program, *words], folder=selected.folder, system_path=selected.system_path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    words = _words(arguments, target, has_tokenizer=len(names) > 1)
+    return run_constructing(selected, names, _MODULE, words)
 
 
 def _target(configuration: str, wanted: str | None, targets: Any) -> str:

@@ -11,7 +11,8 @@ import sys
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from fgc.cli.arguments import CannotRun, add_variables, use_color
+from fgc.cli.arguments import CannotRun, add_variables
+from fgc.printing import use_color
 
 if TYPE_CHECKING:
     from fgc.cli.comparing import Compared

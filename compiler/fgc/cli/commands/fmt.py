@@ -1,17 +1,18 @@
 """Lay out templates one way, without changing what they mean.
 
 Statements get one way of spaces and indentation; comments and the lines of the document stay as they are. A file with
-syntax errors is left alone, and so is a `.jinja` file that no template draws on. Exit code 0, or 1 if `--check` finds
-files to format, or 2 if a file could not be read.
+syntax errors is left alone, and so is a `.jinja` or `.j2` file that no template draws on. Exit code 0, or 1 if
+`--check` finds files to format, or 2 if a file could not be read.
 """
 
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from fgc.cli.drawn import ENDING, is_drawn_on
+from fgc.cli.drawn import is_drawn_on
 from fgc.cli.formatting import FormattedFile, format_file, format_text, replace_file, template_files
 from fgc.cli.select import report
+from fgc.text import JINJA_SUFFIXES
 
 EXAMPLES = ("fgc fmt templates", "fgc fmt --check --diff .", "fgc fmt - < config.yaml")
 USES_A_PROJECT = False
@@ -36,7 +37,7 @@ def run(arguments: Namespace) -> int:
         print(f"fgc: there is no file or folder `{path}`", file=sys.stderr)
     named = [Path(path) for path in arguments.paths if path not in missing]
     files = dict.fromkeys(template_files(named))
-    for path in [path for path in files if path.suffix == ENDING and not is_drawn_on(path, named)]:
+    for path in [path for path in files if path.suffix in JINJA_SUFFIXES and not is_drawn_on(path, named)]:
         if str(path) in arguments.paths:
             print(f"fgc: `{path}` stays as it is: no template draws on it", file=sys.stderr)
         del files[path]
@@ -77,7 +78,7 @@ def _one(result: FormattedFile, arguments: Namespace) -> str:
 
 
 def _show(result: FormattedFile, arguments: Namespace) -> None:
-    """What `--diff` or `--check` print of a file that would change."""
+    """Prints what `--diff` or `--check` say of a file that would change."""
     if not result.is_changed:
         return
     if arguments.diff:

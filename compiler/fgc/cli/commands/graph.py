@@ -62,7 +62,7 @@ def _after(graph: Graph, name: str | None) -> Graph:
 
 
 def _types(graph: Graph, selected: Selected) -> dict[NodeId, str]:
-    """What calls give, where their callee's name does not say it."""
+    """Returns what calls give, where their callee's name does not say it."""
     found = infer(graph, selected.python_files)
     verify_types(graph, found)
     return {node: " | ".join(item.name for item in types) for node, types in found.items()}

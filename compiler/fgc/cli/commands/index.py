@@ -9,12 +9,13 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from fgc.cli.arguments import add_cache_switch, use_color
-from fgc.cli.memo import Answer, Questions, answer
+from fgc.cli.arguments import add_cache_switch
+from fgc.cli.memo import PrintedAnswer, Questions, answer
+from fgc.printing import use_color
 
 if TYPE_CHECKING:
     from fgc.api.listing import ListedConfiguration, ListedProject
-    from fgc.workspace import Project
+    from fgc.workspace import ProjectDescription
 
 EXAMPLES = ("fgc index", "fgc -p PROJECT index > OVERVIEW.md", "fgc index --format json")
 
@@ -29,10 +30,10 @@ def run(arguments: Namespace) -> int:
     """Print the overview; 2 if there is no project."""
     has_color = use_color(sys.stderr)
 
-    def compute(questions: Questions) -> Answer:
+    def compute(questions: Questions) -> PrintedAnswer:
         from fgc.cli.projects import project_answer  # the compiler's stages: 0.15 s
 
-        def show(project: "Project") -> str:
+        def show(project: "ProjectDescription") -> str:
             return _as_json(project) if arguments.format == "json" else "\n".join(_overview(project)) + "\n"
 
         return project_answer(arguments, questions, has_color, show)
@@ -41,7 +42,7 @@ def run(arguments: Namespace) -> int:
     return answer(question, not arguments.no_cache, compute).give()
 
 
-def _overview(project: "Project") -> Iterator[str]:
+def _overview(project: "ProjectDescription") -> Iterator[str]:
     from fgc.api.hierarchies import as_markdown, inheritance
     from fgc.api.listing import list_project
     from fgc.workspace import display_path
@@ -62,8 +63,8 @@ def _overview(project: "Project") -> Iterator[str]:
     yield from as_markdown(inheritance(own, {entry.name for entry in everything}))
 
 
-def _as_json(project: "Project") -> str:
-    """What `fgc ls` and `fgc tlist --own` have as JSON, in one."""
+def _as_json(project: "ProjectDescription") -> str:
+    """Returns what `fgc ls` and `fgc tlist --own` have as JSON, in one."""
     from fgc.api.hierarchies import entries_json
     from fgc.api.listing import list_project, project_json
     from fgc.workspace.hierarchy import template_entries
@@ -74,7 +75,7 @@ def _as_json(project: "Project") -> str:
     return json.dumps(described, indent=2, ensure_ascii=False) + "\n"
 
 
-def _table(listed: "ListedProject", project: "Project") -> Iterator[str]:
+def _table(listed: "ListedProject", project: "ProjectDescription") -> Iterator[str]:
     if not listed.configurations:
         yield "None yet."
         return

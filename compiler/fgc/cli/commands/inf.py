@@ -40,7 +40,7 @@ def run_words(words: Sequence[str]) -> int:
 
 
 def completion_words() -> list[str]:
-    """What a shell may complete behind `fgc inf`."""
+    """Returns what a shell may complete behind `fgc inf`."""
     server, client = (
         option_words("fgc_runtime", "serve/arguments.py"),
         option_words("fgc_runtime", "client/arguments.py"),

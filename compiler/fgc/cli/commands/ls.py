@@ -13,9 +13,10 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from fgc.cli.arguments import add_cache_switch, use_color
+from fgc.cli.arguments import add_cache_switch
 from fgc.cli.layout import BOLD, DIM, RED, paint, terminal_columns, two_columns
-from fgc.cli.memo import Answer, Questions, answer
+from fgc.cli.memo import PrintedAnswer, Questions, answer
+from fgc.printing import use_color
 
 if TYPE_CHECKING:
     from fgc.api.listing import ListedConfiguration, ListedProject
@@ -41,7 +42,7 @@ def run(arguments: Namespace) -> int:
     columns, has_color = terminal_columns(), use_color(sys.stdout)
     question = ["ls", arguments.folder, arguments.project, arguments.recursive, arguments.format, columns, has_color]
 
-    def compute(questions: Questions) -> Answer:
+    def compute(questions: Questions) -> PrintedAnswer:
         from fgc.api.listing import project_json  # the compiler's stages: 0.15 s
 
         projects, problems = _projects(arguments, questions)
@@ -51,15 +52,15 @@ def run(arguments: Namespace) -> int:
         else:
             text = "\n\n".join("\n".join(_as_text(project, columns, has_color)) for project in projects) + "\n"
         if not projects:
-            return Answer("[]\n" if arguments.format == "json" else "", "".join(problems), 2)
+            return PrintedAnswer("[]\n" if arguments.format == "json" else "", "".join(problems), 2)
         code = int(bool(problems) or any(project.is_broken for project in projects))
-        return Answer(text, "".join(problems) + notes, code)
+        return PrintedAnswer(text, "".join(problems) + notes, code)
 
     return answer(question, not arguments.no_cache, compute).give()
 
 
 def _projects(arguments: Namespace, questions: Questions) -> "tuple[list[ListedProject], list[str]]":
-    """What is to be listed, and lines about what cannot be."""
+    """Returns what is to be listed, and lines about what cannot be."""
     from fgc.api.listing import list_folder  # the compiler's stages: 0.15 s
     from fgc.workspace import FileStore, find_project
     from fgc.workspace.discovery import projects_below

@@ -8,11 +8,12 @@ import sys
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from fgc.cli.arguments import add_cache_switch, use_color
-from fgc.cli.memo import Answer, Questions, answer
+from fgc.cli.arguments import add_cache_switch
+from fgc.cli.memo import PrintedAnswer, Questions, answer
+from fgc.printing import use_color
 
 if TYPE_CHECKING:
-    from fgc.workspace import Project
+    from fgc.workspace import ProjectDescription
 
 EXAMPLES = ("fgc meta", "fgc -p PROJECT meta --format json")
 
@@ -28,7 +29,7 @@ def run(arguments: Namespace) -> int:
     has_color = use_color(sys.stderr)
     question = ["meta", arguments.project, arguments.format, has_color]
 
-    def compute(questions: Questions) -> Answer:
+    def compute(questions: Questions) -> PrintedAnswer:
         from fgc.cli.projects import project_answer  # the compiler's stages: 0.15 s
 
         return project_answer(arguments, questions, has_color, _as_json if arguments.format == "json" else _as_text)
@@ -36,7 +37,7 @@ def run(arguments: Namespace) -> int:
     return answer(question, not arguments.no_cache, compute).give()
 
 
-def _as_text(project: "Project") -> str:
+def _as_text(project: "ProjectDescription") -> str:
     from fgc.workspace import display_path
 
     folders = project.template_folders
@@ -53,7 +54,7 @@ def _as_text(project: "Project") -> str:
     return "".join(f"{name:<16}{value}\n" for name, value in rows)
 
 
-def _as_json(project: "Project") -> str:
+def _as_json(project: "ProjectDescription") -> str:
     described = {
         "name": project.name,
         "description": project.description,

@@ -6,8 +6,9 @@ What could be made is printed also where there are findings; they go to standard
 import sys
 from argparse import ArgumentParser, Namespace
 
-from fgc.cli.arguments import CannotRun, add_cache_switch, add_selection, use_color, variables_of
-from fgc.cli.memo import Answer, Questions, answer
+from fgc.cli.arguments import CannotRun, add_cache_switch, add_selection, variables_of
+from fgc.cli.memo import PrintedAnswer, Questions, answer
+from fgc.printing import use_color
 
 EXAMPLES = ("fgc pp config.yaml", "fgc pp config.yaml -I templates -D max_steps=100", "fgc -p PROJECT -t CONFIG pp")
 TAKES_DYNAMIC_ARGUMENTS = True
@@ -36,7 +37,7 @@ def run(arguments: Namespace) -> int:
     return code
 
 
-def _compute(arguments: Namespace, questions: Questions, has_color: bool) -> Answer:
+def _compute(arguments: Namespace, questions: Questions, has_color: bool) -> PrintedAnswer:
     from fgc.cli.guard import selection_answer  # the compiler's stages: 0.15 s
 
     return selection_answer(arguments, questions, has_color, lambda selected: selected.compilation.document.text)

@@ -6,7 +6,6 @@ folder (or `--output`). What is not as it was then is refused: an edited program
 
 import json
 import os
-import re
 import shlex
 import sys
 from argparse import ArgumentParser, Namespace
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fgc.cli.arguments import CannotRun
+from fgc.cli.words import SECRET, shell_word
 
 if TYPE_CHECKING:
     from fgc.cli.runs import Run
@@ -23,7 +23,6 @@ EXAMPLES = (
     "fgc rerun RUN --output output_models/again --dry-run",
 )
 USES_A_PROJECT = False
-_SECRET = re.compile(r"\(secret:(\w+)\)")  # what the runtime's records have in place of a value
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -48,14 +47,14 @@ def run(arguments: Namespace) -> int:
     command, environment = _command(repeated, arguments), _environment(repeated, arguments)
     folder = Path(arguments.place or repeated.record["folder"])
     if arguments.dry_run:
-        settings = [f"{name}={_printed(value)}" for name, value in environment.items()]
-        print(f"cd {shlex.quote(str(folder))} && " + " ".join([*settings, *map(_printed, command)]))
+        settings = [f"{name}={shell_word(value)}" for name, value in environment.items()]
+        print(f"cd {shlex.quote(str(folder))} && " + " ".join([*settings, *map(shell_word, command)]))
         return 0
-    secrets = dict.fromkeys(match[1] for word in (*command, *environment.values()) for match in _SECRET.finditer(word))
+    secrets = dict.fromkeys(match[1] for word in (*command, *environment.values()) for match in SECRET.finditer(word))
     if lacking := [name for name in secrets if not os.environ.get(name)]:
         print(f"fgc: this run got secrets, which its record leaves out: set {' and '.join(lacking)}", file=sys.stderr)
         return 2
-    command = [_SECRET.sub(lambda match: os.environ[match[1]], word) for word in command]
+    command = [SECRET.sub(lambda match: os.environ[match[1]], word) for word in command]
     environment = {name: _filled(value) for name, value in environment.items()}
     for change in changed_versions(repeated):
         print(f"fgc: {change}: numbers may differ in their last bits", file=sys.stderr)
@@ -64,15 +63,7 @@ def run(arguments: Namespace) -> int:
 
 def _filled(setting: str) -> str:
     """A setting with its secrets, which stand in texts of JSON."""
-    return _SECRET.sub(lambda match: json.dumps(os.environ[match[1]])[1:-1], setting)
-
-
-def _printed(word: str) -> str:
-    """A word for a shell, which puts the secrets in."""
-    before, *rest = _SECRET.split(word)
-    pairs = zip(rest[::2], rest[1::2], strict=True)
-    parts = [before and shlex.quote(before), *(f'"${name}"{text and shlex.quote(text)}' for name, text in pairs)]
-    return "".join(parts) or "''"
+    return SECRET.sub(lambda match: json.dumps(os.environ[match[1]])[1:-1], setting)
 
 
 def _command(run: "Run", arguments: Namespace) -> list[str]:

@@ -1,86 +1,115 @@
 """List the runs of a configuration's output folder: what each trained, how far it came, how good it got.
 
-`finished` has made all its steps; `stopped` was told to end before, by a signal, `fgc control` or a callback. A run
-whose process is gone without a word is `killed`. `fgc rerun` repeats one, `fgc control` steers those that run.
+`finished` has made all its steps; `stopped` was told to end before, by a signal, `fgc control` or a callback.
+The process of a `killed` run ended without recording a status. `fgc rerun` repeats a run, `fgc control` steers it.
+
+`fgc runs prune` says which runs would go, and removes them with `--yes`: never one that is running, the best one, one
+that a link leads to, the one whose model the output folder holds, or one from which another has gone on.
 """
 
-import json
 import sys
+import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fgc.cli.arguments import CannotRun, add_variables
 
-if TYPE_CHECKING:
-    from fgc.cli.runs import Run
-
-EXAMPLES = ("fgc runs", "fgc -t CONFIG runs --format json", "fgc runs --folder output_models/tiny")
-_COLUMNS = ("RUN", "CONFIGURATION", "STATE", "STEP", "LOSS", "BEST", "OPTIONS")
+EXAMPLES = (
+    "fgc runs",
+    "fgc -t CONFIG runs --format json",
+    "fgc runs --sort best --disk",
+    "fgc runs --watch                            a table that follows those that run",
+    "fgc runs --folder output_models/tiny --format csv > runs.csv",
+    "fgc runs prune --keep 5                     what would go",
+    "fgc runs prune --state failed,killed --older-than 7 --yes",
+)
 
 
 def configure(parser: ArgumentParser) -> None:
     """The arguments of `fgc runs`."""
     add_variables(parser)
-    parser.add_argument("--folder", metavar="OUTPUT", help="an output folder, in place of the configuration's")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
+    add = parser.add_argument
+    add("action", nargs="?", choices=("list", "prune"), default="list", help="list them (default), or remove some")
+    add("--folder", metavar="OUTPUT", help="an output folder, in place of the configuration's")
+    add("--sort", metavar="COLUMN", help="by run, state, step, loss, last, best, started, size; `-best` downwards")
+    add("--disk", action="store_true", help="how much each holds on the disk")
+    add("--watch", nargs="?", type=float, const=2.0, metavar="S", help="print again every S seconds (default: 2)")
+    add("--format", choices=("text", "json", "csv"), default="text", help="how to print (default: text)")
+    pruning = parser.add_argument_group("prune")
+    pruning.add_argument("--keep", type=int, metavar="N", help="the N newest stay")
+    pruning.add_argument("--older-than", type=float, metavar="DAYS", help="those that ended so long ago")
+    pruning.add_argument("--state", metavar="STATES", help="those that ended so, such as failed,killed")
+    pruning.add_argument("--yes", action="store_true", help="remove them; without it, say what would go")
 
 
 def run(arguments: Namespace) -> int:
-    """Print them; 2 if there is no such output folder."""
+    """Print them, or remove some; 2 if there is no such output folder."""
     from fgc.cli.outputs import output_folder  # the compiler's stages: 0.15 s
-    from fgc.cli.runs import run_of_model, runs_in
     from fgc.cli.select import report
-    from fgc.workspace import ProjectError, display_path
+    from fgc.workspace import ProjectError
 
     arguments.file = None
     try:
         output = Path(arguments.folder) if arguments.folder else output_folder(arguments)
+        if arguments.action == "prune":
+            return _prune(output, arguments)
+        return _list(output, arguments)
     except CannotRun as problem:
         print(f"fgc: {problem}", file=sys.stderr)
         return 2
     except ProjectError as error:
         report(error.diagnostics)
         return 2
-    found, of_model = runs_in(output), run_of_model(output)
-    if arguments.format == "json":
-        print(json.dumps([_values(run, of_model) for run in found], indent=2))
+
+
+def _list(output: Path, arguments: Namespace) -> int:
+    if arguments.watch is None:
+        print(_text(output, arguments))
         return 0
-    if not found:
-        print(f"no runs in {display_path(output)}")
+    if arguments.watch <= 0:
+        raise CannotRun(f"`--watch {arguments.watch:g}` must be above 0")
+    screen = sys.__stdout__ if sys.stdout.isatty() else None
+    try:
+        while True:
+            text = _text(output, arguments)
+            if screen is not None:
+                screen.write("\x1b[H\x1b[J")
+            print(text, flush=True)
+            time.sleep(arguments.watch)
+    except KeyboardInterrupt:
         return 0
-    rows = [_COLUMNS, *(_row(run) for run in found)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    if of_model is not None:
-        print(f"\nthe model in {display_path(output)} is that of {of_model}")
+
+
+def _text(output: Path, arguments: Namespace) -> str:
+    from fgc.cli.outputs import readable_size
+    from fgc.cli.run_tables import csv_text, json_text, rows_of, size_of, sorted_rows, table_text
+    from fgc.cli.runs import run_of_model
+    from fgc.workspace import display_path
+
+    has_size = arguments.disk or arguments.format == "csv" or (arguments.sort or "").endswith("size")
+    rows = rows_of(output, with_size=has_size)
+    rows = sorted_rows(rows, arguments.sort) if arguments.sort else rows
+    if arguments.format != "text":
+        return {"json": json_text, "csv": csv_text}[arguments.format](rows)
+    sweeps = sorted(path.name for path in (output / "sweeps").glob("*") if path.is_dir())
+    of_sweeps = [f"sweeps: {', '.join(sweeps)}; `fgc sweep show NAME`"] if sweeps else []
+    if not rows:
+        return "\n".join([f"no runs in {display_path(output)}", *of_sweeps])
+    lines = [table_text(rows, with_size=has_size)]
+    of_model = run_of_model(output)
+    notes = [f"the model in {display_path(output)} is that of {of_model}"] if of_model is not None else []
+    notes += [f"{display_path(output)} holds {readable_size(size_of(output))}"] if arguments.disk else []
+    return "\n".join([*lines, *([""] if notes or of_sweeps else []), *notes, *of_sweeps])
+
+
+def _prune(output: Path, arguments: Namespace) -> int:
+    from fgc.cli.run_pruning import decide, decision_json, decision_text, remove, wish_of
+
+    wish = wish_of(arguments.keep, arguments.older_than, arguments.state)
+    if arguments.watch is not None or arguments.format == "csv":
+        raise CannotRun("`fgc runs prune` has neither `--watch` nor `--format csv`")
+    decisions = decide(output, wish)
+    if arguments.yes:
+        remove(output, decisions)
+    print(decision_json(decisions) if arguments.format == "json" else decision_text(decisions, is_done=arguments.yes))
     return 0
-
-
-def _values(run: "Run", of_model: str | None) -> dict[str, object]:
-    last, best, record = run.last, run.best, run.record
-    names = ("configuration", "started_at", "ended_at", "max_steps", "reason", "resumed_from", "repository")
-    return {
-        "folder": str(run.folder),
-        "state": run.state,
-        "step": last.get("global_step", record.get("step")),
-        "loss": last.get("loss"),
-        "best": {"metric": best[0], "value": best[1]} if best else None,
-        "options": record.get("words"),
-        "is_model": run.folder.name == of_model,
-        **{name: record.get(name) for name in names},
-    }
-
-
-def _row(run: "Run") -> tuple[str, ...]:
-    loss, best = run.last.get("loss"), run.best
-    return (
-        run.folder.name,
-        str(run.record.get("configuration") or ""),
-        run.state,
-        run.steps,
-        f"{loss:.4f}" if isinstance(loss, (int, float)) else "",
-        f"{best[0]} {best[1]:.4f}" if best else "",
-        run.options,
-    )

@@ -22,7 +22,7 @@ def run_words(words: Sequence[str]) -> int:
 
 
 def completion_words() -> list[str]:
-    """What a shell may complete behind `fgc serve`."""
+    """Returns what a shell may complete behind `fgc serve`."""
     from fgc.cli.runtime_words import option_words
 
     return option_words("fgc_runtime", "serve/arguments.py")

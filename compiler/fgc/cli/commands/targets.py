@@ -7,11 +7,12 @@ import json
 import sys
 from argparse import ArgumentParser, Namespace
 
-from fgc.cli.arguments import add_selection, use_color
+from fgc.cli.arguments import add_selection
 from fgc.cli.guard import with_selection
 from fgc.cli.layout import table, terminal_columns
 from fgc.cli.select import Selected, report
 from fgc.ir import target_kind
+from fgc.printing import use_color
 from fgc.text import Span
 
 EXAMPLES = ("fgc targets config.yaml", "fgc targets config.yaml --format json")

@@ -9,12 +9,13 @@ from argparse import ArgumentParser, Namespace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fgc.cli.arguments import add_cache_switch, use_color
+from fgc.cli.arguments import add_cache_switch
 from fgc.cli.layout import DIM, paint, terminal_columns
-from fgc.cli.memo import Answer, Questions, answer
+from fgc.cli.memo import PrintedAnswer, Questions, answer
+from fgc.printing import use_color
 
 if TYPE_CHECKING:
-    from fgc.workspace import Project
+    from fgc.workspace import ProjectDescription
 
 EXAMPLES = (
     "fgc tlist                    which template extends which",
@@ -37,10 +38,10 @@ def run(arguments: Namespace) -> int:
     form = arguments.format or ("tree" if sys.stdout.isatty() else "files")
     question = ["tlist", arguments.project, form, arguments.own, has_color, style]
 
-    def compute(questions: Questions) -> Answer:
+    def compute(questions: Questions) -> PrintedAnswer:
         from fgc.cli.projects import project_answer  # the compiler's stages: 0.15 s
 
-        def show(project: "Project") -> str:
+        def show(project: "ProjectDescription") -> str:
             return _listed(project, form, arguments.own, style)
 
         return project_answer(arguments, questions, has_color, show)
@@ -48,7 +49,7 @@ def run(arguments: Namespace) -> int:
     return answer(question, not arguments.no_cache, compute).give()
 
 
-def _listed(project: "Project", form: str, is_own: bool, style: tuple[int | None, bool]) -> str:
+def _listed(project: "ProjectDescription", form: str, is_own: bool, style: tuple[int | None, bool]) -> str:
     from fgc.workspace import display_path
     from fgc.workspace.hierarchy import template_entries, template_files
 

@@ -4,6 +4,9 @@ The program starts in the project's folder, with the configuration's `nproc_per_
 Python, more through torchrun. Words behind `--` go to torchrun. Ctrl-C, SIGTERM, SIGUSR1 and a closed terminal let the
 program finish its step and write a checkpoint; `--resume` goes on from there. Under `nohup` it trains on without the
 terminal. The exit code is the program's.
+
+With `--launch`, the program is built into `launched/` in the project and started on other machines: by Slurm, over
+SSH, on Kubernetes, by SkyPilot or Ray. `--dry-run` prints the exact files and commands.
 """
 
 import sys
@@ -24,6 +27,8 @@ EXAMPLES = (
     "fgc train --resume                  go on from the latest checkpoint",
     "fgc train --output-dir /scratch/tiny --run-name wide",
     "fgc train -- --nnodes 2 --node-rank 0 --master-addr HOST",
+    "fgc train --launch slurm --dry-run  the script and the command of a job",
+    "fgc train --launch gpu              a profile of forgather_workspace/launch.yaml",
 )
 TAKES_DYNAMIC_ARGUMENTS = True
 PASSES_WORDS_ON = True
@@ -57,6 +62,11 @@ def configure(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--resume", nargs="?", const="", metavar="CHECKPOINT", help="go on from this, or from the latest checkpoint"
+    )
+    parser.add_argument(
+        "--launch",
+        metavar="PROFILE",
+        help="run elsewhere: slurm, ssh, kubernetes, skypilot, ray, or a profile of forgather_workspace/launch.yaml",
     )
     parser.add_argument("--output-dir", metavar="FOLDER", help="where the model goes, with a folder for each run")
     parser.add_argument("--run-name", metavar="NAME", help="what the folder of the run is called, before its time")

@@ -10,9 +10,10 @@ from argparse import ArgumentParser, Namespace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fgc.cli.arguments import CannotRun, add_cache_switch, add_selection, use_color, variables_of
+from fgc.cli.arguments import CannotRun, add_cache_switch, add_selection, variables_of
 from fgc.cli.layout import DIM, paint, terminal_columns
-from fgc.cli.memo import Answer, Questions, answer
+from fgc.cli.memo import PrintedAnswer, Questions, answer
+from fgc.printing import use_color
 
 if TYPE_CHECKING:
     from fgc.api.references import References
@@ -44,7 +45,7 @@ def run(arguments: Namespace) -> int:
     chosen = [arguments.file, arguments.project, arguments.config, arguments.include, variables]
     question = ["trefs", *chosen, arguments.format, has_color, style]
 
-    def compute(questions: Questions) -> Answer:
+    def compute(questions: Questions) -> PrintedAnswer:
         from fgc.cli.guard import selection_answer  # the compiler's stages: 0.15 s
 
         return selection_answer(

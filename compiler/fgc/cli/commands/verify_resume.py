@@ -20,7 +20,7 @@ def run_words(words: Sequence[str]) -> int:
 
 
 def completion_words() -> list[str]:
-    """What a shell may complete behind `fgc verify-resume`."""
+    """Returns what a shell may complete behind `fgc verify-resume`."""
     from fgc.cli.runtime_words import option_words
 
     return option_words("fgc_runtime", "verify/__main__.py")

@@ -12,7 +12,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fgc.cli.arguments import CannotRun, use_color
+from fgc.cli.arguments import CannotRun
+from fgc.printing import use_color
 
 if TYPE_CHECKING:
     from fgc.cli.tracing import Asked, Build

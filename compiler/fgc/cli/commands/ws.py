@@ -12,6 +12,7 @@ from pathlib import Path
 from fgc.cli.arguments import CannotRun
 
 EXAMPLES = (
+    "fgc ws init                                     the current folder, called by its name",
     "fgc ws init --name 'My experiments'",
     "fgc ws init --name Old --forgather-dir ../forgather    with its library in place of ours",
     "fgc ws init --name Shared ../templates          more template folders for all projects",
@@ -26,7 +27,7 @@ def configure(parser: ArgumentParser) -> None:
     """The arguments of `fgc ws`."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     init = actions.add_parser("init", help="make the current folder a workspace")
-    init.add_argument("--name", required=True, help="what the workspace is called")
+    init.add_argument("--name", help="what the workspace is called (default: as its folder)")
     init.add_argument("--description", metavar="TEXT", default="", help="what it is for")
     init.add_argument(
         "--forgather-dir",
@@ -57,6 +58,8 @@ def run(arguments: Namespace) -> int:
     """Make it; 2 if it cannot be made, and then nothing has changed."""
     from fgc.workspace.create import CreateError  # the compiler's stages: 0.15 s
 
+    if arguments.name is None:
+        arguments.name = Path.cwd().name or "workspace"
     try:
         for text in (arguments.name, arguments.description):
             if not text.isprintable():
@@ -117,7 +120,7 @@ def _project(arguments: Namespace) -> int:
     folder = Path(arguments.directory or folder_name(arguments.name)).absolute()
     workspace = next((above for above in folder.parents if (above / WORKSPACE_FOLDER).is_dir()), None)
     if workspace is None:
-        raise CannotRun(f"`{folder.parent}` is in no workspace; make one: `fgc ws init --name NAME`")
+        raise CannotRun(f"`{folder.parent}` is in no workspace; make one: `fgc ws init`")
     default = arguments.default_config
     default += "" if default.endswith(".yaml") else ".yaml"
     for path in (default, arguments.config_prefix):

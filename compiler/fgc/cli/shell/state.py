@@ -7,7 +7,7 @@ from msgspec import Struct, field
 
 from fgc.diagnostics import did_you_mean
 from fgc.ir import Graph
-from fgc.workspace import FileStore, Project, ProjectError, find_project, open_project
+from fgc.workspace import FileStore, ProjectDescription, ProjectError, find_project, open_project
 
 
 class StateError(Exception):
@@ -22,7 +22,7 @@ class ShellState(Struct):
     _compiled: list[Graph | None] = field(default_factory=list)
 
     @property
-    def project(self) -> Project | None:
+    def project(self) -> ProjectDescription | None:
         """The project around the current folder, read anew: templates change while a shell runs."""
         folder = find_project(Path.cwd())
         try:
@@ -44,7 +44,7 @@ class ShellState(Struct):
 
     @property
     def graph(self) -> Graph | None:
-        """What the chosen configuration constructs, as far as it compiles; kept until `forget`."""
+        """Returns what the chosen configuration constructs, as far as it compiles; kept until `forget`."""
         if not self._compiled:
             project = self.project
             try:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def line_reader(state: ShellState, summaries: Mapping[str, str]) -> Reader:
-    """What reads the lines. Raises CannotRun on a terminal without prompt_toolkit."""
+    """Returns what reads the lines. Raises CannotRun on a terminal without prompt_toolkit."""
     if not sys.stdin.isatty():
         return _plain_line
     if package_folder("prompt_toolkit") is None:

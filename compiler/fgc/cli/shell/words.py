@@ -16,7 +16,7 @@ _OF_CONFIGS = ("-t", "--config")
 _OF_FOLDERS = ("-p", "--project", "-o", "--output", "-I", "--folder", "--into")
 
 
-class Candidate(Struct, frozen=True):
+class WordChoice(Struct, frozen=True):
     """A word; `length` characters before the cursor are a part of it."""
 
     word: str
@@ -24,13 +24,13 @@ class Candidate(Struct, frozen=True):
     meaning: str = ""
 
 
-def candidates(line: str, state: ShellState, summaries: Mapping[str, str]) -> Iterator[Candidate]:
-    """What may stand where the line ends. `summaries` describe the commands."""
+def candidates(line: str, state: ShellState, summaries: Mapping[str, str]) -> Iterator[WordChoice]:
+    """Yields what may stand where the line ends. `summaries` describe the commands."""
     words, current = _split(line)
     found: Mapping[str, str] = dict(_possible(words, current, state, summaries))
     for word, meaning in found.items():
         if word.startswith(current):
-            yield Candidate(shlex.quote(word), len(_typed(line)), meaning)
+            yield WordChoice(shlex.quote(word), len(_typed(line)), meaning)
 
 
 def _split(line: str) -> tuple[list[str], str]:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from fgc.emit.model.description import check_model_package
 
 if TYPE_CHECKING:
-    from fgc.emit.model.expand import Expansion, expand_model_package
+    from fgc.emit.model.expand import ModelExpansion, expand_model_package
 
-__all__ = ["Expansion", "check_model_package", "expand_model_package"]
+__all__ = ["ModelExpansion", "check_model_package", "expand_model_package"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("Expansion", "expand_model_package"):
+    if name not in ("ModelExpansion", "expand_model_package"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from fgc.emit.model import expand  # libcst: 0.3 s
 

@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 from fgc.emit.linemap import Columns
 from fgc.emit.model.components import Definition
 from fgc.emit.model.request import PackageRequest
-from fgc.emit.model.values import Construction, walk
+from fgc.emit.model.values import PartConstruction, walk
 from fgc.emit.places import Area, NodeArea
 from fgc.ir import Call, Graph, NodeId, reachable
 from fgc.text import Origin, Source, Span
@@ -31,7 +31,7 @@ def configuration_areas(text: str, graph: Graph, node: NodeId, request: PackageR
 
 
 def modeling_areas(
-    text: str, graph: Graph, node: NodeId, model: Construction, pieces: Mapping[str, Definition]
+    text: str, graph: Graph, node: NodeId, model: PartConstruction, pieces: Mapping[str, Definition]
 ) -> Iterator[NodeArea]:
     """Every line of what was made from component files; `pieces` are the definitions by their generated names."""
     uses = _uses(graph, node, model)
@@ -57,13 +57,13 @@ def _classes(text: str) -> Iterable[ast.ClassDef]:
     return (item for item in ast.parse(text).body if isinstance(item, ast.ClassDef))
 
 
-def _uses(graph: Graph, node: NodeId, model: Construction) -> dict[Definition, tuple[NodeId, Origin]]:
+def _uses(graph: Graph, node: NodeId, model: PartConstruction) -> dict[Definition, tuple[NodeId, Origin]]:
     """For every component the node that asks for it first."""
     parts = ((node_id, graph[node_id]) for node_id in reachable(graph, [node]))  # another model may have the places too
     by_place = {item.callee.origin.span: node_id for node_id, item in parts if isinstance(item, Call)}
     found: dict[Definition, tuple[NodeId, Origin]] = {}
     for part in walk(model):
-        if isinstance(part, Construction) and isinstance(part.target, Definition):
+        if isinstance(part, PartConstruction) and isinstance(part.target, Definition):
             origin = part.symbol.origin
             found.setdefault(part.target, (by_place.get(origin.span, node), origin))
     return found

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fgc.text import Source, Span
 
@@ -17,40 +18,50 @@ Reader = Callable[[str], Source | None]
 Defining = ast.ClassDef | ast.FunctionDef | ast.Assign | ast.AnnAssign
 
 
-class ParameterKind(Enum):
+class ComponentParameterKind(Enum):
     """Says how a parameter takes its argument."""
 
     POSITIONAL = "positional"
     KEYWORD = "keyword"
 
 
-class Parameter(Struct, frozen=True):
+class ComponentParameter(Struct, frozen=True):
     """A named parameter; `default` and `annotation` are expressions."""
 
     name: str
-    kind: ParameterKind
+    kind: ComponentParameterKind
     default: ast.expr | None
     annotation: str | None
     span: Span
 
 
-class Signature(Struct, frozen=True):
-    """The parameters of a callable, without `self`; `takes_any_keyword` if it has `**kwargs`."""
+class ComponentSignature(Struct, frozen=True):
+    """The parameters of a callable, without `self`.
 
-    parameters: tuple[Parameter, ...]
+    `handed_on` are those of a base to which the constructor passes its `**kwargs`; `takes_any_keyword` if nobody
+    knows what these may be.
+    """
+
+    parameters: tuple[ComponentParameter, ...]
     takes_any_keyword: bool
     owner: "Definition | None"  # whose constructor it is: the class itself, or a base
+    handed_on: tuple[ComponentParameter, ...] = ()
 
     @property
-    def by_name(self) -> dict[str, Parameter]:
+    def by_name(self) -> dict[str, ComponentParameter]:
         return {parameter.name: parameter for parameter in self.parameters}
 
     @property
-    def positional(self) -> list[Parameter]:
-        return [p for p in self.parameters if p.kind is ParameterKind.POSITIONAL and p.name != "config"]
+    def accepted(self) -> dict[str, ComponentParameter]:
+        """The parameters that a caller can name, those of the base included."""
+        return {parameter.name: parameter for parameter in (*self.handed_on, *self.parameters)}
+
+    @property
+    def positional(self) -> list[ComponentParameter]:
+        return [p for p in self.parameters if p.kind is ComponentParameterKind.POSITIONAL and p.name != "config"]
 
 
-class ImportedName(Struct, frozen=True):
+class ComponentImport(Struct, frozen=True):
     """`from module import name`, or `import module` if `name` is None."""
 
     module: str
@@ -65,7 +76,7 @@ class ComponentModule(Struct, frozen=True, eq=False, dict=True):
     name: str
     source: Source
     definitions: Mapping[str, Defining]
-    imports: Mapping[str, ImportedName]
+    imports: Mapping[str, ComponentImport]
 
     def span(self, node: ast.expr | ast.stmt | ast.arg) -> Span:
         """The place of a node; of a class or function, its name's line."""
@@ -115,7 +126,7 @@ class ComponentLibrary:
         self._read = read
         self._folders = tuple(folders)
         self._modules: dict[str, ComponentModule | BrokenModule | None] = {}
-        self._signatures: dict[tuple[int, str], Signature] = {}
+        self._signatures: dict[tuple[int, str], ComponentSignature] = {}
 
     def find(self, name: str, searchpath: Sequence[str] = ()) -> ComponentModule | BrokenModule | None:
         """The module of a dotted name, from the first folder that has it."""
@@ -158,14 +169,14 @@ class ComponentLibrary:
         target = self._imported(module, imported.module)
         return self.definition(target, imported.name) if target is not None else None
 
-    def signature(self, definition: Definition) -> Signature:
+    def signature(self, definition: Definition) -> ComponentSignature:
         """The parameters of a function, or of a class's constructor, looked up along its component bases."""
         key = (id(definition.module), definition.name)  # modules live as long as the library
         if key not in self._signatures:
             self._signatures[key] = self._read_signature(definition)
         return self._signatures[key]
 
-    def _read_signature(self, definition: Definition) -> Signature:
+    def _read_signature(self, definition: Definition) -> ComponentSignature:
         node = definition.node
         if isinstance(node, ast.FunctionDef):
             return _signature(definition, node, num_skipped=0)
@@ -173,8 +184,25 @@ class ComponentLibrary:
             assert isinstance(base.node, ast.ClassDef), f"base {base.name} is not a class"
             init = constructor(base.node)
             if init is not None:
-                return _signature(base, init, num_skipped=1)
-        return Signature((), takes_any_keyword=not isinstance(node, ast.ClassDef), owner=None)
+                return self._with_handed_on(base, init, _signature(base, init, num_skipped=1))
+        return ComponentSignature((), takes_any_keyword=not isinstance(node, ast.ClassDef), owner=None)
+
+    def _with_handed_on(self, owner: Definition, init: ast.FunctionDef, own: ComponentSignature) -> ComponentSignature:
+        """A signature with the parameters of the base that takes the constructor's `**kwargs`, if one is known."""
+        call = handed_on_call(init)
+        if call is None:
+            return own
+        bases = self.bases(owner)
+        if not bases:
+            assert isinstance(owner.node, ast.ClassDef), "a constructor stands in a class"
+            is_bare = [ast.unparse(base) for base in owner.node.bases] in (["nn.Module"], ["Module"])
+            return replace(own, takes_any_keyword=not is_bare)
+        base = self.signature(bases[0])
+        named = {keyword.arg for keyword in call.keywords}
+        positional = [p.name for p in base.parameters if p.kind is ComponentParameterKind.POSITIONAL]
+        gone = {*positional[: len(call.args)], *named, *own.by_name}
+        rest = tuple(parameter for parameter in base.accepted.values() if parameter.name not in gone)
+        return replace(own, takes_any_keyword=base.takes_any_keyword, handed_on=rest)
 
     def bases(self, definition: Definition) -> list[Definition]:
         """The base classes that are components, nearest first."""
@@ -209,6 +237,23 @@ def constructor(node: ast.ClassDef) -> ast.FunctionDef | None:
     return next((item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
 
 
+def handed_on_call(init: ast.FunctionDef) -> ast.Call | None:
+    """The call `super().__init__(..., **kwargs)`, if the constructor does nothing else with its `**kwargs`."""
+    kwargs = init.args.kwarg
+    if kwargs is None:
+        return None
+    reads = [node for node in ast.walk(init) if isinstance(node, ast.Name) and node.id == kwargs.arg]
+    for node in ast.walk(init):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr="__init__")):
+                is_handed = any(keyword.arg is None and keyword.value in reads for keyword in node.keywords)
+                is_plain = not any(isinstance(argument, ast.Starred) for argument in node.args)
+                return node if is_handed and is_plain and len(reads) == 1 else None
+            case _:
+                pass
+    return None
+
+
 def constant(definition: Definition, name: str) -> object:
     """The value of a class attribute that is written as a constant; None if there is none."""
     for item in definition.node.body if isinstance(definition.node, ast.ClassDef) else ():
@@ -229,7 +274,7 @@ def _parse(folder: str, name: str, source: Source) -> ComponentModule | BrokenMo
         start = source.line_starts[line - 1] + max((error.offset or 1) - 1, 0)
         return BrokenModule(Span(source, start, start), error.msg)
     definitions: dict[str, Defining] = {}
-    imports: dict[str, ImportedName] = {}
+    imports: dict[str, ComponentImport] = {}
     for node in tree.body:
         match node:
             case ast.ClassDef() | ast.FunctionDef():
@@ -240,28 +285,31 @@ def _parse(folder: str, name: str, source: Source) -> ComponentModule | BrokenMo
                 imports |= {a.asname or a.name.split(".")[0]: _plain_import(a) for a in node.names}
             case ast.ImportFrom():
                 origin = "." * node.level + (node.module or "")
-                imports |= {a.asname or a.name: ImportedName(origin, a.name, a.asname or a.name) for a in node.names}
+                imports |= {a.asname or a.name: ComponentImport(origin, a.name, a.asname or a.name) for a in node.names}
             case _:
                 pass  # the docstring, and statements that no component needs
     return ComponentModule(folder, name, source, definitions, imports)
 
 
-def _plain_import(alias: ast.alias) -> ImportedName:
-    return ImportedName(alias.name, None, alias.asname or alias.name)
+def _plain_import(alias: ast.alias) -> ComponentImport:
+    return ComponentImport(alias.name, None, alias.asname or alias.name)
 
 
-def _signature(owner: Definition, node: ast.FunctionDef, *, num_skipped: int) -> Signature:
+def _signature(owner: Definition, node: ast.FunctionDef, *, num_skipped: int) -> ComponentSignature:
     given = node.args
     positional = [*given.posonlyargs, *given.args]
     defaults = [*[None] * (len(positional) - len(given.defaults)), *given.defaults]
     first = [
-        _parameter(owner.module, *pair, ParameterKind.POSITIONAL) for pair in zip(positional, defaults, strict=True)
+        _parameter(owner.module, *pair, ComponentParameterKind.POSITIONAL)
+        for pair in zip(positional, defaults, strict=True)
     ]
     keywords = zip(given.kwonlyargs, given.kw_defaults, strict=True)
-    rest = [_parameter(owner.module, *pair, ParameterKind.KEYWORD) for pair in keywords]
-    return Signature((*first[num_skipped:], *rest), takes_any_keyword=given.kwarg is not None, owner=owner)
+    rest = [_parameter(owner.module, *pair, ComponentParameterKind.KEYWORD) for pair in keywords]
+    return ComponentSignature((*first[num_skipped:], *rest), takes_any_keyword=given.kwarg is not None, owner=owner)
 
 
-def _parameter(module: ComponentModule, arg: ast.arg, default: ast.expr | None, kind: ParameterKind) -> Parameter:
+def _parameter(
+    module: ComponentModule, arg: ast.arg, default: ast.expr | None, kind: ComponentParameterKind
+) -> ComponentParameter:
     annotation = None if arg.annotation is None else ast.unparse(arg.annotation)
-    return Parameter(arg.arg, kind, default, annotation, module.span(arg))
+    return ComponentParameter(arg.arg, kind, default, annotation, module.span(arg))

@@ -5,35 +5,35 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Related
-from fgc.emit.model.components import ComponentLibrary, Definition, Parameter
+from fgc.emit.model.components import ComponentLibrary, ComponentParameter, Definition
 from fgc.emit.model.configuration import ROPE_PARAMETERS, FieldPlan, in_order
 from fgc.emit.model.describe import Describer
 from fgc.emit.model.request import ConfigEntry, PackageRequest
-from fgc.emit.model.values import Constant, Construction, Field, Table, Value, walk
+from fgc.emit.model.values import Constant, ConstantTable, Field, PartConstruction, Value, walk
 from fgc.ir import Call, DictNode, Graph, ListNode, Literal, NodeId, SymbolKind, Var, children
 
 _ACCEPTED: Mapping[str, tuple[type, ...]] = {"float": (float, int), "int": (int,), "str": (str,), "bool": (bool,)}
 
 
-class Reader(Struct, frozen=True):
+class FieldReader(Struct, frozen=True):
     """The parameter of a component that a configuration field goes into; its type is a simple one."""
 
     component: str
-    parameter: Parameter
+    parameter: ComponentParameter
     annotation: str
 
 
-def readers_of(model: Construction, library: ComponentLibrary) -> dict[str, Reader]:
+def readers_of(model: PartConstruction, library: ComponentLibrary) -> dict[str, FieldReader]:
     """For each field, the first parameter that says what type it has."""
-    found: dict[str, Reader] = {}
+    found: dict[str, FieldReader] = {}
     for part in walk(model):
-        if not isinstance(part, Construction) or not isinstance(part.target, Definition):
+        if not isinstance(part, PartConstruction) or not isinstance(part.target, Definition):
             continue
         parameters = library.signature(part.target).by_name
         for name, value in part.keywords:
             annotation = (parameters[name].annotation or "").removesuffix(" | None") if name in parameters else ""
             if isinstance(value, Field) and annotation in _ACCEPTED:
-                found.setdefault(value.name, Reader(part.target.name, parameters[name], annotation))
+                found.setdefault(value.name, FieldReader(part.target.name, parameters[name], annotation))
     return found
 
 
@@ -47,7 +47,7 @@ class ConfigReader:
         self._request = request
         self._describer = describer
 
-    def fields(self, readers: Mapping[str, Reader]) -> list[FieldPlan]:
+    def fields(self, readers: Mapping[str, FieldReader]) -> list[FieldPlan]:
         """Every field, derived ones after what they are derived from."""
         found = [self._field(entry, readers.get(entry.name)) for entry in self._request.config]
         for name, entry in self._request.defaults.items():
@@ -60,13 +60,13 @@ class ConfigReader:
             return []
         return found
 
-    def _field(self, entry: ConfigEntry, reader: Reader | None) -> FieldPlan:
+    def _field(self, entry: ConfigEntry, reader: FieldReader | None) -> FieldPlan:
         annotation = None if reader is None else reader.annotation
         if self._is_static(entry.value):
             value = self._describer.value(entry.value)
             if value is not None and any(isinstance(item, Field) for item in walk(value)):
                 return FieldPlan(entry.name, Constant.of(None), value, annotation)
-            if entry.name == ROPE_PARAMETERS and isinstance(value, Table):
+            if entry.name == ROPE_PARAMETERS and isinstance(value, ConstantTable):
                 # an older config.json gives it in parts: the class must know whether it is given
                 return FieldPlan(entry.name, Constant.of(None), value, annotation)
             if value is not None:
@@ -91,7 +91,7 @@ class ConfigReader:
             return False
         return all(self._is_static(child) for child in children(node))
 
-    def _check_type(self, entry: ConfigEntry, value: Value, reader: Reader | None) -> None:
+    def _check_type(self, entry: ConfigEntry, value: Value, reader: FieldReader | None) -> None:
         if reader is None or not isinstance(value, Constant) or value.value is None:
             return
         is_bool = isinstance(value.value, bool)

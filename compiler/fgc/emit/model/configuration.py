@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from fgc.emit.model.names import ModelNames
-from fgc.emit.model.values import Constant, Items, Operation, Table, Value, fields_of, static_text
+from fgc.emit.model.values import Constant, ConstantTable, Items, Operation, Value, fields_of, static_text
 
 # what transformers may set to None, or to several, whatever the template says
 _KNOWN_TYPES = {
@@ -18,7 +18,21 @@ _OTHER_NAMES = {"num_experts": "num_local_experts"}
 ROPE_PARAMETERS = "rope_parameters"
 _OLDER_ROPE_FIELDS = ("rope_theta", "rope_scaling")  # which PreTrainedConfig makes rope_parameters of
 _USUAL_THETA = 10000.0  # PreTrainedConfig's
-_PLAN_TYPES = {"tp_plan": "dict[str, Any]", "pp_plan": "dict[str, Sequence[list[str]]]"}  # as in PreTrainedConfig
+_PLAN_TYPES = {  # as in PreTrainedConfig: attributes that may be set are of just that type
+    "tp_plan": "dict[str, Any] | None",
+    "pp_plan": "dict[str, Sequence[list[str]]] | None",
+}
+
+# PEFT looks up a `model_type` in tables of its own, right after it has asked the configuration for its fields
+_ADAPTER_DEFAULTS = """
+    def to_dict(self) -> dict[str, Any]:
+        # PEFT reads the fields, then looks up where adapters go: here they go where they go in a Llama
+        if (peft_tables := sys.modules.get("peft.utils.constants")) is not None:
+            for table in vars(peft_tables).values():
+                if isinstance(table, dict) and "llama" in table:
+                    table.setdefault(self.model_type, table["llama"])
+        return super().to_dict()
+"""
 
 
 class FieldPlan(Struct, frozen=True):
@@ -33,8 +47,18 @@ class FieldPlan(Struct, frozen=True):
     annotation: str | None
 
 
-def configuration_text(fields: Sequence[FieldPlan], names: ModelNames, plans: Mapping[str, str], header: str) -> str:
-    """The file's text, before formatting."""
+def configuration_text(
+    fields: Sequence[FieldPlan],
+    names: ModelNames,
+    plans: Mapping[str, str],
+    header: str,
+    *,
+    has_projections: bool,
+) -> str:
+    """The file's text, before formatting.
+
+    `has_projections`: attention has the matrices `q_proj` and `v_proj`, which PEFT's adapters of a Llama go beside.
+    """
     lines = [f"class {names.config_class}(PreTrainedConfig):"]
     lines += [f'    """The shape of a {names.title}; the defaults are those of the template."""', ""]
     lines += [f'    model_type = "{names.package}"']
@@ -43,6 +67,7 @@ def configuration_text(fields: Sequence[FieldPlan], names: ModelNames, plans: Ma
     lines += _attribute_map(fields)
     lines += [f"    default_theta = {theta}" for theta in _unusual_thetas(fields)]
     lines += ["", *(_field_line(item) for item in fields), *_auto_map(names), *_post_init(fields)]
+    lines += _ADAPTER_DEFAULTS.splitlines() if has_projections else []
     body = "\n".join(lines)
     header += f'"""The configuration of {names.title}."""'
     return "\n\n\n".join([header, _imports(body), "@strict\n" + body, f'__all__ = ["{names.config_class}"]\n'])
@@ -68,9 +93,9 @@ def annotation_of(item: FieldPlan) -> str:
         return _KNOWN_TYPES[item.name]
     if isinstance(default, Items):
         return "list[Any]"
-    if isinstance(default, Table):
+    if isinstance(default, ConstantTable):
         return "dict[str, Any]"
-    if isinstance(item.derived, Table):
+    if isinstance(item.derived, ConstantTable):
         return "dict[str, Any] | None"
     if isinstance(item.derived, Items) or (
         isinstance(item.derived, Operation) and isinstance(item.derived.left, Items)
@@ -91,7 +116,7 @@ def is_set(item: FieldPlan) -> bool:
 
 def _field_line(item: FieldPlan) -> str:
     text = static_text(item.default, "self")
-    if isinstance(item.default, Items | Table):
+    if isinstance(item.default, Items | ConstantTable):
         text = f"field(default_factory=lambda: {text})"
     elif annotation_of(item).startswith("float") and isinstance(item.default, Constant):
         value = item.default.value
@@ -107,7 +132,9 @@ def _attribute_map(fields: Sequence[FieldPlan]) -> list[str]:
 
 def _unusual_thetas(fields: Sequence[FieldPlan]) -> list[float]:
     """The template's theta where it is not transformers' own, for an older config.json that leaves it out."""
-    tables = [item.derived for item in fields if item.name == ROPE_PARAMETERS and isinstance(item.derived, Table)]
+    tables = [
+        item.derived for item in fields if item.name == ROPE_PARAMETERS and isinstance(item.derived, ConstantTable)
+    ]
     entries = [(key.value, value) for table in tables for key, value in table.entries]
     thetas = [value.value for key, value in entries if key == "rope_theta" and isinstance(value, Constant)]
     return [float(theta) for theta in thetas if isinstance(theta, int | float) and theta != _USUAL_THETA]
@@ -145,7 +172,8 @@ def _auto_map(names: ModelNames) -> list[str]:
 
 
 def _imports(body: str) -> str:
-    lines = ["from collections.abc import Sequence"] if "Sequence[" in body else []
+    lines = ["import sys"] if "sys." in body else []
+    lines += ["from collections.abc import Sequence"] if "Sequence[" in body else []
     typing = [name for name in ("Any", "ClassVar") if name in body]
     lines += ["from dataclasses import field", f"from typing import {', '.join(typing)}", ""]
     lines += ["from huggingface_hub.dataclasses import strict", "from transformers import PreTrainedConfig"]

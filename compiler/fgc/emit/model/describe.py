@@ -9,19 +9,19 @@ from collections.abc import Container, Sequence
 from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Related, did_you_mean
-from fgc.emit.model.components import BrokenModule, ComponentLibrary, ComponentModule, Definition, Signature
+from fgc.emit.model.components import BrokenModule, ComponentLibrary, ComponentModule, ComponentSignature, Definition
 from fgc.emit.model.handover import CallShape, call_shapes
 from fgc.emit.model.initial_rules import holds_rules, rules_problem, takes_rules
 from fgc.emit.model.names import CAUSAL_LM
 from fgc.emit.model.values import (
     OPERATORS,
     Constant,
-    Construction,
+    ConstantTable,
     Field,
     Items,
-    Library,
+    LibraryCallable,
     Operation,
-    Table,
+    PartConstruction,
     Value,
     has_construction,
     parts,
@@ -39,10 +39,12 @@ from fgc.ir import (
     Symbol,
     SymbolKind,
     Var,
+    display_type,
 )
 from fgc.ir.searchpath import searchpath
 from fgc.text import Origin
 
+_HAND_ON = "name `config` in its constructor, and hand it on: the generated model gives it"
 _MAX_SIZE = 5000  # 61 layers written one by one have 2,000 values
 
 
@@ -87,13 +89,13 @@ class Describer:
         message = f"this part of a model unfolds to more than {_MAX_SIZE:,} values"
         return self._reject(self._graph[node_id].origin, message, help_text)
 
-    def model(self, node_id: NodeId) -> Construction | None:
+    def model(self, node_id: NodeId) -> PartConstruction | None:
         """The value of the node that describes the whole model: it is constructed with the configuration alone."""
         value = self.value(node_id)
         if value is None:
             return None
-        is_component = isinstance(value, Construction) and isinstance(value.target, Definition) and value.is_partial
-        if not isinstance(value, Construction) or not is_component or not _is_causal_lm(value):
+        is_component = isinstance(value, PartConstruction) and isinstance(value.target, Definition) and value.is_partial
+        if not isinstance(value, PartConstruction) or not is_component or not _is_causal_lm(value):
             message = f"the model must be a component whose class name ends in `{CAUSAL_LM}`"
             help_text = "for example `!partial:.causal_lm:DecoderForCausalLM`"
             self._reject(self._graph[node_id].origin, message, help_text)
@@ -121,7 +123,7 @@ class Describer:
     def _table(self, node: DictNode) -> Value | None:
         entries = [(entry.key, self.value(entry.value)) for entry in node.entries]
         pairs = [(Constant.of(k), v) for k, v in entries if v is not None and not isinstance(k, tuple)]
-        return Table(tuple(pairs)) if len(pairs) == len(entries) else None
+        return ConstantTable(tuple(pairs)) if len(pairs) == len(entries) else None
 
     def _field(self, node: Var) -> Value | None:
         if node.name in self._fields:
@@ -142,7 +144,7 @@ class Describer:
             if has_construction(left) or has_construction(right):
                 return self._reject(node.origin, f"`{symbol.text}` joins numbers and fields, not components")
             return Operation(OPERATORS[symbol.attribute], left, right)
-        if symbol.kind is SymbolKind.BUILTIN and symbol.attribute in ("named_list", "named_tuple", "named_dict"):
+        if display_type(node) is not None:
             return self._named_container(node)
         if node.kind is CallKind.SINGLETON:
             help_text = (
@@ -155,11 +157,11 @@ class Describer:
         return self._construction(node)
 
     def _named_container(self, node: Call) -> Value | None:
-        if node.callee.attribute != "named_dict":
+        if display_type(node) is not dict:
             return self.value(node.positional[0]) if node.positional else Items(())
         pairs = [(Constant.of(keyword.name), self.value(keyword.value)) for keyword in node.keywords]
         found = tuple((key, value) for key, value in pairs if value is not None)
-        return Table(found) if len(found) == len(pairs) else None
+        return ConstantTable(found) if len(found) == len(pairs) else None
 
     def _construction(self, node: Call) -> Value | None:
         own = (folder for folder, _ in searchpath(self._graph, node.searchpath))
@@ -174,7 +176,7 @@ class Describer:
             return None
         positional, named = found[: len(node.positional)], found[len(node.positional) :]
         keywords = tuple(zip((keyword.name for keyword in node.keywords), named, strict=True))
-        return Construction(target, node.kind is CallKind.PARTIAL, tuple(positional), keywords, node.callee)
+        return PartConstruction(target, node.kind is CallKind.PARTIAL, tuple(positional), keywords, node.callee)
 
     def _component(self, node: Call, target: Definition) -> Value | None:
         signature = self._library.signature(target)
@@ -193,9 +195,9 @@ class Describer:
         order = [name for name in signature.by_name if name in bound]
         order += [name for name in bound if name not in order]
         values = tuple((name, bound[name]) for name in order)
-        return Construction(target, node.kind is CallKind.PARTIAL, (), values, node.callee) if is_good else None
+        return PartConstruction(target, node.kind is CallKind.PARTIAL, (), values, node.callee) if is_good else None
 
-    def _arguments(self, node: Call, target: Definition, signature: Signature) -> "list[_Argument] | None":
+    def _arguments(self, node: Call, target: Definition, signature: ComponentSignature) -> "list[_Argument] | None":
         """The arguments by the names of their parameters; None if any does not fit."""
         slots = signature.positional
         if len(node.positional) > len(slots):
@@ -209,13 +211,15 @@ class Describer:
         by_place = [_Argument(name, value, self._graph[value].origin) for name, value in filled.items()]
         return by_place + [_Argument(keyword.name, keyword.value, keyword.origin) for keyword in node.keywords]
 
-    def _fits(self, target: Definition, signature: Signature, keyword: Keyword, filled: Container[str]) -> bool:
+    def _fits(
+        self, target: Definition, signature: ComponentSignature, keyword: Keyword, filled: Container[str]
+    ) -> bool:
         if keyword.name == "config":
             self._report(keyword.origin, "FGC413", "`config` is given by the generated model itself", target)
         elif keyword.name in filled:
             self._report(keyword.origin, "FGC413", f"`{keyword.name}` is given twice: by position and by name", target)
-        elif keyword.name not in signature.by_name and not signature.takes_any_keyword:
-            names = [name for name in signature.by_name if name != "config"]
+        elif keyword.name not in signature.accepted and not signature.takes_any_keyword:
+            names = [name for name in signature.accepted if name != "config"]
             help_text = did_you_mean(keyword.name, names) or "its parameters: " + ", ".join(names)
             message = f"`{target.name}` has no parameter `{keyword.name}`"
             self._report(keyword.origin, "FGC501", message, target, help_text)
@@ -224,13 +228,18 @@ class Describer:
         return False
 
     def _is_good_part(
-        self, argument: "_Argument", value: Value, user: Definition, signature: Signature, shapes: list[CallShape]
+        self,
+        argument: "_Argument",
+        value: Value,
+        user: Definition,
+        signature: ComponentSignature,
+        shapes: list[CallShape],
     ) -> bool:
         """Returns whether what `user` does with an argument is possible; a part gets all that it needs."""
-        parameter = signature.by_name.get(argument.name)
+        parameter = signature.accepted.get(argument.name)
         if parameter is not None and takes_rules(parameter.annotation):
             return self._is_good_table(argument, value, user)
-        if isinstance(value, Construction):
+        if isinstance(value, PartConstruction):
             if not value.is_partial and shapes:
                 message = f"`{user.name}` constructs `{argument.name}` itself: write `!partial`"
                 self._report(argument.origin, "FGC413", message, user)
@@ -248,7 +257,7 @@ class Describer:
         """Returns whether an argument holds the rules by which weights begin, or is None."""
         if isinstance(value, Constant) and value.value is None:
             return True
-        if not isinstance(value, Construction) or not holds_rules(value, self._library):
+        if not isinstance(value, PartConstruction) or not holds_rules(value, self._library):
             message = f"`{argument.name}` of `{user.name}` must be a table of rules"
             self._report(argument.origin, "FGC413", message, user, "write `!partial:.initializers:Initializer`")
             return False
@@ -257,7 +266,7 @@ class Describer:
             self._reject(value.symbol.origin, problem)
         return problem is None
 
-    def _check_complete(self, node_id: NodeId, part: Construction, shapes: list[CallShape]) -> None:
+    def _check_complete(self, node_id: NodeId, part: PartConstruction, shapes: list[CallShape]) -> None:
         if not isinstance(part.target, Definition) or node_id in self._checked:
             return
         self._checked.add(node_id)
@@ -267,17 +276,20 @@ class Describer:
             if problem is not None:
                 self._report(part.symbol.attribute_origin, "FGC413", f"`{part.target.name}` {problem}", part.target)
                 return
-            filled = {*part.arguments, *shape.bind(signature, part.arguments), "config"}
-            missing = [p for p in signature.parameters if p.default is None and p.name not in filled]
+            filled = {*part.arguments, *shape.bind(signature, part.arguments)}
+            needed = [p for p in signature.parameters if p.name != "config"] + list(signature.handed_on)
+            missing = [p for p in needed if p.default is None and p.name not in filled]
             for parameter in missing:
                 message = f"`{part.target.name}` needs the argument `{parameter.name}`"
                 related = Related(parameter.span, f"`{parameter.name}` has no default")
                 origin = part.symbol.attribute_origin
-                self.diagnostics.append(Diagnostic.at(origin, "FGC503", message, related=[related]))
+                is_lost = parameter.name == "config"
+                help_text = _HAND_ON if is_lost else None
+                self.diagnostics.append(Diagnostic.at(origin, "FGC503", message, help=help_text, related=[related]))
             if missing:
                 return
 
-    def _target(self, symbol: Symbol, searchpath: Sequence[str]) -> Definition | Library | None:
+    def _target(self, symbol: Symbol, searchpath: Sequence[str]) -> Definition | LibraryCallable | None:
         match symbol.kind:
             case SymbolKind.COMPONENT:
                 module = self._library.find(symbol.container.lstrip("."), searchpath)
@@ -286,9 +298,9 @@ class Describer:
             case SymbolKind.MODULE:
                 module = self._library.installed(symbol.container)
                 if module is None:
-                    return Library(symbol.container, symbol.attribute)
+                    return LibraryCallable(symbol.container, symbol.attribute)
             case SymbolKind.BUILTIN:
-                return Library("builtins", symbol.attribute)
+                return LibraryCallable("builtins", symbol.attribute)
         if isinstance(module, ComponentModule):
             return self._attribute(symbol, module)
         if isinstance(module, BrokenModule):
@@ -323,6 +335,6 @@ class Describer:
         self.diagnostics.append(Diagnostic.at(origin, code, message, help=help_text, related=[related]))
 
 
-def _is_causal_lm(part: Construction) -> bool:
+def _is_causal_lm(part: PartConstruction) -> bool:
     name = part.target.name if isinstance(part.target, Definition) else part.target.attribute
     return name.endswith(CAUSAL_LM) and name != CAUSAL_LM

@@ -15,7 +15,7 @@ from fgc.emit.model.names import ModelNames
 from fgc.emit.model.request import ConfigEntry, PackageRequest, read_request
 from fgc.emit.model.shapes import Shapes, shape_findings
 from fgc.emit.model.unread import unread_fields
-from fgc.emit.model.values import Construction, fields_of
+from fgc.emit.model.values import PartConstruction, fields_of
 from fgc.ir import Call, CallKind, Graph, NodeId
 from fgc.ir.searchpath import searchpath
 
@@ -25,7 +25,7 @@ class Description(Struct, frozen=True):
 
     name: str
     library: ComponentLibrary
-    model: Construction
+    model: PartConstruction
     fields: Sequence[FieldPlan]
     plans: Mapping[str, str]
     attention: Sequence[str]
@@ -73,13 +73,14 @@ def _library(read: Reader, component_folders: tuple[str, ...]) -> ComponentLibra
 
 def check_model_package(
     graph: Graph, node: NodeId, read: Reader, component_folders: Sequence[str]
-) -> tuple[Diagnostic, ...]:
-    """Returns what is wrong with the model that the node describes."""
-    outcome = describe_model_package(graph, node, read, component_folders)
-    if outcome.value is None:
-        return outcome.diagnostics
+) -> Outcome[Description | None]:
+    """Returns what the node describes, with all that is wrong with it, entries that nothing reads among it."""
+    described = describe_model_package(graph, node, read, component_folders)
+    found = described.value
+    if found is None:
+        return described
     call = graph[node]
     assert isinstance(call, Call), "a description is that of a call"
-    derived = (name for field in outcome.value.fields if field.derived is not None for name in fields_of(field.derived))
-    unread = unread_fields(read_request(graph, call).config, (*fields_of(outcome.value.model), *derived))
-    return (*outcome.diagnostics, *unread)
+    derived = (name for field in found.fields if field.derived is not None for name in fields_of(field.derived))
+    unread = unread_fields(read_request(graph, call).config, (*fields_of(found.model), *derived))
+    return Outcome(found, (*described.diagnostics, *unread))

@@ -12,10 +12,11 @@ from fgc.emit.model.components import Definition, Reader
 from fgc.emit.model.configuration import configuration_text, is_set
 from fgc.emit.model.description import Description, describe_model_package
 from fgc.emit.model.initial_rules import without_rules
+from fgc.emit.model.module_names import has_modules
 from fgc.emit.model.names import CAUSAL_LM, ModelNames, reserved_name
 from fgc.emit.model.plan import Plans
 from fgc.emit.model.request import ConfigEntry, read_request
-from fgc.emit.model.values import Construction
+from fgc.emit.model.values import PartConstruction
 from fgc.emit.places import NodeArea
 from fgc.ir import Call, CallKind, Graph, Keyword, NodeId, Symbol, SymbolKind
 
@@ -24,9 +25,10 @@ _NO_ANNOTATION = """\
 # ruff: noqa: RUF012"""
 
 
-class Expansion(Struct, frozen=True):
+class ModelExpansion(Struct, frozen=True):
     """The graph with the node replaced by the construction of the generated class, and the package's files."""
 
+    description: Description
     graph: Graph
     files: Mapping[str, str]
     areas: Mapping[str, Sequence[NodeArea]]
@@ -39,7 +41,7 @@ def expand_model_package(
     component_folders: Sequence[str],
     generated_from: str,
     layout: Layout = black_layout,
-) -> Outcome[Expansion | None]:
+) -> Outcome[ModelExpansion | None]:
     """Generate the model package that the node describes; None if anything in it is wrong.
 
     `read` gives the text of an absolute path, or None. `generated_from` is the template that the files name.
@@ -55,7 +57,13 @@ def expand_model_package(
         return Outcome(None, problems)
     texts = {
         "__init__": _init_text(names, header),
-        names.config_module: configuration_text(description.fields, names, description.plans, header),
+        names.config_module: configuration_text(
+            description.fields,
+            names,
+            description.plans,
+            header,
+            has_projections=has_modules(description.model, description.library, ("q_proj", "v_proj")),
+        ),
         names.modeling_module: modeling,
     }
     files = {f"{names.package}/{module}.py": layout(text) for module, text in texts.items()}
@@ -66,7 +74,7 @@ def expand_model_package(
         config: tuple(configuration_areas(files[config], graph, node, read_request(graph, call))),
         model: tuple(modeling_areas(files[model], graph, node, description.model, pieces)),
     }
-    return Outcome(Expansion(_expanded(graph, node, names, description.runtime), files, areas))
+    return Outcome(ModelExpansion(description, _expanded(graph, node, names, description.runtime), files, areas))
 
 
 def _modeling(
@@ -89,7 +97,7 @@ def _modeling(
     return text, {piece.name: piece.origin for piece in file.pieces.values()}, tuple(problems)
 
 
-def _clash(model: Construction, name: str, places: Sequence[Definition]) -> Diagnostic:
+def _clash(model: PartConstruction, name: str, places: Sequence[Definition]) -> Diagnostic:
     message = f"`{name}` would mean two things in the model's file"
     related = [Related(item.span, "defined here") for item in places]
     help_text = "give one of the two another name in its component file"

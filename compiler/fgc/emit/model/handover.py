@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from fgc.emit.model.components import ComponentLibrary, Definition, Signature, constructor
+from fgc.emit.model.components import ComponentLibrary, ComponentSignature, Definition, constructor
 
 
 class CallShape(Struct, frozen=True):
@@ -14,19 +14,19 @@ class CallShape(Struct, frozen=True):
     num_positional: int
     keywords: frozenset[str]
 
-    def bind(self, signature: Signature, given: Mapping[str, object]) -> list[str]:
+    def bind(self, signature: ComponentSignature, given: Mapping[str, object]) -> list[str]:
         """The parameters that the call fills, apart from those that the template gave already."""
         free = [parameter.name for parameter in signature.positional if parameter.name not in given]
         return [*free[: self.num_positional], *sorted(self.keywords - {"config"})]
 
-    def problem(self, signature: Signature, given: Mapping[str, object]) -> str | None:
+    def problem(self, signature: ComponentSignature, given: Mapping[str, object]) -> str | None:
         """Returns why a component with this signature cannot be called so, or None."""
         num_free = len([parameter for parameter in signature.positional if parameter.name not in given])
         if self.num_positional > num_free:
             count = f"{self.num_positional} positional argument{'s' if self.num_positional > 1 else ''}"
             return f"is constructed with {count}, but can take {num_free}"
         for name in sorted(self.keywords - {"config"}):
-            if name not in signature.by_name and not signature.takes_any_keyword:
+            if name not in signature.accepted and not signature.takes_any_keyword:
                 return f"is constructed with `{name}`, but has no such parameter"
         return None
 
@@ -34,15 +34,13 @@ class CallShape(Struct, frozen=True):
 def call_shapes(definition: Definition, library: ComponentLibrary) -> dict[str, list[CallShape]]:
     """For each parameter that the constructor calls: the shapes of these calls."""
     shapes: dict[str, list[CallShape]] = {}
-    names = library.signature(definition).by_name
-    init = next(
-        (
-            found
-            for base in (definition, *library.bases(definition))
-            if isinstance(base.node, ast.ClassDef) and (found := constructor(base.node)) is not None
-        ),
-        None,
-    )
+    signature = library.signature(definition)
+    if signature.handed_on and signature.owner is not None:
+        of_base = call_shapes(library.bases(signature.owner)[0], library)
+        shapes = {item.name: of_base[item.name] for item in signature.handed_on if item.name in of_base}
+    names = signature.by_name
+    owner = signature.owner.node if signature.owner is not None else None
+    init = constructor(owner) if isinstance(owner, ast.ClassDef) else None
     for node in ast.walk(init) if init is not None else ():
         match node:
             case ast.Call(func=ast.Name(id=name), args=positional, keywords=keywords) if name in names:

@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Iterable
 
-from fgc.emit.model.components import ImportedName
+from fgc.emit.model.components import ComponentImport
 
 
-def import_block(imported: Iterable[ImportedName]) -> str:
+def import_block(imported: Iterable[ComponentImport]) -> str:
     """Standard library, installed packages, then the package's own modules."""
-    sections: dict[int, list[ImportedName]] = {}
+    sections: dict[int, list[ComponentImport]] = {}
     for item in imported:
         sections.setdefault(_section(item.module), []).append(item)
     return "\n\n".join(_section_text(sections[key]) for key in sorted(sections))
@@ -20,7 +20,7 @@ def _section(module: str) -> int:
     return 0 if module.split(".")[0] in sys.stdlib_module_names else 1
 
 
-def _section_text(items: list[ImportedName]) -> str:
+def _section_text(items: list[ComponentImport]) -> str:
     plain = sorted({(item.module, item.alias) for item in items if item.name is None})
     lines = [f"import {module}" + (f" as {alias}" if alias != module else "") for module, alias in plain]
     named: dict[str, set[tuple[str, str]]] = {}

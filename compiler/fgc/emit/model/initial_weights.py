@@ -11,16 +11,18 @@ from itertools import groupby
 
 import libcst as cst
 
-from fgc.emit.model.components import Definition, ImportedName
-from fgc.emit.model.initial_rules import METHOD, Rule
-from fgc.emit.model.render import Renderer
-from fgc.emit.model.values import Construction
+from fgc.emit.model.components import ComponentImport, Definition
+from fgc.emit.model.initial_rules import METHOD, InitialRule
+from fgc.emit.model.render import ClassWriter
+from fgc.emit.model.values import PartConstruction
 
+_PATHS = "_paths: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()"
 _METHOD = """\
+if module not in self._paths:  # the first one of a model
+    self._paths.update((item, path) for path, item in self.named_modules())
 # resize_token_embeddings asks for a new embedding or head that is not in the model yet
 new = "embed_tokens" if isinstance(module, nn.Embedding) else "lm_head"
-path = next((path for path, item in self.named_modules() if item is module), new)
-path = path.removeprefix("model.")
+path = self._paths.get(module, new).removeprefix("model.")
 for name, parameter in module.named_parameters(path, recurse=False):
 {branches}
 if isinstance(module, nn.Embedding) and module.padding_idx is not None:
@@ -30,7 +32,7 @@ if isinstance(module, nn.Embedding) and module.padding_idx is not None:
 """
 
 
-def with_rules(node: cst.ClassDef, rules: Sequence[Rule], render: Renderer) -> cst.ClassDef:
+def with_rules(node: cst.ClassDef, rules: Sequence[InitialRule], render: ClassWriter) -> cst.ClassDef:
     """Returns the class whose `_init_weights` follows the rules instead of calling that of its base."""
     methods = [item for item in node.body.body if isinstance(item, cst.FunctionDef) and item.name.value == METHOD]
     if not rules or not methods:
@@ -39,10 +41,12 @@ def with_rules(node: cst.ClassDef, rules: Sequence[Rule], render: Renderer) -> c
     module = cst.parse_module(_METHOD.format(branches=_branches(rules, render)))
     first, *rest = module.body
     written = [first.with_changes(leading_lines=module.header), *rest]
-    render.imports.append(ImportedName("transformers", "initialization", "init"))
+    render.imports.append(ComponentImport("transformers", "initialization", "init"))
+    render.imports.append(ComponentImport("weakref", "WeakKeyDictionary", "WeakKeyDictionary"))
     statements = [new for old in method.body.body for new in (written if _calls_base(old) else [old])]
     changed = method.with_changes(body=method.body.with_changes(body=statements))
-    body = [changed if item is method else item for item in node.body.body]
+    paths = cst.parse_module(_PATHS).body
+    body = [new for item in node.body.body for new in ([*paths, changed] if item is method else [item])]
     return node.with_changes(body=node.body.with_changes(body=body))
 
 
@@ -57,7 +61,7 @@ def _calls_base(statement: cst.CSTNode) -> bool:
             return False
 
 
-def _branches(rules: Sequence[Rule], render: Renderer) -> str:
+def _branches(rules: Sequence[InitialRule], render: ClassWriter) -> str:
     """Returns the chain of tests; neighbours that do the same share a branch."""
     lines: list[str] = []
     actions = [(_action(rule.fill, render), rule.pattern) for rule in rules]
@@ -70,7 +74,7 @@ def _branches(rules: Sequence[Rule], render: Renderer) -> str:
     return "\n".join([*lines, f"    else:\n        raise ValueError({message})"])
 
 
-def _condition(patterns: Sequence[str], render: Renderer) -> str:
+def _condition(patterns: Sequence[str], render: ClassWriter) -> str:
     """Returns the test whether `name` matches one of the patterns."""
     found: list[str] = []
     for kind, group in groupby(map(_test, patterns), key=lambda test: test[0]):
@@ -82,7 +86,7 @@ def _condition(patterns: Sequence[str], render: Renderer) -> str:
             case "contains":
                 found += [f"{text} in name" for text in texts]
             case "fnmatchcase":
-                render.imports.append(ImportedName("fnmatch", kind, kind))
+                render.imports.append(ComponentImport("fnmatch", kind, kind))
                 found += [f"fnmatchcase(name, {text})" for text in texts]
             case _:
                 found.append(f"name.{kind}({together})")
@@ -98,9 +102,9 @@ def _test(pattern: str) -> tuple[str, str]:
     return kinds[pattern.startswith("*"), pattern.endswith("*")], inner
 
 
-def _action(part: Construction, render: Renderer) -> str:
+def _action(part: PartConstruction, render: ClassWriter) -> str:
     """Returns the statement that fills a parameter."""
-    own = Renderer(render.plans, owner="self.config")
+    own = ClassWriter(render.plans, owner="self.config")
     call = own.call(part, ("parameter",), {})
     inner = _written_out(part.target, call, own) if isinstance(part.target, Definition) else None
     render.parts += own.parts
@@ -108,7 +112,7 @@ def _action(part: Construction, render: Renderer) -> str:
     return inner or call
 
 
-def _written_out(target: Definition, called: str, render: Renderer) -> str | None:
+def _written_out(target: Definition, called: str, render: ClassWriter) -> str | None:
     """Returns what a function of one call does, with the values of its parameters; None for another function."""
     inner = _only_call(target.node)
     if inner is None or not isinstance(target.node, ast.FunctionDef):

@@ -8,22 +8,24 @@ import libcst as cst
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from fgc.emit.model.components import ComponentLibrary, ComponentModule, Definition, ImportedName, constant
+from fgc.emit.model.components import ComponentImport, ComponentLibrary, ComponentModule, Definition, constant
 from fgc.emit.model.fold import ANY_OBJECT, LAYOUT, NOT_NONE, Facts, Known, fold
 from fgc.emit.model.imports import import_block
-from fgc.emit.model.initial_rules import Rule
+from fgc.emit.model.initial_rules import InitialRule
 from fgc.emit.model.initial_weights import with_rules
 from fgc.emit.model.names import ModelNames, reserved_name
 from fgc.emit.model.narrowing import narrowed
 from fgc.emit.model.plan import ClassPlan, Plans
-from fgc.emit.model.render import Renderer
+from fgc.emit.model.render import ClassWriter
 from fgc.emit.model.specialise import specialise
-from fgc.emit.model.values import Construction
+from fgc.emit.model.values import PartConstruction
 
 _LAYER_BASE = "GradientCheckpointingLayer"
 _NO_SPLIT = "_no_split_modules"
 _RECORDS = "_can_record_outputs"
 _RECORDED_AS = "recorded_as"
+_IN_FLOAT32 = "_keep_in_fp32_modules_strict"
+_KEPT_IN_FLOAT32 = "kept_in_float32"
 _FILLS_BUFFERS = "init_buffers"
 _FLAGS = {
     "_supports_sdpa": "sdpa",
@@ -34,7 +36,7 @@ _FLAGS = {
 Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
 
 
-class Piece(Struct, frozen=True):
+class ModelPiece(Struct, frozen=True):
     """A generated class, function or constant; `is_rewritten` if it is not what its file defines."""
 
     name: str
@@ -51,21 +53,21 @@ class ModelingFile(Struct):
     names: ModelNames
     attention: Sequence[str] = tuple(_FLAGS.values())  # the implementations that the model works with
     derived: Collection[str] = ()  # fields of the configuration that its class fills in if they are left out
-    rules: Sequence[Rule] = ()  # how weights begin; by none, as transformers lets them
-    pieces: dict[str, Piece] = field(default_factory=dict)
-    imports: dict[str, ImportedName] = field(default_factory=dict)
+    rules: Sequence[InitialRule] = ()  # how weights begin; by none, as transformers lets them
+    pieces: dict[str, ModelPiece] = field(default_factory=dict)
+    imports: dict[str, ComponentImport] = field(default_factory=dict)
     clashes: list[tuple[str, list[Definition]]] = field(default_factory=list)
     _trees: dict[ComponentModule, dict[str, Statement]] = field(default_factory=dict)
     _known: Facts = field(default_factory=dict)
 
-    def text(self, model: Construction, header: str) -> str:
+    def text(self, model: PartConstruction, header: str) -> str:
         """The file's text, before formatting."""
         plan = self.plans[model]
         self._known = {**self._config_facts(), **self._method_facts()}
         self._add_class(plan)
         if self._recorded():
-            self._import(ImportedName("transformers.utils.output_capturing", "OutputRecorder", "OutputRecorder"))
-        self._import(ImportedName(f".{self.names.config_module}", self.names.config_class, self.names.config_class))
+            self._import(ComponentImport("transformers.utils.output_capturing", "OutputRecorder", "OutputRecorder"))
+        self._import(ComponentImport(f".{self.names.config_module}", self.names.config_class, self.names.config_class))
         self.clashes += [(name, [piece.origin]) for name, piece in self.pieces.items() if name in self.imports]
         skeleton = [piece for piece in self.pieces.values() if piece.origin.module is plan.definition.module]
         leaves = [piece for piece in self.pieces.values() if piece.origin.module is not plan.definition.module]
@@ -80,7 +82,7 @@ class ModelingFile(Struct):
         return {f"{owner}.{name}": NOT_NONE for owner in ("self.config", "config") for name in fields}
 
     def _method_facts(self) -> Facts:
-        """That no class which the model may be made of has the method that fills its buffers."""
+        """Checks that no class which the model may be made of has the method that fills its buffers."""
         modules = dict.fromkeys(plan.definition.module for plan in self.plans)
         names = ((module, name) for module in modules for name in (*module.definitions, *module.imports))
         found = (self.library.definition(*place) for place in names)
@@ -107,23 +109,23 @@ class ModelingFile(Struct):
         is_rewritten = bool(plan.written) or plan.takes_config
         if self._is_taken(plan.name, plan.definition, is_rewritten):
             return
-        render = Renderer(self.plans)
+        render = ClassWriter(self.plans)
         node = self._tree(plan.definition)
         assert isinstance(node, cst.ClassDef), f"{plan.definition.name} is not a class"
         node = specialise(node, plan, render, self.names.config_class, self._known)
-        self._add(Piece(plan.name, plan.definition, is_rewritten, ""), node, render, plan.base)
+        self._add(ModelPiece(plan.name, plan.definition, is_rewritten, ""), node, render, plan.base)
 
     def _add_definition(self, definition: Definition, base: ClassPlan | None) -> None:
         """A class that is only inherited from, a function or a constant: taken as it is."""
         name = reserved_name(definition, self.names)
         if not self._is_taken(name, definition, False):
-            render = Renderer(self.plans)
+            render = ClassWriter(self.plans)
             node = cast(Statement, fold(self._tree(definition), self._known))
             if isinstance(node, cst.ClassDef):
                 node = with_rules(node, self.rules, render)
-            self._add(Piece(name, definition, False, ""), node, render, base)
+            self._add(ModelPiece(name, definition, False, ""), node, render, base)
 
-    def _add(self, piece: Piece, node: Statement, render: Renderer, base: ClassPlan | None) -> None:
+    def _add(self, piece: ModelPiece, node: Statement, render: ClassWriter, base: ClassPlan | None) -> None:
         """Add what the code mentions, then the piece; `base` is the plan of the class it takes its constructor from."""
         inserted = {part.name for part in render.parts} | {imported.alias for imported in render.imports}
         mentioned = [*_used_names(node)]
@@ -166,25 +168,29 @@ class ModelingFile(Struct):
             self.clashes.append((name, list(dict.fromkeys((other.origin, definition)))))
         return other is not None
 
-    def _import(self, imported: ImportedName) -> None:
+    def _import(self, imported: ComponentImport) -> None:
         if self.imports.setdefault(imported.alias, imported) != imported:
             self.clashes.append((imported.alias, []))
 
     def _class_attributes(self) -> dict[str, object]:
         """Returns what the skeleton leaves open: classes that must stay on one device (those with a residual stream),
-        and the attention implementations that do not work."""
+        the attention implementations that do not work, and what components declare; None takes an attribute out."""
         layers = [plan.name for plan in self.plans if _is_layer(plan.definition, self.library)]
         refused = {flag: False for flag, name in _FLAGS.items() if name not in self.attention}
-        return {_NO_SPLIT: layers, **refused, _RECORDS: self._recorded()}
+        return {_NO_SPLIT: layers, **refused, _RECORDS: self._recorded(), _IN_FLOAT32: self._kept_in_float32()}
 
     def _recorded(self) -> dict[str, str]:
         """The outputs of components that transformers can record, as the components declare: key to class."""
         found: dict[str, str] = {}
         for plan in self.plans:
-            match constant(plan.definition, _RECORDED_AS):
-                case str(key):
-                    found[key] = plan.name
+            if isinstance(key := constant(plan.definition, _RECORDED_AS), str):
+                found[key] = plan.name
         return found
+
+    def _kept_in_float32(self) -> list[str] | None:
+        """The tensors of components that transformers must load in float32, as the components declare; None if none."""
+        found = {constant(plan.definition, _KEPT_IN_FLOAT32) for plan in self.plans}
+        return sorted(name for name in found if isinstance(name, str)) or None
 
     def _tree(self, definition: Definition) -> Statement:
         module = definition.module
@@ -262,11 +268,13 @@ class _Renamer(cst.CSTTransformer):
 
     def leave_SimpleStatementLine(
         self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
-    ) -> cst.SimpleStatementLine:
+    ) -> cst.SimpleStatementLine | cst.RemovalSentinel:
         match updated_node.body:
             case [cst.Assign(targets=[cst.AssignTarget(target=cst.Name(value=name))]) as assign] if (
                 name in self._attributes
             ):
+                if self._attributes[name] is None:
+                    return cst.RemoveFromParent()
                 value = _class_attribute(name, assign.value, self._attributes[name])
                 return cst.SimpleStatementLine([assign.with_changes(value=value)])
             case _:

@@ -7,50 +7,77 @@ import ast
 import builtins
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from fnmatch import fnmatchcase
 
 from fgc.diagnostics import Diagnostic, did_you_mean
 from fgc.emit.model.components import ComponentLibrary, Definition, constructor
 from fgc.emit.model.initial_rules import without_rules
 from fgc.emit.model.request import ConfigEntry
-from fgc.emit.model.values import Constant, Construction, Library, walk
+from fgc.emit.model.values import Constant, LibraryCallable, PartConstruction, walk
 from fgc.text import Origin
 
 _CODE = "FGC416"
-_CONTAINERS = ("ModuleList", "ModuleDict", "Sequential")
-_OF_TORCH = ("weight", "bias")  # the parameters of its layers
+_MANY_LAYERS = 256
+_OF_TORCH = {  # the parameters of torch's layers that hold no module, by class; the empty name is that of its own
+    "Parameter": ("",),
+    "Buffer": (),
+    **dict.fromkeys(("Linear", "LayerNorm", "GroupNorm", "Conv1d", "Conv2d", "Conv3d"), ("weight", "bias")),
+    **dict.fromkeys(("Embedding", "RMSNorm", "PReLU"), ("weight",)),
+    **dict.fromkeys(("Dropout", "Identity", "GELU", "ReLU", "Sigmoid", "SiLU", "Softmax", "Softplus", "Tanh"), ()),
+}
 _ANYTHING = "**"  # the last word of a name: whatever may be below
+_REGISTERS = ("add_module", "register_module", "register_parameter", "setattr")  # make names that are not written
 
 
-def module_names(part: Construction, library: ComponentLibrary) -> set[str]:
+def module_names(part: PartConstruction, library: ComponentLibrary) -> Set[str]:
     """Dotted names below a part: `layers.*.mlp.up_proj`; `*` stands for the number of a list's item.
 
     A name that ends in `.**` stands for all below a part that cannot be read.
     """
-    names: set[str] = set()
-    for name, value in _assigned(part, library):
+    return _parameters_below(part, library).keys()
+
+
+def _parameters_below(part: PartConstruction, library: ComponentLibrary) -> dict[str, tuple[str, ...]]:
+    """The parameters that each module below a part has of its own; a parameter has one with an empty name."""
+    assigned, is_whole = _assigned(part, library)
+    found: dict[str, tuple[str, ...]] = {} if is_whole else {_ANYTHING: ()}
+    for name, value in ((name, choice) for name, chosen in assigned for choice in _choices(chosen)):
         inner = _constructed(value, part, library)
         if inner is False:
             continue
         path = f"{name}.*" if _is_list(value) else name
-        names |= {name, path}
-        if isinstance(inner, Construction) and isinstance(inner.target, Definition):
-            names |= {f"{path}.{below}" for below in module_names(inner, library)}
-        elif not _is_leaf(value, inner):
-            names.add(f"{path}.{_ANYTHING}")
-    return names
+        below: dict[str, tuple[str, ...]] = {name: (), path: ()}
+        own = _of_torch(value, inner)
+        if isinstance(inner, PartConstruction) and isinstance(inner.target, Definition):
+            inside = _parameters_below(inner, library)
+            below |= {f"{path}.{module}": parameters for module, parameters in inside.items()}
+        elif own is None:
+            below[f"{path}.{_ANYTHING}"] = ()
+        else:
+            below[path] = own
+        for module, parameters in below.items():  # a base or another choice may have assigned another
+            found[module] = (*found.get(module, ()), *parameters)
+    return found
+
+
+def has_modules(part: PartConstruction, library: ComponentLibrary, wanted: tuple[str, ...]) -> bool:
+    """Returns whether modules of all these names, whatever is around them, are known to be below a part."""
+    found = {name.rpartition(".")[2] for name in module_names(part, library)}
+    return found.issuperset(wanted)
 
 
 def unmatched_plan_keys(
-    model: Construction, library: ComponentLibrary, base_class: str, tp: list[ConfigEntry], pp: list[ConfigEntry]
+    model: PartConstruction, library: ComponentLibrary, base_class: str, tp: list[ConfigEntry], pp: list[ConfigEntry]
 ) -> Iterator[Diagnostic]:
     """FGC416: a pattern of `tp_plan` or a name of `pp_plan` that no module of the base model has."""
     base = next(
         (
             item
             for item in walk(model)
-            if isinstance(item, Construction) and isinstance(item.target, Definition) and item.target.name == base_class
+            if isinstance(item, PartConstruction)
+            and isinstance(item.target, Definition)
+            and item.target.name == base_class
         ),
         None,
     )
@@ -66,21 +93,39 @@ def unmatched_plan_keys(
             yield Diagnostic.at(entry.origin, _CODE, message, help=help_text)
 
 
-def idle_rules(model: Construction, library: ComponentLibrary) -> Iterator[Diagnostic]:
+def parameter_names(model: PartConstruction, library: ComponentLibrary, num_layers: int | None) -> list[str] | None:
+    """Names that the parameters of a model can have, numbers of layers filled in; None where a part cannot be read.
+
+    Some may not be there, such as biases; no parameter has another name. `num_layers` None: any number of layers.
+    """
+    names = _parameter_names(model, library)
+    if names is None:
+        return None
+    numbers = range(_MANY_LAYERS if num_layers is None else num_layers)
+    return [name.replace("*", str(number)) for name in sorted(names) for number in (numbers if "*" in name else (0,))]
+
+
+def _parameter_names(model: PartConstruction, library: ComponentLibrary) -> set[str] | None:
+    """The names with `*` for numbers; None if there are none, or if a part cannot be read."""
+    modules = _parameters_below(model, library)
+    if any(name.endswith(_ANYTHING) for name in modules):
+        return None
+    return {f"{module}.{own}" if own else module for module, names in modules.items() for own in names} or None
+
+
+def idle_rules(model: PartConstruction, library: ComponentLibrary) -> Iterator[Diagnostic]:
     """FGC416: a rule of the initializer for which no parameter is left. What cannot be read may have any parameter."""
-    names = {name.removeprefix("model.") for name in module_names(model, library)}
+    names = _parameter_names(model, library)
     _, rules = without_rules(model, library)
-    if not names or any(name.endswith(_ANYTHING) for name in names) or any("[" in rule.pattern for rule in rules):
+    if names is None or any("[" in rule.pattern for rule in rules):
         return
-    numbered = {name.replace("*", "0") for name in names}
-    known = {*numbered, *(f"{name}.{own}" for name in numbered for own in _OF_TORCH)}
+    known = {name.removeprefix("model.").replace("*", "0") for name in names}
     used = {next((rule for rule in rules if fnmatchcase(name, _numbered(rule.pattern))), None) for name in known}
     for rule in rules:
         origin = rule.fill.symbol.origin
         if rule not in used and not _is_written_in_library(origin):
             message = f"no parameter is left for the initializer's rule `{rule.pattern}`"
-            shown = sorted({f"*.{'.'.join(name.split('.')[-2:])}" for name in known if name.endswith(_OF_TORCH)})
-            help_text = did_you_mean(rule.pattern, shown)
+            help_text = did_you_mean(rule.pattern, sorted({f"*.{'.'.join(name.split('.')[-2:])}" for name in known}))
             if any(fnmatchcase(name, _numbered(rule.pattern)) for name in known):
                 help_text = "rules are tried in order: those above match every parameter that it matches"
             yield Diagnostic.at(origin, _CODE, message, help=help_text)
@@ -109,32 +154,62 @@ def _is_written_in_library(origin: Origin) -> bool:
     return "fgc_stdlib" in origin.span.source.display_name.split("/")
 
 
-def _assigned(part: Construction, library: ComponentLibrary) -> list[tuple[str, ast.expr]]:
-    """Returns what the constructors of the part's component, and of its bases, assign to attributes of `self`."""
+def _assigned(part: PartConstruction, library: ComponentLibrary) -> tuple[list[tuple[str, ast.expr]], bool]:
+    """Returns what the constructors of a component and of its bases assign to attributes; False if not all can be seen.
+
+    A method that a constructor calls may assign more, and some functions take the name as a text.
+    """
     found: list[tuple[str, ast.expr]] = []
+    is_whole = True
     if not isinstance(part.target, Definition) or not part.target.is_class:
-        return found
-    for definition in (part.target, *library.bases(part.target)):
+        return found, is_whole
+    definitions = (part.target, *library.bases(part.target))
+    methods = {method for definition in definitions for method in _assigning_methods(definition.node)}
+    for definition in definitions:
         init = constructor(definition.node) if isinstance(definition.node, ast.ClassDef) else None
         for node in ast.walk(init) if init is not None else ():
             match node:
                 case ast.Assign(targets=[ast.Attribute(value=ast.Name(id="self"), attr=name)], value=value):
                     found.append((name, value))
+                case ast.AnnAssign(
+                    target=ast.Attribute(value=ast.Name(id="self"), attr=name), value=ast.expr() as value
+                ):
+                    found.append((name, value))
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=called) | ast.Name(id=called)):
+                    is_whole &= called not in _REGISTERS and called not in methods
                 case _:
                     pass
-    return found
+    return found, is_whole
 
 
-def _constructed(value: ast.expr, part: Construction, library: ComponentLibrary) -> Construction | bool:
+def _assigning_methods(node: ast.AST) -> set[str]:
+    """The methods of a class, but its constructor, that assign to attributes of `self`."""
+    methods = [item for item in getattr(node, "body", ()) if isinstance(item, ast.FunctionDef)]
+    return {
+        method.name
+        for method in methods
+        if method.name != "__init__"
+        and any(isinstance(at, ast.Attribute) and isinstance(at.ctx, ast.Store) for at in ast.walk(method))
+    }
+
+
+def _choices(value: ast.expr) -> Iterator[ast.expr]:
+    """Yields what an attribute may be, as the layers choose it: `dense() if index < 2 else sparse()` is one of two."""
+    if isinstance(value, ast.IfExp):
+        yield from _choices(value.body)
+        yield from _choices(value.orelse)
+    else:
+        yield value
+
+
+def _constructed(value: ast.expr, part: PartConstruction, library: ComponentLibrary) -> PartConstruction | bool:
     """The part that an expression constructs; True for another module or parameter, False for no module."""
     assert isinstance(part.target, Definition), "only a component has a constructor to read"
-    if isinstance(value, ast.IfExp):
-        value = value.body
-    parameters = library.signature(part.target).by_name
+    parameters = library.signature(part.target).accepted
     for node in ast.walk(value):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in parameters:
             given = part.arguments.get(node.func.id, Constant.of(None))
-            return given if isinstance(given, Construction) else not isinstance(given, Constant)
+            return given if isinstance(given, PartConstruction) else not isinstance(given, Constant)
     return isinstance(value, ast.Call) and not _is_of_python(value.func, part.target)
 
 
@@ -150,15 +225,18 @@ def _is_of_python(function: ast.expr, component: Definition) -> bool:
     return imported.module.partition(".")[0] in sys.stdlib_module_names
 
 
-def _is_leaf(value: ast.expr, inner: Construction | bool) -> bool:
-    """Returns whether a module is one of torch's own layers, which have no modules inside."""
-    if isinstance(inner, Construction):
-        return isinstance(inner.target, Library) and inner.target.module.startswith("torch.nn")
+def _of_torch(value: ast.expr, inner: PartConstruction | bool) -> tuple[str, ...] | None:
+    """The parameters of what is known of torch; None for anything else."""
+    if isinstance(inner, PartConstruction):
+        target = inner.target
+        if not isinstance(target, LibraryCallable) or not target.module.startswith("torch.nn"):
+            return None
+        return _OF_TORCH.get(target.attribute)
     match value:
         case ast.Call(func=ast.Attribute(value=ast.Name(id="nn"), attr=name)):
-            return name not in _CONTAINERS
+            return _OF_TORCH.get(name)
         case _:
-            return False
+            return None
 
 
 def _is_list(value: ast.expr) -> bool:

@@ -4,27 +4,34 @@ import ast
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 _LIST = "ModuleList"
 
 
 class ModuleNode(Struct, frozen=True, eq=False):
-    """A module: what it is constructed of, and its parts. The one part of a `ModuleList` is called `0`."""
+    """A module: what it is constructed of, and its parts. The one part of a `ModuleList` is called `0`.
+
+    `other` is the module that another layer has in its place: `A(...) if layer_idx < n else B(...)`.
+    """
 
     path: str
     kind: str  # the class as written: `Attention`, `nn.Linear`
     definition: ast.ClassDef | None
     parts: "Mapping[str, ModuleNode]"
+    other: "ModuleNode | None" = None
 
     @property
     def is_list(self) -> bool:
         return self.kind.rpartition(".")[2] == _LIST
 
     def walk(self) -> "Iterator[ModuleNode]":
-        """This module and all inside it, in the order of construction."""
+        """This module and all inside it, in the order of construction, and what other layers have in its place."""
         yield self
         for part in self.parts.values():
             yield from part.walk()
+        if self.other is not None:
+            yield from self.other.walk()
 
     def method(self, name: str) -> ast.FunctionDef | None:
         """A method that the class itself defines."""
@@ -43,14 +50,15 @@ def _node(path: str, kind: str, classes: Mapping[str, ast.ClassDef]) -> ModuleNo
     parts: dict[str, ModuleNode] = {}
     for name, value in _attributes(definition, classes):
         below = f"{path}.{name}" if path else name
-        call = _constructed(value)
-        if call is None:
-            continue
-        written = ast.unparse(call.func)
-        if written.rpartition(".")[2] == _LIST:
-            parts[name] = ModuleNode(below, written, None, _elements(below, call, classes))
-        elif written in classes or written.startswith(("nn.", "torch.nn.")) or written[:1].isupper():
-            parts[name] = _node(below, written, classes)
+        made: ModuleNode | None = None
+        for call in reversed(_constructed(value)):
+            written = ast.unparse(call.func)
+            if written.rpartition(".")[2] == _LIST:
+                made = ModuleNode(below, written, None, _elements(below, call, classes), made)
+            elif written in classes or written.startswith(("nn.", "torch.nn.")) or written[:1].isupper():
+                made = replace(_node(below, written, classes), other=made)
+        if made is not None:
+            parts[name] = made
     return ModuleNode(path, kind, definition, parts)
 
 
@@ -59,9 +67,8 @@ def _elements(path: str, call: ast.Call, classes: Mapping[str, ast.ClassDef]) ->
     for argument in call.args:
         match argument:
             case ast.GeneratorExp(elt=element) | ast.ListComp(elt=element) | ast.List(elts=[element, *_]):
-                made = _constructed(element)
-                if made is not None:
-                    return {"0": _node(f"{path}.0", ast.unparse(made.func), classes)}
+                if made := _constructed(element):
+                    return {"0": _node(f"{path}.0", ast.unparse(made[0].func), classes)}
             case _:
                 pass
     return {}
@@ -84,12 +91,12 @@ def _attributes(definition: ast.ClassDef | None, classes: Mapping[str, ast.Class
                 pass
 
 
-def _constructed(value: ast.expr) -> ast.Call | None:
-    """The construction in an assigned value, also in `X(...) if condition else None`."""
+def _constructed(value: ast.expr) -> list[ast.Call]:
+    """The constructions in an assigned value: of `X(...) if condition else Y(...)` both, or the one that is there."""
     match value:
         case ast.Call():
-            return value
-        case ast.IfExp(body=ast.Call() as made) | ast.IfExp(orelse=ast.Call() as made):
-            return made
+            return [value]
+        case ast.IfExp(body=body, orelse=orelse):
+            return [*_constructed(body), *_constructed(orelse)]
         case _:
-            return None
+            return []

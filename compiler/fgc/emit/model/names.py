@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from fgc.emit.model.components import Definition
-from fgc.emit.model.values import Construction
+from fgc.emit.model.values import PartConstruction
 
 CAUSAL_LM = "ForCausalLM"
 
@@ -16,7 +16,7 @@ class ModelNames(Struct, frozen=True):
     prefix: str
 
     @staticmethod
-    def of(package: str, model: Construction) -> "ModelNames":
+    def of(package: str, model: PartConstruction) -> "ModelNames":
         """The names that follow from a package's name and the skeleton's class."""
         assert isinstance(model.target, Definition), "the model is a component"
         title = class_title(package)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fgc.emit.model.components import ComponentLibrary, Definition, Parameter, Signature
+from fgc.emit.model.components import ComponentLibrary, ComponentParameter, ComponentSignature, Definition
 from fgc.emit.model.handover import CallShape, call_shapes
-from fgc.emit.model.values import Constant, Construction, Value, fields_of, has_construction, walk
+from fgc.emit.model.values import Constant, PartConstruction, Value, fields_of, has_construction, walk
 
 _MAX_PLAIN_ARGUMENTS = 2  # a part with few arguments reads better with them: RMSNorm(config.hidden_size, eps=...)
 
@@ -28,14 +28,14 @@ class ClassPlan(Struct, frozen=True):
 
     definition: Definition
     name: str
-    signature: Signature
+    signature: ComponentSignature
     written: Mapping[str, Value]
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[ComponentParameter, ...]
     takes_config: bool
     base: "ClassPlan | None" = None
 
 
-def class_key(part: Construction) -> ClassKey:
+def class_key(part: PartConstruction) -> ClassKey:
     """Constructions with the same key become the same class."""
     assert isinstance(part.target, Definition), f"{part.symbol.text} is not a component"
     return part.target, tuple((name, value) for name, value in part.keywords if has_construction(value))
@@ -46,7 +46,7 @@ class Plans:
 
     def __init__(
         self,
-        model: Construction,
+        model: PartConstruction,
         library: ComponentLibrary,
         name_of: Callable[[Definition], str],
         set_fields: Collection[str] = (),
@@ -54,7 +54,7 @@ class Plans:
         """`set_fields` are the fields of the configuration that are never None."""
         self.set_fields = frozenset(set_fields)
         self._library = library
-        self._uses: dict[ClassKey, list[Construction]] = {}
+        self._uses: dict[ClassKey, list[PartConstruction]] = {}
         self._handed: dict[ClassKey, list[CallShape]] = {}
         self._collect(model, [])
         names = _class_names(self._uses, name_of)
@@ -62,7 +62,7 @@ class Plans:
         for key in self._uses:
             self._plans[key] = self._plan(key, names[key])
 
-    def __getitem__(self, part: Construction) -> ClassPlan:
+    def __getitem__(self, part: PartConstruction) -> ClassPlan:
         return self._plans[class_key(part)]
 
     def __iter__(self) -> Iterator[ClassPlan]:
@@ -72,31 +72,31 @@ class Plans:
         """Returns whether the expression of a value mentions the model's configuration."""
         if fields_of(value):
             return True
-        return any(self._takes_config(item) for item in walk(value) if isinstance(item, Construction))
+        return any(self._takes_config(item) for item in walk(value) if isinstance(item, PartConstruction))
 
     def takes_config(self, function: Definition) -> bool:
         """Returns whether a component function asks for the model's configuration."""
         return "config" in self._library.signature(function).by_name
 
-    def _takes_config(self, part: Construction) -> bool:
+    def _takes_config(self, part: PartConstruction) -> bool:
         if not isinstance(part.target, Definition):
             return False
         return self[part].takes_config if is_class(part) else self.takes_config(part.target)
 
-    def _collect(self, part: Construction, handed: list[CallShape]) -> None:
+    def _collect(self, part: PartConstruction, handed: list[CallShape]) -> None:
         """Children first, so that plans can ask the plans of their parts."""
         shapes = call_shapes(part.target, self._library) if isinstance(part.target, Definition) else {}
         for name, value in (*(("", item) for item in part.positional), *part.keywords):
-            if isinstance(value, Construction):
+            if isinstance(value, PartConstruction):
                 self._collect(value, shapes.get(name, []))
                 continue
             for item in walk(value):
-                if isinstance(item, Construction):
+                if isinstance(item, PartConstruction):
                     self._collect(item, [])
         if is_class(part):
             self._use(part, handed)
 
-    def _use(self, part: Construction, handed: list[CallShape]) -> None:
+    def _use(self, part: PartConstruction, handed: list[CallShape]) -> None:
         key = class_key(part)
         owner = self._library.signature(key[0]).owner
         if owner is not None and owner != key[0]:
@@ -117,7 +117,7 @@ class Plans:
         takes_config = "config" in signature.by_name or any(self.needs_config(value) for value in written.values())
         return ClassPlan(definition, name, signature, written, kept, takes_config)
 
-    def _written(self, key: ClassKey, signature: Signature) -> dict[str, Value]:
+    def _written(self, key: ClassKey, signature: ComponentSignature) -> dict[str, Value]:
         """The values that need no parameter: the same in every use, and not handed over by the class around it."""
         uses, shapes = self._uses[key], self._handed[key]
         handed = {name for use in uses for shape in shapes for name in shape.bind(signature, use.arguments)}
@@ -132,14 +132,14 @@ class Plans:
         return written
 
 
-def _common(uses: list[Construction], parameter: Parameter) -> Value | None:
+def _common(uses: list[PartConstruction], parameter: ComponentParameter) -> Value | None:
     """The value that a parameter has in all uses of a class, if it is one."""
     default = _literal(parameter.default)
     values = {use.arguments.get(parameter.name, default) for use in uses}
     return values.pop() if len(values) == 1 else None
 
 
-def is_class(part: Construction) -> bool:
+def is_class(part: PartConstruction) -> bool:
     return isinstance(part.target, Definition) and part.target.is_class
 
 

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from fgc.diagnostics import Diagnostic, did_you_mean
 from fgc.emit.model.foreign_types import foreign_model_types
-from fgc.ir import Call, CallKind, DictNode, Graph, ListNode, Literal, NodeId, SymbolKind
+from fgc.ir import Call, CallKind, DictNode, Graph, ListNode, Literal, NodeId, display_type
 from fgc.text import Origin
 
 ATTENTION_IMPLEMENTATIONS = ("eager", "sdpa", "flash_attention_2", "flex_attention", "others")
@@ -124,8 +124,7 @@ def _mapping(request: PackageRequest, graph: Graph, node_id: NodeId, keyword_nam
         for entry in strange:
             request.reject(entry.origin, f"the keys of `{keyword_name}` must be strings")
         return [ConfigEntry(e.key, e.value, e.origin) for e in node.entries if isinstance(e.key, str)]
-    is_dict = isinstance(node, Call) and node.callee.kind is SymbolKind.BUILTIN
-    if isinstance(node, Call) and is_dict and node.callee.attribute == "named_dict" and node.kind is CallKind.SINGLETON:
+    if isinstance(node, Call) and display_type(node) is dict and node.kind is CallKind.SINGLETON:
         return [ConfigEntry(item.name, item.value, item.origin) for item in node.keywords]
     if not (isinstance(node, Literal) and node.value is None):
         request.reject(node.origin, f"`{keyword_name}` must be a mapping")
@@ -171,7 +170,7 @@ def _pp_plan(request: PackageRequest, graph: Graph, node_id: NodeId) -> str:
 
 def _items(graph: Graph, node_id: NodeId) -> tuple[NodeId, ...]:
     node = graph[node_id]
-    if isinstance(node, Call) and node.callee.attribute in ("named_list", "named_tuple") and node.positional:
+    if isinstance(node, Call) and display_type(node) in (list, tuple) and node.positional:
         node = graph[node.positional[0]]
     return node.items if isinstance(node, ListNode) else ()
 

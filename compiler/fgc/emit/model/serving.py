@@ -13,12 +13,12 @@ from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Severity, did_you_mean
 from fgc.emit.model.components import Definition, Reader
-from fgc.emit.model.description import Description, describe_model_package
+from fgc.emit.model.description import Description
 from fgc.emit.model.module_tree import ModuleNode, module_tree
 from fgc.emit.model.names import ModelNames
 from fgc.emit.model.request import ConfigEntry, plan_entries
 from fgc.emit.model.serving_experts import Experts, expert_findings
-from fgc.emit.model.values import Constant, Construction, Field, Value, walk
+from fgc.emit.model.values import Constant, Field, PartConstruction, Value, walk
 from fgc.ir import Call, Graph, Literal, NodeId
 from fgc.text import Origin
 
@@ -46,8 +46,8 @@ class _Model(Struct, frozen=True):
     def layers(self) -> list[ModuleNode]:
         return [part for part in self.base.parts.values() if part.is_list]
 
-    def parts(self) -> Iterator[Construction]:
-        return (value for value in walk(self.description.model) if isinstance(value, Construction))
+    def parts(self) -> Iterator[PartConstruction]:
+        return (value for value in walk(self.description.model) if isinstance(value, PartConstruction))
 
     def field_value(self, name: str) -> Value | None:
         """Returns what a field is by default; None if there is no such field."""
@@ -60,11 +60,11 @@ def check_vllm(
     """All that vLLM would refuse or get wrong; nothing for a model that has findings of its own."""
     from fgc.emit.model.expand import expand_model_package  # libcst: 0.3 s
 
-    description = describe_model_package(graph, node, read, component_folders).value
     expansion = expand_model_package(graph, node, read, component_folders, "").value
     call = graph[node]
-    if description is None or expansion is None or not isinstance(call, Call):
+    if expansion is None or not isinstance(call, Call):
         return []
+    description = expansion.description
     names = ModelNames.of(description.name, description.model)
     text = expansion.files[f"{names.package}/{names.modeling_module}.py"]
     trees = (module_tree(text, names.base_class), module_tree(text, names.causal_lm_class))
@@ -173,6 +173,10 @@ def _lost(model: _Model) -> Iterator[Diagnostic]:
         if _is_given(bias):
             message = "vLLM's attention adds no biases of positions (ALiBi) to the scores: texts would be others"
             yield Diagnostic.at(_place(part, bias), "FGC805", message)
+        if {"kv_rank", "value_head_dim"} <= part.arguments.keys():
+            message = "vLLM's attention takes heads of one width, `head_dim`; those of latent attention have others"
+            help = "convert the package to its architecture (`fgc convert`), which vLLM has a class for"
+            yield Diagnostic.at(part.symbol.attribute_origin, "FGC805", message, help=help)
         for argument, name in _READ_BY_VLLM.items():
             value = part.arguments.get(argument)
             if _is_given(value) and value != Field(name):
@@ -197,9 +201,9 @@ def _every_stage(model: _Model) -> Iterator[Diagnostic]:
             yield Diagnostic.at(origin, "FGC806", message, severity=Severity.WARNING, help=help)
 
 
-def _place(part: Construction, value: Value | None) -> Origin:
+def _place(part: PartConstruction, value: Value | None) -> Origin:
     """Returns where the template names what is given, or, of a plain value, what it is given to."""
-    return value.symbol.attribute_origin if isinstance(value, Construction) else part.symbol.attribute_origin
+    return value.symbol.attribute_origin if isinstance(value, PartConstruction) else part.symbol.attribute_origin
 
 
 def _head(model: _Model) -> Iterator[Diagnostic]:

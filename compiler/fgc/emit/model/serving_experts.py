@@ -12,7 +12,7 @@ from msgspec import Struct
 from fgc.diagnostics import Diagnostic
 from fgc.emit.model.components import Definition
 from fgc.emit.model.module_tree import ModuleNode
-from fgc.emit.model.values import Constant, Construction, Field, Value
+from fgc.emit.model.values import Constant, Field, PartConstruction, Value
 from fgc.text import Origin
 
 _CODE = "FGC810"
@@ -28,11 +28,11 @@ _FIELDS = {
 class Experts(Struct, frozen=True):
     """The parts of a model's layers, and how to learn what its fields are and where its parts are named."""
 
-    parts: Sequence[Construction]
+    parts: Sequence[PartConstruction]
     field_value: Callable[[str], Value | None]
     origin: Callable[[ModuleNode], Origin]
 
-    def place(self, part: Construction) -> Origin:
+    def place(self, part: PartConstruction) -> Origin:
         return part.symbol.attribute_origin
 
     def known(self, value: Value | None) -> object:
@@ -76,7 +76,7 @@ def _layout(node: ModuleNode, experts: Experts) -> Iterator[Diagnostic]:
         yield Diagnostic.at(experts.origin(node), _CODE, message)
 
 
-def _sizes(part: Construction, experts: Experts, names: Sequence[str]) -> Iterator[Diagnostic]:
+def _sizes(part: PartConstruction, experts: Experts, names: Sequence[str]) -> Iterator[Diagnostic]:
     for name in names:
         value = part.arguments.get(name)
         read = next((field for field in _FIELDS[name] if experts.field_value(field) is not None), None)
@@ -90,7 +90,7 @@ def _sizes(part: Construction, experts: Experts, names: Sequence[str]) -> Iterat
         yield Diagnostic.at(experts.place(part), _CODE, message, help=help_text)
 
 
-def _normalized(router: Construction, experts: Experts) -> Iterator[Diagnostic]:
+def _normalized(router: PartConstruction, experts: Experts) -> Iterator[Diagnostic]:
     """vLLM lets the scores of the chosen experts sum to 1 if `norm_topk_prob` says so, or else if k is more than 1."""
     said = experts.known(Field("norm_topk_prob"))
     top_k = experts.known(router.arguments.get("top_k"))

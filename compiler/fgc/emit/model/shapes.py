@@ -15,7 +15,7 @@ from fgc.diagnostics import Diagnostic, did_you_mean
 from fgc.emit.model.components import ComponentLibrary, Definition, constant
 from fgc.emit.model.configuration import FieldPlan
 from fgc.emit.model.request import ConfigEntry
-from fgc.emit.model.values import Constant, Construction, Field, Operation, Table, Value, walk
+from fgc.emit.model.values import Constant, ConstantTable, Field, Operation, PartConstruction, Value, walk
 from fgc.ir import Graph
 from fgc.text import Origin
 
@@ -28,7 +28,7 @@ class Shapes(Struct, frozen=True):
 
     graph: Graph
     library: ComponentLibrary
-    model: Construction
+    model: PartConstruction
     fields: Mapping[str, FieldPlan]
     entries: Mapping[str, ConfigEntry]
     attention: Sequence[str]
@@ -55,7 +55,7 @@ class Shapes(Struct, frozen=True):
         """A value, or what the field that it names is by default."""
         if isinstance(value, Operation) and value.operator == "[]":
             table, key = self.table(value.left), self.known(value.right)
-            entries = table.entries if isinstance(table, Table) else ()
+            entries = table.entries if isinstance(table, ConstantTable) else ()
             return next((item for name, item in entries if name.value == key), None)
         if not isinstance(value, Field) or value.name not in self.fields:
             return value
@@ -64,22 +64,22 @@ class Shapes(Struct, frozen=True):
 
     def entry(self, table: Value | None, key: str) -> object:
         """The scalar that a mapping has under a key; None if that is not known."""
-        entries = table.entries if isinstance(table, Table) else ()
+        entries = table.entries if isinstance(table, ConstantTable) else ()
         return next((self.known(item) for name, item in entries if name.value == key), None)
 
     def number(self, value: Value | None) -> int | None:
         found = self.known(value)
         return found if isinstance(found, int) and not isinstance(found, bool) else None
 
-    def place(self, value: Value | None, user: Construction) -> Origin:
+    def place(self, value: Value | None, user: PartConstruction) -> Origin:
         """Returns where the template gives a value: its field, or else the component that it goes into."""
         if isinstance(value, Field) and value.name in self.entries:
             return self.graph[self.entries[value.name].value].origin
         return user.symbol.attribute_origin
 
-    def parts(self) -> Iterator[tuple[Construction, Definition, dict[str, Value]]]:
+    def parts(self) -> Iterator[tuple[PartConstruction, Definition, dict[str, Value]]]:
         """The components that the model consists of, each once for every way it is described."""
-        for part in dict.fromkeys(item for item in walk(self.model) if isinstance(item, Construction)):
+        for part in dict.fromkeys(item for item in walk(self.model) if isinstance(item, PartConstruction)):
             if isinstance(part.target, Definition):
                 yield part, part.target, part.arguments
 

@@ -5,6 +5,7 @@ that only such tests read disappear.
 """
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -12,15 +13,18 @@ import libcst as cst
 
 from fgc.emit.model.fold import LAYOUT, NOT_NONE, WITHOUT_CODE, Facts, Known, evaluate, fold
 from fgc.emit.model.plan import ClassPlan
-from fgc.emit.model.render import Renderer
+from fgc.emit.model.render import ClassWriter
 from fgc.emit.model.returns import narrow_returns
-from fgc.emit.model.values import Constant, Construction, Field, Value
+from fgc.emit.model.values import Constant, Field, PartConstruction, Value
 
 _NOTHING: Facts = {}
+_PARAGRAPH = re.compile(r"(?<=\S)(?=\n\s*\n)")
+_SENTENCE = re.compile(r"(?<=[.])(?=\s+[A-Z`])")
+_WORD = re.compile(r"\w+")
 
 
 def specialise(
-    node: cst.ClassDef, plan: ClassPlan, render: Renderer, config_class: str, elsewhere: Facts = _NOTHING
+    node: cst.ClassDef, plan: ClassPlan, render: ClassWriter, config_class: str, elsewhere: Facts = _NOTHING
 ) -> cst.ClassDef:
     """The class with the plan's values written into it; `elsewhere` are facts about other objects."""
     whole, init = node, _constructor(node)
@@ -39,15 +43,16 @@ def specialise(
     folded = _constructor(node)
     assert folded is not None, f"{plan.name} lost its constructor"
     node = _replace_method(node, folded, _rewrite_constructor(folded, plan, render, unread, config_class))
-    return narrow_returns(whole, node)
+    absent = {name for name, value in plan.written.items() if isinstance(value, Constant) and not value.value}
+    return narrow_returns(whole, _without_sentences_on(node, absent))
 
 
-def _parameter_facts(plan: ClassPlan, render: Renderer) -> dict[str, Known]:
+def _parameter_facts(plan: ClassPlan, render: ClassWriter) -> dict[str, Known]:
     facts = {name: _fact(value, render) for name, value in plan.written.items()}
     return {name: known for name, known in facts.items() if known is not None}
 
 
-def _fact(value: Value, render: Renderer) -> Known | None:
+def _fact(value: Value, render: ClassWriter) -> Known | None:
     if isinstance(value, Constant):
         return Known(value.value)
     if isinstance(value, Field) and value.name not in render.plans.set_fields:
@@ -132,7 +137,7 @@ def _replace_method(node: cst.ClassDef, old: cst.FunctionDef, new: cst.FunctionD
 
 
 def _rewrite_constructor(
-    init: cst.FunctionDef, plan: ClassPlan, render: Renderer, unread: set[str], config_class: str
+    init: cst.FunctionDef, plan: ClassPlan, render: ClassWriter, unread: set[str], config_class: str
 ) -> cst.FunctionDef:
     rebound = _rebound(init) & set(plan.written)
     inlined = {name: value for name, value in plan.written.items() if name not in rebound}
@@ -148,6 +153,36 @@ def _rewrite_constructor(
         whitespace_before_params=cst.SimpleWhitespace(""),
         body=body,
     )
+
+
+def _without_sentences_on(node: cst.ClassDef, absent: set[str]) -> cst.ClassDef:
+    """Takes sentences out of the docstring that speak of a `name` which the model switches off and its code lost."""
+    match node.body.body[0]:
+        case cst.SimpleStatementLine(body=[cst.Expr(value=cst.SimpleString() as docstring)]):
+            pass
+        case _:
+            return node
+    code = node.body.body[1:]
+    words = set(_WORD.findall(cst.Module([*code]).code))
+    gone = [f"`{name}`" for name in absent - words]
+    opening = docstring.prefix + docstring.quote
+    text = docstring.value.removeprefix(opening).removesuffix(docstring.quote)
+    first, *others = (_without_sentences(paragraph, gone) for paragraph in _PARAGRAPH.split(text.rstrip()))
+    kept = first + "".join(others) if first else "".join(others).lstrip()
+    if not kept:
+        return node.with_changes(body=node.body.with_changes(body=code)) if text else node
+    new = opening + kept + text[len(text.rstrip()) :] + docstring.quote
+    return cast(cst.ClassDef, node.deep_replace(docstring, cst.SimpleString(new)))
+
+
+def _without_sentences(paragraph: str, gone: Sequence[str]) -> str:
+    """A paragraph without the sentences that hold some word; on one line if it lost any, empty if it lost all."""
+    sentences = _SENTENCE.split(paragraph)
+    kept = [sentence for sentence in sentences if not any(word in sentence for word in gone)]
+    if kept == sentences:
+        return paragraph
+    lead = paragraph[: len(paragraph) - len(paragraph.lstrip())]
+    return lead + " ".join("".join(kept).split()) if kept else ""
 
 
 def _without_docstring(statements: Sequence[cst.BaseStatement]) -> Sequence[cst.BaseStatement]:
@@ -196,7 +231,7 @@ def _bare(parameter: cst.Param) -> cst.Param:
 class _Writer(cst.CSTTransformer):
     """Replaces names by the expressions of their values, and calls of parts by their construction."""
 
-    def __init__(self, written: Mapping[str, Value], render: Renderer, unread: set[str]) -> None:
+    def __init__(self, written: Mapping[str, Value], render: ClassWriter, unread: set[str]) -> None:
         super().__init__()
         self._written = written
         self._render = render
@@ -218,14 +253,14 @@ class _Writer(cst.CSTTransformer):
 
     def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.BaseExpression:
         value = self._written.get(original_node.value)
-        is_constructed = original_node in self._called and isinstance(value, Construction)
+        is_constructed = original_node in self._called and isinstance(value, PartConstruction)
         if value is None or is_constructed or original_node in self._labels:
             return updated_node
         return self._expression(value)
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
         part = self._written.get(original_node.func.value) if isinstance(original_node.func, cst.Name) else None
-        if not isinstance(part, Construction):
+        if not isinstance(part, PartConstruction):
             return updated_node
         code = cst.Module([]).code_for_node
         handed = [argument for argument in updated_node.args if code(argument.value) != "config"]

@@ -47,7 +47,7 @@ class Items(Struct, frozen=True):
     items: "tuple[Value, ...]"
 
 
-class Table(Struct, frozen=True):
+class ConstantTable(Struct, frozen=True):
     """A mapping with constant keys."""
 
     entries: "tuple[tuple[Constant, Value], ...]"
@@ -61,27 +61,27 @@ class Operation(Struct, frozen=True):
     right: "Value"
 
 
-class Library(Struct, frozen=True):
+class LibraryCallable(Struct, frozen=True):
     """A callable of an installed package: `torch.nn:Linear`."""
 
     module: str
     attribute: str
 
 
-class Construction(Struct, frozen=True, eq=False):
+class PartConstruction(Struct, frozen=True, eq=False):
     """A part to construct. `is_partial`: whoever receives it constructs it, and may give more arguments.
 
     Arguments of a component carry the names of its parameters; those of a library callable are as written.
     """
 
-    target: Definition | Library
+    target: Definition | LibraryCallable
     is_partial: bool
     positional: "tuple[Value, ...]"
     keywords: "tuple[tuple[str, Value], ...]"
     symbol: Symbol
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Construction) and self._key == other._key
+        return isinstance(other, PartConstruction) and self._key == other._key
 
     def __hash__(self) -> int:
         return hash(self._key)
@@ -96,7 +96,7 @@ class Construction(Struct, frozen=True, eq=False):
         return dict(self.keywords)
 
 
-Value: TypeAlias = Constant | Field | Items | Table | Operation | Construction
+Value: TypeAlias = Constant | Field | Items | ConstantTable | Operation | PartConstruction
 
 
 def parts(value: Value) -> "tuple[Value, ...]":
@@ -106,11 +106,11 @@ def parts(value: Value) -> "tuple[Value, ...]":
             return ()
         case Items():
             return value.items
-        case Table():
+        case ConstantTable():
             return tuple(item for _, item in value.entries)
         case Operation():
             return (value.left, value.right)
-        case Construction():
+        case PartConstruction():
             return (*value.positional, *(item for _, item in value.keywords))
         case _:
             assert_never(value)
@@ -129,7 +129,7 @@ def fields_of(value: Value) -> list[str]:
 
 
 def has_construction(value: Value) -> bool:
-    return any(isinstance(item, Construction) for item in walk(value))
+    return any(isinstance(item, PartConstruction) for item in walk(value))
 
 
 def static_text(value: Value, owner: str) -> str:
@@ -141,7 +141,7 @@ def static_text(value: Value, owner: str) -> str:
             return f"{owner}.{value.name}"
         case Items():
             return "[" + ", ".join(static_text(item, owner) for item in value.items) + "]"
-        case Table():
+        case ConstantTable():
             return "{" + ", ".join(f"{key.text}: {static_text(item, owner)}" for key, item in value.entries) + "}"
         case Operation(operator="[]"):
             subject = static_text(value.left, owner)
@@ -151,7 +151,7 @@ def static_text(value: Value, owner: str) -> str:
             right = static_text(value.right, owner)
             right = f"({right})" if _needs_parentheses(value.right) else right
             return f"{_left(value, owner)} {value.operator} {right}"
-        case Construction():
+        case PartConstruction():
             raise ValueError(f"{value.symbol.text} is a construction; it has no static text")
         case _:
             assert_never(value)

@@ -14,6 +14,7 @@ from fgc.text import (
     DeferredFolder,
     DeferredName,
     DeferredOperation,
+    DeferredOption,
 )
 
 
@@ -71,6 +72,8 @@ def _moved(
             return folders.get(name, part)
         case DeferredArgument(value=value) | DeferredOperation(value=value):
             return str(value)
+        case DeferredOption(default=default):
+            return _moved(default, folders, folder)
         case DeferredFolder(path):
             return _below_start(_joined(folder, path))  # of a third project, from which the other one takes objects
         case DeferredCall(function, arguments):

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from msgspec import Struct, field
 
 from fgc.diagnostics import Diagnostic, Outcome, did_you_mean
-from fgc.ir import Call, Deferred, DictNode, Graph, ListNode, Literal, NodeId
+from fgc.ir import Call, Deferred, DictNode, Graph, ListNode, Literal, NodeId, display_type
 from fgc.text import Need, Origin
 
 FROM_PROJECT = "fgc:from_project"
@@ -140,7 +140,7 @@ def _variables(read: ImportCall, graph: Graph, node_id: NodeId | None) -> dict[s
             return {}
         case DictNode(entries=entries):
             return {str(entry.key): _value(read, graph, entry.value) for entry in entries}
-        case Call(keywords=keywords, positional=()) as call if call.callee.text == "named_dict":
+        case Call(keywords=keywords, positional=()) as call if display_type(call) is dict:
             return {keyword.name: _value(read, graph, keyword.value) for keyword in keywords}
         case node:
             read.reject(node.origin, "`variables` is a mapping from names of template variables to values")

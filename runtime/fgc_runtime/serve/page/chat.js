@@ -3,7 +3,7 @@
 
 const at = (id) => document.getElementById(id);
 const settings = ["system", "temperature", "top_p", "max_tokens", "seed", "logprobs"];
-let turns = []; // {role, content, tokens, facts, error}
+let turns = []; // {role, content, thoughts, tokens, facts, error}, of an answer also {model, beside: another answer}
 let running = null; // the AbortController of an answer in flight
 
 function make(tag, text, className) {
@@ -102,15 +102,21 @@ function show() {
 }
 
 function turnElement(turn, index) {
-  const element = make("div", undefined, `turn ${turn.role}${turn.error ? " error" : ""}`);
+  const element = make("div", undefined, `turn ${turn.role}${turn.error && !turn.beside ? " error" : ""}`);
   if (turn.role === "user") {
     const text = make("div", turn.content);
     text.style.whiteSpace = "pre-wrap";
     element.append(text);
-  } else if (at("logprobs").checked && turn.tokens?.length) element.append(tokenSpans(turn.tokens));
-  else element.append(markdown(turn.content));
-  if (turn.error) element.append(make("div", turn.error));
-  const facts = make("div", turn.facts ?? "", "facts");
+  } else if (turn.beside) {
+    const columns = make("div", undefined, "columns");
+    for (const answer of [turn, turn.beside]) {
+      const column = make("div", undefined, answer.error ? "error" : "");
+      column.append(make("strong", answer.model), ...answerElements(answer));
+      columns.append(column);
+    }
+    element.append(columns);
+  } else element.append(...answerElements(turn));
+  const facts = make("div", undefined, "facts");
   if (!running) {
     const button = make("button", turn.role === "user" ? "Edit" : "Retry");
     button.type = "button";
@@ -119,6 +125,20 @@ function turnElement(turn, index) {
   }
   element.append(facts);
   return element;
+}
+
+function answerElements(answer) {
+  const elements = [];
+  if (answer.thoughts) {
+    const thoughts = make("details", answer.thoughts);
+    thoughts.prepend(make("summary", "Thoughts"));
+    thoughts.open = !answer.content;
+    elements.push(thoughts);
+  }
+  const hasTokens = at("logprobs").checked && answer.tokens?.length;
+  elements.push(hasTokens ? tokenSpans(answer.tokens) : markdown(answer.content));
+  if (answer.error) elements.push(make("div", answer.error, "problem"));
+  return elements.concat(make("div", answer.facts ?? "", "facts"));
 }
 
 function edit(index) {
@@ -136,14 +156,16 @@ function retry(index) {
 
 // --- asking
 
-function body() {
-  const messages = turns.filter((turn) => !turn.error).map(({ role, content }) => ({ role, content }));
+function body(model, isBeside) {
+  const said = turns.map((turn) => (isBeside && turn.beside ? { role: turn.role, ...turn.beside } : turn));
+  const isSaid = (turn, index) => !turn.error && !said[index + 1]?.error; // nor a question whose answer failed
+  const messages = said.filter(isSaid).map(({ role, content }) => ({ role, content }));
   const system = at("system").value.trim();
   const asked = { messages: system ? [{ role: "system", content: system }, ...messages] : messages };
   for (const name of ["temperature", "top_p", "max_tokens", "seed"])
     if (at(name).value !== "") asked[name] = Number(at(name).value);
   if (at("logprobs").checked) Object.assign(asked, { logprobs: true, top_logprobs: 5 });
-  return { ...asked, stream: true, stream_options: { include_usage: true } };
+  return { ...asked, model, stream: true, stream_options: { include_usage: true } };
 }
 
 function headers() {
@@ -167,12 +189,21 @@ async function* events(response) {
 }
 
 async function answer() {
-  const asked = body();
-  const turn = { role: "assistant", content: "", tokens: [] };
+  const [model, other] = [at("model").value, at("beside").value];
+  const asked = [body(model, false), body(other, true)];
+  const turn = { role: "assistant", model, content: "", thoughts: "", tokens: [] };
+  if (other) turn.beside = { model: other, content: "", thoughts: "", tokens: [] };
   turns.push(turn);
   running = new AbortController();
-  const began = performance.now();
   show();
+  await Promise.all([receive(asked[0], turn), other && receive(asked[1], turn.beside)]);
+  running = null;
+  save();
+  show();
+}
+
+async function receive(asked, turn) {
+  const began = performance.now();
   try {
     const options = { method: "POST", headers: headers(), body: JSON.stringify(asked), signal: running.signal };
     const response = await fetch("/v1/chat/completions", options);
@@ -181,6 +212,7 @@ async function answer() {
       if (event.error) throw new Error(event.error.message);
       for (const choice of event.choices) {
         turn.content += choice.delta.content ?? "";
+        turn.thoughts += choice.delta.reasoning_content ?? "";
         turn.tokens.push(...(choice.logprobs?.content ?? []));
       }
       if (event.usage) turn.facts = usage(event.usage, performance.now() - began);
@@ -190,9 +222,6 @@ async function answer() {
     if (error.name === "AbortError") turn.facts = "stopped";
     else turn.error = error.message;
   }
-  running = null;
-  save();
-  show();
 }
 
 function usage(used, milliseconds) {
@@ -218,9 +247,17 @@ function restore() {
   }
 }
 
-async function nameModel() {
+async function nameModels() {
   const response = await fetch("/v1/models", { headers: headers() });
-  if (response.ok) at("model").textContent = document.title = (await response.json()).data[0].id;
+  if (!response.ok) return;
+  const names = (await response.json()).data.map((model) => model.id);
+  document.title = names[0];
+  for (const [id, choices] of [["model", names], ["beside", ["", ...names]]]) {
+    const chosen = at(id).value;
+    at(id).replaceChildren(...choices.map((name) => new Option(name || "none", name)));
+    if (choices.includes(chosen)) at(id).value = chosen;
+  }
+  at("beside").parentElement.hidden = names.length < 2;
 }
 
 at("ask").onsubmit = (event) => {
@@ -243,7 +280,7 @@ at("clear").onclick = () => {
   save();
   show();
 };
-at("key").onchange = nameModel;
+at("key").onchange = nameModels;
 for (const id of settings)
   at(id).addEventListener("change", () => {
     save();
@@ -251,4 +288,4 @@ for (const id of settings)
   });
 restore();
 show();
-nameModel();
+nameModels();

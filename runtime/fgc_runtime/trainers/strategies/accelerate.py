@@ -10,8 +10,8 @@ from fgc_runtime.data.windows import Window
 from fgc_runtime.distributed import World
 from fgc_runtime.packages import require_package
 from fgc_runtime.trainers.arguments import TrainingArguments
+from fgc_runtime.trainers.losses.training_loss import TrainingLoss
 from fgc_runtime.trainers.strategies.base import Strategy
-from fgc_runtime.trainers.training_loss import TrainingLoss
 
 
 class Accelerate(Strategy):

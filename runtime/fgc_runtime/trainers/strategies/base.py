@@ -1,4 +1,4 @@
-"""What the training loop, checkpoints and the control of a run ask of a parallel strategy.
+"""The interface of a parallel strategy: what the loop, checkpoints and the control of a run ask of it.
 
 The loop knows windows, counters and optimizers; a strategy knows where parameters lie and how gradients meet. Losses
 are sums over label tokens: added up over all processes, each label of the step is in there exactly once.
@@ -11,16 +11,24 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_optimizer_state_dict,
+    get_state_dict,
+    set_optimizer_state_dict,
+    set_state_dict,
+)
 from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
+from fgc_runtime.checkpoint.parts import WeightParts
 from fgc_runtime.data.collator import IGNORED_LABEL, Batch
 from fgc_runtime.data.windows import Window
 from fgc_runtime.distributed import World
+from fgc_runtime.finetune import adapter_state, has_adapter
 from fgc_runtime.trainers.arguments import TrainingArguments
-from fgc_runtime.trainers.objective import Objective
-from fgc_runtime.trainers.training_loss import TrainingLoss
+from fgc_runtime.trainers.losses.objective import Objective
+from fgc_runtime.trainers.losses.training_loss import TrainingLoss
 
 _BY_NAME = StateDictOptions(flatten_optimizer_state_dict=True)
 
@@ -46,6 +54,7 @@ class Strategy(ABC):
       names and global shapes do not depend on the strategy, so a checkpoint of one loads into another.
     - `load_state_dict(optimizer, state)`: the way back, after `torch.distributed.checkpoint.load` has filled what
       `state_dict` gave.
+    - `weight_parts()`: the weights one at a time, where no process has them all; None where one has.
     - `full_model()`: what `save_pretrained` needs, complete on the main process, None on the others.
 
     Everything else about a checkpoint (scheduler, data, random states) does not depend on the strategy.
@@ -75,6 +84,11 @@ class Strategy(ABC):
     def holds_whole_model(self) -> bool:
         """Returns True if one process alone can call `model`."""
         return True
+
+    @property
+    def fills_parts(self) -> bool:
+        """Returns True if `prepare` fills what a process keeps of a model without contents (`trainers.deferred`)."""
+        return False
 
     @property
     def architecture(self) -> PreTrainedModel:
@@ -144,11 +158,20 @@ class Strategy(ABC):
 
     def state_dict(self, optimizer: Optimizer) -> dict[str, Any]:
         """Weights and optimizer state by name, as the class describes. An optimizer that never stepped gets a state."""
+        if has_adapter(self.model):  # the base lies where it was loaded from
+            of_optimizer = get_optimizer_state_dict(self.model, optimizer, options=_BY_NAME)
+            return {"model": dict(adapter_state(self.model)), "optimizer": of_optimizer}
         model, of_optimizer = get_state_dict(self.model, optimizer, options=_BY_NAME)
         return {"model": model, "optimizer": of_optimizer}
 
     def load_state_dict(self, optimizer: Optimizer, state: dict[str, Any]) -> None:
         """Take over what `state_dict` gave, or a checkpoint filled."""
+        if has_adapter(self.model):
+            with torch.no_grad():
+                for name, weight in adapter_state(self.model).items():
+                    weight.copy_(state["model"][name])
+            set_optimizer_state_dict(self.model, optimizer, state["optimizer"], options=_BY_NAME)
+            return
         set_state_dict(
             self.model,
             optimizer,
@@ -157,9 +180,19 @@ class Strategy(ABC):
             options=_BY_NAME,
         )
 
+    def weight_parts(self) -> WeightParts | None:
+        """Returns how to gather the weights one at a time; None if each process has all of them."""
+        return None
+
     def full_model(self) -> FullModel | None:
         """The complete model on the main process, None on the others. Called on all processes together."""
-        return FullModel(self.model, self.model.state_dict()) if self.world.is_main else None
+        parts = self.weight_parts()
+        if parts is not None:
+            gathered = parts.complete()
+            return None if gathered is None else FullModel(self.architecture, gathered)
+        if not self.world.is_main:
+            return None
+        return FullModel(self.model, adapter_state(self.model) if has_adapter(self.model) else self.model.state_dict())
 
     def rehearse(self, window: Window, divisor: float) -> Tensor:
         """`backward` without contents and without other processes, for shapes and memory."""

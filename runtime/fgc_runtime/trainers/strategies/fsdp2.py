@@ -9,20 +9,22 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch._C._distributed_c10d import HashStore
-from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.checkpoint.state_dict import get_model_state_dict
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, OffloadPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
+from fgc_runtime.checkpoint.parts import WeightParts
 from fgc_runtime.data.windows import Window
 from fgc_runtime.distributed import World
 from fgc_runtime.trainers.arguments import TrainingArguments
-from fgc_runtime.trainers.objective import Objective
-from fgc_runtime.trainers.strategies.base import FullModel, Strategy, compile_in_place, save_memory
+from fgc_runtime.trainers.deferred import fill
+from fgc_runtime.trainers.losses.objective import Objective
+from fgc_runtime.trainers.losses.training_loss import TrainingLoss
+from fgc_runtime.trainers.strategies.base import Strategy, compile_in_place, save_memory
 from fgc_runtime.trainers.strategies.layout import decoder_parts, make_mesh, skeleton
-from fgc_runtime.trainers.strategies.tensor_parallel import apply_tensor_parallel
-from fgc_runtime.trainers.training_loss import TrainingLoss
+from fgc_runtime.trainers.strategies.tensor_parallel import CutMatrices
 
 # it warns that gathering what is cut along two meshes takes two steps, each time a model is saved
 logging.getLogger("torch.distributed.tensor._redistribute").setLevel(logging.ERROR)
@@ -85,6 +87,11 @@ class FSDP2(Strategy):
         return self.cpu_offload
 
     @property
+    def fills_parts(self) -> bool:
+        """Returns True: layers are filled and cut one after the other."""
+        return True
+
+    @property
     def architecture(self) -> PreTrainedModel:
         """The whole model without weights."""
         return self._skeleton
@@ -109,12 +116,13 @@ class FSDP2(Strategy):
         mesh = self._mesh(world)
         parts = decoder_parts(model, "FSDP2")
         loss.prepare(model, args)
+        matrices = None
         if self.tp_size > 1:
             if args.fused_loss != "no":
                 raise ValueError(
                     f"fused_loss ({args.fused_loss!r}) must be 'no' with tp_size ({self.tp_size}): the head is cut"
                 )
-            apply_tensor_parallel(model, mesh["tp"])
+            matrices = CutMatrices(model, mesh["tp"])
         self.objective = Objective(model, loss, args, world.device)
         data_mesh = mesh["dp_replicate", "dp_shard"] if self.dp_replicate_size > 1 else mesh["dp_shard"]
         precision = MixedPrecisionPolicy(
@@ -124,9 +132,15 @@ class FSDP2(Strategy):
         )
         offload = CPUOffloadPolicy(pin_memory=world.device.type != "cpu") if self.cpu_offload else OffloadPolicy()
         for layer in parts.layers:
+            fill(model, layer)
+            if matrices is not None:
+                matrices.cut(layer)
             if args.torch_compile:
                 compile_in_place(layer, args)
             self._shard(layer, data_mesh, precision, offload)
+        fill(model)
+        if matrices is not None:
+            matrices.cut_rest()
         self._shard(self.objective, data_mesh, precision, offload)
 
     def backward(self, window: Window, divisor: float) -> Tensor:
@@ -160,11 +174,19 @@ class FSDP2(Strategy):
         torch._foreach_mul_(locals_, factor.to(locals_[0].device))
         return norm
 
-    def full_model(self) -> FullModel | None:
-        """Shards gathered in the main process's memory."""
-        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-        whole: dict[str, Any] = get_model_state_dict(self.model, options=options)
-        return FullModel(self._skeleton, whole) if self.world.is_main else None
+    def weight_parts(self) -> WeightParts:
+        """Each process has a weight whole while it is gathered, and the main process copies it."""
+        shards: dict[str, Any] = get_model_state_dict(self.model)
+
+        def gather(name: str) -> Tensor | None:
+            weight = shards[name]
+            if isinstance(weight, DTensor):
+                on_mesh: Any = weight.to(weight.device_mesh.device_type)  # from the host, with cpu_offload
+                weight = on_mesh.full_tensor()
+            return weight.detach().cpu() if self.world.is_main else None
+
+        shapes = {name: torch.empty_like(shard, device="meta") for name, shard in shards.items()}
+        return WeightParts(shapes, gather)
 
     def rehearse(self, window: Window, divisor: float) -> Tensor:
         """The same: collectives of a rehearsal do nothing."""

@@ -1,4 +1,4 @@
-"""Where the parts of a causal language model are: its layers, and what stands before and behind them.
+"""The parts of a causal language model: its layers, and what stands before and behind them.
 
 Parallel strategies need the names that transformers' own plans use: a base model with `embed_tokens`, `layers` and
 perhaps a `norm`, and a head.
@@ -43,9 +43,13 @@ def decoder_parts(model: PreTrainedModel, reason: str) -> DecoderParts:
 
 
 def skeleton(model: PreTrainedModel) -> PreTrainedModel:
-    """The same class and configuration without weights, for what asks a model about itself: export, for instance."""
-    with torch.device("meta"):
+    """Class, configuration and dtype without weights, for what asks a model about itself: export, for instance.
+
+    Also in a rehearsal, whose tensors cannot change their dtype in place.
+    """
+    with unset_fake_temporarily(), torch.device("meta"):
         empty = type(model)(model.config)
+        nn.Module.to(empty, model.dtype)
     if model.generation_config is not None:
         empty.generation_config = model.generation_config
     return empty

@@ -22,19 +22,39 @@ _ROWS = ("rowwise",)
 _LEFT_WHOLE = ("replicated_with_grad_allreduce",)  # norms of queries and keys; see `_whole_with_partial_gradients`
 
 
-def apply_tensor_parallel(model: PreTrainedModel, mesh: DeviceMesh) -> None:
-    """Cut the matrices of the plan along `mesh`. Raises ValueError if the model has no plan, or sizes do not divide."""
-    plan = module_styles(model)
-    problems = tensor_parallel_problems(model, mesh.size())
-    if problems:
-        raise ValueError(problems[0])
-    parts = decoder_parts(model, "tensor parallel")
-    was_tied = parts.is_tied
-    parallelize_module(model, mesh, {name: _style(kind) for name, kind in plan.items()})
-    if was_tied:  # cut alike, by the vocabulary, they can be one weight again
-        name = next(name for name, module in model.named_modules() if module is parts.embed_tokens)
-        parallelize_module(model, mesh, {name: RowwiseParallel(input_layouts=Replicate())})
-        parts.head.weight = parts.embed_tokens.weight
+class CutMatrices:
+    """Cuts the matrices of the plan along `mesh`, one part of the model after the other.
+
+    Raises ValueError if the model has no plan, or sizes do not divide.
+    """
+
+    def __init__(self, model: PreTrainedModel, mesh: DeviceMesh) -> None:
+        problems = tensor_parallel_problems(model, mesh.size())
+        if problems:
+            raise ValueError(problems[0])
+        self._model, self._mesh = model, mesh
+        self._parts = decoder_parts(model, "tensor parallel")
+        self._was_tied = self._parts.is_tied
+        self._left = module_styles(model)
+        self._names = {module: name for name, module in model.named_modules()}
+
+    def cut(self, part: nn.Module) -> None:
+        """Cut what lies in `part`."""
+        names = [self._names[module] for module in part.modules()]
+        self._cut({name: self._left.pop(name) for name in names if name in self._left})
+
+    def cut_rest(self) -> None:
+        """Cut what lies in no part so far."""
+        self._cut(self._left)
+        if self._was_tied:  # cut alike, by the vocabulary, they can be one weight again
+            embedding = self._parts.embed_tokens
+            style = RowwiseParallel(input_layouts=Replicate())
+            parallelize_module(self._model, self._mesh, {self._names[embedding]: style})
+            self._parts.head.weight = embedding.weight
+
+    def _cut(self, plan: dict[str, str]) -> None:
+        if plan:
+            parallelize_module(self._model, self._mesh, {name: _style(kind) for name, kind in plan.items()})
 
 
 def tensor_parallel_problems(model: PreTrainedModel, tp_size: int) -> list[str]:

@@ -40,7 +40,7 @@ CHAT_TEMPLATE = """\
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument(
         "--resume",
         nargs="?",

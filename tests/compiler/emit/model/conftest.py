@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from fgc.diagnostics import Outcome
-from fgc.emit.model import Expansion, check_model_package, expand_model_package
+from fgc.emit.model import ModelExpansion, check_model_package, expand_model_package
 from fgc.ir import (
     Call,
     CallKind,
@@ -94,10 +94,12 @@ def read_source(path: str) -> Source | None:
 
 
 @pytest.fixture
-def expand() -> Callable[..., Outcome[Expansion | None]]:
+def expand() -> Callable[..., Outcome[ModelExpansion | None]]:
     """Expand the target `model` of a YAML text; more component files can be given by path."""
 
-    def run(text: str, files: dict[str, str] | None = None, folders: tuple[str, ...] = ()) -> Outcome[Expansion | None]:
+    def run(
+        text: str, files: dict[str, str] | None = None, folders: tuple[str, ...] = ()
+    ) -> Outcome[ModelExpansion | None]:
         def read(path: str) -> Source | None:
             given = (files or {}).get(path)
             return read_source(path) if given is None else Source(path, given, path)
@@ -115,7 +117,7 @@ def check() -> Callable[[str], list[str]]:
     def run(text: str) -> list[str]:
         graph = GraphReader(text).graph()
         found = check_model_package(graph, graph.targets["model"], read_source, [str(COMPONENTS)])
-        return [item.code for item in found]
+        return [item.code for item in found.diagnostics]
 
     return run
 

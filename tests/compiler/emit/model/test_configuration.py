@@ -3,19 +3,19 @@
 from collections.abc import Callable
 
 from fgc.diagnostics import Outcome, render_text
-from fgc.emit.model import Expansion
+from fgc.emit.model import ModelExpansion
 from fgc.ir import Call, CallKind
 
-Expand = Callable[..., Outcome[Expansion | None]]
+Expand = Callable[..., Outcome[ModelExpansion | None]]
 
 
-def expanded(expand: Expand, text: str) -> Expansion:
+def expanded(expand: Expand, text: str) -> ModelExpansion:
     outcome = expand(text)
     assert outcome.value is not None, render_text(outcome.diagnostics)
     return outcome.value
 
 
-def configuration(expansion: Expansion) -> str:
+def configuration(expansion: ModelExpansion) -> str:
     return expansion.files["tiny_llama/configuration_tiny_llama.py"]
 
 

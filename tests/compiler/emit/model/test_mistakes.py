@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 from fgc.diagnostics import Diagnostic, Outcome
-from fgc.emit.model import Expansion
+from fgc.emit.model import ModelExpansion
 
-Expand = Callable[..., Outcome[Expansion | None]]
+Expand = Callable[..., Outcome[ModelExpansion | None]]
 
 
 @pytest.fixture
@@ -250,3 +250,67 @@ def test_an_initializer_must_be_a_table_of_rules(findings: Findings) -> None:
         "`initializer` of `DecoderModel` must be a table of rules",
         "write `!partial:.initializers:Initializer`",
     )
+
+
+_OWN_NORMS = """
+from torch import nn
+from fgc_models.norms import RMSNorm
+
+
+class Scaled(RMSNorm):
+    def __init__(self, gain: float = 1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.gain = gain
+
+
+class Fixed(RMSNorm):
+    def __init__(self, **kwargs):
+        super().__init__(64, **kwargs)
+
+
+class Bare(nn.Module):
+    def __init__(self, hidden_size: int, **kwargs):
+        super().__init__(**kwargs)
+
+
+class Open(RMSNorm):
+    def __init__(self, **kwargs):
+        kwargs.pop("anything", None)
+        super().__init__(**kwargs)
+
+
+class Headless(Attention):
+    def __init__(self, layer_idx: int, **kwargs):
+        super().__init__(layer_idx, **kwargs)
+"""
+_NORM = ".define: &norm !partial:.norms:RMSNorm\n    hidden_size: !var hidden_size\n    eps: !var rms_norm_eps\n"
+
+
+@pytest.mark.parametrize(
+    ("norm", "expected"),
+    [
+        ("Scaled {gain: 2.0, hidden_size: !var hidden_size}", None),
+        ("Scaled {hidden_sze: 64}", "FGC501 `Scaled` has no parameter `hidden_sze`"),
+        ("Scaled {gain: 2.0}", "FGC503 `Scaled` needs the argument `hidden_size`"),
+        ("Fixed {eps: 1.0e-6}", None),
+        ("Fixed {hidden_size: 64}", "FGC501 `Fixed` has no parameter `hidden_size`"),
+        ("Bare {hidden_size: 64, eps: 1.0}", "FGC501 `Bare` has no parameter `eps`"),
+        ("Open {anything: 1, hidden_size: 64}", None),
+    ],
+)
+def test_keywords_that_a_component_hands_to_its_base_are_checked(
+    expand: Expand, llama: str, norm: str, expected: str | None
+) -> None:
+    name, arguments = norm.split(" ", 1)
+    text = llama.replace(_NORM, f".define: &norm !partial:.own_norms:{name} {arguments}\n", 1)
+    assert text != llama
+    found = expand(text, {"/own/own_norms.py": _OWN_NORMS}, ("/own",)).diagnostics
+    assert [f"{item.code} {item.message}" for item in found] == ([] if expected is None else [expected])
+
+
+def test_a_component_that_keeps_the_configuration_from_its_base_is_told(expand: Expand, llama: str) -> None:
+    text = llama.replace(".attention:Attention", ".own_norms:Headless", 1)
+    source = _OWN_NORMS.replace("from torch", "from fgc_models.attention import Attention\nfrom torch", 1)
+    [found] = expand(text, {"/own/own_norms.py": source}, ("/own",)).diagnostics
+    assert (found.code, found.message) == ("FGC503", "`Headless` needs the argument `config`")
+    assert found.help == "name `config` in its constructor, and hand it on: the generated model gives it"

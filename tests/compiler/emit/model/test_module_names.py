@@ -4,7 +4,7 @@ from textwrap import dedent
 
 from fgc.emit.model.components import ComponentLibrary, ComponentModule, Definition
 from fgc.emit.model.module_names import module_names
-from fgc.emit.model.values import Construction
+from fgc.emit.model.values import PartConstruction
 from fgc.ir import Symbol, SymbolKind
 from fgc.text import Origin, Source, Span
 
@@ -17,7 +17,7 @@ def names(source: str) -> set[str]:
     assert isinstance(module, ComponentModule)
     here = Origin(Span(module.source, 0, 0))
     symbol = Symbol(".parts:Part", SymbolKind.COMPONENT, ".parts", "Part", here)
-    return module_names(Construction(Definition(module, "Part"), False, (), (), symbol), library)
+    return module_names(PartConstruction(Definition(module, "Part"), False, (), (), symbol), library)
 
 
 def test_what_python_itself_computes_is_no_module() -> None:

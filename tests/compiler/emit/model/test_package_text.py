@@ -9,11 +9,11 @@ from pathlib import Path
 import black
 import pytest
 from fgc.diagnostics import Outcome
-from fgc.emit.model import Expansion
+from fgc.emit.model import ModelExpansion
 
 _MYPY_CACHE = Path(__file__).parents[4] / ".mypy_cache" / "generated"  # 25 s without it
 
-Expand = Callable[..., Outcome[Expansion | None]]
+Expand = Callable[..., Outcome[ModelExpansion | None]]
 
 
 @pytest.fixture

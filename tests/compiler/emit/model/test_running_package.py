@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from fgc.diagnostics import Outcome, render_text
-from fgc.emit.model import Expansion
+from fgc.emit.model import ModelExpansion
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 Build = Callable[..., PreTrainedModel]
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def build(
-    expand: Callable[..., Outcome[Expansion | None]], llama: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    expand: Callable[..., Outcome[ModelExpansion | None]], llama: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Build]:
     """Generate the package after replacing texts of its description, import it, construct the model."""
 

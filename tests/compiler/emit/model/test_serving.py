@@ -41,6 +41,7 @@ def check(tmp_path: Path) -> Check:
 
 EXPECTED = {
     "deepone": ["FGC805"],  # ALiBi
+    "deepseek_v3": ["FGC805"],  # latent attention
     "gpt_oss": ["FGC810"],  # biases of experts
 }
 

@@ -21,7 +21,7 @@ def found(llama: str) -> Found:
             assert old in text, f"{old} is not in the description"
             text = text.replace(old, new, 1)
         graph = GraphReader(text).graph()
-        return list(check_model_package(graph, graph.targets["model"], read_source, [str(COMPONENTS)]))
+        return list(check_model_package(graph, graph.targets["model"], read_source, [str(COMPONENTS)]).diagnostics)
 
     return run
 

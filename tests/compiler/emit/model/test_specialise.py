@@ -5,7 +5,7 @@ from textwrap import dedent
 
 import pytest
 from fgc.diagnostics import Outcome, render_text
-from fgc.emit.model import Expansion
+from fgc.emit.model import ModelExpansion
 
 SKELETON = """
 from collections.abc import Callable
@@ -28,7 +28,7 @@ Generate = Callable[..., str]
 
 
 @pytest.fixture
-def generate(expand: Callable[..., Outcome[Expansion | None]]) -> Generate:
+def generate(expand: Callable[..., Outcome[ModelExpansion | None]]) -> Generate:
     """The generated class of one part, given its source and its description."""
 
     def run(source: str, part: str, name: str = "Part", config: str = "{width: 8, depth: 2}") -> str:
@@ -227,7 +227,7 @@ def test_a_factory_is_constructed_where_it_is_mentioned(generate: Generate) -> N
 
 
 def test_components_of_one_name_from_different_files_get_different_names(
-    expand: Callable[..., Outcome[Expansion | None]], llama: str
+    expand: Callable[..., Outcome[ModelExpansion | None]], llama: str
 ) -> None:
     own = (
         "class GatedMLP:\n    pass\n\n\nclass Outer:\n    def __init__(self, *, inner):\n        self.inner = inner()\n"
@@ -391,3 +391,54 @@ def test_a_try_without_anything_left_to_clean_up_is_taken_out(generate: Generate
             y = y + 1
         return y
         """)
+
+
+def test_a_docstring_does_not_speak_of_what_the_model_switches_off(generate: Generate) -> None:
+    source = '''
+        class Part(nn.Module):
+            """y = x.
+
+            Smith et al. 2020 (eq. 1). What it gives is multiplied by `scale`, as in
+            Granite. With `clip`, it is clipped. `width` is that of x.
+            """
+
+            def __init__(self, index, *, width, scale=None, clip=False):
+                super().__init__()
+                self.weight = nn.Linear(width, width)
+                self.scale = scale
+                self.clip = clip
+
+            def forward(self, x):
+                if self.clip:
+                    x = x.clip(0)
+                if self.scale is not None:
+                    x = x * self.scale
+                return self.weight(x)
+        '''
+    part = "!partial:.parts:Part {width: !var width, CHOICE}"
+    plain = generate(source, part.replace(", CHOICE", ""))
+    assert "Granite" not in plain and "clipped" not in plain
+    assert "Smith et al. 2020 (eq. 1). `width` is that of x." in plain
+    scaled = generate(source, part.replace("CHOICE", "scale: 2.0"))
+    assert "multiplied by `scale`" in scaled and "clipped" not in scaled
+
+
+def test_a_docstring_can_lose_its_first_sentence(generate: Generate) -> None:
+    source = '''
+        class Part(nn.Module):
+            """Times `scale`.{REST}"""
+
+            def __init__(self, index, *, width, scale=None):
+                super().__init__()
+                self.weight = nn.Linear(width, width)
+                self.scale = scale
+
+            def forward(self, x):
+                x = self.weight(x)
+                return x if self.scale is None else x * self.scale
+        '''
+    part = "!partial:.parts:Part {width: !var width}"
+    for rest in (" Y is x.", "\n\n            Y is x.\n            "):
+        generated = generate(source.replace("{REST}", rest), part)
+        assert '    """Y is x.' in generated
+    assert '"""' not in generate(source.replace("{REST}", ""), part)

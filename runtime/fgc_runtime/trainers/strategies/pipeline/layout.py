@@ -1,4 +1,4 @@
-"""Which process holds which stages."""
+"""The stages that each process holds."""
 
 from dataclasses import dataclass
 

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 from transformers import PreTrainedModel
 
+from fgc_runtime.models.modes import evaluating
 from fgc_runtime.trainers.arguments import TrainingArguments
-from fgc_runtime.trainers.inputs import unknown_inputs, without_cache
-from fgc_runtime.trainers.loss import HeadLoss
-from fgc_runtime.trainers.objective import ForwardSettings
+from fgc_runtime.trainers.deferred import answering, device_of
+from fgc_runtime.trainers.losses.inputs import unknown_inputs, without_cache
+from fgc_runtime.trainers.losses.loss import HeadLoss
+from fgc_runtime.trainers.losses.objective import ForwardSettings
 from fgc_runtime.trainers.strategies.layout import DecoderParts, decoder_parts
 
 _BEFORE_THE_LAYERS = ("embed_tokens", "embed_positions", "dropout")  # only the first stage has, and applies, them
@@ -143,18 +145,13 @@ def _require_equal(model: PreTrainedModel, stages: Sequence[Stage]) -> None:
     """Some models do more between their parts than the parts show: scale embeddings, for instance."""
     if isinstance(next(model.parameters()), FakeTensor):
         return  # a rehearsal has no numbers to compare
-    token_ids = torch.arange(3, device=model.device)[None] % model.config.vocab_size
-    was_training = model.training
-    for module in (model, *stages):
-        module.train(False)
-    with torch.no_grad():
+    token_ids = torch.arange(3, device=device_of(model))[None] % model.config.vocab_size
+    with torch.no_grad(), evaluating(model, *stages), answering(model):
         state = token_ids
         for stage in stages:
             state = stage(state, labels=token_ids)
         logits = model(input_ids=token_ids, **without_cache(model)).logits
         expected = nn.functional.cross_entropy(logits[0, :-1].float(), token_ids[0, 1:], reduction="sum")
-    for module in (model, *stages):
-        module.train(was_training)
     if not torch.allclose(state[0].cpu(), expected.cpu(), rtol=2e-2 if model.dtype != torch.float32 else 1e-4):
         raise ValueError(
             f"Pipeline cannot divide {type(model).__name__}: its stages, one after the other, give a loss of "

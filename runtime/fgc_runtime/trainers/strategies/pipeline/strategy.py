@@ -17,11 +17,14 @@ from torch.distributed.pipelining import (
 )
 from transformers import PreTrainedModel
 
+from fgc_runtime.checkpoint.parts import WeightParts
 from fgc_runtime.data.collator import IGNORED_LABEL, Batch
 from fgc_runtime.data.windows import Window
 from fgc_runtime.distributed import World
 from fgc_runtime.trainers.arguments import TrainingArguments
-from fgc_runtime.trainers.strategies.base import FullModel, Strategy, compile_in_place, place, save_memory
+from fgc_runtime.trainers.deferred import fill
+from fgc_runtime.trainers.losses.training_loss import NextTokenLoss, TrainingLoss
+from fgc_runtime.trainers.strategies.base import Strategy, compile_in_place, place, save_memory
 from fgc_runtime.trainers.strategies.layout import decoder_parts, make_mesh, skeleton
 from fgc_runtime.trainers.strategies.pipeline.layout import StageLayout
 from fgc_runtime.trainers.strategies.pipeline.stages import (
@@ -32,7 +35,6 @@ from fgc_runtime.trainers.strategies.pipeline.stages import (
     make_stages,
 )
 from fgc_runtime.trainers.strategies.pipeline.wavefront import wavefront
-from fgc_runtime.trainers.training_loss import NextTokenLoss, TrainingLoss
 
 SCHEDULES: dict[str, Any] = {
     "GPipe": ScheduleGPipe,
@@ -98,6 +100,11 @@ class Pipeline(Strategy):
         return False
 
     @property
+    def fills_parts(self) -> bool:
+        """Returns True: a process fills the stages that it keeps."""
+        return True
+
+    @property
     def architecture(self) -> PreTrainedModel:
         """The whole model without weights."""
         return self._skeleton
@@ -128,9 +135,11 @@ class Pipeline(Strategy):
         self._join_tied(parts.is_tied)
         keep_own_parts(model, list(self._own.values()))
         for stage in self._own.values():
+            fill(model, stage)
             place(stage, world.device)
             if args.torch_compile:
                 compile_in_place(stage.part, args)
+        fill(model)
         self._make_schedule((self._batch_size, 1))  # what torch has against the schedule is said before the first step
 
     def backward(self, window: Window, divisor: float) -> Tensor:
@@ -170,18 +179,25 @@ class Pipeline(Strategy):
         dist.all_reduce(total, group=self._layout.group)
         return total
 
-    def full_model(self) -> FullModel | None:
-        """Stages of the first pipeline gathered in the main process's memory."""
-        own = {name: tensor.detach().cpu() for name, tensor in self.model.state_dict().items()}
-        if self.data_rank > 0:
+    def weight_parts(self) -> WeightParts:
+        """A process of the first pipeline sends each weight to the main process."""
+        own: dict[str, Tensor] = self.model.state_dict()
+        everyones = self.world.gather({name: torch.empty_like(weight, device="meta") for name, weight in own.items()})
+        owners = {name: rank for rank in range(self._layout.size) for name in everyones[rank]}
+
+        def gather(name: str) -> Tensor | None:
+            if self.world.is_main and name in own and owners[name] == 0:
+                return own[name].detach().cpu()
+            if self.world.is_main:
+                received = torch.empty_like(everyones[owners[name]][name], device=self.world.device)
+                dist.recv(received, src=owners[name])
+                return received.cpu()
+            if self.world.rank == owners[name]:
+                dist.send(own[name].detach().to(self.world.device).contiguous(), dst=0)
             return None
-        everyones: list[Any] = [None] * self._layout.size
-        dist.gather_object(own, everyones if self.world.is_main else None, dst=0, group=self._layout.group)
-        if not self.world.is_main:
-            return None
-        gathered = {name: tensor for part in everyones for name, tensor in part.items()}
-        order = [name for name in self._skeleton.state_dict() if name in gathered]
-        return FullModel(self._skeleton, {name: gathered[name] for name in order})
+
+        order = [name for name in self._skeleton.state_dict() if name in owners]
+        return WeightParts({name: everyones[owners[name]][name] for name in order}, gather)
 
     def rehearse(self, window: Window, divisor: float) -> Tensor:
         """Each micro-batch through this process's stages, with inputs of the right shape in place of the received."""

@@ -2,6 +2,7 @@
 # file.
 """The configuration of Steered."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import field
 from typing import Any, ClassVar
@@ -16,7 +17,7 @@ class SteeredConfig(PreTrainedConfig):
 
     model_type = "steered"
     keys_to_ignore_at_inference: ClassVar[list[str]] = ["past_key_values"]
-    base_model_tp_plan: ClassVar[dict[str, Any]] = {
+    base_model_tp_plan: ClassVar[dict[str, Any] | None] = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",
         "layers.*.self_attn.v_proj": "colwise",
@@ -25,7 +26,7 @@ class SteeredConfig(PreTrainedConfig):
         "layers.*.mlp.up_proj": "colwise",
         "layers.*.mlp.down_proj": "rowwise",
     }
-    base_model_pp_plan: ClassVar[dict[str, Sequence[list[str]]]] = {
+    base_model_pp_plan: ClassVar[dict[str, Sequence[list[str]]] | None] = {
         "embed_tokens": (["input_ids"], ["inputs_embeds"]),
         "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
         "norm": (["hidden_states"], ["hidden_states"]),
@@ -68,6 +69,15 @@ class SteeredConfig(PreTrainedConfig):
         ):
             self.rope_parameters = {"rope_type": "default", "rope_theta": 10000.0}
         super().__post_init__(**kwargs)
+
+    def to_dict(self) -> dict[str, Any]:
+        # PEFT reads the fields, then looks up where adapters go: here they go where
+        # they go in a Llama
+        if (peft_tables := sys.modules.get("peft.utils.constants")) is not None:
+            for table in vars(peft_tables).values():
+                if isinstance(table, dict) and "llama" in table:
+                    table.setdefault(self.model_type, table["llama"])
+        return super().to_dict()
 
 
 __all__ = ["SteeredConfig"]

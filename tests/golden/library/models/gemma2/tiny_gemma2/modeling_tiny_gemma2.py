@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from copy import copy
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -416,15 +417,15 @@ class TinyGemma2PreTrainedModel(PreTrainedModel):
         "hidden_states": GradientCheckpointingLayer,
         "attentions": "self_attn",
     }
+    _paths: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
 
     def _init_weights(self, module: nn.Module) -> None:
+        if module not in self._paths:  # the first one of a model
+            self._paths.update((item, path) for path, item in self.named_modules())
         # resize_token_embeddings asks for a new embedding or head that is not in the
         # model yet
         new = "embed_tokens" if isinstance(module, nn.Embedding) else "lm_head"
-        path = next(
-            (path for path, item in self.named_modules() if item is module), new
-        )
-        path = path.removeprefix("model.")
+        path = self._paths.get(module, new).removeprefix("model.")
         for name, parameter in module.named_parameters(path, recurse=False):
             if name.endswith("norm.weight"):
                 init.zeros_(parameter)

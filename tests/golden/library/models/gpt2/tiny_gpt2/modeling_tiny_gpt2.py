@@ -6,6 +6,7 @@
 # ruff: noqa: RUF012
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -149,7 +150,7 @@ class PreNormLayer(GradientCheckpointingLayer):
     """h = x + attention(norm(x)); y = h + feed_forward(norm(h)).
 
     The residual stream itself is never normalised (Xiong et al. 2020, arXiv:2002.04745,
-    figure 1b). What the branches add is multiplied by `residual_scale`, as in Granite.
+    figure 1b).
     """
 
     def __init__(self, config: TinyGpt2Config, layer_idx: int) -> None:
@@ -238,15 +239,15 @@ class TinyGpt2PreTrainedModel(PreTrainedModel):
         "hidden_states": GradientCheckpointingLayer,
         "attentions": "self_attn",
     }
+    _paths: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
 
     def _init_weights(self, module: nn.Module) -> None:
+        if module not in self._paths:  # the first one of a model
+            self._paths.update((item, path) for path, item in self.named_modules())
         # resize_token_embeddings asks for a new embedding or head that is not in the
         # model yet
         new = "embed_tokens" if isinstance(module, nn.Embedding) else "lm_head"
-        path = next(
-            (path for path, item in self.named_modules() if item is module), new
-        )
-        path = path.removeprefix("model.")
+        path = self._paths.get(module, new).removeprefix("model.")
         for name, parameter in module.named_parameters(path, recurse=False):
             if name.endswith(".bias"):
                 init.zeros_(parameter)

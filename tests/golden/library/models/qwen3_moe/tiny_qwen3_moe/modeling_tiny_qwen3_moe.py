@@ -8,6 +8,7 @@
 from collections.abc import Callable
 from copy import copy
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -380,7 +381,7 @@ class PreNormLayer(GradientCheckpointingLayer):
     """h = x + attention(norm(x)); y = h + feed_forward(norm(h)).
 
     The residual stream itself is never normalised (Xiong et al. 2020, arXiv:2002.04745,
-    figure 1b). What the branches add is multiplied by `residual_scale`, as in Granite.
+    figure 1b).
     """
 
     def __init__(self, config: TinyQwen3MoeConfig, layer_idx: int) -> None:
@@ -537,15 +538,15 @@ class TinyQwen3MoePreTrainedModel(PreTrainedModel):
         "attentions": "self_attn",
         "router_logits": OutputRecorder(TopKRouter, index=0),
     }
+    _paths: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
 
     def _init_weights(self, module: nn.Module) -> None:
+        if module not in self._paths:  # the first one of a model
+            self._paths.update((item, path) for path, item in self.named_modules())
         # resize_token_embeddings asks for a new embedding or head that is not in the
         # model yet
         new = "embed_tokens" if isinstance(module, nn.Embedding) else "lm_head"
-        path = next(
-            (path for path, item in self.named_modules() if item is module), new
-        )
-        path = path.removeprefix("model.")
+        path = self._paths.get(module, new).removeprefix("model.")
         for name, parameter in module.named_parameters(path, recurse=False):
             if name.endswith("norm.weight"):
                 init.ones_(parameter)
@@ -689,9 +690,8 @@ class TinyQwen3MoeForCausalLM(TinyQwen3MoePreTrainedModel, GenerationMixin):
         recorded: list[Tensor] | None = (
             [] if kwargs.pop("output_router_logits", is_usual) else None
         )
-        kwargs["output_router_logits"] = (
-            False  # not by hooks of the base model: these cannot be pickled
-        )
+        # not by hooks of the base model: these cannot be pickled
+        kwargs["output_router_logits"] = False
         token = recorded_logits.set(recorded)
         try:
             outputs = self.model(

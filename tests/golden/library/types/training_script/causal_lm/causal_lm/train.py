@@ -33,7 +33,7 @@ PROJECT_DIR = os.getcwd()
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument(
         "--resume",
         nargs="?",

@@ -286,7 +286,7 @@ class PreNormLayer(GradientCheckpointingLayer):
     """h = x + attention(norm(x)); y = h + feed_forward(norm(h)).
 
     The residual stream itself is never normalised (Xiong et al. 2020, arXiv:2002.04745,
-    figure 1b). What the branches add is multiplied by `residual_scale`, as in Granite.
+    figure 1b).
     """
 
     def __init__(self, config: DefaultModelConfig, layer_idx: int) -> None:

@@ -1,0 +1,160 @@
+"""Says why an option cannot be one of a program: where running with a value would not be building with it."""
+
+import keyword
+from collections.abc import Iterator, Sequence
+
+from fgc.emit.options.records import TEXT_TYPES, Leaf
+from fgc.ir import Option, Scalar
+from fgc.text import (
+    ARITHMETIC,
+    OF_ONE_NUMBER,
+    OF_SEVERAL_NUMBERS,
+    TEXT,
+    DeferredArgument,
+    DeferredCall,
+    DeferredExpression,
+    DeferredOperation,
+    DeferredOption,
+    DeferredPart,
+    Span,
+    arguments_in,
+    expression_text,
+    inner_parts,
+    results_in,
+)
+from fgc.yaml.scalars import scalar_type
+
+_TAKEN = frozenset({"-h", "--help", "--resume", "--set"})
+_ACTIONS = ("store", "store_const", "store_true", "store_false", "count")
+_OF_NUMBERS = ARITHMETIC | OF_ONE_NUMBER | OF_SEVERAL_NUMBERS
+
+
+def unfit(option: Option, leaves: Sequence[Leaf]) -> tuple[str, Span | None] | None:
+    """Returns why an option cannot be one of a program in which it is mentioned here, and where."""
+    if not leaves:
+        return "nothing that the program constructs has it as a value", None
+    first = leaves[0].argument
+    place = leaves[0].origin.span
+    if option.action not in _ACTIONS or option.nargs not in (None, "?"):
+        return "it takes several values", place
+    if keyword.iskeyword(option.variable):
+        return f"`{option.variable}` is a word of Python", place
+    if taken := _TAKEN.intersection(option.names):
+        return f"`{min(taken)}` is an option of every program", place
+    for leaf in leaves[1:]:
+        if shown(default_of(leaf.argument)) != shown(default_of(first)):
+            return f"it has two defaults: {shown(default_of(first))} and {shown(default_of(leaf.argument))}", (
+                leaf.origin.span
+            )
+    is_text = isinstance(first, DeferredOption) or isinstance(first.value, str)
+    if is_text and option.kind not in TEXT_TYPES:
+        return f"its default {shown(default_of(first))} is no {option.kind}", place
+    if option.nargs == "?" and option.const is None and not isinstance(default_of(first), Scalar):
+        return f"without a word it is its default, {shown(default_of(first))}", place
+    if option.action == "count" and (isinstance(first, DeferredOption) or first.value not in (0, None)):
+        return f"it is counted from 0, and its default is {shown(default_of(first))}", place
+    for leaf in leaves:
+        if (reason := _misused(option, leaf)) is not None:
+            return reason, leaf.origin.span
+    if not is_read_by_yaml(option, leaves) and not _is_exact(option, leaves):
+        write = f"{{{{ {option.variable} | toyaml }}}}"
+        return f"YAML may read a text as something else: write `{write}`", place
+    return None
+
+
+def default_of(argument: DeferredArgument | DeferredOption) -> Scalar | DeferredExpression:
+    """Returns what a variable is if nobody gives it."""
+    if isinstance(argument, DeferredOption) or argument.default is not None:
+        return argument.default
+    return argument.value
+
+
+def shown(default: Scalar | DeferredExpression) -> str:
+    """Returns a default as a template writes it."""
+    if isinstance(default, Scalar):
+        return repr(default)
+    return expression_text(default)
+
+
+def _misused(option: Option, leaf: Leaf) -> str | None:
+    """Returns why an operation does something else at run time than in a template, if the option has another type."""
+    is_number = option.kind in ("int", "float")
+    for part in _operations(leaf.expression):
+        operator = part.function if isinstance(part, DeferredCall) else part.operator
+        operands = inner_parts(part)
+        if operator in (TEXT, "concat"):
+            if any(_may_be_float(operand, option) for operand in operands):
+                return "it is a part of a text, in which a number such as 1e-05 is written as 1.0e-05"
+        elif all(leaf.argument not in results_in(operand) for operand in operands):
+            continue
+        elif operator in _OF_NUMBERS:
+            if not is_number:
+                return f"`{operator}` computes with it, and it is no number"
+        elif (isinstance(part, DeferredCall) or part.is_function) and option.kind not in TEXT_TYPES:
+            return f"`{operator}` takes it, and it is no text"
+    return None
+
+
+def _operations(expression: DeferredPart) -> Iterator[DeferredOperation | DeferredCall]:
+    if isinstance(expression, DeferredOperation | DeferredCall):
+        yield expression
+    for part in inner_parts(expression):
+        yield from _operations(part)
+
+
+def _may_be_float(part: DeferredPart, option: Option) -> bool:
+    """Returns True if what an option decides can be a number with a point."""
+    match part:
+        case DeferredArgument(name=name, default=default):
+            is_own = name == option.variable and option.kind == "float"
+            return is_own or (default is not None and _may_be_float(default, option))
+        case DeferredOperation(operator="if", operands=(then, _, other)):
+            return _may_be_float(then, option) or _may_be_float(other, option)
+        case DeferredOperation(operator=operator, operands=operands) if operator in _OF_NUMBERS:
+            is_mentioned = any(item.name == option.variable for item in arguments_in(part))
+            is_float = isinstance(part.value, float) or any(_may_be_float(operand, option) for operand in operands)
+            return is_mentioned and operator != "int" and (is_float or operator == "**")
+        case _:
+            return False
+
+
+def is_read_by_yaml(option: Option, leaves: Sequence[Leaf]) -> bool:
+    """Returns True for a text that is all of its scalars, without quotes: YAML says what each means that is given."""
+    if option.kind != "str" or option.words or _is_exact(option, leaves):
+        return False
+    return all(_is_bare(leaf) for leaf in leaves)
+
+
+def is_part_of_plain(option: Option, leaves: Sequence[Leaf]) -> bool:
+    """Returns True for a text that is put into another one without quotes, which YAML ends at `: ` or ` #`."""
+    if option.kind != "str" or option.words:
+        return False
+    return any(leaf.is_plain and leaf.argument in _parts_of_text(leaf.expression) for leaf in leaves)
+
+
+def _parts_of_text(expression: DeferredPart) -> Iterator[DeferredPart]:
+    """Yields what stands in the texts that an expression makes of others; what it compares stands in none."""
+    for result in results_in(expression):
+        is_function = isinstance(result, DeferredOperation) and (result.is_function or result.operator == TEXT)
+        if is_function or isinstance(result, DeferredCall):
+            for part in inner_parts(result):
+                yield from results_in(part)
+                yield from _parts_of_text(part)
+
+
+def _is_bare(leaf: Leaf) -> bool:
+    """Returns True if an option is only ever what comes out of an expression, and nothing computes with it."""
+    results = [part for part in results_in(leaf.expression) if part == leaf.argument]
+    return not leaf.argument.is_quoted and len(results) == list(arguments_in(leaf.expression)).count(leaf.argument)
+
+
+def _is_exact(option: Option, leaves: Sequence[Leaf]) -> bool:
+    """Returns True if each text that may be given is read as that text."""
+    if option.kind != "str":
+        return True  # an absolute path is none of YAML's numbers
+    read = [leaf.argument for leaf in leaves if leaf.argument in results_in(leaf.expression)]
+    if all(argument.is_quoted for argument in read):
+        return True
+    return bool(option.words) and all(
+        isinstance(word, str) and word.isidentifier() and scalar_type(word, True) == "str" for word in option.words
+    )

@@ -1,0 +1,157 @@
+"""Decides which options a program offers, and gives all others their values."""
+
+from collections.abc import Container, Iterable, Iterator, Sequence
+
+from msgspec.structs import replace
+
+from fgc.emit.options.fitness import default_of, is_part_of_plain, is_read_by_yaml, unfit
+from fgc.emit.options.records import Closed, Leaf, Offered, Options
+from fgc.ir import (
+    Call,
+    CallKind,
+    Deferred,
+    Graph,
+    Literal,
+    Node,
+    NodeId,
+    Option,
+    Scalar,
+    Var,
+    children,
+    expressions_of,
+    reachable,
+)
+from fgc.text import (
+    DeferredCall,
+    DeferredConstant,
+    DeferredExpression,
+    DeferredPart,
+    FromOutside,
+    Span,
+    arguments_in,
+    has_options,
+    text_with_values,
+    with_values,
+)
+
+
+def settle(
+    graph: Graph, before: Graph, targets: Sequence[str], declared: Iterable[Option], known: Iterable[Closed]
+) -> tuple[Graph, Options]:
+    """Decide what is offered; in the graph that comes back, only options that are offered are mentioned.
+
+    `before` is the graph with its build-time calls, whose parts go into files; `known` are closed already.
+    """
+    closed = {item.option.variable: item for item in known}
+    reasons = dict(_structural(before, graph, [before.targets[name] for name in targets]))
+    leaves = _leaves(graph, [graph.targets[name] for name in targets])
+    offered: dict[str, Offered] = {}
+    for option in declared:
+        if option.variable in closed:
+            continue
+        own = leaves.get(option.variable, [])
+        found = reasons.get(option.variable) or unfit(option, own)
+        if found is None:
+            readings = is_read_by_yaml(option, own), is_part_of_plain(option, own)
+            offered[option.variable] = Offered(option, default_of(own[0].argument), *readings)
+        else:
+            closed[option.variable] = Closed(option, *found)
+    nodes = {node_id: _settled(node, offered) for node_id, node in graph.nodes.items()}
+    settled_graph = replace(graph, nodes=nodes)
+    mentioned = _leaves(settled_graph, [graph.targets[name] for name in targets])
+    for name in [name for name in offered if name not in mentioned]:
+        reason = "a choice that the build has made leaves it out"
+        closed[name] = Closed(offered.pop(name).option, reason, leaves[name][0].origin.span)
+    ordered = tuple(closed[option.variable] for option in declared if option.variable in closed)
+    settled = {name: replace(item, default=_fixed(item.default, offered)) for name, item in offered.items()}
+    return settled_graph, Options(settled, ordered)
+
+
+def _leaves(graph: Graph, roots: Iterable[NodeId]) -> dict[str, list[Leaf]]:
+    """The mentions of each variable from outside."""
+    found: dict[str, list[Leaf]] = {}
+    for node_id in reachable(graph, roots):
+        node = graph[node_id]
+        for expression in _whole_expressions(node):
+            for argument in arguments_in(expression):
+                leaf = Leaf(argument, expression, node.origin, isinstance(node, Literal | Deferred) and node.is_plain)
+                found.setdefault(argument.name, []).append(leaf)
+    return found
+
+
+def _whole_expressions(node: Node) -> tuple[DeferredPart, ...]:
+    """The expressions of a value; parts of a text are those of one that joins them."""
+    if isinstance(node, Deferred) and len(node.parts) > 1:
+        return (DeferredCall("concat", node.parts),)
+    return expressions_of(node)
+
+
+def _settled(node: Node, offered: Container[str]) -> Node:
+    """A value that mentions no option but those that are offered."""
+    match node:
+        case Literal(argument=argument) if argument is not None:
+            fixed = with_values(argument, offered)
+            return replace(node, argument=fixed if isinstance(fixed, FromOutside) else None)
+        case Deferred(parts=parts, number=None) if any(map(has_options, parts)):
+            known = tuple(text_with_values(part, offered) for part in parts)
+            if all(isinstance(part, str) for part in known):
+                return Literal("".join(map(str, known)), node.origin)
+            return replace(node, parts=known)
+        case _:
+            return node
+
+
+def _fixed(default: Scalar | DeferredExpression, offered: Container[str]) -> Scalar | DeferredExpression:
+    """A default that mentions no option but those that are offered."""
+    if isinstance(default, Scalar):
+        return default
+    known = with_values(default, offered)
+    return known.value if isinstance(known, DeferredConstant) else known
+
+
+def _structural(before: Graph, after: Graph, roots: Sequence[NodeId]) -> Iterator[tuple[str, tuple[str, Span]]]:
+    """Arguments that are needed to build: in generated files, in search paths, as defaults of variables."""
+    remaining = set(reachable(after, after.targets.values()))
+    for node_id in reachable(before, roots):
+        node = before[node_id]
+        if node_id not in remaining:
+            yield from _arguments_in(before, [node_id], "it is written into a generated file")
+        if isinstance(node, Call) and node.kind is CallKind.META:
+            yield from _arguments_in(before, data_of(before, node_id), "it is written into a generated file")
+        if isinstance(node, Call) and node.searchpath is not None:
+            yield from _arguments_in(before, reachable(before, [node.searchpath]), "it says where files are found")
+        if isinstance(node, Var) and node.default is not None:
+            yield from _arguments_in(before, [node.default], "it is the default of a `!var`")
+    meta = before.targets.get("meta")
+    for key, value in _entries(before, meta) if meta is not None else ():
+        if key in ("config_name", "config_description", "config_class"):
+            yield from _arguments_in(before, [value], f"it is the program's `{key}`")
+
+
+def _arguments_in(graph: Graph, nodes: Iterable[NodeId], reason: str) -> Iterator[tuple[str, tuple[str, Span]]]:
+    for node_id in nodes:
+        node = graph[node_id]
+        for expression in expressions_of(node):
+            yield from ((argument.name, (reason, node.origin.span)) for argument in arguments_in(expression))
+
+
+def data_of(graph: Graph, root: NodeId) -> Iterator[NodeId]:
+    """Returns what a build-time call is given as it stands; objects that it mentions are the program's."""
+    stack = [root]
+    seen: set[NodeId] = set()
+    while stack:
+        node_id = stack.pop()
+        node = graph[node_id]
+        is_object = isinstance(node, Call) and node.kind in (CallKind.SINGLETON, CallKind.FACTORY)
+        if node_id not in seen and not (is_object and node_id != root):
+            seen.add(node_id)
+            yield node_id
+            stack.extend(children(node))
+
+
+def _entries(graph: Graph, node_id: NodeId) -> Iterator[tuple[object, NodeId]]:
+    node = graph[node_id]
+    if isinstance(node, Call):
+        yield from ((item.name, item.value) for item in node.keywords)
+    else:
+        yield from ((entry.key, entry.value) for entry in getattr(node, "entries", ()))

@@ -1,0 +1,1 @@
+"""The measures of a model: tasks of lm-evaluation-harness, the perplexity of a text, samples; kept beside its run."""

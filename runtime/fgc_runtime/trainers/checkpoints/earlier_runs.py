@@ -1,0 +1,68 @@
+"""A checkpoint that a run goes on from to the runs before it: their checkpoints are of the same training.
+
+A run removes old ones among them only where nobody else can want them: in its own output folder, of runs that have
+ended, from which no other run has gone on.
+"""
+
+from collections.abc import Set
+from pathlib import Path
+from typing import NamedTuple
+
+from fgc_runtime import checkpoint, runs
+
+
+class Earlier(NamedTuple):
+    """Checkpoints of a run that this one goes on from, up to the step where it does."""
+
+    root: Path
+    last_step: int
+    is_taken_over: bool  # nobody else goes on from there: they count for `save_total_limit`
+
+    def find(self) -> list[Path]:
+        """Returns those that are still there."""
+        return [path for path in checkpoint.find_checkpoints(self.root) if checkpoint.step_of(path) <= self.last_step]
+
+
+def earlier_runs(folder: Path, step: int, output_dir: Path, own_root: Path) -> list[Earlier]:
+    """Returns the runs before one that goes on from the checkpoint `folder` of a step, the first one first.
+
+    `own_root` is where the run keeps its checkpoints itself; it may be where `folder` lies.
+    """
+    root = folder.parent.resolve()
+    earlier = _listed(checkpoint.read_manifest(folder).get("earlier"), output_dir)
+    line = {item.root.resolve() for item in earlier} | {root, own_root.resolve()}
+    free = {path.resolve() for path in checkpoint.roots_in(output_dir)} - _shared_roots(output_dir, line)
+    if root == own_root.resolve():
+        return [item._replace(is_taken_over=item.is_taken_over and item.root.resolve() in free) for item in earlier]
+    is_last = checkpoint.latest_checkpoint(root) == root / folder.name and runs.has_ended(root.parent)
+    found = [*earlier, Earlier(folder.parent, step, is_last)]
+    return [
+        item._replace(is_taken_over=item.is_taken_over and is_last and item.root.resolve() in free) for item in found
+    ]
+
+
+def _shared_roots(output_dir: Path, line: Set[Path]) -> set[Path]:
+    """Returns the folders from which other runs have gone on: all but those whose own folder is in `line`.
+
+    A run counts while it is going on, and as long as it has checkpoints.
+    """
+    found = set()
+    for folder in (output_dir / "runs").glob("*"):
+        start, own = runs.start_of(folder), checkpoint.root_of_run(folder)
+        is_other = own.resolve() not in line and (runs.living_run(folder) or checkpoint.find_checkpoints(own))
+        if start is not None and is_other:
+            found.add(start.parent.resolve())
+    return found
+
+
+def _listed(listed: object, output_dir: Path) -> list[Earlier]:
+    """Returns the runs that a checkpoint's manifest lists before its own; what is none of these counts for nothing."""
+    found = []
+    for item in listed if isinstance(listed, list) else []:
+        values = [item.get(name) for name in ("folder", "last_step", "is_taken_over")] if isinstance(item, dict) else []
+        match values:
+            case [str() as folder, int() as last_step, bool() as is_taken_over]:
+                found.append(Earlier(output_dir / folder, last_step, is_taken_over))
+            case _:
+                pass
+    return found

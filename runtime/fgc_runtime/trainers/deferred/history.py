@@ -1,0 +1,100 @@
+"""The steps done to a storage, in order, to the contents that it would have now.
+
+Each step changes one part of the storage by what it is given, and sees nothing else of it. So a part can be made with
+only the steps that reach it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_iter, tree_map
+
+from fgc_runtime.trainers.deferred.storages import StoragePart, zeros
+
+
+class Step(NamedTuple):
+    """An operation in place on a part of a storage."""
+
+    function: Any  # of torch.ops.aten
+    part: StoragePart
+    others: tuple[Any, ...]  # what follows the tensor itself: numbers, tensors, snapshots
+    kwargs: dict[str, Any]
+    random_state: Tensor | None  # of the generator that it draws from, None where it draws nothing
+
+    def run(self, storage: torch.UntypedStorage, generator: torch.Generator | None = None) -> None:
+        """Do it to `storage`: with the same random numbers each time, or with those that `generator` gives next."""
+        others, kwargs = tree_map(_made, (self.others, self.kwargs))
+        if self.random_state is not None:
+            kwargs["generator"] = generator or _generator_at(self.random_state)
+        self.function(self.part.of_storage(storage), *others, **kwargs)
+
+    def snapshots(self) -> list["Snapshot"]:
+        """Returns the tensors without contents that it takes."""
+        return [value for value in tree_iter((self.others, self.kwargs)) if isinstance(value, Snapshot)]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A tensor as it is after some steps, whatever is done to it later."""
+
+    steps: Sequence[Step]  # those that it depends on
+    num_bytes: int  # of its storage
+    part: StoragePart
+    num_steps: int  # with those of the snapshots in its steps
+    depth: int  # of snapshots within snapshots
+
+    def storage(self) -> torch.UntypedStorage:
+        """A storage of the same size with the contents that the part has; its other bytes mean nothing."""
+        storage = zeros(self.num_bytes)
+        for step in self.steps:
+            step.run(storage)
+        return storage
+
+
+class History:
+    """All that was done to one storage; it begins with zeros, which nobody may rely on."""
+
+    def __init__(self, num_bytes: int) -> None:
+        self.num_bytes = num_bytes
+        self.num_steps = 0  # with those of the snapshots in them
+        self._steps: list[Step] = []
+
+    def add(self, step: Step, *, overwrites: bool) -> None:
+        """Append a step; one that overwrites the whole storage is all that is kept."""
+        if overwrites and step.part.is_dense and len(step.part.span) == self.num_bytes:
+            self._steps.clear()
+            self.num_steps = 0
+        self._steps.append(step)
+        self.num_steps += _num_steps([step])
+
+    def snapshot(self, part: StoragePart) -> Snapshot:
+        """Returns `part` as it is now."""
+        steps = list(self._reaching_steps(part))[::-1]
+        depth = 1 + max((within.depth for step in steps for within in step.snapshots()), default=0)
+        return Snapshot(tuple(steps), self.num_bytes, part, _num_steps(steps), depth)
+
+    def _reaching_steps(self, part: StoragePart) -> Iterable[Step]:
+        """The steps that a part depends on, the latest first."""
+        wanted = part.span
+        for step in reversed(self._steps):
+            span = step.part.span
+            if max(span.start, wanted.start) < min(span.stop, wanted.stop):
+                wanted = range(min(span.start, wanted.start), max(span.stop, wanted.stop))
+                yield step
+
+
+def _num_steps(steps: Sequence[Step]) -> int:
+    return len(steps) + sum(within.num_steps for step in steps for within in step.snapshots())
+
+
+def _made(value: Any) -> Any:
+    return value.part.of_storage(value.storage()) if isinstance(value, Snapshot) else value
+
+
+def _generator_at(state: Tensor) -> torch.Generator:
+    generator = torch.Generator()
+    generator.set_state(state)
+    return generator

@@ -1,0 +1,1 @@
+"""Local Python files that the configuration names, copied when it was built."""
