@@ -5,11 +5,12 @@ write or read them, and what does not decode to what is expected counts for noth
 reading one runs nothing. Safe under parallel use: entries are replaced as a whole.
 """
 
+import contextlib
 import os
 import stat
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -84,7 +85,8 @@ class Kept:
             with os.fdopen(handle, "wb") as file:
                 file.write(raw)
             Path(temporary).replace(self._file(key))
-            self._prune()
+            with contextlib.suppress(OSError):
+                self._prune()
             return content_digest(raw)
         except _DAMAGED:
             return None
@@ -101,13 +103,21 @@ class Kept:
         if self._is_pruned:
             return
         self._is_pruned = True
-        entries = sorted((entry.stat().st_mtime, entry.path) for entry in os.scandir(self._folder))
+        entries = sorted(_entries(self._folder))
         newest = entries[-1][0] if entries else 0
         kept = [path for _, path in entries if path.endswith(".json")]
         surplus = kept[: len(kept) - _MAX_ENTRIES * 3 // 4] if len(kept) > _MAX_ENTRIES else []
         left = [path for at, path in entries if path.endswith(".tmp") and newest - at > _STALE_S]
         for path in (*surplus, *left):
             Path(path).unlink(missing_ok=True)
+
+
+def _entries(folder: Path) -> Iterator[tuple[float, str]]:
+    """Yields when each file of a folder was written, and its path, without those that another process removes."""
+    with os.scandir(folder) as found:
+        for entry in found:
+            with contextlib.suppress(FileNotFoundError):
+                yield entry.stat(follow_symlinks=False).st_mtime, entry.path
 
 
 def _read_own(path: Path) -> bytes:

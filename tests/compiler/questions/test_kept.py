@@ -1,9 +1,10 @@
 """The folder of kept answers is the user's own; what is in it and not as expected counts for nothing."""
 
+import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,34 @@ def test_the_oldest_entries_and_what_was_left_behind_leave(folder: Path, monkeyp
     Kept(folder).put("9", 9, Dependencies())
     assert len(list(folder.iterdir())) == 7
     assert Kept(folder).get("0", int) is None
+
+
+def test_entries_that_another_process_removes_are_no_failure(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _entry(folder)
+    list_folder = os.scandir
+
+    @contextlib.contextmanager
+    def racing(path: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+        (folder / "gone.json").touch()
+        with list_folder(path) as found:
+            entries = [*found]
+            (folder / "gone.json").unlink()
+            yield iter(entries)
+
+    kept = Kept(folder)
+    monkeypatch.setattr("os.scandir", racing)
+    assert kept.put(kept.key(["other"]), [3], Dependencies()) is not None
+    assert not (folder / "gone.json").exists()
+
+
+def test_what_cannot_be_removed_does_not_lose_an_answer(folder: Path) -> None:
+    left = folder / "folder.tmp"
+    _entry(folder)
+    left.mkdir()
+    os.utime(left, (0, 0))
+    kept = Kept(folder)
+    assert kept.put(kept.key(["other"]), [3], Dependencies()) is not None
+    assert left.is_dir()
 
 
 def test_another_compiler_asks_other_questions(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
