@@ -303,4 +303,20 @@ def test_hosts_that_do_not_answer_or_share_nothing_are_named(
     assert "fgc: away does not see what was written into" in result.err and "`shared: false`" in result.err
     ssh.write_text("#!/bin/bash\necho 'ssh: connect to host: Connection refused'; exit 255\n")
     result = run("train", "--launch", "ssh")
-    assert result.code == 255 and "fgc: here could not be reached" in result.err
+    assert result.code == 255 and "could not be reached" in result.err
+
+
+def test_the_exit_code_is_of_the_host_that_failed_first(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    profiles("ssh: { hosts: [here, away] }\n")
+    ssh = tmp_path / "ssh"
+    ssh.write_text(
+        "#!/bin/bash\n"
+        'for word; do [ "$word" = away ] && echo "ssh: connect to host: Connection refused" && exit 255; done\n'
+        "exec sleep 60\n"
+    )
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    result = run("train", "--launch", "ssh")
+    assert result.code == 255 and "fgc: away could not be reached" in result.err and "here" not in result.err

@@ -150,6 +150,7 @@ class _Group:
         self._last: dict[int, str] = {}
         self._received: list[int] = []
         self._ended_s: float | None = None  # when the first host failed, or a signal came
+        self._failed: list[int] = []  # the hosts that failed first, and by themselves
 
     def start(self, probe: list[str]) -> None:
         """Connect to all hosts at once, and tell each what to start."""
@@ -184,7 +185,8 @@ class _Group:
         self._explain(codes)
         if self._received and any(codes):
             return 128 + self._received[0]
-        return next((code if code > 0 else 128 - code for code in codes if code), 0)
+        own = [codes[number] for number in self._failed] or codes
+        return next((code if code > 0 else 128 - code for code in own if code), 0)
 
     def _require_all(self, deadline_s: float) -> None:
         living = [number for number, process in enumerate(self._processes) if process.poll() is None]
@@ -197,8 +199,9 @@ class _Group:
 
     def _end_with_first(self) -> None:
         """A host that failed takes the others along, after the time that they need to save."""
-        has_failed = any(process.poll() for process in self._processes)
-        if has_failed and self._ended_s is None and not self._job.profile.is_elastic:
+        failed = [number for number, process in enumerate(self._processes) if process.poll()]
+        if failed and self._ended_s is None and not self._job.profile.is_elastic:
+            self._failed = failed
             self._ended_s = time.monotonic()
             self._signal(signal.SIGTERM)
         if self._ended_s is not None:
