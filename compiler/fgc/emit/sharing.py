@@ -1,7 +1,24 @@
-"""Says how often and when each node of a graph is evaluated (language.md, section 8).
+"""Decides how often and when each node of a graph is evaluated, and with that which nodes become variables.
 
-*Once* nodes have one value per call of the program: singletons, variables, and plain lists and mappings that are
-mentioned more than once. All others are part of the expression around them and evaluated with it.
+    .sizes: &sizes [1, 2]                           def main(steps):
+    main:                                               sizes = [1, 2]
+      a: !singleton:m:f [*sizes]                        {
+      b: *sizes                             ->              "a": f(sizes),
+      c: !factory:m:g [!var steps]                          "b": sizes,
+      d: !partial:m:h [!factory:m:g []]                     "c": g(steps),
+                                                            "d": lambda *args: h(g(), *args),
+                                                        }
+
+- A *once* node (`is_once`) has one value per run of the program: a singleton, a variable, and a list, mapping or
+  run-time text with more than one mention. `sizes` is such a node, because an alias means the same object.
+- All other nodes are part of the expression around them and are evaluated with it: the factory `c`.
+- A once node needs a name of its own only if its value is used more than once (`is_repeated`). `_weigh` counts uses
+  from the roots down: a node passes its weight to its children, a once node passes 1, and 2 stands for "many".
+  `a` has weight 1 and is written in place; `sizes` has weight 2 and gets a line.
+- An argument of a partial is evaluated when the partial is made, unless it contains a factory (`is_per_call`): then
+  every call of the partial makes a new object, and the partial is *late* (`is_late`) and becomes a function.
+
+`_contains_factory` runs on the topological order backwards, so children come before the nodes that mention them.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -14,13 +31,13 @@ _UNNAMED = (None, True, False, "")  # nobody reads these better under a name
 
 
 class Sharing:
-    """Facts about the nodes that some targets need."""
+    """Facts about the nodes that a choice of targets needs."""
 
     def __init__(self, graph: Graph, targets: Sequence[str]) -> None:
         self.graph = graph
         self.roots = tuple(graph.targets[name] for name in targets)
         self.order = _topological(graph, self.roots)
-        self._mentions = _mentions(graph, graph.targets.values())  # sharing does not depend on what is wanted
+        self._mentions = _mentions(graph, graph.targets.values())  # of all targets, not of those chosen
         self._mentions_here = _mentions(graph, self.roots)
         self._per_call: dict[NodeId, bool] = {}
         for node in reversed(self.order):
@@ -33,7 +50,7 @@ class Sharing:
         return reachable(self.graph, self.roots)
 
     def is_once(self, node: NodeId) -> bool:
-        """Returns whether all mentions give the same object."""
+        """Returns True if all mentions give the same object."""
         value = self.graph[node]
         match value:
             case Call():
@@ -52,23 +69,23 @@ class Sharing:
                 return self._mentions[node] > 1
 
     def is_repeated(self, node: NodeId) -> bool:
-        """Returns whether the program needs its value in more than one place, or more than one time."""
+        """Returns True if the program uses its value in more than one place, or more than once."""
         return self._weights[node] > 1
 
     def is_mentioned_again(self, node: NodeId) -> bool:
-        """Returns whether the targets mention it more than once."""
+        """Returns True if the chosen targets mention it more than once."""
         return self._mentions_here[node] > 1
 
     def is_per_call(self, node: NodeId) -> bool:
-        """Returns whether, as an argument of a partial, it is evaluated at every call: a factory is part of it."""
+        """Returns True if it contains a factory: as an argument of a partial, it is evaluated at every call."""
         return self._per_call[node]
 
     def is_late(self, call: Call) -> bool:
-        """Returns whether a partial has to evaluate something when it is called."""
+        """Returns True if a partial has to evaluate something at every call."""
         return call.latent is not None or any(self.is_per_call(child) for child in arguments(call))
 
     def once_parts(self, node: NodeId) -> Iterator[NodeId]:
-        """The once nodes that evaluating a node meets first, each once, in order; what is inside them is their own."""
+        """Yields the nearest once nodes below a node, in order of evaluation, without descending into them."""
         stack = [node]
         seen: set[NodeId] = set()
         while stack:
@@ -90,7 +107,7 @@ class Sharing:
         return any(self._per_call[child] for child in evaluated(self.graph, node))
 
     def _weigh(self) -> dict[NodeId, int]:
-        """Returns how often each node is evaluated in the text of the program, counted as 1 or many."""
+        """Returns how many times each node is used in the text of the program; 2 or more means "many"."""
         weights = dict.fromkeys(self.order, 0)
         for root in self.roots:
             weights[root] += 1
@@ -107,12 +124,12 @@ class Sharing:
 
 
 def arguments(call: Call) -> tuple[NodeId, ...]:
-    """Returns what stands between the brackets of a call, in order of evaluation."""
+    """Returns the arguments of a call, in order of evaluation."""
     return (*call.positional, *(keyword.value for keyword in call.keywords))
 
 
 def evaluated(graph: Graph, node: NodeId) -> tuple[NodeId, ...]:
-    """The nodes whose values a node is made from, in order of evaluation."""
+    """Returns the nodes that a node is made from, in order of evaluation."""
     value = graph[node]
     match value:
         case ListNode():
@@ -138,7 +155,7 @@ def _mentions(graph: Graph, roots: Collection[NodeId]) -> dict[NodeId, int]:
 
 
 def _topological(graph: Graph, roots: Sequence[NodeId]) -> list[NodeId]:
-    """Every node before those it mentions."""
+    """Returns all nodes below the roots, each before the nodes that it mentions."""
     done: set[NodeId] = set()
     finished: list[NodeId] = []
     stack: list[tuple[NodeId, bool]] = [(root, False) for root in roots]

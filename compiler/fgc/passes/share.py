@@ -1,4 +1,16 @@
-"""Nodes that are one object however they are written, made one node."""
+"""Merges the nodes of variables that must have one value.
+
+The graph that comes from YAML has a node for each tag that was written. Two mentions of one variable are two nodes,
+though the program gets one value for it:
+
+    lr: !var steps                  #1 Var(steps)                  #1 Var(steps)
+    warmup: !var steps              #2 Var(steps)         ->       (#2 becomes #1 wherever it is mentioned)
+    size: !var [size, 8]            #3 Var(size, default 8)        #3 Var(size, default 8)
+    twice: !var [size, 8.0]         #4 Var(size, default 8.0)      #4 Var(size, default 8.0): another type
+
+A default that is constructed (a call, a list, a mapping) is never merged: each mention may construct its own object.
+How often the remaining nodes are evaluated is another question, answered by `fgc.emit.sharing`.
+"""
 
 from collections.abc import Callable
 
@@ -8,10 +20,10 @@ from fgc.ir import Call, Deferred, DictNode, Graph, ListNode, Literal, Node, Nod
 
 
 def share(graph: Graph) -> Graph:
-    """One node for all mentions of a variable whose value is the same object wherever it is mentioned.
+    """Returns the graph with one node for all variables of the same name and the same default.
 
-    Variables of one name that must be given are one; so are those with the same text or number for a default. A default
-    that is constructed stays apart: each mention may construct its own.
+    Two defaults are the same if both are absent, or equal texts or numbers of one type. Targets and hints for names
+    move to the node that is kept.
     """
     first: dict[object, NodeId] = {}
     instead: dict[NodeId, NodeId] = {}
@@ -32,7 +44,7 @@ def share(graph: Graph) -> Graph:
 
 
 def _key(graph: Graph, node: Var) -> object:
-    """Returns what makes two variables one; None if nothing does."""
+    """Returns a key that is equal for variables to merge; None if this one is never merged."""
     default = None if node.default is None else graph[node.default]
     match default:
         case None:
@@ -48,7 +60,7 @@ def _key(graph: Graph, node: Var) -> object:
 
 
 def _moved(node: Node, move: Callable[[NodeId], NodeId]) -> Node:
-    """The node with other nodes in the place of those that it mentions."""
+    """Returns the node with each mentioned node replaced by `move` of it."""
     match node:
         case ListNode():
             return replace(node, items=tuple(map(move, node.items)))

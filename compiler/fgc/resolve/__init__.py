@@ -1,6 +1,39 @@
-"""AST and variables to one YAML document, through inheritance; every character keeps its origin.
+"""Renders a parsed template and its variables to one YAML text; every character keeps its origin.
 
-Knows nothing of YAML: a document is a text with a source map.
+Start reading at `resolve` below, then at `Renderer._template`. An example, with the templates `base.yaml` (left) and
+`child.yaml` (right), and the document of `child.yaml` below:
+
+    steps: {{ steps }}                -- extends 'base.yaml'
+    [optimizer]                       -- set steps = 100
+    lr: 0.1                           dropped: true
+    [logging]                         [optimizer]
+    log: true                         == super()
+                                      host: {{ hostname }}
+
+    steps: 100
+    lr: 0.1
+
+    host: vm
+    log: true
+
+1. Templates run from the youngest to the oldest: first `child.yaml`, then the parent that its `extends` names. They
+   share one `Context`: the variables of their top levels, and for each block its definitions, youngest first.
+2. A child runs for its variables only. Its `extends` closes its `Sink`, so its text outside of blocks (`dropped: true`)
+   is discarded, and reported as FGC217. Its blocks are not run where they stand.
+3. The oldest template has an open sink. Its text goes to the document, and where it places a block, the youngest
+   definition of that block runs (`blocks`). `super()` renders the next older definition.
+4. Text is a list of `Piece`s. A piece is a string with the `Span` that it was read from and the way that led there
+   (includes, calls of macros). Filters and joins work on `MappedText`, a `str` that keeps its pieces (`mapped`).
+5. Some values are known only where the generated program runs: `{{ hostname }}` above. Their pieces carry an
+   expression beside the text of today, and the emitter writes the expression into the program. A template that looks
+   into such a value gets today's text, which pins it (`needs`).
+6. A mistake is reported once. The statement that fails leaves a broken piece, and the names it would have set become
+   `Broken`, so that nothing that follows complains about them (`poison`).
+7. After the run, checks look at all templates that ran: names that nobody defines in branches that did not run
+   (`unexplained`), blocks that override nothing (`overrides`), text in no block (`dropped`), assignments that end with
+   their loop (`lost`).
+
+Invariant: nothing here parses YAML. A document is a text with a source map.
 """
 
 from collections.abc import Mapping
@@ -24,9 +57,9 @@ __all__ = ["Facts", "Loader", "reads_elsewhere", "resolve"]
 def resolve(
     entry: ast.ParsedFile, loader: Loader, variables: Mapping[str, Any], facts: Facts, *, is_for_list: bool = False
 ) -> Outcome[Document]:
-    """Render a template and all it draws on. Errors leave out what they break and no more.
+    """Renders a template with its parents, includes and imports. An error leaves out only what it breaks.
 
-    `is_for_list`: leave out warnings about what ran without an error.
+    `is_for_list`: skips the warnings of the checks that follow the run, if it had no error.
     """
     library = Library(loader)
     library.add(entry)
@@ -52,6 +85,6 @@ def resolve(
 
 
 def reads_elsewhere(loader: Loader, name: str) -> bool:
-    """Returns True if any template of the search path reads a name, also one that a configuration does not draw on."""
+    """Returns True if any template on the search path reads a name, even one that no configuration uses."""
     files = loader.mentioning(name)
     return any(name in usage_of(template).reads for file in files for template in (file.main, *file.parts))

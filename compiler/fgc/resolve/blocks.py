@@ -1,4 +1,18 @@
-"""Blocks to text: the youngest definition, with `super` and `self` for the others."""
+"""Renders blocks: the youngest definition of each, with `super()` and `self` for the other definitions.
+
+`Context.blocks` lists the definitions of a block from the youngest template to the oldest; their index is the *depth*.
+With `a.yaml` extending `b.yaml` extending `c.yaml`, where each defines `[model]`, and only `c` extends nothing:
+
+    depth 0   a.yaml  [model]   == super()        run by the `[model]` in c.yaml, the only open sink
+    depth 1   b.yaml  [model]   == super()        run by the `super()` above
+    depth 2   c.yaml  [model]   layers: 2         run by the `super()` above; `super()` here is FGC209
+
+So the oldest template decides where a block stands, and the youngest decides what it says. `super.super()` in `a`
+skips `b`: a `BlockReference` of depth 1 hands out the one of depth 2. `self.model()` begins at depth 0 again.
+
+A block sees the context and not the loop or `with` around it, unless it is written `scoped`. Each definition renders
+into a sink of its own, whose pieces the caller appends, so that they keep their origins.
+"""
 
 from functools import partial
 from typing import Any
@@ -21,7 +35,7 @@ class Blocks:
         self._machine = machine
 
     def run(self, statement: ast.Block, frame: Frame) -> None:
-        """Place a block where its oldest definition stands."""
+        """Renders a block where its oldest definition stands; does nothing in a template that has a parent."""
         if not frame.sink.is_open:
             return  # a child's block is placed by its ancestor
         context = frame.run.context
@@ -74,7 +88,7 @@ class Blocks:
         return BlockReference(render, depth)
 
     def all_of(self, frame: Frame) -> SelfReference:
-        """`self`: the blocks that are known when one is called."""
+        """Returns the value of `self`, which finds blocks by name at the time of the call."""
         blocks = frame.run.context.blocks
 
         def find(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Jinja2's filters, tests and sandbox with the language's own globals: what a name means in a template."""
+"""The names that every template can use: Jinja2's filters, tests and sandbox, and the language's own globals."""
 
 import os.path
 from collections.abc import Callable, Iterator, Mapping
@@ -39,9 +39,10 @@ _DEFERRED_NAMES = ("project_dir", "workspace_root", "hostname")
 
 
 class Placement(Struct, frozen=True):
-    """Holds what is known of an undefined value.
+    """The facts known about an undefined value.
 
-    `finding` says it, if it is no plain name; `owner` lacks it as an attribute (Jinja2's `missing` for a plain name).
+    `finding` reports it, if it is not a plain name. `owner` is the object that lacks it as an attribute, or Jinja2's
+    `missing` for a plain name.
     """
 
     name: str
@@ -54,7 +55,7 @@ class Placement(Struct, frozen=True):
 
 
 class PlacedUndefined(StrictUndefined):
-    """An undefined value that knows which expression it is the value of. Templates see none of it."""
+    """An undefined value that remembers the expression it came from. Templates cannot see that."""
 
     __slots__ = ("_finding", "_is_lost", "_place", "_visible_names")
 
@@ -74,13 +75,13 @@ class PlacedUndefined(StrictUndefined):
 
 
 def placement_of(value: PlacedUndefined) -> Placement:
-    """Returns what is known of an undefined value."""
+    """Returns the facts known about an undefined value."""
     name, owner, hint = str(value._undefined_name), value._undefined_obj, value._undefined_hint
     finding = value._finding() if callable(value._finding) else value._finding
     return Placement(name, owner, hint, value._place, value._visible_names, finding, value._is_lost)
 
 
-_METHODS = {  # of Python's own types: what a configuration may use of them
+_METHODS = {  # the methods of Python's own types that a configuration may use
     str: frozenset(
         (
             *("capitalize", "casefold", "center", "count", "endswith", "expandtabs", "find", "format", "format_map"),
@@ -98,7 +99,7 @@ _METHODS = {  # of Python's own types: what a configuration may use of them
 
 
 class Sandbox(SandboxedEnvironment):
-    """Jinja2's sandbox, in which texts and numbers have the methods that a configuration may need, and no others."""
+    """Jinja2's sandbox, in which texts and numbers have only the methods that a configuration may need."""
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Returns True if a template may reach an attribute of a value."""
@@ -110,7 +111,7 @@ class Sandbox(SandboxedEnvironment):
 
 @lru_cache(maxsize=1)
 def jinja_environment() -> SandboxedEnvironment:
-    """The sandbox whose filters and tests templates use. It compiles nothing."""
+    """Returns the sandbox whose filters and tests templates use. Nothing is compiled with it."""
     environment = Sandbox(undefined=PlacedUndefined, autoescape=False)
     environment.filters["toyaml"] = to_yaml
     return environment
@@ -132,7 +133,7 @@ def to_yaml(value: Any, default: Any = missing) -> str:
 
 
 def as_flow_item(text: str) -> str:
-    """Quotes what `to_yaml` made of a value where a list or mapping in brackets would split it."""
+    """Returns a text from `to_yaml`, quoted if a list or mapping in brackets would otherwise split it."""
     is_plain = not text.startswith(_FIRST_SIGNS)
     return _dumped([text])[1:-1] if is_plain and not _FLOW_SIGNS.isdisjoint(text) else text
 
@@ -156,7 +157,7 @@ def _plain(value: Any) -> Any:
 
 
 def make_globals(facts: Facts) -> dict[str, Any]:
-    """The names that every template sees. Clock, host, folders and versions are deferred."""
+    """Returns the names that every template sees. Clock, host, folders and versions are deferred."""
     names: dict[str, Any] = dict(jinja_environment().globals)
     for name, (clock, layout) in _TIMES.items():
         names[name] = _time(name, getattr(facts, clock).strftime(layout), facts)
@@ -229,18 +230,18 @@ def _deferred(name: str, text: str) -> Any:
 
 
 class Moment(datetime):
-    """The time at which a program starts: its texts are deferred; whoever asks for its parts needs it now."""
+    """The time at which the program starts. Its texts are deferred; reading one of its parts needs the time now."""
 
     function: str
     OPEN_METHODS = ("strftime", "isoformat")
 
     def strftime(self, format: str) -> str:
-        """The time in a layout, which names no Python internals."""
+        """Returns the deferred text of the time in a `strftime` layout."""
         expression = DeferredCall("strftime", (self.function, str(format)))
         return deferred_text(super().strftime(str(format)), expression, NOWHERE)
 
     def isoformat(self, sep: str = "T", timespec: str = "auto") -> str:
-        """The time to the second."""
+        """Returns the deferred text of the time, to the second."""
         return self.strftime(f"%Y-%m-%d{sep}%H:%M:%S")
 
 
@@ -257,7 +258,7 @@ def _moment(facts: Facts, name: str) -> Callable[[], datetime]:
 
 
 class _Uname(NamedTuple):
-    """Stands for what `os.uname` says, each part deferred."""
+    """The result of `os.uname`, with each part deferred."""
 
     sysname: str
     nodename: str
@@ -305,7 +306,7 @@ class _FolderText(MappedText):
 
 
 def _checked(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """A path function that names the argument that is undefined or no text."""
+    """Wraps a path function to raise an error that names an argument which is undefined or not a text."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         for number, arg in enumerate(args, start=1):

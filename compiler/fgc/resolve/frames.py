@@ -1,4 +1,4 @@
-"""Where a statement runs: the text that it adds to, the names that it sees, and the way that led there."""
+"""The surroundings of a running statement: the text it adds to, the names it sees, and how it was reached."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -16,9 +16,9 @@ from fgc.text import Origin, Piece, Span
 
 
 class Sink(Struct):
-    """Where text goes. A child template's own text is dropped once it has named its parent.
+    """The place that text is added to. A template's sink closes once it has named its parent.
 
-    `unended` is an include whose last line has no line end yet: text that follows is glued to it.
+    `unended` is an include whose last line has no line end yet: the next text is glued to it.
     """
 
     pieces: list[Piece] = field(default_factory=list)
@@ -26,7 +26,7 @@ class Sink(Struct):
     unended: ast.Include | None = None
 
     def add(self, pieces: Iterable[Piece]) -> Diagnostic | None:
-        """Append text; returns where two lines became one."""
+        """Appends text. Returns a finding if that glued two lines together."""
         found = None
         before = self.pieces
         for piece in pieces:
@@ -82,7 +82,7 @@ class Frame(Struct, frozen=True):
 
 
 class Machine(Protocol):
-    """Runs statements, as seen by those who know one kind of them."""
+    """The renderer as the modules see it that each handle one kind of statement."""
 
     @property
     def budget(self) -> Budget: ...
@@ -90,11 +90,11 @@ class Machine(Protocol):
     def evaluator(self) -> Evaluator: ...
     @property
     def via(self) -> tuple[Span, ...]:
-        """Returns how the statement that is running was reached, innermost first."""
+        """Returns the includes and calls that led to the running statement, innermost first."""
 
     @property
     def taken(self) -> set[int]:
-        """The branches and the bodies of blocks that ran, by identity."""
+        """The identities (`id`) of the branches and block bodies that ran."""
 
     def body(self, body: Iterable[ast.Statement], frame: Frame) -> None: ...
     def capture(self, body: Iterable[ast.Statement], frame: Frame) -> MappedText: ...

@@ -1,4 +1,4 @@
-"""Text values that know where each of their characters was written, and what they become when filtered or joined."""
+"""Strings that remember where each character was written, also after they were filtered, sliced or joined."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,7 +23,7 @@ from fgc.text import (
     is_too_long,
 )
 
-NOWHERE = Origin(Span(Source("<environment>", ""), 0, 0))  # of globals: replaced by the place that prints them
+NOWHERE = Origin(Span(Source("<environment>", ""), 0, 0))  # of globals, until a place prints them
 
 
 _TEXT, _DEFERRED, _IS_BROKEN = map(attrgetter, ("text", "deferred", "is_broken"))
@@ -42,7 +42,7 @@ class MappedText(str):
         return text
 
     def slice(self, start: int, end: int) -> "MappedText":
-        """The characters from `start` to `end`, with their origins."""
+        """Returns the characters from `start` to `end`, with their origins."""
         taken: list[Piece] = []
         offset = 0
         for piece in self.pieces:
@@ -61,14 +61,14 @@ class MappedText(str):
         return any(map(_DEFERRED, self.pieces))
 
     def closed(self) -> Any:
-        """The same value, known now."""
+        """Returns the same text with nothing open in it."""
         return MappedText(
             Piece(piece.text, piece.origin, piece.is_literal, is_broken=piece.is_broken) for piece in self.pieces
         )
 
     @property
     def is_broken(self) -> bool:
-        """Returns True if a mistake has kept some of the text from being."""
+        """Returns True if some of the text is missing because of a mistake."""
         return any(map(_IS_BROKEN, self.pieces))
 
 
@@ -82,7 +82,7 @@ class SafeText(MappedText):
 
 
 def pieces_of(value: Any, origin: Origin) -> tuple[Piece, ...]:
-    """Returns what printing a value adds to the document: its own pieces, or its text, which comes from `origin`."""
+    """Returns the pieces that printing a value adds: its own, or one of its text, with `origin` as the place."""
     if isinstance(value, MappedText):
         for piece in value.pieces:
             if piece.origin is NOWHERE:
@@ -99,11 +99,11 @@ def join(values: Iterable[Any], origin: Origin) -> str:
     return "".join(str(part) for part in parts)
 
 
-_LOWER_LINE = re.compile(r"(?<=.)\n(?=[^\s#])")  # neither a first line end of its own, nor a comment
+_LOWER_LINE = re.compile(r"(?<=.)\n(?=[^\s#])")  # not a leading line end, and not before a comment
 
 
 def outdented(pieces: Sequence[Piece], before: Sequence[Piece], span: Span) -> Sequence[Piece]:
-    """Pieces behind the text `before`: if that begins their line, the piece of the next in column 0 is marked."""
+    """Returns pieces with the first one in column 0 marked, if a print indented by `before` has several lines."""
     text = "".join(map(_TEXT, pieces))
     if "\n" not in text or not _begins_line(before):
         return pieces

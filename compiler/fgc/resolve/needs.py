@@ -1,7 +1,20 @@
-"""Values that could stay open until the program runs, and expressions that need them now.
+"""Tracks values that can stay open until the generated program runs, and reports where a template needs them now.
 
-Open are texts with run-time expressions in them, and what a template variable from outside says (`Given`). Printing,
-joining, naming and passing them on keeps them open; comparing, changing or taking them apart needs their value.
+A value is *open* if the generated program can compute it: the name of the host, the time, an environment variable, or
+a template variable that the user gives (`-D steps=100`), which becomes an option of the program. Rendering knows two
+things about it: its value now, and the expression that the program would evaluate.
+
+    host: {{ hostname }}            host=socket.gethostname()          open: the text is only printed
+    run:  {{ hostname }}-1          run=f"{socket.gethostname()}-1"    open: joining keeps both parts
+    HOST: {{ hostname | upper }}    HOST="VM"                          pinned: `upper` changes the text (FGC216)
+    -- if hostname == "vm"          one branch is chosen               pinned: a comparison needs the text
+
+Texts are open in some of their pieces (`Piece.deferred` in a `MappedText`); numbers, booleans and None are wrapped
+(`Given`). The evaluator passes every operand through the method of `Needs` for its use: `printable`, `tested`,
+`truth`, `filtered`, `argument`, and `now` for everything else. Each returns the operand unchanged if that use keeps it
+open. Otherwise it returns today's value and adds a `Need`, which says which expression was pinned, where, and why.
+
+Invariant: an open value reaches ordinary Python code only after a method here has closed it or noted the need.
 """
 
 import math
@@ -52,21 +65,21 @@ _MAY_BE_EMPTY = frozenset({"basename", "dirname", "relpath", "splitext", "concat
 
 
 class Given(Struct, frozen=True, eq=False):
-    """A number, a boolean or none that a template variable from outside has, or what is computed with it."""
+    """A number, a boolean or None given to a template variable from outside, or computed from one."""
 
     value: bool | int | float | None
     expression: FromOutside
 
 
 class Needs:
-    """Collects what is needed now."""
+    """Collects the uses that need the value of something open."""
 
     def __init__(self) -> None:
         self.found: list[Need] = []
-        self.defaults: dict[str, list[object]] = {}  # of variables from outside that are not given
+        self.defaults: dict[str, list[object]] = {}  # `default(...)` values of variables that the user did not give
 
     def now(self, value: Any, span: Span, reason: str) -> Any:
-        """The value itself, which is needed: whatever is open in it is noted."""
+        """Returns the plain value, and notes a need for everything that is open in it."""
         if type(value) in _CLOSED:
             return value
         for expression, text in open_in(value):
@@ -76,11 +89,11 @@ class Needs:
         return value.closed() if isinstance(value, MappedText) and value.is_deferred else value
 
     def plain(self, value: Any, span: Span, reason: str) -> Any:
-        """A value for code that knows texts but no `Given`; texts stay open."""
+        """Returns a value for code that accepts texts but not `Given`; texts stay open."""
         return self.now(value, span, reason) if isinstance(value, Given) else value
 
     def without_options(self, value: Any, span: Span, reason: str) -> Any:
-        """A value for a function that keeps run-time texts open: what was given is needed."""
+        """Returns a value for a function that keeps run-time texts open but needs the variables that were given."""
         if not isinstance(value, MappedText):
             return self.plain(value, span, reason)
         mentioned = [item for piece in value.pieces if piece.deferred for item in arguments_in(piece.deferred)]
@@ -88,7 +101,7 @@ class Needs:
         return MappedText(map(_piece_without_options, value.pieces)) if mentioned else value
 
     def printable(self, value: Any, origin: Origin) -> Any:
-        """A value as it is printed: open values stay open, those inside of lists are needed."""
+        """Returns a value as printed: open values stay open; those inside lists and mappings are needed."""
         if isinstance(value, str):
             return value
         if isinstance(value, Given):
@@ -100,7 +113,7 @@ class Needs:
         )
 
     def lost(self, before: MappedText, after: str, span: Span, reason: str) -> None:
-        """Note the open parts of a text that a filter has changed."""
+        """Notes the open parts of a text that are missing from the filtered text."""
         if not before.is_deferred:
             return
         kept = Counter(_open_parts(after) if isinstance(after, MappedText) else ())
@@ -113,16 +126,16 @@ class Needs:
                 self.found.append(need(piece.deferred, piece.text, span, reason))
 
     def drawn(self, name: str, value: Any, span: Span) -> None:
-        """Note a value that is another one at every compilation."""
+        """Notes a value that differs at every compilation, such as a random number."""
         self.found.append(Need(DeferredCall(name, ()), str(value)[:40], span, "it is drawn at random"))
 
     def whether_given(self, value: Any, span: Span) -> None:
-        """Note that it matters whether a variable was given at all."""
+        """Notes that the result depends on whether a variable was given at all."""
         if isinstance(value, PlacedUndefined) and (known := placement_of(value)).owner is missing:
             self.found.append(need_of_option(known.name, span, "it is asked whether it is given"))
 
     def default_for(self, value: Any, default: Any, span: Span) -> Any:
-        """Returns what `default` gives for a variable from outside that is not given: its default, still open."""
+        """Returns the result of the filter `default`: for a variable that was not given, its default, still open."""
         if isinstance(value, PlacedUndefined) and not isinstance(default, Undefined):
             known = placement_of(value)
             if known.owner is missing and known.finding is None:
@@ -136,7 +149,7 @@ class Needs:
         return default
 
     def tested(self, test: str, value: Any, span: Span) -> Any:
-        """The operand of a test."""
+        """Returns the operand of a test. Tests for a kind (`is string`) keep it open, others need its value."""
         if test in ("defined", "undefined"):
             self.whether_given(value, span)
             is_open_text = isinstance(value, MappedText) and not _is_given(value)
@@ -146,7 +159,7 @@ class Needs:
         return self.now(value, span, f"the test `{test}` looks at it")
 
     def truth(self, value: Any, span: Span) -> Any:
-        """The operand of a condition. Texts that are never empty stay open."""
+        """Returns the operand of a condition. Texts that are never empty are true, so they stay open."""
         reason = "a condition depends on it"
         if isinstance(value, MappedText):
             if any(piece.text if piece.deferred is None else _is_never_empty(piece.deferred) for piece in value.pieces):
@@ -158,7 +171,7 @@ class Needs:
         return self.now(value, span, reason)
 
     def filtered(self, name: str, value: Any, span: Span, what: str = "the filter ") -> Any:
-        """The operand of a filter or a method. Of a text of many lines, those that it leaves alone stay open."""
+        """Returns the operand of a filter or a method. In a text of many lines, the unchanged lines stay open."""
         reason = f"{what}`{name}` changes it"
         if name == "toyaml" and not isinstance(value, str):
             return self.now(
@@ -169,7 +182,7 @@ class Needs:
         return self.now(value, span, reason)
 
     def argument(self, callee: Any, value: Any, span: Span, shown: str) -> Any:
-        """An argument of a call: macros, namespaces and lists keep what they are given as it is."""
+        """Returns an argument of a call. Macros, namespaces and lists store it unchanged, so it stays open."""
         reason = f"`{shown}` takes it"
         if isinstance(callee, (Macro, BlockReference)) or callee is Namespace:
             return value
@@ -183,7 +196,7 @@ class Needs:
 
 
 def _why_fixed(name: str, made: Any) -> str | None:
-    """Returns why a variable from outside with this default is none of the program; None if it is open."""
+    """Returns why a variable with this default cannot become an option of the program; None if it can."""
     found = next((expression for expression, _ in open_in(made)), None)
     if isinstance(found, DeferredArgument | DeferredOption) and found.name == name:
         return None
@@ -193,7 +206,7 @@ def _why_fixed(name: str, made: Any) -> str | None:
 
 
 def given(name: str, value: Any) -> Any:
-    """A variable from outside as an open value; anything but a scalar stays what it is."""
+    """Returns the open value of a variable from outside; anything but a scalar is returned unchanged."""
     if isinstance(value, Given) or (isinstance(value, MappedText) and value.is_deferred):
         return _with_open_default(name, value)
     if not isinstance(value, (bool, int, float, str, type(None))):
@@ -206,7 +219,7 @@ def given(name: str, value: Any) -> Any:
 
 
 def _with_open_default(name: str, default: Given | MappedText) -> Given | MappedText:
-    """A variable whose default is open too; the default itself if it is long, secret, or of the environment."""
+    """Returns an open variable with an open default, or the default if it is long, secret, or from the environment."""
     expression = default.expression if isinstance(default, Given) else expression_of(default)
     assert not isinstance(expression, str), "something in it is open"
     if is_secret(name) or is_of_environment(expression) or is_too_long(DeferredOption(name, expression)):
@@ -225,9 +238,9 @@ def given_text(value: Given, origin: Origin) -> MappedText:
 
 
 def quoted(value: Any, write: Callable[[str], str]) -> str | None:
-    """Returns what `toyaml` makes of what stays open: a text that YAML reads as it is. None for another value.
+    """Returns the result of `toyaml` for a value that can stay open, None for any other value.
 
-    `write` adapts the YAML text to the place that it is printed at.
+    `write` adapts the YAML text to the place where it is printed.
     """
     if isinstance(value, EnvironmentText) and isinstance(value.value, (bool, int, float)):
         return value  # a number from a default is written as it is
@@ -241,7 +254,7 @@ def quoted(value: Any, write: Callable[[str], str]) -> str | None:
 
 
 def from_outside(value: Any) -> FromOutside | None:
-    """The expression of variables from outside that all of a value comes from."""
+    """Returns the expression over variables from outside that makes up the whole value, or None."""
     if isinstance(value, Given):
         return value.expression
     if isinstance(value, MappedText) and len(value.pieces) == 1:
@@ -251,7 +264,7 @@ def from_outside(value: Any) -> FromOutside | None:
 
 
 def open_in(value: Any) -> Iterator[tuple[DeferredExpression, str]]:
-    """Everything open in a value, with its text now."""
+    """Yields each open expression in a value, also inside containers, with its text now."""
     stack = [value]
     for _ in range(_MAX_ITEMS):
         if not stack:
@@ -275,7 +288,7 @@ def open_in(value: Any) -> Iterator[tuple[DeferredExpression, str]]:
 
 
 def text_of(value: bool | int | float | None) -> str:
-    """A number as it is printed: in a form that YAML reads as that number, which `1e-05` is not."""
+    """Returns a number in a form that YAML 1.1 reads as that number (`1.0e-05`, because `1e-05` is a string)."""
     if isinstance(value, float) and not math.isfinite(value):
         return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
     text = str(value)
@@ -292,7 +305,7 @@ def _is_given(value: Any) -> bool:
 
 
 def _piece_without_options(piece: Piece) -> Piece:
-    """A piece in which nothing is open but what is known where the program runs."""
+    """Returns a piece with the variables from outside replaced by their values."""
     expression = text_with_values(piece.deferred) if piece.deferred is not None else None
     if expression is None or isinstance(expression, str):
         return Piece(piece.text, piece.origin, piece.is_literal and piece.deferred is None)

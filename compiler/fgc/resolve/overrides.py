@@ -1,4 +1,4 @@
-"""Blocks of a chain of templates to findings: a child's block that no ancestor has overrides nothing."""
+"""Finds blocks of a child that no ancestor defines, which therefore override nothing (FGC204)."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -21,7 +21,7 @@ class Inclusion(Struct, frozen=True):
 
 
 class UnknownOverride(Struct, frozen=True):
-    """A block of a template that overrides none of `known`, those that it could override; `younger` extend it."""
+    """A block that overrides nothing. `known` are the blocks it could override; `younger` templates extend its own."""
 
     block: ast.Block
     template: ast.Template
@@ -29,16 +29,16 @@ class UnknownOverride(Struct, frozen=True):
     known: Mapping[str, ast.Block]
 
     def left_alone(self) -> Iterator[tuple[str, Source]]:
-        """The block that was meant, in the files that add to what it would have been."""
+        """Yields the name of the block that was meant, with each younger file that overrides that block too."""
         meant = misspelt(self.block.name, (name for name in self.known if name not in self.template.blocks))
         if meant is not None:
             yield from ((meant, template.source) for template in self.younger if meant in template.blocks)
 
 
 def check_overrides(context: Context, included: Iterable[Inclusion]) -> Iterator[Diagnostic]:
-    """FGC204, for every block of a child that stands in no other of its blocks.
+    """Yields FGC204 for each outermost block of a child that overrides nothing.
 
-    `included`: what was included on the way, whose blocks are its own.
+    `included` are the templates that were included: their blocks cannot be overridden from here, which the help says.
     """
     unknown = list(unknown_overrides(context))
     if not unknown:
@@ -53,7 +53,7 @@ def check_overrides(context: Context, included: Iterable[Inclusion]) -> Iterator
 
 
 def unknown_overrides(context: Context) -> Iterator[UnknownOverride]:
-    """The blocks that override nothing. What a mistake hides may be theirs."""
+    """Yields the blocks that override nothing, except where a mistake may hide a block of an ancestor."""
     for number, template in enumerate(context.chain[:-1]):
         ancestors = context.chain[number + 1 :]
         if context.may_lack_blocks(number + 1):

@@ -1,4 +1,7 @@
-"""Statements to pieces of text. Inheritance is resolved on blocks of the syntax tree, never on text."""
+"""Runs statements and collects pieces of text. Inheritance works on blocks of the syntax tree, never on text.
+
+The package's docstring explains the order in which templates run.
+"""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -39,9 +42,8 @@ _RECURSION_LIMIT = 20_000  # nesting is bounded by the budget, not by Python
 class Renderer(Machine):
     """Renders one configuration.
 
-    `templates` are those that ran, `taken` the branches and the blocks that did (by identity): what was left out is
-    checked later.
-    `lost` is what mistakes have kept from running.
+    `templates` are those that ran. `taken` are the branches and blocks that ran (by identity); the others are checked
+    later. `lost` records what did not run because of a mistake.
     """
 
     def __init__(self, library: Library, global_names: Mapping[str, Any], entry: ast.Template) -> None:
@@ -79,7 +81,7 @@ class Renderer(Machine):
         self.diagnostics.append(diagnostic)
 
     def render(self, variables: Mapping[str, Any]) -> list[Piece]:
-        """The pieces of a configuration, as far as they can be made."""
+        """Returns the pieces of a configuration's text; mistakes leave gaps, marked as broken."""
         sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION_LIMIT))
         sink = Sink()
         try:
@@ -92,7 +94,7 @@ class Renderer(Machine):
         return sink.pieces
 
     def _template(self, template: ast.Template, outside: dict[str, Any], sink: Sink, via: tuple[Span, ...]) -> Context:
-        """Run a template, then its parent, and so on."""
+        """Runs a template, then its parent, and so on."""
         context = Context(outside)
         context.add_blocks(template)
         current: ast.Template | None = template
@@ -111,7 +113,7 @@ class Renderer(Machine):
         return context
 
     def _lose_overrides(self, context: Context) -> None:
-        """Note as lost what blocks that override nothing would have made, before the oldest template runs."""
+        """Records the blocks that override nothing as lost, before the oldest template runs."""
         for override in unknown_overrides(context):
             block = override.block
             self.lost.statements([block])
@@ -124,7 +126,7 @@ class Renderer(Machine):
     # ---- statements
 
     def body(self, body: Iterable[ast.Statement], frame: Frame) -> None:
-        """Run statements one after another; what fails is reported and left out."""
+        """Runs statements one after another; those that fail are reported and left out."""
         outer, self._via = self._via, frame.via
         for statement in body:
             if isinstance(statement, ast.Text):
@@ -145,7 +147,7 @@ class Renderer(Machine):
         self._via = outer
 
     def _fail(self, statement: ast.Statement, frame: Frame) -> None:
-        """Break what a statement would have defined or written: nothing later complains of it again."""
+        """Marks what a statement would have defined or written as broken, so that it is not reported again."""
         break_targets(statement, frame.scope)
         match statement:
             case ast.Extends():
@@ -172,7 +174,7 @@ class Renderer(Machine):
                 self._hole(statement.span, frame)
 
     def _hole(self, span: Span, frame: Frame) -> None:
-        """Mark where any number of lines may be missing."""
+        """Marks a place where any number of lines may be missing."""
         if frame.sink.is_open:
             frame.sink.add([Piece("", frame.origin(span), False, is_broken=True)])
 
@@ -219,7 +221,7 @@ class Renderer(Machine):
         self.body(statement.otherwise, frame)
 
     def _assigned(self, target: ast.Target, expression: ast.Expr, scope: Scope) -> Any:
-        """Returns what a target is set to: an open value, unless it is taken apart."""
+        """Returns the value that a target is set to. It stays open, unless it is unpacked into several targets."""
         value = self._evaluator.value(expression, scope)
         if isinstance(target, ast.TargetTuple) and isinstance(value, (str, Given)):
             return self._evaluator.needs.now(value, expression.span, "it is taken apart")
@@ -301,7 +303,7 @@ class Renderer(Machine):
         self.write(outdented(pieces, frame.sink.pieces, span), frame)
 
     def write(self, pieces: Iterable[Piece], frame: Frame) -> None:
-        """Add pieces to the text; those of a child that has named its parent are dropped."""
+        """Adds pieces to the text, unless the sink is closed."""
         if frame.sink.is_open:
             added = list(pieces)
             span = added[0].origin.span if added else Span(self._entry.source, 0, 0)
@@ -309,7 +311,7 @@ class Renderer(Machine):
             self._add(added, frame)
 
     def join(self, pieces: Sequence[Piece], frame: Frame) -> None:
-        """Add the text of a block. Its pieces have followed each other before: only the first can be glued on."""
+        """Adds the text of a block. Only its first piece can glue two lines together: the rest was checked before."""
         if frame.sink.is_open and pieces:
             self._budget.write(sum(map(len, map(_TEXT, pieces))), pieces[0].origin.span)
             self._add(pieces[:1], frame)
@@ -321,7 +323,7 @@ class Renderer(Machine):
             self.report(with_chain(found, frame.via))
 
     def capture(self, body: Iterable[ast.Statement], frame: Frame) -> MappedText:
-        """The text of statements, kept from the document."""
+        """Returns the text of statements instead of adding it to the document."""
         sink = Sink()
         self.body(body, replace(frame, sink=sink))
         return MappedText(sink.pieces)

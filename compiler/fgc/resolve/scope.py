@@ -1,7 +1,7 @@
 """Names and their values while a template runs: Jinja2's scoping.
 
-A template has a context that its blocks share. Everything else (loops, blocks, macros, `with`) has scopes of its own,
-and what is set there stays there.
+A template and its ancestors share a context. Loops, blocks, macros and `with` each have a scope of their own, and a
+name that is set there disappears when the scope ends.
 """
 
 from collections.abc import Iterator
@@ -22,10 +22,10 @@ class BlockDefinition(Struct, eq=False):
 
 
 class Context(Struct, eq=False):
-    """One run of a template and of all it extends: shared variables, and who defines each block, child first.
+    """One run of a template and its ancestors: their shared variables, and the definitions of each block, child first.
 
-    `is_broken`: a parent could not be found, so that names may be missing. `lost_blocks` override nothing: what
-    they should have filled is empty.
+    `is_broken`: a parent was not found, so names may be missing. `lost_blocks` override nothing, so the blocks that
+    they were meant for lack their text.
     """
 
     outside: dict[str, Any]
@@ -56,7 +56,7 @@ class Context(Struct, eq=False):
 
 
 class Scope(Struct, eq=False):
-    """A place where names are set. `is_top`: a template's own level, where setting a name also exports it."""
+    """A set of names with an outer scope. `is_top`: the top level of a template, where a name is also exported."""
 
     context: Context
     parent: "Scope | None" = None
@@ -81,7 +81,7 @@ class Scope(Struct, eq=False):
         return Scope(self.context, self)
 
     def local_names(self) -> dict[str, Any]:
-        """Returns what an include or a scoped block sees besides the context."""
+        """Returns the names of all scopes, which an include or a scoped block sees in addition to the context."""
         merged: dict[str, Any] = {}
         for scope in reversed(list(self._up())):
             merged |= scope.names

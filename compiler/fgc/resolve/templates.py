@@ -1,4 +1,4 @@
-"""Names of templates to templates that run: includes, imports and parents, and the cycles among them."""
+"""Finds and runs the templates that statements name: includes, imports and parents. Reports cycles."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ class Templates:
         self.included: dict[ast.Template, Inclusion] = {}
 
     def find(self, expression: ast.Expr, frame: Frame, ignores_missing: bool = False) -> ast.Template | None:
-        """The template of a name, or of the first that exists in a list of names. Raises EvaluationError."""
+        """Returns the template of a name, or the first that exists in a list of names. Raises EvaluationError."""
         value = self._machine.evaluator.value(expression, frame.scope)
         if not ignores_missing:
             self._machine.evaluator.require(value, expression.span)
@@ -57,7 +57,7 @@ class Templates:
         raise EvaluationError(self._library.not_found(", ".join(names), expression.span))
 
     def include(self, statement: ast.Include, frame: Frame) -> None:
-        """Add the text of another template, which has blocks of its own."""
+        """Adds the text of another template. Its blocks are separate from those of the including one."""
         template = self.find(statement.template, frame, statement.ignores_missing)
         if template is None:
             return
@@ -74,7 +74,7 @@ class Templates:
             frame.sink.unended = statement
 
     def module(self, expression: ast.Expr, span: Span, with_context: bool, frame: Frame) -> TemplateModule:
-        """Returns what a template sets at its top level."""
+        """Returns the names that a template sets at its top level."""
         template = self.find(expression, frame)
         assert template is not None, "a template that is missing was reported"
         self._enter(template, span)
@@ -84,7 +84,7 @@ class Templates:
         return TemplateModule(exports, context.may_lack_names)
 
     def from_import(self, statement: ast.FromImport, frame: Frame) -> None:
-        """Set names to what another template gives them."""
+        """Sets names to the values that another template exports."""
         module = self.module(statement.template, statement.span, statement.with_context, frame)
         exports = exports_of(module)
         for name in statement.names:
@@ -121,14 +121,14 @@ class Templates:
 
 
 def extends_cycle(chain: Sequence[ast.Template], parent: ast.Template, span: Span) -> Diagnostic:
-    """The finding that a template extends itself."""
+    """Returns the finding for a template that extends itself."""
     names = " -> ".join(template.name for template in [*chain, parent])
     help = "a name always finds the first template on the search path; rename one of them"
     return Diagnostic("FGC202", f"template extends itself without end: {names}", span, help=help)
 
 
 def _cycle(entered: list[tuple[str, Span]]) -> Diagnostic | None:
-    """The first circle among templates that include each other, which depth alone has shown to be endless."""
+    """Returns the finding for the first cycle among the entered templates; None if they only nest too deeply."""
     names = [name for name, _ in entered]
     for first, name in enumerate(names):
         if names.count(name) < 3:
@@ -141,7 +141,7 @@ def _cycle(entered: list[tuple[str, Span]]) -> Diagnostic | None:
 
 
 def _drops_newline(span: Span) -> bool:
-    """Returns True if an include ends its line, and takes the newline with it without saying so."""
+    """Returns True if an include is the last thing on its line, so that the line end after it is dropped."""
     text = span.source.text
     line = text[text.rfind("\n", 0, span.start) + 1 : span.start]
     return not line.lstrip().startswith(">>") and _REST_OF_LINE.match(text, span.end) is not None

@@ -1,4 +1,26 @@
-"""Documents that can only be read in order to examples: packed blocks, or one example per document."""
+"""Turns documents that can only be read in order into examples: packed blocks, or one example per document.
+
+The documents `aaaaa`, `bbb`, `cccc` and `d` (a letter is a token) in blocks of 6 tokens:
+
+    greedy                            best_fit, open_blocks=2
+    aaaaab                            aaaaa·      closed when cccc opens a third block: it is the fullest
+    bbcccc                            bbb···      closed at the end of the pass
+    d                                 ccccd·      d goes to the fullest open block with room
+
+(A last block of one token, as `d`, is dropped, because one token predicts nothing.)
+
+Three stages pull from one another, each an iterator with a state that JSON can hold (`fgc_runtime.data.stage`):
+
+    source (documents)  ->  EncodedStream (tokens of each document)  ->  PackedStream (blocks)
+
+To resume exactly, each stage saves the least that it needs. `EncodedStream` reads blocks of 64 documents. It saves the
+state of the source at the beginning of the current block and the number of documents used from it, then encodes the
+block again. `PackedStream` saves the pieces in its open blocks, which no source would give a second time, and closed
+blocks that it has not yielded yet. After `aaaaab` above, that is: 2 documents used, and an open block `b`.
+
+With `encoding_in_processes`, blocks of documents are encoded by a pool, some blocks ahead. The saved state is still
+that of the block whose documents are being yielded, so the number of processes never changes what is read.
+"""
 
 import os
 import signal
@@ -18,7 +40,7 @@ from fgc_runtime.data.encoding import Encoded, Encoder, TextEncoder
 from fgc_runtime.data.pieces import Example, Piece, assembled, check_cutting, pieces_of
 from fgc_runtime.data.stage import BlockStage, Stage, State, joint_fingerprint
 
-_ENCODED_AT_ONCE = 64  # documents; enough to keep the tokenizer's threads busy, soon read again when a run goes on
+_ENCODED_AT_ONCE = 64  # documents: enough to keep the tokenizer's threads busy, few enough to encode again on resuming
 
 
 _num_processes: ContextVar[int] = ContextVar("num_processes", default=1)
@@ -26,7 +48,7 @@ _num_processes: ContextVar[int] = ContextVar("num_processes", default=1)
 
 @contextmanager
 def encoding_in_processes(count: int) -> Iterator[None]:
-    """Lets streams that are read here encode their documents in so many processes, in the same order."""
+    """Makes streams that are read in this context encode documents in `count` processes; the order stays the same."""
     token = _num_processes.set(count)
     try:
         yield
@@ -35,7 +57,7 @@ def encoding_in_processes(count: int) -> Iterator[None]:
 
 
 class EncodedStream(BlockStage[Encoded]):
-    """Each document's tokens."""
+    """The tokens of each document, in order."""
 
     def __init__(self, source: Iterable[Any], encoder: Encoder) -> None:
         super().__init__(source, block_length=_ENCODED_AT_ONCE)
@@ -43,15 +65,15 @@ class EncodedStream(BlockStage[Encoded]):
 
     @property
     def fingerprint(self) -> str | None:
-        """The source's, with tokenizer and settings of the encoder."""
+        """Returns a hash of the source's fingerprint and of the encoder's tokenizer and settings."""
         return joint_fingerprint(self, [self.encoder.key], [self.source])
 
     def arranged(self, block: list[Any]) -> Sequence[Encoded]:
-        """In the same order; documents without tokens are left out."""
+        """Returns the encoded documents of a block in the same order, without those that have no tokens."""
         return _encoded(self.encoder, block)
 
     def items(self) -> Iterator[Encoded]:
-        """Block after block; with several processes, some blocks ahead."""
+        """Yields the documents of one block after another; with several processes, blocks are encoded ahead."""
         count = _num_processes.get()
         if count == 1:
             yield from super().items()
@@ -92,7 +114,7 @@ _of_worker: list[Encoder] = []
 
 
 def _begin_worker(encoder: Encoder) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C: the main process ends this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C, the main process ends this one
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     _of_worker[:] = [encoder]
@@ -103,7 +125,7 @@ def _encode_in_worker(block: Sequence[Any]) -> list[Encoded]:
 
 
 class TokenizedStream(Stage[Example]):
-    """One example per document, cut off after `max_length` tokens."""
+    """One example per document, truncated to `max_length` tokens."""
 
     def __init__(
         self,
@@ -120,7 +142,7 @@ class TokenizedStream(Stage[Example]):
 
     @property
     def fingerprint(self) -> str | None:
-        """The documents', with the length."""
+        """Returns a hash of the documents' fingerprint and of the length."""
         return joint_fingerprint(self, [self.max_length], [self._documents])
 
     @property
@@ -138,7 +160,7 @@ class TokenizedStream(Stage[Example]):
         self._documents.begin()
 
     def items(self) -> Iterator[Example]:
-        """An example for each."""
+        """Yields one example for each document."""
         for document in self._documents.items():
             marks = None if document.is_label is None else document.is_label[: self.max_length]
             yield assembled([Piece(document.ids[: self.max_length], marks)], isolate=False)
@@ -153,10 +175,11 @@ class TokenizedStream(Stage[Example]):
 
 
 class PackedStream(Stage[Example]):
-    """`PackedDataset` for documents that come one after another; the state holds the open blocks.
+    """`PackedDataset` for documents that arrive one after another; the state contains the open blocks.
 
-    `greedy` fills one block at a time. `first_fit` and `best_fit` keep at most `open_blocks` open, put each document
-    into one of these where it fits, and close the fullest where it fits in none. A pass ends with the open blocks.
+    `greedy` fills one block at a time. `first_fit` and `best_fit` keep at most `open_blocks` open and put each document
+    into one with room. A document that fits in none opens another block, and the fullest is closed if there are too
+    many. At the end of a pass, the open blocks are closed.
     """
 
     def __init__(
@@ -185,12 +208,12 @@ class PackedStream(Stage[Example]):
         self.truncation = truncation
         most_open = 1 if strategy == "greedy" else open_blocks
         self._open: OpenBins[Piece] = OpenBins(block_size, strategy=strategy, most_open=most_open)
-        self._ready: list[list[Piece]] = []  # blocks that are closed and not out yet
+        self._ready: list[list[Piece]] = []  # closed blocks that are not yielded yet
         self._documents = EncodedStream(texts, encoder or TextEncoder(tokenizer))
 
     @property
     def fingerprint(self) -> str | None:
-        """The documents', with all settings."""
+        """Returns a hash of the documents' fingerprint and of all settings."""
         settings = [self.block_size, self.strategy, self._open.most_open, self.isolate_documents]
         return joint_fingerprint(self, [*settings, self.min_length, self.stride, self.truncation], [self._documents])
 
@@ -205,13 +228,13 @@ class PackedStream(Stage[Example]):
         self._documents.set_epoch(epoch)
 
     def begin(self) -> None:
-        """From the first document, nothing open."""
+        """Starts with the first document and no open block."""
         self._documents.begin()
         self._open.close_all()
         self._ready = []
 
     def items(self) -> Iterator[Example]:
-        """Block after block."""
+        """Yields one example for each closed block, and at the end those of the open blocks."""
         yield from self._closed()
         for document in self._documents.items():
             self._place(document)
@@ -220,13 +243,13 @@ class PackedStream(Stage[Example]):
         yield from self._closed()
 
     def own_state(self) -> State:
-        """Returns where the documents stand, and the pieces in open and ready blocks."""
+        """Returns the position in the documents, and the pieces in open and ready blocks."""
         blocks = [[piece.state() for piece in block] for block in self._open.bins]
         ready = [[piece.state() for piece in block] for block in self._ready]
         return {"documents": self._documents.state_dict(), "open": blocks, "ready": ready}
 
     def take_state(self, state: Mapping[str, Any]) -> None:
-        """Fill the blocks as they were."""
+        """Restores the position in the documents, and the open and ready blocks."""
         self._documents.load_state_dict(state["documents"])
         self._open.bins = [[Piece.from_state(piece) for piece in block] for block in state["open"]]
         self._open.rooms = [self.block_size - sum(map(len, block)) for block in self._open.bins]
@@ -249,7 +272,7 @@ class PackedStream(Stage[Example]):
             self._take(piece)
 
     def _place_greedily(self, document: Encoded) -> None:
-        """Cut where the block is full; a block with too little room for another part is closed."""
+        """Cuts a document where the block is full; closes a block with too little room for another part."""
         first, context, end = 0, 0, len(document.ids)
         while end - first - context >= self.min_length:
             room = self._open.rooms[0] if self._open.rooms else self.block_size

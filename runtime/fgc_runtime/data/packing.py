@@ -30,7 +30,7 @@ Ranges = NDArray[numpy.int64]
 
 
 class _Part(NamedTuple):
-    """Of the corpus: `num_context` of the tokens are there to be looked at."""
+    """A range of the corpus's tokens, of which the first `num_context` are context and not labels."""
 
     first: int
     last: int
@@ -41,14 +41,14 @@ Block = list[_Part]
 
 
 class Rule(Protocol):
-    """Says which tokens of a corpus stand together in an example."""
+    """A rule that divides the tokens of a corpus into examples."""
 
     @property
     def isolate(self) -> bool:
-        """Returns True if the documents of an example do not see each other."""
+        """Returns True if no token attends to another document of its example."""
 
     def blocks(self, ends: Sequence[int]) -> list[Block]:
-        """Returns the parts of each example, for documents that end at these tokens of the corpus."""
+        """Returns the parts of each example, for documents that end at the token positions `ends`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Packing:
     min_length: int = 1
 
     def blocks(self, ends: Sequence[int]) -> list[Block]:
-        """Raises ValueError if nothing is left to learn from."""
+        """Returns the parts of each block. Raises ValueError if no block has two tokens."""
         documents = _bounds(ends, self.max_tokens, longest=self.block_size if self.truncation else None)
         make = _greedy if self.strategy == "greedy" else _fitted
         blocks = make(documents, self.block_size, self.strategy, stride=self.stride, min_length=self.min_length)
@@ -78,7 +78,7 @@ class Packing:
 
 @dataclass(frozen=True, slots=True)
 class Cutting:
-    """The rule of `TokenizedDataset`: a document, an example."""
+    """The rule of `TokenizedDataset`: one example per document."""
 
     max_length: int
     isolate: bool = False
@@ -90,20 +90,20 @@ class Cutting:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Holds what a data set of examples is made of."""
+    """The documents, encoder and rule that a data set of examples is made of."""
 
     documents: Sequence[Any]
     encoder: Encoder
     rule: Rule
 
     def corpus_key(self) -> str:
-        """Returns a hash of all documents and of how they are encoded. Raises ValueError if there are none."""
+        """Returns a hash of all documents and of the encoder. Raises ValueError if there are no documents."""
         if len(self.documents) == 0:
             raise ValueError("texts must not be empty")
         return content_key([self.encoder.key, *map(canonical, self.documents)])
 
     def fingerprint(self, corpus_key: str) -> str:
-        """Returns a hash of everything that the examples depend on."""
+        """Returns a hash of everything the examples depend on."""
         return content_key([corpus_key, repr(self.rule)])
 
 
@@ -111,13 +111,13 @@ _ARE_RECIPES_ENOUGH: ContextVar[bool] = ContextVar("are_recipes_enough", default
 
 
 def are_recipes_enough() -> bool:
-    """Returns True where data sets should hold what they are made of, and encode nothing."""
+    """Returns True within `only_recipes`."""
     return _ARE_RECIPES_ENOUGH.get()
 
 
 @contextmanager
 def only_recipes() -> Iterator[None]:
-    """Lets data sets that are made here have a `recipe`, and nothing else."""
+    """Makes data sets that are constructed in this context keep only their `recipe` and encode nothing."""
     token = _ARE_RECIPES_ENOUGH.set(True)
     try:
         yield
@@ -127,19 +127,20 @@ def only_recipes() -> Iterator[None]:
 
 @draws_nothing
 class PackedDataset(Dataset[Example]):
-    """Documents in blocks of at most `block_size` tokens.
+    """Documents packed into blocks of at most `block_size` tokens.
 
-    `greedy` puts them end to end and cuts where a block is full: no padding, and only the last block may be short.
-    `first_fit` and `best_fit` keep documents whole, the longest placed first, and cut only those longer than a block;
-    blocks end with padding, which the collator adds.
+    `greedy` concatenates documents and cuts where a block is full: there is no padding, and only the last block may be
+    short. `first_fit` and `best_fit` place the longest documents first and cut only those longer than a block; the
+    collator pads the blocks.
 
-    With `isolate_documents`, no token attends to another document: `position_ids` restart at 0 with each, which is how
-    transformers' masks recognise packed text, and the first token of a document is not a label, because nothing before
-    it could tell it. Without, positions are left to the model and attention crosses from one document into the next.
+    With `isolate_documents`, no token attends to another document: `position_ids` restart at 0 with each document,
+    which is how transformers' masks recognise packed text. The first token of a document is then never a label: no
+    earlier token predicts it. Without, the model computes positions and attention crosses from one document into the
+    next.
 
-    A document that goes on in another block begins there with its last `stride` tokens, as context. Parts with fewer
-    than `min_length` tokens are left out. With `truncation`, what exceeds a block is left out too. `encoder` makes
-    tokens of documents: by default `TextEncoder(tokenizer)`; `ChatEncoder` for conversations.
+    A document that continues in another block repeats its last `stride` tokens there, as context. Parts with fewer than
+    `min_length` tokens are left out. With `truncation`, tokens beyond one block are left out too. `encoder` turns
+    documents into tokens: by default `TextEncoder(tokenizer)`; `ChatEncoder` for conversations.
     """
 
     def __init__(
@@ -179,23 +180,23 @@ class PackedDataset(Dataset[Example]):
 
     @property
     def fingerprint(self) -> str:
-        """A hash of all documents, their encoding and how blocks are made: a resumed run compares it."""
+        """Returns a hash of the documents, the encoder and the rule, which a resumed run compares."""
         return self.recipe.fingerprint(self._corpus.key)
 
     @property
     def num_tokens(self) -> int:
-        """Tokens in all blocks together."""
+        """Returns the number of tokens in all blocks."""
         return sum(last - first for block in self._blocks for first, last, _ in block)
 
     @property
     def efficiency(self) -> float:
-        """The share of the blocks that is no padding."""
+        """Returns the fraction of the blocks' tokens that is not padding."""
         return self.num_tokens / (len(self) * self.block_size)
 
 
 @draws_nothing
 class TokenizedDataset(Dataset[Example]):
-    """One example per document, cut off after `max_length` tokens; the collator pads them to a common length."""
+    """One example per document, truncated to `max_length` tokens; the collator pads a batch to a common length."""
 
     def __init__(
         self,
@@ -226,26 +227,26 @@ class TokenizedDataset(Dataset[Example]):
 
 
 class _Corpus:
-    """All documents' tokens end to end, as the cache holds them."""
+    """The tokens of all documents, concatenated, as the cache stores them."""
 
     def __init__(self, encoded: dict[str, Tensor], key: str) -> None:
-        self.key = key  # a hash of all documents and of how they are encoded
+        self.key = key  # a hash of the documents and the encoder
         self._tokens = encoded["tokens"].numpy()
         self._marks = encoded["is_label"].numpy() if "is_label" in encoded else None
         self._starts: list[int] = encoded["document_starts"].tolist()
 
     @classmethod
     def of(cls, documents: Sequence[Any], encoder: Encoder, cache_dir: str | Path | None) -> "_Corpus":
-        """Encoded on first use, later read from the cache."""
+        """Encodes the documents on first use; later reads them from the cache."""
         key = Recipe(documents, encoder, Cutting(0)).corpus_key()
         return cls(cached_tensors(key, cache_dir, lambda: _encode(documents, encoder)), key)
 
     def ends(self) -> list[int]:
-        """Returns where documents end."""
+        """Returns the position after the last token of each document."""
         return [*self._starts[1:], len(self._tokens)]
 
     def piece(self, first: int, last: int, num_context: int) -> Piece:
-        """A part of the corpus."""
+        """Returns a range of the corpus as a piece of an example."""
         marks = None if self._marks is None else self._marks[first:last]
         return Piece(self._tokens[first:last], marks, num_context)
 
@@ -253,7 +254,7 @@ class _Corpus:
 def blocks_of(
     lengths: Sequence[int], block_size: int, strategy: Strategy, *, stride: int = 0, min_length: int = 1
 ) -> list[list[tuple[int, int, int, int]]]:
-    """Returns blocks of parts of documents: the document's number, where the part begins and ends in it, its context.
+    """Returns blocks as lists of `(document, first, last, num_context)`; the range is within the document.
 
     `lengths` are those of the documents, in tokens; the strategies are those of `PackedDataset`.
     """
@@ -269,7 +270,7 @@ def _in_document(part: _Part, ends: Sequence[int]) -> tuple[int, int, int, int]:
 
 
 def _bounds(ends: Sequence[int], max_tokens: int | None, *, longest: int | None) -> list[tuple[int, int]]:
-    """Returns where documents begin and end in the first `max_tokens`; ends moved to at most `longest` tokens."""
+    """Returns the range of each document within the first `max_tokens`, truncated to `longest` tokens."""
     total = ends[-1] if max_tokens is None else min(max_tokens, ends[-1])
     return [
         (first, min(last, total, last if longest is None else first + longest))
@@ -310,18 +311,18 @@ def _fitted(
 
 
 def cached_tensors(key: str, cache_dir: str | Path | None, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Returns what `make` makes, on first use; later, and in other processes, what the cache holds under `key`."""
+    """Returns the tensors cached under `key`, calling `make` on first use."""
     folder = Path(cache_dir) if cache_dir is not None else cache_folder() / "tokens"
     return load_file(cached_file(folder / f"{key}.safetensors", lambda path: save_file(make(), path)))
 
 
 def canonical(document: Any) -> str:
-    """Returns a text that tells a document from others."""
+    """Returns a text that identifies a document."""
     return document if isinstance(document, str) else json.dumps(document, sort_keys=True, default=str)
 
 
 def _encode(documents: Sequence[Any], encoder: Encoder) -> dict[str, Tensor]:
-    """`tokens` (int32), where documents start in them (int64), and `is_label` (bool) where the encoder says it."""
+    """Returns `tokens` (int32), `document_starts` (int64), and `is_label` (bool) if the encoder marks labels."""
     tokens, ends, marks = encoded_documents(documents, encoder)
     if not len(ends):
         raise ValueError("texts hold no tokens")
@@ -332,9 +333,9 @@ def _encode(documents: Sequence[Any], encoder: Encoder) -> dict[str, Tensor]:
 def encoded_documents(
     documents: Sequence[Any], encoder: Encoder, rows: range | None = None
 ) -> tuple[Ids, Ranges, Marks | None]:
-    """Returns tokens (int32) end to end, where documents end in them, and which count where the encoder says it.
+    """Returns concatenated tokens (int32), the end of each document in them, and label marks if the encoder has them.
 
-    Of all documents, or of those in `rows`; documents without tokens are left out.
+    Encodes all documents, or those in `rows`. Documents without tokens are left out.
     """
     encoded = [item for batch in _encoded(documents, encoder, rows) for item in batch if len(item.ids)]
     ends = numpy.cumsum([len(item.ids) for item in encoded], dtype=numpy.int64)
@@ -345,7 +346,7 @@ def encoded_documents(
 
 
 def _encoded(documents: Sequence[Any], encoder: Encoder, rows: range | None) -> Iterator[list[Encoded]]:
-    """Batch by batch; an error of an encoder says which document it is about."""
+    """Yields encoded documents batch by batch; an error of the encoder is raised again with the document's place."""
     first = 0 if rows is None else rows.start
     for batch in _batches(documents if rows is None else (documents[row] for row in rows)):
         try:

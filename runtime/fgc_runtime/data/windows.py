@@ -1,8 +1,32 @@
-"""A data set to windows: all that one process computes for one optimizer step, already cut into micro-batches.
+"""Cuts a data set into windows: the work of one process for one optimizer step, as micro-batches.
 
-A window of the whole world is the next `window_size` examples in the epoch's order; this process takes every
-`world_size`-th of them. Which examples make up a step therefore depends on the product of batch size, accumulation and
-world size alone, and a position in the data is a count of examples, which stays true when any of the three changes.
+The unit of training is the optimizer step. A *window* of the whole world is the next `window_size` examples in the
+epoch's order, `window_size = micro_batch_size * accumulation_steps * world_size`. Process `rank` takes the examples
+`rank`, `rank + world_size`, ... of each window. Ten examples in the order 0 to 9, with a window size of 4:
+
+    2 processes, micro_batch_size=2            2 processes, micro_batch_size=1, accumulation_steps=2
+    window    rank 0     rank 1                window    rank 0        rank 1
+    0..3      [0, 2]     [1, 3]                0..3      [0], [2]      [1], [3]
+    4..7      [4, 6]     [5, 7]                4..7      [4], [6]      [5], [7]
+    8..9      [8]        [9]                   8..9      [8]           [9]              ends_epoch
+
+Three properties follow:
+
+- Which examples make up a step depends only on the product. A run that changes from 2 processes to 4 and halves the
+  accumulation computes the same steps.
+- A position in the data is a count of examples, so a checkpoint says "start at example 8" and stays valid when any of
+  the three factors changes.
+- A loss is a sum over label tokens, divided by their number in the window of all processes. `num_label_tokens` counts
+  this process's share; the trainer adds the shares up before it divides.
+
+The last window may be short. A process that it does not reach still computes, on a *spare* example without labels,
+because all processes must take part in every step.
+
+Data sets with a length are `MapWindows`: a permutation by seed and epoch (`shuffled_order`), and window number n is
+rows `n * window_size` onwards, so that workers of a DataLoader can make windows in parallel. Data sets that can only
+be read in order are `StreamWindows`: every process reads everything and keeps its share. To resume at an example, a
+stream that keeps its whole state continues from there; any other one is read again from the beginning and dropped.
+Random draws of a data set or collator are seeded by position (`draws`), so a resumed run draws the same.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,19 +47,19 @@ Collator = Callable[[list[E]], Batch]
 
 
 class Window(NamedTuple):
-    """One optimizer step's work for one process. A named tuple, because DataLoader pins the memory of these."""
+    """The work of one process for one optimizer step. A named tuple, because DataLoader pins the memory of those."""
 
     micro_batches: list[Batch]
     num_label_tokens: int  # of this process
     num_examples: int  # of all processes
     ends_epoch: bool
-    stream_state: dict[str, Any] | None = None  # of a stream that can go on behind this window
-    num_unlabelled: int = 0  # of this process's examples: none of their labels counts
+    stream_state: dict[str, Any] | None = None  # of a stream that can continue after this window
+    num_unlabelled: int = 0  # this process's examples without any label that counts
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Says how windows are cut, and which part of each is ours."""
+    """The sizes by which windows are cut, and the place of this process among all."""
 
     micro_batch_size: int
     accumulation_steps: int = 1
@@ -44,44 +68,44 @@ class Share:
 
     @property
     def window_size(self) -> int:
-        """Examples of one window, over all processes."""
+        """Returns the number of examples in one window, over all processes."""
         return self.micro_batch_size * self.accumulation_steps * self.world_size
 
     def own(self, window: Sequence[E]) -> Sequence[E]:
-        """This process's part of a window; empty where a short window does not reach it."""
+        """Returns this process's part of a window; empty if a short window does not reach it."""
         return window[self.rank :: self.world_size]
 
 
 def label_counts(labels: Tensor) -> list[int]:
-    """Returns the labels of each row that a next-token loss counts; 0 for a row that teaches nothing.
+    """Returns the number of labels in each row that a next-token loss counts, for labels of shape (rows, time).
 
-    The first label of a row has nothing before it that could predict it.
+    The first label of a row never counts: no earlier token predicts it.
     """
     counts: list[int] = (labels[:, 1:] != IGNORED_LABEL).sum(dim=1).tolist()
     return counts
 
 
 def pair_counts(labels: Tensor) -> list[int]:
-    """Returns 1 for each pair of rows, one of each half, that both have a label that counts, else 0."""
+    """Returns, for row i of the first half and row i of the second, 1 if both have a label that counts, else 0."""
     counts = label_counts(labels)
     half = len(counts) // 2
     return [int(bool(one and other)) for one, other in zip(counts[:half], counts[half:], strict=True)]
 
 
 def counts_of(collate: object) -> Callable[[Tensor], list[int]]:
-    """Returns what a step is divided by for the batches of a collator: label tokens, or pairs of rows."""
+    """Returns the function that counts what a step's loss is divided by: label tokens, or pairs of rows."""
     inner = collate.collate if isinstance(collate, CheckedCollator) else collate
     return pair_counts if getattr(inner, "counts_pairs", False) else label_counts
 
 
 def shuffled_order(length: int, *, seed: int, epoch: int) -> Tensor:
-    """A permutation of 0 .. length - 1, the same for the same seed and epoch on every machine."""
-    generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)  # a prime: no two nearby pairs meet
+    """Returns a permutation of 0 .. length - 1, the same on every machine for a given seed and epoch."""
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)  # a prime: pairs differ
     return torch.randperm(length, generator=generator)
 
 
 class MapWindows(Dataset[Window]):
-    """An epoch of a data set with a length, from example `start` of `order` on."""
+    """The windows of an epoch of a data set with a length, beginning with example `start` of `order`."""
 
     def __init__(
         self,
@@ -118,11 +142,11 @@ class MapWindows(Dataset[Window]):
 
 
 class StreamWindows(IterableDataset[Window]):
-    """An epoch of a data set that can only be read in order: every process reads all of it and keeps its part.
+    """The windows of an epoch of a data set that can only be read in order; every process reads all of it.
 
-    Starting at example `start` reads and drops what comes before, so the data set must repeat itself exactly. A data
-    set that `keeps_whole_state` can do without: each window says where the stream stands behind it, and it begins
-    there, `behind` so many examples of the epoch.
+    To begin at example `start`, the examples before it are read and dropped, so the data set must repeat itself
+    exactly. A data set with `keeps_whole_state` avoids that: each window carries the state of the stream after it. The
+    caller then restores the data set, and `behind` says how many examples of the epoch it has already given.
     """
 
     def __init__(
@@ -145,12 +169,12 @@ class StreamWindows(IterableDataset[Window]):
     def __iter__(self) -> Iterator[Window]:
         examples, size = iter(self._dataset), self._share.window_size
         has_state = keeps_whole_state(self._dataset)
-        for dropped in range(0, self._start, size):  # window by window, so that each draws what it drew
+        for dropped in range(0, self._start, size):  # window by window, so that random draws are the same as before
             self._read(examples, dropped, min(size, self._start - dropped))
         position = self._start + self._behind
         ahead = self._read(examples, position, size)
         while ahead:
-            state = self._dataset.state_dict() if has_state else None  # type: ignore[attr-defined]  # it was looked at
+            state = self._dataset.state_dict() if has_state else None  # type: ignore[attr-defined]  # it has one
             rows, ahead = ahead, self._read(examples, position + len(ahead), size)
             own = list(self._share.own(rows))
             spare = [] if own else rows[:1]
@@ -171,9 +195,9 @@ def window_loader(
     pin_memory: bool = False,
     prefetch_factor: int | None = None,
 ) -> DataLoader[Window]:
-    """A DataLoader that hands on whole windows; it draws nothing from the global random state.
+    """Returns a DataLoader of whole windows, which draws nothing from the global random state.
 
-    What its workers draw when they begin differs by seed, epoch and rank.
+    The seeds of its workers differ by seed, epoch and rank. Raises ValueError for a stream with several workers.
     """
     if isinstance(windows, StreamWindows) and num_workers > 1:
         raise ValueError(
@@ -182,7 +206,7 @@ def window_loader(
     return DataLoader(
         windows,
         batch_size=None,
-        collate_fn=_as_it_is,  # type: ignore[arg-type]  # without a batch size it gets what the data set gives
+        collate_fn=_as_it_is,  # type: ignore[arg-type]  # without a batch size it gets single windows
         num_workers=num_workers,
         pin_memory=pin_memory,
         prefetch_factor=prefetch_factor,
@@ -193,9 +217,9 @@ def window_loader(
 def _cut(
     own: list[E], spare: list[E], collate: Collator[E], share: Share, num_examples: int, *, ends_epoch: bool
 ) -> Window:
-    """Micro-batches of `own`; of `spare`, with nothing to learn from it, for a process that a short window left out.
+    """Returns the window of the examples `own`; or of `spare`, without labels, if a short window left this rank out.
 
-    Every process has to take part in every step, because the gradients of all are summed.
+    Every process takes part in every step, because the gradients of all are summed.
     """
     size = share.micro_batch_size
     micro_batches = [collate(own[first : first + size]) for first in range(0, len(own), size)]
@@ -211,16 +235,16 @@ def _as_it_is(window: Window) -> Window:
 
 
 def is_stream(dataset: object) -> bool:
-    """Returns True if a data set can only be read in order, having no rows to ask for by number."""
+    """Returns True if a data set can only be read in order, because it has no length or no rows by number."""
     is_iterable = isinstance(dataset, IterableDataset)
     return is_iterable or not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"))
 
 
 def keeps_whole_state(dataset: object) -> bool:
-    """Returns True if a stream's `state_dict` says all about where it stands, so that another pass can begin there.
+    """Returns True if a stream's `state_dict` is complete, so that another pass can continue exactly there.
 
-    A shuffled stream of `datasets` leaves the examples in its buffer out of it: a run that goes on from there would
-    lose as many, and read others twice (huggingface/datasets, issue 7901).
+    A shuffled stream of `datasets` does not save the examples in its buffer: a run that continued from its state would
+    lose some and read others twice (huggingface/datasets, issue 7901).
     """
     if not (hasattr(dataset, "state_dict") and hasattr(dataset, "load_state_dict")):
         return False
@@ -229,7 +253,7 @@ def keeps_whole_state(dataset: object) -> bool:
 
 
 def _has_buffer(part: object) -> bool:
-    """Returns True if a stage of a stream of `datasets` shuffles, or cannot be looked at."""
+    """Returns True if a stage of a stream of `datasets` has a shuffle buffer, or cannot be inspected."""
     if part is None or "Shuffled" in type(part).__name__:
         return True
     before = [*getattr(part, "ex_iterables", ()), *([part.ex_iterable] if hasattr(part, "ex_iterable") else ())]
@@ -237,10 +261,10 @@ def _has_buffer(part: object) -> bool:
 
 
 def gives_more_rows(dataset: object) -> bool:
-    """Returns True if a data set has a row behind its length, and not one for any number that it is asked for.
+    """Returns True if a data set has a row after its stated length, but does not return a row for every number.
 
-    Data that is made on demand, or that begins again, has one for any number: its length is what it says. Reads up to
-    two rows, which may draw random numbers.
+    A data set that makes rows on demand, or repeats itself, returns a row for every number: its stated length is right.
+    Reads up to two rows, which may draw random numbers.
     """
     length = length_of(dataset)
     if length is None or is_stream(dataset):
@@ -257,8 +281,8 @@ def _has_row(dataset: Any, number: int) -> bool:
 
 
 def length_of(dataset: object) -> int | None:
-    """The number of examples, where the data set says it."""
+    """Returns the number of examples, or None if the data set does not know it."""
     try:
-        return len(dataset)  # type: ignore[arg-type]  # what has no length says so
+        return len(dataset)  # type: ignore[arg-type]  # a data set without a length raises
     except (TypeError, NotImplementedError):
         return None

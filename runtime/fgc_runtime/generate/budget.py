@@ -1,4 +1,4 @@
-"""The number of tokens whose keys and values fit into memory: counted at load, on the model's device."""
+"""Computes how many tokens of keys and values fit into memory, once at load, on the model's device."""
 
 import os
 
@@ -8,18 +8,21 @@ from transformers.cache_utils import Cache
 from fgc_runtime.generate.forward import Forward
 from fgc_runtime.generate.rows import Rows
 
-_SPARE = 3  # buffers are larger than what they hold: room to grow, rows that left, padding to the longest
+_SPARE = 3  # buffers exceed what is in use: room to grow, rows that have left, padding
 
 
 @torch.inference_mode()
 def max_tokens(forward: Forward, rows: Rows, kv_memory_bytes: int | None, share: float = 0.5) -> int | None:
-    """Returns how many tokens fit into so many bytes, or into a share of what is free; None if nothing is kept."""
+    """Returns the number of tokens that fit into `kv_memory_bytes`, or into `share` of the free memory.
+
+    Returns None if the model keeps no keys and values.
+    """
     cache = rows.new_cache()
     if cache is None:
         return None
     try:
         forward([[0, 0]], cache=cache)
-    except Exception:  # the probe has found no way to use it either
+    except Exception:  # the probe could not use a cache either
         return None
     size_bytes = _size_bytes(cache) // 2
     if size_bytes == 0:

@@ -1,8 +1,8 @@
-"""One worker thread that runs a model for all jobs: each turn reads some prompt, then steps what runs.
+"""Runs a model for all jobs on one worker thread; each turn reads some prompts, then steps the running texts.
 
-Jobs come in from any thread; events go out once per turn through `deliver`, on the worker thread. A job that fails
-ends alone, and a step that fails ends those that shared it. Out of memory, the youngest text steps back: it is read
-again when others have ended. None of this ends the engine or changes another text.
+Any thread may submit jobs. Events are delivered once per turn through `deliver`, on the worker thread. A prompt that
+fails ends alone; a step that fails ends the texts of its batch. Out of memory, the youngest text steps back and is
+read again when others have ended. The package's docstring has an example.
 """
 
 import logging
@@ -34,22 +34,22 @@ from fgc_runtime.generate.waiting import Waiting, reading_order
 
 Deliver = Callable[[Sequence[tuple[Sink, Event]]], None]
 
-_FEW = 4  # a batch of a quarter of the rows of another, or less, steps more rarely, as it costs about as much
-_RAREST = 4  # at least in each fourth turn
-_READS_BESIDE = 4  # of a chunk of prompt this part is read in a turn in which texts go on
+_FEW = 4  # a batch with at most a quarter of the rows of the largest steps less often: it costs about as much
+_RAREST = 4  # every batch steps at least every fourth turn
+_READS_BESIDE = 4  # while texts are running, a turn reads only this fraction of a chunk
 
 _log = logging.getLogger(__name__)
 
 
 def deliver_directly(events: Sequence[tuple[Sink, Event]]) -> None:
-    """Call the sinks on the worker thread."""
+    """Calls the sinks on the worker thread."""
     for sink, event in events:
         sink(event)
 
 
 @dataclass(slots=True)
 class Load:
-    """Counts what the engine has to do and has done; read by other threads, never written by them."""
+    """Counts of the engine's work, for other threads to read."""
 
     num_running: int = 0
     num_waiting: int = 0
@@ -59,9 +59,10 @@ class Load:
 
 
 class Engine:
-    """Continues prompts with one model. `end_ids` end a text; at most `max_batch_size` sequences step together.
+    """Continues prompts with one model. `end_ids` end a text; at most `max_batch_size` texts run at once.
 
-    Keys and values have `kv_memory_bytes`, or the share `kv_share` of what is free.
+    A turn reads at most `chunk_size` tokens of prompts. Keys and values get `kv_memory_bytes`, or the fraction
+    `kv_share` of the free memory.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Engine:
         self._running: list[Reply] = []
         self._stepping_back: set[Reply] = set()
         self._turn = 0
-        self._is_full = False  # something ran out of memory: no prompt is read until a text has ended
+        self._is_full = False  # memory ran out: no prompt is read until a text has ended
         self._rows: Rows = self.rows_kind(forward)
         self.max_tokens = max_tokens(forward, self._rows, kv_memory_bytes, kv_share)
         shares = self.max_tokens is not None and self.rows_kind is PackedRows
@@ -112,7 +113,7 @@ class Engine:
         self._thread.start()
 
     def stop(self) -> None:
-        """Fail what runs and waits, then end; safe in a signal handler. `join` waits for it."""
+        """Tells the worker to fail all jobs and end. Safe in a signal handler; `join` waits for the end."""
         self._is_stopping = True
         self._inbox.put(None)
 
@@ -120,7 +121,7 @@ class Engine:
         self._thread.join(timeout_s)
 
     def submit(self, job: Job, sink: Sink) -> Ticket:
-        """Queue a job; its events go to `sink`. Raises ValueError if the prompt is empty."""
+        """Queues a job, whose events go to `sink`. Raises ValueError if the prompt is empty."""
         if not job.prompt:
             raise ValueError("prompt must have at least one token")
         ticket = Ticket(job, sink, next(self._numbers))
@@ -128,7 +129,7 @@ class Engine:
         return ticket
 
     def submit_computation(self, computation: Computation) -> None:
-        """Queue a computation; its one event goes to its sink."""
+        """Queues a computation, whose single event goes to its sink."""
         self._inbox.put(computation)
 
     @torch.inference_mode()
@@ -149,7 +150,7 @@ class Engine:
         self._send()
 
     def _receive(self) -> None:
-        """Take new tickets; sleep while there is nothing else to do."""
+        """Takes new jobs from the inbox; waits for one if there is nothing else to do."""
         if not self._waiting and not self._running and not self._computations:
             if self._inbox.empty():
                 give_back()
@@ -167,13 +168,13 @@ class Engine:
             self._waiting.append(Waiting(ticket, choices=deque(range(ticket.job.num_choices))))
 
     def _compute(self) -> None:
-        """One computation a turn, so that texts go on between two."""
+        """Runs at most one computation, so that running texts step between two."""
         if not self._computations:
             return
         computation = self._computations.popleft()
         try:
             event: Event = Computed(computation.compute(self._forward))
-        except Exception as error:  # the model failed on this one: the others go on
+        except Exception as error:  # this one fails; the others continue
             _log.exception("a computation failed")
             event = Failure(f"{type(error).__name__}: {error}")
         self._outbox.append((computation.sink, event))
@@ -191,7 +192,7 @@ class Engine:
         self._running.pop()
 
     def _read_prompts(self) -> None:
-        """Read up to a chunk of tokens while rows are free, or a part of one beside texts that go on."""
+        """Reads up to a chunk of prompt tokens while rows are free; less of a chunk while texts are running."""
         budget = max(1, self._chunk_size // _READS_BESIDE) if self._running else self._chunk_size
         for head, share in reading_order(self._waiting, budget):
             if head not in self._waiting:
@@ -199,7 +200,7 @@ class Engine:
             while budget > 0 and share > 0 and len(self._running) < self._max_batch_size and self._fits(head):
                 try:
                     num_read = self._read(head, min(budget, share))
-                except Exception as error:  # the model failed on this prompt: the others go on
+                except Exception as error:  # this prompt fails; the others continue
                     self._give_up(head, error)
                     break
                 budget, share = budget - num_read, share - num_read
@@ -210,7 +211,7 @@ class Engine:
                     break
 
     def _fits(self, head: Waiting) -> bool:
-        """Returns whether a text has room beside those that run; what is kept of others makes room."""
+        """Returns True if a text fits into memory beside the running ones. Drops kept prefixes to make room."""
         if not self._running:
             return True
         if self._is_full or self.max_tokens is None:
@@ -221,12 +222,12 @@ class Engine:
         return room >= 0
 
     def _num_held(self) -> int:
-        """Tokens whose keys and values running texts hold, and prompts that are being read."""
+        """Returns the number of tokens with keys and values in memory: of running texts, and of prompts being read."""
         running = sum(len(reply.ticket.job.prompt) + len(reply.ids) for reply in self._running)
         return running + sum(len(waiting.ids) for waiting in self._waiting if waiting.prefill is not None)
 
     def _give_up(self, head: Waiting, error: Exception) -> None:
-        """End a prompt that cannot be read; out of memory, read it again when something has ended."""
+        """Fails a prompt that cannot be read. Out of memory, it waits to be read again when a text has ended."""
         if _is_out_of_memory(error) and self._running:
             head.prefill = None
             self._prefixes.shrink(0)
@@ -256,7 +257,7 @@ class Engine:
         return num_read
 
     def _begin(self, head: Waiting, prefill: Prefill) -> None:
-        """Give as many choices as there are free rows their first token."""
+        """Starts as many choices of a job as there are free rows, with their first token."""
         assert prefill.logits_V is not None, "a prompt that is read has logits"
         if head.resumed is not None:
             replies, head.resumed = [head.resumed], None
@@ -275,7 +276,7 @@ class Engine:
                 self._join(reply, prefill, ids)
 
     def _join(self, reply: Reply, prefill: Prefill, ids: Sequence[int]) -> None:
-        """Give a text a row; out of memory, read it again when something has ended."""
+        """Gives a text a row. Out of memory, the text waits to be read again when another has ended."""
         try:
             self._rows.join(prefill.cache, ids)
         except Exception as error:
@@ -292,7 +293,7 @@ class Engine:
         self.load.num_preemptions += 1
 
     def _step(self) -> None:
-        """One token for each running row."""
+        """Gives each running text one more token, and removes those that have ended."""
         for batch in self._due_batches():
             replies = [self._running[row] for row in batch]
             try:
@@ -311,14 +312,14 @@ class Engine:
             self._step_back(*self._youngest(self._running))
 
     def _due_batches(self) -> list[list[int]]:
-        """The batches of this turn: a few long texts beside many short ones come in some turns only."""
+        """Returns the batches that step in this turn: small ones beside a large one skip some turns."""
         batches = self._rows.batches() if self._running else []
         largest = max(map(len, batches), default=0)
         self._turn += 1
         return [batch for batch in batches if self._turn % max(1, min(_RAREST, largest // (len(batch) * _FEW))) == 0]
 
     def _step_failed(self, replies: Sequence[Reply], error: Exception) -> None:
-        """Out of memory, the youngest of a batch steps back, unless it runs alone; else the batch is lost."""
+        """Fails the texts of a batch; out of memory, only its youngest steps back, unless it runs alone."""
         if _is_out_of_memory(error) and len(self._running) > 1:
             self._prefixes.shrink(0)
             self._stepping_back.add(self._youngest(replies)[1])
@@ -330,21 +331,21 @@ class Engine:
         return max(enumerate(replies), key=lambda numbered: numbered[1].ticket.number)
 
     def _step_back(self, row: int, reply: Reply) -> None:
-        """Give a row back; its text is read again before others, when there is room."""
+        """Takes a text's row; the text is the first to be read again when there is room."""
         self._leave(row)
         self._wait_again(reply)
 
     def _keep_text(self, row: int, reply: Reply) -> None:
-        """Keep what a text held, for a next turn that begins with it."""
+        """Keeps a text's keys and values for a later prompt that begins with it."""
         ids = reply.ticket.job.prompt + tuple(reply.ids[:-1])
         if MIN_TOKENS <= len(ids) <= self._prefixes.max_tokens:
             try:
                 self._prefixes.keep(ids, self._rows.prefix(row))
-            except Exception as error:  # out of memory, say: nothing is kept then
+            except Exception as error:  # such as out of memory: nothing is kept then
                 _log.info("a text is not kept: %s", error)
 
     def _advance(self, logits_BV: Tensor, replies: Sequence[Reply]) -> None:
-        """Choose a token for each reply and tell what it adds."""
+        """Chooses a token for each reply and sends what it adds."""
         num_tops = {row: top for row, reply in enumerate(replies) if (top := reply.ticket.job.num_top) is not None}
         raw_BV = logits_BV[list(num_tops)].clone() if num_tops else None
         tokens = choose(logits_BV, [reply.chooser for reply in replies])
@@ -386,5 +387,5 @@ class Engine:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Returns True for what torch raises on a GPU or a CPU, and Python, when memory is not to be had."""
+    """Returns True for the errors that torch (GPU or CPU) and Python raise when memory runs out."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)

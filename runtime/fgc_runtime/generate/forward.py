@@ -1,7 +1,7 @@
-"""One call of a causal language model: token ids in, float32 logits out.
+"""Calls a causal language model: token ids in, float32 logits out.
 
-Knows which optional parameters the model's forward has, so that callers need not. Letters: B rows, T time,
-K columns of the cache, V vocabulary.
+Passes only the optional parameters that the model's `forward` has. Letters: B rows, T time, K columns of the cache,
+V vocabulary, D channels.
 """
 
 import inspect
@@ -17,12 +17,12 @@ from fgc_runtime.generate.scaling import forget, remembering_modules, scaling_of
 
 
 class Forward:
-    """A model, ready to be called for its logits; never computes gradients."""
+    """A model in evaluation mode, called for its logits."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         model.train(False)
         self.model = model
-        self.vocab_size = cast(Tensor, model.get_input_embeddings().weight).shape[0]  # an adapter's is a property
+        self.vocab_size = cast(Tensor, model.get_input_embeddings().weight).shape[0]  # with an adapter it is a property
         self._parameters = set(inspect.signature(model.forward).parameters)
         self.device: torch.device = model.device
         self.scaling = scaling_of(model)
@@ -37,7 +37,7 @@ class Forward:
         mask_BK: Tensor | None = None,
         keeps_all: bool = False,
     ) -> Tensor:
-        """Logits of the last position, shape (B, V); with `keeps_all` of each position, shape (B, T, V)."""
+        """Returns float32 logits of the last position, (B, V), or with `keeps_all` of all positions, (B, T, V)."""
         given: dict[str, object] = {"past_key_values": cache, "position_ids": positions_BT, "attention_mask": mask_BK}
         arguments = {name: value for name, value in given.items() if value is not None}
         if "position_ids" not in self._parameters:
@@ -52,7 +52,7 @@ class Forward:
         return logits_BTV.float() if keeps_all else logits_BTV[:, -1].float()
 
     def states(self, ids: Sequence[int]) -> Tensor:
-        """Returns the last layer's states of a text alone, behind the last norm, shape (T, D)."""
+        """Returns the states of one text after the last layer and norm, shape (T, D)."""
         for module in self._remembering:
             forget(module)
         ids_1T = torch.tensor([list(ids)], dtype=torch.long, device=self.device)

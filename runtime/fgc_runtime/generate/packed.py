@@ -1,21 +1,31 @@
-"""Keys and values of many sequences in one batch that rows join and leave between steps.
+"""Keys and values of many sequences in one tensor, which rows join and leave between steps.
 
-Rows end at the same column (left padding), so distances between columns are distances between positions: sliding
-windows and relative biases hold. Letters: B rows, H heads, T time, D channels per head, K columns.
+All rows end at the same column, so a step writes one column for all of them. Columns 0 to 9, `start=3`, `end=8`:
+
+    column    0  1  2  3  4  5  6  7  8  9
+    row 0     _  _  _  a  b  c  d  e  _  _      lengths[0] = 5
+    row 1     _  _  _  0  0  0  x  y  _  _      lengths[1] = 2, zeros are padding
+                                      ^ the next token of each row
+
+The width is `end - start`, the length of the longest row. A longer row joins by moving `start` to the left; if there
+are too few columns on either side, all rows move to larger buffers. Padding is on the left, so the distance between
+two columns is the distance between positions, and sliding windows and relative biases work unchanged.
+
+Letters: B rows, H heads, T time, D channels per head, K columns.
 """
 
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache, DynamicLayer
 
-_GRAIN = 64  # columns are allocated in multiples: growing by one copies the whole cache each step
+_GRAIN = 64  # columns are allocated in multiples, because growing by one would copy the whole cache each step
 
 
 class PackedCache(Cache):
-    """A transformers cache of which row r holds `lengths[r]` tokens in the last columns before `end`."""
+    """A transformers cache in which row r has `lengths[r]` tokens, in the last columns before `end`."""
 
     def __init__(self) -> None:
         super().__init__(layers=[])
-        self._packed: list[PackedLayer] = []  # what `layers` holds, known by its type
+        self._packed: list[PackedLayer] = []  # the same objects as `layers`, typed
         self.lengths: list[int] = []
         self.start = 0
         self.end = 0
@@ -29,7 +39,7 @@ class PackedCache(Cache):
         return any(length != self.width for length in self.lengths)
 
     def join(self, prefix: Cache, length: int) -> None:
-        """Add a row that holds the `length` tokens of `prefix`, a cache of batch size one."""
+        """Adds a row with the `length` tokens of `prefix`, a cache of batch size one."""
         sources = [layer for layer in prefix.layers if isinstance(layer, DynamicLayer)]
         if not self._packed:
             self._packed = [PackedLayer(self, *_key_values(source)) for source in sources]
@@ -45,14 +55,14 @@ class PackedCache(Cache):
         self.lengths.append(length)
 
     def prefix(self, row: int) -> DynamicCache:
-        """Returns a copy of what a row holds, as a cache of batch size one."""
+        """Returns a copy of a row as a cache of batch size one."""
         cache = DynamicCache()
         for index, layer in enumerate(self._packed):
             cache.update(*layer.row(row, self.lengths[row]), index)
         return cache
 
     def leave(self, row: int) -> None:
-        """Drop a row; the last row takes its place."""
+        """Drops a row; the last row takes its place."""
         last = len(self.lengths) - 1
         if row != last:
             for layer in self._packed:
@@ -62,11 +72,11 @@ class PackedCache(Cache):
         self.start = self.end - max(self.lengths, default=0)
 
     def open_column(self) -> None:
-        """Make sure that each row can take one more token."""
+        """Makes room for one more token in each row."""
         self._make_room(num_rows=len(self.lengths), left=self.width, right=1)
 
     def close_column(self) -> None:
-        """Count the token that each row has just taken."""
+        """Counts the token that each row has just taken."""
         self.end += 1
         self.lengths = [length + 1 for length in self.lengths]
 
@@ -77,14 +87,14 @@ class PackedCache(Cache):
         end = max(left, self.width)
         num_columns = -(-(end + right + max(_GRAIN, end // 2)) // _GRAIN) * _GRAIN
         num_rows = max(num_rows, layer.num_rows if num_rows <= layer.num_rows else 2 * layer.num_rows)
-        buffers = [each.buffers(num_rows, num_columns) for each in self._packed]  # all, or nothing has changed
+        buffers = [each.buffers(num_rows, num_columns) for each in self._packed]  # first: may run out of memory
         for each, (keys, values) in zip(self._packed, buffers, strict=True):
             each.move_to(keys, values, end)
         self.start, self.end = end - self.width, end
 
 
 class PackedLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # its __init_subclass__ has no annotations
-    """One layer of a `PackedCache`: its buffers, larger than what is in use."""
+    """One layer of a `PackedCache`, with buffers that are larger than the part in use."""
 
     is_sliding = False
 
@@ -109,7 +119,7 @@ class PackedLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # its __in
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
     ) -> tuple[Tensor, Tensor]:
-        """Write one token per row (B, H, 1, D) into the open column; the views that come back include it."""
+        """Writes one token per row, shape (B, H, 1, D), into the open column. Returns views that include it."""
         assert key_states.shape[2] == 1, "a packed cache takes one token per row and step"
         num_rows, start, end = key_states.shape[0], self._cache.start, self._cache.end
         self.keys[:num_rows, :, end : end + 1] = key_states
@@ -117,9 +127,9 @@ class PackedLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # its __in
         return self.keys[:num_rows, :, start : end + 1], self.values[:num_rows, :, start : end + 1]
 
     def write_row(self, row: int, k_1HTD: Tensor, v_1HTD: Tensor, *, first: int, old_first: int) -> None:
-        """Copy a prefix into `row`, ending at `end`; columns that become padding are zeroed.
+        """Copies a prefix into `row`, ending at `end`, and zeroes the columns that become padding.
 
-        Padding is masked, but a masked NaN would still spread: 0 * nan is nan.
+        Padding is masked, but a masked NaN would still spread, because 0 * nan is nan.
         """
         end, length = self._cache.end, k_1HTD.shape[2]
         for buffer, x_1HTD in ((self.keys, k_1HTD), (self.values, v_1HTD)):
@@ -137,7 +147,7 @@ class PackedLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # its __in
         return _empty_like(self.keys, num_rows, num_columns), _empty_like(self.values, num_rows, num_columns)
 
     def move_to(self, keys: Tensor, values: Tensor, end: int) -> None:
-        """Move what is in use to new buffers, so that it ends at column `end`."""
+        """Moves the part in use to new buffers, so that it ends at column `end`."""
         used, num_rows = slice(self._cache.start, self._cache.end), self.keys.shape[0]
         for new_BHKD, old_BHKD in ((keys, self.keys), (values, self.values)):
             new_BHKD[:num_rows, :, end - self._cache.width : end] = old_BHKD[:, :, used]
@@ -149,7 +159,7 @@ class PackedLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # its __in
         return self.keys[row : row + 1, :, columns], self.values[row : row + 1, :, columns]
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        """Nothing to do: a row's prefix brings shapes, dtype and device."""
+        """Does nothing: the first prefix has set shapes, dtype and device."""
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         return self._cache.width + query_length, 0

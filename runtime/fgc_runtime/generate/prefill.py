@@ -1,4 +1,4 @@
-"""A prompt on its way into the model, chunk by chunk, so that running rows step in between."""
+"""Reads a prompt into the model chunk by chunk, so that running rows can step in between."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from fgc_runtime.generate.scores import ScoredToken, scored
 
 
 class Prefill:
-    """Reads `ids` into a cache of batch size one; scores them on the way if `num_top` alternatives are wanted."""
+    """Reads `ids` into a cache of batch size one, and scores them if `num_top` alternatives are wanted."""
 
     def __init__(
         self,
@@ -23,7 +23,7 @@ class Prefill:
         num_top: int | None = None,
         known: tuple[Cache, int] | None = None,
     ) -> None:
-        """`known` is a cache that holds the first tokens already, and how many; nothing of them is scored."""
+        """`known` is a cache that already contains the first tokens, and their number; they are not scored."""
         self.ids = ids
         self.cache = rows.new_cache() if known is None else known[0]
         self.logits_V: Tensor | None = None
@@ -42,7 +42,7 @@ class Prefill:
         return self._num_read == len(self.ids)
 
     def advance(self, max_tokens: int) -> int:
-        """Read up to `max_tokens` more, or all of them if it must be in one go; how many were read."""
+        """Reads up to `max_tokens` more, or all if it must be one call. Returns the number of tokens read."""
         start = self._num_read
         end = len(self.ids) if self._reads_whole else min(len(self.ids), start + max_tokens)
         positions_1T = torch.arange(start, end, device=self._forward.device)[None]

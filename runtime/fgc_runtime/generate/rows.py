@@ -1,7 +1,16 @@
 """The running batch: sequences join after their prompt, step together by one token, and leave.
 
-Several ways to hold what a sequence has seen, here and in `scaled_rows.py`; `probe.py` finds the fastest that is right
-for a model. Letters: B rows, T time, K columns, V vocabulary.
+There are several ways to store what a sequence has seen, here and in `scaled_rows.py`; `probe.py` finds the fastest
+that is correct for a model. All number rows from 0, and the last row takes the number of one that leaves:
+
+    rows A B C D     leave(1)     ->     A D C
+
+`PackedRows` keeps several packed caches, one for each range of lengths, and padded to its longest row:
+
+    cache 0    . . A A A        cache 1    B B B B B B B B B ...  (thousands of columns)
+               C C C C C
+
+Letters: B rows, T time, K columns, V vocabulary.
 """
 
 import copy
@@ -15,44 +24,44 @@ from transformers.cache_utils import Cache, DynamicCache
 from fgc_runtime.generate.forward import Forward
 from fgc_runtime.generate.packed import PackedCache
 
-_SHORT = 512  # columns; on a CPU, attention over so many costs less than another call of a small model
+_SHORT = 512  # columns: on a CPU, attending to this many costs less than another call of a small model
 
 
 class Rows(Protocol):
-    """Sequences that take one token each per step; leaving moves the last row into the gap.
+    """Sequences that take one token each per step; the last row takes the number of one that leaves.
 
-    `reads_whole`: a prompt must be read in one go. `limit`: a sentence for users on what slows a model that needs such
-    rows; empty for none.
+    `reads_whole`: a prompt must be read in one call. `limit`: a sentence for users about why such rows are slow, or
+    empty.
     """
 
     reads_whole: bool
     limit: str
 
     def new_cache(self) -> Cache | None:
-        """An empty cache to read one prompt into; None if the model has none."""
+        """Returns an empty cache to read one prompt into; None if the model has no cache."""
 
     def join(self, prefix: Cache | None, ids: Sequence[int]) -> None:
-        """Add a row that has seen `ids`; `prefix` may join again, for another row. If it fails, nothing has changed."""
+        """Adds a row that has seen `ids`. `prefix` stays usable for another row. If it fails, nothing changes."""
 
     def leave(self, row: int) -> None: ...
 
     def prefix(self, row: int) -> Cache | None:
-        """Returns a copy of what a row has seen, for a text that begins like it; None if it cannot be cut shorter."""
+        """Returns a copy of a row's cache for a text with the same beginning; None if it cannot be cut shorter."""
 
     def batches(self) -> list[list[int]]:
-        """Returns which rows step together."""
+        """Returns the rows that step together, as lists of row numbers."""
 
     def step(self, batch: Sequence[int], tokens: Sequence[int]) -> Tensor:
-        """Give each row of a batch its next token; logits (B, V) for the one after.
+        """Gives each row of a batch its next token; returns logits (B, V) for the token after it.
 
-        If it fails, rows of other batches are as they were.
+        If it fails, rows of other batches are unchanged.
         """
 
 
 class PackedRows:
-    """One forward for rows of similar length: for models whose attention honours padding.
+    """One forward call for rows of similar length, for models whose attention respects a padding mask.
 
-    Rows of one batch are padded to the longest, so a long text would slow all short ones: it gets a batch of its own.
+    Rows of one batch are padded to the longest. A long text would slow down all short ones, so it gets another batch.
     """
 
     reads_whole = False
@@ -61,10 +70,10 @@ class PackedRows:
     def __init__(self, forward: Forward) -> None:
         self._forward = forward
         self._caches: list[PackedCache] = []
-        self._rows: list[list[int]] = []  # of each cache, in its order
+        self._rows: list[list[int]] = []  # row numbers of each cache, in the order of its rows
 
     def new_cache(self) -> Cache:
-        return DynamicCache()  # without a config: whole history in each layer, windows are left to the mask
+        return DynamicCache()  # without a config, layers keep everything, and masks do the sliding windows
 
     def join(self, prefix: Cache | None, ids: Sequence[int]) -> None:
         assert prefix is not None, "packed rows come from a cache"
@@ -113,18 +122,18 @@ class PackedRows:
 
 
 def _is_similar(width: int, length: int) -> bool:
-    """Returns True if padding costs less than another forward: by far fewer columns, or by less than half of them."""
+    """Returns True if padding costs less than another call: the wider has few columns, or under half are padding."""
     return max(width, length) <= 2 * min(width, length) + _SHORT
 
 
 def _padding_mask(lengths_B1: Tensor, width: int) -> Tensor:
-    """1 where a row has a token, the coming one included, shape (B, width + 1)."""
+    """Returns a mask of shape (B, width + 1): 1 where a row has a token, including the coming one."""
     columns_K = torch.arange(width + 1, device=lengths_B1.device)
     return (columns_K >= width - lengths_B1).long()
 
 
 class SeparateRows:
-    """One forward and one cache for each row: for models with recurrent state, or that ignore padding."""
+    """One forward call and one cache per row, for models with recurrent state, or that ignore padding masks."""
 
     reads_whole = False
     limit = "This model's attention does not honour padding: sequences take turns instead of sharing a batch"
@@ -155,7 +164,7 @@ class SeparateRows:
 
 
 class RecomputedRows:
-    """One forward over the whole text for each row and step: for models without a cache."""
+    """One forward call over the whole text for each row and step, for models without a cache."""
 
     reads_whole = True
     limit = "This model is right without a cache only: sequences take turns, and each token reads the whole text anew"

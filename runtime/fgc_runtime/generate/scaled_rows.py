@@ -1,7 +1,7 @@
-"""Rows of a model whose positions are scaled by the length of the longest text of a call (dynamic NTK, LongRoPE).
+"""Rows for models that scale positions by the length of the longest text in a call (dynamic NTK, LongRoPE).
 
-Up to its usual length such a model scales nothing: shorter texts share a batch. Beyond it, LongRoPE has one scaling for
-all texts, which share another batch; dynamic NTK has one for each length, so that each text is alone.
+Up to its usual length such a model scales nothing, so shorter texts share a batch. Beyond it, LongRoPE has one scaling
+for all texts, which share a second batch. Dynamic NTK has one for each length, so each text is a batch.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from fgc_runtime.generate.rows import PackedRows, Rows, SeparateRows
 
 
 class ScaledRows:
-    """Groups of rows that are scaled alike. `packs`: the rows of a group share a forward."""
+    """Groups of rows with equal scaling. `packs`: the rows of a group share a forward call."""
 
     reads_whole = True  # the first part of a prompt, read alone, would be scaled as a shorter text
     limit = "This model scales positions by a text's length: sequences share a batch where they are scaled alike"
@@ -25,12 +25,12 @@ class ScaledRows:
         assert forward.scaling is not None, "other models need no groups"
         self._forward = forward
         self._usual_length = forward.scaling.usual_length
-        self._rereads = forward.scaling.rereads  # never where the usual length is unknown
+        self._rereads = forward.scaling.rereads  # False if the usual length is unknown
         short: Rows = PackedRows(forward) if self.packs else SeparateRows(forward)
         long: Rows = PackedRows(forward) if self.packs and self._rereads else SeparateRows(forward)
         self._groups = (short, long)
-        self._members: tuple[list[int], list[int]] = ([], [])  # row numbers, in each group's order
-        self._texts: list[list[int]] = []  # of each row; one in no group is read anew by its next step
+        self._members: tuple[list[int], list[int]] = ([], [])  # row numbers, in the order of each group's rows
+        self._texts: list[list[int]] = []  # of each row; a row in no group is read again by its next step
 
     def new_cache(self) -> Cache:
         cache = self._groups[0].new_cache()
@@ -90,7 +90,7 @@ class ScaledRows:
             members.pop()
 
     def _regroup(self, row: int) -> None:
-        """Moves a text whose next token is beyond the usual length."""
+        """Moves a text whose next token is beyond the usual length to the other group."""
         if self._group(row) != 0 or not self._is_long(len(self._texts[row]) + 1):
             return
         if self._rereads:
@@ -111,7 +111,7 @@ class ScaledRows:
 
 
 class LoneScaledRows(ScaledRows):
-    """The same with a forward for each row: for models that ignore padding too."""
+    """The same with one forward call per row, for models that also ignore padding masks."""
 
     limit = SeparateRows.limit
     packs = False

@@ -1,4 +1,4 @@
-"""Prompts that wait or are being read, and which of them read how much in a turn."""
+"""Prompts that wait or are being read, and the order in which a turn reads them."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ from fgc_runtime.generate.reply import Reply
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """A ticket whose prompt is being read, or whose choices do not all have a row yet.
+    """A job whose prompt is not fully read, or whose choices do not all have a row yet.
 
-    `resumed` is a text that gave its row back, and is read with what it had generated.
+    `resumed` is a text that stepped back: it is read again together with the tokens it had generated.
     """
 
     ticket: Ticket
@@ -27,14 +27,15 @@ class Waiting:
 
     @property
     def num_left(self) -> int:
-        """Tokens that are not read yet."""
+        """Returns the number of tokens that are not read yet."""
         return len(self.ids) if self.prefill is None else self.prefill.num_left
 
 
 def reading_order(waiting: Sequence[Waiting], chunk_size: int) -> list[tuple[Waiting, int]]:
-    """Returns prompts with the tokens that each may read in a turn of `chunk_size`.
+    """Returns prompts in order, with the number of tokens that each may read in a turn of `chunk_size`.
 
-    The oldest has half, so that it is read some time; then the shortest come, which a long one would keep waiting.
+    The oldest gets half of the chunk, so that it is never starved. Then the shortest come first, so that a long prompt
+    does not block them. What is left goes to the oldest again.
     """
     if len(waiting) < 2:
         return [(head, chunk_size) for head in waiting]

@@ -1,7 +1,37 @@
-"""One component class and its plan to the class of the generated model.
+"""Rewrites one component class for one model: known parameters become values, and dead branches disappear.
 
-Parameters that the plan writes are replaced by their values, tests that this decides are taken out, and attributes
-that only such tests read disappear.
+The plan of this example says `size = config.hidden_size` and `gate = False`:
+
+    class MLP(nn.Module):                                   class TinyMLP(nn.Module):
+        def __init__(self, size, *, gate=False):                def __init__(self, config: TinyConfig):
+            super().__init__()                                      super().__init__()
+            self.gate = gate                                        self.up = nn.Linear(config.hidden_size, 8)
+            self.up = nn.Linear(size, 8)            ->
+            if gate:                                            def forward(self, x):
+                self.more = nn.Linear(size, 8)                      h = self.up(x)
+                                                                    return h
+        def forward(self, x):
+            h = self.up(x)
+            if self.gate:
+                h = h * self.more(x)
+            return h
+
+The steps, in the order of `specialise`:
+
+1. Facts about parameters. A constant is known in full; a field of the configuration that is always set, or a part, is
+   known not to be None (`_parameter_facts`).
+2. `fold` removes from the constructor every test that these facts decide.
+3. Facts about attributes. An attribute that the folded constructor sets exactly once, to an expression of written
+   parameters, has a known value too: `self.gate` is False (`_attribute_facts`).
+4. `fold` again, over the whole class: tests of `self.gate` are decided.
+5. An attribute that was read before step 4 and is not read after it is *unread*: its assignment is removed.
+6. The constructor is rewritten (`_rewrite_constructor`): names of written parameters become expressions, calls of a
+   part become its construction, and the parameter list shrinks to `config` and what stays a parameter. A parameter
+   that the body assigns again cannot be replaced by an expression, so it becomes a local variable.
+7. The docstring loses sentences about features that are off (`_without_sentences_on`), and return annotations are
+   narrowed to what the remaining `return` statements give.
+
+Invariant: only code whose outcome the plan decides is changed. A class that inherits its constructor is not rewritten.
 """
 
 import ast
@@ -26,7 +56,7 @@ _WORD = re.compile(r"\w+")
 def specialise(
     node: cst.ClassDef, plan: ClassPlan, render: ClassWriter, config_class: str, elsewhere: Facts = _NOTHING
 ) -> cst.ClassDef:
-    """The class with the plan's values written into it; `elsewhere` are facts about other objects."""
+    """Returns the class with the plan's values written into it; `elsewhere` are facts about other objects."""
     whole, init = node, _constructor(node)
     if init is None or plan.base is not None:
         return node
@@ -63,7 +93,7 @@ def _fact(value: Value, render: ClassWriter) -> Known | None:
 def _attribute_facts(
     init: cst.FunctionDef, decided: cst.FunctionDef, written: Mapping[str, Value], facts: Facts
 ) -> dict[str, Known]:
-    """Returns what is known of the attributes that the constructor sets once, from values that the plan writes."""
+    """Returns facts about attributes that the constructor sets exactly once, from parameters that the plan writes."""
     before, after = _assignments(init), _assignments(decided)
     found: dict[str, Known] = {}
     for name, values in after.items():
@@ -82,7 +112,7 @@ def _attribute_facts(
 
 
 def _assignments(node: cst.CSTNode) -> dict[str, list[cst.BaseExpression]]:
-    """The values assigned to each attribute of `self`."""
+    """Returns the values assigned to each attribute of `self`."""
 
     class Collector(cst.CSTVisitor):
         def __init__(self) -> None:
@@ -144,7 +174,7 @@ def _rewrite_constructor(
     body = cast(cst.BaseSuite, init.body.visit(_Writer(inlined, render, unread)))
     assert isinstance(body, cst.IndentedBlock), "constructors are written on lines of their own"
     if plan.written:
-        body = body.with_changes(body=_without_docstring(body.body))  # it explains parameters that are no more
+        body = body.with_changes(body=_without_docstring(body.body))  # it explains parameters that are removed
     used = [name for name in plan.written if name in rebound]
     locals_ = [cst.parse_statement(f"{name} = {render.value(plan.written[name])}\n") for name in used]
     body = body.with_changes(body=[*locals_, *body.body])
@@ -156,7 +186,7 @@ def _rewrite_constructor(
 
 
 def _without_sentences_on(node: cst.ClassDef, absent: set[str]) -> cst.ClassDef:
-    """Takes sentences out of the docstring that speak of a `name` which the model switches off and its code lost."""
+    """Removes the sentences of the docstring that mention a `name` in `absent` which no longer occurs in the code."""
     match node.body.body[0]:
         case cst.SimpleStatementLine(body=[cst.Expr(value=cst.SimpleString() as docstring)]):
             pass
@@ -176,7 +206,10 @@ def _without_sentences_on(node: cst.ClassDef, absent: set[str]) -> cst.ClassDef:
 
 
 def _without_sentences(paragraph: str, gone: Sequence[str]) -> str:
-    """A paragraph without the sentences that hold some word; on one line if it lost any, empty if it lost all."""
+    """Returns a paragraph without the sentences that contain a word of `gone`.
+
+    It is on one line if it lost any, and empty if it lost all.
+    """
     sentences = _SENTENCE.split(paragraph)
     kept = [sentence for sentence in sentences if not any(word in sentence for word in gone)]
     if kept == sentences:
@@ -194,7 +227,7 @@ def _without_docstring(statements: Sequence[cst.BaseStatement]) -> Sequence[cst.
 
 
 def _rebound(init: cst.FunctionDef) -> set[str]:
-    """Names that the constructor's body binds itself: these cannot be replaced by an expression."""
+    """Returns the names that the constructor's body assigns, which an expression therefore cannot replace."""
     tree = ast.parse(cst.Module([init]).code)
     outer = cast(ast.FunctionDef, tree.body[0])
     names: set[str] = set()
@@ -223,13 +256,13 @@ def _parameters(parameters: cst.Parameters, plan: ClassPlan, config_class: str) 
 
 
 def _bare(parameter: cst.Param) -> cst.Param:
-    """Without the comma and line break of the longer list it stood in."""
+    """Returns a parameter without the comma and line break of the list that it was in."""
     blank = cst.SimpleWhitespace("")
     return parameter.with_changes(comma=cst.MaybeSentinel.DEFAULT, whitespace_after_param=blank)
 
 
 class _Writer(cst.CSTTransformer):
-    """Replaces names by the expressions of their values, and calls of parts by their construction."""
+    """Replaces names with the expressions of their values, and calls of parts with their construction."""
 
     def __init__(self, written: Mapping[str, Value], render: ClassWriter, unread: set[str]) -> None:
         super().__init__()
@@ -237,7 +270,7 @@ class _Writer(cst.CSTTransformer):
         self._render = render
         self._unread = unread
         self._called: set[cst.CSTNode] = set()
-        self._labels: set[cst.CSTNode | None] = set()  # names of attributes and keywords: no variables
+        self._labels: set[cst.CSTNode | None] = set()  # names of attributes and keywords, which are not variables
 
     def on_visit(self, node: cst.CSTNode) -> bool:
         return not isinstance(node, LAYOUT) and super().on_visit(node)
@@ -292,6 +325,6 @@ class _Writer(cst.CSTTransformer):
 
 
 def _unwrapped(expression: cst.BaseExpression) -> cst.BaseExpression:
-    """Without the parentheses of an expression that stands alone."""
+    """Returns an expression that stands alone without its parentheses."""
     is_wrapped = isinstance(expression, cst.BinaryOperation | cst.UnaryOperation) and len(expression.lpar) == 1
     return expression.with_changes(lpar=[], rpar=[]) if is_wrapped else expression

@@ -1,16 +1,33 @@
-"""A constructor to a model whose weights are made when they are asked for, bit for bit as the constructor would have.
+"""Constructs a model without its large weights, and fills them in later, bit for bit as the constructor would have.
 
-While `construct` calls a constructor, large tensors have no contents (`torch.device("meta")`). What creates and changes
-them is written down, with the state of the random generator. Random numbers are drawn all the same, into memory of one
-tensor at a time, so that the generator stands where it would have stood. Later `fill` does again what was written
-down, for the parts of a model that a process keeps.
+A model of 100 GB should not be made whole on each of 8 processes that keep an eighth. The constructor is any Python
+code, so it cannot be told what to make. Instead, its operations on large tensors are recorded while it runs, and
+replayed later for the parts that a process keeps.
 
-`storages`: the part of a storage that a tensor is. `history`: what was done to one storage, done again. `recording`:
-what happens while a constructor runs. `standing_in`: a model that is called before it is filled. `models`: the four
-functions that trainers and strategies call.
+    class Model(nn.Module):                          what happens in `construct`         the history of the storage
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(1000, 1000)           a tensor on the device `meta`       [uniform_(-k, k), state s0]
+            self.a.weight.data.normal_(0, 0.02)      drawn into scratch memory           [normal_(0, 0.02), state s1]
+            self.a.weight.data[0] = 0                nothing is computed                 [normal_, fill_ of row 0]
+            self.size = float(self.a.weight.norm())  replayed: a number is needed        (unchanged)
 
-Invariant: only operations of a short list are written down. Any other that would change a tensor without contents, and
-whatever would give away its memory, is refused, and the constructor is called again without all this.
+- A large tensor has no memory (`torch.device("meta")`). For its storage there is a `History`: a list of `Step`s, each
+  an in-place operation on a part of the storage, with its arguments and the state of the random generator before it.
+- A step that overwrites the whole storage erases the steps before it: `normal_` above replaces `uniform_`.
+- Random numbers are drawn at once all the same, into scratch memory, so that the generator is in the right state for
+  the next operation, which may belong to a small tensor that is really made.
+- An operation that reads contents (`norm`) gets them: the steps are replayed into memory that is kept until another
+  storage needs it.
+- `fill(model, part)` replays the histories of a part's weights, and the tensors stay the same Python objects.
+
+Modules: `storages` describes which part of a storage a tensor is. `history` has the steps and replays them.
+`recording` intercepts the operations of torch. `standing_in` gives a model without weights small random ones while it
+is called, to learn shapes. `models` has the functions that trainers and strategies call.
+
+Invariant: only operations of a short list are recorded. Any other one that would change a tensor without contents,
+or give away its memory (`data_ptr`, pickling), is refused: the generator is reset and the constructor runs once more,
+without recording. So the worst case is a model that is made whole, never a wrong one.
 """
 
 from fgc_runtime.trainers.deferred.models import answering, construct, device_of, fill, is_deferred

@@ -1,7 +1,7 @@
-"""The steps done to a storage, in order, to the contents that it would have now.
+"""The recorded operations on a storage, which can be replayed to make its contents.
 
-Each step changes one part of the storage by what it is given, and sees nothing else of it. So a part can be made with
-only the steps that reach it.
+Each step changes one part of the storage and depends on nothing else in it. A part can therefore be made from only the
+steps that overlap it: they are found from the last to the first, with a range that grows by each step it meets.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,34 +20,34 @@ class Step(NamedTuple):
 
     function: Any  # of torch.ops.aten
     part: StoragePart
-    others: tuple[Any, ...]  # what follows the tensor itself: numbers, tensors, snapshots
+    others: tuple[Any, ...]  # the arguments after the tensor itself: numbers, tensors, snapshots
     kwargs: dict[str, Any]
-    random_state: Tensor | None  # of the generator that it draws from, None where it draws nothing
+    random_state: Tensor | None  # of the generator before it draws; None if it draws nothing
 
     def run(self, storage: torch.UntypedStorage, generator: torch.Generator | None = None) -> None:
-        """Do it to `storage`: with the same random numbers each time, or with those that `generator` gives next."""
+        """Applies the step to `storage`, with the recorded random numbers, or with the next ones of `generator`."""
         others, kwargs = tree_map(_made, (self.others, self.kwargs))
         if self.random_state is not None:
             kwargs["generator"] = generator or _generator_at(self.random_state)
         self.function(self.part.of_storage(storage), *others, **kwargs)
 
     def snapshots(self) -> list["Snapshot"]:
-        """Returns the tensors without contents that it takes."""
+        """Returns the tensors without contents among its arguments."""
         return [value for value in tree_iter((self.others, self.kwargs)) if isinstance(value, Snapshot)]
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A tensor as it is after some steps, whatever is done to it later."""
+    """A tensor as it was after some steps, whatever happens to it later."""
 
-    steps: Sequence[Step]  # those that it depends on
+    steps: Sequence[Step]  # the ones that it depends on
     num_bytes: int  # of its storage
     part: StoragePart
-    num_steps: int  # with those of the snapshots in its steps
+    num_steps: int  # including those of the snapshots in its steps
     depth: int  # of snapshots within snapshots
 
     def storage(self) -> torch.UntypedStorage:
-        """A storage of the same size with the contents that the part has; its other bytes mean nothing."""
+        """Returns a storage of the same size in which only the bytes of the part are right."""
         storage = zeros(self.num_bytes)
         for step in self.steps:
             step.run(storage)
@@ -55,15 +55,15 @@ class Snapshot:
 
 
 class History:
-    """All that was done to one storage; it begins with zeros, which nobody may rely on."""
+    """The steps of one storage, which begins as zeros that nobody may rely on."""
 
     def __init__(self, num_bytes: int) -> None:
         self.num_bytes = num_bytes
-        self.num_steps = 0  # with those of the snapshots in them
+        self.num_steps = 0  # including those of the snapshots in them
         self._steps: list[Step] = []
 
     def add(self, step: Step, *, overwrites: bool) -> None:
-        """Append a step; one that overwrites the whole storage is all that is kept."""
+        """Appends a step. One that overwrites the whole storage erases the steps before it."""
         if overwrites and step.part.is_dense and len(step.part.span) == self.num_bytes:
             self._steps.clear()
             self.num_steps = 0
@@ -71,13 +71,13 @@ class History:
         self.num_steps += _num_steps([step])
 
     def snapshot(self, part: StoragePart) -> Snapshot:
-        """Returns `part` as it is now."""
+        """Returns a snapshot of `part` as it is now."""
         steps = list(self._reaching_steps(part))[::-1]
         depth = 1 + max((within.depth for step in steps for within in step.snapshots()), default=0)
         return Snapshot(tuple(steps), self.num_bytes, part, _num_steps(steps), depth)
 
     def _reaching_steps(self, part: StoragePart) -> Iterable[Step]:
-        """The steps that a part depends on, the latest first."""
+        """Yields the steps that a part depends on, the latest first."""
         wanted = part.span
         for step in reversed(self._steps):
             span = step.part.span

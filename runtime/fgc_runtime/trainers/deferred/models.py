@@ -1,4 +1,4 @@
-"""A function that makes a model, to the model: without contents in its large parameters, until they are filled."""
+"""Constructs models with empty large parameters, and fills them. The package's docstring explains the method."""
 
 import gc
 import threading
@@ -21,11 +21,10 @@ _recordings: WeakKeyDictionary[nn.Module, Recording] = WeakKeyDictionary()  # of
 
 
 def construct(factory: Callable[[], Any], *, tell: Callable[[str], None]) -> Any:
-    """Returns what `factory` makes, without contents in large parameters where it makes a model.
+    """Returns the result of `factory`. If it is a model, its large parameters have no contents yet.
 
-    A factory that does what cannot be done again later is called once more, from the same random states, and what it
-    makes is whole. Where all of a model is made at once, `tell` gets a line that says why. Raises what `factory`
-    raises.
+    A factory with an operation that cannot be replayed is called once more, from the same random states, and returns a
+    whole model. Then `tell` gets a line with the reason. Errors of `factory` pass through.
     """
     before = checkpoint.RandomState.capture()
     made, refusal = _with_refusal(factory)
@@ -39,12 +38,12 @@ def construct(factory: Callable[[], Any], *, tell: Callable[[str], None]) -> Any
 
 
 def is_deferred(model: nn.Module) -> bool:
-    """Returns True if `construct` made a model without contents, which is not filled yet."""
+    """Returns True if `construct` made the model and `fill` has not finished it."""
     return model in _recordings
 
 
 def fill(model: nn.Module, part: nn.Module | None = None) -> None:
-    """Give a part of a model, or all that is left of it, the weights that `construct` left out."""
+    """Gives a part of a model, or all that is left of it, the weights that `construct` left out."""
     recording = _recordings.get(model)
     if recording is None:
         return
@@ -57,7 +56,7 @@ def fill(model: nn.Module, part: nn.Module | None = None) -> None:
 
 @contextmanager
 def answering(model: nn.Module) -> Iterator[None]:
-    """In the body a model can be called that `construct` made, though not with the weights that it will have."""
+    """Makes a model from `construct` callable in the body, with small random numbers in place of its weights."""
     if model not in _recordings:
         yield
         return
@@ -67,13 +66,13 @@ def answering(model: nn.Module) -> Iterator[None]:
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Returns where a model computes: on the CPU while its weights have no contents."""
+    """Returns the device of a model's weights: the CPU while they have no contents."""
     device = next(model.parameters()).device
     return torch.device("cpu") if device.type == "meta" and is_deferred(model) else device
 
 
 def _with_refusal(factory: Callable[[], Any]) -> tuple[Any, str | None]:
-    """Returns what `factory` makes, or why it has to make it once more."""
+    """Returns the result of `factory`, or the reason why it must be called once more."""
     recording = Recording()
     try:
         with _noticing_threads(recording), recording, KeepingMemory(recording), SeenOnCpu(recording.knows):
@@ -87,9 +86,9 @@ def _with_refusal(factory: Callable[[], Any]) -> tuple[Any, str | None]:
 
 @contextmanager
 def _noticing_threads(recording: Recording) -> Iterator[None]:
-    """Refuses a constructor that starts a thread: what is done there is not seen here.
+    """Refuses a constructor that starts a thread, because the modes of torch do not see other threads.
 
-    By the method, not by `threading.setprofile`: with that, a thread of Python 3.11.7 once never came to its work.
+    Replaces `Thread.start` instead of using `threading.setprofile`, with which a thread of Python 3.11.7 once hung.
     """
     start, builder = threading.Thread.start, threading.get_ident()
 
@@ -112,9 +111,9 @@ def _is_whole(model: nn.Module) -> bool:
 
 
 def _settle(made: object, recording: Recording) -> None:
-    """Leaves only parameters of a model without contents that share their memory with nothing else.
+    """Fills every empty tensor that is not a parameter of the model, or shares its memory.
 
-    Raises CannotDefer where a tensor cannot be given contents and stay the same object.
+    Raises CannotDefer if a tensor could not be filled later and stay the same object.
     """
     recording.forget_working_memory()
     parameters = set(map(id, made.parameters())) if isinstance(made, nn.Module) else set[int]()
@@ -130,10 +129,10 @@ def _settle(made: object, recording: Recording) -> None:
 
 
 def _living(recording: Recording, parameters: set[int]) -> list[Tensor]:
-    """All tensors without contents, wherever they are kept: in modules, other objects, functions."""
+    """Returns all living tensors without contents: in modules, other objects, and closures."""
     found = _found(recording)
     if any(id(tensor) not in parameters for tensor in found):
-        gc.collect()  # takes a while; some may be out of reach
+        gc.collect()  # slow, so only if needed: some tensors may be unreachable
         found = _found(recording)
     return found
 
@@ -144,7 +143,7 @@ def _found(recording: Recording) -> list[Tensor]:
 
 
 def _require_own(tensor: Tensor, recording: Recording) -> None:
-    """Raises CannotDefer for a tensor whose contents cannot be exchanged without anybody noticing."""
+    """Raises CannotDefer for a tensor that cannot be exchanged unnoticed (weak references, hooks, a graph)."""
     hooks: Any = tensor
     if weakref.getweakrefs(tensor):
         raise recording.refuse("keeps weak references to weights")
@@ -155,7 +154,7 @@ def _require_own(tensor: Tensor, recording: Recording) -> None:
 
 
 def _make(recording: Recording, tensors: list[Tensor]) -> None:
-    """Give tensors of one storage their contents; they stay the same objects."""
+    """Fills tensors that share one storage; they stay the same objects."""
     history = recording.histories[tensors[0].untyped_storage()]
     whole = StoragePart.of(tensors[0]) if len(tensors) == 1 else _whole(history.num_bytes)
     storage = history.snapshot(whole).storage()

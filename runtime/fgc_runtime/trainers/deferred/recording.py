@@ -1,4 +1,14 @@
-"""Operations of torch while a constructor runs: written down, given the contents that they need, or refused."""
+"""Intercepts operations of torch while a constructor runs: records them, gives them contents, or refuses them.
+
+`Recording._run` decides, for an operation on tensors without contents:
+
+    it makes a tensor (`zeros`, `randn`)               a new history, if the tensor is large        `_create`
+    it is a view (`weight[0]`, `weight.t()`)           torch handles shapes of `meta` tensors       as it is
+    it copies (`clone`, `.to(dtype)`)                  a new history that begins with the copy      `_copy`
+    it only reads (`norm`, `matmul`)                   runs on replayed contents                    `_compute`
+    it changes an empty tensor, and is on the list     a new step in its history                    `_change`
+    anything else                                      CannotDefer
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +24,9 @@ from torch.utils._pytree import tree_iter, tree_map
 from fgc_runtime.trainers.deferred.history import History, Step
 from fgc_runtime.trainers.deferred.storages import StoragePart, zeros
 
-_FEWEST_ELEMENTS = 1 << 14  # smaller tensors are made at once: norms, biases, frequencies
-_MOST_STEPS = 4096  # to make one storage: each random one keeps 5 kB, and who reads parts looks at all of them
-_DEEPEST = 20  # copies of copies of weights: each is made within the one before
+_FEWEST_ELEMENTS = 1 << 14  # smaller tensors are really made: norms, biases, frequencies
+_MOST_STEPS = 4096  # of one storage: a random one keeps 5 kB, and each read scans them all
+_DEEPEST = 20  # copies of copies of weights: replaying recurses into each
 _CPU, _META = torch.device("cpu"), torch.device("meta")
 
 _aten = torch.ops.aten
@@ -27,10 +37,10 @@ _FULL = {_aten.full, _aten.new_full, _aten.full_like}
 _RAND, _RANDN = {_aten.rand, _aten.rand_like}, {_aten.randn, _aten.randn_like}
 _FACTORIES = _EMPTY | _ZEROS | _ONES | _FULL | _RAND | _RANDN
 
-# what they write to a tensor does not depend on what was in there
+# the result does not depend on the earlier contents of the tensor
 _DRAWN = {_aten.uniform_, _aten.normal_, _aten.log_normal_, _aten.exponential_, _aten.bernoulli_, _aten.random_}
 _OVERWRITES = {_aten.fill_, _aten.zero_, _aten.copy_} | _DRAWN
-# what they write to a tensor depends on what was in that part of it, and on nothing else
+# the result depends on the earlier contents of the same part, and on nothing else
 _ADJUSTS = {
     *(_aten.add_, _aten.sub_, _aten.mul_, _aten.div_, _aten.neg_, _aten.pow_, _aten.sqrt_, _aten.exp_, _aten.log_),
     *(_aten.erfinv_, _aten.clamp_, _aten.clamp_min_, _aten.clamp_max_, _aten.tril_, _aten.triu_),
@@ -38,7 +48,7 @@ _ADJUSTS = {
 }
 _RECORDED = _OVERWRITES | _ADJUSTS
 _COPIES = {_aten.clone, _aten._to_copy}  # the latter to another dtype
-_TURNS = {_aten.t_, _aten.transpose_, _aten.squeeze_, _aten.unsqueeze_}  # change a tensor and not what is in memory
+_TURNS = {_aten.t_, _aten.transpose_, _aten.squeeze_, _aten.unsqueeze_}  # change the shape, not the memory
 
 _tensor: Any = torch.Tensor
 _GIVES_MEMORY_AWAY = {
@@ -49,11 +59,11 @@ _COMPUTE_GRADIENTS = {_tensor.backward, torch.autograd.grad}
 
 
 class CannotDefer(Exception):
-    """A constructor does what is not written down. The message goes on a sentence that begins with "it"."""
+    """A constructor uses an operation that is not recorded. The message completes a sentence that begins with "it"."""
 
 
 class _Working(NamedTuple):
-    """Contents of a part of a storage, as they are now."""
+    """The current contents of a part of a storage."""
 
     of: torch.UntypedStorage
     span: range
@@ -64,20 +74,21 @@ class _Working(NamedTuple):
 
 
 class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __init_subclass__
-    """Large tensors on the CPU that are made while this is active have no contents.
+    """A mode of torch in which large tensors on the CPU are made without contents.
 
-    Raises CannotDefer for what it cannot write down, and keeps why as `refusal`: a constructor may catch the error.
+    Raises CannotDefer for an operation that it cannot record. `refusal` keeps the reason, because the constructor may
+    catch the error.
     """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.histories: WeakKeyDictionary[torch.UntypedStorage, History] = WeakKeyDictionary()
         self.refusal: str | None = None
-        self.is_autocast = False  # around the function of torch that runs: its operations do not see it
-        self._working: _Working | None = None  # one at a time is in memory
+        self.is_autocast = False  # of the running function of torch: its operations cannot see it
+        self._working: _Working | None = None  # at most one is kept in memory
 
     def knows(self, tensor: Tensor) -> bool:
-        """Returns True for a tensor without contents that was made while this was active."""
+        """Returns True for a tensor without contents that this recording made."""
         with torch._C.DisableTorchFunction():  # the modes below ask this
             return tensor.is_meta and tensor.untyped_storage() in self.histories
 
@@ -86,15 +97,15 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __in
         return any(self.knows(tensor) for tensor in _tensors(values))
 
     def refuse(self, reason: str) -> CannotDefer:
-        """Returns the error to raise."""
+        """Stores the reason and returns the error to raise."""
         self.refusal = self.refusal or reason
         return CannotDefer(self.refusal)
 
     @contextmanager
     def refusing_failures(self, function: Any, values: Any) -> Iterator[None]:
-        """In the body, an error is a refusal where such a tensor is among the `values` that a function got.
+        """Turns an error in the body into a refusal if an empty tensor is among the `values` that a function got.
 
-        Functions that compute gradients get it as a part of the graph.
+        Functions that compute gradients always count: they reach such tensors through the graph.
         """
         try:
             yield
@@ -107,7 +118,7 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __in
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Runs an operation of torch, or writes it down."""
+        """Runs an operation of torch, or records it."""
         with torch._C.DisableTorchFunction():  # `SeenOnCpu` would answer here too
             kwargs = dict(kwargs or {})
             if func.overloadpacket is _aten.scalar_tensor and kwargs.get("device") == _META:
@@ -121,7 +132,7 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __in
             return result
 
     def contents_of(self, tensor: Tensor) -> Tensor:
-        """Returns what `tensor` would hold now. The memory may be this recording's own: do not write to it."""
+        """Returns the current contents of an empty tensor. Do not write to them: they may be kept and used again."""
         storage, part = tensor.untyped_storage(), StoragePart.of(tensor)
         if self._working is None or not self._working.covers(storage, part.span):
             self._working = None  # first, so that two are not in memory
@@ -129,7 +140,7 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __in
         return part.of_storage(self._working.storage)
 
     def forget_working_memory(self) -> None:
-        """Let go of the contents that were made last."""
+        """Releases the contents that were replayed last."""
         self._working = None
 
     def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -180,13 +191,13 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __in
         self.histories[storage] = History(storage.nbytes())
 
     def _change(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-        """Writes an operation in place down; draws what it draws, and keeps the working memory up to date."""
+        """Records an in-place operation. Draws its random numbers now, and updates the working memory."""
         target, *others = args
         storage, part = target.untyped_storage(), StoragePart.of(target)
         if part.may_overlap:
             raise self.refuse("changes a weight through a view that shows elements twice")
         packet, generator = func.overloadpacket, kwargs.pop("generator", None) or torch.default_generator
-        func(target, *tree_map(_shape_of, others), **tree_map(_shape_of, kwargs))  # raises for what does not fit
+        func(target, *tree_map(_shape_of, others), **tree_map(_shape_of, kwargs))  # raises if the shapes do not fit
         others, kwargs = tree_map(self._kept, (tuple(others), kwargs))
         history, is_drawn = self.histories[storage], packet in _DRAWN
         step = Step(func, part, others, kwargs, generator.get_state() if is_drawn else None)
@@ -199,7 +210,7 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __in
     def _change_working_memory(
         self, step: Step, storage: torch.UntypedStorage, generator: torch.Generator | None
     ) -> None:
-        """Keeps contents up to date that are in memory, and draws, so that `generator` goes on."""
+        """Updates contents that are in memory, and draws, so that `generator` advances."""
         span, working = step.part.span, self._working
         if working is not None and working.covers(storage, span):
             step.run(working.storage, generator)
@@ -212,7 +223,7 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __in
             self._working = None
 
     def _compute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Runs an operation that reads contents; what it returns or writes to has contents of its own."""
+        """Runs an operation on replayed contents; its results are ordinary tensors."""
         if self.is_autocast:
             raise self.refuse("computes with weights under autocast, which leaves out what is on the device meta")
         memory = set[torch.UntypedStorage]()
@@ -232,7 +243,7 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __in
         return result
 
     def _kept(self, value: Any) -> Any:
-        """An argument as it is now, whatever is done to it later."""
+        """Returns an argument as it is now: a copy, or a snapshot of an empty tensor."""
         if not isinstance(value, Tensor):
             return value
         if not self.knows(value):
@@ -243,7 +254,7 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __in
         return snapshot
 
     def _require_contents(self, values: Any) -> None:
-        """Raises CannotDefer for tensors that have no contents and no history, or are more than a part of a storage."""
+        """Raises CannotDefer for empty tensors without a history, and for conjugate or negative views."""
         for tensor in _tensors(values):
             if not tensor.is_meta:
                 continue
@@ -254,7 +265,7 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __in
 
 
 class KeepingMemory(TorchFunctionMode):
-    """Refuses what gives the memory of a tensor without contents away, and what fails because there is none."""
+    """Refuses functions that expose the memory of an empty tensor, or fail because it has none."""
 
     def __init__(self, recording: Recording) -> None:
         super().__init__()
@@ -263,7 +274,7 @@ class KeepingMemory(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Calls a function of torch."""
+        """Calls a function of torch, or refuses it."""
         if func in _GIVES_MEMORY_AWAY and self._recording.knows_any(args[:1]):
             raise self._recording.refuse(f"asks for the memory of a weight ({func.__name__})")
         self._recording.is_autocast = torch.is_autocast_enabled("cpu")
@@ -272,7 +283,7 @@ class KeepingMemory(TorchFunctionMode):
 
 
 class SeenOnCpu(TorchFunctionMode):
-    """Lets tensors without contents answer as those that they stand for: `torch.nn.init` leaves out what `is_meta`."""
+    """Makes empty tensors answer that they are on the CPU, because `torch.nn.init` skips tensors on `meta`."""
 
     def __init__(self, knows: Callable[[Tensor], bool]) -> None:
         super().__init__()
@@ -281,7 +292,7 @@ class SeenOnCpu(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Calls a function of torch, unless it asks where such a tensor lies."""
+        """Calls a function of torch, unless it asks for the device of an empty tensor."""
         if func in _ANSWERS and self._knows(args[0]):
             return _ANSWERS[func]
         return func(*args, **(kwargs or {}))
@@ -291,7 +302,7 @@ _ANSWERS = {_tensor.is_meta.__get__: False, _tensor.is_cpu.__get__: True, _tenso
 
 
 def is_large(tensor: Tensor) -> bool:
-    """Returns True for a tensor that is worth leaving out."""
+    """Returns True for a tensor that is large enough to be left empty."""
     return tensor.numel() >= _FEWEST_ELEMENTS
 
 
@@ -304,5 +315,5 @@ def _shape_of(value: Any) -> Any:
 
 
 def _without_generator(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """A generator of the CPU draws nothing for a tensor without contents."""
+    """Returns the override that drops a generator of the CPU, which `meta` tensors do not accept."""
     return {"generator": None} if "generator" in kwargs else {}

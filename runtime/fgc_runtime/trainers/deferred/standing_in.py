@@ -1,6 +1,6 @@
-"""A model without contents that is called all the same: its weights have small random numbers while they are used.
+"""Makes a model without contents callable: its weights are small random numbers, made for each operation.
 
-The numbers of a weight are the same each time it is used, and no two rows of a matrix are alike.
+A weight has the same numbers each time it is used, and no two rows of a matrix are equal.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _STD = 0.02
 
 
 class StandingIn(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __init_subclass__
-    """Tensors that `knows` names have numbers, for one operation at a time. What is written to them is lost."""
+    """A mode that gives the tensors that `knows` accepts numbers for one operation. Writes to them are lost."""
 
     def __init__(self, knows: Callable[[Tensor], bool]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -27,13 +27,13 @@ class StandingIn(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __i
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Runs an operation of torch with numbers."""
+        """Runs an operation of torch, with numbers in empty tensors."""
         kwargs = dict(kwargs or {})
         if kwargs.get("device") == torch.device("meta"):
             kwargs["device"] = torch.device("cpu")  # `hidden.type_as(weight)` asks for the device of the weight
         if func.is_view:
             return func(*args, **kwargs)
-        with torch._C.DisableTorchFunction():  # weights would answer that they lie on the CPU
+        with torch._C.DisableTorchFunction():  # weights would answer that they are on the CPU
             args, kwargs = tree_map(self._with_numbers, (args, kwargs))
         return func(*args, **kwargs)
 

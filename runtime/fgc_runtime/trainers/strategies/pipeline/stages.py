@@ -1,7 +1,7 @@
-"""A causal language model to stages: consecutive layers each, the embedding before the first, the head in the last.
+"""Divides a causal language model into stages of consecutive layers; the first also embeds, the last has the head.
 
-A stage is the model's own base model in which the layers of other stages let pass what they get. Masks, positions and
-layer numbers are therefore the model's, computed in each stage from the batch, and parameters keep their names.
+A stage is a copy of the base model in which the layers of other stages return their input. Masks, positions and layer
+numbers are therefore computed by the model's own code, in each stage from the batch, and parameters keep their names.
 """
 
 import copy
@@ -22,27 +22,27 @@ from fgc_runtime.trainers.losses.loss import HeadLoss
 from fgc_runtime.trainers.losses.objective import ForwardSettings
 from fgc_runtime.trainers.strategies.layout import DecoderParts, decoder_parts
 
-_BEFORE_THE_LAYERS = ("embed_tokens", "embed_positions", "dropout")  # only the first stage has, and applies, them
+_BEFORE_THE_LAYERS = ("embed_tokens", "embed_positions", "dropout")  # the first stage alone has and applies these
 
 
 class Elsewhere(nn.Identity):
-    """Stands where a module of another process was.
+    """A placeholder for a module of another process.
 
-    A model sees from `nn.Identity` in the place of its first layer that what it is given has passed its embeddings.
+    An `nn.Identity` in the place of the first layer tells the model that its input has already passed the embeddings.
     """
 
     def forward(self, input: Tensor, *_: Any, **__: Any) -> Tensor:
-        """Returns what came in, such as hidden states, whatever else the module was given."""
+        """Returns the first argument, such as hidden states."""
         return input
 
 
 class Stage(nn.Module):
-    """Token ids, or the hidden states of the stage before, to hidden states, or in the last stage the summed loss."""
+    """A part of the model: token ids or hidden states in; hidden states out, or in the last stage the summed loss."""
 
     def __init__(self, part: nn.Module, *, is_first: bool, head: nn.Module | None, settings: ForwardSettings) -> None:
         super().__init__()
         self.part = part
-        self.head = head  # with the parameters: schedules ask a stage for them
+        self.head = head  # so that `parameters()` of the stage, which schedules call, includes it
         self.head_loss: HeadLoss | None = None
         self._argument = "input_ids" if is_first else "inputs_embeds"
         self._settings = settings
@@ -50,7 +50,7 @@ class Stage(nn.Module):
         self._unknown = unknown_inputs(part)
 
     def forward(self, given: Tensor, *, labels: Tensor, **inputs: Tensor) -> Tensor:
-        """Hidden states (B, T, C), or the loss as a tensor of one number."""
+        """Returns hidden states of shape (B, T, C), or the summed loss of shape (1,)."""
         inputs = {name: tensor for name, tensor in inputs.items() if name not in self._unknown}
         with self._settings.active():
             hidden: Tensor = self.part(**{self._argument: given}, **inputs, **self._options).last_hidden_state
@@ -62,9 +62,9 @@ class Stage(nn.Module):
 def layers_by_stage(
     num_layers: int, num_stages: int, *, head_cost: float = 0.0, wanted: Sequence[int] | None = None
 ) -> list[range]:
-    """Layers of each stage: as `wanted`, or evenly, with `head_cost` layers' worth of work added to the last stage.
+    """Returns the layers of each stage: as `wanted`, or evenly, counting the head as `head_cost` layers.
 
-    Raises ValueError where a stage would have none.
+    Raises ValueError if a stage would have none.
     """
     if num_stages > num_layers:
         raise ValueError(
@@ -89,7 +89,7 @@ def _balanced(num_layers: int, num_stages: int, head_cost: float) -> list[int]:
 
 
 def cost_of_head(parts: DecoderParts) -> float:
-    """Returns how many layers take as long as the head: their numbers of weights say so."""
+    """Returns the cost of the head in layers, estimated by numbers of weights."""
     (of_layer, of_head) = (
         sum(parameter.numel() for parameter in module.parameters()) for module in (parts.layers[0], parts.head)
     )
@@ -99,7 +99,7 @@ def cost_of_head(parts: DecoderParts) -> float:
 def make_stages(
     model: PreTrainedModel, layers: Sequence[range], args: TrainingArguments, device: torch.device
 ) -> list[Stage]:
-    """All stages, in order. Raises ValueError if they, one after the other, do not compute what the model computes."""
+    """Returns all stages, in order. Raises ValueError if in a row they do not compute the loss of the whole model."""
     parts = decoder_parts(model, "Pipeline")
     settings = ForwardSettings(args, device)
     last = len(layers) - 1
@@ -118,7 +118,7 @@ def make_stages(
 
 
 def keep_own_parts(model: PreTrainedModel, own: Sequence[Stage]) -> None:
-    """Take every module out of `model` whose weights are in none of its `own` stages; what stays keeps its name."""
+    """Replaces every module of `model` whose weights are in none of its `own` stages; the others keep their names."""
     kept = {id(parameter) for stage in own for parameter in stage.parameters()}
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
@@ -142,7 +142,7 @@ def _part(base: PreTrainedModel, own: range, *, is_first: bool, is_last: bool) -
 
 
 def _require_equal(model: PreTrainedModel, stages: Sequence[Stage]) -> None:
-    """Some models do more between their parts than the parts show: scale embeddings, for instance."""
+    """Raises ValueError if the model does more between its parts than the stages do, such as scaling embeddings."""
     if isinstance(next(model.parameters()), FakeTensor):
         return  # a rehearsal has no numbers to compare
     token_ids = torch.arange(3, device=device_of(model))[None] % model.config.vocab_size

@@ -1,4 +1,4 @@
-"""The strategy: schedules of torch.distributed.pipelining over stages of the model, and pipelines side by side."""
+"""The strategy `Pipeline`: schedules of torch.distributed.pipelining over stages, and pipelines side by side."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -50,7 +50,7 @@ _MOST_SHAPES = 8  # each keeps buffers for what stages receive
 
 
 class Pipeline(Strategy):
-    """`pp_size` processes hold the model's layers in stages; a batch passes through as `n_microbatches` micro-batches.
+    """Divides the model's layers over `pp_size` processes; a batch passes through as `n_microbatches` micro-batches.
 
     `schedule`: GPipe (all forwards, then all backwards), 1F1B (fewer activations), Interleaved1F1B and LoopedBFS
     (several stages per process: a smaller bubble, more traffic), InterleavedZeroBubble and ZBVZeroBubble (weight
@@ -86,17 +86,17 @@ class Pipeline(Strategy):
 
     @property
     def data_rank(self) -> int:
-        """The number of the pipeline: its processes read the same examples."""
+        """Returns the number of this process's pipeline: all its processes read the same examples."""
         return self.world.rank // self._layout.size
 
     @property
     def data_world_size(self) -> int:
-        """Returns how many pipelines there are."""
+        """Returns the number of pipelines."""
         return self.world.size // self._layout.size
 
     @property
     def holds_whole_model(self) -> bool:
-        """No: weights lie on all processes."""
+        """Returns False: each process has a part of the weights."""
         return False
 
     @property
@@ -106,16 +106,16 @@ class Pipeline(Strategy):
 
     @property
     def architecture(self) -> PreTrainedModel:
-        """The whole model without weights."""
+        """Returns the whole model on the device `meta`."""
         return self._skeleton
 
     @property
     def is_counted(self) -> bool:
-        """One process of each pipeline."""
+        """Returns True for one process of each pipeline."""
         return self._layout.rank == 0
 
     def prepare(self, model: PreTrainedModel, loss: TrainingLoss, args: TrainingArguments, world: World) -> None:
-        """Keep this process's stages, drop the rest of the model."""
+        """Keeps this process's stages and drops the rest of the model."""
         self._check(args, world)
         _check_loss(loss, model, args)
         self.world = world
@@ -140,10 +140,13 @@ class Pipeline(Strategy):
             if args.torch_compile:
                 compile_in_place(stage.part, args)
         fill(model)
-        self._make_schedule((self._batch_size, 1))  # what torch has against the schedule is said before the first step
+        self._make_schedule((self._batch_size, 1))  # errors of torch about it come before the first step
 
     def backward(self, window: Window, divisor: float) -> Tensor:
-        """Each micro-batch of the window passes the pipeline; then gradients of tied weights and of pipelines meet."""
+        """Computes the gradients of a window, then adds those of tied weights and of other pipelines.
+
+        Returns the summed loss.
+        """
         loss_sums: list[Tensor] = []
         for batch in window.micro_batches:
             loss_sums += self._train(self._on_device(_filled(batch, self._batch_size)), 1 / divisor)
@@ -165,22 +168,22 @@ class Pipeline(Strategy):
         return torch.cat(losses).sum().reshape(1) if losses else torch.zeros(1, device=self.world.device)
 
     def _norm(self, parameters: Sequence[nn.Parameter]) -> Tensor:
-        """Of all stages."""
+        """Returns the norm over the gradients of all stages."""
         own = super()._norm([parameter for parameter in parameters if self.counts(parameter)])
         return self.add_stages(own.square()).sqrt()
 
     def counts(self, parameter: nn.Parameter) -> bool:
-        """A weight that two processes hold counts once."""
+        """Returns False for the second copy of a weight that two processes have, which must not count twice."""
         return self._counts_tied or parameter is not self._tied_weight
 
     def add_stages(self, numbers: Tensor) -> Tensor:
-        """Over the processes of this pipeline."""
+        """Returns the sum of `numbers` over the processes of this pipeline."""
         total = numbers.to(self.world.device, copy=True)
         dist.all_reduce(total, group=self._layout.group)
         return total
 
     def weight_parts(self) -> WeightParts:
-        """A process of the first pipeline sends each weight to the main process."""
+        """Returns the parts of the weights; for each, a process of the first pipeline sends it to the main process."""
         own: dict[str, Tensor] = self.model.state_dict()
         everyones = self.world.gather({name: torch.empty_like(weight, device="meta") for name, weight in own.items()})
         owners = {name: rank for rank in range(self._layout.size) for name in everyones[rank]}
@@ -200,7 +203,7 @@ class Pipeline(Strategy):
         return WeightParts({name: everyones[owners[name]][name] for name in order}, gather)
 
     def rehearse(self, window: Window, divisor: float) -> Tensor:
-        """Each micro-batch through this process's stages, with inputs of the right shape in place of the received."""
+        """Runs each micro-batch through this process's stages, with zeros in place of received hidden states."""
         batch = _filled(window.micro_batches[0], self._batch_size)
         rows = self._batch_size // self.n_microbatches
         micro_batch = {name: tensor[:rows].to(self.world.device) for name, tensor in batch.items()}
@@ -216,24 +219,24 @@ class Pipeline(Strategy):
         return kept[-1].detach().sum().reshape(1)
 
     def distinct_ranks(self) -> list[int]:
-        """The processes of one pipeline: each has other layers."""
+        """Returns the processes of one pipeline, which differ in their layers."""
         return list(range(self.pp_size or self.world.size))
 
     def plan(self) -> str:
-        """Returns what is done with how many processes."""
+        """Returns a line for the user about schedule, micro-batches and layers."""
         layers = ", ".join(f"{stage}: {numbers.start}-{numbers.stop - 1}" for stage, numbers in self._layers.items())
         beside = f", {self.data_world_size} pipelines side by side" if self.data_world_size > 1 else ""
         return f"{self.schedule}, {self.n_microbatches} micro-batches, layers of this process's stages {layers}{beside}"
 
     @property
     def _num_in_flight(self) -> int:
-        """Micro-batches whose activations a process holds at once: all of them, but for 1F1B those on their way."""
+        """Returns the number of micro-batches whose activations are in memory at once; 1F1B limits it by the rank."""
         if self.schedule == "1F1B":
             return min(self.n_microbatches, self._layout.size - self._layout.rank)
         return self.n_microbatches
 
     def end(self) -> None:
-        """Schedules hold on to the process group."""
+        """Drops the schedules, which keep the process group alive."""
         self._prepared.clear()
 
     def _check(self, args: TrainingArguments, world: World) -> None:
@@ -273,7 +276,7 @@ class Pipeline(Strategy):
         return StageLayout(world.rank % size, size, self.stages_per_rank, is_v, mesh.get_group("pp"))
 
     def _join_tied(self, is_tied: bool) -> None:
-        """Lets both processes keep a weight of embedding and head that lie on two, and add their gradients up."""
+        """Keeps a tied weight on the process of the embedding and on that of the head; their gradients are added."""
         layout = self._layout
         first, last = layout.rank_of(0), layout.rank_of(layout.num_stages - 1)
         self._tied_group: dist.ProcessGroup | None = None
@@ -301,7 +304,7 @@ class Pipeline(Strategy):
         return prepared.losses.take()
 
     def _schedule_for(self, shape: Sequence[int]) -> "_Prepared":
-        """Stages of torch know the shapes they exchange, so there is a schedule for each."""
+        """Returns the schedule for a shape: stages of torch exchange tensors of one fixed shape."""
         key = tuple(shape)
         if key not in self._prepared:
             if len(self._prepared) == _MOST_SHAPES:
@@ -335,7 +338,7 @@ class Pipeline(Strategy):
 
 
 class _Losses:
-    """The loss function of a schedule: the last stage has computed the loss, what is left is to scale it."""
+    """The loss function of a schedule, which only scales: the last stage has already computed the loss."""
 
     def __init__(self) -> None:
         self.scale = 1.0
@@ -368,7 +371,7 @@ def _check_loss(loss: TrainingLoss, model: PreTrainedModel, args: TrainingArgume
 
 
 def _filled(batch: Batch, num_rows: int) -> Batch:
-    """A short batch with rows added that teach nothing: stages exchange tensors of one shape."""
+    """Returns a batch padded with rows without labels, because stages exchange tensors of one shape."""
     missing = num_rows - len(batch["labels"])
     if missing <= 0:
         return batch
@@ -380,7 +383,7 @@ def _filled(batch: Batch, num_rows: int) -> Batch:
 
 
 def _add_up(gradients: Sequence[Tensor], group: dist.ProcessGroup) -> None:
-    """Each gradient becomes its sum over the group; those of one dtype travel together."""
+    """Replaces each gradient by its sum over the group; those of one dtype are sent as one tensor."""
     for dtype in {gradient.dtype for gradient in gradients}:
         alike = [gradient for gradient in gradients if gradient.dtype == dtype]
         together = torch.cat([gradient.flatten() for gradient in alike])

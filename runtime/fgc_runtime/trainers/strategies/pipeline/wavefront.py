@@ -1,7 +1,13 @@
-"""Forward passes of all micro-batches through all stages, without gradients, for every layout of stages.
+"""Runs all micro-batches through all stages without gradients, for every layout of stages.
 
-In round t, micro-batch m is in stage t - m. What stages hand on travels between two rounds in one exchange, so no
-process waits for one that waits for it.
+In round t, micro-batch m is in stage t - m. With 3 stages and 2 micro-batches:
+
+    round      0     1     2     3
+    stage 0    m0    m1
+    stage 1          m0    m1
+    stage 2                m0    m1
+
+All outputs of a round are sent in one exchange before the next round, so no two processes wait for each other.
 """
 
 from collections.abc import Sequence
@@ -18,11 +24,11 @@ from fgc_runtime.trainers.strategies.pipeline.stages import Stage
 def wavefront(
     stages: dict[int, Stage], layout: StageLayout, batches: Sequence[Batch], hidden_size: int, dtype: torch.dtype
 ) -> list[Tensor]:
-    """The summed losses of the micro-batches where the last stage is, an empty list elsewhere.
+    """Returns the summed loss of each micro-batch on the process of the last stage, an empty list on the others.
 
-    `stages` are this process's, by number. Every process is given the same batches.
+    `stages` are this process's, by number. Every process of the pipeline passes the same batches.
     """
-    inputs: dict[tuple[int, int], Tensor] = {}  # what stage and micro-batch will be given
+    inputs: dict[tuple[int, int], Tensor] = {}  # by stage and micro-batch
     losses: list[Tensor] = []
     for time in range(layout.num_stages + len(batches) - 1):
         outputs: dict[tuple[int, int], Tensor] = {}
@@ -53,7 +59,7 @@ def _exchange(
     hidden_size: int,
     dtype: torch.dtype,
 ) -> dict[tuple[int, int], Tensor]:
-    """Returns what this process's stages are given in round `time`."""
+    """Sends the outputs of the last round; returns the inputs of this process's stages in round `time`."""
     received: dict[tuple[int, int], Tensor] = {}
     transfers: list[dist.P2POp] = []
     for stage, batch_number in _at(time, layout.num_stages, len(batches)):
