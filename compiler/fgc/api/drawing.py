@@ -60,7 +60,7 @@ def _line(start: tuple[float, float, float], end: tuple[float, float, float], ki
 
 
 def _depths(references: References) -> dict[TemplateEntry, int]:
-    """Returns how far each template is from the configuration, by the longest way; a circle ends the count."""
+    """Returns the length of the longest path from the configuration to each template; a cycle ends a path."""
     depths = dict.fromkeys(references.templates, 0)
     for _ in depths:
         is_settled = True

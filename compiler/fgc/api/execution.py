@@ -1,7 +1,7 @@
-"""A generated program to the objects that it constructs, in this process.
+"""Runs a generated program in this process and returns the objects that it constructs.
 
-What runs is the text that `fgc build` writes: its packages lie in a temporary folder while this process lives, and it
-runs in the project's folder, as `fgc train` starts it.
+The text that runs is the one `fgc build` would write. Its packages are in a temporary folder for as long as this
+process lives, and it runs in the project's folder, as `fgc train` starts it.
 """
 
 import atexit
@@ -39,17 +39,16 @@ def construct(
     system_path: str | None = None,
     secrets: Mapping[str, str] | None = None,
 ) -> Any:
-    """Run a program's `construct`: its target, or a mapping of several. Exceptions of the program pass through.
+    """Runs a program's `construct`; returns its target, or a mapping of several. The program's exceptions pass through.
 
     They carry a note with the path in the configuration and the template's line. `resolved` is the configuration's
-    text, which the variable `pp_config` has unless another one is given. `secrets` stand in the environment while the
-    program reads them.
+    text, the default of the variable `pp_config`. `secrets` are set in the environment while the program reads them.
     """
     always = {RESOLVED_TEXT: resolved} if RESOLVED_TEXT in program.parameters else {}
     given = _arguments(program, {**always, **variables})
     for path in (system_path or "").split(os.pathsep):
         if path and path not in sys.path:
-            sys.path.append(path)  # for good: what it constructs may import later
+            sys.path.append(path)  # permanently: constructed objects may import later
     name = f"fgc_program_{next(_numbers)}"
     file = f"<{name}>"
     lines = program.text.splitlines(keepends=True)
@@ -68,7 +67,7 @@ def construct(
 
 @contextlib.contextmanager
 def _in_environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set variables for a while: no process that is started later gets them."""
+    """Sets environment variables in the body only, so that later child processes do not inherit them."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -91,7 +90,7 @@ def _arguments(program: "Program", variables: Mapping[str, Any]) -> dict[str, An
 
 @contextlib.contextmanager
 def _packages(files: Mapping[str, str]) -> Iterator[None]:
-    """Make a program's packages importable, in the place of those of an earlier program."""
+    """Makes a program's packages importable, and removes those of an earlier program."""
     if not files:
         yield
         return
@@ -112,7 +111,7 @@ def _packages(files: Mapping[str, str]) -> Iterator[None]:
 
 
 def _add_place(error: Exception, program: "Program", file: str) -> None:
-    """Say which object was being constructed, and where the configuration says so."""
+    """Adds a note to an error: the object being constructed, and its place in the configuration."""
     step, place = error.__traceback__, None
     while step is not None:
         if step.tb_frame.f_code.co_filename == file:
@@ -125,7 +124,7 @@ def _add_place(error: Exception, program: "Program", file: str) -> None:
 
 
 def _column(text: str, line: int | None, offset_bytes: int | None) -> int | None:
-    """A column in characters, from 1; Python counts bytes."""
+    """Returns a column in characters, from 1, for an offset in bytes, as Python counts."""
     if line is None or offset_bytes is None:
         return None
     return len(text.split("\n")[line - 1].encode()[:offset_bytes].decode(errors="ignore")) + 1

@@ -1,4 +1,4 @@
-"""Templates and what they draw on, drawn: as a tree, as Markdown, as JSON, as a graph for Graphviz."""
+"""Shows templates and what they extend, include and import: as a tree, as Markdown or as JSON."""
 
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -11,7 +11,7 @@ from fgc.workspace.hierarchy import TemplateEntry, UseKind
 
 
 class Branch(Struct, frozen=True):
-    """A template in a tree; `word` says how it hangs on what stands above it."""
+    """A template in a tree; `word` is its relation to the template above it."""
 
     name: str
     word: str
@@ -20,7 +20,7 @@ class Branch(Struct, frozen=True):
 
 
 def inheritance(entries: Sequence[TemplateEntry], all_names: Collection[str]) -> list[Branch]:
-    """Every template below the one that it extends; those that extend none of the entries are roots."""
+    """Returns the trees of templates, each below the one that it extends; the others are roots."""
     children: dict[TemplateEntry, list[TemplateEntry]] = {}
     roots = []
     for entry in entries:
@@ -38,18 +38,18 @@ def inheritance(entries: Sequence[TemplateEntry], all_names: Collection[str]) ->
         return Branch(entry.name, "", note, tuple(branch(child, (*above, entry)) for child in inner))
 
     trees = [branch(entry) for entry in roots]
-    return trees + [branch(entry) for entry in entries if entry not in placed]  # a circle has no root
+    return trees + [branch(entry) for entry in entries if entry not in placed]  # a cycle has no root
 
 
 def _find(name: str, user: TemplateEntry, entries: Sequence[TemplateEntry]) -> TemplateEntry | None:
-    """The template that a name most likely means: an inline one of the same file, else the first of the name."""
+    """Returns the template that a name refers to: an inline one of the same file, else the first with that name."""
     found = [entry for entry in entries if entry.name == name and entry is not user]
     own = [entry for entry in found if entry.is_inline and entry.file == user.file]
     return next(iter(own or found), None)
 
 
 def _note(entry: TemplateEntry, entries: Sequence[TemplateEntry], all_names: Collection[str]) -> str:
-    """Returns what is worth knowing beside a template's name."""
+    """Returns the note beside a template's name."""
     parts = [f"inline in {Path(entry.file).name}"] if entry.is_inline else []
     shown = {entry.name for entry in entries}
     for use in entry.uses:
@@ -63,7 +63,7 @@ def _note(entry: TemplateEntry, entries: Sequence[TemplateEntry], all_names: Col
 
 
 def as_tree(trees: Sequence[Branch], *, columns: int | None = None, dim: Callable[[str], str] = str) -> Iterator[str]:
-    """Lines with a branch for each template; notes are dimmed, and wrapped where lines have a width."""
+    """Yields lines with a branch for each template; notes are dimmed, and wrapped to `columns`."""
     for tree in trees:
         yield from _tree_lines(tree, "", "", columns, dim)
 
@@ -84,7 +84,7 @@ def _tree_lines(tree: Branch, stem: str, indent: str, columns: int | None, dim: 
 
 
 def as_markdown(trees: Sequence[Branch], depth: int = 0) -> Iterator[str]:
-    """Nested list items."""
+    """Yields nested list items."""
     for tree in trees:
         word = f"{tree.word} " if tree.word else ""
         yield "  " * depth + f"- {word}`{tree.name}`" + (f" ({tree.note})" if tree.note else "")
@@ -92,7 +92,7 @@ def as_markdown(trees: Sequence[Branch], depth: int = 0) -> Iterator[str]:
 
 
 def entries_json(entries: Sequence[TemplateEntry]) -> str:
-    """Every template with what it names; `computed` holds names that are known only when the template runs."""
+    """Returns every template with the names it mentions; `computed` counts names known only when the template runs."""
     rows = [
         {
             "name": entry.name,

@@ -1,4 +1,4 @@
-"""Projects to what a list shows of them: every configuration with its name, compiled as if alone."""
+"""Lists projects with their configurations, each compiled separately."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -75,7 +75,7 @@ def _configuration(project: ProjectDescription, name: str, is_default: bool) -> 
 
 
 def _compiled(folder: Path, store: FileStore, name: str, is_default: bool) -> ListedConfiguration:
-    project = open_project(folder, store)  # the answer rests on it
+    project = open_project(folder, store)  # notes the dependency
     compilation = project.compile(name, {}, is_for_list=True)
     listed = ListedConfiguration(
         file=name,
@@ -95,7 +95,7 @@ def _first_error(diagnostics: Sequence[Diagnostic]) -> Diagnostic | None:
 
 
 def project_json(project: ListedProject) -> dict[str, Any]:
-    """A project as `fgc ls --format json` has it."""
+    """Returns a project in the form of `fgc ls --format json`."""
     return {
         "folder": project.folder,
         "name": project.name,

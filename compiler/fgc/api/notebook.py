@@ -1,4 +1,4 @@
-"""How configurations show themselves in notebooks: tables, highlighted text, drawings."""
+"""Renders configurations in notebooks: tables and highlighted text."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -7,7 +7,7 @@ _CELL = 'style="text-align:left"'
 
 
 class Highlighted(str):
-    """A text that is a text, and coloured where a notebook shows it. `language` is a name that Pygments knows."""
+    """A string that a notebook shows highlighted. `language` is the name of a Pygments lexer."""
 
     __slots__ = ("language",)
     language: str
@@ -36,6 +36,6 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def caption(title: str, description: str | None, folder: str) -> str:
-    """Returns what stands above a table."""
+    """Returns the HTML above a table."""
     about = f": {escape(description)}" if description else ""
     return f"<p><b>{escape(title)}</b>{about}<br><code>{escape(folder)}</code></p>"

@@ -1,4 +1,4 @@
-"""A compiled configuration to the templates that it drew on: it is resolved once more, and watched."""
+"""Finds the templates that a configuration uses, by resolving it once more with a trace."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ from fgc.workspace.selection import Selected
 
 
 class Reference(Struct, frozen=True):
-    """One template drew on another."""
+    """One use of a template by another."""
 
     user: TemplateEntry
     kind: UseKind
@@ -32,14 +32,14 @@ class References(Struct, frozen=True):
 
     @property
     def templates(self) -> list[TemplateEntry]:
-        """All templates, each once, the configuration first."""
+        """Returns all templates, each once, the configuration first."""
         return list(dict.fromkeys([self.entry, *(reference.used for reference in self.references)]))
 
     def of(self, user: TemplateEntry) -> list[Reference]:
         return [reference for reference in self.references if reference.user is user]
 
     def tree(self) -> Branch:
-        """Returns what a template extends and includes below it; what was shown above is not opened again."""
+        """Returns the tree of templates below the configuration; a template that was already shown is not expanded."""
         opened: set[TemplateEntry] = set()
 
         def branch(template: TemplateEntry, word: str) -> Branch:
@@ -54,7 +54,7 @@ class References(Struct, frozen=True):
 
 
 def references_of(selected: Selected) -> References:
-    """Returns what a configuration drew on while it was resolved."""
+    """Returns the references between the templates that a configuration used when it was resolved."""
     trace = Trace()
     loader = _WatchedLoader(selected, trace)
     entry = loader.watch(parse(selected.compilation.entry).value)
@@ -86,14 +86,14 @@ def _reachable(templates: list[TemplateEntry], values: dict[tuple[str, int], lis
 
 
 def _names(use: Use, values: dict[tuple[str, int], list[str]]) -> Iterable[str]:
-    """The names that a statement had when it ran; imports are not watched and count as they are written."""
+    """Returns the names that a statement had when it ran; imports are not traced, so their written names are used."""
     if use.kind is UseKind.IMPORTS:
         return use.names
     return values.get((use.span.source.display_name, use.span.start), ())
 
 
 class _WatchedLoader:
-    """The templates that compiling has read, changed to tell the trace what they do; `files` are they as written."""
+    """A loader of the templates that compiling read, instrumented for the trace; `files` has the original ones."""
 
     def __init__(self, selected: Selected, trace: Trace) -> None:
         self._loader = ReadSources(selected.sources)

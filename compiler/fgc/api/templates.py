@@ -1,4 +1,4 @@
-"""The templates that a configuration draws on: a tree in a terminal, a drawing in a notebook."""
+"""The templates that a configuration uses: a tree in a terminal, a drawing in a notebook."""
 
 from fgc.api.drawing import as_svg
 from fgc.api.hierarchies import as_tree
@@ -7,7 +7,7 @@ from fgc.workspace.selection import Selected
 
 
 class TemplateTree:
-    """What a configuration extends, includes and imports; `references` has it one by one."""
+    """The templates that a configuration extends, includes and imports; `references` lists each use."""
 
     def __init__(self, selected: Selected) -> None:
         self.references: References = references_of(selected)

@@ -1,4 +1,4 @@
-"""Builds on disk: what their manifest says, how they are written, and whether they still hold.
+"""Builds on disk: their manifests, how they are written, and whether they are fresh.
 
 Loads no stage of the compiler: asking whether a build is fresh must not cost a compilation.
 """

@@ -1,4 +1,4 @@
-"""The parts of the runtime that a program uses, found by reading: what its files import, and what that imports."""
+"""Finds the modules of the runtime that a program uses, by reading imports, without importing anything."""
 
 import ast
 from collections.abc import Iterable, Iterator
@@ -33,7 +33,7 @@ SOFTWARE.
 
 
 def runtime_files(programs: Iterable[str], package: Path) -> dict[Path, str]:
-    """The modules of the runtime in the folder `package` that Python texts need, with their texts."""
+    """Returns the modules of the runtime (in the folder `package`) that Python texts need, with their texts."""
     found: dict[Path, str] = {}
     pending = [name for text in programs for name in _imported(text, "")]
     while pending:
@@ -46,7 +46,7 @@ def runtime_files(programs: Iterable[str], package: Path) -> dict[Path, str]:
 
 
 def _imported(text: str, around: str) -> Iterator[str]:
-    """The names in the runtime that a text imports, wherever it does; `around` is the package that it lies in."""
+    """Yields the names in the runtime that a text imports, at any level; `around` is the package of the text."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.split(".")[0] == PACKAGE)
@@ -64,7 +64,7 @@ def _absolute(node: ast.ImportFrom, around: str) -> str:
 
 
 def _modules(name: str, package: Path) -> Iterator[tuple[Path, str]]:
-    """The files that are loaded for a dotted name: the packages around it, and the module that it is or is in."""
+    """Yields the files that Python loads for a dotted name: its packages, and the module itself."""
     folder, around = package, PACKAGE
     yield folder / "__init__.py", around
     for part in name.split(".")[1:]:

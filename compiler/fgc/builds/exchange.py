@@ -1,4 +1,4 @@
-"""One folder in the place of another, in a single step where the system has one."""
+"""Replaces one folder by another, atomically if the system can."""
 
 import ctypes
 import errno
@@ -13,7 +13,7 @@ OLD = "-old"
 
 
 def take_place_of(fresh: Path, folder: Path) -> None:
-    """Put `fresh` where `folder` is; afterwards the old folder, if there was one, is at the path of `fresh`."""
+    """Moves `fresh` to the path of `folder`; an old folder there ends up at the path of `fresh`."""
     if not folder.exists():
         fresh.rename(folder)
     elif not _exchange(fresh, folder):
@@ -21,7 +21,7 @@ def take_place_of(fresh: Path, folder: Path) -> None:
 
 
 def _exchange(first: Path, second: Path) -> bool:
-    """Swap two folders atomically (Linux, macOS); False where that cannot be done."""
+    """Swaps two folders atomically (Linux, macOS). Returns False if the system cannot do that."""
     one, other = os.fsencode(first), os.fsencode(second)
     try:
         libc = ctypes.CDLL(None, use_errno=True)

@@ -1,4 +1,4 @@
-"""A build to whether it is what a build would give now, and if not, why: read from its manifest, compiling nothing."""
+"""Decides from its manifest, without compiling, whether a build is fresh, and if not, why."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ from fgc.reading import read_bytes
 
 
 class Reason(Struct, frozen=True):
-    """Returns why a build is stale: a word for machines, the file or value that it is about, and a sentence."""
+    """A reason why a build is stale: a word for machines, the file or value, and a sentence."""
 
     kind: str
     name: str
@@ -22,10 +22,10 @@ class Reason(Struct, frozen=True):
 
 
 def find_project_of(build: Path, manifest: Manifest, start: Path) -> Path | None:
-    """The folder from which a build's inputs are named: above the build, or around `start`; None if there is none.
+    """Returns the folder that a build's inputs are relative to, above the build or around `start`; None if not found.
 
-    A manifest holds no absolute paths. The folder is the nearest one that has the configuration where the manifest
-    says; if there are several, one in which it has not changed.
+    A manifest has no absolute paths. The folder is the nearest one that has the configuration at the manifest's path;
+    among several, one with an unchanged configuration.
     """
     around = [build, *build.parents, start, *start.parents]
     having = [folder for folder in around if (folder / manifest.configuration).is_file()]
@@ -37,7 +37,7 @@ def find_project_of(build: Path, manifest: Manifest, start: Path) -> Path | None
 def stale_reasons(
     build: Path, manifest: Manifest, places: Places, arguments: Mapping[str, Any] | None = None
 ) -> Iterator[Reason]:
-    """Everything that makes a build stale: inputs first, then its own files.
+    """Yields each reason why a build is stale: inputs first, then its own files.
 
     `arguments`, if given, are those that a build would be made with.
     """
@@ -83,7 +83,7 @@ def _shown(arguments: Mapping[str, Any], name: str) -> str:
 
 
 def _input_hash(path: Path) -> str:
-    """The hash of a file as the compiler reads it: line ends are no change."""
+    """Returns the hash of a file as the compiler reads it, with line ends normalised."""
     raw = read_bytes(path)
     try:
         text = raw.decode("utf-8-sig")

@@ -1,4 +1,4 @@
-"""What went into a build and what came out, as `manifest.json` says it; the same text on every machine."""
+"""The inputs and outputs of a build, as `manifest.json` records them; the same text on every machine."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ Value: TypeAlias = str | int | float | bool | None
 
 
 class Pin(Struct, frozen=True):
-    """A value of the building machine that went into a program: the expression, its value, and who needed it."""
+    """A value of the building machine fixed in a program: the expression, its value, and where it was needed."""
 
     name: str
     value: str
@@ -28,10 +28,10 @@ class Pin(Struct, frozen=True):
 
 
 class BuildRecord(Struct, frozen=True):
-    """What went into a build.
+    """The inputs of a build.
 
-    `configuration` is its template, as seen from the project. `inputs` maps names (see `places`) to the texts that were
-    read. `absent` maps names that were looked for in vain to the input that was found instead, or to None.
+    `configuration` is its template, relative to the project. `inputs` maps names (see `places`) to the texts that were
+    read. `absent` maps names that were not found to the input that was found instead, or to None.
     """
 
     targets: Sequence[str] = ()
@@ -44,7 +44,7 @@ class BuildRecord(Struct, frozen=True):
 
 
 class Manifest(Struct, frozen=True):
-    """A manifest as it was read; `inputs` and `outputs` map names to hashes, `black` is what laid it out."""
+    """A manifest as it was read; `inputs` and `outputs` map names to hashes, `black` is the version of Black."""
 
     fgc: str
     configuration: str
@@ -59,7 +59,7 @@ class Manifest(Struct, frozen=True):
 
 
 def manifest_text(outputs: Mapping[str, bytes], record: BuildRecord) -> bytes:
-    """The manifest of a build that holds these files."""
+    """Returns the manifest of a build with these files."""
     manifest = {
         "format": _FORMAT,
         "fgc": __version__,
@@ -77,7 +77,7 @@ def manifest_text(outputs: Mapping[str, bytes], record: BuildRecord) -> bytes:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of a build; None if the folder holds none that can be read."""
+    """Returns the manifest of a build; None if the folder has none that can be read."""
     try:
         found = read_json(folder / MANIFEST)
     except (OSError, ValueError):
@@ -104,6 +104,6 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def content_hash(content: str | bytes) -> str:
-    """The hash by which a manifest knows a file."""
+    """Returns the hash that a manifest records for a file."""
     raw = content.encode("utf-8") if isinstance(content, str) else content
     return "sha256:" + hashlib.sha256(raw).hexdigest()

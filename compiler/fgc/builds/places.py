@@ -1,6 +1,6 @@
-"""Files of the disk to names that are the same wherever a project and the library lie, and back.
+"""Converts paths to names that do not depend on where a project and the library are, and back.
 
-A name is a path seen from the project's folder, or begins with a root: `@library/models/llama.yaml` is a template of
+A name is a path relative to the project's folder, or begins with a root: `@library/models/llama.yaml` is a template of
 the library, `@models` a model component, `@runtime` a module of the runtime, `@user` a template of the user.
 """
 
@@ -18,7 +18,7 @@ class Places(Struct, frozen=True):
     roots: Mapping[str, Path] = field(default_factory=dict)
 
     def name(self, path: Path) -> str:
-        """The name of a file."""
+        """Returns the name of a file."""
         path = path.absolute()
         if not path.is_relative_to(self.project):
             for root, folder in self.roots.items():
@@ -27,7 +27,7 @@ class Places(Struct, frozen=True):
         return Path(os.path.relpath(path, self.project)).as_posix()
 
     def path(self, name: str) -> Path | None:
-        """The file of a name; None if its root is not installed."""
+        """Returns the file with a name; None if its root is not installed."""
         if not name.startswith("@"):
             return self.project / name
         root, _, rest = name[1:].partition("/")

@@ -1,11 +1,11 @@
-"""Generated files to the packages that they need: `requirements.txt` of a bundle, the same on every machine."""
+"""Writes the `requirements.txt` of a bundle: the packages that its files import, the same on every machine."""
 
 import ast
 import sys
 from collections.abc import Collection, Iterable, Iterator
 
 REQUIREMENTS = "requirements.txt"
-_DISTRIBUTIONS = {  # packages that are installed under another name than they are imported by
+_DISTRIBUTIONS = {  # packages whose installed name differs from the imported one
     "PIL": "pillow",
     "bs4": "beautifulsoup4",
     "cv2": "opencv-python",
@@ -16,13 +16,13 @@ _DISTRIBUTIONS = {  # packages that are installed under another name than they a
     "sklearn": "scikit-learn",
     "yaml": "PyYAML",
 }
-_PARTS_OF_OTHERS = {"torch.utils.tensorboard": "tensorboard"}  # modules that another package must be there for
+_PARTS_OF_OTHERS = {"torch.utils.tensorboard": "tensorboard"}  # modules that need another package
 
 
 def requirements_text(texts: Iterable[str], own: Collection[str]) -> str:
-    """Returns the packages that Python texts import, one a line; `own` are those that lie beside them.
+    """Returns the packages that Python texts import, one per line; `own` are packages of the bundle itself.
 
-    What is imported only inside functions may never be needed: it stands there as a comment.
+    A package that is imported only inside functions may never be needed, so it is written as a comment.
     """
     needed: set[str] = set()
     later: set[str] = set()
@@ -37,7 +37,7 @@ def requirements_text(texts: Iterable[str], own: Collection[str]) -> str:
 
 
 def _imported(body: Iterable[ast.stmt]) -> Iterator[str]:
-    """The packages that are imported whenever a module is."""
+    """Yields the packages that are imported whenever the module is."""
     for node in body:
         match node:
             case ast.If(test=ast.Name(id="TYPE_CHECKING")) | ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Try():

@@ -1,7 +1,7 @@
-"""Modules that a program imports from the `system_path` of its project, to files beside the program.
+"""Finds modules that a program imports from its project's `system_path`, so that they can be copied beside it.
 
-Python looks for modules beside a program first, so that they are found wherever the build lies and from wherever it is
-started. As where `system_path` is searched last, installed packages win.
+Python searches the folder of the program first, so the modules are found wherever the build is and is started from.
+Installed packages take precedence over `system_path`, as they do when it is searched last.
 """
 
 import ast
@@ -14,7 +14,7 @@ from fgc.installed import package_folder
 
 
 def modules_of(texts: Iterable[str], system_path: str | None) -> dict[str, Path]:
-    """Returns the files that Python texts, and these files too, import from the folders, by their names in a build."""
+    """Returns the files that Python texts import from the folders, directly or not, by their names in a build."""
     folders = [Path(folder) for folder in (system_path or "").split(os.pathsep) if folder]
     found: dict[str, Path] = {}
     seen: set[str] = set()
@@ -31,7 +31,7 @@ def modules_of(texts: Iterable[str], system_path: str | None) -> dict[str, Path]
 
 
 def _files(name: str, folders: Iterable[Path]) -> Iterator[tuple[str, Path]]:
-    """A module, or all of a package, in the first folder that has it."""
+    """Yields the file of a module, or all files of a package, from the first folder that has it."""
     for folder in folders:
         module, package = folder / f"{name}.py", folder / name
         paths = sorted(package.rglob("*.py")) or ([module] if module.is_file() else [])
@@ -45,7 +45,7 @@ def _is_installed(name: str) -> bool:
 
 
 def _imported(text: str) -> Iterator[str]:
-    """The top-level names that a text imports; none of one that is no Python."""
+    """Yields the top-level names that a text imports; none if it is not valid Python."""
     try:
         tree = ast.parse(text)
     except SyntaxError:

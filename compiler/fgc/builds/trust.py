@@ -1,6 +1,6 @@
-"""Digests of generated model code, in the user's state folder: code of a model's folder may run if it is among them.
+"""Records digests of generated model code in the user's state folder; recorded code may run from a model's folder.
 
-The runtime's `fgc_runtime.trust` reads them and says what counts; this side only adds to them.
+The runtime's `fgc_runtime.trust` reads the digests and decides; this module only adds to them.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from fgc.installed import home_folder
 
 
 def record_packages(files: Mapping[str, str]) -> None:
-    """Remember the model packages among generated files. A state folder that cannot be written is no reason to fail."""
+    """Records the model packages among generated files. A state folder that cannot be written is ignored."""
     packages = {PurePosixPath(name).parent for name in files if PurePosixPath(name).match("configuration_*.py")}
     texts = [text for name, text in files.items() if name.endswith(".py") and PurePosixPath(name).parent in packages]
     try:
@@ -22,7 +22,7 @@ def record_packages(files: Mapping[str, str]) -> None:
 
 
 def record_code(contents: Iterable[bytes]) -> None:
-    """Remember code. Raises OSError where that cannot be done."""
+    """Records code. Raises OSError if the state folder cannot be written."""
     folder = record_folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for content in contents:
@@ -30,5 +30,5 @@ def record_code(contents: Iterable[bytes]) -> None:
 
 
 def record_folder() -> Path:
-    """`$XDG_STATE_HOME/fgc/generated`."""
+    """Returns `$XDG_STATE_HOME/fgc/generated`."""
     return Path(os.environ.get("XDG_STATE_HOME") or home_folder() / ".local/state") / "fgc/generated"

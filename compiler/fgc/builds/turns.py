@@ -1,4 +1,4 @@
-"""Builds into one folder take turns, and the next one tidies up after one that was killed."""
+"""Lets builds into one folder run one after another; each removes what a killed build left behind."""
 
 import os
 import shutil
@@ -21,10 +21,10 @@ def unfinished_prefix(folder: Path) -> str:
 
 @contextmanager
 def turn(folder: Path) -> Iterator[None]:
-    """Waits until no other build writes `folder`, then removes what a killed one left.
+    """Waits until no other build writes `folder`, then removes what a killed build left behind.
 
-    The folder around is locked, for the milliseconds in which files are written: no file is left for it. A file system
-    without locks has none. Raises OSError.
+    Locks the parent folder for the milliseconds in which files are written, so no lock file remains. Without support
+    for locks in the file system, it does not wait. Raises OSError.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder.parent, os.O_RDONLY)

@@ -1,7 +1,7 @@
-"""Generated files to a folder on disk: all of them or none, and never over the work of a person.
+"""Writes generated files to a folder: all of them or none, and never over files that a person wrote or edited.
 
-The new folder is written beside the old one and takes its place in one step. Whatever fails or interrupts before
-that step leaves the old folder as it was. What a killed build leaves beside it, the next one removes.
+The new folder is written beside the old one and replaces it in one step. A failure or interruption before that step
+leaves the old folder unchanged. The next build removes what a killed one left behind.
 """
 
 import os
@@ -17,16 +17,16 @@ from fgc.diagnostics import Diagnostic, Outcome
 from fgc.reading import read_bytes
 from fgc.text import Source, Span
 
-_NUM_NAMED = 8  # files that a message names before it only counts
-_CACHES = frozenset({"__pycache__", "lost+found"})  # made by running what is there, and by the file system
+_NUM_NAMED = 8  # files that a message names; the others are only counted
+_CACHES = frozenset({"__pycache__", "lost+found"})  # made by Python and by the file system
 
 
 def write_build(
     folder: Path, files: Mapping[str, str | bytes], record: BuildRecord, *, force: bool = False
 ) -> Outcome[Path | None]:
-    """Replace a folder by a build; the manifest is added to `files`.
+    """Replaces a folder with a build; the manifest is added to `files`.
 
-    Refuses if the folder holds files that no build wrote (always) or that were edited since (unless `force`).
+    Refuses if the folder has files that no build wrote, or files that were edited since (unless `force`).
     """
     for name in files:
         _require_relative(name)
@@ -105,13 +105,14 @@ def _replace(folder: Path, contents: Mapping[str, bytes]) -> None:
         take_place_of(fresh, folder)
         _sync(folder.parent)
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)  # by now the old folder, or what was not finished
+        shutil.rmtree(fresh, ignore_errors=True)  # now the old folder, or an unfinished one
 
 
 def _fill(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Replace what is in a folder that cannot be replaced itself, as a mounted one: file by file, the manifest last.
+    """Replaces the contents of a folder that cannot be replaced itself, such as a mount: file by file, manifest last.
 
-    A reader may meet files of both builds for a moment; a build that is killed here says so, as edited files do.
+    For a moment, a reader may see files of both builds. If this is killed, the files look edited, which later builds
+    report.
     """
     fresh = Path(tempfile.mkdtemp(prefix=unfinished_prefix(folder), dir=folder))
     stale = _outputs(folder).keys() - contents.keys()

@@ -1,1 +1,1 @@
-"""Talks to people: one module per command, loaded when it is chosen."""
+"""The command line: one module per command, imported only when the command is used."""

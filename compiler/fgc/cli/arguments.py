@@ -1,4 +1,4 @@
-"""Command-line arguments that several commands share, and what they say; loads no stage of the compiler."""
+"""Command-line arguments that several commands share, and how they are read; loads no stage of the compiler."""
 
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace, _ArgumentGroup
 from pathlib import Path
@@ -10,18 +10,18 @@ OF_TRAININGS = ("--output-dir", "--run-name")  # options of every training progr
 
 
 class CannotRun(Exception):
-    """The command line itself is wrong, or what it names cannot be read: exit code 2."""
+    """A wrong command line, or a named file that cannot be read: exit code 2."""
 
 
 def selection_group(parser: ArgumentParser) -> _ArgumentGroup:
-    """The part of a command's help that holds what chooses a configuration; it comes behind the command's own."""
+    """Returns the group of a command's help with the arguments that choose a configuration."""
     title = "which configuration"
     found = next((group for group in parser._action_groups if group.title == title), None)
     return found or parser.add_argument_group(title)
 
 
 def add_selection(parser: ArgumentParser) -> None:
-    """The arguments that choose a configuration."""
+    """Adds the arguments that choose a configuration."""
     selection_group(parser).add_argument(
         "file", nargs="?", metavar="FILE", help="configuration file; without it, the project's"
     )
@@ -29,7 +29,7 @@ def add_selection(parser: ArgumentParser) -> None:
 
 
 def add_variables(parser: ArgumentParser, default: Any = None) -> None:
-    """The arguments that give a search path and template variables; `default` as in argparse, for those not given."""
+    """Adds the arguments for a search path and template variables, with `default` as in argparse."""
     many = [] if default is None else default
     add = selection_group(parser).add_argument
     add(
@@ -52,7 +52,7 @@ def add_variables(parser: ArgumentParser, default: Any = None) -> None:
 
 
 def add_settings(parser: ArgumentParser) -> None:
-    """The argument that sets values of the resolved configuration."""
+    """Adds the argument that sets values of the resolved configuration."""
     selection_group(parser).add_argument(
         "--set",
         action="append",
@@ -64,7 +64,7 @@ def add_settings(parser: ArgumentParser) -> None:
 
 
 def settings_of(arguments: Namespace) -> dict[str, str]:
-    """Values by path, from `--set`. Raises CannotRun."""
+    """Returns values by path, from `--set`. Raises CannotRun."""
     settings: dict[str, str] = {}
     for word in getattr(arguments, "settings", ()):
         path, equals, text = word.partition("=")
@@ -75,12 +75,12 @@ def settings_of(arguments: Namespace) -> dict[str, str]:
 
 
 def add_cache_switch(parser: ArgumentParser) -> None:
-    """The argument that keeps a command from the cache of results."""
+    """Adds the argument that disables the cache of results."""
     parser.add_argument("--no-cache", action="store_true", help="neither read nor write the cache of results")
 
 
 def add_trust(parser: ArgumentParser) -> None:
-    """The argument that says whether code in a model's folder may run."""
+    """Adds the argument that allows code in a model's folder to run."""
     parser.add_argument(
         "--trust-remote-code",
         action=BooleanOptionalAction,
@@ -89,7 +89,7 @@ def add_trust(parser: ArgumentParser) -> None:
 
 
 def variables_of(arguments: Namespace) -> dict[str, Any]:
-    """Template variables from `--vars` and `-D`. Raises CannotRun."""
+    """Returns template variables from `--vars` and `-D`. Raises CannotRun."""
     variables: dict[str, Any] = {}
     if arguments.vars:
         try:
@@ -108,7 +108,7 @@ def variables_of(arguments: Namespace) -> dict[str, Any]:
 
 
 def value_of(text: str) -> Any:
-    """A command-line value: a number, true, false, none, or a text."""
+    """Returns a command-line value as a number, True, False, None, or a string."""
     words = {"true": True, "false": False, "none": None, "null": None}
     if text.lower() in words:
         return words[text.lower()]

@@ -1,4 +1,4 @@
-"""A compiled configuration to a folder on disk, and what to say about it."""
+"""Writes a compiled configuration to a folder, and reports what was written."""
 
 import os
 import shlex
@@ -39,7 +39,7 @@ RESOLVED = "config.yaml"
 
 
 def build_folder(selected: Selected, folder: Path, *, target: str, force: bool, is_bundle: bool = False) -> int:
-    """Write a build and say what it holds; 1 if there are errors, and then the folder is as it was."""
+    """Writes a build and prints its contents. Returns 1 if there are errors; then the folder is unchanged."""
     built = write_folder(selected, folder, target=target, force=force, is_bundle=is_bundle)
     if built is None:
         return 1
@@ -58,7 +58,7 @@ def build_folder(selected: Selected, folder: Path, *, target: str, force: bool, 
 
 
 def _start(project: Path, program: Path) -> str:
-    """The command that starts a program as its project means it: what it reads and writes lies below the project."""
+    """Returns the command that starts a program with its project as the current folder."""
     if project.resolve() == Path.cwd():
         return f"python {shlex.quote(display_path(program))}"
     inside = os.path.relpath(program.resolve(), project.resolve())
@@ -73,7 +73,7 @@ class Built(Struct, frozen=True):
 
 
 def _option_lines(options: Options) -> Iterator[str]:
-    """Yields which options of the configuration the program has too, and why it has not the others."""
+    """Yields lines about options of the configuration: those the program has too, and why it lacks the others."""
     if options.offered:
         names = ", ".join(item.option.names[0] for item in options.offered.values())
         yield f"its options:  {names}"
@@ -85,7 +85,7 @@ def _option_lines(options: Options) -> Iterator[str]:
 def write_folder(
     selected: Selected, folder: Path, *, target: str, force: bool, is_bundle: bool = False
 ) -> Built | None:
-    """Write a build and report what was found; None if there are errors."""
+    """Writes a build and reports findings. Returns None if there are errors."""
     if selected.has_errors:
         report(selected.diagnostics)
         return None
@@ -122,7 +122,7 @@ def write_folder(
 
 
 def _set_at(selected: Selected, places: Iterable[GeneratedPlace], name_of: Callable[[Source], str]) -> dict[Span, Span]:
-    """For values that templates of the library print, the author's statements that set them."""
+    """Returns, for values that library templates print, the author's statements that set them."""
 
     def is_authors(source: Source) -> bool:
         return not name_of(source).startswith("@")
@@ -134,12 +134,12 @@ def _set_at(selected: Selected, places: Iterable[GeneratedPlace], name_of: Calla
 
 
 def _as_built(finding: Diagnostic) -> Diagnostic:
-    """A finding of a program that is to be started: nobody gives it the variables that lack a value."""
+    """Returns a finding with the severity it has for a program that is started without values for its variables."""
     return replace(finding, severity=Severity.ERROR) if finding.code == "FGC412" else finding
 
 
 def _requirements(files: Mapping[str, str]) -> str:
-    """The packages that a bundle needs, without those that lie in it."""
+    """Returns the packages that a bundle needs, without those in it."""
     own = {name.partition("/")[0].removesuffix(".py") for name in files}
     return requirements_text((text for name, text in files.items() if name.endswith(".py")), own)
 
@@ -154,12 +154,12 @@ def _runtime_of(files: Mapping[str, str]) -> dict[str, str]:
 
 
 def _portable_name(places: Places, source: Source) -> str:
-    """A file's name that is the same wherever the project and the library lie."""
+    """Returns a file's name that does not depend on where the project and the library are."""
     return places.name(Path(source.path or source.name).resolve())
 
 
 def _record(selected: Selected, target: str, runtime: Mapping[str, str], modules: Mapping[str, Path]) -> BuildRecord:
-    """Returns what the build rests on, by names that are the same everywhere."""
+    """Returns the inputs of the build, by names that are the same on every machine."""
     places = Places(selected.folder, root_folders())
     read = {**selected.files, **selected.python_files.read}
     missing = {**dict.fromkeys(selected.python_files.missing), **selected.missing}
@@ -181,12 +181,12 @@ def _record(selected: Selected, target: str, runtime: Mapping[str, str], modules
 
 
 def _written(name: str, value: Any) -> Any:
-    """An argument as the manifest has it; a secret by the variable that the program reads."""
+    """Returns an argument as the manifest records it: a secret as the name of its environment variable."""
     return f"${environment_name(name)}" if secrets_of({name: value}) else value
 
 
 def _settings(selected: Selected) -> dict[str, str]:
-    """The values that `--set` changed, without secrets."""
+    """Returns the values that `--set` changed, without secrets."""
     return {path: _written(secret_at(path) or "", text) for path, text in selected.store.settings.items()}
 
 

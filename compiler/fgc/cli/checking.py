@@ -1,4 +1,4 @@
-"""Compiles everything that `fgc check` was asked for and collects what it finds."""
+"""Compiles everything that `fgc check` names and collects the findings."""
 
 from argparse import Namespace
 from collections.abc import Iterator
@@ -43,9 +43,9 @@ from fgc.workspace.store import Check
 
 
 class CheckResult(Struct, frozen=True):
-    """All findings, how many configurations and which calls were checked, and whether some could not be.
+    """All findings, the configurations and calls that were checked, and whether some could not be.
 
-    `hidden_options` are lines about options of the configuration that the command took for its own.
+    `hidden_options` are lines about options of the configuration that the command interpreted as its own.
     """
 
     findings: list[Finding]
@@ -55,7 +55,7 @@ class CheckResult(Struct, frozen=True):
     hidden_options: str = ""
 
 
-_Words: TypeAlias = tuple[object, ...]  # what command line and settings ask for beside a configuration
+_Words: TypeAlias = tuple[object, ...]  # the options of the command line and the settings
 
 
 class _Checked(Struct, frozen=True):
@@ -112,7 +112,7 @@ def _more_checks(arguments: Namespace) -> list[Check]:
 
 
 def _with_options(arguments: Namespace, questions: Questions) -> Selected | None:
-    """The configuration whose own options are given; None without any. Raises CannotRun or ProjectError."""
+    """Returns the configuration whose own options are given; None without any. Raises CannotRun or ProjectError."""
     if not arguments.dynamic:
         return None
     if len(arguments.paths) > 1 or (arguments.paths and Path(arguments.paths[0]).is_dir()):
@@ -147,7 +147,7 @@ def _everything(arguments: Namespace, store: FileStore, variables: dict[str, Any
 
 
 def _folder(folder: Path, store: FileStore, variables: dict[str, Any], words: _Words) -> Iterator[_Checked]:
-    """All projects of a tree; a project that cannot be read is a finding and stops no other."""
+    """Yields the results of all projects in a tree; one that cannot be read gives a finding and stops no other."""
     unreadable: list[OSError] = []
     folders = list(projects_below(folder, store, unreadable.append))
     store.projects.update(map(real_path, folders))
@@ -165,7 +165,7 @@ def _folder(folder: Path, store: FileStore, variables: dict[str, Any], words: _W
 
 
 def _unreadable(error: OSError) -> _Checked:
-    """A folder that cannot be searched: what is in it was not checked."""
+    """Returns the result for a folder that cannot be searched, so its contents were not checked."""
     name = display_path(Path(error.filename))
     message = f"`{name}` cannot be read: {error.strerror or error}"
     finding = Diagnostic("FGC001", message, Span(Source(name, "", name), 0, 0))
@@ -188,7 +188,7 @@ def _project(
 def _configuration(
     project: ProjectDescription, name: str, shown: str, variables: dict[str, Any], words: _Words
 ) -> _Checked:
-    """A configuration of a project, from an earlier run if nothing of it has changed."""
+    """Returns the result for a configuration, from the cache if none of its inputs has changed."""
     folder, store = project.folder, project.store
 
     def compute() -> _Checked:
@@ -224,7 +224,7 @@ def _file(path: Path, include: list[str], store: FileStore, variables: dict[str,
 
 
 def _note_time(compilation: Compilation, store: FileStore) -> None:
-    """A finding that shows the time is another one in the next second."""
+    """Notes a dependency on the clock if a finding shows the time."""
     shown = [text for found in compilation.diagnostics for text in (found.message, found.help)]
     if shows_any(moving_texts(compilation), shown):
         store.questions.changes_by_itself()

@@ -1,4 +1,4 @@
-"""Tells what lies in a checkpoint: whether its files are those that were written, and what each part takes."""
+"""Inspects a checkpoint: whether its files are the ones that were written, and the size of each part."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ class FileState(Struct, frozen=True):
 
 
 class Component(Struct, frozen=True):
-    """A part of a checkpoint: how many tensors and numbers it has, of which types, and what it takes on disk."""
+    """A part of a checkpoint: its numbers of tensors and elements, their types, and its size on disk."""
 
     name: str
     num_tensors: int
@@ -38,7 +38,7 @@ class Component(Struct, frozen=True):
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:
-    """Returns what a checkpoint says of itself. Raises CannotRun for a folder that is none, and for a damaged one."""
+    """Returns the manifest of a checkpoint. Raises CannotRun if the folder is no checkpoint, or a damaged one."""
     try:
         manifest = read_json(folder / _MANIFEST)
     except FileNotFoundError:
@@ -51,7 +51,7 @@ def manifest_of(folder: Path) -> dict[str, Any]:
 
 
 def states_of(folder: Path, manifest: Mapping[str, Any]) -> Iterator[FileState]:
-    """Yields each file that was written, and each that lies there besides; every file is read."""
+    """Reads every file; yields the state of each listed file, and of each additional one."""
     listed = manifest["files"]
     for name, written in sorted(listed.items()):
         yield _state(folder, name, written if isinstance(written, dict) else {})
@@ -62,7 +62,7 @@ def states_of(folder: Path, manifest: Mapping[str, Any]) -> Iterator[FileState]:
 
 
 def components_of(folder: Path) -> list[Component]:
-    """The model's weights, each kind of state of the optimizer, and the other files. Raises CannotRun."""
+    """Returns the model's weights, each kind of optimizer state, and the other files. Raises CannotRun."""
     found = [*_weights(folder), *_states(folder)]
     rest = [path for path in folder.rglob("*") if path.is_file() and not _is_counted(folder, path)]
     groups = {"training state": "training_state.pt", "code and configuration": "*.py|*.json"}
@@ -108,7 +108,7 @@ def _weights(folder: Path) -> Iterator[Component]:
 
 
 def _header(path: Path) -> dict[str, Any]:
-    """The table at the beginning of a safetensors file. Raises CannotRun for one that is cut."""
+    """Returns the header of a safetensors file. Raises CannotRun if it is truncated."""
     try:
         with open_regular(path) as file:
             (length,) = struct.unpack("<Q", file.read(8))
@@ -121,7 +121,7 @@ def _header(path: Path) -> dict[str, Any]:
 
 
 def _states(folder: Path) -> Iterator[Component]:
-    """Yields what is kept of the optimizer, by the last word of each name: `exp_avg`, `step`, ..."""
+    """Yields the optimizer state, grouped by the last word of each name: `exp_avg`, `step`, ..."""
     try:
         table = json.loads(read_bytes(folder / _TENSORS))["tensors"]
         entries = [(name, entry["dtype"], _count(entry["shape"]), entry["parts"]) for name, entry in table.items()]

@@ -1,4 +1,4 @@
-"""Two configurations to what is different between them, value by value, with the places of both."""
+"""Compares two configurations value by value, with the places of both."""
 
 from fgc.compare.differences import Change, Difference, Side, compare
 from fgc.compare.show import differences_to_json, differences_to_text

@@ -1,4 +1,4 @@
-"""Two lists side by side: what is equal stays together, and what changed meets what it was."""
+"""Aligns two lists: equal items are paired, and changed items with their old version."""
 
 from collections.abc import Sequence
 from difflib import SequenceMatcher
@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from fgc.compare.digests import Digests, own_value
 from fgc.ir import Row
 
-_MAX_CELLS = 250_000  # of the table that pairs changed items; longer stretches are paired by position
+_MAX_CELLS = 250_000  # of the table that pairs changed items; longer ranges are paired by position
 
 
 def aligned(
@@ -15,9 +15,9 @@ def aligned(
     rows: tuple[Sequence[Row], Sequence[Row]],
     digests: tuple[Digests, Digests],
 ) -> list[tuple[int | None, int | None]]:
-    """Positions of two lists side by side, in order; None where an item has no counterpart.
+    """Returns pairs of positions in two lists, in order; None for an item without a counterpart.
 
-    What is equal stays together; between equal items those are paired that are most alike.
+    Equal items are paired first; between them, the most similar ones.
     """
     matcher = SequenceMatcher(None, [digests[0][n] for n in one], [digests[1][n] for n in other], autojunk=False)
     pairs: list[tuple[int | None, int | None]] = []
@@ -66,7 +66,7 @@ def _by_position(left: range, right: range) -> list[tuple[int | None, int | None
 
 
 def likeness(one: Row, other: Row, digests: tuple[Digests, Digests]) -> float:
-    """Returns how much two rows seem to be the same thing, changed: 0 is not at all, 1 is equal."""
+    """Returns the similarity of two rows, from 0 to 1 for equal ones."""
     if one.kind != other.kind:
         return 0.0
     if not one.parts and not other.parts and one.kind != "call":

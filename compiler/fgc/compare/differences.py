@@ -1,4 +1,4 @@
-"""Two snapshots, walked side by side from their targets, to their differences.
+"""Finds the differences of two snapshots by walking both from their targets.
 
 Every pair of nodes is compared once, on the shortest path that leads to it: a value that many objects share is one
 difference.
@@ -19,7 +19,7 @@ _ONE_OBJECT = ("list", "mapping", "variable")  # and singletons
 
 
 class Change(Enum):
-    """What is different about a path."""
+    """The kinds of difference at a path."""
 
     CHANGED = "changed"
     CALLEE = "callee"
@@ -32,7 +32,7 @@ class Change(Enum):
 
 
 class Side(Struct, frozen=True):
-    """What a path is in one of the two: a text of it and where it is written."""
+    """One side of a difference: a text of the value and the place where it is written."""
 
     text: str
     place: FilePlace
@@ -40,10 +40,10 @@ class Side(Struct, frozen=True):
 
 
 class Difference(Struct, frozen=True):
-    """A difference; `old` is None for what was added, `new` for what was removed.
+    """A difference; `old` is None for an added value, `new` for a removed one.
 
-    Of what moved, `old` has the former path. Of what is SHARED now and was not, or is SEPARATE now, `old` and `new` are
-    the two paths that lead, or led, to one object. `num_more` is how many other places mention the value.
+    For a moved value, `old` has the former path. For objects that are SHARED now and were not, or SEPARATE now and were
+    shared, `old` and `new` are the two paths. `num_more` is the number of other places that mention the value.
     """
 
     change: Change
@@ -54,7 +54,7 @@ class Difference(Struct, frozen=True):
 
 
 def compare(old: Snapshot, new: Snapshot) -> list[Difference]:
-    """All differences, in the order of the paths."""
+    """Returns all differences, in the order of the paths."""
     walk = _Walk(old, new)
     walk.run()
     order = {name: number for number, name in enumerate({**new.targets, **old.targets})}
@@ -67,7 +67,7 @@ def _target(path: str, targets: Mapping[str, int]) -> str:
 
 
 def _natural(path: str) -> list[tuple[int, int, str]]:
-    """Numbers by size."""
+    """Returns a key that sorts numbers in paths by value."""
     parts = path.replace("]", "[").split("[")
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
 
@@ -143,7 +143,7 @@ class _Walk:
                 self.added.append(_Lone(path + f"[{j}]", right.parts[j]))
 
     def _sharing(self, one: int, other: int, old_path: str, path: str) -> bool:
-        """Returns whether one object is two in the other configuration; noted once for each."""
+        """Returns True, and notes it once, if one object is two objects in the other configuration."""
         rows = self.old.rows[one], self.new.rows[other]
         if not all(_is_one_object(row) for row in rows):
             return False
@@ -168,7 +168,7 @@ class _Walk:
         self.found.append(Difference(change, path, old, new, more))
 
     def side(self, index: int, part: Part, path: str, is_short: bool = False) -> Side:
-        """Returns what stands at a path in the old (0) or in the new (1) configuration."""
+        """Returns the value at a path in the old (0) or the new (1) configuration."""
         snapshot = (self.old, self.new)[index]
         row = snapshot.rows[part.node]
         return Side(summary(row, snapshot, is_short=is_short), row.place, path)
@@ -185,7 +185,7 @@ def _is_one_object(row: Row) -> bool:
 
 
 def _with_moves(walk: _Walk) -> Iterator[Difference]:
-    """Yields what was removed and added; what is the same in both places was moved."""
+    """Yields removals and additions; equal values in both are one move."""
     waiting: dict[bytes, list[_Lone]] = {}
     for lone in walk.added:
         waiting.setdefault(walk.digests[1][lone.part.node], []).append(lone)

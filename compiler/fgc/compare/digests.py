@@ -1,4 +1,4 @@
-"""Rows of a snapshot to digests: equal ones mean the same, whatever is shared in them."""
+"""Digests of the rows of a snapshot: equal digests mean equal values, regardless of sharing."""
 
 import hashlib
 
@@ -6,7 +6,7 @@ from fgc.ir import Row, Snapshot
 
 
 class Digests:
-    """The digests of all rows, and how large each is as a tree."""
+    """The digests of all rows, and the size of each as a tree."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._rows = snapshot.rows
@@ -40,6 +40,6 @@ class Digests:
 
 
 def own_value(row: Row) -> tuple[str, str]:
-    """A row's own value: two are equal if their types and their values are; nan equals nan, and -0.0 not 0.0."""
+    """Returns a key for a row's own value: equal if type and value are equal; nan equals nan, -0.0 differs from 0.0."""
     value = row.value
     return type(value).__name__, hex(value) if isinstance(value, int) else repr(value)

@@ -1,4 +1,4 @@
-"""Differences to the lines and the JSON that a user or a tool reads."""
+"""Formats differences as lines for users and as JSON for tools."""
 
 import json
 from collections.abc import Iterable, Sequence

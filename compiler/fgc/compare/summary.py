@@ -1,4 +1,4 @@
-"""A node in a few words: a value as Python writes it, a call with the beginning of its arguments."""
+"""Summarises a node in a few words: a value as Python writes it, a call with its first arguments."""
 
 from fgc.ir import DISPLAYS, Row, Snapshot
 
@@ -10,7 +10,7 @@ _SEQUENCES: tuple[type, ...] = (list, tuple)
 
 
 def summary(row: Row, snapshot: Snapshot, *, is_short: bool = False) -> str:
-    """One line; `is_short` leaves out what is in it."""
+    """Returns one line; `is_short` omits the contents."""
     if row.kind == "call" and is_short:
         return f"{_HOW.get(row.how, '')}{row.value}"
     text = _text(row, snapshot, 0)

@@ -1,4 +1,4 @@
-"""What we tell the user: findings with a code, a place, and help; and how they look as text or JSON."""
+"""Findings for the user, each with a code, a place and help, and their forms as text and JSON."""
 
 from fgc.diagnostics.causes import without_consequences
 from fgc.diagnostics.codes import CODES, CodeEntry

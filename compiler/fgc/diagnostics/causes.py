@@ -1,7 +1,7 @@
-"""Findings of different stages about one mistake to the one that says it best.
+"""Merges findings of different stages about one mistake into the one that explains it best.
 
-What follows from a mistake is broken, and the stages are silent about it themselves. Here are the mistakes that only
-two stages together see: one says that something is odd, the other what it is.
+Within a stage, the consequences of a mistake are marked as broken and not reported. This module handles mistakes that
+two stages see: one reports that a text is odd, the other what is wrong with it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,17 +12,17 @@ from fgc.diagnostics.model import Diagnostic, Severity
 from fgc.text import Span
 
 _YAML = "FGC301"
-# statements without a blank, cut quotes, glued lines, calls that are none
+# statements without a space, unbalanced quotes, glued lines, invalid calls
 _ODD_LINES = ("FGC101", "FGC110", "FGC211", "FGC220", "FGC314", "FGC322", "FGC402")
 _END_NAME = "FGC104"
 _UNKNOWN_BLOCK = "FGC204"
 _BARE_KEY, _UNKNOWN_KEYWORD = "FGC321", "FGC501"
-_ODD_TEXTS = ("FGC310", "FGC322")  # what YAML does not read as what it looks like
-_OF_VALUES = ("FGC405", "FGC501", "FGC508")  # what is wrong with a value, or with the key that holds it
+_ODD_TEXTS = ("FGC310", "FGC322")  # YAML reads the text as something else than it looks like
+_OF_VALUES = ("FGC405", "FGC501", "FGC508")  # a value, or its key, is wrong
 
 
 def without_consequences(found: Sequence[Diagnostic]) -> list[Diagnostic]:
-    """Findings without those that another one explains, which then is an error."""
+    """Returns findings without those that another one explains; the explanation becomes an error."""
     found = _without_odd_texts(found)
     possible = {
         _YAML: [diagnostic for diagnostic in found if diagnostic.code in _ODD_LINES],
@@ -41,9 +41,9 @@ def without_consequences(found: Sequence[Diagnostic]) -> list[Diagnostic]:
 
 
 def _without_odd_texts(found: Sequence[Diagnostic]) -> list[Diagnostic]:
-    """Findings of values that do not fit, each with what to write from the warning that its text looks like another.
+    """Returns errors about values with the help of the warning that the value's text is odd, without that warning.
 
-    The error stays, and not the warning: who silences the warning means the text.
+    The error stays because a user who silences the warning means the text as it is.
     """
     odd = {item.span: item for item in found if item.code in _ODD_TEXTS}
     told = {item.span for item in found if item.code in _OF_VALUES and item.span in odd} if odd else set()
@@ -57,7 +57,7 @@ def _without_odd_texts(found: Sequence[Diagnostic]) -> list[Diagnostic]:
 
 
 def _cause(finding: Diagnostic, causes: Iterable[Diagnostic]) -> Diagnostic | None:
-    """The odd line on which a YAML error shows; the block that ends with another name; the key that holds its value."""
+    """Returns the finding that explains another: an odd line, a block that ends with another name, a key of a value."""
     if finding.code == _UNKNOWN_KEYWORD:
         return next((cause for cause in causes if cause.span == finding.span), None)
     places = [finding.span, *(related.span for related in finding.related)]

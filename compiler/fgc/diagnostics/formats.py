@@ -14,7 +14,7 @@ _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def render_github(diagnostics: Iterable[Diagnostic]) -> str:
-    """Workflow commands that GitHub shows beside the lines of a pull request."""
+    """Returns workflow commands, which GitHub shows beside the lines of a pull request."""
     return "".join(_github_line(diagnostic) for diagnostic in diagnostics)
 
 
@@ -28,7 +28,7 @@ def _github_line(diagnostic: Diagnostic) -> str:
 
 
 def render_gitlab(diagnostics: Iterable[Diagnostic]) -> str:
-    """GitLab's code quality report."""
+    """Returns a code quality report for GitLab."""
     return json.dumps([_gitlab_issue(diagnostic) for diagnostic in diagnostics], indent=2, ensure_ascii=False)
 
 
@@ -45,7 +45,7 @@ def _gitlab_issue(diagnostic: Diagnostic) -> dict[str, Any]:
 
 
 def render_sarif(diagnostics: Iterable[Diagnostic], version: str) -> str:
-    """SARIF 2.1.0, which code scanning services read."""
+    """Returns SARIF 2.1.0, which code scanning services read."""
     found = list(diagnostics)
     rules = [
         {"id": code, "shortDescription": {"text": CODES[code].title if code in CODES else code}}

@@ -1,4 +1,4 @@
-"""Diagnostics, and the outcome of a stage: a value that may be partial, and what was found on the way."""
+"""Diagnostics, and the outcome of a stage: a value, perhaps partial, and the findings of the stage."""
 
 import re
 from collections.abc import Iterable
@@ -10,11 +10,11 @@ from msgspec import Struct
 from fgc.text import Origin, Span
 
 T_co = TypeVar("T_co", covariant=True)
-_STATEMENT = re.compile(r"(include|import|from)\s")  # all else that leads to text is the call of a macro
+_STATEMENT = re.compile(r"(include|import|from)\s")  # everything else on the way is a call of a macro
 
 
 class Severity(Enum):
-    """An error means that no program can be built; a warning, that it may not be the one that was meant."""
+    """An error prevents a build; a warning says that the program may not be the intended one."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -37,7 +37,7 @@ class Edit(Struct, frozen=True):
 class Diagnostic(Struct, frozen=True):
     """One finding: a code of the table in `codes`, what is wrong, where, and what to do.
 
-    `fix` is what the help says to write, where that is one exact replacement.
+    `fix` is the replacement that the help suggests, if it is exact.
     """
 
     code: str
@@ -59,13 +59,13 @@ class Diagnostic(Struct, frozen=True):
         related: Iterable[Related] = (),
         fix: Edit | None = None,
     ) -> "Diagnostic":
-        """A finding at an origin: how the text got into the document becomes its related places."""
+        """Returns a finding at an origin, with the includes and calls that led there as related places."""
         ways = ways_here(origin.via, origin.span)
         return Diagnostic(code, message, origin.span, severity, help, (*related, *ways), fix)
 
 
 def ways_here(via: Iterable[Span], place: Span) -> tuple[Related, ...]:
-    """Returns how text came to `place`, innermost first: each include, import and call of a macro."""
+    """Returns the includes, imports and calls of macros that led to `place`, innermost first."""
     ways = dict.fromkeys(span for span in via if span != place)
     return tuple(Related(span, _way(span)) for span in ways)
 
@@ -76,14 +76,14 @@ def _way(span: Span) -> str:
 
 
 class Outcome(Struct, Generic[T_co], frozen=True):
-    """What a stage returns: never an exception for a user's mistake."""
+    """The result of a stage, which never raises an exception for a user's mistake."""
 
     value: T_co
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
 def unique(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Each finding once: a statement in a loop, or a file read twice, finds the same thing many times."""
+    """Returns findings without duplicates, which a loop or a file that is read twice produces."""
     seen: dict[tuple[str, str, str, int, int], Diagnostic] = {}
     for diagnostic in diagnostics:
         span = diagnostic.span
@@ -95,5 +95,5 @@ def unique(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
-    """Returns whether any finding forbids a build."""
+    """Returns True if any finding is an error."""
     return any(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics)

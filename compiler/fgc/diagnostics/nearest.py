@@ -1,19 +1,19 @@
-"""Misspelt names to the names that were probably meant."""
+"""Finds the name that a misspelt one probably means."""
 
 from collections.abc import Iterable
 
 from fgc.diagnostics.slips import is_slip, words_of
 from fgc.text import TEMPLATE_SUFFIXES
 
-_MANY = 500  # candidates: each costs a comparison of 10 microseconds
-_LONGEST = 80  # letters: no person's name for something
-_TRIED = 5  # of the candidates that look most like it
+_MANY = 500  # candidates: a comparison takes 10 microseconds
+_LONGEST = 80  # letters: nobody types longer names
+_TRIED = 5  # of the most similar candidates
 _SHORT = 4  # letters: short names resemble each other by accident
-_ENDINGS = (*TEMPLATE_SUFFIXES, ".py")  # of files: all have them, so they make no two names alike
+_ENDINGS = (*TEMPLATE_SUFFIXES, ".py")  # of files: all names have them, so they are ignored
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """Returns the candidate that looks most like `name`, or None if none comes close. Of files, the stems count."""
+    """Returns the candidate most similar to `name`, or None if none is close. For files, the stems are compared."""
     from difflib import get_close_matches  # 7 ms; only wanted when something is wrong
 
     stem = _stem(name)
@@ -30,9 +30,9 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
 
 
 def _has_its_words(name: str, other: str) -> bool:
-    """Returns True if each longer word of the name with fewer words looks like one of the other's.
+    """Returns True if each longer word of the name with fewer words resembles a word of the other name.
 
-    `trainer_args` and `trainer_header` have a word in common, and are no slips of each other.
+    `trainer_args` and `trainer_header` share a word, but neither is a misspelling of the other.
     """
     from difflib import get_close_matches
 
@@ -48,7 +48,7 @@ def _stem(name: str) -> str:
 
 
 def misspelt(name: str, candidates: Iterable[str]) -> str | None:
-    """Returns the candidate that `name` is a slip of; stricter than `nearest`, for names that may be meant as they are.
+    """Returns the candidate that `name` misspells; stricter than `nearest`, for names that may be correct.
 
     A slip changes letters of a word: `max_setps` for `max_steps`, `warm_up` for `warmup`. Names that differ by a word,
     by their digits, or by a letter that makes another word (`bos_token` and `eos_token`, `httpx` and `http`) are two
@@ -58,7 +58,7 @@ def misspelt(name: str, candidates: Iterable[str]) -> str | None:
 
 
 def _plausible(name: str, candidates: Iterable[str]) -> list[str]:
-    """Candidates in order; of very many, those of about the same length."""
+    """Returns the candidates in order; if there are very many, only those of a similar length."""
     ordered = sorted(set(candidates))
     if len(ordered) > _MANY:
         ordered = [other for other in ordered if abs(len(other) - len(name)) <= 2][:_MANY]
@@ -66,6 +66,6 @@ def _plausible(name: str, candidates: Iterable[str]) -> list[str]:
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
-    """A help line with the nearest candidate, or None."""
+    """Returns a help line with the nearest candidate, or None."""
     match = nearest(name, candidates)
     return None if match is None else f"did you mean `{match}`?"

@@ -1,4 +1,4 @@
-"""Findings to the text and the JSON that a user or a tool reads."""
+"""Formats findings as text for users and as JSON for tools."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,12 +12,12 @@ _RED, _YELLOW, _BLUE, _BOLD, _RESET = "\033[1;31m", "\033[1;33m", "\033[1;34m", 
 
 
 def render_text(diagnostics: Iterable[Diagnostic], *, use_color: bool = False) -> str:
-    """Each finding with its line and a caret under what is wrong."""
+    """Returns each finding with its line and carets under the wrong part."""
     return "\n".join(_finding(diagnostic, use_color) for diagnostic in diagnostics)
 
 
 def summary(diagnostics: Sequence[Diagnostic]) -> str:
-    """`2 errors, 1 warning`; empty if there is nothing to say."""
+    """Returns text such as `2 errors, 1 warning`; empty without findings."""
     counts = [(sum(d.severity is severity for d in diagnostics), severity.value) for severity in Severity]
     return ", ".join(f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count)
 
@@ -25,7 +25,7 @@ def summary(diagnostics: Sequence[Diagnostic]) -> str:
 def render_json(
     findings: Iterable[tuple[Diagnostic, Sequence[str]]], *, calls: Mapping[str, object] | None = None
 ) -> str:
-    """Findings with the configurations that have them, in the documented form, version 1.
+    """Returns findings with the configurations that have them, in the documented form, version 1.
 
     `calls` says which calls were checked.
     Lines and columns count from 1, columns in code points.
@@ -78,7 +78,7 @@ def _finding(diagnostic: Diagnostic, use_color: bool) -> str:
 
 
 def snippet(span: Span, arrow: str, *, use_color: bool = False) -> list[str]:
-    """A line of a source with carets under the span."""
+    """Returns the line of a span with carets under it."""
     return _snippet(span, arrow, len(str(span.first.line)), use_color, _BLUE)
 
 

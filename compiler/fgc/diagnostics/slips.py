@@ -1,15 +1,15 @@
-"""Two names to whether one is a slip of the other: a mistyped letter, and not another word."""
+"""Decides whether a name is a typing error of another, or another word."""
 
 import re
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
-_SHORT = 3  # letters: another letter makes another word, as in `bos` and `eos`
-_LONG = 6  # letters from which a wrong one is more likely than another word
-_VERY_LONG = 9  # letters in which two may be wrong
+_SHORT = 3  # letters: changing one gives another word, as in `bos` and `eos`
+_LONG = 6  # letters from which a typing error is more likely than another word
+_VERY_LONG = 9  # letters from which two may be wrong
 
 
 def is_slip(name: str, other: str) -> bool:
-    """Returns True if every word of `name` is that of `other`, but for letters that are easily mistyped."""
+    """Returns True if every word of `name` equals that of `other`, apart from easily mistyped letters."""
     if name == other:
         return False
     words, others = words_of(name), words_of(other)
@@ -20,7 +20,7 @@ def is_slip(name: str, other: str) -> bool:
 
 
 def words_of(name: str) -> list[str]:
-    """Splits a name at underscores and other signs, at capitals and digits; in lower case."""
+    """Splits a name at punctuation, capitals and digits, and returns the words in lower case."""
     return [word.casefold() for word in _WORD.findall(name)]
 
 
@@ -36,19 +36,19 @@ def _is_slip_of_word(word: str, meant: str, *, is_part: bool) -> bool:
 
 
 def _is_swapped(word: str, meant: str) -> bool:
-    """Two neighbours changed places."""
+    """Returns True if two neighbouring letters are exchanged."""
     at = next((place for place in range(len(word)) if word[place] != meant[place]), 0)
     return len(word) >= _SHORT and word[:at] + word[at : at + 2][::-1] + word[at + 2 :] == meant
 
 
 def _is_replaced(word: str, meant: str) -> bool:
-    """One letter inside a long word is another: at its ends, it makes another word."""
+    """Returns True if one letter inside a long word differs; at its ends, it would be another word."""
     wrong = [at for at in range(len(word)) if word[at] != meant[at]]
     return len(word) >= _LONG and len(wrong) == 1 and 1 < wrong[0] < len(word) - 1
 
 
 def _is_inserted(longer: str, shorter: str, *, may_end: bool) -> bool:
-    """One letter is too much or missing: a doubled one, a plural's, one inside; `may_end`: also the last one."""
+    """Returns True if one letter was added: a doubled one, a plural's, one inside, or with `may_end` the last one."""
     at = next((place for place in range(len(shorter)) if longer[place] != shorter[place]), len(shorter))
     if longer[:at] + longer[at + 1 :] != shorter or len(shorter) < _SHORT:
         return False
@@ -58,13 +58,13 @@ def _is_inserted(longer: str, shorter: str, *, may_end: bool) -> bool:
 
 
 def _has_two_slips(word: str, meant: str) -> bool:
-    """Two letters inside a very long word are wrong, too much or missing."""
+    """Returns True if two letters inside a very long word are wrong, added or missing."""
     is_long = min(len(word), len(meant)) >= _VERY_LONG and abs(len(word) - len(meant)) <= 2
     return is_long and word[:3] == meant[:3] and word[-2:] == meant[-2:] and _distance(word, meant) <= 2
 
 
 def _distance(word: str, meant: str) -> int:
-    """The number of letters to replace, insert or drop (Levenshtein 1966)."""
+    """Returns the number of letters to replace, insert or drop (Levenshtein 1966)."""
     row = list(range(len(meant) + 1))
     for number, letter in enumerate(word, start=1):
         previous, row = row, [number]

@@ -1,1 +1,1 @@
-"""A compiled configuration to a job on other machines: files and commands, which a dry run prints as they are."""
+"""Launches a compiled configuration on other machines: files and commands, which a dry run prints unchanged."""

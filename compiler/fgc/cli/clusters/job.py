@@ -1,4 +1,4 @@
-"""Holds what all backends share: a build in a folder of its own, the words that start it, and files with commands."""
+"""The parts that all backends share: a build in its own folder, the words that start it, and a launch plan."""
 
 import os
 import re
@@ -22,12 +22,12 @@ from fgc.cli.slurm import port_of
 from fgc.workspace.launch_profiles import Profile
 
 JOBS_FOLDER, BUILD = "launched", "build"
-_OTHER_LETTERS = re.compile(r"[^A-Za-z0-9._-]")  # than those that file names, scripts and tags of all programs take
+_OTHER_LETTERS = re.compile(r"[^A-Za-z0-9._-]")  # not allowed by all file systems, scripts and tags
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Job(Struct, frozen=True):
-    """A training that is to run elsewhere."""
+    """A training to run elsewhere."""
 
     name: str  # of the configuration, with a digest of its build
     folder: Path  # below the project: the build, scripts and logs
@@ -35,26 +35,26 @@ class Job(Struct, frozen=True):
     kept: Path  # the same build in the cache
     profile: Profile
     processes: str  # on each node
-    program_words: list[str]  # behind the program, for every start
+    program_words: list[str]  # after the program, at every start
     is_resumed: bool
     environment: dict[str, str]  # without secrets
     secrets: dict[str, str]
 
     @property
     def short_name(self) -> str:
-        """Returns the configuration's name in letters that every scheduler takes: a letter first, then some of 40."""
+        """Returns the configuration's name in characters that every scheduler accepts: a letter first, at most 40."""
         stem = self.name.rpartition("-")[0].lower()
         plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in stem).strip("-")
         return (plain if plain[:1].isalpha() else f"fgc-{plain}")[:40].strip("-")
 
     @property
     def build_name(self) -> str:
-        """Returns `short_name` with the digest of the build: another for each build."""
+        """Returns `short_name` with the digest of the build."""
         return f"{self.short_name}-{self.name.rpartition('-')[2].lower()}"
 
     @property
     def port(self) -> int:
-        """Returns where processes meet. It follows from the build and its words, so that two jobs can share a host."""
+        """Returns the rendezvous port, derived from the build and its words so that two jobs can share a host."""
         return port_of(zlib.crc32(shlex.join([self.name, *self.program_words]).encode()))
 
     @property

@@ -1,4 +1,4 @@
-"""A job to a Kubeflow TrainJob and to the image that holds its bundle: the build goes into the pods with the image."""
+"""Writes a job as a Kubeflow TrainJob and a container image, which brings the bundle into the pods."""
 
 import json
 import shutil
@@ -34,7 +34,7 @@ def plan(job: Job) -> LaunchPlan:
 
 
 def _repository(image: str) -> str:
-    """The image without a tag: each build gets its own."""
+    """Returns the image's name without a tag, because each build gets its own."""
     path, _, last = image.rpartition("/")
     return f"{path}/{last.partition(':')[0]}" if path else last.partition(":")[0]
 
@@ -82,7 +82,7 @@ def _volume(claim: str, mount: str) -> dict[str, Any]:
 
 
 def _dockerfile(job: Job) -> str:
-    """The bundle at /opt/job; the program starts in the volume, if there is one, and writes there."""
+    """Returns a Dockerfile with the bundle at /opt/job; the program starts in the volume, if there is one."""
     setup = "".join(f"RUN {line}\n" for line in job.profile.get("setup", ()))
     return (
         f"FROM {job.profile.get('base_image', _BASE)}\n"
@@ -95,12 +95,12 @@ def _dockerfile(job: Job) -> str:
 
 
 def start(job: Job, made: LaunchPlan) -> int:
-    """Build the image, push it, submit; the exit code of the first that fails. Raises CannotRun."""
+    """Builds the image, pushes it and submits. Returns the first exit code that is not 0. Raises CannotRun."""
     return run_all(job, made)
 
 
 def run_all(job: Job, made: LaunchPlan) -> int:
-    """Run the commands of a plan one after another, on this terminal. Raises CannotRun for one that is not there."""
+    """Runs the commands of a plan one after another, on this terminal. Raises CannotRun for a missing command."""
     for tool in dict.fromkeys(command[0] for command in made.commands):
         if shutil.which(tool) is None:
             written = f"files are in `{job.folder}`; `--dry-run` prints what to run"

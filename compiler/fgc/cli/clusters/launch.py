@@ -19,7 +19,7 @@ class Backend(Protocol):
         """Returns what would be written and run. Raises CannotRun."""
 
     def start(self, job: Job, made: LaunchPlan) -> int:
-        """Runs it, once the files are written; the exit code. Raises CannotRun."""
+        """Runs the job after its files are written. Returns the exit code. Raises CannotRun."""
 
 
 _BACKENDS: dict[str, Backend] = {
@@ -29,7 +29,7 @@ _WITH_BUNDLE = ("kubernetes", "skypilot")
 
 
 def launch_elsewhere(selected: Selected, arguments: Namespace) -> int:
-    """Write and run, or print, a job. Raises CannotRun."""
+    """Writes and runs a job, or prints it. Raises CannotRun."""
     if arguments.passed_on:
         raise CannotRun("words behind `--` go to torchrun here; with `--launch`, the profile says how it is started")
     if arguments.rehearses:
@@ -51,7 +51,7 @@ def launch_elsewhere(selected: Selected, arguments: Namespace) -> int:
 
 
 def _profile(selected: Selected, name: str) -> Profile | None:
-    """The profile of that name, or of that backend; None if the file has mistakes, which are reported."""
+    """Returns the profile with that name or backend; None if the file has mistakes, which are reported."""
     profiles = _profiles(selected)
     if profiles is not None and profiles.diagnostics:
         report(profiles.diagnostics)

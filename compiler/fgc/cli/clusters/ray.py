@@ -1,4 +1,4 @@
-"""A job to a driver for Ray Train: TorchTrainer starts the processes, and each runs the program."""
+"""Writes a job as a driver for Ray Train: TorchTrainer starts the processes, and each runs the program."""
 
 import importlib.util
 import os
@@ -69,7 +69,7 @@ def plan(job: Job) -> LaunchPlan:
 
 
 def start(job: Job, made: LaunchPlan) -> int:
-    """Run the driver to its end; its exit code. Raises CannotRun without Ray."""
+    """Runs the driver and returns its exit code. Raises CannotRun without Ray."""
     if importlib.util.find_spec("ray") is None and "python" not in job.profile.values:
         raise CannotRun("`--launch ray` needs Ray: pip install 'ray[train]'")
     (command,) = made.commands

@@ -1,4 +1,4 @@
-"""A job to a SkyPilot task: the bundle is synchronised to each node, torchrun starts there."""
+"""Writes a job as a SkyPilot task: the bundle is copied to each node, where torchrun starts."""
 
 import shlex
 from typing import Any
@@ -26,7 +26,7 @@ def plan(job: Job) -> LaunchPlan:
 
 
 def _given(job: Job) -> list[str]:
-    """Secrets by name: SkyPilot takes their values from the environment of the command."""
+    """Returns options that pass secrets by name: SkyPilot takes the values from the command's environment."""
     return [word for name in job.secrets for word in ("--secret", name)]
 
 
@@ -50,5 +50,5 @@ def _task(job: Job) -> dict[str, Any]:
 
 
 def start(job: Job, made: LaunchPlan) -> int:
-    """Launch; the exit code of `sky`. Raises CannotRun."""
+    """Launches the task and returns the exit code of `sky`. Raises CannotRun."""
     return run_all(job, made)

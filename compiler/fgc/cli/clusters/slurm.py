@@ -1,4 +1,4 @@
-"""A job to a script for sbatch: torchrun on each node; warned of its end, the job saves, is queued again, goes on."""
+"""Writes a job as a script for sbatch, with torchrun on each node; before its time limit it saves and requeues."""
 
 import re
 import shlex
@@ -84,17 +84,17 @@ def _header(job: Job, nodes: str) -> list[str]:
 
 
 def _in_header(path: str) -> str:
-    """A path as Slurm reads it behind #SBATCH, where blanks end a word and % begins what it fills in."""
+    """Returns a path escaped for #SBATCH lines, where spaces end a word and % begins a placeholder."""
     return "".join(f"\\{sign}" if sign in " \"'\\#" else sign for sign in path).replace("%", "%%")
 
 
 def _quoted(word: str) -> str:
-    """A word of the script; what the script computes is filled in there, and nothing that only looks like it."""
+    """Returns a quoted word in which only the script's own expressions are expanded."""
     return f'"{word}"' if _COMPUTED.fullmatch(word) else shlex.quote(word)
 
 
 def start(job: Job, made: LaunchPlan) -> int:
-    """Submit. Raises CannotRun with Slurm's own message."""
+    """Submits the script. Raises CannotRun with Slurm's own message."""
     if shutil.which("sbatch") is None:
         raise CannotRun("`sbatch` is not on the PATH: run this on a machine of the Slurm cluster, or use --dry-run")
     (command,) = made.commands

@@ -1,7 +1,7 @@
-"""A job to processes on hosts that SSH reaches: torchrun on each, one log, and one end for all.
+"""Runs a job on hosts reached by SSH: torchrun on each, one log, and all end together.
 
-Each host runs `node.py` of the job, which starts torchrun and ends it when the connection does: Ctrl-C here, a
-lost connection or a launcher that is killed leave nothing running there.
+Each host runs `node.py` of the job, which starts torchrun and ends it when the connection ends. Ctrl-C here, a lost
+connection or a killed launcher therefore leave nothing running there.
 """
 
 import json
@@ -28,11 +28,11 @@ LOG, NODE, _PROBE = "launch.log", "node.py", ".probe"
 _NODE = Path(__file__).with_name(NODE)
 _SSH_FAILED = 255
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
-_PASSED_ON = {signal.SIGINT: signal.SIGTERM, signal.SIGHUP: signal.SIGTERM}  # what a program without a terminal gets
+_PASSED_ON = {signal.SIGINT: signal.SIGTERM, signal.SIGHUP: signal.SIGTERM}  # SIGTERM for a program without a terminal
 
 
 def plan(job: Job) -> LaunchPlan:
-    """Returns the commands: rsync to hosts that do not share the project's disk, then one for each host."""
+    """Returns the commands: rsync to hosts without the project's disk, then one command for each host."""
     hosts = _hosts(job)
     commands = [_rsync(job, host) for host in hosts if not _is_shared(job)]
     commands += [[*_ssh(job, host), _remote(job)] for host in hosts]
@@ -44,7 +44,7 @@ def plan(job: Job) -> LaunchPlan:
 
 
 def start(job: Job, made: LaunchPlan) -> int:
-    """Run to the end; returns the highest exit code. Raises CannotRun for hosts that do not answer in time."""
+    """Runs the job to its end and returns the highest exit code. Raises CannotRun if a host does not answer in time."""
     hosts = _hosts(job)
     for tool in ("ssh", *(() if _is_shared(job) else ("rsync",))):
         if shutil.which(tool) is None:
@@ -71,7 +71,7 @@ def _is_shared(job: Job) -> bool:
 
 
 def _folder(job: Job) -> str:
-    """Returns where a host works; a relative folder lies in the user's home there, and so does one below `~`."""
+    """Returns the working folder on a host; a relative one, or one below `~`, is in the user's home there."""
     if _is_shared(job):
         return str(job.project)
     folder = str(job.profile.get("folder"))
@@ -86,7 +86,7 @@ def _ssh(job: Job, host: str) -> list[str]:
 
 
 def _remote(job: Job) -> str:
-    """Returns what the host's shell gets: one line, quoted, whatever stands in it."""
+    """Returns the line for the host's shell, with every word quoted."""
     node = shlex.quote(str(job.folder / NODE) if _is_shared(job) else f"{_folder(job)}/{NODE}")
     setup = "".join(f"{line} && " for line in job.profile.get("setup", ()))
     return f"test -f {node} || exit {NOT_SHARED}; {setup}exec {shlex.quote(job.python)} {node}"
@@ -106,7 +106,7 @@ def _copy(job: Job, host: str, command: list[str]) -> None:
 
 
 def _start(job: Job, number: int, count: int) -> list[str]:
-    """The words that a host starts. Without a shared disk the bundle has its own parts of the runtime."""
+    """Returns the words that a host starts. Without a shared disk, the bundle contains the runtime."""
     address = str(job.profile.get("address") or _hosts(job)[0].rpartition("@")[2])
     port = str(job.profile.get("port", job.port))
     if job.profile.is_elastic:
@@ -124,7 +124,7 @@ def _start(job: Job, number: int, count: int) -> list[str]:
 
 @contextmanager
 def _probe(job: Job) -> Iterator[list[str]]:
-    """A file that every host must see, if the disk is shared: its path and what it holds."""
+    """Yields the path and content of a file that every host must see if the disk is shared."""
     if not _is_shared(job):
         yield []
         return
@@ -153,7 +153,7 @@ class _Group:
         self._failed: list[int] = []  # the hosts that failed first, and by themselves
 
     def start(self, probe: list[str]) -> None:
-        """Connect to all hosts at once, and tell each what to start."""
+        """Connects to all hosts at once, and sends each its command."""
         environment = {**self._job.environment, **self._job.secrets}
         for number, host in enumerate(self._hosts):
             process = subprocess.Popen(
@@ -169,7 +169,7 @@ class _Group:
             self._threads.append(thread)
 
     def wait(self, timeout_s: float) -> int:
-        """Returns the exit code when all hosts have ended."""
+        """Waits until all hosts have ended and returns the exit code."""
         earlier = {number: signal.signal(number, self._forward) for number in _FORWARDED}
         deadline_s = time.monotonic() + timeout_s
         try:
@@ -198,7 +198,7 @@ class _Group:
             )
 
     def _end_with_first(self) -> None:
-        """A host that failed takes the others along, after the time that they need to save."""
+        """Ends all hosts after one has failed, once they had time to save."""
         failed = [number for number, process in enumerate(self._processes) if process.poll()]
         if failed and self._ended_s is None and not self._job.profile.is_elastic:
             self._failed = failed
@@ -235,13 +235,13 @@ class _Group:
                 self._ready.add(number)
                 continue
             self._last[number] = line.strip() or self._last.get(number, "")
-            with self._lock, suppress(OSError):  # a terminal that is gone, a full disk: the training goes on
+            with self._lock, suppress(OSError):  # a closed terminal or a full disk must not stop the training
                 self._log.write(prefix + line)
                 self._log.flush()
                 print(prefix + line, end="", flush=True)
 
     def _stop(self) -> None:
-        """Lets what still runs end: its input ends."""
+        """Ends hosts that are still running by closing their input."""
         for process in self._processes:
             if process.stdin is not None:
                 with suppress(OSError):

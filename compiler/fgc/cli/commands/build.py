@@ -35,7 +35,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """Build; 1 if there are errors, and then nothing is written."""
+    """Builds. Returns 1 if there are errors; then nothing is written."""
     from fgc.cli.guard import with_selection  # the compiler's stages: 0.15 s
     from fgc.cli.select import Selected
 

@@ -35,7 +35,7 @@ EXAMPLES = (
     "fgc check --fix --diff                 what would the exact replacements change?",
     "fgc check --generated out              is the build in out/ still what its templates say?",
 )
-_MAX_REPAIRS = 1_000  # files written in one run, also again: edits that undo each other must end
+_MAX_REPAIRS = 1_000  # writes of files in one run: edits that undo each other must end
 _FORMATS = ("text", "json", "github", "sarif", "gitlab")
 TAKES_DYNAMIC_ARGUMENTS = True
 
@@ -144,7 +144,7 @@ def _diffs(files: "Sequence[FixedFile]", result: "CheckResult") -> PrintedAnswer
 def _fixed(
     files: "list[FixedFile]", arguments: Namespace, has_color: bool, repaired: "tuple[FixedFile, ...]"
 ) -> PrintedAnswer:
-    """Write the files, and check again: a mistake may have hidden others, and what is left is printed."""
+    """Writes the files, checks again, because one mistake may hide another, and prints what is left."""
     try:
         for file in files:
             file.write()

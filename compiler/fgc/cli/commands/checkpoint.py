@@ -75,7 +75,7 @@ def _add_output(parser: ArgumentParser, default: str | None) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """Do it; 2 if there is no such checkpoint or output folder."""
+    """Runs the action. Returns 2 if the checkpoint or output folder does not exist."""
     from fgc.cli.select import report
     from fgc.workspace import ProjectError
 
@@ -114,7 +114,7 @@ def _run(arguments: Namespace) -> int:
 
 
 def _named(arguments: Namespace) -> "Checkpoint | None":
-    """The checkpoint whose folder stands in the place of its step."""
+    """Returns the checkpoint if its folder is given in place of its step."""
     from fgc.cli.outputs import Checkpoint
 
     if arguments.action not in ("show", "inspect", "components", "modify"):
@@ -126,7 +126,7 @@ def _named(arguments: Namespace) -> "Checkpoint | None":
 
 
 def _one(checkpoint: "Checkpoint", arguments: Namespace) -> int:
-    """Returns what is asked of a single checkpoint."""
+    """Runs an action on a single checkpoint."""
     match arguments.action:
         case "inspect":
             return _inspect(checkpoint, arguments.format)
@@ -167,7 +167,7 @@ def _values(checkpoint: "Checkpoint", marks: Sequence[str]) -> dict[str, object]
 
 
 def _prune(output: Path, arguments: Namespace) -> int:
-    """Remove what is in excess, and say what went and what stayed."""
+    """Removes surplus checkpoints, and prints which were removed and kept."""
     from fgc.cli.outputs import checkpoints_in, readable_size
     from fgc.cli.pruning import excess, marks, remove
 
@@ -214,7 +214,7 @@ def _show(checkpoint: "Checkpoint", form: str) -> int:
 
 
 def _inspect(checkpoint: "Checkpoint", form: str) -> int:
-    """Read every file; 1 if one is not as it was written."""
+    """Reads every file. Returns 1 if one is not as it was written."""
     from fgc.cli.checkpoint_contents import manifest_of, states_of
     from fgc.cli.outputs import readable_size
 

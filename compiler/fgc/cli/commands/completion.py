@@ -34,9 +34,9 @@ def run(arguments: Namespace) -> int:
 
 
 def _print_configs(arguments: Namespace) -> int:
-    """One name on each line; nothing where there is no project: a completion must not complain.
+    """Prints one name on each line; nothing without a project, because a completion must not report errors.
 
-    A name with a line break or an escape sequence is left out: it would be other names, or move the cursor.
+    A name with a line break or an escape sequence is left out: it would read as other names, or move the cursor.
     """
     from fgc.cli.arguments import CannotRun
     from fgc.cli.projects import chosen_project  # the compiler's stages: 0.15 s
@@ -51,7 +51,7 @@ def _print_configs(arguments: Namespace) -> int:
 
 
 def _print_options(words: list[str]) -> int:
-    """The options of the configuration that the words so far name; nothing where they name none."""
+    """Prints the options of the configuration that the words so far name; nothing if they name none."""
     from fgc.cli.main import declared_names
 
     for name in declared_names(words):
@@ -71,7 +71,7 @@ def _options_by_command() -> dict[str, tuple[str, list[str]]]:
 
 
 def _words(module: Any, name: str) -> list[str]:
-    """Returns what may stand behind a command: its actions, such as `ws init`, and the options of all of them."""
+    """Returns the words that may follow a command: its actions, such as `init` of `ws`, and their options."""
     if hasattr(module, "completion_words"):
         return [*module.completion_words(), "--help"]
     parser = ArgumentParser(prog=name)

@@ -35,7 +35,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """Print the differences; 1 if there are any."""
+    """Prints the differences. Returns 1 if there are any."""
     from fgc.cli.comparing import chosen  # the compiler's stages: 0.15 s
     from fgc.cli.select import report
     from fgc.workspace import ProjectError

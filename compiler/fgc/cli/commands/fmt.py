@@ -49,7 +49,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _standard_input(arguments: Namespace) -> int:
-    """The formatted text, or what would change in it; a text with errors comes out as it went in."""
+    """Prints the formatted text, or its changes; a text with errors is printed unchanged."""
     result = format_text(sys.stdin.read())
     if not arguments.check and not arguments.diff:
         sys.stdout.write(result.after)

@@ -23,7 +23,7 @@ EXAMPLES = (
     "fgc graph config.yaml --after fold-calls",
 )
 
-_INFER = "infer"  # comes last, and puts facts beside the nodes
+_INFER = "infer"  # runs last, and adds types beside the nodes
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -62,7 +62,7 @@ def _after(graph: Graph, name: str | None) -> Graph:
 
 
 def _types(graph: Graph, selected: Selected) -> dict[NodeId, str]:
-    """Returns what calls give, where their callee's name does not say it."""
+    """Returns the result types of calls, unless the callee's name is the type."""
     found = infer(graph, selected.python_files)
     verify_types(graph, found)
     return {node: " | ".join(item.name for item in types) for node, types in found.items()}

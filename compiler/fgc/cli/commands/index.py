@@ -64,7 +64,7 @@ def _overview(project: "ProjectDescription") -> Iterator[str]:
 
 
 def _as_json(project: "ProjectDescription") -> str:
-    """Returns what `fgc ls` and `fgc tlist --own` have as JSON, in one."""
+    """Returns the JSON of `fgc ls` and `fgc tlist --own` in one object."""
     from fgc.api.hierarchies import entries_json
     from fgc.api.listing import list_project, project_json
     from fgc.workspace.hierarchy import template_entries
@@ -91,5 +91,5 @@ def _description(item: "ListedConfiguration") -> str:
 
 
 def _cell(text: str) -> str:
-    """A text that does not end its cell."""
+    """Returns a text escaped for a cell of a Markdown table."""
     return text.replace("|", "\\|").replace("\n", " ")

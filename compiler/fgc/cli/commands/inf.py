@@ -70,7 +70,7 @@ def _become_client(words: Sequence[str]) -> int:
 
 
 def _server_words(words: Sequence[str]) -> list[str]:
-    """`-m MODEL` as the folder, `-c CHECKPOINT` in its place, a bare `-c` as its newest checkpoint."""
+    """Returns the words with `-m MODEL` as the folder; `-c CHECKPOINT` replaces it, a bare `-c` by its newest one."""
     parser = ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("-m", "--model", metavar="MODEL")
     parser.add_argument("-c", "--checkpoint", nargs="?", const="", metavar="CHECKPOINT")

@@ -45,7 +45,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def _add_view(plot: ArgumentParser) -> None:
-    """The arguments that say what is drawn, and how."""
+    """Adds the arguments that choose what is drawn, and how."""
     add = plot.add_argument
     add("--metrics", metavar="NAMES", help="such as loss,eval_loss,learning_rate (default: loss and eval_loss)")
     add("--x", choices=("step", "tokens", "time", "epoch"), default="step", help="the axis (default: step)")
@@ -65,7 +65,7 @@ def _add_output(parser: ArgumentParser, default: str | None) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """Do it; 2 if there is no such log."""
+    """Runs the action. Returns 2 if the log does not exist."""
     from fgc.cli.select import report  # the compiler's stages: 0.15 s
     from fgc.workspace import ProjectError
 

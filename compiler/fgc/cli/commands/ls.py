@@ -60,7 +60,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _projects(arguments: Namespace, questions: Questions) -> "tuple[list[ListedProject], list[str]]":
-    """Returns what is to be listed, and lines about what cannot be."""
+    """Returns the projects to list, and messages about those that cannot be."""
     from fgc.api.listing import list_folder  # the compiler's stages: 0.15 s
     from fgc.workspace import FileStore, find_project
     from fgc.workspace.discovery import projects_below
@@ -110,7 +110,7 @@ def _place(error: "Diagnostic") -> str:
 
 
 def _words(item: "ListedConfiguration") -> tuple[str, str]:
-    """The colour and the text beside a configuration."""
+    """Returns the colour and the text beside a configuration."""
     if item.error is not None:
         return RED, _error_text(item.error)
     return "", ": ".join(text for text in (item.config_name, item.description) if text)
@@ -121,5 +121,5 @@ def _error_text(error: "Diagnostic") -> str:
 
 
 def _where(found: "Diagnostic") -> str:
-    """The place of a finding; of one about a whole file, the file."""
+    """Returns the place of a finding, or the file if it is about a whole file."""
     return str(found.span) if found.span.source.text else found.span.source.display_name

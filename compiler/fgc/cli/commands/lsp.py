@@ -17,7 +17,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """Serve one client; 1 if it left without saying so, 2 if pygls is missing."""
+    """Serves one client. Returns 1 if it disconnected without an exit request, 2 if pygls is missing."""
     if find_spec("pygls") is None:
         print("fgc: the language server needs pygls: pip install 'fgc[lsp]'", file=sys.stderr)
         return 2

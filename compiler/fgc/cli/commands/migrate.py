@@ -69,7 +69,7 @@ def _diff(item: "MigratedFile", tree: Path) -> Iterable[str]:
 
 
 def _tell(files: list["MigratedFile"], problems: list[str], *, is_written: bool) -> None:
-    """Print what is left, then the summary, beside the diff on standard error."""
+    """Prints what is left to do, then the summary, on standard error beside a diff."""
     stream = sys.stdout if is_written else sys.stderr
     left = [(item.path, each) for item in files for each in item.result.left]
     for path, each in left:

@@ -62,7 +62,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _filled(setting: str) -> str:
-    """A setting with its secrets, which stand in texts of JSON."""
+    """Returns a setting with the secrets in its JSON texts filled in."""
     return SECRET.sub(lambda match: json.dumps(os.environ[match[1]])[1:-1], setting)
 
 
@@ -73,7 +73,7 @@ def _command(run: "Run", arguments: Namespace) -> list[str]:
 
 
 def _words(run: "Run", arguments: Namespace) -> list[str]:
-    """The words of then, without the output folder if another one is wanted."""
+    """Returns the words of the first run, without the output folder if another one is given."""
     words: list[str] = run.record["words"]
     if not arguments.output:
         return words

@@ -43,7 +43,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """Print them, or remove some; 2 if there is no such output folder."""
+    """Prints runs, or removes some. Returns 2 if the output folder does not exist."""
     from fgc.cli.outputs import output_folder  # the compiler's stages: 0.15 s
     from fgc.cli.select import report
     from fgc.workspace import ProjectError
