@@ -1,4 +1,4 @@
-"""Build-time calls (`!meta`) to parts of the graph and files of the build: an open table of functions by name."""
+"""Runs build-time calls (`!meta`), which become parts of the graph and files; an open table of functions by name."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
@@ -14,9 +14,9 @@ from fgc.text import Source
 
 
 class Expansion(Protocol):
-    """Holds what a build-time function gives: the graph without its call, and files to write beside the program.
+    """The result of a build-time function: the graph without its call, and files to write beside the program.
 
-    `areas` say from which nodes of the graph before parts of the files come.
+    `areas` say from which nodes of the earlier graph parts of the files come.
     """
 
     @property
@@ -30,7 +30,7 @@ class Expansion(Protocol):
 
 
 class BuildContext(Struct, frozen=True):
-    """Holds what a build-time function may know of the world: `read` gives a file's text by absolute path, or None."""
+    """The access of a build-time function to the outside: `read` returns a file's text by absolute path, or None."""
 
     read: Callable[[str], Source | None]
     component_folders: Sequence[str]
@@ -40,11 +40,11 @@ class BuildContext(Struct, frozen=True):
 
 BuildFunction = Callable[[Graph, NodeId, BuildContext], Outcome[Expansion | None]]
 BUILD_FUNCTIONS: dict[str, BuildFunction] = {}
-GRAFT = "fgc:from_project"  # what it asks for comes into the graph before anything is built
+GRAFT = "fgc:from_project"  # its target is inserted into the graph before anything is built
 
 
 def build_function(name: str) -> Callable[[BuildFunction], BuildFunction]:
-    """Register a function that `!meta:name` runs when a program is built."""
+    """Registers a function that `!meta:name` runs when a program is built."""
 
     def register(function: BuildFunction) -> BuildFunction:
         BUILD_FUNCTIONS[name] = function
@@ -63,7 +63,7 @@ def model_package(graph: Graph, node: NodeId, context: BuildContext) -> Outcome[
 
 
 class Expanded(Struct, frozen=True):
-    """A graph without build-time calls, the files that they made, and where parts of these come from."""
+    """A graph without build-time calls, the files that they made, and the origin of parts of those files."""
 
     graph: Graph
     files: Mapping[str, str]
@@ -71,7 +71,7 @@ class Expanded(Struct, frozen=True):
 
 
 def expand(graph: Graph, targets: Sequence[str], context: BuildContext) -> Outcome[Expanded]:
-    """Run every build-time call that the targets need."""
+    """Runs every build-time call that the targets need."""
     files: dict[str, str] = {}
     places: dict[str, tuple[GeneratedPlace, ...]] = {}
     diagnostics: list[Diagnostic] = []
@@ -104,7 +104,7 @@ def expand(graph: Graph, targets: Sequence[str], context: BuildContext) -> Outco
 
 
 def _place(area: NodeArea, before: TargetPaths, after: TargetPaths) -> GeneratedPlace:
-    """A place with the path that its node has; one of another project has it only in the graph that came back."""
+    """Returns a place with the path of its node, which for another project's node is only in the later graph."""
     paths = next((paths for paths in (before, after) if area.node in paths), None)
     return GeneratedPlace(area.area, area.origin, "" if paths is None else paths.path(area.node), area.component)
 

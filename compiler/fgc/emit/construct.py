@@ -1,7 +1,7 @@
-"""A graph to statements that build its objects in the order of the language (language.md, section 8).
+"""Writes the statements that build the objects of a graph, in the language's order (language.md, section 8).
 
-Invariant: when a statement is added while an expression is half built, the parts of the expression that run code and
-come earlier have become statements too. So the program's order is the graph's order, whatever is written inline.
+Invariant: if a statement is added while an expression is half built, the earlier parts of the expression that run code
+become statements too. The program therefore evaluates in the graph's order, whatever is written inline.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ class Construction:
         self.long_texts: dict[str, str] = {}
 
     def value(self, node: NodeId, scope: FunctionScope) -> Steps[Expression]:
-        """The expression of a node, after adding the statements it needs."""
+        """Returns the expression of a node, after adding the statements it needs."""
         known = scope.find(node)
         if known is not None:
             return known
@@ -72,9 +72,9 @@ class Construction:
         are_items: bool = False,
         in_place: bool = False,
     ) -> Steps[list[Expression]]:
-        """The expressions of several nodes, evaluated one after the other; `given` holds those that are known.
+        """Returns the expressions of several nodes, evaluated in order; `given` has those that are known.
 
-        `in_place`: none gets a variable of its own because it is long.
+        `in_place`: no expression gets a variable merely because it is long.
         """
         values: list[Expression] = []
         for position, node in enumerate(nodes):
@@ -90,23 +90,23 @@ class Construction:
         return values
 
     def _is_named_object(self, node: NodeId) -> bool:
-        """Returns whether the author named the object, and not what makes a new one wherever it is mentioned."""
+        """Returns True if the author named the node, and it is one object rather than a factory."""
         value = self.graph[node]
         is_maker = isinstance(value, Call) and value.kind is not CallKind.SINGLETON
         return node in self.graph.named and not (is_maker and self.sharing.is_mentioned_again(node))
 
     def assign(self, value: Expression, node: NodeId, scope: FunctionScope, wish: str | None = None) -> Name:
-        """Give an expression a name; a lambda becomes a function."""
+        """Assigns an expression to a name and returns it; a lambda becomes a function."""
         name = self.names.fresh(*self.wishes(node, wish))
         scope.statements.append(_statement(name, value, node))
         return Name(name)
 
     def wish(self, node: NodeId, keyword: str | None = None) -> str:
-        """Returns what an author would call the value of a node."""
+        """Returns the best name for the value of a node."""
         return self.wishes(node, keyword)[0]
 
     def wishes(self, node: NodeId, keyword: str | None = None) -> list[str]:
-        """Names for the value of a node: the author's, the keyword it is given to, what the callee makes."""
+        """Returns names for the value of a node: the author's, the keyword it is passed to, the callee's result."""
         value = self.graph[node]
         found = [self.graph.hints.get(node), keyword]
         if isinstance(value, Call):
@@ -115,7 +115,7 @@ class Construction:
         return given or ["text" if isinstance(value, Literal | Deferred) else "value"]
 
     def scalar(self, value: Scalar, node: NodeId | None = None) -> Expression:
-        """A literal, non-finite floats included; a text of several lines becomes a constant of the module."""
+        """Returns a literal, also for non-finite floats; a text of several lines becomes a constant of the module."""
         if isinstance(value, str) and node is not None and is_text(value):
             return self._text(value, node)
         if isinstance(value, float) and (value != value or abs(value) == float("inf")):
@@ -123,7 +123,7 @@ class Construction:
         return literal(value, node)
 
     def call(self, call: Call, node: NodeId, scope: FunctionScope) -> Steps[Expression]:
-        """A call that happens now."""
+        """Returns the expression of a call that is evaluated now."""
         given, late = yield self.arguments(call, scope)
         if late is None:
             return operators.call(call.callee, given, self.imports, node)
@@ -133,7 +133,7 @@ class Construction:
     def arguments(
         self, call: Call, scope: FunctionScope, given: Mapping[int, Expression] | None = None
     ) -> Steps[tuple[EvaluatedArguments, Expression | None]]:
-        """The evaluated arguments of a call, and its latent mapping."""
+        """Returns the evaluated arguments of a call, and its latent mapping."""
         wishes = [*(None for _ in call.positional), *(keyword.name for keyword in call.keywords), "latent_args"]
         nodes = arguments(call) if call.latent is None else (*arguments(call), call.latent)
         in_place = operators.is_display_of_items(call.callee, call.positional)
@@ -198,7 +198,7 @@ class Construction:
         mark: int,
         scope: FunctionScope,
     ) -> None:
-        """Make statements, before a mark, of the expressions that run code and come earlier."""
+        """Moves earlier expressions that run code into statements before a mark."""
         settled = []
         for position, value in enumerate(values):
             if has_effect(value):

@@ -1,6 +1,6 @@
-"""Deferred texts to run-time expressions: folders, the clock, the host, versions.
+"""Translates deferred texts to run-time expressions: folders, the clock, the host, versions.
 
-What has one value for the whole run (the clock, the project's folder) becomes a constant of the module.
+A value that is the same for the whole run (the clock, the project's folder) becomes a constant of the module.
 """
 
 import posixpath
@@ -48,7 +48,7 @@ from fgc.text import (
     variables_required,
 )
 
-ARGUMENTS = "arguments"  # what a program calls the values of its options
+ARGUMENTS = "arguments"  # the variable with the values of a program's options
 _FUNCTIONS = OF_ONE_NUMBER | OF_SEVERAL_NUMBERS
 _MOMENTS = {"now": "NOW", "utcnow": "UTC_NOW"}
 _CLOCKS = {
@@ -68,7 +68,7 @@ CONSTANTS = (
     *(name for name, _, _ in (*_CLOCKS.values(), *_USER_FOLDERS.values())),
     *_MOMENTS.values(),
 )
-_NAMED = frozenset({*OF_PATHS, "concat"})  # what deserves a constant of its own when it is needed twice
+_NAMED = frozenset({*OF_PATHS, "concat"})  # these become a constant if they are needed twice
 
 
 class DeferredTexts:
@@ -77,7 +77,7 @@ class DeferredTexts:
     def __init__(
         self, imports: Imports, names: Names, workspace_root: str, pinned: Mapping[str, str], *, is_script: bool
     ) -> None:
-        """`is_script`: the program ends with a word where a secret that it needs is not set."""
+        """`is_script`: the program exits with a message if a secret that it needs is not set."""
         self._imports = imports
         self._names = names
         self._is_script = is_script
@@ -91,22 +91,22 @@ class DeferredTexts:
 
     @property
     def constants(self) -> list[tuple[str, Expression]]:
-        """The module's constants, each after those it mentions."""
+        """Returns the module's constants, each after those it mentions."""
         return list(self._constants.items())
 
     @property
     def variables(self) -> list[tuple[str, Expression]]:
-        """Returns what several texts have in common, where options are in it: variables behind the parsing of these."""
+        """Returns common parts of several texts that mention options: variables set after options are parsed."""
         return list(self._variables.items())
 
     def without_variables(self) -> "DeferredTexts":
-        """Returns the same texts for code that runs before the variables are set; the constants are common to both."""
+        """Returns the same texts for code that runs before the variables are set; the constants are shared."""
         texts = copy(self)
         texts._shared = {call: name for call, name in self._shared.items() if not has_options(call)}
         return texts
 
     def share(self, graph: Graph, order: Iterable[NodeId], names: Names) -> None:
-        """Name what several texts have in common, after the key of a text that is just this."""
+        """Names common parts of several texts, if possible after the key of a text that is just that part."""
         counts: Counter[DeferredCall] = Counter()
         hints: dict[DeferredCall, str] = {}
         for node_id in order:
@@ -123,14 +123,14 @@ class DeferredTexts:
                 self._shared[call] = names.fresh(hint) if has_options(call) else names.fresh_constant(hint)
 
     def text(self, node: Deferred, node_id: NodeId) -> Expression:
-        """The expression of a text with deferred parts."""
+        """Returns the expression of a text with deferred parts."""
         made = self._joined(node.parts, node_id)
         if node.number is not None:
             return self._converted(made, type(node.number), node_id)
         return replace(made, node=node_id) if isinstance(made, Attribute | Binary | Formatted | Invoke) else made
 
     def outside(self, expression: DeferredPart, node: NodeId | None = None) -> Expression:
-        """The expression of what is computed with options of the program."""
+        """Returns the expression of a value that is computed from options of the program."""
         match expression:
             case DeferredArgument(name=name) | DeferredOption(name=name):
                 return Attribute(Name(ARGUMENTS), name, node, is_pure=True)
@@ -155,7 +155,7 @@ class DeferredTexts:
                 return self._argument(expression)
 
     def _converted(self, text: Expression, to: type, node: NodeId) -> Expression:
-        """A text as the number or the boolean that YAML reads it as."""
+        """Returns an expression that converts a text to the number or boolean that YAML would read."""
         convert = self._imports.function("fgc_runtime.options", "boolean") if to is bool else Name(to.__name__)
         return Invoke(convert, (Argument(text),), node)
 
@@ -168,12 +168,12 @@ class DeferredTexts:
         return self._text([piece if isinstance(piece, str) else self._part(piece) for piece in some], node)
 
     def _text(self, values: Sequence[str | Expression], node: NodeId | None) -> Expression:
-        """Texts and expressions as one text."""
+        """Returns one expression that joins texts and expressions."""
         if all('"' not in value if isinstance(value, str) else _fits_in_braces(value) for value in values):
             return Formatted(tuple(values), node)
         total: Expression | None = None
         for value in values:
-            is_number = isinstance(value, Attribute | Unary | Binary | Conditional)  # or a text, and `str` changes none
+            is_number = isinstance(value, Attribute | Unary | Binary | Conditional)  # `str` changes no string
             term = string(value) if isinstance(value, str) else _printed(value, None) if is_number else value
             total = term if total is None else Binary(total, "+", term, node)
         assert total is not None, "a text has at least one part"
@@ -197,7 +197,7 @@ class DeferredTexts:
                 return self._computed(expression)
 
     def _secret(self, call: DeferredCall) -> Expression:
-        """A secret that must be set: a program looks for it when it starts."""
+        """Returns the expression of a secret that must be set, which the program checks when it starts."""
         names = variables_required(call)
         if call not in self._required:
             name = self._required[call] = self._names.fresh_constant(names[0])
@@ -208,7 +208,7 @@ class DeferredTexts:
         return Name(self._required[call])
 
     def _demanded(self, expression: DeferredPart) -> Expression:
-        """A part of a text: a variable that nothing stands in for must be set."""
+        """Returns a part of a text, in which an environment variable without a default must be set."""
         match expression:
             case DeferredCall("getenv", (str() as name,)):
                 return Item(Name(self._imports.module("os") + ".environ"), string(name))
@@ -218,7 +218,7 @@ class DeferredTexts:
                 return self._argument(expression)
 
     def _looked_up(self, expression: DeferredPart) -> Expression:
-        """Returns what stands before an `or`, or for a variable: it may lack."""
+        """Returns an operand of `or`, or a value of a variable, which may be missing."""
         return self._computed(expression) if isinstance(expression, DeferredCall) else self._argument(expression)
 
     def _common(self, call: DeferredCall) -> Name:
@@ -262,7 +262,7 @@ class DeferredTexts:
                 return self._folder(function, arguments)
 
     def _part(self, part: DeferredPart) -> Expression:
-        """A part of a text or of a path, which nobody wants to be `None`."""
+        """Returns a part of a text or a path, which must not be None."""
         return self._demanded(part) if self._is_needed(part) else self._argument(part)
 
     def _is_needed(self, part: DeferredPart) -> bool:
@@ -284,7 +284,7 @@ class DeferredTexts:
         raise ValueError(f"deferred name {name!r} has no run-time expression")
 
     def _text_beside(self) -> Expression:
-        """The text of the resolved configuration, which a build writes beside the program."""
+        """Returns the expression that reads the resolved configuration, which a build writes beside the program."""
         here = Invoke(self._imports.function("pathlib", "Path"), (Argument(Name("__file__")),), is_pure=True)
         file = Invoke(Attribute(here, "with_name", is_pure=True), (Argument(string("config.yaml")),), is_pure=True)
         read = Attribute(file, "read_text", is_pure=True)
@@ -300,7 +300,7 @@ class DeferredTexts:
         return self._constant(constant, function, lambda: self._invoke("time", "time.strftime", string(layout), *utc))
 
     def _moment(self, name: str) -> Name:
-        """The time at which the program starts, without a zone, as `now()` has none."""
+        """Returns the constant for the start time of the program; it has no time zone, like `now()`."""
         now = f"{self._imports.module('datetime')}.datetime.now"
         if name == "now":
             return self._constant(_MOMENTS[name], name, lambda: Invoke(Name(now), (), is_pure=True))
@@ -363,7 +363,7 @@ def _positional(text: str) -> Argument:
 
 
 def _count(pieces: Iterable[DeferredPart], counts: Counter[DeferredCall]) -> None:
-    """Count every path and joined text in expressions, what is in one of them once. Defaults stand elsewhere."""
+    """Counts each path and joined text in expressions, once per expression. Defaults are not looked into."""
     for piece in pieces:
         call = _call(piece)
         if call is not None and call.function in _NAMED:
@@ -373,14 +373,14 @@ def _count(pieces: Iterable[DeferredPart], counts: Counter[DeferredCall]) -> Non
 
 
 def _whole_call(node: Node) -> DeferredCall | None:
-    """Returns the call that is all of a value."""
+    """Returns the call that makes up a whole value, or None."""
     expressions = expressions_of(node)
     is_whole = len(expressions) == 1 and not (isinstance(node, Deferred) and len(node.parts) > 1)
     return _call(expressions[0]) if is_whole else None
 
 
 def _call(piece: DeferredPart) -> DeferredCall | None:
-    """A part as a call, if it is that of a function."""
+    """Returns a part as a call of a function, or None."""
     if isinstance(piece, DeferredOperation) and piece.operator in OF_PATHS:
         return as_call(piece)
     return piece if isinstance(piece, DeferredCall) else None
@@ -394,7 +394,7 @@ def _folders(pieces: Iterable[DeferredPart]) -> Iterator[str]:
 
 
 def _fits_in_braces(expression: Expression) -> bool:
-    """Returns whether it can stand in an f-string of Python 3.11: no double quote, no backslash once printed."""
+    """Returns True if it can be in an f-string of Python 3.11: its text has no double quote and no backslash."""
     if isinstance(expression, Constant):
         return expression.text.isalnum() or not set("\\\"'") & set(expression.text[1:-1])
     return not isinstance(expression, Formatted) and all(_fits_in_braces(part) for part in parts(expression))

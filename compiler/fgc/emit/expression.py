@@ -1,6 +1,6 @@
-"""The Python that a program is made of, before it has a layout: expressions and statements as plain values.
+"""Expressions and statements of a generated program as plain values, before layout.
 
-Knows nothing of graphs except the id by which an expression remembers the node it was made from.
+Knows nothing of graphs except the id of the node that an expression was made from.
 """
 
 from typing import TypeAlias
@@ -11,7 +11,7 @@ from fgc.ir import NodeId
 
 
 class Name(Struct, frozen=True):
-    """A variable, an imported name or a module path such as `os.path`; `node` where it stands for a written value."""
+    """A variable, an imported name or a module path such as `os.path`; `node` is set if it stands for a value."""
 
     text: str
     node: NodeId | None = None
@@ -26,7 +26,7 @@ class Constant(Struct, frozen=True):
 
 
 class Lines(Struct, frozen=True):
-    """A string too long for one line: the source texts of its adjacent pieces."""
+    """A string that is too long for one line: the source texts of its adjacent pieces."""
 
     pieces: tuple[str, ...]
     node: NodeId | None = None
@@ -65,7 +65,7 @@ class Argument(Struct, frozen=True):
 
 
 class Invoke(Struct, frozen=True):
-    """A call; `is_pure` if it makes no other object than a new one of its own (`functools.partial`)."""
+    """A call; `is_pure` if its only effect is a new object (`functools.partial`)."""
 
     function: "Expression"
     arguments: tuple[Argument, ...]
@@ -197,7 +197,7 @@ Statement: TypeAlias = Assign | Define | Branch | Return | Evaluate
 
 
 def parts(expression: Expression) -> tuple[Expression, ...]:
-    """The expressions directly inside another, in source order."""
+    """Returns the expressions directly inside another, in source order."""
     match expression:
         case Formatted():
             return tuple(part for part in expression.parts if not isinstance(part, str))

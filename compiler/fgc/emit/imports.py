@@ -1,4 +1,4 @@
-"""Symbols to imports and the expressions that name them; two things of one name get two names."""
+"""Imports of a module, and the expressions that refer to them; two objects of one name get two names."""
 
 import re
 import sys
@@ -11,11 +11,11 @@ from fgc.emit.literal import string
 from fgc.emit.names import BUILTIN_NAMES, Names, is_identifier
 from fgc.ir import Symbol, SymbolKind
 
-# modules whose functions say little without them: `torch.randn`, `json.loads`
+# modules whose functions need the module's name to be understood: `torch.randn`, `json.loads`
 _SPOKEN = frozenset({"datetime", "json", "math", "operator", "os", "platform", "random", "socket", "sys", "time"})
 _SPOKEN_FUNCTIONS = frozenset({"numpy", "torch"})
 SOURCES = "sources"
-# what generated code may need itself: these names are never given to anything else
+# names that generated code may need itself, which nothing else gets
 _OWN: dict[tuple[str, str | None], str] = {
     ("typing", "Any"): "Any",
     ("functools", "partial"): "partial",
@@ -34,7 +34,7 @@ class Import(Struct, frozen=True):
     module: str
     name: str | None
     alias: str | None
-    section: int  # standard library, installed packages, what lies beside the program
+    section: int  # standard library, installed packages, or files beside the program
 
 
 class Imports:
@@ -52,28 +52,28 @@ class Imports:
         self.constants: dict[str, Expression] = {}
 
     def callable(self, symbol: Symbol) -> Expression:
-        """The expression that names a callable of a module or file."""
+        """Returns the expression for a callable of a module or file."""
         module = self._file_module(symbol) if symbol.kind is SymbolKind.FILE else symbol.container
         head, *rest = symbol.attribute.split(".")
         return _attributes(self._head(module, head), rest)
 
     def builtin(self, attribute: str) -> Expression:
-        """A builtin, perhaps dotted: `dict.fromkeys`."""
+        """Returns the expression for a builtin, perhaps dotted: `dict.fromkeys`."""
         head, *rest = attribute.split(".")
         if is_identifier(head):
             return _attributes(Name(head), rest)
         return _attributes(Name(self.module("builtins")), [head, *rest])
 
     def function(self, module: str, name: str) -> Name:
-        """`name` of a module, for use under its own name."""
+        """Imports `name` of a module, under that name if it is free."""
         return Name(self._bind(module, name))
 
     def module(self, module: str) -> str:
-        """A whole module, by the name under which the program knows it."""
+        """Imports a whole module and returns its name in the program."""
         return self._bind(module, None)
 
     def all(self) -> list[Import]:
-        """Every import, in the order that isort gives them."""
+        """Returns every import, in isort's order."""
         found = [
             Import(module, name, None if bound == (name or module) else bound, self._section(module))
             for (module, name), bound in self._bound.items()
@@ -86,7 +86,7 @@ class Imports:
         return sorted(found, key=lambda item: _isort_key(item, first))
 
     def register(self, symbols: Iterable[Symbol]) -> None:
-        """Give the callables of a program their names before anything else gets one."""
+        """Reserves the names of a program's callables before anything else gets a name."""
         listed = list(symbols)
         for symbol in listed:
             if symbol.kind is SymbolKind.BUILTIN:
@@ -94,7 +94,7 @@ class Imports:
         for symbol in listed:
             if symbol.kind is not SymbolKind.BUILTIN and not is_operator(symbol):
                 self.callable(symbol)
-        self._used.clear()  # what has a name is not imported before something says it
+        self._used.clear()  # registered names are imported only when they are used
         self.constants.clear()
 
     def _section(self, module: str) -> int:
@@ -139,7 +139,7 @@ class Imports:
         )
 
     def _alias(self, module: str, name: str | None) -> str:
-        """`OptimAdamW` for a second AdamW, from torch.optim; `os_path` for a module."""
+        """Returns an alias: `OptimAdamW` for a second AdamW, from torch.optim; `os_path` for a module."""
         if name is None:
             return self._names.fresh(module.replace(".", "_"))
         package = module.rpartition(".")[2]
@@ -154,7 +154,7 @@ class Imports:
         return self._names.fresh(f"{package}_{name}")
 
     def _loaded(self, module: str) -> Expression:
-        """A module whose name is no Python name, loaded into a constant."""
+        """Returns a constant for a module whose name is not an identifier, loaded with importlib."""
         load = self.function("importlib", "import_module")
         if module not in self._odd_modules:
             self._odd_modules[module] = self._names.fresh(module)
@@ -173,7 +173,7 @@ def _attributes(value: Expression, names: list[str]) -> Expression:
 
 
 def _isort_key(item: Import, first: Mapping[str, tuple[object, ...]]) -> tuple[object, ...]:
-    """Plain imports first, modules by name; `first` holds what leads the one line of names without aliases."""
+    """Returns isort's key: plain imports first, modules by name; `first` has the first name of each line."""
     is_alone = item.name is None or item.alias is not None
     line = _member_key(item) if is_alone else first[item.module]
     module = (_natural(item.module.lower()), _natural(item.module))
@@ -181,7 +181,7 @@ def _isort_key(item: Import, first: Mapping[str, tuple[object, ...]]) -> tuple[o
 
 
 def _member_key(item: Import) -> tuple[object, ...]:
-    """Constants, then classes, then functions."""
+    """Returns isort's key of an imported name: constants, then classes, then functions."""
     name = item.name or ""
     kind = 0 if len(name) > 1 and name.isupper() else 1 if name[:1].isupper() else 2
     return (kind, _natural(name.lower()), _natural(name))
@@ -193,5 +193,5 @@ def _natural(text: str) -> list[tuple[int, int, str]]:
 
 
 def is_operator(symbol: Symbol) -> bool:
-    """Returns whether calls of it may become operators, so that nothing is imported."""
+    """Returns True if its calls may become operators, so that nothing is imported."""
     return symbol.kind is SymbolKind.MODULE and symbol.container == "operator"

@@ -1,20 +1,20 @@
-"""Says what reads better under a name of its own than in place."""
+"""Decides which expressions read better as a variable than in place."""
 
 from fgc.emit.expression import DictDisplay, Expression, Invoke, Lambda, ListDisplay, TupleDisplay
 from fgc.emit.measure import call_depth, depth, is_atom, is_plain_data, line_count, width
 
 _MAX_DEPTH = 8  # brackets; Python's own parser ends at 200
 _MAX_CALL_DEPTH = 3
-_CALL_WIDTH = 66  # a call that fits on a line of its own as an argument
-_ITEM_WIDTH = 150  # an item of a list begins its own line anyway; naming one would name all before it
+_CALL_WIDTH = 66  # columns of a call that fits on its own line as an argument
+_ITEM_WIDTH = 150  # columns: an item of a list has its own line anyway, and naming one would name all items before it
 _DISPLAY_WIDTH = 160
 _FUNCTION_WIDTH = 60
 _DATA_LINES = 14
-_REPEAT_WIDTH = 44  # what is short enough to be written twice
+_REPEAT_WIDTH = 44  # columns of an expression that is short enough to be repeated
 
 
 def reads_better_named(value: Expression, *, is_item: bool = False) -> bool:
-    """Returns whether an argument or an item deserves a variable."""
+    """Returns True if an argument or an item deserves a variable."""
     if is_atom(value):
         return False
     if depth(value) > _MAX_DEPTH:
@@ -31,7 +31,7 @@ def reads_better_named(value: Expression, *, is_item: bool = False) -> bool:
 
 
 def is_step(value: Expression) -> bool:
-    """Returns whether what the author gave a name is a step of its own: a call with arguments, or a list of calls."""
+    """Returns True if a value that the author named is a separate step: a call with arguments, or a list of calls."""
     match value:
         case Invoke():
             return bool(value.arguments)
@@ -42,5 +42,5 @@ def is_step(value: Expression) -> bool:
 
 
 def reads_better_shared(value: Expression) -> bool:
-    """Returns whether something that is needed in several places is written once, as a variable or a function."""
+    """Returns True if a value used in several places should be written once, as a variable or a function."""
     return width(value) > _REPEAT_WIDTH or depth(value) > _MAX_CALL_DEPTH

@@ -1,4 +1,4 @@
-"""Keywords that are merged when a call happens: written ones, then latent ones, then those of the call."""
+"""Merges the keywords of a call: written ones, overridden by latent ones, overridden by those of the caller."""
 
 import ast
 
@@ -7,11 +7,11 @@ from fgc.emit.literal import string
 from fgc.emit.measure import has_effect
 from fgc.emit.operators import EvaluatedArguments
 
-Pair = tuple[str | None, Expression]  # a mapping that is spread has no name
+Pair = tuple[str | None, Expression]  # no name: a mapping that is spread
 
 
 def merged(given: EvaluatedArguments, late: Expression) -> tuple[Argument, ...]:
-    """The arguments of a call that happens now, with a latent mapping."""
+    """Returns the arguments of a call that is evaluated now, with a latent mapping."""
     pairs = keyword_pairs(given, late)
     named = tuple((name, value) for name, value in pairs if name is not None)
     if len(named) == len(pairs):
@@ -21,12 +21,12 @@ def merged(given: EvaluatedArguments, late: Expression) -> tuple[Argument, ...]:
 
 
 def display(pairs: list[Pair]) -> DictDisplay:
-    """Keywords as the mapping that they are."""
+    """Returns keywords as a mapping."""
     return DictDisplay(tuple((None if name is None else string(name), value) for name, value in pairs))
 
 
 def keyword_pairs(given: EvaluatedArguments, late: Expression | None) -> list[Pair]:
-    """Written keywords with the latent mapping over them."""
+    """Returns the written keywords overridden by the latent mapping."""
     pairs: list[Pair] = list(given.keywords)
     if late is None:
         return pairs
@@ -35,7 +35,7 @@ def keyword_pairs(given: EvaluatedArguments, late: Expression | None) -> list[Pa
 
 
 def _overridden(given: EvaluatedArguments, late: DictDisplay) -> dict[str, Expression] | None:
-    """One mapping of both, if it is the same to evaluate it."""
+    """Returns one mapping of both, if evaluating it has the same effects."""
     result = dict(given.keywords)
     for key, value in late.pairs:
         if not isinstance(key, Constant) or key.text[0] not in "\"'":

@@ -1,4 +1,4 @@
-"""The layout of generated text: Black's, whose passes are half of what a program costs to write, and filled prose."""
+"""Lays out generated text with Black, which takes half of the time to write a program, and fills prose."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -10,8 +10,8 @@ Layout: TypeAlias = Callable[[str], str]
 
 
 def black_layout(text: str) -> str:
-    """Python text as Black lays it out, docstrings and comments filled to the same width."""
-    import black  # 0.1 s, which a text with a known layout does without
+    """Returns Python text formatted by Black, with docstrings and comments filled to the same width."""
+    import black  # 0.1 s, not needed for a text with a known layout
     from black.mode import TargetVersion
 
     mode = black.Mode(line_length=LINE_WIDTH, target_versions={TargetVersion.PY311})

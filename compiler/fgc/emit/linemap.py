@@ -1,7 +1,7 @@
-"""The laid-out program to the nodes that its parts were made from.
+"""Maps parts of the formatted program to the nodes that they were made from.
 
-The statements that were generated and the text that Black laid out have the same tree; walking both at once needs no
-positions from before the layout.
+The generated statements and the text after Black have the same syntax tree, so walking both at once needs no positions
+from before the layout.
 """
 
 import ast
@@ -25,7 +25,7 @@ from fgc.ir import NodeId
 
 
 def node_areas(text: str, tree: ast.Module, functions: Sequence[Define]) -> list[tuple[Area, NodeId]]:
-    """The areas of functions' bodies that were made from nodes; of those that begin together, the outer one first."""
+    """Returns the areas of functions' bodies that were made from nodes; an outer area comes before one inside it."""
     walk = _Walk(text)
     by_name = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     for function in functions:
@@ -34,7 +34,7 @@ def node_areas(text: str, tree: ast.Module, functions: Sequence[Define]) -> list
 
 
 def value_areas(text: str, tree: ast.Module, functions: Sequence[Define]) -> list[tuple[Area, NodeId]]:
-    """The areas of expressions alone, without the keyword or the variable that they are given to."""
+    """Returns the areas of expressions, without the keyword or the variable that they are assigned to."""
     walk = _Walk(text)
     by_name = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     for function in functions:
@@ -45,7 +45,7 @@ def value_areas(text: str, tree: ast.Module, functions: Sequence[Define]) -> lis
 def import_areas(
     text: str, tree: ast.Module, node_of: Callable[[str, str], NodeId | None]
 ) -> list[tuple[Area, NodeId]]:
-    """The areas of imported names, by what `node_of` says about a module and a name in it; an empty name is all."""
+    """Returns the areas of imported names; `node_of` maps a module and a name in it to a node, "" being the module."""
     columns = Columns(text)
     found = []
     for statement in tree.body:
@@ -58,7 +58,7 @@ def import_areas(
 
 
 def option_areas(text: str, tree: ast.Module) -> list[tuple[Area, str]]:
-    """The areas of `parser.add_argument("--name", ...)`, with the first name of each option."""
+    """Returns the areas of `parser.add_argument("--name", ...)`, with the first name of each option."""
     columns = Columns(text)
     found = []
     for node in ast.walk(tree):
@@ -71,14 +71,14 @@ def option_areas(text: str, tree: ast.Module) -> list[tuple[Area, str]]:
 
 
 class Columns:
-    """Positions of a tree, whose columns count bytes, to areas, whose columns count characters."""
+    """Converts positions of a tree, with columns in bytes, to areas, with columns in characters."""
 
     def __init__(self, text: str) -> None:
         self._lines = text.split("\n")
         self._is_ascii = text.isascii()
 
     def area(self, first: ast.AST, last: ast.AST | None = None) -> Area:
-        """From the beginning of a node to its end, or to that of another."""
+        """Returns the area from the beginning of a node to its end, or to that of another."""
         last = first if last is None else last
         line, end_line = getattr(first, "lineno", 1), getattr(last, "end_lineno", 1)
         column, end_column = getattr(first, "col_offset", 0), getattr(last, "end_col_offset", 0)
@@ -118,7 +118,7 @@ class _Walk:
             self.found.append((self._columns.area(first, last), node))
 
     def _expression(self, written: Expression, parsed: ast.expr, outer: NodeId | None) -> None:
-        """Note an expression and what is in it; `outer` is the node of the area right around it."""
+        """Collects the areas of an expression and its parts; `outer` is the node of the enclosing area."""
         own = getattr(written, "node", None)
         if own != outer:
             self._note(own, parsed)

@@ -1,20 +1,20 @@
-"""Scalars to the text of Python literals, exactly."""
+"""Writes scalars as exact Python literals."""
 
 import math
 
 from fgc.emit.expression import Attribute, Constant, Expression, Lines, Name, Unary
 from fgc.ir import NodeId, Scalar
 
-_MAX_DIGITS = 4000  # Python refuses to read or print decimal integers of more than 4300 digits
-_LINE = 88  # a string that cannot fit on a line of its own is split
+_MAX_DIGITS = 4000  # Python's limit for decimal integers is 4300 digits
+_LINE = 88  # columns: a string that does not fit on its own line is split
 _PIECE = 64
 _TEXT_LINES = 3
-_MILLION = 1_000_000  # from here on nobody counts noughts
+_MILLION = 1_000_000  # larger numbers get underscores
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def literal(value: Scalar, node: NodeId | None = None) -> Expression:
-    """A literal for a scalar; infinities and nan are the caller's, who knows what is imported."""
+    """Returns a literal for a scalar; the caller handles infinities and nan, which need an import."""
     match value:
         case None | bool():
             return Constant(repr(value), node)
@@ -28,7 +28,7 @@ def literal(value: Scalar, node: NodeId | None = None) -> Expression:
 
 
 def non_finite(value: float, math_module: str, node: NodeId | None = None) -> Expression:
-    """`math.inf`, `-math.inf` or `math.nan`."""
+    """Returns `math.inf`, `-math.inf` or `math.nan`."""
     if math.isnan(value):
         return Attribute(Name(math_module), "nan", node, is_pure=True)
     if value < 0:
@@ -37,7 +37,7 @@ def non_finite(value: float, math_module: str, node: NodeId | None = None) -> Ex
 
 
 def string(value: str, node: NodeId | None = None) -> Expression:
-    """A string; one that fits on no line becomes adjacent pieces that break where its own lines and words do."""
+    """Returns a string literal; one too long for a line becomes adjacent pieces, split at its lines and words."""
     quoted = quote(value)
     if len(quoted) <= _LINE:
         return Constant(quoted, node)
@@ -46,12 +46,12 @@ def string(value: str, node: NodeId | None = None) -> Expression:
 
 
 def is_text(value: str) -> bool:
-    """Returns whether a string is a text of several lines, which a person would write between triple quotes."""
+    """Returns True if a string is a text of several lines, which a person would write between triple quotes."""
     return value.count("\n") >= _TEXT_LINES
 
 
 def text(value: str) -> Constant:
-    """A string between triple quotes, each of its lines on a line of its own."""
+    """Returns a string between triple quotes, one line for each of its lines."""
     core = value.rstrip('"')
     lines = "\n".join(_text_line(line) for line in core.split("\n")).replace('"""', '\\"\\"\\"')
     quotes = '\\"' * (len(value) - len(core))
@@ -59,19 +59,19 @@ def text(value: str) -> Constant:
 
 
 def _text_line(line: str) -> str:
-    """One line; a space at its end is written so that no editor takes it away."""
+    """Returns one line, with a trailing space escaped so that editors do not remove it."""
     escaped = escape(line)
     return escaped[:-1] + "\\x20" if escaped.endswith(" ") else escaped
 
 
 def quote(value: str) -> str:
-    """A string literal, with double quotes unless single ones save backslashes."""
+    """Returns a string literal, with double quotes unless single ones avoid backslashes."""
     mark = "'" if '"' in value and "'" not in value else '"'
     return mark + escape(value).replace(mark, "\\" + mark) + mark
 
 
 def escape(value: str) -> str:
-    """Text as it stands inside a literal, its quotes untouched."""
+    """Returns text escaped for the inside of a literal, except for quotes."""
     return "".join(_escaped(character) for character in value)
 
 

@@ -1,4 +1,4 @@
-"""Factories and partials that are mentioned more than once: written twice if short, else made by a function."""
+"""Writes factories and partials that are mentioned more than once: repeated if short, else made by a function."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def repeated(
     construction: "Construction", node: NodeId, scope: FunctionScope, make: Callable[[FunctionScope], Steps[Expression]]
 ) -> Steps[Expression]:
-    """A new value of a node; `make` builds its expression in a scope."""
+    """Returns the expression of a new value of a node; `make` builds it in a scope."""
     known = scope.find_maker(node)
     if known is not None:
         return Invoke(known, (), node)
@@ -45,7 +45,7 @@ def _value_of(statement: Statement) -> Expression | None:
 
 
 def _is_same_each_time(made: Expression | None) -> bool:
-    """Returns whether nobody can tell two of it apart: a `functools.partial` of names and constants."""
+    """Returns True if two such objects are interchangeable: a `functools.partial` of names and constants."""
     match made:
         case Invoke(arguments=(_, *given), is_pure=True):
             return all(_is_fixed(argument) for argument in given)
@@ -58,9 +58,9 @@ def _is_fixed(argument: Argument) -> bool:
 
 
 def _can_be_function(construction: "Construction", node: NodeId, home: FunctionScope) -> bool:
-    """Returns whether what is built once inside comes before anything that runs code, so that it can be built first."""
+    """Returns True if the once nodes inside precede everything that runs code, so that they can be built first."""
     has_run = False
-    seen: set[NodeId] = set()  # a chain of factories, each mentioned twice, has 2^depth ways through it
+    seen: set[NodeId] = set()  # a chain of factories, each mentioned twice, has 2^depth paths
     stack: list[tuple[NodeId, bool]] = [(node, False)]
     while stack:
         current, is_finished = stack.pop()

@@ -1,4 +1,4 @@
-"""Says what matters about an expression before it is printed: does it run code, how wide and how deep is it."""
+"""Measures expressions before they are printed: whether they run code, how wide and how deep they are."""
 
 from fgc.emit.expression import (
     Attribute,
@@ -14,11 +14,11 @@ from fgc.emit.expression import (
     parts,
 )
 
-_PUNCTUATION = 2  # a bracket pair, a comma and a space, an operator: close enough to decide a layout
+_PUNCTUATION = 2  # columns of a bracket pair, a comma with a space, or an operator: close enough for a layout
 
 
 def has_effect(expression: Expression) -> bool:
-    """Returns whether evaluating it may run code of others, so that its place in the order matters."""
+    """Returns True if evaluating it may run foreign code, so that the order of evaluation matters."""
     match expression:
         case Invoke() if not expression.is_pure:
             return True
@@ -29,7 +29,7 @@ def has_effect(expression: Expression) -> bool:
         case Lambda():
             return False
         case _:
-            # an operator on plain names may run code too, and so may a key's hash: calls inside decide the rest
+            # an operator on plain names may run code, and so may a key's hash; otherwise the parts decide
             return _runs_code(expression) or any(has_effect(part) for part in parts(expression))
 
 
@@ -38,13 +38,13 @@ def _runs_code(expression: Expression) -> bool:
 
 
 def is_atom(expression: Expression) -> bool:
-    """Returns whether it can be written twice, or evaluated later, and nobody could tell."""
+    """Returns True if it can be repeated or evaluated later without any difference."""
     is_read = isinstance(expression, Attribute) and expression.is_pure and expression.node is not None
     return is_read or isinstance(expression, Name | Constant | Lines | Formatted)
 
 
 def width(expression: Expression) -> int:
-    """About how many columns it takes on one line."""
+    """Returns the approximate number of columns on one line."""
     match expression:
         case Name() | Constant():
             return len(expression.text)
@@ -62,26 +62,26 @@ def width(expression: Expression) -> int:
 
 
 def depth(expression: Expression) -> int:
-    """Returns how many brackets are open at the deepest place."""
+    """Returns the depth of nested brackets."""
     inner = max((depth(part) for part in parts(expression)), default=0)
     return inner if is_atom(expression) or isinstance(expression, Attribute) else inner + 1
 
 
 def call_depth(expression: Expression) -> int:
-    """Returns how many calls are nested in one another."""
+    """Returns the depth of nested calls."""
     inner = max((call_depth(part) for part in parts(expression)), default=0)
     return inner + 1 if isinstance(expression, Invoke) else inner
 
 
 def is_plain_data(expression: Expression) -> bool:
-    """Returns whether it is written out entirely: literals, lists and mappings of them."""
+    """Returns True if it consists only of literals and of lists and mappings of them."""
     if isinstance(expression, Invoke | Lambda | Item | Name):
         return False
     return all(is_plain_data(part) for part in parts(expression))
 
 
 def line_count(expression: Expression) -> int:
-    """About how many lines a display takes when each item stands on its own line."""
+    """Returns the approximate number of lines of a display with one item per line."""
     if isinstance(expression, DictDisplay) and width(expression) > 60:
         return 2 + sum(line_count(value) for _, value in expression.pairs)
     return 1 + width(expression) // 88

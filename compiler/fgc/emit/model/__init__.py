@@ -1,7 +1,16 @@
-"""Model packages: a build-time call in the graph to a readable Hugging Face model package.
+"""Writes Hugging Face model packages: readable Python from a description in the graph and component files.
 
-The components are specialised source to source: read and rewritten, never imported. `check_model_package` needs
-neither libcst nor black, and does not load them.
+    graph (`!meta:fgc:model_package`)
+      -> `request`: the parts of the call: name, configuration, model, plans
+      -> `describe`, `components`: the model as `values` (constants, fields of the configuration, constructions of
+         parts), checked against the signatures of component classes, which are parsed and never imported
+      -> `plan`: one plan per generated class: which parameters become values, and which stay
+      -> `specialise`, `fold`: each class rewritten by its plan, with decided branches removed
+      -> `modeling`, `configuration`: the two files; `expand` puts them into the package
+
+Checks on the described model are separate: `shapes` (sizes that do not fit together), `unread` (misspelt fields),
+`module_names` (plans that match no module), `serving` (what vLLM would refuse). `check_model_package` needs neither
+libcst nor black, and does not load them.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""The files of a model package to where their lines come from: the configuration's fields, and component files."""
+"""Maps lines of a model package's files to their origin: fields of the configuration, and component files."""
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +16,7 @@ _PLANS = {"base_model_tp_plan": "tp_plan", "base_model_pp_plan": "pp_plan"}
 
 
 def configuration_areas(text: str, graph: Graph, node: NodeId, request: PackageRequest) -> Iterator[NodeArea]:
-    """The fields of a configuration file, by the entries that they were made from."""
+    """Yields the areas of fields in a configuration file, with the entries that they were made from."""
     call = graph[node]
     assert isinstance(call, Call), "a model package is described by a call"
     values = {entry.name: entry.value for entry in request.config}
@@ -33,7 +33,7 @@ def configuration_areas(text: str, graph: Graph, node: NodeId, request: PackageR
 def modeling_areas(
     text: str, graph: Graph, node: NodeId, model: PartConstruction, pieces: Mapping[str, Definition]
 ) -> Iterator[NodeArea]:
-    """Every line of what was made from component files; `pieces` are the definitions by their generated names."""
+    """Yields the areas made from component files; `pieces` are the definitions by their generated names."""
     uses = _uses(graph, node, model)
     columns = Columns(text)
     lines = text.split("\n")
@@ -58,8 +58,8 @@ def _classes(text: str) -> Iterable[ast.ClassDef]:
 
 
 def _uses(graph: Graph, node: NodeId, model: PartConstruction) -> dict[Definition, tuple[NodeId, Origin]]:
-    """For every component the node that asks for it first."""
-    parts = ((node_id, graph[node_id]) for node_id in reachable(graph, [node]))  # another model may have the places too
+    """Returns the first node that uses each component."""
+    parts = ((node_id, graph[node_id]) for node_id in reachable(graph, [node]))  # of this model only
     by_place = {item.callee.origin.span: node_id for node_id, item in parts if isinstance(item, Call)}
     found: dict[Definition, tuple[NodeId, Origin]] = {}
     for part in walk(model):
@@ -75,7 +75,7 @@ def _definition_lines(definition: Definition) -> list[str]:
 
 
 def _aligned(generated: list[str], component: list[str]) -> Iterator[tuple[int, int]]:
-    """Pairs of lines; what was rewritten belongs to where the component's own text stood."""
+    """Yields pairs of lines; a rewritten line is paired with the component's line in its place."""
     matcher = SequenceMatcher(None, [line.strip() for line in generated], [c.strip() for c in component], False)
     for _, start, end, component_start, component_end in matcher.get_opcodes():
         last = max(component_end - 1, component_start - 1, 0)

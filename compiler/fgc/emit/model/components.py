@@ -1,6 +1,6 @@
-"""Component files to what they define: classes and functions, their signatures, imports and places.
+"""Reads component files: classes and functions, their signatures, imports and places.
 
-Files are parsed, never imported. Knows nothing of graphs or of what a model uses.
+Files are parsed, never imported. Knows nothing of graphs or models.
 """
 
 import ast
@@ -19,7 +19,7 @@ Defining = ast.ClassDef | ast.FunctionDef | ast.Assign | ast.AnnAssign
 
 
 class ComponentParameterKind(Enum):
-    """Says how a parameter takes its argument."""
+    """The ways a parameter takes its argument."""
 
     POSITIONAL = "positional"
     KEYWORD = "keyword"
@@ -38,13 +38,13 @@ class ComponentParameter(Struct, frozen=True):
 class ComponentSignature(Struct, frozen=True):
     """The parameters of a callable, without `self`.
 
-    `handed_on` are those of a base to which the constructor passes its `**kwargs`; `takes_any_keyword` if nobody
-    knows what these may be.
+    `handed_on` are those of a base to which the constructor passes its `**kwargs`; `takes_any_keyword` if these are
+    unknown.
     """
 
     parameters: tuple[ComponentParameter, ...]
     takes_any_keyword: bool
-    owner: "Definition | None"  # whose constructor it is: the class itself, or a base
+    owner: "Definition | None"  # the class with the constructor: itself, or a base
     handed_on: tuple[ComponentParameter, ...] = ()
 
     @property
@@ -53,7 +53,7 @@ class ComponentSignature(Struct, frozen=True):
 
     @property
     def accepted(self) -> dict[str, ComponentParameter]:
-        """The parameters that a caller can name, those of the base included."""
+        """Returns the parameters that a caller can name, including those of the base."""
         return {parameter.name: parameter for parameter in (*self.handed_on, *self.parameters)}
 
     @property
@@ -79,7 +79,7 @@ class ComponentModule(Struct, frozen=True, eq=False, dict=True):
     imports: Mapping[str, ComponentImport]
 
     def span(self, node: ast.expr | ast.stmt | ast.arg) -> Span:
-        """The place of a node; of a class or function, its name's line."""
+        """Returns the place of a node; for a class or function, the line of its name."""
         start = self._offset(node.lineno, node.col_offset)
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             start = self.source.text.index(node.name, start)
@@ -129,7 +129,7 @@ class ComponentLibrary:
         self._signatures: dict[tuple[int, str], ComponentSignature] = {}
 
     def find(self, name: str, searchpath: Sequence[str] = ()) -> ComponentModule | BrokenModule | None:
-        """The module of a dotted name, from the first folder that has it."""
+        """Returns the module with a dotted name, from the first folder that has it."""
         for folder in (*searchpath, *self._folders):
             module = self._load(folder, name)
             if module is not None:
@@ -137,20 +137,20 @@ class ComponentLibrary:
         return None
 
     def file(self, path: str, searchpath: Sequence[str] = ()) -> ComponentModule | BrokenModule | None:
-        """The module in the file `path`; a relative path starts in one of the folders."""
+        """Returns the module in the file `path`; a relative path is tried in each folder."""
         pure = PurePosixPath(path)
         if pure.is_absolute():
             return self._load(str(pure.parent), pure.stem)
         return self.find(".".join(pure.with_suffix("").parts), searchpath)
 
     def installed(self, name: str) -> ComponentModule | BrokenModule | None:
-        """The module that the import path `name` means, if its package is one of the folders: `fgc_models.norms`."""
+        """Returns the module with the import path `name` (`fgc_models.norms`), if its package is one of the folders."""
         package_name, _, rest = name.partition(".")
         found = [self._load(folder, rest) for folder in self._folders if PurePosixPath(folder).name == package_name]
         return found[0] if found and rest else None
 
     def module_names(self, searchpath: Sequence[str] = ()) -> list[str]:
-        """The modules that the folders' `__init__.py` announce in `__all__`."""
+        """Returns the modules that the folders' `__init__.py` list in `__all__`."""
         names: list[str] = []
         for folder in (*searchpath, *self._folders):
             module = self._load(folder, "__init__")
@@ -160,7 +160,7 @@ class ComponentLibrary:
         return names
 
     def definition(self, module: ComponentModule, name: str) -> Definition | None:
-        """Returns what `name` means in a module, if a component file defines it."""
+        """Returns the definition of `name` in a module, if it is in a component file."""
         if name in module.definitions:
             return Definition(module, name)
         imported = module.imports.get(name)
@@ -170,7 +170,7 @@ class ComponentLibrary:
         return self.definition(target, imported.name) if target is not None else None
 
     def signature(self, definition: Definition) -> ComponentSignature:
-        """The parameters of a function, or of a class's constructor, looked up along its component bases."""
+        """Returns the parameters of a function, or of a class's constructor, which may be that of a component base."""
         key = (id(definition.module), definition.name)  # modules live as long as the library
         if key not in self._signatures:
             self._signatures[key] = self._read_signature(definition)
@@ -188,7 +188,7 @@ class ComponentLibrary:
         return ComponentSignature((), takes_any_keyword=not isinstance(node, ast.ClassDef), owner=None)
 
     def _with_handed_on(self, owner: Definition, init: ast.FunctionDef, own: ComponentSignature) -> ComponentSignature:
-        """A signature with the parameters of the base that takes the constructor's `**kwargs`, if one is known."""
+        """Returns a signature with the parameters of the base that receives the constructor's `**kwargs`, if known."""
         call = handed_on_call(init)
         if call is None:
             return own
@@ -205,7 +205,7 @@ class ComponentLibrary:
         return replace(own, takes_any_keyword=base.takes_any_keyword, handed_on=rest)
 
     def bases(self, definition: Definition) -> list[Definition]:
-        """The base classes that are components, nearest first."""
+        """Returns the base classes that are components, nearest first."""
         found: list[Definition] = []
         node = definition.node
         for expression in node.bases if isinstance(node, ast.ClassDef) else ():
@@ -233,12 +233,12 @@ class ComponentLibrary:
 
 
 def constructor(node: ast.ClassDef) -> ast.FunctionDef | None:
-    """The class's own `__init__`."""
+    """Returns the class's own `__init__`."""
     return next((item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
 
 
 def handed_on_call(init: ast.FunctionDef) -> ast.Call | None:
-    """The call `super().__init__(..., **kwargs)`, if the constructor does nothing else with its `**kwargs`."""
+    """Returns the call `super().__init__(..., **kwargs)`, if it is the only use of the constructor's `**kwargs`."""
     kwargs = init.args.kwarg
     if kwargs is None:
         return None
@@ -255,7 +255,7 @@ def handed_on_call(init: ast.FunctionDef) -> ast.Call | None:
 
 
 def constant(definition: Definition, name: str) -> object:
-    """The value of a class attribute that is written as a constant; None if there is none."""
+    """Returns the value of a class attribute that is a literal; None otherwise."""
     for item in definition.node.body if isinstance(definition.node, ast.ClassDef) else ():
         match item:
             case ast.Assign(targets=[ast.Name(id=target)], value=ast.Constant(value=value)) if target == name:

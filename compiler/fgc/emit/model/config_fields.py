@@ -1,4 +1,4 @@
-"""The configuration's entries to fields: what each is by default, and which the program computes."""
+"""Turns the configuration's entries into fields: the default of each, and which ones the program computes."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,7 @@ class FieldReader(Struct, frozen=True):
 
 
 def readers_of(model: PartConstruction, library: ComponentLibrary) -> dict[str, FieldReader]:
-    """For each field, the first parameter that says what type it has."""
+    """Returns, for each field, the first parameter that gives its type."""
     found: dict[str, FieldReader] = {}
     for part in walk(model):
         if not isinstance(part, PartConstruction) or not isinstance(part.target, Definition):
@@ -38,7 +38,7 @@ def readers_of(model: PartConstruction, library: ComponentLibrary) -> dict[str, 
 
 
 class ConfigReader:
-    """The configuration's entries to fields with defaults; `runtime` are those that train.py computes."""
+    """Reads the configuration's entries as fields with defaults; `runtime` are those that train.py computes."""
 
     def __init__(self, graph: Graph, request: PackageRequest, describer: Describer) -> None:
         self.diagnostics: list[Diagnostic] = []
@@ -48,7 +48,7 @@ class ConfigReader:
         self._describer = describer
 
     def fields(self, readers: Mapping[str, FieldReader]) -> list[FieldPlan]:
-        """Every field, derived ones after what they are derived from."""
+        """Returns every field, derived ones after those they are derived from."""
         found = [self._field(entry, readers.get(entry.name)) for entry in self._request.config]
         for name, entry in self._request.defaults.items():
             if name not in {item.name for item in found}:
@@ -67,7 +67,7 @@ class ConfigReader:
             if value is not None and any(isinstance(item, Field) for item in walk(value)):
                 return FieldPlan(entry.name, Constant.of(None), value, annotation)
             if entry.name == ROPE_PARAMETERS and isinstance(value, ConstantTable):
-                # an older config.json gives it in parts: the class must know whether it is given
+                # an older config.json gives it in parts, so the class must know whether it is given
                 return FieldPlan(entry.name, Constant.of(None), value, annotation)
             if value is not None:
                 self._check_type(entry, value, reader)
@@ -79,7 +79,7 @@ class ConfigReader:
         return FieldPlan(entry.name, value or Constant.of(None), None, annotation)
 
     def _is_static(self, node_id: NodeId) -> bool:
-        """Returns whether a value is known at build time, or follows from other fields."""
+        """Returns True if a value is known at build time, or follows from other fields."""
         node = self._graph[node_id]
         if isinstance(node, Call):
             is_container = node.callee.kind is SymbolKind.BUILTIN and node.callee.attribute.startswith("named_")

@@ -1,4 +1,4 @@
-"""The fields of a model's configuration to its configuration file."""
+"""Writes the configuration file of a model package from its fields."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,23 +7,23 @@ from msgspec import Struct
 from fgc.emit.model.names import ModelNames
 from fgc.emit.model.values import Constant, ConstantTable, Items, Operation, Value, fields_of, static_text
 
-# what transformers may set to None, or to several, whatever the template says
+# fields that transformers may set to None or to a list, whatever the template says
 _KNOWN_TYPES = {
     "pad_token_id": "int | None",
     "bos_token_id": "int | None",
     "eos_token_id": "int | list[int] | None",
 }
-# other names that libraries ask a configuration for, and the fields that they mean
+# other names under which libraries read fields
 _OTHER_NAMES = {"num_experts": "num_local_experts"}
 ROPE_PARAMETERS = "rope_parameters"
-_OLDER_ROPE_FIELDS = ("rope_theta", "rope_scaling")  # which PreTrainedConfig makes rope_parameters of
+_OLDER_ROPE_FIELDS = ("rope_theta", "rope_scaling")  # PreTrainedConfig turns them into rope_parameters
 _USUAL_THETA = 10000.0  # PreTrainedConfig's
-_PLAN_TYPES = {  # as in PreTrainedConfig: attributes that may be set are of just that type
+_PLAN_TYPES = {  # as in PreTrainedConfig: type checkers want the same types
     "tp_plan": "dict[str, Any] | None",
     "pp_plan": "dict[str, Sequence[list[str]]] | None",
 }
 
-# PEFT looks up a `model_type` in tables of its own, right after it has asked the configuration for its fields
+# PEFT looks up `model_type` in its own tables, right after it has read the configuration's fields
 _ADAPTER_DEFAULTS = """
     def to_dict(self) -> dict[str, Any]:
         # PEFT reads the fields, then looks up where adapters go: here they go where they go in a Llama
@@ -36,7 +36,7 @@ _ADAPTER_DEFAULTS = """
 
 
 class FieldPlan(Struct, frozen=True):
-    """A field: its class default; or `derived` from other fields when it is not given.
+    """A field with its class default, or `derived` from other fields if it is not given.
 
     `annotation` is the type of the component parameter that reads it, if one does.
     """
@@ -55,9 +55,9 @@ def configuration_text(
     *,
     has_projections: bool,
 ) -> str:
-    """The file's text, before formatting.
+    """Returns the file's text, before formatting.
 
-    `has_projections`: attention has the matrices `q_proj` and `v_proj`, which PEFT's adapters of a Llama go beside.
+    `has_projections`: attention has the matrices `q_proj` and `v_proj`, which PEFT adapts in a Llama.
     """
     lines = [f"class {names.config_class}(PreTrainedConfig):"]
     lines += [f'    """The shape of a {names.title}; the defaults are those of the template."""', ""]
@@ -74,7 +74,7 @@ def configuration_text(
 
 
 def in_order(fields: Sequence[FieldPlan]) -> list[FieldPlan] | str:
-    """The fields with derived ones after what they are derived from; or the name of one that needs itself."""
+    """Returns the fields, derived ones after those they are derived from; or the name of one that needs itself."""
     waiting = {item.name: item for item in fields if item.derived is not None}
     ordered: list[FieldPlan] = []
     while waiting:
@@ -87,7 +87,7 @@ def in_order(fields: Sequence[FieldPlan]) -> list[FieldPlan] | str:
 
 
 def annotation_of(item: FieldPlan) -> str:
-    """The type of a field, from what reads it and from its default."""
+    """Returns the type of a field, from the parameter that reads it and from its default."""
     default = item.default
     if item.name in _KNOWN_TYPES:
         return _KNOWN_TYPES[item.name]
@@ -108,7 +108,7 @@ def annotation_of(item: FieldPlan) -> str:
 
 
 def is_set(item: FieldPlan) -> bool:
-    """Returns whether the field always has a value: its type allows no None, or `__post_init__` fills it in."""
+    """Returns True if the field is never None: its type excludes it, or `__post_init__` fills it in."""
     if item.derived is not None:
         return True
     return item.default != Constant.of(None) and not annotation_of(item).endswith("None")
@@ -131,7 +131,7 @@ def _attribute_map(fields: Sequence[FieldPlan]) -> list[str]:
 
 
 def _unusual_thetas(fields: Sequence[FieldPlan]) -> list[float]:
-    """The template's theta where it is not transformers' own, for an older config.json that leaves it out."""
+    """Returns the template's theta if it is not transformers' default, for an older config.json without one."""
     tables = [
         item.derived for item in fields if item.name == ROPE_PARAMETERS and isinstance(item.derived, ConstantTable)
     ]
@@ -141,7 +141,7 @@ def _unusual_thetas(fields: Sequence[FieldPlan]) -> list[float]:
 
 
 def _post_init(fields: Sequence[FieldPlan]) -> list[str]:
-    """The method that fills in what is derived from other fields."""
+    """Returns the method that fills in derived fields."""
     names = {item.name for item in fields}
     lines = []
     for item in fields:
@@ -159,7 +159,7 @@ def _post_init(fields: Sequence[FieldPlan]) -> list[str]:
 
 
 def _auto_map(names: ModelNames) -> list[str]:
-    """AutoModel must be named here: save_pretrained writes only the class that it saves."""
+    """Returns the `auto_map`, which names AutoModel because save_pretrained writes only the class that it saves."""
     return [
         "    auto_map: dict[str, str] = field(",
         "        default_factory=lambda: {",

@@ -1,7 +1,7 @@
-"""Graph nodes to the values that a model is made of, checked against the signatures of its components.
+"""Reads graph nodes as the values of a model, and checks them against the signatures of its components.
 
-Every mistake becomes a diagnostic at its place in the template; what is wrong comes back as None, and its siblings
-are still checked.
+Every mistake becomes a diagnostic at its place in the template. A wrong value is None, and its siblings are still
+checked.
 """
 
 from collections.abc import Container, Sequence
@@ -45,11 +45,11 @@ from fgc.ir.searchpath import searchpath
 from fgc.text import Origin
 
 _HAND_ON = "name `config` in its constructor, and hand it on: the generated model gives it"
-_MAX_SIZE = 5000  # 61 layers written one by one have 2,000 values
+_MAX_SIZE = 5000  # values: 61 layers, each written separately, have 2,000
 
 
 class _Argument(Struct, frozen=True):
-    """An argument under its parameter's name; `origin` is where the template gives it."""
+    """An argument with its parameter's name; `origin` is its place in the template."""
 
     name: str
     node: NodeId
@@ -57,7 +57,7 @@ class _Argument(Struct, frozen=True):
 
 
 class Describer:
-    """Reads nodes of one model package's graph; `diagnostics` collects what is wrong."""
+    """Reads nodes of one model package's graph, and collects `diagnostics`."""
 
     def __init__(
         self, graph: Graph, library: ComponentLibrary, fields: Sequence[str], searchpath: Sequence[str]
@@ -72,17 +72,17 @@ class Describer:
         self._sizes: dict[int, int] = {}
 
     def value(self, node_id: NodeId) -> Value | None:
-        """The value of a node."""
+        """Returns the value of a node; None if it is wrong."""
         if node_id not in self._known:
             self._known[node_id] = self._bounded(node_id, self._read(node_id))
         return self._known[node_id]
 
     def _bounded(self, node_id: NodeId, value: Value | None) -> Value | None:
-        """The value, unless it is too large once everything that is mentioned again in it is written again."""
+        """Returns the value, unless it is too large when everything shared in it is written out."""
         if value is None:
             return None
         size = 1 + sum(self._sizes.get(id(part), 1) for part in parts(value))
-        self._sizes[id(value)] = size  # of values that live as long as `_known`
+        self._sizes[id(value)] = size  # the ids stay valid: `_known` keeps the values alive
         if size <= _MAX_SIZE:
             return value
         help_text = "parts that are mentioned twice on each of many levels double with every level"
@@ -90,7 +90,7 @@ class Describer:
         return self._reject(self._graph[node_id].origin, message, help_text)
 
     def model(self, node_id: NodeId) -> PartConstruction | None:
-        """The value of the node that describes the whole model: it is constructed with the configuration alone."""
+        """Returns the value of the node for the whole model, which is constructed with the configuration alone."""
         value = self.value(node_id)
         if value is None:
             return None
@@ -198,7 +198,7 @@ class Describer:
         return PartConstruction(target, node.kind is CallKind.PARTIAL, (), values, node.callee) if is_good else None
 
     def _arguments(self, node: Call, target: Definition, signature: ComponentSignature) -> "list[_Argument] | None":
-        """The arguments by the names of their parameters; None if any does not fit."""
+        """Returns the arguments by the names of their parameters; None if any does not fit."""
         slots = signature.positional
         if len(node.positional) > len(slots):
             message = f"`{target.name}` takes {len(slots)} positional arguments, not {len(node.positional)}"
@@ -235,7 +235,7 @@ class Describer:
         signature: ComponentSignature,
         shapes: list[CallShape],
     ) -> bool:
-        """Returns whether what `user` does with an argument is possible; a part gets all that it needs."""
+        """Returns True if `user` can call an argument as it does: a part must get all arguments it needs."""
         parameter = signature.accepted.get(argument.name)
         if parameter is not None and takes_rules(parameter.annotation):
             return self._is_good_table(argument, value, user)
@@ -254,7 +254,7 @@ class Describer:
         return True
 
     def _is_good_table(self, argument: "_Argument", value: Value, user: Definition) -> bool:
-        """Returns whether an argument holds the rules by which weights begin, or is None."""
+        """Returns True if an argument is a table of rules for initial weights, or None."""
         if isinstance(value, Constant) and value.value is None:
             return True
         if not isinstance(value, PartConstruction) or not holds_rules(value, self._library):

@@ -1,4 +1,4 @@
-"""A `!meta:fgc:model_package` node to what it describes, checked as far as that goes without generating anything."""
+"""Describes the model package of a `!meta:fgc:model_package` node, and checks it without generating anything."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -35,7 +35,7 @@ class Description(Struct, frozen=True):
 def describe_model_package(
     graph: Graph, node: NodeId, read: Reader, component_folders: Sequence[str]
 ) -> Outcome[Description | None]:
-    """Returns what the node describes; None if anything in it is wrong."""
+    """Returns the description of the node's package; None if anything in it is wrong."""
     call = graph[node]
     assert isinstance(call, Call) and call.kind is CallKind.META, f"node {node} is not a build-time call"
     request = read_request(graph, call)
@@ -55,7 +55,7 @@ def describe_model_package(
 
 
 def _misfits(graph: Graph, request: PackageRequest, found: Description) -> tuple[Diagnostic, ...]:
-    """Returns what each part may be, and what does not fit together."""
+    """Returns findings about parts that do not fit together."""
     fields = {field.name: field for field in found.fields}
     entries = {entry.name: entry for entry in request.config}
     shapes = Shapes(graph, found.library, found.model, fields, entries, found.attention)
@@ -67,14 +67,14 @@ def _misfits(graph: Graph, request: PackageRequest, found: Description) -> tuple
 
 @lru_cache(maxsize=32)
 def _library(read: Reader, component_folders: tuple[str, ...]) -> ComponentLibrary:
-    """One library for all configurations of a project: they share their components."""
+    """Returns one library for all configurations of a project, which share their components."""
     return ComponentLibrary(read, component_folders)
 
 
 def check_model_package(
     graph: Graph, node: NodeId, read: Reader, component_folders: Sequence[str]
 ) -> Outcome[Description | None]:
-    """Returns what the node describes, with all that is wrong with it, entries that nothing reads among it."""
+    """Returns the description of the node's package with all findings, including fields that nothing reads."""
     described = describe_model_package(graph, node, read, component_folders)
     found = described.value
     if found is None:

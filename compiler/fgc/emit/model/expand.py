@@ -1,4 +1,4 @@
-"""A `!meta:fgc:model_package` node to the files of the model's package, and to the call that constructs the model."""
+"""Replaces a `!meta:fgc:model_package` node by the construction of its model, and writes the package's files."""
 
 from collections.abc import Mapping, Sequence
 
@@ -42,9 +42,9 @@ def expand_model_package(
     generated_from: str,
     layout: Layout = black_layout,
 ) -> Outcome[ModelExpansion | None]:
-    """Generate the model package that the node describes; None if anything in it is wrong.
+    """Generates the model package of a node; the value is None if anything in it is wrong.
 
-    `read` gives the text of an absolute path, or None. `generated_from` is the template that the files name.
+    `read` returns the text at an absolute path, or None. `generated_from` is the template named in the files.
     """
     described = describe_model_package(graph, node, read, component_folders)
     description = described.value
@@ -80,8 +80,8 @@ def expand_model_package(
 def _modeling(
     description: Description, names: ModelNames, header: str
 ) -> tuple[str, Mapping[str, Definition], tuple[Diagnostic, ...]]:
-    """The modeling file, the definitions that it was made from by their names in it, and why it could not work."""
-    from fgc.emit.model.modeling import ModelingFile  # libcst: 270 ms, which `check` does without
+    """Returns the modeling file, the definitions in it by their generated names, and problems that forbid it."""
+    from fgc.emit.model.modeling import ModelingFile  # libcst: 270 ms, not needed by `check`
 
     library = description.library
     model, rules = without_rules(description.model, library)
@@ -116,7 +116,7 @@ def _init_text(names: ModelNames, header: str) -> str:
 
 
 def _expanded(graph: Graph, node: NodeId, names: ModelNames, runtime: Sequence[ConfigEntry]) -> Graph:
-    """The graph in which the model is constructed from the configuration and what the program computes for it."""
+    """Returns the graph with the construction of the model from its configuration and the computed fields."""
     call = graph[node]
     assert isinstance(call, Call)
     config_id = NodeId(max(graph.nodes) + 1)

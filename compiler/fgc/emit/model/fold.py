@@ -1,7 +1,14 @@
-"""Tests whose outcome is known are decided: the branch that is taken stays, without its test.
+"""Removes tests with a known outcome: the branch that is taken stays, without its test.
 
-What is known are names, attributes of `self`, and attributes of the base model: a constant, or only that it is not
-None; and methods that no class of the model has.
+    if gate:                     gate is False        ->  y = x
+        y = f(x)
+    else:
+        y = x
+    if norm is not None:         norm is NOT_NONE     ->  y = norm(y)
+        y = norm(y)
+
+Facts are about names, attributes of `self`, attributes of the base model, and methods that no class of the model has.
+A fact is a constant, or only that the value is not None.
 """
 
 import ast
@@ -15,7 +22,7 @@ from fgc.ir import Scalar
 
 
 class Known(Struct, frozen=True):
-    """The value of an expression; `NOT_NONE` knows only that there is one."""
+    """The value of an expression; for `NOT_NONE`, only that it is not None."""
 
     value: Scalar | tuple[Scalar, ...] = None
     is_object: bool = False
@@ -27,17 +34,17 @@ class Known(Struct, frozen=True):
 
 NOT_NONE = Known(is_object=True)
 ANY_OBJECT = "*"
-# by name, by `self.name`, by `self.base_model.name`, or `*.name` for `getattr(x, "name", None)`
+# keys: `name`, `self.name`, `self.base_model.name`, or `*.name` for `getattr(x, "name", None)`
 Facts = Mapping[str, Known]
 
 
 def fold(node: cst.CSTNode, facts: Facts) -> cst.CSTNode:
-    """The node with every test that the facts decide taken out."""
+    """Returns the node without the tests that the facts decide."""
     return cast(cst.CSTNode, node.visit(_Folder(facts)))
 
 
 def evaluate(node: cst.BaseExpression, facts: Facts) -> Known | None:
-    """Returns what is known of an expression."""
+    """Returns the known value of an expression, or None."""
     match node:
         case cst.Name(value="None"):
             return Known(None)
@@ -69,7 +76,7 @@ def evaluate(node: cst.BaseExpression, facts: Facts) -> Known | None:
 
 
 def _dotted(node: cst.BaseExpression) -> str:
-    """`self.model.name` as it is written; empty for other expressions."""
+    """Returns the text of a dotted name such as `self.model.name`; empty for other expressions."""
     match node:
         case cst.Name(value=name):
             return name
@@ -100,7 +107,7 @@ def _join(left: Known | None, is_and: bool, right: Known | None) -> Known | None
     return Known(is_and) if None not in truths else None
 
 
-# nodes of layout hold no names, further ones no tests: looking into them takes half of the time
+# layout nodes contain no names, and some nodes no tests: visiting them would take half of the time
 LAYOUT = (
     *(cst.SimpleWhitespace, cst.ParenthesizedWhitespace, cst.TrailingWhitespace, cst.EmptyLine),
     *(cst.Comma, cst.AssignEqual, cst.Dot, cst.LeftParen, cst.RightParen, cst.Integer, cst.Float, cst.SimpleString),
@@ -132,14 +139,14 @@ class _Folder(cst.CSTTransformer):
             return cst.RemoveFromParent()
         if isinstance(rest, cst.If):
             if rest.orelse is None and isinstance(rest.body, cst.IndentedBlock) and not rest.body.body:
-                return cst.RemoveFromParent()  # all that it held was decided against; a test does nothing else
+                return cst.RemoveFromParent()  # nothing is left in it, and its test has no effect
             return rest.with_changes(leading_lines=updated_node.leading_lines)
         return cst.FlattenSentinel(_statements(rest.body, updated_node.leading_lines))
 
     def leave_Try(
         self, original_node: cst.Try, updated_node: cst.Try
     ) -> cst.Try | cst.FlattenSentinel[cst.BaseStatement]:
-        """Without `try` if all that `finally` held was decided against."""
+        """Removes `try` if nothing is left in its `finally`."""
         final = updated_node.finalbody
         if final is None or updated_node.handlers or not isinstance(final.body, cst.IndentedBlock) or final.body.body:
             return updated_node
@@ -148,7 +155,7 @@ class _Folder(cst.CSTTransformer):
     def leave_IndentedBlock(
         self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock
     ) -> cst.IndentedBlock:
-        """Without what stands behind a branch that is always taken and leaves the block."""
+        """Removes the statements after a branch that is always taken and leaves the block."""
         for place, statement in enumerate(updated_node.body[:-1]):
             if _leaves(statement):
                 return updated_node.with_changes(body=updated_node.body[: place + 1])
@@ -173,7 +180,7 @@ class _Folder(cst.CSTTransformer):
         return cst.RemoveFromParent() if known is not None and known.truth else updated_node
 
     def _decided(self, branch: cst.If | cst.Else | None) -> cst.If | cst.Else | None:
-        """The first branch that can still be taken."""
+        """Returns the first branch that can still be taken."""
         while isinstance(branch, cst.If):
             known = evaluate(branch.test, self._facts)
             if known is None or known.truth is None:

@@ -1,4 +1,4 @@
-"""The kinds of models that transformers has itself: read from its files, which are not imported."""
+"""Reads the model types that transformers defines from its files, which are not imported."""
 
 import re
 from functools import cache

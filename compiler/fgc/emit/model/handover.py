@@ -1,4 +1,4 @@
-"""Says what a component hands to the parts inside it: the calls of its factory parameters in its constructor."""
+"""Finds the arguments that a component passes to its parts: the calls of factory parameters in its constructor."""
 
 import ast
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from fgc.emit.model.components import ComponentLibrary, ComponentSignature, Defi
 
 
 class CallShape(Struct, frozen=True):
-    """Says how a part is called: so many positional arguments, and these keywords."""
+    """The form of a call of a part: its number of positional arguments, and its keywords."""
 
     num_positional: int
     keywords: frozenset[str]
 
     def bind(self, signature: ComponentSignature, given: Mapping[str, object]) -> list[str]:
-        """The parameters that the call fills, apart from those that the template gave already."""
+        """Returns the parameters that the call fills, apart from those that the template gives."""
         free = [parameter.name for parameter in signature.positional if parameter.name not in given]
         return [*free[: self.num_positional], *sorted(self.keywords - {"config"})]
 
@@ -32,7 +32,7 @@ class CallShape(Struct, frozen=True):
 
 
 def call_shapes(definition: Definition, library: ComponentLibrary) -> dict[str, list[CallShape]]:
-    """For each parameter that the constructor calls: the shapes of these calls."""
+    """Returns, for each parameter that the constructor calls, the shapes of the calls."""
     shapes: dict[str, list[CallShape]] = {}
     signature = library.signature(definition)
     if signature.handed_on and signature.owner is not None:
@@ -53,5 +53,5 @@ def call_shapes(definition: Definition, library: ComponentLibrary) -> dict[str, 
 
 
 def _is_config(argument: ast.expr) -> bool:
-    """The configuration is threaded through by the generator, wherever the source hands it over."""
+    """Returns True for the argument `config`, which the generator passes itself."""
     return isinstance(argument, ast.Name) and argument.id == "config"

@@ -1,4 +1,4 @@
-"""Imported names to the import block of a generated file, sorted as ruff and isort sort it."""
+"""Writes the import block of a generated file, in the order of ruff and isort."""
 
 import sys
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from fgc.emit.model.components import ComponentImport
 
 
 def import_block(imported: Iterable[ComponentImport]) -> str:
-    """Standard library, installed packages, then the package's own modules."""
+    """Returns the imports: standard library, installed packages, then the package's own modules."""
     sections: dict[int, list[ComponentImport]] = {}
     for item in imported:
         sections.setdefault(_section(item.module), []).append(item)
@@ -36,7 +36,7 @@ def _section_text(items: list[ComponentImport]) -> str:
 
 
 def _member_order(name: str) -> tuple[int, str]:
-    """Constants, then classes, then the rest."""
+    """Returns the key of an imported name: constants, then classes, then the rest."""
     if name.isupper() and len(name) > 1:
         return 0, name
     return (1, name) if name[:1].isupper() else (2, name)

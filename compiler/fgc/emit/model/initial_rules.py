@@ -1,4 +1,4 @@
-"""Finds the table of rules by which a model's weights begin: what is wrong with it, and the model without it."""
+"""Finds and checks the table of rules for a model's initial weights, and takes it out of the model."""
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -7,7 +7,7 @@ from fgc.emit.model.components import ComponentLibrary, Definition, constant
 from fgc.emit.model.values import ConstantTable, PartConstruction, Value, walk
 
 METHOD = "_init_weights"
-_MARK = "written_into"  # the class attribute by which a component says where its rules are written
+_MARK = "written_into"  # the class attribute that marks a component as a table of rules
 _RULES = "rules"
 
 
@@ -19,19 +19,19 @@ class InitialRule(Struct, frozen=True):
 
 
 def holds_rules(value: Value, library: ComponentLibrary) -> bool:
-    """Returns whether a part is a table of rules, which the model's own method takes in."""
+    """Returns True if a part is a table of rules, which becomes a method of the model."""
     if not isinstance(value, PartConstruction) or not isinstance(value.target, Definition):
         return False
     return any(constant(item, _MARK) == METHOD for item in (value.target, *library.bases(value.target)))
 
 
 def takes_rules(annotation: str | None) -> bool:
-    """Returns whether a parameter is for such a table, by its annotation."""
+    """Returns True if a parameter is for such a table, by its annotation."""
     return annotation is not None and "Initializer" in annotation
 
 
 def rules_problem(table: PartConstruction) -> str | None:
-    """Returns what is wrong with the rules of a table, or None."""
+    """Returns the problem of a table's rules, or None."""
     rules = table.arguments.get(_RULES)
     if not isinstance(rules, ConstantTable) or not rules.entries:
         return "`rules` must be a mapping of patterns of parameter names to functions"

@@ -1,8 +1,7 @@
-"""The rules by which weights begin to the `_init_weights` that a person would write.
+"""Writes the method `_init_weights` from the rules for initial weights, as a person would write it.
 
-The first rule whose pattern matches a parameter's name counts. The method tests names in the same order, with what is
-known while building worked out: the pattern `*.bias` becomes `name.endswith(".bias")`, and a function that only calls
-another is written out.
+The first rule whose pattern matches a parameter's name applies. The method tests names in the same order, but is
+simplified: the pattern `*.bias` becomes `name.endswith(".bias")`, and a function that only calls another is inlined.
 """
 
 import ast
@@ -51,7 +50,7 @@ def with_rules(node: cst.ClassDef, rules: Sequence[InitialRule], render: ClassWr
 
 
 def _calls_base(statement: cst.CSTNode) -> bool:
-    """Returns whether a statement is `super()._init_weights(...)`."""
+    """Returns True if a statement is `super()._init_weights(...)`."""
     match statement:
         case cst.SimpleStatementLine(
             body=[cst.Expr(value=cst.Call(func=cst.Attribute(value=cst.Call(), attr=cst.Name(value=name))))]
@@ -62,7 +61,7 @@ def _calls_base(statement: cst.CSTNode) -> bool:
 
 
 def _branches(rules: Sequence[InitialRule], render: ClassWriter) -> str:
-    """Returns the chain of tests; neighbours that do the same share a branch."""
+    """Returns the chain of tests; neighbouring rules with the same action share a branch."""
     lines: list[str] = []
     actions = [(_action(rule.fill, render), rule.pattern) for rule in rules]
     for action, group in groupby(actions, key=lambda pair: pair[0]):
@@ -75,7 +74,7 @@ def _branches(rules: Sequence[InitialRule], render: ClassWriter) -> str:
 
 
 def _condition(patterns: Sequence[str], render: ClassWriter) -> str:
-    """Returns the test whether `name` matches one of the patterns."""
+    """Returns the expression that tests if `name` matches one of the patterns."""
     found: list[str] = []
     for kind, group in groupby(map(_test, patterns), key=lambda test: test[0]):
         texts = [repr(text) for _, text in group]
@@ -94,7 +93,7 @@ def _condition(patterns: Sequence[str], render: ClassWriter) -> str:
 
 
 def _test(pattern: str) -> tuple[str, str]:
-    """Returns how a name is compared with a pattern, and the text that it is compared with."""
+    """Returns the comparison for a pattern, and the text to compare with."""
     inner = pattern.removeprefix("*").removesuffix("*")
     if any(character in inner for character in "*?["):
         return "fnmatchcase", pattern
@@ -113,7 +112,7 @@ def _action(part: PartConstruction, render: ClassWriter) -> str:
 
 
 def _written_out(target: Definition, called: str, render: ClassWriter) -> str | None:
-    """Returns what a function of one call does, with the values of its parameters; None for another function."""
+    """Returns the body of a function that is a single call, with its parameters filled in; None for others."""
     inner = _only_call(target.node)
     if inner is None or not isinstance(target.node, ast.FunctionDef):
         return None
@@ -127,12 +126,12 @@ def _written_out(target: Definition, called: str, render: ClassWriter) -> str | 
     render.parts.clear()
     render.imports += [target.module.imports[name] for name in other]
     for name in names:
-        name.id = values.get(name.id, name.id)  # the text of an argument stands for itself there
+        name.id = values.get(name.id, name.id)  # the text of an argument replaces the parameter
     return ast.unparse(inner)
 
 
 def _only_call(node: ast.stmt) -> ast.Call | None:
-    """Returns the call that is all of a function's body besides its docstring, as a tree of its own."""
+    """Returns a copy of the only call in a function's body, apart from its docstring; None if there is more."""
     body = ast.parse(ast.unparse(node)).body[0]
     match body:
         case ast.FunctionDef(body=[ast.Expr(value=ast.Constant()), ast.Expr(value=ast.Call() as call)]):

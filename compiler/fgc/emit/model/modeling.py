@@ -1,4 +1,4 @@
-"""The plans of a model to its modeling file: the classes and functions it needs, leaves first, and their imports."""
+"""Writes the modeling file from a model's plans: its classes and functions, leaves first, and their imports."""
 
 import ast
 from collections.abc import Collection, Iterable, Sequence
@@ -37,7 +37,7 @@ Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
 
 
 class ModelPiece(Struct, frozen=True):
-    """A generated class, function or constant; `is_rewritten` if it is not what its file defines."""
+    """A generated class, function or constant; `is_rewritten` if it differs from its component file."""
 
     name: str
     origin: Definition
@@ -46,14 +46,14 @@ class ModelPiece(Struct, frozen=True):
 
 
 class ModelingFile(Struct):
-    """Collects the pieces of one modeling file; `clashes` tell of names that would mean two things."""
+    """Collects the pieces of one modeling file; `clashes` are names that would have two meanings."""
 
     library: ComponentLibrary
     plans: Plans
     names: ModelNames
-    attention: Sequence[str] = tuple(_FLAGS.values())  # the implementations that the model works with
-    derived: Collection[str] = ()  # fields of the configuration that its class fills in if they are left out
-    rules: Sequence[InitialRule] = ()  # how weights begin; by none, as transformers lets them
+    attention: Sequence[str] = tuple(_FLAGS.values())  # the implementations that the model supports
+    derived: Collection[str] = ()  # fields that the configuration class fills in
+    rules: Sequence[InitialRule] = ()  # for initial weights; without rules, transformers' own
     pieces: dict[str, ModelPiece] = field(default_factory=dict)
     imports: dict[str, ComponentImport] = field(default_factory=dict)
     clashes: list[tuple[str, list[Definition]]] = field(default_factory=list)
@@ -61,7 +61,7 @@ class ModelingFile(Struct):
     _known: Facts = field(default_factory=dict)
 
     def text(self, model: PartConstruction, header: str) -> str:
-        """The file's text, before formatting."""
+        """Returns the file's text, before formatting."""
         plan = self.plans[model]
         self._known = {**self._config_facts(), **self._method_facts()}
         self._add_class(plan)
@@ -77,12 +77,12 @@ class ModelingFile(Struct):
         return "\n\n\n".join([*blocks, self._registration(exported)])
 
     def _config_facts(self) -> Facts:
-        """Returns which fields of the configuration are never None."""
+        """Returns facts about fields of the configuration that are never None."""
         fields = sorted(self.plans.set_fields)
         return {f"{owner}.{name}": NOT_NONE for owner in ("self.config", "config") for name in fields}
 
     def _method_facts(self) -> Facts:
-        """Checks that no class which the model may be made of has the method that fills its buffers."""
+        """Returns the fact that no class of the model has the method `init_buffers`, if that is certain."""
         modules = dict.fromkeys(plan.definition.module for plan in self.plans)
         names = ((module, name) for module in modules for name in (*module.definitions, *module.imports))
         found = (self.library.definition(*place) for place in names)
@@ -116,7 +116,7 @@ class ModelingFile(Struct):
         self._add(ModelPiece(plan.name, plan.definition, is_rewritten, ""), node, render, plan.base)
 
     def _add_definition(self, definition: Definition, base: ClassPlan | None) -> None:
-        """A class that is only inherited from, a function or a constant: taken as it is."""
+        """Adds a base class, a function or a constant without rewriting it."""
         name = reserved_name(definition, self.names)
         if not self._is_taken(name, definition, False):
             render = ClassWriter(self.plans)
@@ -126,22 +126,22 @@ class ModelingFile(Struct):
             self._add(ModelPiece(name, definition, False, ""), node, render, base)
 
     def _add(self, piece: ModelPiece, node: Statement, render: ClassWriter, base: ClassPlan | None) -> None:
-        """Add what the code mentions, then the piece; `base` is the plan of the class it takes its constructor from."""
+        """Adds the definitions that the code mentions, then the piece; `base` plans the class with its constructor."""
         inserted = {part.name for part in render.parts} | {imported.alias for imported in render.imports}
         mentioned = [*_used_names(node)]
         used = [name for name in mentioned if name not in inserted]
-        self.pieces[piece.name] = piece  # holds the name while its parts are added
+        self.pieces[piece.name] = piece  # reserves the name while its parts are added
         for part in render.parts:
             self._add_class(part) if isinstance(part, ClassPlan) else self._add_definition(part, None)
         for imported in render.imports:
-            if imported.alias in mentioned:  # else a branch that is gone mentioned it
+            if imported.alias in mentioned:  # otherwise only a removed branch mentioned it
                 self._import(imported)
         renames = {name: self._add_used(piece.origin, name, base) for name in used}
         del self.pieces[piece.name]
         self.pieces[piece.name] = replace(piece, code=self._code(node, {**renames, piece.origin.name: piece.name}))
 
     def _add_used(self, user: Definition, name: str, base: ClassPlan | None) -> str:
-        """Returns what a name of a component file is called in the generated file; what it means is added."""
+        """Adds the definition of a name in a component file, and returns its name in the generated file."""
         target = self.library.definition(user.module, name)
         if target is not None and base is not None and target == base.definition:
             self._add_class(base)
@@ -180,7 +180,7 @@ class ModelingFile(Struct):
         return {_NO_SPLIT: layers, **refused, _RECORDS: self._recorded(), _IN_FLOAT32: self._kept_in_float32()}
 
     def _recorded(self) -> dict[str, str]:
-        """The outputs of components that transformers can record, as the components declare: key to class."""
+        """Returns the outputs that transformers can record, as declared by the components: key to class."""
         found: dict[str, str] = {}
         for plan in self.plans:
             if isinstance(key := constant(plan.definition, _RECORDED_AS), str):
@@ -188,7 +188,7 @@ class ModelingFile(Struct):
         return found
 
     def _kept_in_float32(self) -> list[str] | None:
-        """The tensors of components that transformers must load in float32, as the components declare; None if none."""
+        """Returns the tensors that components declare as float32 for transformers to load; None if there are none."""
         found = {constant(plan.definition, _KEPT_IN_FLOAT32) for plan in self.plans}
         return sorted(name for name in found if isinstance(name, str)) or None
 
@@ -221,14 +221,14 @@ def _named_statements(module: cst.Module) -> Iterable[tuple[str, Statement]]:
 
 
 def _plain_lead(node: Statement) -> Statement:
-    """With the comments right above it, without the blank lines."""
+    """Returns a statement with the comments right above it, without blank lines."""
     assert isinstance(node, cst.ClassDef | cst.FunctionDef | cst.SimpleStatementLine), "a definition"
     comments = [line for line in node.leading_lines if line.comment is not None]
     return node.with_changes(leading_lines=comments)
 
 
 def _used_names(node: Statement) -> list[str]:
-    """Every name that the code mentions, in order, each once."""
+    """Returns every name that the code mentions, in order, each once."""
     tree = ast.parse(cst.Module([node]).code)
     found = [item for item in ast.walk(tree) if isinstance(item, ast.Name)]
     found.sort(key=lambda item: (item.lineno, item.col_offset))
@@ -236,7 +236,7 @@ def _used_names(node: Statement) -> list[str]:
 
 
 def _class_attribute(name: str, written: cst.BaseExpression, value: object) -> cst.BaseExpression:
-    """The value of a class attribute; outputs to record are added to those that are written."""
+    """Returns the value of a class attribute; outputs to record are added to the written ones."""
     if name != _RECORDS:
         return cst.parse_expression(repr(value))
     assert isinstance(written, cst.Dict) and isinstance(value, dict), "outputs to record are a dict"

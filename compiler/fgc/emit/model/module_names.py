@@ -1,6 +1,6 @@
-"""The names of a model's modules, as far as its components' constructors say them; plan patterns that match none.
+"""Predicts the names of a model's modules from its components' constructors, to find patterns that match none.
 
-A part whose inside cannot be read, such as a class of another package, has every name below it.
+A part that cannot be read, such as a class of another package, may have any name below it.
 """
 
 import ast
@@ -19,27 +19,27 @@ from fgc.text import Origin
 
 _CODE = "FGC416"
 _MANY_LAYERS = 256
-_OF_TORCH = {  # the parameters of torch's layers that hold no module, by class; the empty name is that of its own
+_OF_TORCH = {  # the parameters of torch's layers without submodules, by class; a parameter itself has an empty name
     "Parameter": ("",),
     "Buffer": (),
     **dict.fromkeys(("Linear", "LayerNorm", "GroupNorm", "Conv1d", "Conv2d", "Conv3d"), ("weight", "bias")),
     **dict.fromkeys(("Embedding", "RMSNorm", "PReLU"), ("weight",)),
     **dict.fromkeys(("Dropout", "Identity", "GELU", "ReLU", "Sigmoid", "SiLU", "Softmax", "Softplus", "Tanh"), ()),
 }
-_ANYTHING = "**"  # the last word of a name: whatever may be below
-_REGISTERS = ("add_module", "register_module", "register_parameter", "setattr")  # make names that are not written
+_ANYTHING = "**"  # the last word of a name: anything may be below
+_REGISTERS = ("add_module", "register_module", "register_parameter", "setattr")  # with names as strings
 
 
 def module_names(part: PartConstruction, library: ComponentLibrary) -> Set[str]:
-    """Dotted names below a part: `layers.*.mlp.up_proj`; `*` stands for the number of a list's item.
+    """Returns the dotted names below a part: `layers.*.mlp.up_proj`; `*` is the number of a list's item.
 
-    A name that ends in `.**` stands for all below a part that cannot be read.
+    A name that ends in `.**` covers everything below a part that cannot be read.
     """
     return _parameters_below(part, library).keys()
 
 
 def _parameters_below(part: PartConstruction, library: ComponentLibrary) -> dict[str, tuple[str, ...]]:
-    """The parameters that each module below a part has of its own; a parameter has one with an empty name."""
+    """Returns the direct parameters of each module below a part; a parameter has one with an empty name."""
     assigned, is_whole = _assigned(part, library)
     found: dict[str, tuple[str, ...]] = {} if is_whole else {_ANYTHING: ()}
     for name, value in ((name, choice) for name, chosen in assigned for choice in _choices(chosen)):
@@ -56,13 +56,13 @@ def _parameters_below(part: PartConstruction, library: ComponentLibrary) -> dict
             below[f"{path}.{_ANYTHING}"] = ()
         else:
             below[path] = own
-        for module, parameters in below.items():  # a base or another choice may have assigned another
+        for module, parameters in below.items():  # merged: a base or another branch may assign the same name
             found[module] = (*found.get(module, ()), *parameters)
     return found
 
 
 def has_modules(part: PartConstruction, library: ComponentLibrary, wanted: tuple[str, ...]) -> bool:
-    """Returns whether modules of all these names, whatever is around them, are known to be below a part."""
+    """Returns True if modules with all these names are certain to be somewhere below a part."""
     found = {name.rpartition(".")[2] for name in module_names(part, library)}
     return found.issuperset(wanted)
 
@@ -70,7 +70,7 @@ def has_modules(part: PartConstruction, library: ComponentLibrary, wanted: tuple
 def unmatched_plan_keys(
     model: PartConstruction, library: ComponentLibrary, base_class: str, tp: list[ConfigEntry], pp: list[ConfigEntry]
 ) -> Iterator[Diagnostic]:
-    """FGC416: a pattern of `tp_plan` or a name of `pp_plan` that no module of the base model has."""
+    """Yields FGC416 for each pattern of `tp_plan` or name of `pp_plan` that matches no module of the base model."""
     base = next(
         (
             item
@@ -94,9 +94,9 @@ def unmatched_plan_keys(
 
 
 def parameter_names(model: PartConstruction, library: ComponentLibrary, num_layers: int | None) -> list[str] | None:
-    """Names that the parameters of a model can have, numbers of layers filled in; None where a part cannot be read.
+    """Returns all names that parameters of a model can have, with layer numbers; None if a part cannot be read.
 
-    Some may not be there, such as biases; no parameter has another name. `num_layers` None: any number of layers.
+    Some may be absent, such as biases, but no parameter has another name. `num_layers` None: any number of layers.
     """
     names = _parameter_names(model, library)
     if names is None:
@@ -106,7 +106,7 @@ def parameter_names(model: PartConstruction, library: ComponentLibrary, num_laye
 
 
 def _parameter_names(model: PartConstruction, library: ComponentLibrary) -> set[str] | None:
-    """The names with `*` for numbers; None if there are none, or if a part cannot be read."""
+    """Returns the names with `*` for numbers; None if there are none, or if a part cannot be read."""
     modules = _parameters_below(model, library)
     if any(name.endswith(_ANYTHING) for name in modules):
         return None
@@ -114,7 +114,7 @@ def _parameter_names(model: PartConstruction, library: ComponentLibrary) -> set[
 
 
 def idle_rules(model: PartConstruction, library: ComponentLibrary) -> Iterator[Diagnostic]:
-    """FGC416: a rule of the initializer for which no parameter is left. What cannot be read may have any parameter."""
+    """Yields FGC416 for each rule of the initializer that no parameter reaches, if all parts can be read."""
     names = _parameter_names(model, library)
     _, rules = without_rules(model, library)
     if names is None or any("[" in rule.pattern for rule in rules):
@@ -132,12 +132,12 @@ def idle_rules(model: PartConstruction, library: ComponentLibrary) -> Iterator[D
 
 
 def _numbered(pattern: str) -> str:
-    """A pattern with all layers' numbers taken for that of the first."""
+    """Returns a pattern with every number replaced by that of the first layer."""
     return re.sub(r"\b\d+\b", "0", pattern)
 
 
 def _matches(pattern: str, name: str) -> bool:
-    """Returns whether a pattern means a module; `layers.0` means one of `layers.*`."""
+    """Returns True if a pattern matches a module; `layers.0` matches `layers.*`."""
     words = ["*" if word.isdecimal() else word for word in pattern.split(".")]
     if name.endswith(f".{_ANYTHING}"):
         above = name.split(".")[:-1]
@@ -146,7 +146,7 @@ def _matches(pattern: str, name: str) -> bool:
 
 
 def _is_of_library(entry: ConfigEntry) -> bool:
-    """Plans of the template library fit its own parts; a configuration that swaps one leaves some patterns idle."""
+    """Returns True for an entry of the template library, which may be idle if a configuration swaps a part."""
     return _is_written_in_library(entry.origin)
 
 
@@ -155,9 +155,9 @@ def _is_written_in_library(origin: Origin) -> bool:
 
 
 def _assigned(part: PartConstruction, library: ComponentLibrary) -> tuple[list[tuple[str, ast.expr]], bool]:
-    """Returns what the constructors of a component and of its bases assign to attributes; False if not all can be seen.
+    """Returns the attributes that constructors of a component and its bases assign, and if that is certain to be all.
 
-    A method that a constructor calls may assign more, and some functions take the name as a text.
+    A method that a constructor calls may assign more, and some functions take the name as a string.
     """
     found: list[tuple[str, ast.expr]] = []
     is_whole = True
@@ -183,7 +183,7 @@ def _assigned(part: PartConstruction, library: ComponentLibrary) -> tuple[list[t
 
 
 def _assigning_methods(node: ast.AST) -> set[str]:
-    """The methods of a class, but its constructor, that assign to attributes of `self`."""
+    """Returns the methods of a class, except its constructor, that assign to attributes of `self`."""
     methods = [item for item in getattr(node, "body", ()) if isinstance(item, ast.FunctionDef)]
     return {
         method.name
@@ -194,7 +194,7 @@ def _assigning_methods(node: ast.AST) -> set[str]:
 
 
 def _choices(value: ast.expr) -> Iterator[ast.expr]:
-    """Yields what an attribute may be, as the layers choose it: `dense() if index < 2 else sparse()` is one of two."""
+    """Yields the alternatives of a value: `dense() if index < 2 else sparse()` has two."""
     if isinstance(value, ast.IfExp):
         yield from _choices(value.body)
         yield from _choices(value.orelse)
@@ -203,7 +203,7 @@ def _choices(value: ast.expr) -> Iterator[ast.expr]:
 
 
 def _constructed(value: ast.expr, part: PartConstruction, library: ComponentLibrary) -> PartConstruction | bool:
-    """The part that an expression constructs; True for another module or parameter, False for no module."""
+    """Returns the part that an expression constructs; True for another module or parameter, False for no module."""
     assert isinstance(part.target, Definition), "only a component has a constructor to read"
     parameters = library.signature(part.target).accepted
     for node in ast.walk(value):
@@ -214,7 +214,7 @@ def _constructed(value: ast.expr, part: PartConstruction, library: ComponentLibr
 
 
 def _is_of_python(function: ast.expr, component: Definition) -> bool:
-    """Returns whether a builtin or the standard library defines what is called: that makes no module."""
+    """Returns True for a builtin or a function of the standard library, which does not return a module."""
     while isinstance(function, ast.Attribute):
         function = function.value
     if not isinstance(function, ast.Name) or function.id in component.module.definitions:
@@ -226,7 +226,7 @@ def _is_of_python(function: ast.expr, component: Definition) -> bool:
 
 
 def _of_torch(value: ast.expr, inner: PartConstruction | bool) -> tuple[str, ...] | None:
-    """The parameters of what is known of torch; None for anything else."""
+    """Returns the parameters of a known class of torch; None for anything else."""
     if isinstance(inner, PartConstruction):
         target = inner.target
         if not isinstance(target, LibraryCallable) or not target.module.startswith("torch.nn"):

@@ -1,4 +1,4 @@
-"""A generated modeling file to the tree of modules that its model will be made of; read, never run."""
+"""Reads the tree of modules of a model from its generated modeling file, without running it."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -10,9 +10,9 @@ _LIST = "ModuleList"
 
 
 class ModuleNode(Struct, frozen=True, eq=False):
-    """A module: what it is constructed of, and its parts. The one part of a `ModuleList` is called `0`.
+    """A module with its construction and its parts. The only part of a `ModuleList` is called `0`.
 
-    `other` is the module that another layer has in its place: `A(...) if layer_idx < n else B(...)`.
+    `other` is the alternative in other layers: `A(...) if layer_idx < n else B(...)`.
     """
 
     path: str
@@ -26,7 +26,7 @@ class ModuleNode(Struct, frozen=True, eq=False):
         return self.kind.rpartition(".")[2] == _LIST
 
     def walk(self) -> "Iterator[ModuleNode]":
-        """This module and all inside it, in the order of construction, and what other layers have in its place."""
+        """Yields this module and all inside it in the order of construction, including alternatives."""
         yield self
         for part in self.parts.values():
             yield from part.walk()
@@ -40,7 +40,7 @@ class ModuleNode(Struct, frozen=True, eq=False):
 
 
 def module_tree(text: str, class_name: str) -> ModuleNode:
-    """The tree below a class of the file; its own path is empty."""
+    """Returns the tree below a class of the file; its own path is empty."""
     classes = {item.name: item for item in ast.parse(text).body if isinstance(item, ast.ClassDef)}
     return _node("", class_name, classes)
 
@@ -63,7 +63,7 @@ def _node(path: str, kind: str, classes: Mapping[str, ast.ClassDef]) -> ModuleNo
 
 
 def _elements(path: str, call: ast.Call, classes: Mapping[str, ast.ClassDef]) -> dict[str, ModuleNode]:
-    """Returns what a list is made of: the element of a comprehension, or the first of those written out."""
+    """Returns the element of a list: that of a comprehension, or the first written one."""
     for argument in call.args:
         match argument:
             case ast.GeneratorExp(elt=element) | ast.ListComp(elt=element) | ast.List(elts=[element, *_]):
@@ -75,7 +75,7 @@ def _elements(path: str, call: ast.Call, classes: Mapping[str, ast.ClassDef]) ->
 
 
 def _attributes(definition: ast.ClassDef | None, classes: Mapping[str, ast.ClassDef]) -> Iterator[tuple[str, ast.expr]]:
-    """Returns what the constructor assigns to attributes; of a class without one, its base's."""
+    """Yields the attributes that the constructor assigns; for a class without one, its base's."""
     if definition is None:
         return
     init = next((i for i in definition.body if isinstance(i, ast.FunctionDef) and i.name == "__init__"), None)
@@ -92,7 +92,7 @@ def _attributes(definition: ast.ClassDef | None, classes: Mapping[str, ast.Class
 
 
 def _constructed(value: ast.expr) -> list[ast.Call]:
-    """The constructions in an assigned value: of `X(...) if condition else Y(...)` both, or the one that is there."""
+    """Returns the constructions in an assigned value, both for `X(...) if condition else Y(...)`."""
     match value:
         case ast.Call():
             return [value]

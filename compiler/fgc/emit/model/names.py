@@ -1,4 +1,4 @@
-"""Says what the classes and modules of a generated package are called."""
+"""Chooses the names of classes and modules in a generated package."""
 
 from msgspec import Struct
 
@@ -9,7 +9,7 @@ CAUSAL_LM = "ForCausalLM"
 
 
 class ModelNames(Struct, frozen=True):
-    """Holds the names of the generated classes and files; `prefix` is replaced by `title` in the skeleton's names."""
+    """The names of generated classes and files; `title` replaces `prefix` in the skeleton's names."""
 
     package: str
     title: str
@@ -17,7 +17,7 @@ class ModelNames(Struct, frozen=True):
 
     @staticmethod
     def of(package: str, model: PartConstruction) -> "ModelNames":
-        """The names that follow from a package's name and the skeleton's class."""
+        """Returns the names for a package's name and the skeleton's class."""
         assert isinstance(model.target, Definition), "the model is a component"
         title = class_title(package)
         return ModelNames(package, title, model.target.name.removesuffix(CAUSAL_LM))
@@ -44,7 +44,7 @@ class ModelNames(Struct, frozen=True):
 
 
 def class_title(package: str) -> str:
-    """`tiny_llama` to `TinyLlama`; numbers stay apart: `gemma3_1b` to `Gemma3_1b`."""
+    """Returns `TinyLlama` for `tiny_llama`; numbers stay apart, as in `Gemma3_1b` for `gemma3_1b`."""
     first, *words = (word.capitalize() for word in package.split("_") if word)
     for word in words:
         first += f"_{word}" if first[-1].isdecimal() and word[0].isdecimal() else word
@@ -52,7 +52,7 @@ def class_title(package: str) -> str:
 
 
 def reserved_name(definition: Definition, names: ModelNames) -> str:
-    """The name of a definition in the generated file: the skeleton's classes take the model's name."""
+    """Returns the name of a definition in the generated file; the skeleton's classes take the model's name."""
     if names.prefix and definition.is_class and definition.name.startswith(names.prefix):
         return names.title + definition.name.removeprefix(names.prefix)
     return definition.name

@@ -1,7 +1,7 @@
-"""A generated class to one that type checkers follow: it says where a derived field of the configuration is not None.
+"""Adds assertions to a generated class for type checkers: a derived field of the configuration is not None.
 
-Such a field is `int | None` in the configuration file, because whoever writes one may leave it out; `__post_init__`
-fills it in before any class of the modeling file sees it.
+Such a field is `int | None` in the configuration file, because a user may leave it out; `__post_init__` fills it in
+before any class of the modeling file reads it.
 """
 
 import ast
@@ -13,7 +13,7 @@ _OWNERS = ("config", "self.config")
 
 
 def narrowed(node: cst.ClassDef, derived: Collection[str]) -> cst.ClassDef:
-    """The class with an assertion in every method that reads a derived field, before the first of them is read."""
+    """Returns the class with an assertion in every method that reads a derived field, before the first read."""
     body = [_method(item, derived) if isinstance(item, cst.FunctionDef) else item for item in node.body.body]
     return node.with_changes(body=node.body.with_changes(body=body))
 
@@ -32,7 +32,7 @@ def _method(node: cst.FunctionDef, derived: Collection[str]) -> cst.FunctionDef:
 
 
 def _read(statement: cst.BaseStatement, derived: Collection[str]) -> list[str]:
-    """The derived fields that a statement reads, as it names them, in order."""
+    """Returns the derived fields that a statement reads, as written, in order."""
     assert isinstance(statement, cst.SimpleStatementLine | cst.BaseCompoundStatement), "a statement"
     tree = ast.parse(cst.Module([statement]).code)
     found = [item for item in ast.walk(tree) if isinstance(item, ast.Attribute) and item.attr in derived]

@@ -1,7 +1,7 @@
-"""The values of a model to one plan per generated class: its name, its parameters, and what is written into it.
+"""Plans each generated class of a model: its name, its parameters, and the values that are written into it.
 
-Constructions of one component become one class, unless other parts go into them. What is the same everywhere is
-written into the class; what differs, or comes from the class around it, stays a parameter.
+Constructions of one component become one class, unless they contain different parts. A value that is the same in all
+of them is written into the class. One that differs, or comes from the enclosing class, stays a parameter.
 """
 
 import ast
@@ -14,16 +14,16 @@ from fgc.emit.model.components import ComponentLibrary, ComponentParameter, Comp
 from fgc.emit.model.handover import CallShape, call_shapes
 from fgc.emit.model.values import Constant, PartConstruction, Value, fields_of, has_construction, walk
 
-_MAX_PLAIN_ARGUMENTS = 2  # a part with few arguments reads better with them: RMSNorm(config.hidden_size, eps=...)
+_MAX_PLAIN_ARGUMENTS = 2  # a part with few arguments keeps them as parameters: RMSNorm(config.hidden_size, eps=...)
 
 ClassKey = tuple[Definition, tuple[tuple[str, Value], ...]]
 
 
 class ClassPlan(Struct, frozen=True):
-    """Says how one class is generated from its component.
+    """The way one class is generated from its component.
 
-    `written` are the values that replace parameters; `parameters` those that stay, in order. A class that inherits
-    its constructor has the plan of the class it inherits it from as `base`, and nothing of its own is rewritten.
+    `written` are the values that replace parameters; `parameters` are those that stay, in order. A class with an
+    inherited constructor has the plan of the defining class as `base`, and is not rewritten itself.
     """
 
     definition: Definition
@@ -36,7 +36,7 @@ class ClassPlan(Struct, frozen=True):
 
 
 def class_key(part: PartConstruction) -> ClassKey:
-    """Constructions with the same key become the same class."""
+    """Returns the key of a construction; equal keys become one class."""
     assert isinstance(part.target, Definition), f"{part.symbol.text} is not a component"
     return part.target, tuple((name, value) for name, value in part.keywords if has_construction(value))
 
@@ -69,13 +69,13 @@ class Plans:
         return iter(self._plans.values())
 
     def needs_config(self, value: Value) -> bool:
-        """Returns whether the expression of a value mentions the model's configuration."""
+        """Returns True if the expression of a value mentions the model's configuration."""
         if fields_of(value):
             return True
         return any(self._takes_config(item) for item in walk(value) if isinstance(item, PartConstruction))
 
     def takes_config(self, function: Definition) -> bool:
-        """Returns whether a component function asks for the model's configuration."""
+        """Returns True if a component function has a parameter for the model's configuration."""
         return "config" in self._library.signature(function).by_name
 
     def _takes_config(self, part: PartConstruction) -> bool:
@@ -84,7 +84,7 @@ class Plans:
         return self[part].takes_config if is_class(part) else self.takes_config(part.target)
 
     def _collect(self, part: PartConstruction, handed: list[CallShape]) -> None:
-        """Children first, so that plans can ask the plans of their parts."""
+        """Collects the uses of each class, children first, so that a plan can use those of its parts."""
         shapes = call_shapes(part.target, self._library) if isinstance(part.target, Definition) else {}
         for name, value in (*(("", item) for item in part.positional), *part.keywords):
             if isinstance(value, PartConstruction):
@@ -118,7 +118,7 @@ class Plans:
         return ClassPlan(definition, name, signature, written, kept, takes_config)
 
     def _written(self, key: ClassKey, signature: ComponentSignature) -> dict[str, Value]:
-        """The values that need no parameter: the same in every use, and not handed over by the class around it."""
+        """Returns the values that need no parameter: equal in every use, and not passed by the enclosing class."""
         uses, shapes = self._uses[key], self._handed[key]
         handed = {name for use in uses for shape in shapes for name in shape.bind(signature, use.arguments)}
         arguments = {name for use in uses for name, value in use.keywords if not _is_flag(value)}
@@ -133,7 +133,7 @@ class Plans:
 
 
 def _common(uses: list[PartConstruction], parameter: ComponentParameter) -> Value | None:
-    """The value that a parameter has in all uses of a class, if it is one."""
+    """Returns the value that a parameter has in all uses of a class; None if they differ."""
     default = _literal(parameter.default)
     values = {use.arguments.get(parameter.name, default) for use in uses}
     return values.pop() if len(values) == 1 else None
@@ -144,12 +144,12 @@ def is_class(part: PartConstruction) -> bool:
 
 
 def _is_flag(value: Value) -> bool:
-    """Switches are written into a class even where it keeps its other parameters."""
+    """Returns True for a switch, which is written into a class even if other parameters stay."""
     return isinstance(value, Constant) and (value.value is None or isinstance(value.value, bool))
 
 
 def _literal(default: ast.expr | None) -> Constant | None:
-    """The value of a default that a configuration could have written."""
+    """Returns the value of a default that is a literal."""
     match default:
         case ast.Constant(value=None | bool() | int() | float() | str() as value):
             return Constant.of(value)
@@ -158,7 +158,7 @@ def _literal(default: ast.expr | None) -> Constant | None:
 
 
 def _class_names(keys: Iterable[ClassKey], name_of: Callable[[Definition], str]) -> dict[ClassKey, str]:
-    """The component's own name; a second class of the same component gets a number."""
+    """Returns a name for each class: the component's, with a number for a second class of it."""
     names: dict[ClassKey, str] = {}
     counts: dict[str, int] = {}
     for key in keys:

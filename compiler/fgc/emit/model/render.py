@@ -1,4 +1,4 @@
-"""Values and calls of parts to Python expressions, with the names that they bring along."""
+"""Writes values and calls of parts as Python expressions, and collects the names they mention."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,15 +14,15 @@ _SHORT_MODULES = {"torch.nn": ("torch", "nn"), "torch.nn.functional": ("torch.nn
 
 
 class ClassWriter(Struct):
-    """Writes the expressions of one class; `parts` and `imports` are what they mention."""
+    """Writes the expressions of one class; `parts` and `imports` collect the names they mention."""
 
     plans: Plans
-    owner: str = "config"  # what has the fields of the configuration
+    owner: str = "config"  # the variable with the configuration
     parts: list[ClassPlan | Definition] = field(default_factory=list)
     imports: list[ComponentImport] = field(default_factory=list)
 
     def value(self, value: Value) -> str:
-        """The expression of a value; a partial is handed over as a callable."""
+        """Returns the expression of a value; a partial is passed as a callable."""
         if isinstance(value, PartConstruction):
             return self._partial(value) if value.is_partial else self.call(value, (), {})
         if not has_construction(value):
@@ -33,7 +33,7 @@ class ClassWriter(Struct):
         return "{" + ", ".join(f"{key.text}: {self.value(item)}" for key, item in value.entries) + "}"
 
     def call(self, part: PartConstruction, positional: Sequence[str], keywords: Mapping[str, str]) -> str:
-        """The call that constructs a part, with the arguments of the class around it added."""
+        """Returns the call that constructs a part, with the arguments of the enclosing class added."""
         if is_class(part):
             return self._component_call(self.plans[part], part, positional, keywords)
         arguments = [*(self.value(item) for item in part.positional), *positional]

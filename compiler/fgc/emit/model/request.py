@@ -1,4 +1,4 @@
-"""The call `!meta:fgc:model_package` to what it asks for: a name, a configuration, a model and its plans."""
+"""Reads the call `!meta:fgc:model_package`: a name, a configuration, a model and its plans."""
 
 import keyword
 import re
@@ -27,7 +27,7 @@ class ConfigEntry(Struct, frozen=True):
 
 
 class PackageRequest(Struct):
-    """Holds what the call asks for; None where it is missing or wrong, which `diagnostics` tells."""
+    """The parts of the call; None if missing or wrong, which `diagnostics` reports."""
 
     name: str | None = None
     config: list[ConfigEntry] = field(default_factory=list)
@@ -43,7 +43,7 @@ class PackageRequest(Struct):
 
 
 def read_request(graph: Graph, call: Call) -> PackageRequest:
-    """The parts of the call, each checked for its form."""
+    """Returns the parts of the call, each checked for its form."""
     request = PackageRequest()
     _check_keywords(request, call)
     given = {item.name: item.value for item in call.keywords}
@@ -66,7 +66,7 @@ def read_request(graph: Graph, call: Call) -> PackageRequest:
 
 
 def _attention(request: PackageRequest, graph: Graph, node_id: NodeId) -> tuple[str, ...]:
-    """The names of the attention implementations that the model works with."""
+    """Returns the names of the attention implementations that the model supports."""
     names = _names(graph, node_id) or []
     unknown = [name for name in names if name not in ATTENTION_IMPLEMENTATIONS]
     if not names or unknown:
@@ -79,7 +79,7 @@ def _attention(request: PackageRequest, graph: Graph, node_id: NodeId) -> tuple[
 
 
 def plan_entries(graph: Graph, call: Call, name: str) -> list[ConfigEntry]:
-    """The entries of a mapping that the call is given: of `tp_plan`, `pp_plan` or `config`."""
+    """Returns the entries of a mapping among the call's arguments: `tp_plan`, `pp_plan` or `config`."""
     given = {item.name: item.value for item in call.keywords}
     return _mapping(PackageRequest(), graph, given[name], name) if name in given else []
 
@@ -94,7 +94,7 @@ def _check_keywords(request: PackageRequest, call: Call) -> None:
             request.diagnostics.append(Diagnostic.at(item.origin, "FGC501", message, help=help_text))
     given = {item.name for item in call.keywords}
     for name in ("name", "config", "model"):
-        if name not in given and given.issubset(_KEYWORDS):  # else the odd one is meant, and is told
+        if name not in given and given.issubset(_KEYWORDS):  # else the unknown one is reported
             message = f"`fgc:model_package` needs the argument `{name}`"
             request.diagnostics.append(Diagnostic.at(call.origin, "FGC503", message))
 
@@ -117,7 +117,7 @@ def _package_name(request: PackageRequest, graph: Graph, node_id: NodeId) -> str
 
 
 def _mapping(request: PackageRequest, graph: Graph, node_id: NodeId, keyword_name: str) -> list[ConfigEntry]:
-    """The entries of a plain mapping or of `!dict`."""
+    """Returns the entries of a plain mapping or of `!dict`."""
     node = graph[node_id]
     if isinstance(node, DictNode):
         strange = [entry for entry in node.entries if not isinstance(entry.key, str)]
@@ -142,7 +142,7 @@ def _check_field_names(request: PackageRequest) -> None:
 
 
 def _tp_plan(request: PackageRequest, graph: Graph, node_id: NodeId) -> str:
-    """Module pattern to style: `layers.*.mlp.up_proj: colwise`."""
+    """Returns the text of the plan, module pattern to style: `layers.*.mlp.up_proj: colwise`."""
     plan: dict[str, str] = {}
     for entry in _mapping(request, graph, node_id, "tp_plan"):
         node = graph[entry.value]
@@ -154,7 +154,7 @@ def _tp_plan(request: PackageRequest, graph: Graph, node_id: NodeId) -> str:
 
 
 def _pp_plan(request: PackageRequest, graph: Graph, node_id: NodeId) -> str:
-    """Module name to the names that go in and come out: `norm: [[hidden_states], [hidden_states]]`."""
+    """Returns the text of the plan, module to inputs and outputs: `norm: [[hidden_states], [hidden_states]]`."""
     plan: Mapping[str, tuple[list[str], ...]] = {}
     for entry in _mapping(request, graph, node_id, "pp_plan"):
         sides = [_names(graph, side) for side in _items(graph, entry.value)]

@@ -1,4 +1,4 @@
-"""Narrows what a method returns, once branches are gone: members that only these constructed leave its annotation."""
+"""Narrows return annotations after branches were removed: types that only these returned are dropped."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import libcst as cst
 
 
 def narrow_returns(before: cst.ClassDef, after: cst.ClassDef) -> cst.ClassDef:
-    """The class without those members of return annotations that only `before` constructs in a `return`."""
+    """Returns the class with return annotations that lack the types only `before` constructs in a `return`."""
     was = {method.name.value: set(_constructed(method)) for method in _methods(before)}
     body = [
         _narrowed(item, was.get(item.name.value, set()) - set(_constructed(item)))
@@ -44,7 +44,7 @@ def _members(annotation: cst.BaseExpression) -> Iterator[cst.BaseExpression]:
 
 
 def _constructed(method: cst.FunctionDef) -> Iterator[str]:
-    """The names that the method's returns call."""
+    """Yields the names that the method's `return` statements call."""
 
     class Collector(cst.CSTVisitor):
         def __init__(self) -> None:

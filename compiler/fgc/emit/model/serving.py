@@ -1,4 +1,4 @@
-"""Says what keeps vLLM from serving a model, or lets it compute something else: findings at the template's place.
+"""Finds what prevents vLLM from serving a model or makes it compute something else, with places in the template.
 
 The rules are those of vLLM's Transformers backend (0.32, vllm/model_executor/models/transformers), which builds the
 base model and replaces its parts: linear layers by parallel ones, attention by its own, the head by its own.
@@ -23,7 +23,7 @@ from fgc.ir import Call, Graph, Literal, NodeId
 from fgc.text import Origin
 
 _STYLES = ("colwise", "rowwise", "replicate", "colwise_gather_output", "rowwise_split_input")
-# arguments of the library's components, and the fields from which vLLM learns of them
+# arguments of the library's components, and the fields in which vLLM looks for them
 _READ_BY_VLLM = {
     "softcap": "attn_logit_softcapping",
     "logit_softcap": "final_logit_softcapping",
@@ -50,14 +50,14 @@ class _Model(Struct, frozen=True):
         return (value for value in walk(self.description.model) if isinstance(value, PartConstruction))
 
     def field_value(self, name: str) -> Value | None:
-        """Returns what a field is by default; None if there is no such field."""
+        """Returns the default of a field; None if there is no such field."""
         return next((item.derived or item.default for item in self.description.fields if item.name == name), None)
 
 
 def check_vllm(
     graph: Graph, node: NodeId, read: Reader, component_folders: Sequence[str], tensor_parallel_size: int = 1
 ) -> list[Diagnostic]:
-    """All that vLLM would refuse or get wrong; nothing for a model that has findings of its own."""
+    """Returns what vLLM would refuse or compute wrongly; empty for a model that has other errors."""
     from fgc.emit.model.expand import expand_model_package  # libcst: 0.3 s
 
     expansion = expand_model_package(graph, node, read, component_folders, "").value
@@ -110,7 +110,7 @@ def _pipeline_plan(model: _Model) -> Iterator[Diagnostic]:
 
 
 def _stages(model: _Model, entries: Sequence[ConfigEntry], layers: str) -> Iterator[Diagnostic]:
-    """Checks that what the plan names before the layers is the first stage's (and the last's, if weights are tied)."""
+    """Checks that modules before the layers are on the first stage (and on the last, if weights are tied)."""
     children, planned = list(model.base.parts), [entry.name for entry in entries]
     tied = model.field_value("tie_word_embeddings") == Constant.of(True)
     for entry in entries:
@@ -140,7 +140,7 @@ def _layers(model: _Model) -> Iterator[Diagnostic]:
 
 
 def _attention(model: _Model) -> Iterator[Diagnostic]:
-    """Every layer asks the registry for its attention once, and hands on all that it was given."""
+    """Checks that every layer gets its attention from the registry once, and passes on all its arguments."""
     for layer in (part for part in model.layers if "0" in part.parts):
         inside = layer.parts["0"]
         asking = [node for node in inside.walk() if _interface_calls(node)]
@@ -167,7 +167,7 @@ def _attention(model: _Model) -> Iterator[Diagnostic]:
 
 
 def _lost(model: _Model) -> Iterator[Diagnostic]:
-    """vLLM's attention takes queries, keys, values and a scale, and what these fields of the configuration say."""
+    """Checks for features that vLLM's attention drops: it gets q, k, v, a scale and some configuration fields."""
     for part in model.parts():
         bias = part.arguments.get("position_bias")
         if _is_given(bias):
@@ -185,9 +185,9 @@ def _lost(model: _Model) -> Iterator[Diagnostic]:
 
 
 def _every_stage(model: _Model) -> Iterator[Diagnostic]:
-    """A later stage gets hidden states as `inputs_embeds`: what the base model adds to them is added again.
+    """Checks that a later stage does not repeat changes to `inputs_embeds`, which are its hidden states.
 
-    Unless it asks whether its first layer is an `nn.Identity`, which is what stands for the layers of other stages.
+    A model avoids that by testing if its first layer is an `nn.Identity`, the placeholder for layers of other stages.
     """
     forward = model.base.method("forward")
     if forward is not None and "nn.Identity" in ast.unparse(forward):
@@ -202,7 +202,7 @@ def _every_stage(model: _Model) -> Iterator[Diagnostic]:
 
 
 def _place(part: PartConstruction, value: Value | None) -> Origin:
-    """Returns where the template names what is given, or, of a plain value, what it is given to."""
+    """Returns the place of a value in the template; for a plain value, that of the part that receives it."""
     return value.symbol.attribute_origin if isinstance(value, PartConstruction) else part.symbol.attribute_origin
 
 
@@ -228,7 +228,7 @@ def _divisible(model: _Model, size: int) -> Iterator[Diagnostic]:
 
 
 def _fits(pattern: str, path: str) -> bool:
-    """As vLLM matches: from the beginning, and `*` and `.` as a regular expression has them."""
+    """Returns True if a pattern matches as in vLLM: from the beginning, with `*` and `.` as in regular expressions."""
     try:
         return re.match(pattern, path) is not None
     except re.error:
@@ -280,7 +280,7 @@ def _is_given(value: Value | None) -> bool:
 
 
 def _origin(model: _Model, node: ModuleNode) -> Origin:
-    """Returns where the template names the component that a module is made of."""
+    """Returns the place in the template of the component that a module is made from."""
     for part in model.parts():
         if isinstance(part.target, Definition) and part.target.name == node.kind:
             return part.symbol.attribute_origin

@@ -1,7 +1,7 @@
-"""Says what keeps vLLM from taking over mixtures of experts, or lets it compute something else.
+"""Finds what prevents vLLM from running mixtures of experts, or makes it compute something else.
 
-The rules are those of vLLM's Transformers backend (0.32, vllm/model_executor/models/transformers/moe.py): it puts its
-own experts in the place of modules called `experts`, and learns of them from fields of the configuration alone.
+The rules are those of vLLM's Transformers backend (0.32, vllm/model_executor/models/transformers/moe.py). It replaces
+modules called `experts` with its own, and configures them from fields of the configuration alone.
 """
 
 import ast
@@ -17,7 +17,7 @@ from fgc.text import Origin
 
 _CODE = "FGC810"
 _NUM_DIMENSIONS = 3  # experts, rows, columns
-# arguments of the library's components, and the fields that vLLM asks for, the first that exists
+# arguments of the library's components, and the fields that vLLM reads: the first one that exists
 _FIELDS = {
     "num_experts": ("num_experts", "moe_num_experts", "n_routed_experts", "num_local_experts"),
     "top_k": ("num_experts_per_tok", "top_k"),
@@ -26,7 +26,7 @@ _FIELDS = {
 
 
 class Experts(Struct, frozen=True):
-    """The parts of a model's layers, and how to learn what its fields are and where its parts are named."""
+    """The parts of a model's layers, with access to its fields and to places in the template."""
 
     parts: Sequence[PartConstruction]
     field_value: Callable[[str], Value | None]
@@ -36,14 +36,14 @@ class Experts(Struct, frozen=True):
         return part.symbol.attribute_origin
 
     def known(self, value: Value | None) -> object:
-        """The scalar that a value is at build time; None if that is not known."""
+        """Returns the scalar that a value has at build time; None if it is not known."""
         if isinstance(value, Field):
             return self.known(self.field_value(value.name))
         return value.value if isinstance(value, Constant) else None
 
 
 def expert_findings(base: ModuleNode, experts: Experts) -> Iterator[Diagnostic]:
-    """Layout, sizes, activation and router of the experts in a base model."""
+    """Yields findings about layout, sizes, activation and router of the experts in a base model."""
     nodes = [node for node in base.walk() if _NUM_DIMENSIONS in _parameter_dimensions(node)]
     if not nodes:
         return
@@ -91,7 +91,7 @@ def _sizes(part: PartConstruction, experts: Experts, names: Sequence[str]) -> It
 
 
 def _normalized(router: PartConstruction, experts: Experts) -> Iterator[Diagnostic]:
-    """vLLM lets the scores of the chosen experts sum to 1 if `norm_topk_prob` says so, or else if k is more than 1."""
+    """Checks normalisation: vLLM normalises the chosen scores if `norm_topk_prob` is set, or by default if k > 1."""
     said = experts.known(Field("norm_topk_prob"))
     top_k = experts.known(router.arguments.get("top_k"))
     ours = experts.known(router.arguments.get("normalize", Constant.of(True)))
@@ -106,7 +106,7 @@ def _normalized(router: PartConstruction, experts: Experts) -> Iterator[Diagnost
 
 
 def _parameter_dimensions(node: ModuleNode) -> list[int]:
-    """The dimensions of each `nn.Parameter(torch.empty(...))` that a class constructs."""
+    """Returns the number of dimensions of each `nn.Parameter(torch.empty(...))` that a class constructs."""
     init = node.method("__init__")
     found = []
     for item in ast.walk(init) if init is not None else ():

@@ -1,6 +1,6 @@
-"""Numbers and names of a model's configuration that cannot work together: what its components would raise at run time.
+"""Finds numbers and names of a model's configuration that cannot work together, which would fail at run time.
 
-Only what is known at build time is judged: a field that the program computes is nobody's mistake here.
+Only values known at build time are checked, not fields that the program computes.
 """
 
 import ast
@@ -24,7 +24,7 @@ _WINDOW_FIELDS = {"every_layer": ("sliding_window",), "by_layer": ("sliding_wind
 
 
 class Shapes(Struct, frozen=True):
-    """A described model, and where the template gives its fields."""
+    """A described model, with the places of its fields in the template."""
 
     graph: Graph
     library: ComponentLibrary
@@ -34,7 +34,7 @@ class Shapes(Struct, frozen=True):
     attention: Sequence[str]
 
     def known(self, value: Value | None) -> object:
-        """The scalar that a value is at build time; None if that is not known."""
+        """Returns the scalar that a value has at build time; None if it is not known."""
         match value:
             case Constant():
                 return value.value
@@ -52,7 +52,7 @@ class Shapes(Struct, frozen=True):
                 return None
 
     def table(self, value: Value | None) -> Value | None:
-        """A value, or what the field that it names is by default."""
+        """Returns a value, or the default of the field that it names."""
         if isinstance(value, Operation) and value.operator == "[]":
             table, key = self.table(value.left), self.known(value.right)
             entries = table.entries if isinstance(table, ConstantTable) else ()
@@ -63,7 +63,7 @@ class Shapes(Struct, frozen=True):
         return field.derived if field.derived is not None else field.default
 
     def entry(self, table: Value | None, key: str) -> object:
-        """The scalar that a mapping has under a key; None if that is not known."""
+        """Returns the scalar under a key of a mapping; None if it is not known."""
         entries = table.entries if isinstance(table, ConstantTable) else ()
         return next((self.known(item) for name, item in entries if name.value == key), None)
 
@@ -72,13 +72,13 @@ class Shapes(Struct, frozen=True):
         return found if isinstance(found, int) and not isinstance(found, bool) else None
 
     def place(self, value: Value | None, user: PartConstruction) -> Origin:
-        """Returns where the template gives a value: its field, or else the component that it goes into."""
+        """Returns the place of a value in the template: its field, or else the component that receives it."""
         if isinstance(value, Field) and value.name in self.entries:
             return self.graph[self.entries[value.name].value].origin
         return user.symbol.attribute_origin
 
     def parts(self) -> Iterator[tuple[PartConstruction, Definition, dict[str, Value]]]:
-        """The components that the model consists of, each once for every way it is described."""
+        """Yields the components of the model, each once for every different description."""
         for part in dict.fromkeys(item for item in walk(self.model) if isinstance(item, PartConstruction)):
             if isinstance(part.target, Definition):
                 yield part, part.target, part.arguments
@@ -89,7 +89,7 @@ _RULES: list[Rule] = []
 
 
 def shape_findings(shapes: Shapes) -> list[Diagnostic]:
-    """Returns what cannot work, by all rules."""
+    """Returns the findings of all rules."""
     return [finding for rule in _RULES for finding in rule(shapes)]
 
 
@@ -195,19 +195,19 @@ def _windows_without_a_size(shapes: Shapes) -> Iterator[Diagnostic]:
 
 
 def _activation_names() -> tuple[str, ...]:
-    """The keys of transformers' ACT2CLS."""
+    """Returns the keys of transformers' ACT2CLS."""
     return tuple(sorted(_keys_in_transformers("activations.py", "ACT2CLS")))
 
 
 def _rope_types() -> tuple[str, ...]:
-    """The types of rotary positions: the plain ones, and the keys of transformers' ROPE_INIT_FUNCTIONS."""
+    """Returns the types of rotary positions: the default, and the keys of transformers' ROPE_INIT_FUNCTIONS."""
     keys = _keys_in_transformers("modeling_rope_utils.py", "ROPE_INIT_FUNCTIONS")
     return ("default", *keys) if keys else ()
 
 
 @lru_cache
 def _keys_in_transformers(file_name: str, variable: str) -> tuple[str, ...]:
-    """The keys of a mapping that a file of transformers writes out; none if it is not installed."""
+    """Returns the keys of a literal mapping in a file of transformers; none if it is not installed."""
     spec = importlib.util.find_spec("transformers")
     file = None if spec is None or spec.origin is None else Path(spec.origin).with_name(file_name)
     if file is None or not file.is_file():

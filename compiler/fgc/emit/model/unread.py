@@ -1,11 +1,11 @@
-"""Fields of a model's configuration that nothing reads and that look like a misspelt one."""
+"""Finds fields of a model's configuration that nothing reads and that resemble one that is read."""
 
 from collections.abc import Iterable, Iterator
 
 from fgc.diagnostics import Diagnostic, Related, Severity, misspelt
 from fgc.emit.model.request import ConfigEntry
 
-# what transformers itself reads of any configuration
+# fields that transformers reads in any configuration
 _READ_BY_TRANSFORMERS = frozenset(
     (
         *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim"),
@@ -18,7 +18,7 @@ _READ_BY_TRANSFORMERS = frozenset(
 
 
 def unread_fields(config: Iterable[ConfigEntry], read: Iterable[str]) -> Iterator[Diagnostic]:
-    """FGC414: a field of an unknown name, near to one that is read. Fields of the user's own are no mistake."""
+    """Yields FGC414 for unread fields with a name close to one that is read. Other unknown fields are allowed."""
     entries = {entry.name: entry for entry in config}
     known = {*read, *_READ_BY_TRANSFORMERS}
     for name, entry in entries.items():

@@ -1,6 +1,6 @@
-"""Says what a model's parts are made of: constants, configuration fields, and constructions of other parts.
+"""The values that a model's parts are made of: constants, configuration fields, and constructions of other parts.
 
-Values compare by what they mean, not by where they were written: parts that are described alike become one class.
+Values compare by meaning, not by place: parts with equal descriptions become one class.
 """
 
 from collections.abc import Iterator
@@ -69,9 +69,9 @@ class LibraryCallable(Struct, frozen=True):
 
 
 class PartConstruction(Struct, frozen=True, eq=False):
-    """A part to construct. `is_partial`: whoever receives it constructs it, and may give more arguments.
+    """A part to construct. `is_partial`: its receiver constructs it, perhaps with more arguments.
 
-    Arguments of a component carry the names of its parameters; those of a library callable are as written.
+    Arguments of a component have the names of its parameters; those of a library callable are as written.
     """
 
     target: Definition | LibraryCallable
@@ -88,7 +88,7 @@ class PartConstruction(Struct, frozen=True, eq=False):
 
     @property
     def _key(self) -> tuple[object, ...]:
-        """Everything but the place: equal parts are written in many places."""
+        """Returns everything except the place."""
         return self.target, self.is_partial, self.positional, self.keywords
 
     @property
@@ -100,7 +100,7 @@ Value: TypeAlias = Constant | Field | Items | ConstantTable | Operation | PartCo
 
 
 def parts(value: Value) -> "tuple[Value, ...]":
-    """The values directly inside a value."""
+    """Returns the values directly inside a value."""
     match value:
         case Constant() | Field():
             return ()
@@ -117,14 +117,14 @@ def parts(value: Value) -> "tuple[Value, ...]":
 
 
 def walk(value: Value) -> Iterator[Value]:
-    """The value and everything inside it, in written order."""
+    """Yields the value and everything inside it, in written order."""
     yield value
     for part in parts(value):
         yield from walk(part)
 
 
 def fields_of(value: Value) -> list[str]:
-    """The configuration fields that a value mentions."""
+    """Returns the configuration fields that a value mentions."""
     return [item.name for item in walk(value) if isinstance(item, Field)]
 
 
@@ -133,7 +133,7 @@ def has_construction(value: Value) -> bool:
 
 
 def static_text(value: Value, owner: str) -> str:
-    """The Python expression of a value without constructions; fields are read from `owner`."""
+    """Returns the Python expression of a value without constructions; fields are read from `owner`."""
     match value:
         case Constant():
             return value.text
@@ -158,12 +158,12 @@ def static_text(value: Value, owner: str) -> str:
 
 
 def _left(value: Operation, owner: str) -> str:
-    """The left operand: `-2 ** x` would be `-(2 ** x)`."""
+    """Returns the left operand, in parentheses if needed: `-2 ** x` would mean `-(2 ** x)`."""
     text = static_text(value.left, owner)
     is_power_of_negative = value.operator == "**" and text.startswith("-")
     return f"({text})" if _needs_parentheses(value.left) or is_power_of_negative else text
 
 
 def _needs_parentheses(value: Value) -> bool:
-    """Returns True for an operation of lower rank than a subscript."""
+    """Returns True for an operation that binds less tightly than a subscript."""
     return isinstance(value, Operation) and value.operator != "[]"
