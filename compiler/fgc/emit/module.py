@@ -1,4 +1,4 @@
-"""The parts of a generated module to its text: docstring, imports, constants, functions, laid out by Black."""
+"""Writes the text of a generated module: docstring, imports, constants, functions, laid out by Black."""
 
 import ast
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from fgc.emit.layout import LINE_WIDTH, Layout
 from fgc.emit.measure import width
 from fgc.ir import NodeId
 
-_PREFIXES = ("construct_", "new_")  # what a block does with its subject goes without saying in a program
+_PREFIXES = ("construct_", "new_")  # omitted from comments: the code shows it
 _SUFFIXES = ("_definition", "_constructor", "_code_generator")
 _ACRONYMS = frozenset({"bpe", "ddp", "fsdp", "lr"})
 
@@ -45,7 +45,7 @@ class ModuleParts(Struct, frozen=True):
 
 
 def render(module: ModuleParts, layout: Layout | None) -> tuple[str, ast.Module]:
-    """The text of a module and its tree; the text is checked to be Python."""
+    """Returns the text of a module and its syntax tree."""
     text = cst.Module(body=_body(module)).code  # type: ignore[arg-type]  # of two subclasses
     text = layout(text) if layout is not None else text
     return text, ast.parse(text)
@@ -66,7 +66,7 @@ def _body(module: ModuleParts) -> list[cst.BaseStatement]:
 
 
 def _command_line() -> cst.If:
-    """Returns the statement that reads the words behind a program's name, if there are any."""
+    """Returns the statement that reads the command line, if it has any words."""
     words = cst.Subscript(
         syntax.expression(Attribute(Name("sys"), "argv")),
         [cst.SubscriptElement(cst.Slice(cst.Integer("1"), None))],
@@ -122,10 +122,10 @@ def _alias(item: Import) -> cst.AsName | None:
 
 
 def section_comments(function: Define, blocks: Mapping[NodeId, str | None]) -> dict[int, str]:
-    """Comments where the block changes that a statement comes from; none if all come from one.
+    """Returns a comment for each statement at which the block of origin changes; none if all come from one block.
 
-    An empty comment is an empty line: where a name says what the comment would, or a block comes in several parts.
-    Statements of one line stand together.
+    An empty comment means an empty line: the name below says the same, or the block has several parts. Statements of
+    one line stay together.
     """
     body = function.body
     found: dict[int, str] = {}
@@ -138,7 +138,7 @@ def section_comments(function: Define, blocks: Mapping[NodeId, str | None]) -> d
     if len(set(found.values())) < 2:
         return {}
     if isinstance(body[-1], Evaluate):
-        found.setdefault(len(body) - 1, "")  # what starts it all stands alone
+        found.setdefault(len(body) - 1, "")  # the statement that starts everything has a line before it
     ends = [*list(found)[1:], len(body)]
     titles = list(found.values())
     sections = {
@@ -152,14 +152,14 @@ def section_comments(function: Define, blocks: Mapping[NodeId, str | None]) -> d
 
 
 def _starts(last: Statement, before: Statement) -> bool:
-    """Returns whether the last statement calls a method of what the one before has made."""
+    """Returns True if the last statement calls a method of the object that the statement before made."""
     method = last.value.function if isinstance(last, Evaluate) and isinstance(last.value, Invoke) else None
     owner = method.value if isinstance(method, Attribute) else None
     return isinstance(before, Assign) and owner == Name(before.name)
 
 
 def _continues(body: Sequence[Statement], place: int, sections: Mapping[int, str]) -> bool:
-    """Returns whether a statement of one line follows another, and begins no section of several."""
+    """Returns True if a statement of one line follows another, and does not begin a section of several."""
     is_short = _is_line(body[place]) and place > 0 and _is_line(body[place - 1])
     return is_short and (place + 1 in sections or place + 1 == len(body))
 
@@ -169,7 +169,7 @@ def _is_line(statement: Statement) -> bool:
 
 
 def _goes_without_saying(text: str, statements: Sequence[Statement]) -> bool:
-    """Returns whether a comment repeats the one name below it: `# Data collator` above `data_collator = ...`."""
+    """Returns True if a comment only repeats the name below it: `# Data collator` above `data_collator = ...`."""
     if len(statements) != 1:
         return False
     name = getattr(statements[0], "name", "").replace("_", "")
@@ -178,7 +178,7 @@ def _goes_without_saying(text: str, statements: Sequence[Statement]) -> bool:
 
 
 def title(block: str) -> str:
-    """A block's name as a comment says it: `construct_new_model` is `Model`, `lr_scheduler` is `LR scheduler`."""
+    """Returns a block's name for a comment: `Model` for `construct_new_model`, `LR scheduler` for `lr_scheduler`."""
     name = block.strip("_")
     for prefix in _PREFIXES:
         name = name.removeprefix(prefix) or name

@@ -1,4 +1,4 @@
-"""Names of templates to names of Python: identifiers that clash with nothing."""
+"""Makes identifiers from names in templates, without clashes."""
 
 import builtins
 import keyword
@@ -11,7 +11,7 @@ _VERBS = ("load_", "get_", "make_", "create_", "build_", "construct_")
 
 
 class Names:
-    """The names taken in one generated module; nothing is shadowed, so every name means one thing."""
+    """The names in use in one generated module. No name shadows another, so each has one meaning."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
@@ -24,14 +24,14 @@ class Names:
         return name not in self._taken and name not in BUILTIN_NAMES and name not in _UNREADABLE and is_identifier(name)
 
     def fresh(self, *wishes: str) -> str:
-        """The first wished name that is free, or the nearest to the first."""
+        """Returns the first free name of `wishes`, or the first one with a number."""
         for name in map(identifier, wishes):
             if self.is_free(name):
                 return self.reserve(name)
         return self._nearest(identifier(wishes[0]))
 
     def fresh_constant(self, wish: str) -> str:
-        """A free name in capitals."""
+        """Returns a free name in capitals."""
         return self._nearest(identifier(wish).upper())
 
     def _nearest(self, name: str) -> str:
@@ -46,7 +46,7 @@ class Names:
 
 
 def identifier(text: str) -> str:
-    """An identifier in lower case that resembles the text; keywords are left to `Names`."""
+    """Returns an identifier in lower case that resembles the text; `Names` handles keywords."""
     name = snake_case(re.sub(r"\W+", "_", unicodedata.normalize("NFKC", text)).strip("_"))
     if name.isidentifier():
         return name
@@ -54,19 +54,19 @@ def identifier(text: str) -> str:
 
 
 def is_identifier(text: str) -> bool:
-    """Returns whether the text can be written as a name: an identifier in normal form, and no keyword."""
+    """Returns True if the text is a valid name: an identifier in normal form, and not a keyword."""
     is_plain = unicodedata.normalize("NFKC", text) == text and text != "__debug__"
     return is_plain and text.isidentifier() and not keyword.iskeyword(text)
 
 
 def snake_case(text: str) -> str:
-    """`TrainingScript` to `training_script`, `AdamW` to `adamw`, `HTTPServer` to `http_server`."""
+    """Returns `training_script` for `TrainingScript`, `adamw` for `AdamW`, `http_server` for `HTTPServer`."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", text)
     return spaced.lower()
 
 
 def name_of_result(function: str) -> str:
-    """Returns what to call the result of a function or class: `load_dataset` gives a `dataset`."""
+    """Returns a name for the result of a function or class: `dataset` for `load_dataset`."""
     name = snake_case(function)
     for verb in _VERBS:
         if name.startswith(verb) and len(name) > len(verb):

@@ -1,6 +1,6 @@
-"""Calls of builtin helpers and of `operator` to the operators and expressions they are.
+"""Writes calls of builtin helpers and of `operator` as the operators and expressions that they stand for.
 
-A call that has not the plain form of its operator stays a call, so that it fails, or works, as the function does.
+A call that does not have the plain form of its operator stays a call, so that it behaves exactly like the function.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ class EvaluatedArguments(Struct, frozen=True):
     keywords: tuple[tuple[str, Expression], ...]
 
     def written(self) -> tuple[Argument, ...]:
-        """As they stand between brackets; keywords that are no names are spread from mappings."""
+        """Returns the arguments as written in a call; keywords that are not identifiers are spread from a mapping."""
         written = [Argument(value) for value in self.positional]
         odd: list[tuple[Expression | None, Expression]] = []
         for name, value in self.keywords:
@@ -62,7 +62,7 @@ class EvaluatedArguments(Struct, frozen=True):
 
 
 def callee(symbol: Symbol, imports: Imports) -> Expression:
-    """A callable as a value, for `functools.partial` and for calls that are no operators."""
+    """Returns a callable as a value, for `functools.partial` and for calls that are not operators."""
     if symbol.kind is not SymbolKind.BUILTIN:
         return imports.callable(symbol)
     name = symbol.attribute
@@ -77,13 +77,13 @@ def callee(symbol: Symbol, imports: Imports) -> Expression:
 
 
 def is_display_of_items(symbol: Symbol, positional: Sequence[object]) -> bool:
-    """Returns whether a call is a list or a tuple written out: its one argument holds the items."""
+    """Returns True if a call is a literal list or tuple, with the items in its only argument."""
     is_collection = symbol.kind is SymbolKind.BUILTIN and DISPLAYS.get(symbol.attribute) in (list, tuple)
     return is_collection and len(positional) == 1
 
 
 def call(symbol: Symbol, given: EvaluatedArguments, imports: Imports, node: NodeId) -> Expression:
-    """The expression for a call."""
+    """Returns the expression for a call."""
     special: Expression | None = None
     if symbol.kind is SymbolKind.BUILTIN:
         special = _builtin(symbol.attribute, given, node)
@@ -143,7 +143,7 @@ def _operator(name: str, given: EvaluatedArguments, node: NodeId) -> Expression 
 
 
 def _is_written_out(value: Expression) -> bool:
-    """Returns whether it is a literal or a display: calling or indexing it in place makes Python warn."""
+    """Returns True for a literal or a display, which Python warns about if it is called or indexed."""
     return isinstance(value, Constant | Lines | Formatted | ListDisplay | TupleDisplay | DictDisplay | Lambda)
 
 
@@ -154,7 +154,7 @@ def _can_be_indexed(value: Expression, index: Expression) -> bool:
 
 
 def _is_questionable(name: str, operands: Sequence[Expression]) -> bool:
-    """Returns what Python or ruff warns of: `is` with a literal, `== None`, a format string that does not fit."""
+    """Returns True if Python or ruff would warn: `is` with a literal, `== None`, a wrong format string."""
     if name in ("is_", "is_not"):
         return any(not isinstance(operand, Name) for operand in operands)
     if name in ("eq", "ne"):

@@ -1,4 +1,4 @@
-"""`!var` nodes to the parameters of the generated function."""
+"""Turns `!var` nodes into parameters of the generated function."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,9 +9,10 @@ from fgc.ir import Deferred, Graph, Literal, NodeId, Scalar, Var
 
 
 class Variable(Struct, frozen=True):
-    """A parameter: its Python name, the annotation, and how it gets a value that is not given.
+    """A parameter: its Python name, its annotation, and its default.
 
-    `default` is a literal's node; `is_optional` without one means that a statement finds the value at its first need.
+    `default` is a literal's node; `is_optional` without one means that a statement builds the default when it is
+    needed.
     """
 
     name: str
@@ -22,12 +23,12 @@ class Variable(Struct, frozen=True):
 
 
 class Parameters:
-    """The variables that some targets need, by their names in the configuration."""
+    """The variables that the chosen targets need, by their names in the configuration."""
 
     def __init__(
         self, graph: Graph, order: Sequence[NodeId], names: Names, annotations: Mapping[str, str] | None = None
     ) -> None:
-        """`annotations` are what the receivers of variables ask for, where that is known."""
+        """`annotations` are the types that the receivers of variables expect, where known."""
         known = annotations or {}
         nodes: dict[str, list[Var]] = {}
         for node_id in order:
@@ -43,12 +44,12 @@ class Parameters:
 
     @property
     def in_order(self) -> list[Variable]:
-        """Those that must be given first."""
+        """Returns the variables, required ones first."""
         return sorted(self.by_name.values(), key=lambda variable: variable.is_optional)
 
     @property
     def needs_missing(self) -> bool:
-        """Returns whether the program must tell a parameter that is not given from one that is None."""
+        """Returns True if the program must distinguish a parameter that is not given from None."""
         return any(variable.is_optional and variable.default is None for variable in self.by_name.values())
 
 
@@ -75,7 +76,7 @@ def _exact(value: Scalar) -> tuple[type, object]:
 
 
 def _annotation(default: Literal | Deferred, asked: str | None) -> str:
-    """Returns what is asked for, if the default is that; else the type of the default."""
+    """Returns the expected type, if the default has it; otherwise the type of the default."""
     if isinstance(default, Deferred):
         return type(default.value).__name__
     own = "None" if default.value is None else type(default.value).__name__

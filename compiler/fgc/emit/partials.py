@@ -1,8 +1,8 @@
-"""Partials to callables: `functools.partial` where that is exact, else a function.
+"""Writes partials as `functools.partial` where that is exact, otherwise as functions.
 
-A function is needed when something is evaluated at every call: an argument that contains a factory, or a latent
-mapping. All else is evaluated once, at hand-over, in written order. Functions do not nest, however deep partials do:
-what one takes from another's body is bound to its first parameters.
+A function is needed if something is evaluated at every call: an argument that contains a factory, or a latent mapping.
+Everything else is evaluated once, when the partial is made, in written order. Generated functions never nest, even if
+partials do: values from another function's body are bound to the first parameters.
 """
 
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ _PARAMETERS = (FunctionParameter("*args", "Any"), FunctionParameter("**kwargs", 
 
 
 def handed_over(construction: "Construction", call: Call, node: NodeId, scope: FunctionScope) -> Steps[Expression]:
-    """The callable that a partial is."""
+    """Returns the expression of a partial's callable."""
     if construction.sharing.is_late(call):
         function_of_its_own: Expression = yield _late(construction, call, node, scope)
         return function_of_its_own
@@ -61,7 +61,7 @@ def _late(construction: "Construction", call: Call, node: NodeId, scope: Functio
 
 
 def _evaluate_once(construction: "Construction", call: Call, scope: FunctionScope) -> Steps[dict[int, Expression]]:
-    """Returns what is not evaluated per call, now and in order; the arguments among it by position."""
+    """Evaluates now, in order, what is not evaluated per call; returns those arguments by position."""
     sharing = construction.sharing
     fixed: dict[int, Expression] = {}
     names = [*(None for _ in call.positional), *(keyword.name for keyword in call.keywords)]

@@ -1,4 +1,4 @@
-"""Says where in the configuration a node stands: `main.trainer.callbacks[1]`."""
+"""Finds the path of a node in the configuration: `main.trainer.callbacks[1]`."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from fgc.ir import Graph, NodeId, steps
 
 
 class TargetPaths:
-    """The shortest path to each node that some targets need; of several, the first."""
+    """The shortest path to each node that the chosen targets need; the first of several."""
 
     def __init__(self, graph: Graph, targets: Sequence[str]) -> None:
         self._steps: dict[NodeId, tuple[NodeId | None, str]] = {}
@@ -22,7 +22,7 @@ class TargetPaths:
         return node in self._steps
 
     def path(self, node: NodeId) -> str:
-        """The path of a node from its target."""
+        """Returns the path of a node from its target."""
         labels: list[str] = []
         current: NodeId | None = node
         while current is not None:

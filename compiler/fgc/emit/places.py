@@ -1,4 +1,4 @@
-"""Areas of generated files and where they come from."""
+"""Areas of generated files and their origins."""
 
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
@@ -10,7 +10,7 @@ from fgc.text import Origin
 
 
 class Area(Struct, frozen=True, order=True):
-    """A part of a text: lines and columns from 1, the place behind it excluded."""
+    """A range of a text: lines and columns from 1, end exclusive."""
 
     line: int
     column: int
@@ -18,7 +18,7 @@ class Area(Struct, frozen=True, order=True):
     end_column: int
 
     def holds(self, line: int, column: int) -> bool:
-        """Returns whether the character at a place is part of it."""
+        """Returns True if the character at a position is in the area."""
         return (self.line, self.column) <= (line, column) < (self.end_line, self.end_column)
 
 
@@ -57,9 +57,9 @@ P = TypeVar("P", bound=Placed)
 
 
 def innermost(places: Iterable[P], line: int, column: int | None = None, last: int | None = None) -> P | None:
-    """The innermost place at a character; for a whole line, what begins there first, or what the line belongs to.
+    """Returns the innermost place at a character; for a whole line, the first that begins there, or else contains it.
 
-    `last`: the column of a later character of the line, which it should hold too.
+    `last`: the column of a later character in the line that the place should contain too.
     """
     found = list(places)
     if column is None:

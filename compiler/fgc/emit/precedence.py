@@ -1,10 +1,10 @@
-"""Says how tightly expressions bind: where parentheses are needed."""
+"""Binding strengths of expressions, which decide where parentheses are needed."""
 
 from fgc.emit.expression import Attribute, Binary, Conditional, Constant, Expression, Invoke, Item, Lambda, Unary
 
 LAMBDA, CONDITIONAL, EITHER, NOT, COMPARISON = range(5)
 OR, XOR, AND, SHIFT, SUM, PRODUCT, SIGN, POWER, NUMBER, PRIMARY, ATOM = range(5, 16)
-ARGUMENT = LAMBDA  # anything may stand as an argument or an item
+ARGUMENT = LAMBDA  # no argument or item needs parentheses
 
 _LEVELS = {
     "or": EITHER, "|": OR, "^": XOR, "&": AND, "<<": SHIFT, ">>": SHIFT, "+": SUM, "-": SUM,
@@ -13,7 +13,7 @@ _LEVELS = {
 
 
 def level(value: Expression) -> int:
-    """The binding strength of an expression's outermost part."""
+    """Returns the binding strength of an expression's outermost part."""
     match value:
         case Lambda():
             return LAMBDA
@@ -24,7 +24,7 @@ def level(value: Expression) -> int:
         case Binary(_, operator, _):
             return _LEVELS.get(operator, COMPARISON)
         case Constant(text, _, is_signed):
-            # `5.real` is no Python: a number takes parentheses before a dot
+            # `5.real` is a syntax error: a number needs parentheses before a dot
             return SIGN if is_signed else NUMBER if text[0].isdigit() else ATOM
         case Attribute() | Item() | Invoke():
             return PRIMARY
@@ -33,7 +33,7 @@ def level(value: Expression) -> int:
 
 
 def operand_levels(value: Unary | Binary) -> tuple[int, ...]:
-    """The lowest levels of the operands that need no parentheses."""
+    """Returns, for each operand, the lowest level that needs no parentheses."""
     own = level(value)
     match value:
         case Unary():

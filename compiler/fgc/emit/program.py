@@ -1,4 +1,4 @@
-"""A graph to a Python program: plan, build, lay out, check (language.md, section 8).
+"""Turns a graph into a Python program: plan, build, lay out, check (language.md, section 8).
 
 Nothing here runs what it generates, and nothing reads the disk except through the given functions.
 """
@@ -50,7 +50,7 @@ from fgc.passes import run
 from fgc.text import Origin, Source, Span
 
 _RUNTIME = "fgc_runtime"
-DECLARATIONS = "dynamic_args"  # the target that declares the options of a configuration
+DECLARATIONS = "dynamic_args"  # the target that declares a configuration's options
 _RESERVED = (*OWN_NAMES, *CONSTANTS, MISSING, ARGUMENTS, PARSE, "args", "kwargs", "main", "construct")
 _SCRIPTS = ("fgc_runtime.script:TrainingScript", "fgc_runtime.script:TransformersScript")  # they take `resume`
 
@@ -102,19 +102,19 @@ class Program(Struct, frozen=True):
     settable: Settable
 
     def place(self, line: int, column: int | None = None) -> GeneratedPlace | None:
-        """Returns where a character of the text, or the beginning of a line, comes from."""
+        """Returns the origin of a character of the text, or of the beginning of a line."""
         return innermost(self.places, line, column)
 
 
 def emit_script(graph: Graph, target: str = "main", *, options: EmitOptions | None = None) -> Outcome[Program | None]:
-    """A program that constructs one target when it is started, and calls `options.run_method` on it if there is one."""
+    """Returns a program that constructs one target when it starts, and calls its `options.run_method` if it has one."""
     return _emit(graph, [target], options or EmitOptions(), is_script=True)
 
 
 def emit_program(
     graph: Graph, targets: Sequence[str], *, options: EmitOptions | None = None
 ) -> Outcome[Program | None]:
-    """A module whose function `construct` returns one target, or a mapping of several, in document order."""
+    """Returns a module whose function `construct` returns one target, or a mapping of several, in document order."""
     return _emit(graph, targets, options or EmitOptions(), is_script=False)
 
 
@@ -197,7 +197,7 @@ class _Emitter:
         return self._program(functions, parameters, texts, is_script)
 
     def _parser(self) -> Define | None:
-        """The function that reads the command line, if there is anything to read."""
+        """Returns the function that reads the command line; None without options."""
         if not self.offered.offered and not self._takes_resume:
             return None
         texts = self.texts.without_variables()
@@ -209,7 +209,7 @@ class _Emitter:
         return self.options.run_method is not None and isinstance(root, Call) and root.callee.text in _SCRIPTS
 
     def _reserve(self) -> None:
-        """Take the names of imports and of builtins that the program calls before any variable can."""
+        """Reserves the names of imports and builtins that the program uses, before variables are named."""
         for name in _RESERVED:
             self.names.reserve(name)
         self.sources.add_all(self.graph, self.sharing.order)
@@ -219,7 +219,7 @@ class _Emitter:
         self.texts.share(self.graph, self.sharing.document_order, self.names)
 
     def _recorder(self) -> Name | None:
-        """Returns what adds template lines to errors; a program that needs nothing of the runtime stays without it."""
+        """Returns the function that adds template lines to errors; None for a program without the runtime."""
         symbols = (node.callee for item in self.sharing.order if isinstance(node := self.graph[item], Call))
         if any(symbol.container.partition(".")[0] == _RUNTIME for symbol in symbols):
             return self.imports.function(f"{_RUNTIME}.errors", "record")
@@ -290,7 +290,7 @@ class _Emitter:
         return settable(self.before, areas, self.options.numbers)
 
     def _unset(self) -> Iterator[Diagnostic]:
-        """Variables that a program cannot be started without, and that nobody gives it."""
+        """Yields a finding for each variable without a value that the program needs."""
         for node_id in self.sharing.document_order:
             node = self.graph[node_id]
             if isinstance(node, Var) and node.default is None:
@@ -329,13 +329,13 @@ class _Emitter:
         return any("Any" in (annotation or "") for annotation in annotations) or any(map(_is_function, function.body))
 
     def _places(self, areas: Sequence[tuple[Area, NodeId]]) -> tuple[GeneratedPlace, ...]:
-        """Places with their paths as the configuration has them; what is not in it has one of the program's graph."""
+        """Returns places with their paths in the configuration, or in the program's graph for nodes not in it."""
         made = TargetPaths(self.graph, self.targets)
         paths = {node: (self.paths if node in self.paths else made).path(node) for _, node in areas}
         return tuple(GeneratedPlace(area, self.graph[node].origin, paths[node]) for area, node in areas)
 
     def _option_places(self, code: str, tree: ast.Module) -> Iterator[GeneratedPlace]:
-        """Returns where the options of the program are declared."""
+        """Yields the places where the options of the program are declared."""
         declared = self.graph.targets.get(DECLARATIONS)
         entries = {} if declared is None else {label: origin for label, _, origin in steps(self.graph, declared)}
         variables = {name: option.variable for option in self.options.declared for name in option.names}
@@ -345,7 +345,7 @@ class _Emitter:
                 yield GeneratedPlace(area, origin, f"{DECLARATIONS}.{variables[name]}")
 
     def _copies(self) -> Iterator[tuple[str, tuple[GeneratedPlace, ...]]]:
-        """Copied files, whose lines are those of the project's files; no single object is what they are of."""
+        """Yields copied files, whose lines map to the project's files, without a path of an object."""
         for file in self.sources.local.values():
             base = file.module.replace(".", "/")
             name = f"{base}.py" if f"{base}.py" in self.sources.files else f"{base}/__init__.py"
@@ -357,7 +357,7 @@ class _Emitter:
                 yield name, (replace(place, path="", component=Origin(Span(source, 0, 0))),)
 
     def _imported(self, module: str, name: str) -> NodeId | None:
-        """The first node whose callable an import brings in."""
+        """Returns the first node whose callable an import provides."""
         for node_id in self.sharing.document_order:
             node = self.graph[node_id]
             if not isinstance(node, Call) or self._container(node.callee) != module:
@@ -388,7 +388,7 @@ def _unknown_target(graph: Graph, name: str) -> Diagnostic:
 
 
 def _whole(graph: Graph) -> Origin:
-    """Some place in the configuration: its first target."""
+    """Returns a place for findings about the whole configuration: its first target."""
     for name, node in graph.targets.items():
         return graph.target_origins.get(name, graph[node].origin)
     return Origin(Span(Source("<configuration>", ""), 0, 0))

@@ -1,7 +1,7 @@
-"""Docstrings and comments of generated text to the width of its code: Black leaves both as they are.
+"""Wraps docstrings and comments of generated text to the width of its code, which Black does not do.
 
-Component files and descriptions are written for other widths. A paragraph is filled anew only if a line of it is too
-long; one with lines that are indented further is a table or a formula, and is left alone.
+Component files and descriptions are written for other widths. A paragraph is filled again only if a line of it is too
+long. One with further indented lines is a table or a formula, and is not changed.
 """
 
 import ast
@@ -12,7 +12,7 @@ from itertools import groupby
 from operator import itemgetter
 
 _QUOTES = ('"""', "'''")
-_TOGETHER = re.compile(r" [/*<>=+-]{1,2} |\b(?:eq\.|sections?) (?=\d)")  # a formula, a place in a paper
+_TOGETHER = re.compile(r" [/*<>=+-]{1,2} |\b(?:eq\.|sections?) (?=\d)")  # in a formula or a reference
 _BOUND = "\0"
 _FOR_TOOLS = ("# ruff:", "# mypy:", "# type:", "# noqa", "# pragma", "# fmt:", "#!")
 
@@ -30,7 +30,7 @@ def filled(text: str, width: int) -> str:
 
 
 def _docstrings(tree: ast.Module) -> Iterator[tuple[int, int, str]]:
-    """Returns where docstrings stand, as a slice of lines, and what each of their lines begins with."""
+    """Yields docstrings as ranges of lines, with the indentation of their lines."""
     for node in ast.walk(tree):
         match node:
             case (
@@ -44,7 +44,7 @@ def _docstrings(tree: ast.Module) -> Iterator[tuple[int, int, str]]:
 
 
 def _comments(lines: Sequence[str], texts: set[int]) -> Iterator[tuple[int, int, str]]:
-    """Runs of whole-line comments of one indentation."""
+    """Yields runs of whole-line comments with equal indentation."""
     start = 0
     for end in range(1, len(lines) + 1):
         before = _comment_indent(lines, end - 1, texts)
@@ -55,14 +55,14 @@ def _comments(lines: Sequence[str], texts: set[int]) -> Iterator[tuple[int, int,
 
 
 def _comment_indent(lines: Sequence[str], number: int, texts: set[int]) -> int | None:
-    """Returns how far a line that is a comment for people is indented; None for another line."""
+    """Returns the indentation of a comment line that is for people; None for any other line."""
     bare = lines[number].lstrip()
     is_comment = bare.startswith("# ") and not bare.startswith(_FOR_TOOLS) and number not in texts
     return len(lines[number]) - len(bare) if is_comment else None
 
 
 def _within_texts(tree: ast.Module) -> set[int]:
-    """The lines that hold a part of a text of several lines."""
+    """Returns the lines inside strings of several lines."""
     texts = (node for node in ast.walk(tree) if isinstance(node, ast.Constant | ast.JoinedStr))
     return {line for text in texts for line in range(text.lineno - 1, (text.end_lineno or 0)) if _is_long(text)}
 
@@ -72,7 +72,7 @@ def _is_long(node: ast.expr) -> bool:
 
 
 def _filled_paragraphs(lines: list[str], width: int, mark: str) -> list[str]:
-    """The lines of one docstring or run of comments, with long paragraphs filled."""
+    """Returns the lines of one docstring or run of comments, with long paragraphs filled."""
     indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())] + mark
     is_paragraph = [bool(line.strip()) and line.strip() not in _QUOTES for line in lines]
     result: list[str] = []

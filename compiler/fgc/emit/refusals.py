@@ -1,4 +1,4 @@
-"""Errors that a check and a build report in the same words: no program can be made of a graph, or it cannot start."""
+"""Errors that checks and builds share: no program can be made from a graph, or the program cannot start."""
 
 from fgc.diagnostics import Diagnostic, Severity
 from fgc.ir import Call, Var
@@ -12,7 +12,7 @@ def misplaced_component(call: Call) -> Diagnostic:
 
 
 def unset_variable(node: Var) -> Diagnostic:
-    """Returns the warning about a variable that a started program needs and never gets: Python may give it one."""
+    """Returns the warning about a variable without a value; a caller in Python may still give it one."""
     message = f"variable `{node.name}` has no value when the program is started"
     help = f"give it a default: `!var {{ name: {node.name}, default: ... }}`"
     return Diagnostic.at(node.origin, "FGC412", message, severity=Severity.WARNING, help=help)

@@ -1,6 +1,7 @@
-"""Says which values of a program `--set PATH=VALUE` may change, and where they stand in its text.
+"""Finds the values of a program that `--set PATH=VALUE` may change, and their places in its text.
 
-A path is that of the graph, `optimizer.betas[0]`. What is mentioned twice has one path; the others lead to it.
+A path is that of the graph, such as `optimizer.betas[0]`. A value with several paths is stored under one of them; the
+others are aliases of it.
 """
 
 from collections import deque
@@ -17,7 +18,7 @@ class Settable(Struct, frozen=True):
     """The areas of each value by its path, and paths of objects that have a shorter one.
 
     `computed` are the types of values that the program computes from its options, by their paths. `numbers` are the
-    integers that may become numbers with a point.
+    integers that may become floats.
     """
 
     values: Mapping[str, tuple[Area, ...]] = field(default_factory=dict)
@@ -29,7 +30,7 @@ class Settable(Struct, frozen=True):
 def settable(graph: Graph, found: Iterable[tuple[Area, NodeId]], numbers: Container[NodeId] = ()) -> Settable:
     """Returns what can be set of a program; `found` are the areas of the values in its text.
 
-    `numbers` are the integers that may become numbers with a point.
+    `numbers` are the integers that may become floats.
 
     What a build-time call was given went into generated files as well: it is set when the program is built.
     """
@@ -67,14 +68,14 @@ def settable(graph: Graph, found: Iterable[tuple[Area, NodeId]], numbers: Contai
 
 
 def _computed_type(node: Node) -> str | None:
-    """The type of a value that options decide, as Python names it."""
+    """Returns the Python type of a value that is computed from options; None for other values."""
     if isinstance(node, Literal) and node.argument is not None:
         return type(node.value).__name__
     return None
 
 
 def _leading_to(graph: Graph, nodes: Iterable[NodeId]) -> set[NodeId]:
-    """The nodes, and all that mention them."""
+    """Returns the nodes and all nodes that mention them, directly or not."""
     above: dict[NodeId, list[NodeId]] = {}
     for node_id, node in graph.nodes.items():
         for child in children(node):

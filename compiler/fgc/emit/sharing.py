@@ -27,7 +27,7 @@ from itertools import chain
 from fgc.ir import Call, CallKind, Deferred, DictNode, Graph, ListNode, Literal, NodeId, Var, reachable
 from fgc.text import DeferredOption
 
-_UNNAMED = (None, True, False, "")  # nobody reads these better under a name
+_UNNAMED = (None, True, False, "")  # a name would not make these clearer
 
 
 class Sharing:
@@ -119,7 +119,7 @@ class Sharing:
             if isinstance(value, Call) and value.kind is CallKind.PARTIAL:
                 late = (child for child in arguments(value) if self.is_per_call(child))
                 for child in chain(late, () if value.latent is None else (value.latent,)):
-                    weights[child] += 1  # at hand-over or at the first call, and again at the next
+                    weights[child] += 1  # when the partial is made or first called, and again at each later call
         return weights
 
 

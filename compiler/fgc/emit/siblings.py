@@ -1,6 +1,6 @@
-"""A local Python file to the files that it imports relatively, and to those that they import in turn.
+"""Finds the files that a local Python file imports relatively, directly or not, without importing anything.
 
-They are looked for in the folders of a search path. Nothing is imported.
+They are searched in the folders of a search path.
 """
 
 import ast
@@ -40,7 +40,7 @@ class Siblings(Struct):
     found: dict[str, Sibling] = field(default_factory=dict)
 
     def follow(self, path: str, text: str) -> None:
-        """Find everything that the first file needs."""
+        """Finds all files that the first file needs."""
         self.found[""] = first = Sibling("", path, text, tuple(relative_imports(text, "")))
         pending = list(_modules(first.imports))
         while pending:
@@ -51,14 +51,14 @@ class Siblings(Struct):
                     pending += _modules(sibling.imports)
 
     def module(self, name: str) -> Sibling | None:
-        """The file of a module of the package, if it was found."""
+        """Returns the file of a module of the package, if it was found."""
         if not name:
             return self.found[""]
         stem = name.replace(".", "/")
         return self.found.get(f"{stem}/__init__.py") or self.found.get(f"{stem}.py")
 
     def _files_of(self, module: str) -> Iterator[Sibling]:
-        """The module's file, and those of the packages around it."""
+        """Yields the module's file, and those of its packages."""
         parts = module.split(".")
         for length in range(1, len(parts) + 1):
             stem = "/".join(parts[:length])
@@ -80,7 +80,7 @@ class Siblings(Struct):
 
 
 def _modules(imports: Iterable[RelativeImport]) -> Iterator[str]:
-    """The modules that imports may need: each name that is imported may be one."""
+    """Yields the modules that imports may need; each imported name may be a module."""
     for found in imports:
         if found.module is None:
             continue
@@ -92,10 +92,10 @@ def _modules(imports: Iterable[RelativeImport]) -> Iterator[str]:
 
 
 def relative_imports(text: str, package: str) -> Iterator[RelativeImport]:
-    """The relative imports of a file in one of the packages; none if it is no Python."""
+    """Yields the relative imports of a file; none if it is not valid Python."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # SyntaxWarning: an escape in somebody's string is not our matter
+            warnings.simplefilter("ignore")  # SyntaxWarning about an escape in a user's string
             tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
@@ -124,7 +124,7 @@ def _in_body(nodes: Iterable[ast.AST], package: str, is_certain: bool, is_option
 
 
 def _suppresses(item: ast.withitem) -> bool:
-    """Returns True for `contextlib.suppress(...)`, behind which an import may fail."""
+    """Returns True for `contextlib.suppress(...)`, in which an import may fail."""
     match item.context_expr:
         case ast.Call(func=ast.Name(id="suppress") | ast.Attribute(attr="suppress")):
             return True
@@ -133,7 +133,7 @@ def _suppresses(item: ast.withitem) -> bool:
 
 
 def _module(node: ast.ImportFrom, package: str) -> str | None:
-    """The module that an import names, relative to the copied package."""
+    """Returns the module that an import names, relative to the copied package."""
     around = package.split(".") if package else []
     if node.level - 1 > len(around):
         return None

@@ -1,7 +1,7 @@
-"""Local Python files that symbols name to modules beside the program: a build is frozen.
+"""Copies local Python files that symbols name to modules beside the program, so that a build never changes.
 
-A file whose siblings it imports (`from .helper import f`) becomes a package of them; two files of one base name
-become two modules.
+A file that imports siblings (`from .helper import f`) becomes a package with them. Two files of one base name become
+two modules.
 """
 
 import posixpath

@@ -9,7 +9,7 @@ Steps: TypeAlias = Generator["Steps[Any]", Any, T]
 
 
 def finish(steps: Steps[T]) -> T:
-    """Run a step to its result; depth is bounded by memory only."""
+    """Runs a step and returns its result; only memory limits the depth."""
     stack: list[Steps[Any]] = [steps]
     value: Any = None
     while True:

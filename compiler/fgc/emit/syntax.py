@@ -1,6 +1,6 @@
-"""Expressions and statements to LibCST nodes: parentheses by precedence, and nothing of layout.
+"""Converts expressions and statements to LibCST nodes, with parentheses by precedence and without layout.
 
-LibCST adds no parentheses and accepts keywords as names; here is where both are right. Black lays the text out.
+LibCST adds no parentheses and accepts keywords as names, so this module handles both. Black lays the text out.
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ _EQUAL = cst.AssignEqual(whitespace_before=_TIGHT, whitespace_after=_TIGHT)
 
 
 def expression(value: Expression, minimum: int = LAMBDA) -> cst.BaseExpression:
-    """The node of an expression, in parentheses if it binds less tightly than its place asks."""
+    """Returns the node of an expression, in parentheses if it binds less tightly than `minimum`."""
     node = _expression(value)
     if level(value) >= minimum:
         return node
@@ -112,7 +112,7 @@ def _binary(value: Binary) -> cst.BaseExpression:
 
 
 def dotted(text: str) -> cst.Name | cst.Attribute:
-    """A name such as `os.path.join`."""
+    """Returns the node of a name such as `os.path.join`."""
     head, *rest = text.split(".")
     node: cst.Name | cst.Attribute = cst.Name(head)
     for name in rest:
@@ -132,7 +132,7 @@ def _constant(text: str) -> cst.BaseExpression:
 
 
 def _lines(pieces: Sequence[str]) -> cst.BaseExpression:
-    """Adjacent strings, each on its line, in parentheses."""
+    """Returns adjacent strings, each on its own line, in parentheses."""
     nodes: list[cst.SimpleString] = [cst.SimpleString(piece) for piece in pieces]
     joined: cst.SimpleString | cst.ConcatenatedString = nodes[-1]
     for node in reversed(nodes[:-1]):
@@ -152,7 +152,7 @@ def _formatted(value: Formatted) -> cst.BaseExpression:
 
 
 def _single_quoted(value: Expression) -> Expression:
-    """An expression as it can stand inside double quotes."""
+    """Returns an expression without double quotes, for the inside of an f-string."""
     match value:
         case Constant(text) if text[0] == '"':
             return Constant(f"'{text[1:-1]}'")
@@ -174,7 +174,7 @@ def _single_quoted(value: Expression) -> Expression:
 
 
 def _arguments(given: Sequence[Argument]) -> list[cst.Arg]:
-    """Arguments of a call; a long text that stands alone needs no brackets of its own."""
+    """Returns the arguments of a call; a single long text needs no parentheses of its own."""
     made = [_argument(item) for item in given]
     match given:
         case [Argument(value=Lines(), keyword=None, star="")]:
@@ -197,7 +197,7 @@ def _pair(key: Expression | None, value: Expression) -> cst.BaseDictElement:
 
 
 def statement(value: Statement, comment: str | None = None, *, is_first: bool = False) -> cst.BaseStatement:
-    """The node of a statement, below a comment if there is one, which an empty line sets off unless it comes first."""
+    """Returns the node of a statement, with its comment above and an empty line before that unless it comes first."""
     above = _above(comment, is_first)
     match value:
         case Assign():

@@ -1,4 +1,4 @@
-"""The value of a `!var`: what the caller gave, else its default, which is built at the first need."""
+"""Writes the value of a `!var`: the caller's argument, or its default, which is built when it is first needed."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ MISSING = "MISSING"
 
 
 def value(construction: "Construction", var: Var, node: NodeId, scope: FunctionScope) -> Steps[Expression]:
-    """The variable that holds the value, after the statement that finds its default."""
+    """Returns the variable with the value, after the statement that sets its default."""
     variable = construction.parameters[var.name]
     if not variable.is_optional or variable.default is not None or var.default is None:
         return Name(variable.name)
@@ -34,7 +34,7 @@ def value(construction: "Construction", var: Var, node: NodeId, scope: FunctionS
 
 
 def _needed_elsewhere(construction: "Construction", var: NodeId, default: NodeId) -> Iterator[NodeId]:
-    """Returns what a default shares with the rest of the program: built whether or not the default is used."""
+    """Yields the nodes that a default shares with the rest of the program, which are built in any case."""
     elsewhere = _reachable_without(construction, var)
     seen: set[NodeId] = set()
     stack = [default]

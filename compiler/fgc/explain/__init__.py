@@ -1,6 +1,6 @@
-"""A path into a configuration to what set it, what that overrode, and what fed it.
+"""Explains a path in a configuration: what set the value, what that overrode, and what its parts came from.
 
-Knows nothing of files: templates come through a loader.
+Knows nothing of files: a loader gives the templates.
 """
 
 from fgc.explain.elsewhere import Elsewhere

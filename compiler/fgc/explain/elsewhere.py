@@ -1,4 +1,4 @@
-"""A call of `fgc:from_project` to what it takes, from where: the explanation goes on there."""
+"""Follows a call of `fgc:from_project` to the other project, where the explanation continues."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from fgc.yaml import Node
 
 
 class Elsewhere(Struct, frozen=True):
-    """A path in a configuration of another project, whose folder is relative to the one that asks."""
+    """A path in a configuration of another project, whose folder is relative to the asking project."""
 
     project_dir: str
     config: str | None
@@ -20,14 +20,14 @@ class Elsewhere(Struct, frozen=True):
 
 
 def is_taken(node: Node) -> bool:
-    """Returns whether a value is an object of another project."""
+    """Returns True if a value is an object of another project."""
     target = target_of(node)
     label = target.tag.text if target is not None and target.tag is not None else ""
     return tag_kind(target) == "meta" and label.partition(":")[2].partition("@")[0] == FROM_PROJECT
 
 
 def elsewhere(node: Node, rest: str) -> Elsewhere | None:
-    """Returns where the rest of a path leads; None for an incomplete call, or one of several targets without a name."""
+    """Returns the target of the rest of a path; None if the call is incomplete, or has several targets and no name."""
     given = {name: plain_value(candidates[-1].value) for name, candidates in named(node).items()}
     values = {name: given.get(name, given.get(f"arg{place}")) for place, name in enumerate(PARAMETERS)}
     folder, config, targets = values["project_dir"], values["config"], values["targets"] or "main"

@@ -1,4 +1,4 @@
-"""A path into a configuration to its explanation: the configuration is resolved once more, and watched."""
+"""Explains a path in a configuration by resolving it once more with a trace."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -20,9 +20,9 @@ from fgc.yaml import AliasNode, Node, ScalarNode, compose
 
 
 class Explanation(Struct, frozen=True):
-    """What is known of a path. `span` is the line part that set it; `aliases` are those that were followed.
+    """The facts about a path. `span` is the part of a line that set it; `aliases` are those that were followed.
 
-    `elsewhere` is where an object of another project is explained further.
+    `elsewhere` is set if the value is an object of another project.
     """
 
     path: str
@@ -38,7 +38,7 @@ class Explanation(Struct, frozen=True):
 def explain(
     entry: ast.ParsedFile, loader: Loader, variables: Mapping[str, Any], facts: Facts, *, path: str
 ) -> Explanation | UnknownPath:
-    """Explain a path of the configuration that a file resolves to."""
+    """Returns the explanation of a path in a configuration, or the part of the path that does not exist."""
     trace = Trace()
     watched = WatchedLoader(loader, trace)
     resolved = resolve(watched.watch(entry), watched, {**variables, RECORD: trace.record}, facts)
@@ -61,13 +61,13 @@ def explain(
 
 
 def _origin(found: Found) -> Origin:
-    """The place of the key that counts, or of the value where there is no key."""
+    """Returns the place of the effective key, or of the value if there is no key."""
     key = found.steps[-1].chosen.key if found.steps else None
     return key.origin if key is not None else found.node.origin
 
 
 def _span(found: Found, origin: Origin, segments: Iterable[Segment]) -> Span:
-    """From the key to the end of the value, as far as it stands in the same line."""
+    """Returns the span from the key to the end of the value, within one line."""
     value, span = found.node, origin.span
     label = getattr(value, "tag", None)
     first = label.origin.span if label is not None and not isinstance(value, ScalarNode) else value.origin.span
@@ -78,14 +78,14 @@ def _span(found: Found, origin: Origin, segments: Iterable[Segment]) -> Span:
 
 
 def _aliases(found: Found) -> Iterable[AliasNode]:
-    """Aliases on the way and at its end."""
+    """Returns the aliases on the path and at its end."""
     for step in found.steps:
         if isinstance(step.chosen.value, AliasNode):
             yield step.chosen.value
 
 
 def _value_segments(document: Document, node: Node) -> list[Segment]:
-    """The printed pieces of a scalar's text in the document."""
+    """Returns the printed pieces of a scalar's text in the document."""
     target = target_of(node)
     if not isinstance(target, ScalarNode):
         return []
@@ -99,7 +99,7 @@ def _value_segments(document: Document, node: Node) -> list[Segment]:
 
 
 def _document_offset(document: Document, origin: Origin) -> int | None:
-    """Returns where in the document the text from an origin begins."""
+    """Returns the offset in the document at which the text from an origin begins, or None."""
     for segment in document.segments:
         piece = segment.piece
         if piece.origin is origin:

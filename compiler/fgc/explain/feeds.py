@@ -1,4 +1,4 @@
-"""A printed value to what it was made of: variables with the statements that set them, arguments and defaults."""
+"""Finds what a printed value was computed from: variables, the statements that set them, arguments and defaults."""
 
 from collections.abc import Iterator, Mapping
 from enum import Enum
@@ -27,7 +27,7 @@ class FeedKind(Enum):
 
 
 class Feed(Struct, frozen=True):
-    """A variable that went into the value, the place that gave it its own, and how far away it is."""
+    """A variable that the value depends on, the place that set it, and the length of the chain to it."""
 
     name: str
     kind: FeedKind
@@ -37,7 +37,7 @@ class Feed(Struct, frozen=True):
 
 
 class FeedFinder:
-    """Finds what fed a piece of the document. `given`: the variables of the command line."""
+    """Finds the variables behind a piece of the document. `given`: the variables of the command line."""
 
     def __init__(self, trace: Trace, given: Mapping[str, object]) -> None:
         self._trace = trace
@@ -45,7 +45,7 @@ class FeedFinder:
         self._seen: set[tuple[int, str]] = set()
 
     def feeds(self, segment: Segment) -> Iterator[Feed]:
-        """Nearest first, each followed by what fed it; inside a macro also what its call was given."""
+        """Yields variables, nearest first, each followed by its own; inside a macro also the arguments of its call."""
         origin = segment.piece.origin
         for span in (origin.span, *origin.via):
             event = self._event_of(segment, span)
@@ -53,14 +53,14 @@ class FeedFinder:
                 yield from self._of_event(event, 0)
 
     def feeds_at(self, span: Span) -> Iterator[Feed]:
-        """The same for the last print at a place."""
+        """Yields the same for the last print at a place."""
         at_place = [event for event in self._trace.events if _covers(event.site.expr.span, span)]
         printing = [event for event in at_place if event.site.kind is SiteKind.PRINT]
         if printing:
             yield from self._of_event(printing[-1], 0)
 
     def _event_of(self, segment: Segment, span: Span) -> Event | None:
-        """The evaluation that made a piece: the last one at a place with its text, or else at that place."""
+        """Returns the evaluation that made a piece: the last one at its place with its text, or else at its place."""
         at_place = [event for event in self._trace.events if _covers(event.site.expr.span, span)]
         printing = [event for event in at_place if event.site.kind is SiteKind.PRINT]
         same_text = [event for event in printing if str(event.value) == segment.piece.text]
@@ -93,7 +93,7 @@ class FeedFinder:
             yield Feed(reference.name, FeedKind.SURROUNDINGS, value, None, depth)
 
     def _source(self, reference: "_Reference", value: object, event: Event) -> Event | None:
-        """The assignment that a reference reads: the last one before it, if possible one of this very value."""
+        """Returns the assignment that a reference reads: the last one before it, preferably of the same object."""
         for name in dict.fromkeys((reference.name, reference.base)):
             found = [e for e in self._trace.events[: event.number] if name in e.site.targets]
             same = [e for e in found if e.value is value]
@@ -103,7 +103,7 @@ class FeedFinder:
 
 
 class _Reference(Struct, frozen=True):
-    """A name, or an attribute of one, in an expression; `default` is the filter that stands in for it."""
+    """A name, or an attribute of one, in an expression; `default` is the filter that replaces it if undefined."""
 
     base: str
     attribute: str | None
@@ -115,7 +115,7 @@ class _Reference(Struct, frozen=True):
 
 
 def _references(expr: ast.Expr) -> list[_Reference]:
-    """Returns what an expression reads, in written order, each once; names of called functions are no variables."""
+    """Returns the variables that an expression reads, in written order, without names of called functions."""
     nodes = list(walk(expr))
     defaults = {id(n.base): n.filter for n in nodes if isinstance(n, ast.FilterExpr) and n.filter.name in _DEFAULTS}
     callees = {id(node.callee) for node in nodes if isinstance(node, ast.CallExpr)}
@@ -136,11 +136,11 @@ def _references(expr: ast.Expr) -> list[_Reference]:
 
 _KINDS = {SiteKind.SET: FeedKind.SET, SiteKind.LOOP: FeedKind.LOOP, SiteKind.PARAMETER: FeedKind.PARAMETER}
 _DEFAULTS = ("default", "d", "toyaml")
-_DATA = (str, bool, int, float, list, tuple, dict)  # what is worth showing; not functions and imported templates
+_DATA = (str, bool, int, float, list, tuple, dict)  # values worth showing, unlike functions and imported templates
 
 
 def _read(value: object, attribute: str | None) -> object:
-    """An attribute of a namespace or a mapping; the value itself if none is asked for."""
+    """Returns an attribute of a namespace or a mapping; the value itself if `attribute` is None."""
     if attribute is None or value is None:
         return value
     return value.get(attribute, Undefined(name=attribute)) if isinstance(value, Mapping) else value

@@ -1,4 +1,4 @@
-"""A place in a template to the way of its text into the document: blocks, templates that extend, includes."""
+"""Traces how text of a template got into the document: through blocks, extending templates and includes."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
@@ -11,7 +11,7 @@ from fgc.text import Origin, Span
 
 
 class LinkKind(Enum):
-    """What happened to the text on its way."""
+    """The kinds of step on the way."""
 
     WRITTEN = "written in"
     KEPT = "kept by super() of"
@@ -22,7 +22,7 @@ class LinkKind(Enum):
 
 
 class Link(Struct, frozen=True):
-    """One part of the way: what happened, in which template and block, and where."""
+    """One step of the way: its kind, the template and block, and the place."""
 
     kind: LinkKind
     template: str
@@ -31,7 +31,7 @@ class Link(Struct, frozen=True):
 
 
 class Inheritance:
-    """The templates of a configuration and which of them extended and included which."""
+    """The templates of a configuration, and which of them extend and include which."""
 
     def __init__(self, files: Iterable[ast.ParsedFile], trace: Trace) -> None:
         self._templates = [template for file in files for template in (file.main, *file.parts)]
@@ -47,7 +47,7 @@ class Inheritance:
                 self._included[event.site.span.source.display_name, event.site.span.start] = str(event.value)
 
     def links(self, origin: Origin) -> Iterator[Link]:
-        """From the place itself outwards to the configuration."""
+        """Yields the steps from the place itself outwards to the configuration."""
         entry = self._templates[0]
         span, block = origin.span, origin.block
         for via in (*origin.via, None):
@@ -56,7 +56,7 @@ class Inheritance:
                 return
             included = self._included_by(via)
             leaf = included or (entry if via is None else owner)
-            own = block if block in owner.blocks else None  # an included text lies in a block of who includes it
+            own = block if block in owner.blocks else None  # an included text is in a block of the including template
             yield from self._in_template(owner, own or _block_around(owner.body, span), span, leaf)
             if via is not None:
                 kind = LinkKind.CALLED if included is None else LinkKind.INCLUDED
@@ -64,7 +64,7 @@ class Inheritance:
                 span, block = via, None
 
     def _included_by(self, via: Span | None) -> ast.Template | None:
-        """The template that an include names; None for the call of a macro."""
+        """Returns the template that an include names; None for the call of a macro."""
         name = self._included.get((via.source.display_name, via.start)) if via is not None else None
         return self._names.get(name) if name is not None else None
 
@@ -89,7 +89,7 @@ class Inheritance:
             yield Link(LinkKind.EXTENDS, name, None, place)
 
     def _chain(self, leaf: ast.Template) -> Sequence[ast.Template]:
-        """A template and all that it extends, child first."""
+        """Returns a template and its ancestors, child first."""
         chain = [leaf]
         while (found := self._parents.get(chain[-1].name)) is not None:
             parent = self._names.get(found[0])
@@ -99,14 +99,14 @@ class Inheritance:
         return chain
 
     def _owner(self, span: Span) -> ast.Template | None:
-        """The template in whose text a place lies: the last that begins before it."""
+        """Returns the template that contains a place: the last one that begins before it."""
         starts = [(t.name_span.end if t.name_span else 0, t) for t in self._templates if t.source is span.source]
         before = [(start, number) for number, (start, _) in enumerate(starts) if start <= span.start]
         return starts[max(before)[1]][1] if before else None
 
 
 def _block_around(body: Iterable[ast.Statement], span: Span) -> str | None:
-    """The innermost block that holds a statement at a place."""
+    """Returns the innermost block that contains a statement at a place."""
     for statement in body:
         if statement.span == span or any(_covers(part, span) for part in _expression_spans(statement)):
             return ""

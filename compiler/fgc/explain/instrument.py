@@ -1,4 +1,4 @@
-"""Templates to templates that record what they print, set, loop over, extend and include."""
+"""Rewrites templates so that they record what they print, set, loop over, extend and include."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,13 +12,13 @@ from fgc.text import Span
 
 
 def instrument(file: ast.ParsedFile, trace: Trace) -> ast.ParsedFile:
-    """A file whose templates mean the same and tell the trace what they do."""
+    """Returns a file whose templates mean the same and record their evaluations in the trace."""
     main, *parts = (_Instrumenter(trace).template(template) for template in (file.main, *file.parts))
     return ast.ParsedFile(main, tuple(parts))
 
 
 class _Instrumenter:
-    """Rewrites one template. State: its blocks as they were, with what became of them."""
+    """Rewrites one template. Keeps the rewritten form of each of its blocks."""
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
@@ -78,7 +78,7 @@ class _Instrumenter:
                 return statement
 
     def _set_again(self, statement: ast.SetBlock) -> Iterator[ast.Set]:
-        """A captured text has no expression to wrap: what was set is set once more, from itself."""
+        """Yields an assignment of the variable to itself, because a captured text has no expression to wrap."""
         target, span = statement.target, statement.span
         value: ast.Expr
         match target:
@@ -92,7 +92,7 @@ class _Instrumenter:
         yield ast.Set(span, target, self._call(site, value))
 
     def _parameters(self, macro: ast.Macro) -> Iterator[ast.Set]:
-        """Each parameter set to what it is, where the macro begins."""
+        """Yields an assignment of each parameter to itself, at the beginning of the macro."""
         for parameter in macro.parameters:
             name = ast.Name(parameter.span, parameter.name)
             site = Site(SiteKind.PARAMETER, ast.Const(parameter.span, None), parameter.span, (parameter.name,))
@@ -102,7 +102,7 @@ class _Instrumenter:
         return self._call(Site(kind, expr, span, targets), expr)
 
     def _call(self, site: Site, expr: ast.Expr) -> ast.Expr:
-        """The expression, recorded as what happens at a site."""
+        """Returns the expression, wrapped in a call that records it at a site."""
         number = self._trace.add(site)
         at = expr.span
         names = ast.DictExpr(
@@ -115,7 +115,7 @@ class _Instrumenter:
 
 
 def target_names(target: ast.Target) -> tuple[str, ...]:
-    """The names that an assignment sets, attributes of a namespace as `ns.x`."""
+    """Returns the names that an assignment sets, with attributes of a namespace as `ns.x`."""
     match target:
         case ast.Name():
             return (target.name,)
@@ -126,12 +126,12 @@ def target_names(target: ast.Target) -> tuple[str, ...]:
 
 
 def mentioned(expr: ast.Expr) -> frozenset[str]:
-    """The plain names in an expression."""
+    """Returns the plain names in an expression."""
     return frozenset(node.name for node in walk(expr) if isinstance(node, ast.Name))
 
 
 def walk(node: Any) -> Iterator[ast.Expr]:
-    """An expression and all that it is made of."""
+    """Yields an expression and all its parts."""
     if isinstance(node, tuple):
         for item in node:
             yield from walk(item)

@@ -1,4 +1,4 @@
-"""The values that a path had before the one that counts, in the order in which they were overridden."""
+"""Finds the overridden values of a path, in the order in which they were overridden."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,7 +12,7 @@ from fgc.yaml import AliasNode, Node
 
 
 class Override(Struct, frozen=True):
-    """A value that no longer counts: where it was written, and how it got there."""
+    """An overridden value: where it was written, and how it got there."""
 
     value: Node
     key: Node | None
@@ -24,7 +24,7 @@ class Override(Struct, frozen=True):
 
 
 def overrides_of(steps: Iterable[Step]) -> Iterator[Override]:
-    """Earlier values of the path, and of what holds it: a key given twice replaces all that stood below it."""
+    """Yields earlier values of the path and of its parents, because a repeated key replaces everything below it."""
     for step in steps:
         for candidate in step.candidates[:-1]:
             found = find_below(candidate.value, step.rest, step.path)
@@ -42,5 +42,5 @@ def _notes(step: Step, candidate: Candidate, *, is_below: bool) -> list[str]:
 
 
 def merge_text(merge: Node) -> str:
-    """A merged mapping as its author named it."""
+    """Returns a merged mapping as its author named it."""
     return f"`*{merge.name}`" if isinstance(merge, AliasNode) else "a mapping"

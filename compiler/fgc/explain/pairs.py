@@ -1,4 +1,4 @@
-"""YAML collections to what can be named in them, with every value that a name had: the last one counts."""
+"""Lists the names in YAML collections with all values that each had; the last one is effective."""
 
 import re
 from collections.abc import Iterator
@@ -19,12 +19,12 @@ class Candidate(Struct, frozen=True):
 
 
 def target_of(node: Node | None) -> ScalarNode | SequenceNode | MappingNode | None:
-    """The node itself, or the one that an alias means."""
+    """Returns the node itself, or the target of an alias."""
     return node.target if isinstance(node, AliasNode) else node
 
 
 def tag_kind(node: Node | None) -> str:
-    """`call`, `dlist` and so on; empty for a node without a construction tag."""
+    """Returns `call`, `dlist` and so on; empty for a node without a construction tag."""
     target = target_of(node)
     label = target.tag.text if target is not None and target.tag is not None else ""
     match = re.match(r"!([a-z_]+)", label)
@@ -32,7 +32,7 @@ def tag_kind(node: Node | None) -> str:
 
 
 def named(node: Node) -> dict[str, list[Candidate]]:
-    """Returns what a name or a positional argument may mean in a node, in the order in which the names count."""
+    """Returns the candidates of each name or positional argument in a node, in order of precedence."""
     target = target_of(node)
     found: dict[str, list[Candidate]] = {}
     if isinstance(target, MappingNode):
@@ -48,7 +48,7 @@ def named(node: Node) -> dict[str, list[Candidate]]:
 
 
 def indexed(node: Node) -> list[list[Candidate]]:
-    """Returns what `[0]`, `[1]` and so on mean in a node."""
+    """Returns the candidates of `[0]`, `[1]` and so on in a node."""
     target = target_of(node)
     if isinstance(target, SequenceNode):
         return [[Candidate(item)] for item in target.items]
@@ -60,7 +60,7 @@ def indexed(node: Node) -> list[list[Candidate]]:
 
 
 def _flatten(mapping: MappingNode, merge: Node | None, path: tuple[int, ...]) -> Iterator[tuple[str, Candidate]]:
-    """All pairs, merged ones first: of one key's values the last counts."""
+    """Yields all pairs, merged ones first; the last value of a key is effective."""
     if id(mapping) in path:
         return
     path = (*path, id(mapping))
@@ -85,7 +85,7 @@ def _merged(value: Node, merge: Node, path: tuple[int, ...]) -> Iterator[tuple[s
 
 
 def _spread(target: MappingNode, found: dict[str, list[Candidate]]) -> dict[str, list[Candidate]]:
-    """Arguments below a call's `args` and `kwargs`, which are arguments like others."""
+    """Returns the names with the arguments in a call's `args` and `kwargs` added."""
     if tag_kind(target) in ("", "dict", "dlist") or not found or not set(found) <= {"args", "kwargs"}:
         return {}
     spread: dict[str, list[Candidate]] = {}

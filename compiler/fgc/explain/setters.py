@@ -1,4 +1,4 @@
-"""Printed values to the statements of the author's templates that set the variables in them.
+"""Finds the statements of the author's templates that set the variables in printed values.
 
 `block_size: {{ ns.block_size }}` stands in a template of the library; its user wrote `-- set ns.block_size = 128`.
 """

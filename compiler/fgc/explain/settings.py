@@ -1,6 +1,6 @@
-"""`--set PATH=VALUE`: values of a composed configuration replaced before it becomes a graph.
+"""Replaces values of a composed configuration before it becomes a graph, for `--set PATH=VALUE`.
 
-PATH is that of `find`. What stands there says how VALUE is read, so all later stages check it like a written value.
+PATH is that of `find`. The current value decides how VALUE is read, and later stages check it like a written value.
 """
 
 import math
@@ -20,14 +20,14 @@ _KINDS = {"int": "an integer", "float": "a number", "bool": "true or false"}
 
 
 class Doubt(Struct, frozen=True):
-    """A number with a point where an integer stood: a problem if whoever is given it takes integers only."""
+    """A float in place of an integer, which is a problem if its receiver takes only integers."""
 
     span: Span
     problem: str
 
 
 def set_values(composition: Composition, settings: Mapping[str, str]) -> tuple[list[str], list[Doubt]]:
-    """Replaces scalars by path, and returns what is wrong with paths and values, and what may be."""
+    """Replaces scalars by path; returns errors in paths and values, and doubts to check later."""
     doubts: list[Doubt] = []
     found = [_set(composition, path, text, doubts) for path, text in settings.items()]
     return [problem for problem in found if problem is not None], doubts
@@ -68,7 +68,7 @@ def _unknown(found: UnknownPath) -> str:
 
 
 def _scalar(found: Found) -> ScalarNode | None:
-    """The node that holds the value: the argument of a tag is written in the tag's own node."""
+    """Returns the node with the value; the argument of a tag is in the tag's own node."""
     parent = target_of(found.steps[-2].chosen.value) if len(found.steps) > 1 else None
     node = parent if isinstance(parent, ScalarNode) else target_of(found.node)
     if not isinstance(node, ScalarNode):
@@ -78,7 +78,7 @@ def _scalar(found: Found) -> ScalarNode | None:
 
 
 def _tagged_kind(node: ScalarNode) -> str | None:
-    """The kind of a value whose tag says it: a number in `!!float 3`, a text in `! 3`."""
+    """Returns the kind of a value that its tag gives: a number in `!!float 3`, a text in `! 3`."""
     if node.tag is None:
         return None
     kind = "str" if node.tag.text == "!" else standard_type(node.tag.text)
@@ -90,7 +90,7 @@ def _is_var(node: ScalarNode) -> bool:
 
 
 def _written(text: str, kind: str) -> tuple[str, bool] | None:
-    """A value as YAML reads it back, and whether it stands without quotes; None if it is none of this kind."""
+    """Returns a value's text in YAML, and if it needs no quotes; None if it is not of this kind."""
     match kind:
         case "int" | "float" | "bool" if text.lower() in _NULL:
             return "null", True
@@ -121,7 +121,7 @@ def _number(text: str, convert: type[int] | type[float]) -> tuple[str, bool] | N
 
 
 def _for_integer(text: str) -> tuple[str, bool] | None:
-    """A number where an integer stood: `1e3` is one exactly, and of `weight_decay: 0`, 0.1 is meant."""
+    """Returns a number that replaces an integer: `1e3` is an integer, and 0.1 for `weight_decay: 0` is accepted."""
     try:
         value, exact = float(text), Decimal(text)
     except (ValueError, InvalidOperation):
@@ -130,7 +130,7 @@ def _for_integer(text: str) -> tuple[str, bool] | None:
         return None
     if exact == exact.to_integral_value():
         return _number(str(int(exact)), int)
-    return None if value.is_integer() else _number(text, float)  # `1e-400` is no float, and no integer
+    return None if value.is_integer() else _number(text, float)  # `1e-400` underflows to 0.0
 
 
 def _guessed(text: str) -> tuple[str, bool]:

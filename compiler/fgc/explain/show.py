@@ -1,4 +1,4 @@
-"""An explanation to the text and the JSON that a user or a tool reads."""
+"""Formats explanations as text for users and as JSON for tools."""
 
 import json
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class ExplainedPart(Struct, frozen=True):
 
 
 def explanation_to_text(parts: Sequence[ExplainedPart]) -> str:
-    """Each part: the value, the line that set it, then what it overrode, what fed it and how it got there."""
+    """Returns, for each part, the value, the line that set it, overridden values, its variables and its way."""
     first, *others = parts
     texts = [_text(first.explanation, "on the command line")]
     for part in others:
@@ -118,7 +118,7 @@ def _alias(alias: AliasNode) -> str:
 
 
 def _links(explanation: Explanation) -> list[str]:
-    """All about the value's own blocks; around an include or a call, where it stands and what is extended there."""
+    """Returns the lines about the value's own blocks, and about the includes and calls around them."""
     rows: list[str] = []
     outer: Link | None = None
     for link in explanation.links:

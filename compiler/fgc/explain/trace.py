@@ -1,7 +1,7 @@
-"""What ran while a configuration was resolved: which expression gave which value, in order.
+"""Records the values of expressions, in order, while a configuration is resolved.
 
-The resolver knows nothing of this. Templates are given to it with each expression of interest wrapped in a call of
-`RECORD`, a variable that holds the trace; a wrapped expression keeps its value and its place.
+The resolver does not know about this. It gets templates in which each expression of interest is wrapped in a call of
+`RECORD`, a variable that contains the trace. A wrapped expression keeps its value and its place.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ RECORD = "fgc explain"  # no template can write this name
 
 
 class SiteKind(Enum):
-    """What is done with a recorded value."""
+    """The uses of a recorded value."""
 
     PRINT = "print"
     SET = "set"
@@ -53,13 +53,13 @@ class Trace(Struct):
     events: list[Event] = field(default_factory=list)
 
     def add(self, site: Site) -> int:
-        """The number by which the site's events are recorded."""
+        """Adds a site and returns the number under which its events are recorded."""
         self.sites.append(site)
         return len(self.sites) - 1
 
     @property
     def record(self) -> Callable[..., Any]:
-        """The function that templates call: it returns the value as it is."""
+        """Returns the function that templates call, which returns the value unchanged."""
 
         def record(number: int, value: Any, names: dict[str, object]) -> Any:
             seen = {name: _snapshot(item) for name, item in names.items()}
@@ -70,5 +70,5 @@ class Trace(Struct):
 
 
 def _snapshot(value: object) -> object:
-    """A namespace as it is now: later sets change it."""
+    """Returns a copy of a namespace, because later assignments change it; other values are returned unchanged."""
     return dict(object.__getattribute__(value, "_Namespace__attrs")) if isinstance(value, Namespace) else value

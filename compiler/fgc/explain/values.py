@@ -1,4 +1,4 @@
-"""YAML nodes to what they mean, in a line for people and as data."""
+"""Shows YAML nodes as a line of text and as data."""
 
 import json
 from typing import TypeAlias
@@ -17,12 +17,12 @@ from fgc.yaml import (
 
 Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | None"
 
-_MAX_WIDTH = 100  # a value is a line, and not a page
+_MAX_WIDTH = 100  # characters of a value
 _MAX_DEPTH = 3
 
 
 def value_text(node: Node) -> str:
-    """A value in one line: a scalar, what is constructed, or what a collection holds."""
+    """Returns a value in one line: a scalar, a construction, or the contents of a collection."""
     target = target_of(node)
     if target is None:
         return "nothing: its anchor does not exist"
@@ -42,7 +42,7 @@ def value_text(node: Node) -> str:
 
 
 def plain_value(node: Node, depth: int = 0) -> Plain:
-    """A value as data; what is constructed is the text of its tag."""
+    """Returns a value as data; a construction is the text of its tag."""
     target = target_of(node)
     if target is None or depth > _MAX_DEPTH:
         return None if target is None else "..."
@@ -74,7 +74,7 @@ def _constructed(target: ScalarNode | SequenceNode | MappingNode, tag: str) -> s
 
 
 def _scalar(node: ScalarNode) -> bool | int | float | str | None:
-    """A scalar's value; its text, if it has a type that configurations do not have."""
+    """Returns a scalar's value, or its text if its type is not one of configurations."""
     kind = scalar_type(node.value, node.is_plain) if node.tag is None else standard_type(node.tag.text)
     try:
         return scalar_value(node.value, kind or "str")

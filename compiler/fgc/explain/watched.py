@@ -1,4 +1,4 @@
-"""A loader of templates to one whose templates tell a trace what they do."""
+"""Wraps a loader so that its templates record their evaluations in a trace."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from fgc.syntax import ast
 
 
 class WatchedLoader:
-    """Another loader's templates, each changed to tell the trace what it does. `files` are they as written."""
+    """The instrumented templates of another loader. `files` has the original ones."""
 
     def __init__(self, loader: Loader, trace: Trace) -> None:
         self._loader = loader

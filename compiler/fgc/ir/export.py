@@ -12,7 +12,7 @@ from typing import Any, assert_never
 from fgc.ir.graph import Graph
 from fgc.ir.nodes import Call, Deferred, DictNode, ListNode, Literal, NodeId, Var
 
-_MAX_VALUES = 100_000  # aliases of aliases can multiply a short text without end
+_MAX_VALUES = 100_000  # aliases of aliases can expand exponentially
 _CUT = "... cut here: the graph has too many mentions to be printed"
 
 

@@ -1,4 +1,4 @@
-"""The graph: nodes by id, targets in document order, and facts that lie beside the nodes."""
+"""The graph: nodes by id, targets in document order, and facts stored beside the nodes."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import assert_never
@@ -14,10 +14,10 @@ _NOWHERE = Origin(Span(Source("<graph>", ""), 0, 0))
 class Graph(Struct, frozen=True):
     """Nodes and targets.
 
-    `hints` names nodes as their authors did (anchor, `@name` or key): what a generated variable may be called.
-    `named` are those that they named on purpose: anchors, `@names` and targets. `target_origins` holds the place of
-    each target's key. `broken` are nodes that a mistake, which is told, has made unknown, whole or in part; where
-    `is_partial`, any node may lack some.
+    `hints` are the authors' names of nodes (anchor, `@name` or key), candidates for generated variables. `named` are
+    the nodes named on purpose, by anchors, `@names` and targets. `target_origins` has the place of each target's key.
+    `broken` are nodes that are unknown, in whole or part, because of a reported mistake; with `is_partial`, any node
+    may lack parts.
     """
 
     nodes: Mapping[NodeId, Node]
@@ -43,7 +43,7 @@ class GraphBuilder:
         self.is_partial = False
 
     def reserve(self) -> NodeId:
-        """An id whose node follows later: children come after their parent in the numbering that tools show."""
+        """Returns an id for a node that is added later, so that parents have smaller numbers than their children."""
         node = NodeId(len(self.nodes))
         self.nodes[node] = Literal(None, _NOWHERE)
         return node
@@ -62,7 +62,7 @@ class GraphBuilder:
 
 
 def children(node: Node) -> tuple[NodeId, ...]:
-    """The nodes that a node mentions, in order of construction."""
+    """Returns the nodes that a node mentions, in order of construction."""
     match node:
         case Literal() | Deferred():
             return ()
@@ -80,7 +80,7 @@ def children(node: Node) -> tuple[NodeId, ...]:
 
 
 def reachable(graph: Graph, roots: Iterable[NodeId]) -> Iterator[NodeId]:
-    """Every node that the roots need, each once, parents before children, in written order."""
+    """Yields every node that the roots need, each once, parents before children, in written order."""
     seen: set[NodeId] = set()
     stack = list(reversed(list(roots)))
     while stack:

@@ -84,12 +84,12 @@ class Deferred(Struct, frozen=True):
 
     @property
     def value(self) -> Scalar:
-        """The value now."""
+        """Returns the value as it is now."""
         return self.text if self.number is None else self.number
 
     @property
     def written(self) -> str:
-        """The text now, or with its expressions if it comes from the environment, which is written nowhere."""
+        """Returns the text as it is now, or its expressions if it is from the environment and may be a secret."""
         if not any(map(is_of_environment, self.parts)):
             return self.text
         return "".join(part if isinstance(part, str) else f"${{{expression_text(part)}}}" for part in self.parts)
@@ -155,7 +155,7 @@ Node: TypeAlias = Literal | Deferred | ListNode | DictNode | Call | Var
 
 
 def expressions_of(node: Node) -> tuple[DeferredExpression, ...]:
-    """Returns what a value is computed from where the program runs."""
+    """Returns the run-time expressions in a value."""
     match node:
         case Literal(argument=argument) if argument is not None:
             return (argument,)

@@ -1,4 +1,4 @@
-"""Nodes under other ids: for a graph that becomes a part of another."""
+"""Renumbers nodes, for a graph that becomes part of another."""
 
 from collections.abc import Callable
 from typing import assert_never

@@ -1,6 +1,6 @@
-"""A graph as plain rows that can be written to `graph.json`, read back, and compared with another.
+"""A graph as plain rows, which can be written to `graph.json`, read back, and compared with another.
 
-Knows where everything was written, by names of files and not by their texts. Version 1: `nodes` are rows `[kind, value,
+Places are stored with names of files and without their texts. Version 1: `nodes` are rows `[kind, value,
 how, [source, line, column], [[label, node, source, line, column], ...]]`; a label is a step of a path.
 """
 
@@ -61,7 +61,7 @@ class Snapshot(Struct, frozen=True):
 
 
 def snapshot(graph: Graph, name_of: Callable[[Source], str]) -> Snapshot:
-    """Returns what the targets need, in written order; `name_of` names a source as the reader should see it."""
+    """Returns the rows that the targets need, in written order; `name_of` returns the name to store for a source."""
     names: dict[Source, str] = {}
 
     def place(origin: Origin) -> FilePlace:
@@ -137,7 +137,7 @@ def snapshot_to_json(found: Snapshot) -> str:
 
 
 def snapshot_from_json(text: str) -> Snapshot:
-    """Returns what `snapshot_to_json` wrote. Raises ValueError if it is nothing of that kind."""
+    """Returns the snapshot that `snapshot_to_json` wrote. Raises ValueError for any other text."""
     form = json.loads(text)
     if not isinstance(form, dict) or form.get("version") != _VERSION:
         raise ValueError(f"no graph of version {_VERSION}")
@@ -169,9 +169,9 @@ def _read_place(cells: Sequence[Any], sources: Sequence[str]) -> FilePlace:
 
 
 def _scalar(value: Value) -> Any:
-    """A scalar as JSON has it; numbers that it has not are objects."""
+    """Returns a scalar for JSON; numbers that JSON lacks become objects."""
     if isinstance(value, float) and not math.isfinite(value):
         return {"$float": repr(value)}
     if isinstance(value, int) and abs(value) >= _LARGE:
-        return {"$int": hex(value)}  # Python refuses to print some as decimals
+        return {"$int": hex(value)}  # Python limits the length of decimals
     return value

@@ -10,7 +10,7 @@ from fgc.text import Origin
 
 
 def steps(graph: Graph, node: NodeId) -> Iterator[tuple[str, NodeId, Origin]]:
-    """Yields what a node mentions: the step of the path, the node, and where its name is written, or it itself."""
+    """Yields the nodes that a node mentions: the step of the path, the node, and the place of its name or value."""
     value = graph[node]
     match value:
         case ListNode():

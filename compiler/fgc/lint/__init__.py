@@ -1,4 +1,4 @@
-"""Finds what looks like a mistake, though it has a meaning: one function for each rule, found by its decorator."""
+"""Lint rules: find texts that are valid but look like mistakes. Each rule is a function with the decorator `rule`."""
 
 from importlib import import_module
 
@@ -16,7 +16,7 @@ _RULE_MODULES = (
 
 
 def check(composition: Composition, graph: Graph) -> list[Diagnostic]:
-    """All findings of all rules, which are loaded now: a listing has none, and starts faster."""
+    """Returns all findings of all rules, which are imported here because commands that only list start faster."""
     for module in _RULE_MODULES:
         import_module(f"{__name__}.{module}")
     return [diagnostic for rule in RULES for diagnostic in rule(composition, graph)]

@@ -1,7 +1,7 @@
-"""A graph and a list of patterns to the callables that the list does not allow, for checks of a stranger's branch.
+"""Finds callables that a list of patterns does not allow, to check a branch of somebody else.
 
-`torch.*` allows what torch defines, and not what merely can be reached through it: `torch.serialization:os.system` is a
-callable of `os`.
+`torch.*` allows callables defined in torch, not those merely reachable through it: `torch.serialization:os.system` is
+a callable of `os`.
 """
 
 import os
@@ -40,7 +40,7 @@ def check_allowed(graph: Graph, patterns: Sequence[str], definitions: Definition
 
 
 def _only_reads(graph: Graph, call: Call) -> bool:
-    """Returns True for fgc's own containers, and for an attribute that is no part of Python's machinery."""
+    """Returns True for fgc's own containers, and for reading an attribute without leading underscores."""
     if call.callee.kind is not SymbolKind.BUILTIN:
         return False
     if call.callee.attribute != "getattr" or len(call.positional) < 2:

@@ -1,4 +1,4 @@
-"""A baseline: the findings that a tree has today, so that only new ones count tomorrow."""
+"""Baselines: the findings that a tree already has, so that only new ones are reported."""
 
 import json
 from collections import Counter
@@ -8,7 +8,7 @@ from fgc.lint.findings import Finding, Fingerprint
 
 
 def baseline_text(findings: Iterable[Finding]) -> str:
-    """Findings as a file to commit: code, file, message and how often, without line numbers."""
+    """Returns the text of a baseline file: code, file, message and count of findings, without line numbers."""
     counts = Counter(finding.fingerprint for finding in findings)
     entries = [
         {"code": code, "file": file, "message": message, "count": count}
@@ -18,7 +18,7 @@ def baseline_text(findings: Iterable[Finding]) -> str:
 
 
 def read_baseline(text: str) -> Mapping[Fingerprint, int]:
-    """The findings of a baseline file. Raises ValueError if it is none."""
+    """Returns the findings of a baseline file. Raises ValueError if it is not one."""
     try:
         entries = json.loads(text)["findings"]
         return {(entry["code"], entry["file"], entry["message"]): int(entry["count"]) for entry in entries}

@@ -1,4 +1,4 @@
-"""Findings of many configurations, each once, at its place, with the configurations that have it."""
+"""Merges findings of many configurations: each once, with the configurations that have it."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,19 +21,19 @@ class Finding(Struct, eq=False):
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """Returns what stays the same when lines move: code, file and message."""
+        """Returns a key that does not depend on line numbers: code, file and message."""
         return self.diagnostic.code, self.diagnostic.span.source.display_name, self.diagnostic.message
 
 
 class Selection(Struct, frozen=True):
-    """Which codes count, by prefix, and with which severity; `off` is none."""
+    """The selected codes, by prefix, and their severities; `off` disables a code."""
 
     select: Sequence[str] = ()
     ignore: Sequence[str] = ()
     severity: Mapping[str, str] = field(default_factory=dict)
 
     def apply(self, diagnostic: Diagnostic) -> Diagnostic | None:
-        """The diagnostic with its severity, or None if it does not count. Broken reading is never silenced."""
+        """Returns the diagnostic with its severity, or None if it is disabled. Unreadable files always count."""
         code = diagnostic.code
         if code.startswith("FGC0"):
             return diagnostic
@@ -46,11 +46,11 @@ class Selection(Struct, frozen=True):
         return None if severity == "off" else replace(diagnostic, severity=Severity(severity))
 
 
-_ENFORCED = "FGC418"  # the branch that is checked has a say in all but this
+_ENFORCED = "FGC418"  # the checked branch can change all settings except this
 
 
 class FindingCollector:
-    """Collects diagnostics of configurations; `finish` gives what is left to say."""
+    """Collects diagnostics of configurations; `finish` returns the findings to report."""
 
     def __init__(self, selection: Selection, baseline: Mapping[Fingerprint, int]) -> None:
         self._selection = selection
@@ -59,7 +59,7 @@ class FindingCollector:
         self._findings: dict[tuple[str, str, str, int, int], Finding] = {}
 
     def add(self, diagnostics: Iterable[Diagnostic], sources: Iterable[Source], configuration: str) -> None:
-        """Add what one configuration showed; `sources` are all files it was made of."""
+        """Adds the diagnostics of one configuration; `sources` are all its files."""
         for source in sources:
             self._suppressions.add(source)
         for diagnostic in diagnostics:
@@ -71,7 +71,7 @@ class FindingCollector:
                 finding.configurations.append(configuration)
 
     def finish(self) -> list[Finding]:
-        """Returns what is neither silenced, deselected nor in the baseline, in the order of files and lines."""
+        """Returns findings that are not silenced, deselected or in the baseline, in order of files and lines."""
         found = _one_at_each_place(self._findings.values())
         enforced = [finding for finding in found if finding.diagnostic.code == _ENFORCED]
         found = [finding for finding in found if finding.diagnostic.code != _ENFORCED]
@@ -90,7 +90,7 @@ class FindingCollector:
 
 
 def _one_at_each_place(findings: Iterable[Finding]) -> list[Finding]:
-    """Findings of one code at one place, each in other configurations, as one: only the values in them differ."""
+    """Returns findings with those of one code and place merged, which differ only in values of configurations."""
     groups: dict[tuple[str, str, int, int], list[Finding]] = {}
     for finding in findings:
         span = finding.diagnostic.span

@@ -1,4 +1,4 @@
-"""Prints and includes of several lines: only the first is indented by what stands before them."""
+"""Finds indented prints and includes of several lines, of which only the first line is indented."""
 
 import re
 from collections.abc import Iterator

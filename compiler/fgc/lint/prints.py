@@ -1,7 +1,7 @@
-"""Printed values that YAML reads back as others: where the document meets YAML, the value before with the one after.
+"""Finds printed values that YAML reads back as other values, by comparing them with the nodes of the document.
 
-A text may be printed as YAML on purpose: what it becomes is only compared where the author's own quotes, or the place
-of a value, say that a text was meant.
+A text may be printed as YAML on purpose. It is compared only where the author's quotes, or its place as a value, show
+that a text was meant.
 """
 
 import math
@@ -34,7 +34,7 @@ _SHOWN = 40  # characters of a printed text
 
 
 def values_printed(document: Document) -> set[Span]:
-    """The prints whose value is no text: what is said of it, `changed_print` says."""
+    """Returns the prints whose value is not a text, which `changed_print` alone reports."""
     printed = ((segment.piece.printed, segment.piece.origin.span) for segment in document.printed)
     return {span for value, span in printed if value is not None and not isinstance(value.value, str)}
 
@@ -55,7 +55,7 @@ def changed_print(composition: Composition, graph: Graph) -> Iterator[Diagnostic
 
 
 class _Layout:
-    """Which node stands where in a document."""
+    """The positions of nodes in a document."""
 
     def __init__(self, composition: Composition) -> None:
         self.text = composition.document.text
@@ -152,7 +152,7 @@ def _changed_value(
 
 
 def _difference(value: object, node: Node) -> tuple[object, str] | None:
-    """The first part of a value that a node is not, and what YAML reads it as."""
+    """Returns the first part of a value that differs in a node, and what YAML reads in its place."""
     if isinstance(node, ScalarNode):
         return None if _is_scalar(value, node) else (value, _reading(node))
     if isinstance(value, Mapping) and isinstance(node, MappingNode) and len(value) == len(node.pairs):
@@ -203,7 +203,7 @@ def _kind(value: object) -> str:
 
 
 def _emptied(segment: Segment, layout: _Layout) -> Diagnostic | None:
-    """An empty text that is all of a value, which YAML reads as null."""
+    """Returns a finding for an empty text as a whole value, which YAML reads as null."""
     line, before = layout.before(segment.start)
     rest = layout.text[segment.end :].partition("\n")[0]
     if rest.strip() or not layout.is_null(line + len(before.rstrip())):
@@ -213,7 +213,7 @@ def _emptied(segment: Segment, layout: _Layout) -> Diagnostic | None:
 
 
 def _cut(segment: Segment, start: int, end: int, before: str, layout: _Layout) -> Diagnostic | None:
-    """A text whose rest becomes a comment; alone on its line it may be meant as one."""
+    """Returns a finding for a text whose rest becomes a comment; on its own line, a comment may be meant."""
     line_end = layout.text.find("\n", start, end)
     at = layout.comment_in(start, end if line_end < 0 else line_end)
     if at is None or not before.strip():
@@ -223,7 +223,7 @@ def _cut(segment: Segment, start: int, end: int, before: str, layout: _Layout) -
 
 
 def _mapping(segment: Segment, start: int, end: int, before: str, layout: _Layout) -> Diagnostic | None:
-    """A text that `: ` makes a mapping where a value stands; alone on its line, pairs may be meant."""
+    """Returns a finding for a text that `: ` turns into a mapping; on its own line, pairs may be meant."""
     key = layout.scalar_at(start)
     if key is None or not key.end < end or layout.text[key.end : key.end + 1] != ":":
         return None
@@ -235,7 +235,7 @@ def _mapping(segment: Segment, start: int, end: int, before: str, layout: _Layou
 
 
 def _escaped(segment: Segment, start: int, end: int, layout: _Layout) -> Diagnostic | None:
-    """A text that stands in the author's quotes and is another one behind them."""
+    """Returns a finding for a text in the author's quotes that an escape changes."""
     place = layout.scalar_at(start)
     if place is None or place.style != "quoted" or not (place.start < start and end < place.end):
         return None

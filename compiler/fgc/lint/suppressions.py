@@ -1,7 +1,7 @@
 """Comments that silence findings: `## fgc: ignore[FGC204]`.
 
-Behind a line, a comment counts for that line. On a line of its own it counts for the next line, or, above everything
-else in the file, for the whole file. One that silences nothing is a finding itself.
+A comment at the end of a line applies to that line. On its own line it applies to the next line, or, at the top of the
+file, to the whole file. A comment that silences nothing is a finding itself.
 """
 
 import re
@@ -16,7 +16,7 @@ _COMMENT = re.compile(r"(?<!#)##+[^\S\n]*fgc:[^\S\n]*ignore\[(?P<codes>[^\[\]\n]
 
 
 class Suppression(Struct, eq=False):
-    """One comment: its codes, the line it counts for (None is the whole file), and what to remove to be rid of it."""
+    """One comment: its codes, the line it applies to (None is the whole file), and the span that removes it."""
 
     codes: dict[str, Span]
     line: int | None
@@ -25,7 +25,7 @@ class Suppression(Struct, eq=False):
 
 
 class Suppressions:
-    """The comments of all files that findings may lie in, read when a file is first met."""
+    """The comments of all files that may have findings, read on first use of a file."""
 
     def __init__(self) -> None:
         self._files: dict[str, list[Suppression]] = {}
@@ -36,7 +36,7 @@ class Suppressions:
             self._files[source.display_name] = list(_read(source)) if "fgc:" in source.text else []
 
     def silences(self, diagnostic: Diagnostic) -> bool:
-        """Returns True if a comment silences a finding, which is then known to be of use."""
+        """Returns True if a comment silences a finding, and marks the comment as used."""
         is_silenced = False
         for suppression in self._files.get(diagnostic.span.source.display_name, ()):
             counts = suppression.line in (None, diagnostic.span.first.line)
@@ -79,7 +79,7 @@ def _read(source: Source) -> Iterable[Suppression]:
 
 
 def _head_end(source: Source) -> int:
-    """Returns where the lines end above which only comments and blank lines stand."""
+    """Returns the end of the comments and blank lines at the top of a file."""
     at = 0
     for line in source.text.splitlines(keepends=True):
         if line.strip() and not line.lstrip().startswith("##"):

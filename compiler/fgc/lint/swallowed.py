@@ -1,4 +1,4 @@
-"""Text that YAML takes for something else than it looks like: a comment for a value, an item for the text above."""
+"""Finds text that YAML reads as something else: a value as a comment, an item as part of the text above."""
 
 import re
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
-"""Text of values that line rules take away: lines of a block scalar, and an item that a block header leaves empty.
+"""Finds text that line rules remove from values: lines of a block scalar, and an item emptied by a block header.
 
-Line rules hold in block scalars too: what they take leaves no trace in the document. It is found in the gaps between
-pieces that stand beside each other in the document, and apart in the template that they come from.
+Line rules apply in block scalars too, and removed text leaves no trace in the document. It is found in gaps: two
+pieces that are adjacent in the document, but not in their template.
 """
 
 import re

@@ -1,6 +1,6 @@
-"""YAML nodes to the typed graph: tags become calls.
+"""Lowers YAML nodes to the typed graph: tags become calls.
 
-Nothing behind this stage knows YAML. A node that a mistake makes unusable becomes a null, and a finding says so.
+No later stage knows YAML. A node that is unusable because of a mistake becomes a null, and a finding reports it.
 """
 
 from fgc.lower.lowerer import lower

@@ -1,4 +1,4 @@
-"""The node below a call-like tag to the arguments of the call."""
+"""Reads the arguments of a call from the node below its tag."""
 
 import re
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ _ARGUMENT_NUMBER = re.compile(r"arg(\d+)")
 
 
 class CallArguments(Struct):
-    """Positional and keyword arguments, and what is consumed: the search path and latent arguments."""
+    """Positional and keyword arguments, and the reserved ones: the search path and latent arguments."""
 
     positional: list[NodeId] = field(default_factory=list)
     keywords: list[Keyword] = field(default_factory=list)
@@ -44,7 +44,7 @@ class ArgumentReader:
         self._lowering = lowering
 
     def read(self, node: ScalarNode | SequenceNode | MappingNode) -> CallArguments:
-        """A sequence is positional, a scalar is one positional argument, a mapping is by name."""
+        """Returns the arguments: positional from a sequence or a scalar, by name from a mapping."""
         match node:
             case SequenceNode():
                 return CallArguments(list(self._lowering.items(node)))
@@ -117,7 +117,7 @@ class ArgumentReader:
         arguments.keywords = self.keywords(named)
 
     def _text(self, node: Node) -> str:
-        """Returns what orders two arguments of one number, which is an error anyway."""
+        """Returns a key that orders two arguments with one number, which is an error anyway."""
         return node.value if isinstance(node, ScalarNode) else ""
 
     def _same_number(self, number: int, earlier: Pair, pair: Pair) -> None:

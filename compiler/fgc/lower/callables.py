@@ -1,4 +1,4 @@
-"""The text of a callable to a symbol."""
+"""Reads the text of a callable as a symbol."""
 
 from fgc.diagnostics import Diagnostic
 from fgc.ir import BUILTINS, Symbol, SymbolKind
@@ -6,7 +6,7 @@ from fgc.text import Origin
 
 
 def read_symbol(text: str, origin: Origin) -> tuple[Symbol, Diagnostic | None]:
-    """The symbol that a tag names, and what is wrong with it. A wrong one is kept as it is written."""
+    """Returns the symbol that a tag names, and a finding if it is wrong. A wrong one is kept as written."""
     container, colon, attribute = text.partition(":")
     if not colon:
         container, attribute = _divided(text)
@@ -15,7 +15,7 @@ def read_symbol(text: str, origin: Origin) -> tuple[Symbol, Diagnostic | None]:
 
 
 def _divided(text: str) -> tuple[str, str]:
-    """The container and the attribute of a text without a colon."""
+    """Returns the container and the attribute of a text without a colon."""
     if text.endswith(".py"):
         return text, ""
     module, _, name = text.rpartition(".")

@@ -51,14 +51,14 @@ _OTHER_CALLS = {
     "meta": CallKind.META,
 }
 _CALLS = {kind: _OTHER_CALLS.get(kind, CallKind.SINGLETON) for kind in CALL_TAGS}
-_MAX_SUGGESTIONS = 100  # a text with more mistakes is another kind of text
+_MAX_SUGGESTIONS = 100  # more mistakes mean that it is another kind of file
 _NAME_OF_CALLABLE = re.compile(r"[A-Za-z_.][\w./]*(?::[\w.]+)?(?:@\w+)?")
-_OF_TAGS = ("FGC312", "FGC401", "FGC402", "FGC403", "FGC404", "FGC409")  # true whatever the value below the tag is
-_CROWDED = re.compile(r"[,\[\]{}]")  # what ends an item of a flow collection, swallowed by a tag
+_OF_TAGS = ("FGC312", "FGC401", "FGC402", "FGC403", "FGC404", "FGC409")  # valid whatever the value below the tag is
+_CROWDED = re.compile(r"[,\[\]{}]")  # ends an item of a flow collection, but a tag includes it
 
 
 def lower(composition: Composition, at: Origin) -> Outcome[Graph]:
-    """The graph of a composed document; `at` is the place to blame for an empty one."""
+    """Returns the graph of a composed document; `at` is the place of findings about an empty one."""
     lowerer = _Lowerer()
     graph = lowerer.root(composition, at)
     verify(graph)
@@ -68,7 +68,7 @@ def lower(composition: Composition, at: Origin) -> Outcome[Graph]:
 class _Lowerer:
     def __init__(self) -> None:
         self._builder = GraphBuilder()
-        self._done: dict[int, tuple[Node, NodeId]] = {}  # holds the node too, or its identity could pass to another
+        self._done: dict[int, tuple[Node, NodeId]] = {}  # keeps the node alive, so that no other node gets its id
         self._names: dict[str, Label] = {}
         self._arguments = ArgumentReader(self)
         self._pairs = PairReader(self.scalar, self.report)
@@ -107,7 +107,7 @@ class _Lowerer:
     # ---- values
 
     def lower(self, node: Node, hint: str | None = None) -> NodeId:
-        """The graph node of a YAML node; all mentions of an anchored node are one."""
+        """Returns the graph node of a YAML node; all mentions of an anchored node share one."""
         target = node.target if isinstance(node, AliasNode) else node
         if target is None:
             return self.null(node.origin)
@@ -125,13 +125,13 @@ class _Lowerer:
         return place
 
     def null(self, origin: Origin) -> NodeId:
-        """A node of which nothing is known, because of a mistake that is told."""
+        """Returns a node for an unknown value, after a mistake was reported."""
         place = self._builder.add(Literal(None, origin))
         self._builder.broken.add(place)
         return place
 
     def _fill_soundly(self, place: NodeId, node: ScalarNode | SequenceNode | MappingNode) -> None:
-        """Fill a place; it is broken if the node is, or if anything in it is a mistake."""
+        """Fills a place; marks it as broken if the node is broken or contains a mistake."""
         count = len(self.diagnostics)
         self._fill(place, node)
         if node.is_broken and isinstance(node, ScalarNode):
@@ -167,7 +167,7 @@ class _Lowerer:
             self.put(place, Literal(value, node.origin, node.argument, node.is_plain))
 
     def scalar(self, node: ScalarNode) -> Scalar:
-        """The value of an untagged or standard-tagged scalar."""
+        """Returns the value of an untagged or standard-tagged scalar."""
         is_untagged = node.tag is None
         kind = scalar_type(node.value, node.is_plain) if is_untagged else None
         if node.tag is not None:
@@ -208,7 +208,7 @@ class _Lowerer:
         self.put(place, DictNode(entries, node.origin))
 
     def pairs(self, node: MappingNode) -> list[Pair]:
-        """The pairs of a mapping, merged and overridden."""
+        """Returns the pairs of a mapping after merging and overriding."""
         return self._pairs.read(node)
 
     # ---- construction tags
@@ -217,7 +217,7 @@ class _Lowerer:
         if label.is_broken:
             self.put(place, Literal(None, node.origin))
             self._builder.broken.add(place)
-            self._arguments.read(node)  # what is in it stands for itself
+            self._arguments.read(node)  # its contents are checked all the same
             return
         tag = parse_tag(label.text)
         if tag is None or tag.kind not in TAG_KINDS:
@@ -345,7 +345,7 @@ class _Lowerer:
         name, default = pairs.get("name"), pairs.get("default")
         if name is not None:
             self._var_named(place, name.value, default.value if default else None, label)
-        elif not any(nearest(str(key), ("name",)) for key, _ in unknown):  # else the misspelt key was it
+        elif not any(nearest(str(key), ("name",)) for key, _ in unknown):  # otherwise the misspelt key was meant
             self.error(label.origin, "FGC408", "`!var` lacks a `name`", "write `!var {name: name, default: value}`")
 
     def _var_named(self, place: NodeId, name: Node, default: Node | None, label: Label) -> None:
@@ -377,7 +377,7 @@ def _make_call(symbol: Symbol, kind: CallKind, arguments: CallArguments, origin:
 
 
 def _within(label: Label, start: int, length: int) -> Origin:
-    """A part of a tag, where the author wrote the tag as it stands; else the whole tag."""
+    """Returns the place of a part of a tag, or of the whole tag if its text was not written literally."""
     origin = label.origin
     if origin.span.text != label.text:
         return origin

@@ -1,4 +1,4 @@
-"""The pairs of a YAML mapping as they count: merged, and with the last of several values at the place of the first."""
+"""Reads the effective pairs of a YAML mapping: merged, and the last value of a key at the position of the first."""
 
 from collections.abc import Callable, Iterator
 
@@ -24,7 +24,7 @@ class Pair(Struct, frozen=True):
 
 
 class PairReader:
-    """Reads mappings. Each is read once, however often others merge it: merges of merges would multiply."""
+    """Reads mappings, each only once, because merges of merges would multiply the work."""
 
     def __init__(self, read_key: ReadKey, report: Report) -> None:
         self._read_key = read_key
@@ -35,7 +35,7 @@ class PairReader:
         self._is_full = False
 
     def read(self, mapping: MappingNode) -> list[Pair]:
-        """Merged keys first; of one key's values the last, at the place of the first."""
+        """Returns the pairs, merged keys first; of several values of a key the last, at the position of the first."""
         known = self._known.get(id(mapping))
         if known is not None:
             return known
@@ -52,7 +52,7 @@ class PairReader:
         return self._known[id(mapping)]
 
     def _within_bounds(self, pairs: list[Pair], mapping: MappingNode) -> list[Pair]:
-        """The pairs of one more mapping; none, with a finding, once mappings that merge others hold too many."""
+        """Returns the pairs of a merging mapping; none, with a finding, once there are too many in all."""
         self._num_merged += max(0, len(pairs) - len(mapping.pairs))
         if self._num_merged <= _MAX_MERGED:
             return pairs

@@ -1,7 +1,7 @@
-"""Options that a configuration declares to options of its program's command line, where that is exact.
+"""Turns options that a configuration declares into options of its program's command line, if that is exact.
 
-An option is offered if its variable reaches nothing but values of the program, perhaps computed: then running with a
-value is the same as building with it. Everything else is closed, with the reason.
+An option is *offered* if its variable reaches only values of the program, perhaps computed ones: then running with a
+value is the same as building with it. Every other option is *closed*, with a reason.
 """
 
 from fgc.emit.deferred import ARGUMENTS

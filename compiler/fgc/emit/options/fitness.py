@@ -1,4 +1,4 @@
-"""Says why an option cannot be one of a program: where running with a value would not be building with it."""
+"""Decides why an option must be closed: running the program with a value would differ from building with it."""
 
 import keyword
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ _OF_NUMBERS = ARITHMETIC | OF_ONE_NUMBER | OF_SEVERAL_NUMBERS
 
 
 def unfit(option: Option, leaves: Sequence[Leaf]) -> tuple[str, Span | None] | None:
-    """Returns why an option cannot be one of a program in which it is mentioned here, and where."""
+    """Returns the reason to close an option with these mentions, and its place; None if it can be offered."""
     if not leaves:
         return "nothing that the program constructs has it as a value", None
     first = leaves[0].argument
@@ -63,21 +63,21 @@ def unfit(option: Option, leaves: Sequence[Leaf]) -> tuple[str, Span | None] | N
 
 
 def default_of(argument: DeferredArgument | DeferredOption) -> Scalar | DeferredExpression:
-    """Returns what a variable is if nobody gives it."""
+    """Returns the value of a variable that is not given."""
     if isinstance(argument, DeferredOption) or argument.default is not None:
         return argument.default
     return argument.value
 
 
 def shown(default: Scalar | DeferredExpression) -> str:
-    """Returns a default as a template writes it."""
+    """Returns a default as it would be written in a template."""
     if isinstance(default, Scalar):
         return repr(default)
     return expression_text(default)
 
 
 def _misused(option: Option, leaf: Leaf) -> str | None:
-    """Returns why an operation does something else at run time than in a template, if the option has another type."""
+    """Returns why an operation gives another result at run time than in a template, or None."""
     is_number = option.kind in ("int", "float")
     for part in _operations(leaf.expression):
         operator = part.function if isinstance(part, DeferredCall) else part.operator
@@ -103,7 +103,7 @@ def _operations(expression: DeferredPart) -> Iterator[DeferredOperation | Deferr
 
 
 def _may_be_float(part: DeferredPart, option: Option) -> bool:
-    """Returns True if what an option decides can be a number with a point."""
+    """Returns True if a part that depends on an option can be a float."""
     match part:
         case DeferredArgument(name=name, default=default):
             is_own = name == option.variable and option.kind == "float"
@@ -119,21 +119,21 @@ def _may_be_float(part: DeferredPart, option: Option) -> bool:
 
 
 def is_read_by_yaml(option: Option, leaves: Sequence[Leaf]) -> bool:
-    """Returns True for a text that is all of its scalars, without quotes: YAML says what each means that is given."""
+    """Returns True if the option's text makes up whole scalars without quotes, so that YAML decides its type."""
     if option.kind != "str" or option.words or _is_exact(option, leaves):
         return False
     return all(_is_bare(leaf) for leaf in leaves)
 
 
 def is_part_of_plain(option: Option, leaves: Sequence[Leaf]) -> bool:
-    """Returns True for a text that is put into another one without quotes, which YAML ends at `: ` or ` #`."""
+    """Returns True if the option's text is part of a text without quotes, which YAML ends at `: ` or ` #`."""
     if option.kind != "str" or option.words:
         return False
     return any(leaf.is_plain and leaf.argument in _parts_of_text(leaf.expression) for leaf in leaves)
 
 
 def _parts_of_text(expression: DeferredPart) -> Iterator[DeferredPart]:
-    """Yields what stands in the texts that an expression makes of others; what it compares stands in none."""
+    """Yields the parts that appear in the text of an expression, which excludes compared values."""
     for result in results_in(expression):
         is_function = isinstance(result, DeferredOperation) and (result.is_function or result.operator == TEXT)
         if is_function or isinstance(result, DeferredCall):
@@ -143,15 +143,15 @@ def _parts_of_text(expression: DeferredPart) -> Iterator[DeferredPart]:
 
 
 def _is_bare(leaf: Leaf) -> bool:
-    """Returns True if an option is only ever what comes out of an expression, and nothing computes with it."""
+    """Returns True if the option is only returned by expressions, and never computed with."""
     results = [part for part in results_in(leaf.expression) if part == leaf.argument]
     return not leaf.argument.is_quoted and len(results) == list(arguments_in(leaf.expression)).count(leaf.argument)
 
 
 def _is_exact(option: Option, leaves: Sequence[Leaf]) -> bool:
-    """Returns True if each text that may be given is read as that text."""
+    """Returns True if YAML reads every possible text as that text."""
     if option.kind != "str":
-        return True  # an absolute path is none of YAML's numbers
+        return True  # an absolute path never looks like a number
     read = [leaf.argument for leaf in leaves if leaf.argument in results_in(leaf.expression)]
     if all(argument.is_quoted for argument in read):
         return True

@@ -1,4 +1,4 @@
-"""The options of a program to the function that reads its command line."""
+"""Writes the function that reads a program's command line from its options."""
 
 import math
 import posixpath
@@ -39,7 +39,7 @@ _OF_TRAININGS = {
 
 
 def parser_function(options: Options, imports: Imports, texts: DeferredTexts, *, has_resume: bool) -> Define:
-    """The function that reads the command line. Of `--set`, the runtime sees to it."""
+    """Returns the function that reads the command line; the runtime handles `--set`."""
     argparse = imports.module("argparse")
     words = (Argument(Name("__doc__"), "description"), Argument(literal(False), "allow_abbrev"))
     body: list[Statement] = [Assign("parser", Invoke(Name(f"{argparse}.ArgumentParser"), words))]
@@ -62,7 +62,7 @@ def parser_function(options: Options, imports: Imports, texts: DeferredTexts, *,
 
 
 def _late_default(offered: Offered) -> DeferredExpression | None:
-    """The default that is set behind the parsing: of another option, or one that it would convert. None for another."""
+    """Returns a default to set after parsing: one that mentions another option, or that argparse would convert."""
     default = offered.default
     if isinstance(default, Scalar):
         return None
@@ -70,7 +70,7 @@ def _late_default(offered: Offered) -> DeferredExpression | None:
 
 
 def _late(options: Options) -> dict[str, DeferredExpression]:
-    """The defaults that are set behind the parsing, each after those that it mentions."""
+    """Returns the defaults to set after parsing, each after those that it mentions."""
     found: dict[str, DeferredExpression] = {}
 
     def visit(variable: str) -> None:
@@ -96,7 +96,7 @@ def _filled(offered: Offered, default: DeferredExpression, texts: DeferredTexts)
 
 
 def _of_trainings(options: Options, imports: Imports) -> Iterator[Statement]:
-    """The options of every training, but for those whose names or variables the configuration uses itself."""
+    """Yields the options of every training, except names and variables that the configuration uses itself."""
     declared = [*(item.option for item in options.offered.values()), *(item.option for item in options.closed)]
     taken = {name for option in declared for name in (*option.names, _destination((option.variable,)))}
     for name, (metavar, help) in _OF_TRAININGS.items():
@@ -136,7 +136,7 @@ def _added(offered: Offered, options: Options, imports: Imports, texts: Deferred
 
 
 def _converter(offered: Offered, imports: Imports) -> dict[str, Expression]:
-    """Returns what makes a value of a word. argparse would convert a default too that is a text."""
+    """Returns the keywords that convert a word to a value. argparse would also convert a default that is a text."""
     option, default = offered.option, offered.default
     if offered.is_read:
         return {"type": imports.function(_OPTIONS_MODULE, "plain_value")}
@@ -180,6 +180,6 @@ def _add_argument(names: Iterable[str], words: Mapping[str, Expression]) -> Expr
 
 
 def _destination(names: Sequence[str]) -> str:
-    """The attribute that argparse derives from an option's names."""
+    """Returns the attribute that argparse derives from an option's names."""
     long = next((name for name in names if name.startswith("--")), names[0])
     return long.lstrip("-").replace("-", "_")

@@ -1,4 +1,4 @@
-"""Records of options: as a program offers them, and why it does not."""
+"""Records of the options that a program offers, and of those that are closed."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ TEXT_TYPES = ("str", "path")
 
 
 class Closed(Struct, frozen=True):
-    """Says why an option is none of the program: the place that decides it, if there is one."""
+    """An option that the program does not offer, with the reason and the place that decides it, if any."""
 
     option: Option
     reason: str
@@ -21,7 +21,7 @@ class Closed(Struct, frozen=True):
 class Offered(Struct, frozen=True):
     """An option of a program. `default`: a value, or an expression.
 
-    `is_read`: YAML's rules say what a text means; `is_part`: it is a part of texts, which must not end in it.
+    `is_read`: YAML's rules give the type of its text; `is_part`: it is part of texts, which it must not end.
     """
 
     option: Option

@@ -38,9 +38,9 @@ from fgc.text import (
 def settle(
     graph: Graph, before: Graph, targets: Sequence[str], declared: Iterable[Option], known: Iterable[Closed]
 ) -> tuple[Graph, Options]:
-    """Decide what is offered; in the graph that comes back, only options that are offered are mentioned.
+    """Decides which options are offered; the returned graph mentions only those.
 
-    `before` is the graph with its build-time calls, whose parts go into files; `known` are closed already.
+    `before` is the graph with its build-time calls, whose arguments go into files; `known` are already closed.
     """
     closed = {item.option.variable: item for item in known}
     reasons = dict(_structural(before, graph, [before.targets[name] for name in targets]))
@@ -68,7 +68,7 @@ def settle(
 
 
 def _leaves(graph: Graph, roots: Iterable[NodeId]) -> dict[str, list[Leaf]]:
-    """The mentions of each variable from outside."""
+    """Returns the mentions of each variable from outside."""
     found: dict[str, list[Leaf]] = {}
     for node_id in reachable(graph, roots):
         node = graph[node_id]
@@ -80,14 +80,14 @@ def _leaves(graph: Graph, roots: Iterable[NodeId]) -> dict[str, list[Leaf]]:
 
 
 def _whole_expressions(node: Node) -> tuple[DeferredPart, ...]:
-    """The expressions of a value; parts of a text are those of one that joins them."""
+    """Returns the expressions of a value; the parts of a text count as one that joins them."""
     if isinstance(node, Deferred) and len(node.parts) > 1:
         return (DeferredCall("concat", node.parts),)
     return expressions_of(node)
 
 
 def _settled(node: Node, offered: Container[str]) -> Node:
-    """A value that mentions no option but those that are offered."""
+    """Returns a value with all closed options replaced by their values."""
     match node:
         case Literal(argument=argument) if argument is not None:
             fixed = with_values(argument, offered)
@@ -102,7 +102,7 @@ def _settled(node: Node, offered: Container[str]) -> Node:
 
 
 def _fixed(default: Scalar | DeferredExpression, offered: Container[str]) -> Scalar | DeferredExpression:
-    """A default that mentions no option but those that are offered."""
+    """Returns a default with all closed options replaced by their values."""
     if isinstance(default, Scalar):
         return default
     known = with_values(default, offered)
@@ -110,7 +110,7 @@ def _fixed(default: Scalar | DeferredExpression, offered: Container[str]) -> Sca
 
 
 def _structural(before: Graph, after: Graph, roots: Sequence[NodeId]) -> Iterator[tuple[str, tuple[str, Span]]]:
-    """Arguments that are needed to build: in generated files, in search paths, as defaults of variables."""
+    """Yields the options that are needed to build: in generated files, search paths and defaults of variables."""
     remaining = set(reachable(after, after.targets.values()))
     for node_id in reachable(before, roots):
         node = before[node_id]
@@ -136,7 +136,7 @@ def _arguments_in(graph: Graph, nodes: Iterable[NodeId], reason: str) -> Iterato
 
 
 def data_of(graph: Graph, root: NodeId) -> Iterator[NodeId]:
-    """Returns what a build-time call is given as it stands; objects that it mentions are the program's."""
+    """Yields the plain data that a build-time call gets, without the objects that the program constructs."""
     stack = [root]
     seen: set[NodeId] = set()
     while stack:
