@@ -15,7 +15,7 @@ from fgc.ide.editor import Editor
 from fgc.ide.families import TemplateId
 from fgc.ide.hovers import Hover, hover
 from fgc.ide.lenses import Hint, Lens, hints, lenses
-from fgc.ide.moves import edits_of_moves
+from fgc.ide.moves import Following, follow
 from fgc.ide.navigation import definitions, file_of, implementations, overridden, overriding, references
 from fgc.ide.offers import Completion
 from fgc.ide.outline import FileSymbol, foldings, links, selections, symbols, workspace_symbols
@@ -32,6 +32,7 @@ __all__ = [
     "Completion",
     "Editor",
     "FileSymbol",
+    "Following",
     "Hint",
     "Hover",
     "Lens",
@@ -47,10 +48,10 @@ __all__ = [
     "definitions",
     "drawing",
     "drawn_on",
-    "edits_of_moves",
     "file_of",
     "fix_all",
     "foldings",
+    "follow",
     "hints",
     "hover",
     "implementations",

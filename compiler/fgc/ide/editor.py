@@ -69,10 +69,7 @@ class Editor:
     def contexts(self, path: Path | str) -> list[str]:
         """Returns the configurations in whose light a file is read: itself, or open ones that draw on it, or others."""
         own = str(absolute(path))
-        project = self.families.project_of(Path(own))  # all projects of a large tree take half a second
-        if project is not None and own in {str(absolute(file)) for file in project.configurations.values()}:
-            return [own]
-        if own in self.families.configurations():
+        if self.families.configuration(own) is not None:
             return [own]
         users = self.families.users(own)
         is_open = [user for user in self.open_files() if user in users]
@@ -142,7 +139,7 @@ class Editor:
             return error.diagnostics
 
     def _selected(self, path: str) -> Selected | None:
-        known = self.families.configurations().get(path)
+        known = self.families.configuration(path)
         try:
             if known is not None:
                 return select_config(known[0], known[1], {})

@@ -92,6 +92,24 @@ class Families:
         """Returns the files of all configurations with their projects and names."""
         return self._store.questions.ask(("configurations",), self._configurations)
 
+    def configuration(self, path: str) -> tuple[ProjectDescription, str] | None:
+        """Returns the project of a configuration's file, and its name there; None for another file."""
+        project = self.project_of(Path(path))  # to open all projects of a large tree takes half a second
+        for name, own in () if project is None else project.configurations.items():
+            if str(absolute(own)) == path:
+                return project, name
+        return self.configurations().get(path)
+
+    def prepare(self) -> Iterator[None]:
+        """Reads what questions about a whole workspace rest on, in small steps."""
+        for folder in self.folders:
+            for found in projects_below(folder, self._store):
+                self._opened(found)
+                yield
+        for config in [*self.configurations()]:
+            self.closure(config)
+            yield
+
     def closure(self, path: str, project: ProjectDescription | None = None) -> Closure:
         """Returns what a file may draw on: on the search path of `project`, else of its own project or folder."""
         question = ("closure", path, None if project is None else project.folder)
@@ -150,9 +168,11 @@ class Families:
 
     def _session(self, path: str) -> Session:
         """Returns the search path on which a file's names are looked up: its project's, or its own folder."""
-        known = self.configurations()
-        project = known[path][0] if path in known else self.project_of(Path(path))
-        if project is not None and Path(path).name != META_FILE:
+        known = self.configuration(path)
+        project = known[0] if known is not None else self.project_of(Path(path))
+        if project is not None and Path(path).name == META_FILE:
+            return Session(project.description_folders, self._store)
+        if project is not None:
             return project.session()
         library = template_library()
         return Session([Path(path).parent, *([library] if library else [])], self._store)

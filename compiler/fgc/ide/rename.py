@@ -9,7 +9,7 @@ from msgspec import Struct
 from fgc.diagnostics import Edit
 from fgc.ide.editor import Editor
 from fgc.ide.marks import Mark, MarkKind, end_name
-from fgc.ide.moves import edits_of_moves
+from fgc.ide.moves import follow
 from fgc.ide.navigation import file_of, mark_under, references, template_of
 from fgc.text import Span
 from fgc.workspace.files import display_path
@@ -66,7 +66,10 @@ def rename(editor: Editor, path: str, offset: int, name: str) -> Renaming:
     for span in dict.fromkeys(spans):
         edits.setdefault(_own_file(editor, span), []).append(Edit(span, name))
     if moved is not None:  # other projects may know the file by another name
-        for file, others in edits_of_moves(editor, [moved]).items():
+        following = follow(editor, [moved])
+        if following.problems:
+            raise CannotRename(following.problems[0])
+        for file, others in following.edits.items():
             edits.setdefault(file, []).extend(edit for edit in others if edit.span not in spans)
     return Renaming({file: found for file, found in edits.items() if found}, moved)
 

@@ -14,6 +14,7 @@ from fgc.text import TEMPLATE_SUFFIXES
 
 _ENDINGS = ",".join(suffix[1:] for suffix in TEMPLATE_SUFFIXES)
 _WATCHED = f"**/*.{{{_ENDINGS},py}}"
+_MAX_PROBLEMS = 3
 _MOVED = (
     types.FileOperationPattern(f"**/*.{{{_ENDINGS}}}", types.FileOperationPatternKind.File),
     types.FileOperationPattern("**", types.FileOperationPatternKind.Folder),
@@ -96,8 +97,13 @@ def add_files(server: TemplateServer) -> None:
     def moves(server: TemplateServer, params: types.RenameFilesParams) -> types.WorkspaceEdit | None:
         paths = [(server.path_of(file.old_uri), server.path_of(file.new_uri)) for file in params.files]
         known = [(old, new) for old, new in paths if old is not None and new is not None]
-        edits = ide.edits_of_moves(server.editor, known)
-        return server.converter.changes(edits) if edits else None
+        found = ide.follow(server.editor, known)
+        if found.problems:  # the protocol knows no refusal of a move
+            more = len(found.problems) - _MAX_PROBLEMS
+            lines = [*found.problems[:_MAX_PROBLEMS], *([f"and {more} more"] if more > 0 else [])]
+            message = "Names that do not follow this move:\n" + "\n".join(lines)
+            server.window_show_message(types.ShowMessageParams(types.MessageType.Warning, message))
+        return server.converter.changes(found.edits) if found.edits else None
 
     @server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
     @answering

@@ -90,6 +90,11 @@ class TemplateServer(LanguageServer):
             self._findings[path] = self._checked(path)
             self._publish()
             await asyncio.sleep(0)  # whoever asks in the meantime is answered
+        try:
+            for _ in self.editor.families.prepare():
+                await asyncio.sleep(0)
+        except Exception:
+            _log.exception("the templates of the workspace cannot be read ahead")
 
     def _checked(self, path: str) -> dict[str, list[Diagnostic]]:
         try:

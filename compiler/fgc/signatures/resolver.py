@@ -351,8 +351,9 @@ class Resolver:
         for statement in module.whole.stars[:_MANY_STARS]:
             source = self._source_of(module, statement)
             if isinstance(source, ModuleValue):
+                listed = _listed(source.module)
                 shown = (name for name in source.module.whole.bindings if not name.startswith("_"))
-                yield from (name for name in shown if not _hides(source.module, name))
+                yield from (name for name in shown if listed is None or name in listed)
 
     def _class_attribute(self, cls: ClassValue, name: str, *, is_instance: bool) -> Value:
         classes = self.classes_in_order(cls)
@@ -453,12 +454,18 @@ def _gives_back_first(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
 
 def _hides(module: PythonModule, name: str) -> bool:
     """Returns True if a module writes its `__all__` out, and does not list a name there."""
+    listed = _listed(module)
+    return listed is not None and name not in listed
+
+
+def _listed(module: PythonModule) -> set[object] | None:
+    """Returns the names in the `__all__` of a module; None if it does not write them out."""
     match [item.node for item in module.whole.bindings.get("__all__", ())]:
         case [ast.Assign(value=ast.List(elts=items) | ast.Tuple(elts=items))]:
             listed = [item.value for item in items if isinstance(item, ast.Constant)]
-            return len(listed) == len(items) and name not in listed
+            return {*listed} if len(listed) == len(items) else None
         case _:
-            return False
+            return None
 
 
 def _native_order(base: NativeValue | None) -> list[ClassValue | NativeValue | None]:

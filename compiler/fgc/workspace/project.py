@@ -22,6 +22,7 @@ from fgc.workspace.store import FileStore
 WORKSPACE_FOLDER = "forgather_workspace"
 META_FILE = "meta.yaml"
 META_KEYS = ("searchdir", "config_prefix", "default_config", "name", "description", "system_path")
+_NAMING_KEYS = {"searchdir", "config_prefix", "default_config", "system_path"}
 
 
 class ProjectError(Exception):
@@ -32,10 +33,24 @@ class ProjectError(Exception):
         super().__init__("; ".join(diagnostic.message for diagnostic in self.diagnostics))
 
 
+class Setting(Struct, frozen=True):
+    """A text under a key of a `meta.yaml`, or one of a list, and where it is written."""
+
+    key: str
+    text: str
+    span: Span
+
+    @property
+    def is_literal(self) -> bool:
+        """Returns True if the text stands there as it is, not computed by an expression."""
+        return self.span.text.strip("\"'") == self.text
+
+
 class ProjectDescription(Struct, frozen=True):
     """A project as its `meta.yaml` describes it. `configurations` maps names to files, in order.
 
-    `library` is the template library; None where the workspace has one of its own: the two are never mixed.
+    `settings` are the texts that name files and folders. `library` is the template library; None where the workspace
+    has one of its own: the two are never mixed.
 
     `sources` and `missing`: what the description was read from, and what was looked for before it was found.
     """
@@ -54,6 +69,12 @@ class ProjectDescription(Struct, frozen=True):
     sources: Mapping[Path, Source] = field(default_factory=dict)
     missing: Mapping[Path, Path | None] = field(default_factory=dict)
     library: Path | None = None
+    settings: tuple[Setting, ...] = ()
+
+    @property
+    def description_folders(self) -> list[Path]:
+        """Returns where `meta.yaml` finds the templates that it names."""
+        return description_folders(self.folder, self.workspace)
 
     @property
     def template_folders(self) -> list[Path]:
@@ -143,11 +164,9 @@ def _is_workspace(folder: Path, store: FileStore) -> bool:
 def _read_meta(folder: Path, workspace: Path, meta_file: Path, store: FileStore) -> ProjectDescription:
     library = template_library()
     facts = collect_facts(folder, workspace)
-    user_folder = user_templates()
-    own = [user_folder] if user_folder.is_dir() else []
-    if not own:
-        store.questions.saw(user_folder)
-    session = Session([folder, workspace / WORKSPACE_FOLDER, *own, *([library] if library else [])], store)
+    if not user_templates().is_dir():
+        store.questions.saw(user_templates())
+    session = Session(description_folders(folder, workspace), store)
     compilation = session.compile(
         meta_file, META_FILE, {}, facts, is_for_list=not store.checks_calls, is_description=True
     )
@@ -181,7 +200,24 @@ def _read_meta(folder: Path, workspace: Path, meta_file: Path, store: FileStore)
         sources=session.sources,
         missing={**_other_workspaces(folder, workspace), **session.missing},
         library=None if _has_own_library(searchpath, folder, store) else library,
+        settings=tuple(_settings(compilation.graph)),
     )
+
+
+def description_folders(folder: Path, workspace: Path) -> list[Path]:
+    """Returns the search path of a `meta.yaml`: its project, its workspace, the user's templates, the library."""
+    library = template_library()
+    own = [user_templates()] if user_templates().is_dir() else []
+    return [folder, workspace / WORKSPACE_FOLDER, *own, *([library] if library else [])]
+
+
+def _settings(graph: Graph) -> Iterable[Setting]:
+    for key in _NAMING_KEYS & graph.targets.keys():
+        node = graph[graph.targets[key]]
+        for item in node.items if isinstance(node, ListNode) else [graph.targets[key]]:
+            text = _plain(graph, item)
+            if isinstance(text, str):
+                yield Setting(key, text, graph[item].origin.span)
 
 
 def _has_own_library(searchpath: Iterable[Path], project: Path, store: FileStore) -> bool:
@@ -189,7 +225,10 @@ def _has_own_library(searchpath: Iterable[Path], project: Path, store: FileStore
     shared = [folder for folder in searchpath if not folder.is_relative_to(project)]
     roots = roots_of_libraries(shared)
     for root in roots:
-        store.questions.saw(root)
+        if root.is_file():
+            store.questions.saw_folder(root.parent)  # that it is there counts, not what it holds
+        else:
+            store.questions.saw(root)
     return any(root.is_file() for root in roots)
 
 

@@ -109,3 +109,31 @@ def test_configurations_that_were_asked_for_long_ago_are_not_kept(
     found = [editor.whole(path) for path in (*paths, paths[2])]
     assert found[4] is found[2] and editor.whole(paths[0]) is not found[0]
     assert all(one is not None and not one.has_errors for one in found)
+
+
+def test_an_edit_of_a_library_reads_no_description_again(tmp_path: Path) -> None:
+    """That the root of a library is there counts for a project, not what it holds."""
+    editor = make_tree(tmp_path, {**FILES, "shared/config_type.yaml": "a: 1\n"})
+    before = editor.families.projects()
+    editor.open(tmp_path / "shared/config_type.yaml", "a: 2\n")
+    assert editor.families.projects() is before
+    (tmp_path / "shared/config_type.yaml").unlink()
+    editor.refresh()
+    assert editor.families.projects()[0].library is not None
+
+
+def test_findings_of_a_configuration_open_its_own_project_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    editor = make_tree(tmp_path, {**FILES, "other/meta.yaml": "name: other\n"})
+
+    def refused() -> None:
+        raise AssertionError("all projects of a large tree take half a second")
+
+    monkeypatch.setattr(editor.families, "projects", refused)
+    editor.open(tmp_path / SMALL, FILES[SMALL])
+    assert editor.findings(tmp_path / SMALL) == {}
+
+
+def test_what_is_read_ahead_is_the_same(tmp_path: Path) -> None:
+    editor = make_tree(tmp_path)
+    assert len([*editor.families.prepare()]) == 3  # a project and two configurations
+    assert editor.families.users(str(tmp_path / BASE)) == [str(tmp_path / LARGE), str(tmp_path / SMALL)]

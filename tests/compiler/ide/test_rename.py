@@ -4,7 +4,7 @@ import pytest
 from fgc import ide
 
 from tests.compiler.ide.test_navigation import BASE, LARGE, PROJECT, SMALL
-from tests.compiler.ide.tree import FILES, make_tree, place
+from tests.compiler.ide.tree import FILES, make_tree, place, shown
 
 
 def renamed(folder: Path, editor: ide.Editor, file: str, marked: str, name: str) -> dict[str, str]:
@@ -105,7 +105,7 @@ def test_a_file_or_folder_that_moves_is_named_by_its_new_name(
 
 def moved(editor: ide.Editor, folder: Path, old: str, new: str) -> dict[str, str]:
     """Returns the texts of the files that change when a file or folder moves."""
-    found = ide.edits_of_moves(editor, [(str(folder / old), str(folder / new))])
+    found = ide.follow(editor, [(str(folder / old), str(folder / new))]).edits
     texts = {path: editor.source(path).text for path in found}
     for path, edits in found.items():
         for change in sorted(edits, key=lambda edit: -edit.span.start):
@@ -159,3 +159,80 @@ def test_a_name_that_projects_share_is_one_that_all_of_them_find(tmp_path: Path)
         "shared/both.yaml": "-- include 'common/root.yaml'\n"
     }
     assert moved(editor, tmp_path, "project", "elsewhere") == {}
+
+
+DESCRIBED = {
+    "forgather_workspace/paths.yaml": "-- extends 'root.yaml'\n",
+    "forgather_workspace/root.yaml": "-- block more\n-- endblock more\n",
+    "shared/base.yaml": "a: 1\n",
+    "code/own.py": "",
+    "project/meta.yaml": """\
+-- extends "paths.yaml"
+[more]
+name: p
+searchdir: [templates, "../shared"]
+config_prefix: 'configs'
+default_config: one.yaml
+system_path: ../code
+""",
+    "project/templates/configs/one.yaml": "-- extends 'base.yaml'\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("forgather_workspace/paths.yaml", "forgather_workspace/parts/paths.yaml",
+         {"project/meta.yaml": '"parts/paths.yaml"'}),
+        ("forgather_workspace/root.yaml", "forgather_workspace/top.yaml",
+         {"forgather_workspace/paths.yaml": "'top.yaml'"}),
+        ("shared", "common/parts", {"project/meta.yaml": 'searchdir: [templates, "../common/parts"]\n'}),
+        ("project/templates", "project/mine", {"project/meta.yaml": "searchdir: [mine, "}),
+        ("project/templates/configs", "project/templates/tries", {"project/meta.yaml": "config_prefix: 'tries'\n"}),
+        ("code", "project/code", {"project/meta.yaml": "system_path: code\n"}),
+        ("project", "projects/first", {"project/meta.yaml": 'searchdir: [templates, "../../shared"]\n'}),
+        ("shared/base.yaml", "project/templates/base.yaml", {}),  # the name leads there too
+    ],
+)  # fmt: skip
+def test_a_description_follows_what_it_names(tmp_path: Path, old: str, new: str, words: dict[str, str]) -> None:
+    editor = make_tree(tmp_path, DESCRIBED)
+    texts = moved(editor, tmp_path, old, new)
+    assert texts.keys() == words.keys()
+    for path, part in words.items():
+        assert part in texts[path]
+    assert ide.follow(editor, [(str(tmp_path / old), str(tmp_path / new))]).problems == ()
+
+
+COMPUTED = DESCRIBED["project/meta.yaml"].replace('"../shared"', "\"{{ joinpath(project_dir, '../shared') }}\"")
+
+
+@pytest.mark.parametrize(
+    ("meta", "old", "new", "problem"),
+    [
+        (DESCRIBED["project/meta.yaml"], "shared/base.yaml", "elsewhere/base.yaml",
+         "project/templates/configs/one.yaml:1: `base.yaml` is not found by project `p` at its new place"),
+        (COMPUTED, "shared", "common", "shared by an expression: change it there"),
+        ("-- extends 'paths.yaml'\n[more]\nname: p\n", "project/templates", "project/mine",
+         "project/meta.yaml:1: project `p` does not find its configuration `one.yaml` any more"),
+        ("-- extends 'paths.yaml'\n[more]\nname: p\n", "forgather_workspace/paths.yaml", "paths.yaml",
+         "project/meta.yaml:1: `paths.yaml` is not found by project `p` at its new place"),
+    ],
+)  # fmt: skip
+def test_names_that_cannot_follow_a_move_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meta: str, old: str, new: str, problem: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    editor = make_tree(tmp_path, {**DESCRIBED, "project/meta.yaml": meta})
+    found = ide.follow(editor, [(str(tmp_path / old), str(tmp_path / new))])
+    assert [text for text in found.problems if problem in text], found.problems
+
+
+def test_a_template_that_a_description_extends_is_renamed_by_its_name(tmp_path: Path) -> None:
+    editor = make_tree(tmp_path, DESCRIBED)
+    meta = tmp_path / "project/meta.yaml"
+    assert shown(ide.definitions(editor, *place(editor, meta, "pa|ths.yaml")), tmp_path) == [
+        "forgather_workspace/paths.yaml:1"
+    ]
+    found = ide.rename(editor, *place(editor, meta, "pa|ths.yaml"), "other.yaml")
+    assert found.moved == tuple(str(tmp_path / "forgather_workspace" / name) for name in ("paths.yaml", "other.yaml"))
+    assert [edit.text for edits in found.edits.values() for edit in edits] == ["other.yaml"]
