@@ -11,20 +11,23 @@ from fgc import ide
 from fgc.lsp.server import TemplateServer, answering
 
 _log = logging.getLogger("fgc.lsp")
+_log_of_requests = logging.getLogger("pygls.protocol.json_rpc")
 
 
 def add_names(server: TemplateServer) -> None:
     """Adds what is asked of a name."""
+    _log_of_requests.addFilter(_is_no_refusal)
 
     @server.feature(types.TEXT_DOCUMENT_HOVER)
     @answering
     def hover(server: TemplateServer, params: types.HoverParams) -> types.Hover | None:
         place = server.at(params.text_document.uri, params.position)
         found = None if place is None else ide.hover(server.editor, *place)
-        if found is None:
+        if place is None or found is None:
             return None
         content = types.MarkupContent(types.MarkupKind.Markdown, found.markdown)
-        return types.Hover(content, server.converter.positions.range(found.span))
+        is_here = found.span.start <= place[1] <= found.span.end  # a client hides what is about another place
+        return types.Hover(content, server.converter.positions.range(found.span) if is_here else None)
 
     @server.feature(types.TEXT_DOCUMENT_DEFINITION)
     @answering
@@ -83,3 +86,8 @@ def _refusals() -> Iterator[None]:
     except Exception:
         _log.exception("rename failed")
         raise JsonRpcInvalidParams("this name cannot be changed: fgc has a mistake, see its log") from None
+
+
+def _is_no_refusal(record: logging.LogRecord) -> bool:
+    """Returns False for what pygls logs of a refusal: the client has its reason, and nothing is wrong."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], JsonRpcInvalidParams)
