@@ -15,7 +15,7 @@ from fgc_runtime.serve.site import Models
 from fgc_runtime.serve.trace import Tracing, trace_of
 
 _RETRY_AFTER_S = "2"  # a full queue is some seconds of work
-PAGE_ROUTES = [Route("/", pages.show_chat), Route("/chat.js", pages.show_chat_script)]
+PAGE_ROUTES = [Route("/", pages.show_chat), *(Route(path, pages.show_script) for path in ("/chat.js", "/markdown.js"))]
 ROUTES = [
     Route("/health", endpoints.health),
     Route("/ready", endpoints.ready),

@@ -12,7 +12,7 @@ from fgc_runtime.serve.faults import Fault, wrong_host, wrong_key, wrong_origin
 from fgc_runtime.serve.trace import trace_of
 
 # Asked by machines that watch the server and know no key; and the page, which asks its reader for the key.
-OPEN_PATHS = ("/health", "/ready", "/", "/chat.js")
+OPEN_PATHS = ("/health", "/ready", "/", "/chat.js", "/markdown.js")
 
 
 def is_loopback(host: str) -> bool:

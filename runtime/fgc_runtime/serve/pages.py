@@ -20,8 +20,9 @@ async def show_chat(request: Request) -> Response:
     return _file("index.html", "text/html")
 
 
-async def show_chat_script(request: Request) -> Response:
-    return _file("chat.js", "text/javascript")
+async def show_script(request: Request) -> Response:
+    """A script of the page, by the name in its address."""
+    return _file(request.url.path.strip("/"), "text/javascript")
 
 
 def _file(name: str, media_type: str) -> Response:

@@ -51,16 +51,26 @@ class Browser:
 
     def wait(self, expression: str) -> None:
         """Until an expression is true."""
-        for _ in range(600):
+        for _ in range(2400):
             if self.value(expression):
                 return
             time.sleep(0.05)
         raise AssertionError(f"never true: {expression}")
 
+    def press(self, *keys: str) -> None:
+        """Presses keys by their names, one after the other."""
+        for key in keys:
+            for kind in ("keyDown", "keyUp"):
+                self._send("Input.dispatchKeyEvent", type=kind, key=key, code=key, text="\r" if key == "Enter" else "")
+
+    def resize(self, width: int, height: int) -> None:
+        """Makes the window that of another device."""
+        self._send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=True)
+
     def close(self) -> None:
         os.close(self._to)
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(120)
         self._from.close()
 
     def _send(self, method: str, **parameters: object) -> dict[str, Any]:

@@ -115,7 +115,7 @@ class RunningServer:
         return "".join(self.lines)
 
     def client(self, api_key: str = "none") -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=api_key, max_retries=0, timeout=30)
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=api_key, max_retries=0, timeout=120)
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -133,7 +133,7 @@ def start_server(folder: Path, *options: str) -> RunningServer:
     is_ready = threading.Event()
     reader = threading.Thread(target=_read, args=(process, lines, is_ready), daemon=True)
     reader.start()
-    is_ready.wait(60)
+    is_ready.wait(300)
     url = re.search(r"OpenAI API at (http://\S+)/v1", "".join(lines))
     if url is None:
         process.kill()
@@ -154,8 +154,8 @@ def _read(process: subprocess.Popen[str], lines: list[str], is_ready: threading.
 
 def stop_server(server: RunningServer) -> None:
     server.process.terminate()
-    assert server.process.wait(15) == 128 + signal.SIGTERM
-    server.reader.join(15)
+    assert server.process.wait(120) == 128 + signal.SIGTERM
+    server.reader.join(120)
     assert "Traceback" not in server.printed
 
 

@@ -2,7 +2,11 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
 from pathlib import Path
 
 import httpx
@@ -20,6 +24,26 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
     opened = Browser(tmp_path)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """The page without a server behind it, for questions that leave it as it is."""
+    handler = partial(Quiet, directory=str(files("fgc_runtime.serve") / "page"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as site:
+        threading.Thread(target=site.serve_forever, daemon=True).start()
+        opened = Browser(tmp_path_factory.mktemp("profile"))
+        opened.open(f"http://127.0.0.1:{site.server_port}/")
+        yield opened
+        opened.close()
+        site.shutdown()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files and says nothing of it."""
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
 
 
 def say(browser: Browser, text: str) -> None:
@@ -43,23 +67,40 @@ def test_a_chat_on_the_page_is_that_of_the_api(browser: Browser, server: Running
     browser.value("at('logprobs').checked = true; retry(3)")  # the second answer again, with its tokens
     browser.wait("!running")
     assert browser.value("turns.length") == 4
-    titles = browser.value("[...document.querySelectorAll('.token')].map((each) => each.title)")
-    assert len(titles) == 12 and all("log probability" in title for title in titles)
+    tips = browser.value("[...document.querySelectorAll('.token')].map((each) => each.dataset.tip)")
+    assert len(tips) == 12 and all("log probability" in tip for tip in tips)
+    browser.value("document.querySelector('[tabindex=\"0\"]').focus()")
+    browser.press("ArrowRight", "ArrowRight")
+    assert browser.value("at('tip').textContent") == tips[1] and not browser.value("at('tip').hidden")
 
     browser.open(f"{server.url}/?again")  # the chat is kept by the browser
     assert browser.value("turns.length") == 4 and browser.value("at('system').value") == "Be."
-    browser.value("edit(2)")
-    assert browser.value("[turns.length, at('text').value]") == [2, "And?"]
+    browser.value("at('text').focus()")
+    browser.press("ArrowUp")  # the last message again
+    browser.wait("document.activeElement.value === 'And?'")
+    browser.press("Escape")
+    assert browser.value("turns.length") == 4 and not browser.value("document.querySelector('.turn textarea')")
+    browser.press("ArrowUp")
+    browser.wait("document.activeElement.value === 'And?'")
+    browser.value("document.activeElement.value = 'Or?'")
+    browser.press("Enter")
+    browser.wait("turns.length === 4 && !running")
+    assert browser.value("[turns[2].content, document.activeElement.id]") == ["Or?", "text"]
 
     browser.value("at('max_tokens').value = ''; at('temperature').value = 1")
     say(browser, "Long")
     browser.wait("turns.at(-1).content.length > 3")
-    browser.value("at('stop').click()")
+    browser.press("Escape")
     browser.wait("!running")
+    assert browser.value("turns.at(-1).facts").startswith("stopped; about ")
     browser.value("at('temperature').value = 9")
     say(browser, "wrong")
     browser.wait("!running")
     assert "temperature" in browser.value("document.querySelector('.problem').textContent")
+    browser.value("at('clear').click()")
+    browser.wait("turns.length === 0")
+    browser.value("document.querySelector('#chats button').click()")  # the chat before
+    assert browser.value("turns[2].content") == "Or?"
     assert browser.errors == []
     assert {url.partition("/")[2].strip("/").partition("/")[0] for url in browser.requests if url[:4] == "http"} == {
         server.url.partition("//")[2]
@@ -97,7 +138,7 @@ def test_two_models_answer_side_by_side(browser: Browser, model_folder: Path, tm
         assert browser.value("document.querySelectorAll('.columns .error, .turn.error').length") == 1
         thought = {"content": "", "thoughts": "Hm <b>", "tokens": []}
         browser.value(f"turns = [{{role: 'assistant', ...{json.dumps(thought)}}}]; show()")
-        assert browser.value("document.querySelector('details').textContent") == "ThoughtsHm <b>"
+        assert browser.value("document.querySelector('details.thoughts').textContent") == "ThoughtsHm <b>"
     finally:
         stop_server(both)
 
@@ -110,6 +151,48 @@ def test_a_models_text_is_never_html(browser: Browser, server: RunningServer) ->
     html = browser.value(f"markdown({text!r}).outerHTML")
     assert "<h3>A &lt;b&gt;title&lt;/b&gt;</h3><ul><li>one</li><li><code>two</code></li></ul>" in html
     assert "<p><strong>bold</strong> &lt;img src=x onerror=alert(1)&gt;</p>" in html
-    assert "<pre><code>let a = '&lt;i&gt;';</code></pre>" in html and html.endswith("<p>end</p></div>")
+    assert (
+        "<span>js</span>" in html
+        and "<pre><code>let a = '&lt;i&gt;';</code></pre>" in html
+        and html.endswith("<p>end</p></div>")
+    )
     policy = httpx.get(server.url).headers["content-security-policy"]
     assert "default-src 'none'" in policy and "connect-src 'self'" in policy
+
+
+def test_a_page_that_lacks_a_key_says_so_and_fits_a_phone(browser: Browser, model_folder: Path) -> None:
+    locked = start_server(model_folder, "--api-key", "secret")
+    try:
+        browser.resize(360, 640)
+        browser.open(locked.url)
+        browser.wait("!at('notice').hidden")
+        assert "asks for a key" in browser.value("at('notice').textContent")
+        is_shown = "getComputedStyle(at('settings')).display !== 'none'"
+        assert not browser.value(is_shown)
+        browser.value("at('menu').click()")
+        assert browser.value(is_shown)
+        browser.value("at('key').value = 'secret'; at('key').onchange()")
+        browser.wait("at('notice').hidden && at('model').value === 'tiny'")
+        browser.press("Escape")
+        assert not browser.value(is_shown) and browser.value("document.activeElement.id") == "text"
+        assert browser.value("document.documentElement.scrollWidth <= 360")
+    finally:
+        stop_server(locked)
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("1. a\n   - b\n   - c\n2. d", "<ol><li>a<ul><li>b</li><li>c</li></ul></li><li>d</li></ol>"),
+        ("3. a\n\n4. b\n\nend", '<ol start="3"><li>a</li><li>b</li></ol><p>end</p>'),
+        ("- a\n  ```\n  x\n  ```", "<pre><code>x</code></pre></div></li></ul>"),
+        ("> a\n> - b\nc", "<blockquote><p>a</p><ul><li>b</li></ul></blockquote><p>c</p>"),
+        ("| a | b |\n|---|:-:|\n| `1` | **2** |", "<tr><td><code>1</code></td><td><strong>2</strong></td></tr>"),
+        ("**a *b* `*c*`** 2 * 3 * 4 my_var_name",
+         "<p><strong>a <em>b</em> <code>*c*</code></strong> 2 * 3 * 4 my_var_name</p>"),
+        ("a\n---\n~~b~~", "<p>a</p><hr><p><s>b</s></p>"),
+        ("```py\ndef f():\n    pass", "<pre><code>def f():\n    pass</code></pre>"),
+    ],
+)  # fmt: skip
+def test_markdown(pages: Browser, text: str, html: str) -> None:
+    assert html in pages.value(f"markdown({json.dumps(text)}).outerHTML")

@@ -1,108 +1,47 @@
 "use strict";
-// The chat of `fgc serve`. A model's text never becomes HTML: it is only ever set as text of elements made here.
+// The chat of `fgc serve`: turns, asking, this browser's memory.
 
 const at = (id) => document.getElementById(id);
-const settings = ["system", "temperature", "top_p", "max_tokens", "seed", "logprobs"];
+const numbers = ["temperature", "top_p", "max_tokens", "top_k", "min_p", "repetition_penalty", "seed"];
+const settings = ["system", ...numbers, "logprobs", "model", "beside"];
 let turns = []; // {role, content, thoughts, tokens, facts, error}, of an answer also {model, beside: another answer}
 let running = null; // the AbortController of an answer in flight
-
-function make(tag, text, className) {
-  const element = document.createElement(tag);
-  if (text !== undefined) element.textContent = text;
-  if (className) element.className = className;
-  return element;
-}
-
-// --- Markdown: paragraphs, headings, lists, code blocks, code, bold, italics; links stay text.
-
-function inline(parent, text) {
-  const pattern = /`([^`]+)`|\*\*([^*]+)\*\*|\*([^*\s][^*]*)\*/g;
-  let from = 0;
-  for (const found of text.matchAll(pattern)) {
-    parent.append(text.slice(from, found.index));
-    const tag = found[1] !== undefined ? "code" : found[2] !== undefined ? "strong" : "em";
-    parent.append(make(tag, found[1] ?? found[2] ?? found[3]));
-    from = found.index + found[0].length;
-  }
-  parent.append(text.slice(from));
-}
-
-function codeBlock(lines) {
-  const block = make("div");
-  const copy = make("button", "Copy");
-  copy.type = "button";
-  copy.onclick = () => navigator.clipboard.writeText(lines.join("\n"));
-  const pre = make("pre");
-  pre.append(make("code", lines.join("\n")));
-  block.append(pre, copy);
-  return block;
-}
-
-function markdown(text) {
-  const whole = make("div");
-  const lines = text.split("\n");
-  let list = null;
-  let paragraph = null;
-  for (let i = 0; i < lines.length; i++) {
-    const line = lines[i];
-    const item = line.match(/^\s*(?:[-*]|(\d+)[.)])\s+(.*)/);
-    const heading = line.match(/^(#{1,6})\s+(.*)/);
-    if (!item) list = null;
-    if (line.startsWith("```")) {
-      const end = lines.findIndex((each, n) => n > i && each.startsWith("```"));
-      const last = end < 0 ? lines.length : end; // a block that still grows
-      whole.append(codeBlock(lines.slice(i + 1, last)));
-      i = last;
-      paragraph = null;
-    } else if (item) {
-      if (!list) whole.append((list = make(item[1] ? "ol" : "ul")));
-      const entry = make("li");
-      inline(entry, item[2]);
-      list.append(entry);
-      paragraph = null;
-    } else if (heading) {
-      const title = make("h" + Math.min(6, heading[1].length + 2));
-      inline(title, heading[2]);
-      whole.append(title);
-      paragraph = null;
-    } else if (!line.trim()) {
-      paragraph = null;
-    } else {
-      if (paragraph) paragraph.append(make("br"));
-      else whole.append((paragraph = make("p")));
-      inline(paragraph, line);
-    }
-  }
-  return whole;
-}
-
-function tokenSpans(tokens) {
-  const whole = make("div");
-  whole.style.whiteSpace = "pre-wrap";
-  for (const token of tokens) {
-    const span = make("span", token.token, "token");
-    const percent = (logprob) => (100 * Math.exp(logprob)).toFixed(1) + " %";
-    span.title = [`${percent(token.logprob)} (log probability ${token.logprob.toFixed(3)})`]
-      .concat((token.top_logprobs ?? []).map((top) => `${JSON.stringify(top.token)} ${percent(top.logprob)}`))
-      .join("\n");
-    whole.append(span);
-  }
-  return whole;
-}
+let editing = -1; // the turn that is being changed
 
 // --- turns
 
 function show() {
   const place = at("turns");
   const isAtEnd = place.scrollHeight - place.scrollTop - place.clientHeight < 40;
+  const hadFocus = place.contains(document.activeElement) && document.activeElement !== place;
   place.replaceChildren(...turns.map(turnElement));
   if (isAtEnd) place.scrollTop = place.scrollHeight;
+  if (hadFocus && editing < 0) at("text").focus();
   at("stop").hidden = !running;
-  at("send").disabled = !!running;
+  at("send").hidden = !!running;
+}
+
+let isDrawing = false;
+/** Draws the turn that grows again, once for each picture of the screen. */
+function showLast() {
+  if (isDrawing) return;
+  isDrawing = true;
+  requestAnimationFrame(() => {
+    isDrawing = false;
+    const place = at("turns");
+    if (!running || place.children.length !== turns.length) return;
+    const isAtEnd = place.scrollHeight - place.scrollTop - place.clientHeight < 40;
+    place.lastElementChild.replaceWith(turnElement(turns.at(-1), turns.length - 1));
+    if (isAtEnd) place.scrollTop = place.scrollHeight;
+  });
 }
 
 function turnElement(turn, index) {
   const element = make("div", undefined, `turn ${turn.role}${turn.error && !turn.beside ? " error" : ""}`);
+  if (index === editing) {
+    element.append(editor(turn, index));
+    return element;
+  }
   if (turn.role === "user") {
     const text = make("div", turn.content);
     text.style.whiteSpace = "pre-wrap";
@@ -116,23 +55,27 @@ function turnElement(turn, index) {
     }
     element.append(columns);
   } else element.append(...answerElements(turn));
-  const facts = make("div", undefined, "facts");
-  if (!running) {
-    const button = make("button", turn.role === "user" ? "Edit" : "Retry");
-    button.type = "button";
-    button.onclick = () => (turn.role === "user" ? edit(index) : retry(index));
-    facts.append(button);
-  }
-  element.append(facts);
+  if (!running) element.append(buttons(turn, index));
   return element;
+}
+
+function buttons(turn, index) {
+  const row = make("div", undefined, "facts buttons");
+  const button = make("button", turn.role === "user" ? "Edit" : "Retry");
+  button.type = "button";
+  button.onclick = () => (turn.role === "user" ? edit(index) : retry(index));
+  row.append(button);
+  if (turn.role !== "user" && turn.content && !turn.beside) row.append(copyButton(turn.content));
+  return row;
 }
 
 function answerElements(answer) {
   const elements = [];
   if (answer.thoughts) {
-    const thoughts = make("details", answer.thoughts);
+    const thoughts = make("details", answer.thoughts, "thoughts");
     thoughts.prepend(make("summary", "Thoughts"));
-    thoughts.open = !answer.content;
+    thoughts.open = answer.isOpen ?? !answer.content;
+    thoughts.firstChild.onclick = () => (answer.isOpen = !thoughts.open);
     elements.push(thoughts);
   }
   const hasTokens = at("logprobs").checked && answer.tokens?.length;
@@ -141,12 +84,85 @@ function answerElements(answer) {
   return elements.concat(make("div", answer.facts ?? "", "facts"));
 }
 
+/** Returns the tokens, the unlikely ones coloured. The arrow keys, the pointer and a finger choose one. */
+function tokenSpans(tokens) {
+  const whole = make("div");
+  whole.style.whiteSpace = "pre-wrap";
+  whole.tabIndex = 0;
+  whole.setAttribute("aria-label", "Tokens: the arrow keys show the probability of each");
+  const percent = (logprob) => (100 * Math.exp(logprob)).toFixed(1) + " %";
+  const decoder = new TextDecoder(); // a character may be made of several tokens
+  for (const token of tokens) {
+    const text = token.bytes ? decoder.decode(new Uint8Array(token.bytes), { stream: true }) : token.token;
+    const span = make("span", text, "token");
+    const isKnown = Number.isFinite(token.logprob);
+    span.dataset.tip = [
+      JSON.stringify(token.token),
+      isKnown ? `${percent(token.logprob)} (log probability ${token.logprob.toFixed(3)})` : "no log probability",
+    ].concat((token.top_logprobs ?? []).map((top) => `${JSON.stringify(top.token)} ${percent(top.logprob)}`)).join("\n");
+    if (isKnown) span.style.background = `rgb(255 96 0 / ${(0.5 * (1 - Math.exp(token.logprob))).toFixed(2)})`;
+    span.onpointerenter = () => tell(span);
+    whole.append(span);
+  }
+  whole.onpointerleave = () => tell(null);
+  whole.onblur = () => tell(null);
+  whole.onkeydown = (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const now = [...whole.children].indexOf(whole.querySelector(".chosen"));
+    tell(whole.children[Math.max(0, Math.min(whole.children.length - 1, now < 0 ? 0 : now + step))]);
+  };
+  return whole;
+}
+
+function tell(span) {
+  for (const each of document.querySelectorAll(".token.chosen")) each.classList.remove("chosen");
+  at("tip").hidden = !span;
+  if (!span) return;
+  span.classList.add("chosen");
+  at("tip").textContent = span.dataset.tip;
+  const place = span.getClientRects()[0] ?? span.getBoundingClientRect();
+  const own = at("tip").getBoundingClientRect();
+  at("tip").style.left = `${Math.max(4, Math.min(place.left, innerWidth - own.width - 4))}px`;
+  at("tip").style.top = `${place.bottom + own.height + 4 > innerHeight ? place.top - own.height - 4 : place.bottom + 4}px`;
+}
+
 function edit(index) {
-  at("text").value = turns[index].content;
-  turns = turns.slice(0, index);
-  save();
+  editing = index;
   show();
-  at("text").focus();
+}
+
+function editor(turn, index) {
+  const form = make("form");
+  const text = make("textarea", turn.content);
+  text.setAttribute("aria-label", "Message to change");
+  text.rows = 2;
+  const cancel = make("button", "Cancel");
+  cancel.type = "button";
+  cancel.onclick = () => {
+    editing = -1;
+    show();
+    at("text").focus();
+  };
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    if (running || !text.value.trim()) return;
+    editing = -1;
+    turns = turns.slice(0, index).concat({ role: "user", content: text.value });
+    answer();
+  };
+  text.onkeydown = (event) => {
+    if (event.key === "Escape") cancel.click();
+    else sendOnEnter(event, form);
+    event.stopPropagation();
+  };
+  form.append(text, make("button", "Send again"), cancel);
+  requestAnimationFrame(() => {
+    text.focus();
+    text.setSelectionRange(text.value.length, text.value.length);
+  });
+  return form;
 }
 
 function retry(index) {
@@ -162,8 +178,7 @@ function body(model, isBeside) {
   const messages = said.filter(isSaid).map(({ role, content }) => ({ role, content }));
   const system = at("system").value.trim();
   const asked = { messages: system ? [{ role: "system", content: system }, ...messages] : messages };
-  for (const name of ["temperature", "top_p", "max_tokens", "seed"])
-    if (at(name).value !== "") asked[name] = Number(at(name).value);
+  for (const name of numbers) if (at(name).value !== "") asked[name] = Number(at(name).value);
   if (at("logprobs").checked) Object.assign(asked, { logprobs: true, top_logprobs: 5 });
   return { ...asked, model, stream: true, stream_options: { include_usage: true } };
 }
@@ -182,7 +197,7 @@ async function* events(response) {
     const parts = (held + value).split("\n\n");
     held = parts.pop();
     for (const part of parts) {
-      const data = part.replace(/^data: /, "");
+      const data = part.startsWith("data: ") ? part.slice(6) : "[DONE]"; // comments keep the line open
       if (data !== "[DONE]") yield JSON.parse(data);
     }
   }
@@ -193,71 +208,193 @@ async function answer() {
   const asked = [body(model, false), body(other, true)];
   const turn = { role: "assistant", model, content: "", thoughts: "", tokens: [] };
   if (other) turn.beside = { model: other, content: "", thoughts: "", tokens: [] };
+  save();
+  const [name, said] = [chat, turns]; // another chat may be opened meanwhile
   turns.push(turn);
+  editing = -1;
   running = new AbortController();
+  at("status").textContent = "The answer begins";
   show();
+  at("turns").scrollTop = at("turns").scrollHeight;
   await Promise.all([receive(asked[0], turn), other && receive(asked[1], turn.beside)]);
   running = null;
-  save();
+  at("status").textContent = turn.error ? `Failed: ${turn.error}` : `The answer is complete: ${turn.content.slice(0, 500)}`;
+  save(name, said);
   show();
 }
 
 async function receive(asked, turn) {
-  const began = performance.now();
+  const clock = { began: performance.now(), first: 0, pieces: 0 };
+  let reason = null;
   try {
     const options = { method: "POST", headers: headers(), body: JSON.stringify(asked), signal: running.signal };
     const response = await fetch("/v1/chat/completions", options);
-    if (!response.ok) throw new Error((await response.json()).error.message);
+    if (!response.ok) throw new Error(await reasonOf(response));
     for await (const event of events(response)) {
       if (event.error) throw new Error(event.error.message);
       for (const choice of event.choices) {
-        turn.content += choice.delta.content ?? "";
-        turn.thoughts += choice.delta.reasoning_content ?? "";
+        const [text, thought] = [choice.delta.content ?? "", choice.delta.reasoning_content ?? ""];
+        turn.content += text;
+        turn.thoughts += thought;
         turn.tokens.push(...(choice.logprobs?.content ?? []));
+        reason = choice.finish_reason ?? reason;
+        if (text || thought) {
+          clock.first ||= performance.now();
+          clock.pieces++;
+        }
       }
-      if (event.usage) turn.facts = usage(event.usage, performance.now() - began);
-      show();
+      turn.facts = facts(clock, event.usage, reason);
+      showLast();
     }
+    if (reason === null) throw new Error("the server closed the connection before the answer was complete");
   } catch (error) {
-    if (error.name === "AbortError") turn.facts = "stopped";
-    else turn.error = error.message;
+    if (error.name === "AbortError") turn.facts = `stopped; ${facts(clock, null, null)}`;
+    else turn.error = error instanceof TypeError ? "the server cannot be reached" : error.message;
   }
 }
 
-function usage(used, milliseconds) {
-  const rate = (1000 * used.completion_tokens) / milliseconds;
-  return `${used.prompt_tokens} tokens read, ${used.completion_tokens} written, ${rate.toFixed(1)} a second`;
+async function reasonOf(response) {
+  const text = await response.text();
+  try {
+    return JSON.parse(text).error.message;
+  } catch {
+    return `${response.status} ${response.statusText}`;
+  }
 }
 
-// --- this browser's memory
+/** Says how much was read and written, and how fast: the rate is that of the tokens behind the first one. */
+function facts(clock, used, reason) {
+  const seconds = (performance.now() - clock.first) / 1000;
+  const count = used?.completion_tokens ?? clock.pieces;
+  const rate = count > 1 && seconds > 0 ? `, ${((count - 1) / seconds).toFixed(1)} a second` : "";
+  const wait = clock.first ? `first after ${((clock.first - clock.began) / 1000).toFixed(2)} s` : "";
+  const read = used ? `${used.prompt_tokens} tokens read` : "";
+  const written = used ? `${count} written${rate}` : `about ${count} tokens written${rate}`;
+  const end = reason === "length" ? "cut off: its longest length is reached" : "";
+  return [read, written, wait, end].filter(Boolean).join(", ");
+}
 
-function save() {
+// --- this browser's memory: a list of chats; each tab has one of them open
+
+const MEMORY = "fgc-chats";
+const MAX_CHATS = 100;
+let chat = sessionStorage.getItem("fgc-chat");
+
+function remembered() {
+  try {
+    const { chats = {}, kept = {} } = JSON.parse(localStorage.getItem(MEMORY) ?? "{}");
+    return { chats, kept };
+  } catch {
+    return { chats: {}, kept: {} };
+  }
+}
+
+function save(name = chat, said = turns) {
+  const { chats } = remembered(); // another tab may have written meanwhile
   const kept = Object.fromEntries(settings.map((id) => [id, at(id).type === "checkbox" ? at(id).checked : at(id).value]));
-  localStorage.setItem("fgc-chat", JSON.stringify({ turns, kept }));
+  if (said.length) {
+    const before = chats[name];
+    const isNew = !before || JSON.stringify(before.turns) !== JSON.stringify(said);
+    chats[name] = { turns: said, at: isNew ? Date.now() : before.at };
+  } else delete chats[name];
+  const names = newest(chats);
+  for (let count = Math.min(names.length, MAX_CHATS); count >= 0; count = Math.floor(count / 2)) {
+    const fewer = Object.fromEntries(names.slice(0, count).map((name) => [name, chats[name]]));
+    try {
+      localStorage.setItem(MEMORY, JSON.stringify({ chats: fewer, kept }));
+      break;
+    } catch {
+      if (!count) break; // this browser remembers nothing; older chats go before newer ones
+    }
+  }
+  showChats();
+}
+
+const newest = (chats) => Object.keys(chats).sort((one, other) => chats[other].at - chats[one].at);
+
+function openChat(name) {
+  running?.abort();
+  chat = name ?? `${Date.now()}-${Math.random()}`;
+  sessionStorage.setItem("fgc-chat", chat);
+  turns = remembered().chats[chat]?.turns ?? [];
+  editing = -1;
+  show();
+  showChats();
+  at("turns").scrollTop = at("turns").scrollHeight;
+}
+
+function showChats() {
+  const { chats } = remembered();
+  at("chats").replaceChildren(...newest(chats).map((name) => chatEntry(name, chats[name])));
+}
+
+function chatEntry(name, { turns: said }) {
+  const entry = make("li");
+  const title = said[0]?.content.slice(0, 60) || "(empty)";
+  const open = make("button", title);
+  open.type = "button";
+  open.title = title;
+  if (name === chat) open.setAttribute("aria-current", "true");
+  open.onclick = () => {
+    openChat(name);
+    toChat();
+  };
+  const remove = make("button", "×");
+  remove.type = "button";
+  remove.setAttribute("aria-label", `Delete the chat: ${title}`);
+  remove.onclick = () => {
+    if (!confirm(`Delete this chat?\n\n${title}`)) return;
+    const memory = remembered();
+    delete memory.chats[name];
+    localStorage.setItem(MEMORY, JSON.stringify(memory));
+    if (name === chat) openChat();
+    showChats();
+  };
+  entry.append(open, remove);
+  return entry;
 }
 
 function restore() {
-  try {
-    const { turns: earlier, kept } = JSON.parse(localStorage.getItem("fgc-chat") ?? "{}");
-    turns = earlier ?? [];
-    for (const id of settings)
-      if (kept && kept[id] !== undefined) at(id)[at(id).type === "checkbox" ? "checked" : "value"] = kept[id];
-  } catch {
-    turns = [];
-  }
+  const { chats, kept } = remembered();
+  for (const id of settings)
+    if (kept[id] !== undefined) at(id)[at(id).type === "checkbox" ? "checked" : "value"] = kept[id];
+  openChat(chat ?? newest(chats)[0]);
 }
 
 async function nameModels() {
-  const response = await fetch("/v1/models", { headers: headers() });
-  if (!response.ok) return;
-  const names = (await response.json()).data.map((model) => model.id);
-  document.title = names[0];
-  for (const [id, choices] of [["model", names], ["beside", ["", ...names]]]) {
-    const chosen = at(id).value;
-    at(id).replaceChildren(...choices.map((name) => new Option(name || "none", name)));
-    if (choices.includes(chosen)) at(id).value = chosen;
+  const { kept } = remembered();
+  let problem = "";
+  try {
+    const response = await fetch("/v1/models", { headers: headers() });
+    if (response.ok) {
+      const names = (await response.json()).data.map((model) => model.id);
+      document.title = names[0];
+      for (const [id, choices] of [["model", names], ["beside", ["", ...names]]]) {
+        const chosen = at(id).value || kept[id];
+        at(id).replaceChildren(...choices.map((name) => new Option(name || "none", name)));
+        if (choices.includes(chosen)) at(id).value = chosen;
+      }
+      at("beside").parentElement.hidden = names.length < 2;
+      at("name").textContent = at("model").value;
+    } else problem = response.status === 401 ? "This server asks for a key: type it below Settings." : await reasonOf(response);
+  } catch {
+    problem = "The server cannot be reached.";
   }
-  at("beside").parentElement.hidden = names.length < 2;
+  at("notice").textContent = problem;
+  at("notice").hidden = !problem;
+}
+
+// --- what keys and buttons do
+
+function sendOnEnter(event, form) {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  form.requestSubmit();
+}
+
+function toChat() {
+  document.body.classList.remove("with-settings");
+  at("text").focus();
 }
 
 at("ask").onsubmit = (event) => {
@@ -269,23 +406,33 @@ at("ask").onsubmit = (event) => {
   answer();
 };
 at("text").onkeydown = (event) => {
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-  event.preventDefault();
-  at("ask").requestSubmit();
+  const last = turns.findLastIndex((turn) => turn.role === "user");
+  if (event.key === "ArrowUp" && !at("text").value && !running && last >= 0) {
+    event.preventDefault();
+    edit(last);
+  } else sendOnEnter(event, at("ask"));
+};
+document.onkeydown = (event) => {
+  if (event.key !== "Escape") return;
+  if (document.body.classList.contains("with-settings")) toChat();
+  else running?.abort();
 };
 at("stop").onclick = () => running?.abort();
-at("clear").onclick = () => {
-  running?.abort();
-  turns = [];
-  save();
-  show();
+at("clear").onclick = at("new").onclick = () => {
+  openChat();
+  toChat();
 };
+at("menu").onclick = () => {
+  document.body.classList.add("with-settings");
+  at("done").focus();
+};
+at("done").onclick = toChat;
 at("key").onchange = nameModels;
+at("model").addEventListener("change", () => (at("name").textContent = at("model").value));
 for (const id of settings)
   at(id).addEventListener("change", () => {
     save();
     show();
   });
 restore();
-show();
 nameModels();
