@@ -21,10 +21,10 @@ _SCHEDULES = ("constant", "cosine", "linear")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingArguments:
-    """A step is an optimizer step: `gradient_accumulation_steps` batches on each process.
+    """The settings of a run. A step is an optimizer step: `gradient_accumulation_steps` batches on each process.
 
-    `learning_rate`, `weight_decay`, `adam_*`, `lr_scheduler_type`, `warmup_steps` and `min_lr_ratio` are used where the
-    trainer gets no factory. Raises ValueError, naming parameter, value and rule.
+    `learning_rate`, `weight_decay`, `adam_*`, `lr_scheduler_type`, `warmup_steps` and `min_lr_ratio` are used if the
+    trainer gets no factory for the optimizer or the schedule. Raises ValueError, naming parameter, value and rule.
     """
 
     output_dir: str | Path = "output_models/default_model"  # the final model; checkpoints/ and runs/ below it
@@ -57,16 +57,16 @@ class TrainingArguments:
     save_strategy: IntervalStrategy = "steps"
     save_steps: int = 1000
     save_total_limit: int | None = 2  # checkpoints of this run that are kept; None: all
-    save_failure: Literal["stop", "continue"] = "stop"  # what a checkpoint that cannot be written does to training
+    save_failure: Literal["stop", "continue"] = "stop"  # what to do if a checkpoint cannot be written
     async_save: bool = True  # training goes on while a checkpoint is written
-    metric_for_best_model: str | None = None  # of an evaluation, such as eval_loss: its best checkpoints are kept
-    greater_is_better: bool | None = None  # must be said where there is a metric
-    save_best_limit: int = 1  # how many of the best are kept, beside save_total_limit
+    metric_for_best_model: str | None = None  # such as eval_loss: the best checkpoints by it are kept
+    greater_is_better: bool | None = None  # required with a metric
+    save_best_limit: int = 1  # number of best checkpoints to keep, beside save_total_limit
     load_best_model_at_end: bool = False
     resume_from_checkpoint: bool | str | Path = False  # True: the latest in output_dir, if there is one
-    resume_anyway: bool = False  # also where the program or the data are not those of the checkpoint
+    resume_anyway: bool = False  # resumes even if the program or the data has changed since the checkpoint
 
-    ema_decay: float | None = None  # the moving average of the weights is what is evaluated and saved
+    ema_decay: float | None = None  # of a moving average of the weights, which is evaluated and saved
     seed: int = 42
     ddp_timeout: int = 1800  # seconds that a process waits for the others before it gives up
     device: str | None = None
@@ -74,10 +74,10 @@ class TrainingArguments:
     bf16: bool = False  # forward passes in bfloat16; weights, gradients and the loss stay in float32
     fp16: bool = False  # the same in float16, with a loss scale that follows the gradients
     gradient_checkpointing: bool = False
-    activation_offloading: bool = False  # what backward needs waits in the host's memory
-    fused_loss: FusedLoss = "no"  # head and loss in one, without ever holding all logits
-    fused_loss_chunk_size: int | None = None  # rows of logits at once; None: by the vocabulary
-    optimizer_in_backward: bool = False  # each parameter steps as soon as its gradient is there
+    activation_offloading: bool = False  # keeps activations for backward in host memory
+    fused_loss: FusedLoss = "no"  # computes head and loss together, without all logits in memory at once
+    fused_loss_chunk_size: int | None = None  # rows of logits at once; None: chosen by the size of the vocabulary
+    optimizer_in_backward: bool = False  # each parameter is updated as soon as its gradient is complete
     torch_compile: bool = False
     torch_compile_backend: str = "inductor"
     torch_compile_mode: str | None = None
@@ -89,7 +89,7 @@ class TrainingArguments:
     dataloader_pin_memory: bool = True  # where the device is a GPU
 
     def __post_init__(self) -> None:
-        """Check every rule that needs the arguments alone."""
+        """Checks every rule that needs only the arguments."""
         for name in _AT_LEAST_ONE:
             self._require(name, getattr(self, name) >= 1, "must be at least 1")
         for name in _NOT_NEGATIVE:
@@ -115,7 +115,7 @@ class TrainingArguments:
 
     @property
     def sdpa_backends(self) -> tuple[str, ...]:
-        """The attention kernels that torch may choose from; none given: any."""
+        """Returns the attention kernels that torch may choose from; empty for any."""
         given = self.sdpa_backend
         return () if given is None else (given,) if isinstance(given, str) else tuple(given)
 
@@ -135,7 +135,7 @@ class TrainingArguments:
             self._check_saves_meet_evaluations()
 
     def _check_saves_meet_evaluations(self) -> None:
-        """The best model can only be loaded if it was saved: each checkpoint needs an evaluation of its step."""
+        """Raises ValueError unless every checkpoint has an evaluation of its step, to load the best model by."""
         self._require(
             "save_strategy",
             self.save_strategy == self.eval_strategy,
@@ -173,9 +173,9 @@ class TrainingArguments:
 
 
 def with_changes(args: TrainingArguments) -> TrainingArguments:
-    """The arguments, but for those that the program's command line or `FGC_TRAINING_ARGUMENTS` changes.
+    """Returns the arguments, changed by the program's command line and by `FGC_TRAINING_ARGUMENTS`.
 
-    The variable holds a JSON object. Raises ValueError.
+    The variable contains a JSON object. Raises ValueError.
     """
     return replace(args, **{**_of_environment(), **chosen_arguments()})
 

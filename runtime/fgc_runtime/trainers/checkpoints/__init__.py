@@ -1,1 +1,1 @@
-"""State that a run keeps to go on from, and what of it holds then. Files are `fgc_runtime.checkpoint`'s."""
+"""Saves and restores the state of a run, and checks that a resumed run matches it. Files: `fgc_runtime.checkpoint`."""

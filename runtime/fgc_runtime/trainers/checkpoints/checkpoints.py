@@ -1,4 +1,4 @@
-"""A run's checkpoints: written beside the training, kept or removed, read again to go on."""
+"""The checkpoints of a run: written in the background, kept or removed, and read to resume."""
 
 import copy
 import math
@@ -28,21 +28,21 @@ from fgc_runtime.trainers.strategies.base import FullModel
 
 Metrics = Mapping[str, float]
 _AVERAGE = "average"
-_LAST_WAIT_S = 60.0  # for a save that is under way when the training fails
+_LAST_WAIT_S = 60.0  # for a running save when the training fails
 
 
 class SaveFailed(Exception):
-    """A checkpoint could not be written; the ones before it are as they were."""
+    """A checkpoint could not be written; earlier ones are unchanged."""
 
-    is_of_the_machine = True  # no line of the configuration is named
+    is_of_the_machine = True  # so no line of the configuration is named
 
 
 class ResumeRefused(Exception):
-    """A checkpoint that this run cannot go on from as it is."""
+    """A checkpoint from which this run cannot resume."""
 
 
 class Moment(NamedTuple):
-    """Holds what a checkpoint has beside weights and optimizer."""
+    """The contents of a checkpoint beside weights and optimizer."""
 
     state: TrainerState
     metrics: Metrics  # of the evaluation at this step; empty without one
@@ -55,14 +55,14 @@ class Checkpoints:
     def __init__(self, args: TrainingArguments, strategy: Strategy, tokenizer: PreTrainedTokenizerBase | None) -> None:
         self.output_dir = Path(args.output_dir)
         self._elsewhere = [checkpoint.root_of_run(Path(args.logging_dir))] if args.logging_dir is not None else []
-        self.newest_step: int | None = None  # of this run, complete or on its way
+        self.newest_step: int | None = None  # of this run, complete or being written
         self._root = self.output_dir  # set by `begin`
         self._strategy = strategy
         self._tokenizer = tokenizer
         self._resumed_from: Path | None = None
-        self.average: WeightAverage | None = None  # saved beside the weights, and what the model folder shows
+        self.average: WeightAverage | None = None  # saved beside the weights, and used for the model folder
         self._earlier: list[Earlier] = []
-        self._stale_after_step: int | None = -1  # later ones are an earlier run's; None: they have been moved
+        self._stale_after_step: int | None = -1  # later ones are from an earlier run; None: they have been moved
         self._staging = checkpoint.Staging()
         self._saver: checkpoint.Saver | None = None
         self._args: TrainingArguments | None = None
@@ -73,7 +73,7 @@ class Checkpoints:
         return self._strategy.world
 
     def begin(self, args: TrainingArguments, folder: Path) -> None:
-        """Make ready for a training in the folder of its run, after `restore` if that is what it goes on from.
+        """Prepares for a training in the folder of its run; call it after `restore`, if the run resumes.
 
         Raises OSError if checkpoints cannot be written there.
         """
@@ -90,7 +90,7 @@ class Checkpoints:
         self._saver = checkpoint.Saver(self.world, is_async=args.async_save, after=self._settle)
 
     def _look_back(self, folder: Path) -> None:
-        """Find out which checkpoints there are of the training that goes on here."""
+        """Finds the existing checkpoints of the training that is resumed."""
         assert self.newest_step is not None, "restore comes first"
         if folder.parent.resolve() == self._root.resolve():
             self._stale_after_step = self.newest_step
@@ -98,7 +98,7 @@ class Checkpoints:
 
     @property
     def is_done(self) -> bool:
-        """Returns True if a save has ended on this process that `finish` has not told of."""
+        """Returns True if a save has ended on this process and `finish` has not reported it."""
         return self._saver is not None and self._saver.is_done
 
     def start(
@@ -108,7 +108,7 @@ class Checkpoints:
         callbacks: Sequence[TrainerCallback],
         fingerprint: Fingerprint,
     ) -> Path:
-        """Copy everything and begin to write; the folder in which it will lie."""
+        """Copies everything and begins to write in the background. Returns the checkpoint's folder."""
         assert self._saver is not None, "begin comes first"
         with self.trained_weights():
             return self._start(moment, stepper, callbacks, fingerprint)
@@ -150,9 +150,9 @@ class Checkpoints:
         return folder
 
     def finish(self) -> checkpoint.Saved | None:
-        """Wait for the save that is on its way, if there is one; how it ended, the same on all processes.
+        """Waits for the running save, if any. Returns its result, which is the same on all processes.
 
-        Raises SaveFailed where it failed and `save_failure` is "stop".
+        Raises SaveFailed if it failed and `save_failure` is "stop".
         """
         assert self._saver is not None and self._args is not None, "begin comes first"
         saved = self._saver.finish()
@@ -169,15 +169,15 @@ class Checkpoints:
         return saved
 
     def let_go(self) -> None:
-        """After an error: give a save that is on its way the time to become complete."""
+        """Gives a running save time to complete, after an error."""
         if self._saver is not None:
             self._saver.finish(timeout_s=_LAST_WAIT_S)
 
     def chosen(self, wanted: bool | str | Path) -> Path | None:
-        """The checkpoint to go on from, with every file as it was written; None: none was asked for, or there is none.
+        """Returns the checkpoint to resume from, after verifying its files; None if none was requested or exists.
 
-        Raises DamagedCheckpoint, offering the one before it, FileNotFoundError, or ResumeRefused if a run is going on
-        from there already.
+        Raises DamagedCheckpoint, which names the one before it, FileNotFoundError, or ResumeRefused if another run is
+        already resuming from it.
         """
         folder: Path | None = None
         problem: Exception | None = None
@@ -194,7 +194,10 @@ class Checkpoints:
         return folder
 
     def _verify(self, folder: Path) -> None:
-        """Each process reads its share of a checkpoint. Raises DamagedCheckpoint or FileNotFoundError on all."""
+        """Verifies a checkpoint, of which each process reads a share.
+
+        Raises DamagedCheckpoint or FileNotFoundError on all processes.
+        """
         problem: Exception | None = None
         try:
             checkpoint.verify(folder, rank=self.world.rank, world_size=self.world.size)
@@ -211,7 +214,7 @@ class Checkpoints:
         )
 
     def restore(self, folder: Path, stepper: Stepper, changes: Sequence[Change] = ()) -> checkpoint.TrainingState:
-        """Load weights, optimizer, scheduler and loss scale, but for hyperparameters that changed; all that was saved.
+        """Loads weights, optimizer, scheduler and loss scale, except changed hyperparameters; returns all saved state.
 
         Raises CheckpointMismatch.
         """
@@ -229,7 +232,7 @@ class Checkpoints:
         return saved
 
     def load_tensors(self, folder: Path, optimizer: Optimizer, saved: checkpoint.TrainingState) -> None:
-        """Load weights and optimizer."""
+        """Loads weights and optimizer."""
         has_average = f"{_AVERAGE}.num_updates" in saved.values
         tensors, values = checkpoint.split(self._state(optimizer, with_average=has_average))
         checkpoint.load_tensors(folder, tensors, world_size=self.world.size)
@@ -248,18 +251,18 @@ class Checkpoints:
 
     @contextmanager
     def shown_weights(self) -> Iterator[None]:
-        """In the body the model has the weights that are evaluated and saved: the average, where there is one."""
+        """Gives the model the weights to evaluate and save in the body: the average, if there is one."""
         with self.average.in_place() if self.average is not None else nullcontext():
             yield
 
     @contextmanager
     def trained_weights(self) -> Iterator[None]:
-        """In the body the model has the weights that are trained, also within an evaluation of the average."""
+        """Gives the model the trained weights in the body, even within an evaluation of the average."""
         with self.average.in_place(False) if self.average is not None else nullcontext():
             yield
 
     def _shown_model(self) -> FullModel | None:
-        """Returns the model for `from_pretrained`: with the average of its weights, where there is one."""
+        """Returns the model for `from_pretrained`, with averaged weights if there are any."""
         if self.average is None:
             return self._strategy.full_model()
         with self.shown_weights():
@@ -267,13 +270,13 @@ class Checkpoints:
             return None if full is None else full._replace(state_dict=copy.deepcopy(full.state_dict))
 
     def load_weights(self, folder: Path, optimizer: Optimizer) -> int:
-        """Load the weights of a checkpoint; returns its step. The optimizer gets its state of then too."""
+        """Loads the weights and the optimizer state of a checkpoint; returns its step."""
         saved = checkpoint.load_training_state(folder)
         self.load_tensors(folder, optimizer, saved)
         return TrainerState.from_record(dict(saved.counters)).global_step
 
     def best(self) -> list[Path]:
-        """Returns the checkpoints with the best metrics, the best first; NaN is no metric."""
+        """Returns the checkpoints with the best metrics, best first; NaN is ignored."""
         assert self._args is not None, "begin comes first"
         args = self._args
         if args.metric_for_best_model is None:
@@ -287,16 +290,16 @@ class Checkpoints:
 
     @property
     def has_own(self) -> bool:
-        """Returns True if this run's folder holds a checkpoint."""
+        """Returns True if this run's folder contains a checkpoint."""
         return bool(checkpoint.find_checkpoints(self._root))
 
     def _found(self, *, only_ours: bool = False) -> list[Path]:
-        """Returns the checkpoints of this training, those of the runs that it goes on from first."""
+        """Returns the checkpoints of this training, beginning with those of the runs that it resumed from."""
         earlier = [item for item in self._earlier if item.is_taken_over or not only_ours]
         return [path for item in earlier for path in item.find()] + checkpoint.find_checkpoints(self._root)
 
     def _settle(self) -> None:
-        """After a save, on the main process: show the run's checkpoints in the model's folder, remove old ones."""
+        """Links the run's checkpoints in the model's folder and removes old ones, after a save, on the main process."""
         assert self._args is not None, "begin comes first"
         checkpoint.lead_to(self.output_dir, self._root)
         ours = self._found(only_ours=True)
@@ -315,7 +318,7 @@ class Checkpoints:
         self._stale_after_step = None
 
     def _named(self, wanted: bool | str | Path) -> Path | None:
-        """Returns the checkpoint that is meant, where one is. Raises FileNotFoundError for the folder of a run."""
+        """Returns the requested checkpoint, if any. Raises FileNotFoundError for the folder of a run."""
         if isinstance(wanted, bool):
             return self._latest() if wanted else None
         folder = Path(wanted)
@@ -326,7 +329,7 @@ class Checkpoints:
         return folder
 
     def _latest(self) -> Path | None:
-        """Returns the checkpoint that this configuration saved last. Raises ResumeRefused while it is training."""
+        """Returns the newest checkpoint of this configuration. Raises ResumeRefused while its run is training."""
         configuration = runs.configuration()
         for run in runs.living_runs(self.output_dir):
             if run.configuration == configuration and run.pid != os.getpid():
@@ -353,9 +356,9 @@ class Checkpoints:
 
 
 def compare(folder: Path, now: Fingerprint, *, is_told: bool) -> list[Change]:
-    """Returns what has changed since the checkpoint was written. Raises ResumeRefused for it unless the user wants it.
+    """Returns the changes since the checkpoint was written. Raises ResumeRefused unless the user allows them.
 
-    `is_told` says that, or `FGC_RESUME_ANYWAY=1` in the environment.
+    The user does by `is_told`, or by `FGC_RESUME_ANYWAY=1` in the environment.
     """
     is_told = is_told or os.environ.get("FGC_RESUME_ANYWAY") == "1"
     saved = checkpoint.read_manifest(folder).get("fingerprint")
@@ -383,7 +386,7 @@ def _cannot_write(root: Path) -> str | None:
 
 
 def _last_whole(damaged: Path) -> Path | None:
-    """The checkpoint with the highest step below a damaged one that is as it was written."""
+    """Returns the newest intact checkpoint before a damaged one."""
     found = checkpoint.find_checkpoints(damaged.parent)
     before = found[: found.index(damaged)] if damaged in found else []  # a copy has another name
     for folder in reversed(before):
@@ -396,11 +399,11 @@ def _last_whole(damaged: Path) -> Path | None:
 
 
 def _states(callbacks: Sequence[TrainerCallback]) -> dict[str, Mapping[str, object]]:
-    """Returns what callbacks remember, by class and position among those of the class."""
+    """Returns the states of callbacks, by class and position among those of the class."""
     return {name: state for name, callback in named(callbacks) if (state := callback.state_dict())}
 
 
 def named(callbacks: Sequence[TrainerCallback]) -> list[tuple[str, TrainerCallback]]:
-    """Callbacks with names that stay the same when others come or go."""
+    """Returns callbacks with names that do not change when others are added or removed."""
     names = [type(callback).__qualname__ for callback in callbacks]
     return [(f"{name}.{names[:number].count(name)}", callbacks[number]) for number, name in enumerate(names)]

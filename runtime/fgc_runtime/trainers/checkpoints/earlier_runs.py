@@ -1,7 +1,7 @@
-"""A checkpoint that a run goes on from to the runs before it: their checkpoints are of the same training.
+"""Finds the earlier runs of a resumed training, whose checkpoints belong to the same training.
 
-A run removes old ones among them only where nobody else can want them: in its own output folder, of runs that have
-ended, from which no other run has gone on.
+A run removes their old checkpoints only if no other run can need them: in its own output folder, of runs that have
+ended, and from which no other run was resumed.
 """
 
 from collections.abc import Set
@@ -12,21 +12,21 @@ from fgc_runtime import checkpoint, runs
 
 
 class Earlier(NamedTuple):
-    """Checkpoints of a run that this one goes on from, up to the step where it does."""
+    """The checkpoints of an earlier run, up to the step at which it was resumed."""
 
     root: Path
     last_step: int
-    is_taken_over: bool  # nobody else goes on from there: they count for `save_total_limit`
+    is_taken_over: bool  # no other run was resumed from them, so they count for `save_total_limit`
 
     def find(self) -> list[Path]:
-        """Returns those that are still there."""
+        """Returns those that still exist."""
         return [path for path in checkpoint.find_checkpoints(self.root) if checkpoint.step_of(path) <= self.last_step]
 
 
 def earlier_runs(folder: Path, step: int, output_dir: Path, own_root: Path) -> list[Earlier]:
-    """Returns the runs before one that goes on from the checkpoint `folder` of a step, the first one first.
+    """Returns the runs before one that resumes from the checkpoint `folder` of a step, oldest first.
 
-    `own_root` is where the run keeps its checkpoints itself; it may be where `folder` lies.
+    `own_root` is the folder of the run's own checkpoints, which may contain `folder`.
     """
     root = folder.parent.resolve()
     earlier = _listed(checkpoint.read_manifest(folder).get("earlier"), output_dir)
@@ -42,9 +42,9 @@ def earlier_runs(folder: Path, step: int, output_dir: Path, own_root: Path) -> l
 
 
 def _shared_roots(output_dir: Path, line: Set[Path]) -> set[Path]:
-    """Returns the folders from which other runs have gone on: all but those whose own folder is in `line`.
+    """Returns the folders from which runs outside of `line` were resumed.
 
-    A run counts while it is going on, and as long as it has checkpoints.
+    A run counts while it is running, and as long as it has checkpoints.
     """
     found = set()
     for folder in (output_dir / "runs").glob("*"):
@@ -56,7 +56,7 @@ def _shared_roots(output_dir: Path, line: Set[Path]) -> set[Path]:
 
 
 def _listed(listed: object, output_dir: Path) -> list[Earlier]:
-    """Returns the runs that a checkpoint's manifest lists before its own; what is none of these counts for nothing."""
+    """Returns the earlier runs that a checkpoint's manifest lists; invalid entries are ignored."""
     found = []
     for item in listed if isinstance(listed, list) else []:
         values = [item.get(name) for name in ("folder", "last_step", "is_taken_over")] if isinstance(item, dict) else []

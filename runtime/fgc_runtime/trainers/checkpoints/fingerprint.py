@@ -1,6 +1,6 @@
-"""A run to what its numbers depend on, name by name, so that a resume can say what has changed since the checkpoint.
+"""Describes everything that a run's numbers depend on, by name, so that a resumed run can report changes.
 
-What does not change the numbers is left out: where things are written, how often, how a step's examples are divided.
+Settings that do not affect the numbers are left out: output paths, intervals, the division of a step's examples.
 """
 
 import ast
@@ -26,7 +26,7 @@ Fingerprint = dict[str, object]
 
 
 class Change(NamedTuple):
-    """Names a difference of two fingerprints, and says it in a sentence."""
+    """A difference of two fingerprints: its name, and a sentence about it."""
 
     name: str
     sentence: str
@@ -47,7 +47,7 @@ _HARMLESS = {
     "resume_from_checkpoint", "resume_anyway", "async_save", "save_failure", "metric_for_best_model",
     "greater_is_better", "save_best_limit", "load_best_model_at_end", "dataloader_num_workers",
     "dataloader_prefetch_factor", "dataloader_pin_memory", "ddp_timeout", "callbacks", "do_train", "do_save", "do_eval",
-    # these have entries of their own, which say more than that a file has changed
+    # these have their own entries, which say more than a changed file hash
     "max_steps", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps",
 }  # fmt: skip
 
@@ -63,7 +63,7 @@ def fingerprint(
     schedule: object,
     schedule_steps: int | None,
 ) -> Fingerprint:
-    """Everything by name, as JSON takes it; `schedule_steps` None: the rate does not depend on the number of steps."""
+    """Returns the fingerprint, as JSON; `schedule_steps` None: the rate does not depend on the number of steps."""
     found: Fingerprint = {name: getattr(args, name) for name in _MEANING}
     found |= {"ema_decay": args.ema_decay} if args.ema_decay is not None else {}
     found |= {"examples_per_step": examples_per_step, "schedule": _described(schedule), "max_steps": schedule_steps}
@@ -79,7 +79,7 @@ def fingerprint(
 
 
 def differences(saved: Mapping[str, object], now: Mapping[str, object]) -> list[Change]:
-    """Returns what has changed."""
+    """Returns the differences of two fingerprints."""
     missing = "nothing"
     changed = []
     for name in sorted({*saved, *now}):
@@ -103,7 +103,7 @@ def _hash(content: bytes) -> str:
 
 
 def _optimizer(optimizer: Optimizer) -> dict[str, object]:
-    """Its class and settings. The rate is that of the beginning: the schedule has its own entry."""
+    """Returns an optimizer's class and settings, with its initial rate; the schedule has its own entry."""
     found: dict[str, object] = {"class": type(optimizer).__qualname__}
     for number, group in enumerate(optimizer.param_groups):
         settings = {name: value for name, value in group.items() if name not in ("params", "lr", "param_names")}
@@ -119,7 +119,7 @@ def _model(model: PreTrainedModel) -> dict[str, object]:
 
 
 def _trained(model: PreTrainedModel) -> dict[str, object]:
-    """Returns what of a model is trained, where that is not all of it, and the settings of an adapter."""
+    """Returns the trained part of a model, unless it is the whole, and the settings of an adapter."""
     names = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     found: dict[str, object] = {"frozen": _hash("\n".join(sorted(names)).encode())} if names else {}
     if has_adapter(model):
@@ -132,7 +132,7 @@ def _trained(model: PreTrainedModel) -> dict[str, object]:
 
 
 def _data(dataset: Any) -> dict[str, object]:
-    """Its length, and its content as it says it, or the hash of some of its examples."""
+    """Returns a data set's length, and its own fingerprint or a hash of some of its examples."""
     length, known = length_of(dataset), known_content(dataset)
     if known is not None:
         files = {f"files.{name}": found for name, found in getattr(dataset, "file_hashes", {}).items()}
@@ -142,7 +142,7 @@ def _data(dataset: Any) -> dict[str, object]:
 
 
 def _described(value: object) -> object:
-    """A factory by its name and settings, a value as it is."""
+    """Returns a factory's name and settings; any other value unchanged."""
     if isinstance(value, functools.partial):
         settings = {name: _described(setting) for name, setting in sorted(value.keywords.items())}
         arguments = [_described(argument) for argument in value.args]
@@ -157,7 +157,7 @@ def _described(value: object) -> object:
 
 
 def program_hashes() -> dict[str, object]:
-    """The program's own Python files: those that its build lists. Nothing for a program that was not built."""
+    """Returns hashes of the Python files that the program's build lists; none for a program without a build."""
     own = program_files()
     if own is None:
         return {}
@@ -165,7 +165,7 @@ def program_hashes() -> dict[str, object]:
 
 
 def _code(content: bytes) -> str:
-    """The hash of what a Python file does: without comments, layout, and settings that change no number."""
+    """Returns a hash of a Python file without comments, layout, and settings that change no number."""
     tree = _Harmless().visit(ast.parse(content))
     return _hash(ast.dump(tree).encode())
 
@@ -184,7 +184,7 @@ class _Harmless(ast.NodeTransformer):
 
 
 def depends_on_length(factory: Callable[..., object] | None, args: TrainingArguments) -> bool:
-    """Returns True if the learning rate of a step depends on how many there will be."""
+    """Returns True if the learning rate of a step depends on the total number of steps."""
     if factory is None:
         return args.lr_scheduler_type != "constant"
     return "num_training_steps" in inspect.signature(factory).parameters

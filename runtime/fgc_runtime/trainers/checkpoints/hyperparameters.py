@@ -1,6 +1,6 @@
-"""Hyperparameters that changed since a checkpoint: they hold in place of those that the checkpoint brings back.
+"""Applies hyperparameters that changed since a checkpoint, after the checkpoint has restored the old ones.
 
-An optimizer's saved state contains the settings of its parameter groups, a scheduler's its rates of the beginning.
+An optimizer's saved state contains the settings of its parameter groups, a scheduler's its initial rates.
 """
 
 from collections.abc import Collection
@@ -16,14 +16,14 @@ from fgc_runtime.trainers.loop.stepper import Stepper
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """Settings by parameter group, to be put over restored ones."""
+    """Settings by parameter group that replace restored ones."""
 
     groups: list[dict[str, Any]]
-    has_new_rates: bool  # the scheduler stands where it would if it had made all steps: its saved state is not wanted
+    has_new_rates: bool  # the new scheduler has been advanced by all steps, so its saved state is not loaded
 
     @classmethod
     def changed(cls, stepper: Stepper, changes: Collection[Change], *, num_steps: int) -> "Hyperparameters":
-        """Takes from a new optimizer what changed. A new schedule makes the steps that are done, without training."""
+        """Returns the changed settings of a new optimizer. A new schedule is advanced by the steps that are done."""
         groups = stepper.optimizer.param_groups
         names = {change.name for change in changes}
         has_new_rates = any(_is_of_rates(name) for name in names)
@@ -38,17 +38,17 @@ class Hyperparameters:
         return cls(wanted, has_new_rates)
 
     def put_over(self, optimizer: Optimizer) -> None:
-        """Set them in an optimizer that has been restored."""
+        """Sets them in an optimizer that has been restored."""
         for group, values in zip(optimizer.param_groups, self.groups, strict=True):
             for key, value in values.items():
-                if isinstance(group.get(key), Tensor):  # compiled steps hold this very tensor
+                if isinstance(group.get(key), Tensor):  # compiled steps refer to this tensor
                     group[key].copy_(value)
                 else:
                     group[key] = value
 
 
 def effect(change: Change, *, next_step: int) -> str:
-    """Returns what a change means for a run that goes on all the same."""
+    """Returns a sentence about the effect of a change on a run that resumes in spite of it."""
     if change.name == "seed":
         return "the new one orders the data from here on, random states go on as they were saved"
     if change.name.startswith("data."):

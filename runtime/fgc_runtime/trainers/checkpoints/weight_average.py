@@ -1,7 +1,7 @@
-"""The weights of a training to their moving average, which is evaluated and saved in their place.
+"""Keeps a moving average of the weights, which is evaluated and saved in their place.
 
-The average is torch's (`torch.optim.swa_utils`): a <- d a + (1 - d) w after each step, beginning with the weights after
-the first one. It lies beside the weights, in shards where they do, in float32 at least.
+It is torch's exponential average (`torch.optim.swa_utils`): a <- d a + (1 - d) w after each step, beginning with the
+weights after the first step. It is sharded like the weights, and in float32 or more.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,11 +27,11 @@ class WeightAverage:
         self._averages = [_precise(weight).clone() for weight in self._weights]
         self._average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         self._num_updates = 0
-        self._kept: list[Tensor] | None = None  # the weights themselves, while the average is in their place
+        self._kept: list[Tensor] | None = None  # the trained weights, while the average replaces them
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take in the weights after a step."""
+        """Adds the weights after a step to the average."""
         averages, weights = _own(self._averages), [_precise(weight) for weight in _own(self._weights)]
         if self._num_updates == 0:
             torch._foreach_copy_(averages, weights)
@@ -41,7 +41,7 @@ class WeightAverage:
 
     @contextmanager
     def in_place(self, is_wanted: bool = True) -> Iterator[None]:
-        """In the body the model has the average as its weights, or its own; then what it had before."""
+        """Gives the model the average, or its trained weights, in the body; then restores what it had."""
         was_in_place = self._kept is not None
         self._put(is_wanted and self._num_updates > 0)
         try:
@@ -50,11 +50,11 @@ class WeightAverage:
             self._put(was_in_place)
 
     def state(self) -> dict[str, object]:
-        """Returns the averages by name, and how many steps they are of; loading fills these tensors."""
+        """Returns the averages by name, and the number of averaged steps; loading fills these tensors."""
         return {**dict(zip(self._names, self._averages, strict=True)), _COUNT: self._num_updates}
 
     def load(self, state: Mapping[str, object]) -> None:
-        """Go on from a state whose tensors have been filled."""
+        """Continues from a state whose tensors have been filled."""
         self._num_updates = int(str(state[_COUNT]))
 
     @torch.no_grad()
@@ -63,7 +63,7 @@ class WeightAverage:
             return
         for module in self._model.modules():
             if isinstance(module, FSDPModule):
-                module.reshard()  # else it would go on with the weights that it gathered before
+                module.reshard()  # otherwise it would keep using the weights it has gathered
         weights = _own(self._weights)
         if is_average:
             self._kept = [weight.clone() for weight in weights]
@@ -75,10 +75,10 @@ class WeightAverage:
 
 
 def _own(tensors: list[Tensor]) -> list[Tensor]:
-    """This process's shards: what is done element by element needs no others."""
+    """Returns this process's shards, which are enough for element-wise operations."""
     return [tensor.to_local() if isinstance(tensor, DTensor) else tensor for tensor in tensors]
 
 
 def _precise(weight: Tensor) -> Tensor:
-    """At least float32: a half-precision average would not move."""
+    """Returns the weight in float32 or more, because small updates vanish in half precision."""
     return weight.float() if weight.dtype in (torch.float16, torch.bfloat16) else weight

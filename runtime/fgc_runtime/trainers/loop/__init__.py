@@ -11,5 +11,5 @@
     session     what one call of `train` works with; all of these share it
 
 How processes share a model is the strategy's (`trainers/strategies`), what is minimised the loss's (`trainers/losses`),
-what a checkpoint means `trainers/checkpoints`, what is made and compared before the first step `trainers/setup`.
+checkpoints are in `trainers/checkpoints`, and `trainers/setup` makes and compares things before the first step.
 """

@@ -1,7 +1,7 @@
-"""Requests to a run, to what all of its processes do before the same step.
+"""Collects requests to a run, so that all processes act on them before the same step.
 
-Signals, callbacks and other terminals ask; one sum over all processes per step, and per batch of an evaluation, tells
-everybody. `Control` answers.
+Requests come from signals, callbacks and other terminals. One sum over all processes per step, and per batch of an
+evaluation, makes them known to all. `Control` then acts on them.
 """
 
 import os
@@ -23,15 +23,15 @@ from fgc_runtime.trainers.loop.saving import Saves
 from fgc_runtime.trainers.loop.session import Session
 
 _HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
-_ONE_REQUEST_S = 0.5  # torchrun passes on the Ctrl-C that its processes have also received from the terminal
+_ONE_REQUEST_S = 0.5  # torchrun forwards a Ctrl-C that its processes have also received from the terminal
 _NOTICE = b"\nStopping after this step, with a checkpoint. Interrupt again to stop at once.\n"
 
 
 class TrainingInterrupted(SystemExit):
-    """Training stopped before its last step, to go on later or not at all; ends the program with `exit_code`.
+    """Training stopped before its last step; ends the program with `exit_code`.
 
-    On a signal that is what the shell expects, with a checkpoint: 130 for Ctrl-C, 143 for SIGTERM, 138 for SIGUSR1,
-    129 for SIGHUP. 0 for a pause that was asked for, with a checkpoint; 1 for an abort, without.
+    After a signal there is a checkpoint, and the code is the shell's convention: 130 for Ctrl-C, 143 for SIGTERM, 138
+    for SIGUSR1, 129 for SIGHUP. 0 for a requested pause, with a checkpoint; 1 for an abort, without one.
     """
 
     def __init__(self, exit_code: int, checkpoint: Path | None) -> None:
@@ -41,10 +41,10 @@ class TrainingInterrupted(SystemExit):
 
 
 class Interrupts:
-    """While entered, the first signal is remembered and the second ends the program.
+    """While entered, records the first signal; a second one ends the program.
 
-    Outside the main thread Python delivers no signals, so nothing is handled there. SIGHUP, which a closed terminal
-    sends, perhaps twice, stays ignored where it was (`nohup`), and never ends the program at once.
+    Outside the main thread Python delivers no signals, so none are handled. SIGHUP, which a closed terminal sends,
+    perhaps twice, never ends the program at once, and stays ignored if it was (`nohup`).
     """
 
     def __init__(self, *, is_announced: bool) -> None:
@@ -72,12 +72,12 @@ class Interrupts:
 
     @property
     def flags(self) -> list[int]:
-        """One number per handled signal: 1 where it was received. Processes add these up to agree."""
+        """Returns one number per handled signal: 1 if it was received. Processes agree by adding them up."""
         return [int(self._received == number) for number in _HANDLED]
 
     @staticmethod
     def agreed(flags: Sequence[int]) -> signal.Signals | None:
-        """The signal that any process received."""
+        """Returns the signal that any process received, or None."""
         return next((number for number, count in zip(_HANDLED, flags, strict=True) if count), None)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
@@ -89,7 +89,7 @@ class Interrupts:
         if self._received is None:
             self._received, self._received_s = signal.Signals(number), time.monotonic()
             if self._is_announced:
-                with suppress(OSError):  # nobody to tell
+                with suppress(OSError):  # no terminal
                     os.write(2, _NOTICE)  # print is not safe in a handler: it may interrupt another print
         elif self._received == signal.SIGUSR1 and not self._is_followed:
             self._is_followed = True  # a warning of Slurm to all processes, which `fgc train` passes on as SIGTERM
@@ -97,13 +97,13 @@ class Interrupts:
             raise SystemExit(128 + number)
 
     def _receive_in_worker(self, number: int) -> None:
-        """Data loading processes inherit the handler: the terminal's Ctrl-C must leave them to the last step."""
+        """Ignores the signal in data loading processes, which inherit the handler and must run to the last step."""
         if number == signal.SIGTERM:
             raise SystemExit(128 + number)
 
 
 class Requests(NamedTuple):
-    """Holds what any process was asked for, known to all."""
+    """The requests to any process, known to all."""
 
     should_stop: bool
     should_save: bool
@@ -115,14 +115,14 @@ class Requests(NamedTuple):
 
     @property
     def should_leave(self) -> bool:
-        """Returns True if no further step will be done."""
+        """Returns True if the run makes no further step."""
         return self.should_stop or self.should_pause or self.should_abort or self.received is not None
 
 
 def agree(
     world: World, control: TrainerControl, interrupts: Interrupts, counts: Sequence[int] = ()
 ) -> tuple[list[int], Requests]:
-    """Returns the sums of `counts` over all processes, and the requests of all. What is done once is forgotten here."""
+    """Returns the sums of `counts` over all processes, and all requests. Clears requests that are answered once."""
     asked = [
         control.should_stop,
         control.should_save,
@@ -144,7 +144,7 @@ def agree(
 
 
 class Control:
-    """Asks all processes what the run was asked for, and does it between two steps."""
+    """Collects the requests of all processes, and acts on them between two steps."""
 
     def __init__(self, session: Session, interrupts: Interrupts, log: Log, saves: Saves) -> None:
         self._session = session
@@ -153,7 +153,7 @@ class Control:
         self._saves = saves
 
     def agree(self, counts: Sequence[int] = ()) -> tuple[list[int], Requests]:
-        """Returns the sums of `counts` over all processes, and what any of them was asked for: one exchange."""
+        """Returns the sums of `counts` over all processes, and the requests to any of them, in one exchange."""
         session, meter = self._session, self._log.meter
         session.tell(lambda callback: callback.on_poll(session.run))
         own = [*counts, int(self._saves.is_done), int(meter.has_bad)]
@@ -169,11 +169,11 @@ class Control:
     def answer(self, requests: Requests) -> bool:
         """Saves if a save was requested. Returns True if the run should end as finished.
 
-        Raises TrainingInterrupted if it should end to go on later, or not at all.
+        Raises TrainingInterrupted if it should stop before it is finished.
         """
         session, control = self._session, self._session.run.control
         if requests.should_save:
-            if session.state.global_step == 0:  # an optimizer has no state yet: after the first step
+            if session.state.global_step == 0:  # wait for the first step, because the optimizer has no state yet
                 control.should_save = True
             else:
                 self._saves.start()
@@ -188,14 +188,14 @@ class Control:
         raise self._leaving(128 + requests.received if requests.received else 0)
 
     def is_called_away(self) -> bool:
-        """Returns True if an evaluation should end before its time; saves at once if a save was requested."""
+        """Returns True if an evaluation should stop early; saves at once if a save was requested."""
         _, requests = self.agree()
         if requests.should_save:
             self._saves.start()
         return requests.should_leave
 
     def _leaving(self, exit_code: int) -> TrainingInterrupted:
-        """Writes a checkpoint to go on from; returns what ends the run. Raises SaveFailed."""
+        """Writes a checkpoint; returns the exception that ends the run. Raises SaveFailed."""
         session = self._session
         if session.state.global_step == 0:
             session.say(f"Stopped at {session.position}: there is nothing to save yet")
@@ -211,7 +211,7 @@ class Control:
         return TrainingInterrupted(exit_code, folder)
 
     def _change_intervals(self, intervals: Mapping[str, int]) -> None:
-        """Takes over what was asked for; what cannot be with the other arguments does not end a training."""
+        """Applies requested intervals; those that conflict with other arguments are only refused."""
         session = self._session
         session.run.control.intervals_problem = None
         try:

@@ -1,6 +1,6 @@
-"""A model and evaluation data to the mean loss per label token, and whether that is the best so far.
+"""Computes the mean loss per label token on evaluation data, and keeps track of the best one.
 
-`evaluate` computes; `Evaluations` fits it into a training.
+`evaluate` computes it; `Evaluations` decides when in a training.
 """
 
 import math
@@ -36,7 +36,7 @@ def evaluate(
 ) -> dict[str, float] | None:
     """Returns `eval_loss`, its `perplexity`, `eval_tokens`, and other terms of the loss and metrics as `eval_NAME`.
 
-    A loss that is a mean over pairs has no perplexity, and `eval_pairs` says of how many.
+    For a loss over pairs there is no perplexity, and `eval_pairs` is the number of pairs.
 
     Returns None if `should_leave`, asked before each batch, says so. Raises ValueError if the data has no label tokens,
     and for a metric with the name of another number.
@@ -72,9 +72,9 @@ def evaluate(
 def require_metric(
     args: TrainingArguments, term_names: Sequence[str], *, has_own_metrics: bool, unit: str = "tokens"
 ) -> None:
-    """Raises ValueError if no evaluation will give `metric_for_best_model`; names of the user's own begin with eval_.
+    """Raises ValueError if no evaluation gives `metric_for_best_model`; names of the user's metrics begin with eval_.
 
-    The first evaluation may come after hours.
+    Checked at the start because the first evaluation may come after hours.
     """
     of_text = ["perplexity"] if unit == "tokens" else []
     name, known = args.metric_for_best_model, ["eval_loss", *of_text, *(f"eval_{term}" for term in term_names)]
@@ -85,9 +85,9 @@ def require_metric(
 
 
 def note_best(state: TrainerState, metrics: Mapping[str, float], args: TrainingArguments) -> None:
-    """Keeps in `state` the best value of `metric_for_best_model`; NaN is none.
+    """Keeps the best value of `metric_for_best_model` in `state`, ignoring NaN.
 
-    Raises ValueError where metrics have no such name.
+    Raises ValueError if there is no such metric.
     """
     name = args.metric_for_best_model
     if name is None:
@@ -103,7 +103,7 @@ def note_best(state: TrainerState, metrics: Mapping[str, float], args: TrainingA
 class Evaluations:
     """Evaluates a run while it trains. Every process calls the same methods in the same order.
 
-    `metrics_of` computes the metrics; it asks its argument before each batch whether to leave, and then has none.
+    `metrics_of` computes the metrics. It calls its argument before each batch, and returns None if that returns True.
     """
 
     def __init__(
@@ -124,22 +124,22 @@ class Evaluations:
         self._has_data = has_data
 
     def catch_up(self) -> None:
-        """Makes the evaluation that an interrupted run had begun, if there still is data for it."""
+        """Repeats the evaluation during which a run was interrupted, if there is still data for it."""
         if self._session.state.is_evaluation_due and self._has_data:
             self.run()
 
     def run_if_there_is_data(self) -> None:
-        """Evaluates because somebody asked for it; warns where there is no data: a training does not end by that."""
+        """Evaluates on request; without evaluation data it only warns, so that the training continues."""
         if self._has_data:
             self.run()
         else:
             self._session.warn("an evaluation was asked for, and there is no eval_dataset")
 
     def run(self) -> None:
-        """Evaluates, notes the best and logs. A request to leave or to save is answered between two batches."""
+        """Evaluates, updates the best value and logs. Requests to stop or to save are answered between two batches."""
         session, state = self._session, self._session.state
         with self._log.meter.paused(), session.phase("evaluating"):
-            state.is_evaluation_due = True  # also in a checkpoint that is asked for meanwhile
+            state.is_evaluation_due = True  # also saved in a checkpoint that is requested meanwhile
             metrics = self._metrics_of(self._control.is_called_away)
             if metrics is None:
                 return

@@ -1,4 +1,4 @@
-"""Data sets to the windows that the loop steps through: shuffled epochs for training, one pass for evaluation."""
+"""Makes the windows that the loop steps through: shuffled epochs for training, one pass for evaluation."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -25,19 +25,19 @@ from fgc_runtime.trainers.arguments import TrainingArguments
 from fgc_runtime.trainers.loop.nonfinite import StepOrigin
 from fgc_runtime.trainers.strategies import Strategy
 
-ExampleDataset = Any  # of torch, of `datasets`, a list: what has rows by number, or can be read in order
+ExampleDataset = Any  # a data set of torch or `datasets`, or a list: with rows by number, or read in order
 Collator = Callable[[Any], Batch]
 
 
 def checked_dataset(name: str, dataset: ExampleDataset | None) -> ExampleDataset | None:
-    """The data set. Raises ValueError if it says that it is empty."""
+    """Returns the data set. Raises ValueError if its length is 0."""
     if dataset is not None and length_of(dataset) == 0:
         raise ValueError(f"{name} ({type(dataset).__name__}) must not be empty")
     return dataset
 
 
 def train_share(args: TrainingArguments, strategy: Strategy) -> Share:
-    """Returns the share of a step that this process trains on, and how it is cut up."""
+    """Returns the share of each step that this process trains on."""
     return Share(
         args.per_device_train_batch_size, args.gradient_accumulation_steps, strategy.data_rank, strategy.data_world_size
     )
@@ -46,7 +46,7 @@ def train_share(args: TrainingArguments, strategy: Strategy) -> Share:
 def train_windows(
     dataset: ExampleDataset, collate: Collator, args: TrainingArguments, strategy: Strategy, state: TrainerState
 ) -> Iterator[Window]:
-    """Epoch after epoch without end, from where the counters of `state` stand; counts epochs there.
+    """Yields windows of endless epochs, beginning at the counters of `state`, in which it counts epochs.
 
     The loop counts the examples. Raises ValueError if a whole epoch has none.
     """
@@ -68,7 +68,7 @@ def train_windows(
 
 
 def _other_length(stated: int, given: int, *, ends_epoch: bool) -> str:
-    """Returns a warning of a stream whose length is not the number of its examples: steps are counted by the first."""
+    """Returns a warning about a stream with a wrong stated length, by which the steps were counted."""
     number = f"{given}" if ends_epoch else f"more than {given}"
     return (
         f"warning: train_dataset says that it has {stated} examples (__len__), and gave {number} in its first epoch: "
@@ -77,12 +77,12 @@ def _other_length(stated: int, given: int, *, ends_epoch: bool) -> str:
 
 
 def goes_on_from_state(dataset: ExampleDataset, state: TrainerState) -> bool:
-    """Returns True if the rest of an epoch begins where the data set's saved state says; else examples are counted."""
+    """Returns True if the rest of an epoch is found by the data set's saved state, and not by counting examples."""
     return state.stream is not None and keeps_whole_state(dataset)
 
 
 def rows_of(dataset: ExampleDataset, args: TrainingArguments, origin: StepOrigin) -> list[int] | None:
-    """The numbers of a step's examples in a data set that has numbers."""
+    """Returns the row numbers of a step's examples, or None for a data set without row numbers."""
     if is_stream(dataset):
         return None
     order = _order(len(dataset), args, origin.epoch)
@@ -92,7 +92,7 @@ def rows_of(dataset: ExampleDataset, args: TrainingArguments, origin: StepOrigin
 def eval_windows(
     dataset: ExampleDataset, collate: Collator, args: TrainingArguments, strategy: Strategy
 ) -> Iterator[Window]:
-    """One pass in order, one batch per window, `max_eval_steps` at most."""
+    """Yields one pass in order, one batch per window, at most `max_eval_steps`."""
     share = Share(args.per_device_eval_batch_size, rank=strategy.data_rank, world_size=strategy.data_world_size)
     draws = Draws(args.seed, rank=share.rank)
     windows: MapWindows | StreamWindows
@@ -106,7 +106,7 @@ def eval_windows(
 def _epoch(
     dataset: ExampleDataset, collate: Collator, args: TrainingArguments, strategy: Strategy, state: TrainerState
 ) -> MapWindows | StreamWindows:
-    """Returns what is left of the current epoch."""
+    """Returns the rest of the current epoch."""
     share, start, behind = train_share(args, strategy), state.examples_in_epoch, 0
     draws = Draws(args.seed, state.epoch, share.rank)
     if is_stream(dataset):

@@ -1,6 +1,6 @@
-"""Losses and time of the steps since the last log to one record, without making the accelerator wait in between.
+"""Averages losses and time of the steps since the last log, without waiting for the accelerator in between.
 
-The `Meter` adds up, the `Log` writes records.
+`Meter` adds up; `Log` writes records.
 """
 
 import math
@@ -43,16 +43,16 @@ class Meter:
         self._earlier_laps_s = 0.0
         self._is_paused = False
         self.num_tokens = 0
-        self._num_unlabelled: int | None = 0  # None: it has been told
+        self._num_unlabelled: int | None = 0  # None: it has been reported
 
     @property
     def age_s(self) -> float:
-        """Seconds since the first step could begin."""
+        """Returns the seconds since the first step could begin."""
         return time.perf_counter() - self._begin_s
 
     @property
     def running_s(self) -> float:
-        """Seconds spent in steps, without evaluations and saves; never 0."""
+        """Returns the seconds spent in steps, without evaluations and saves; never 0."""
         return self._earlier_laps_s + self._lap_s
 
     @property
@@ -61,13 +61,13 @@ class Meter:
 
     @property
     def has_bad(self) -> bool:
-        """Returns True if this process knows of a number that is not finite: then all have to settle."""
+        """Returns True if this process knows of a number that is not finite; then all processes must settle."""
         return self._watch.is_bad
 
     def record(self, sums: Tensor, num_label_tokens: int, window: Window, grad_norm: Tensor | None = None) -> None:
-        """Takes note of the step that just ended. Raises NonFiniteLoss for one of the steps so far.
+        """Records the step that just ended. Raises NonFiniteLoss if a step so far was not finite.
 
-        `sums` (terms) are this process's loss and its other terms; all else is that of all processes.
+        `sums` has the loss and the other terms of this process, shape (terms); everything else is for all processes.
         """
         state = self._state
         first = state.examples_in_epoch - window.num_examples
@@ -84,7 +84,7 @@ class Meter:
             self.settle()
 
     def settle(self) -> None:
-        """Moves pending losses to the state. Raises NonFiniteLoss, naming the first step where one is not finite."""
+        """Moves pending losses to the state. Raises NonFiniteLoss with the first step that is not finite."""
         if not self._pending:
             return
         pending, self._pending = self._pending, []
@@ -104,14 +104,14 @@ class Meter:
                 self._state.unlogged_terms[name] = self._state.unlogged_terms.get(name, 0.0) + value
 
     def require_finite_weights(self, model: nn.Module) -> None:
-        """Before a save, on all processes. Raises NonFiniteLoss, naming the newest step."""
+        """Checks the weights before a save, on all processes. Raises NonFiniteLoss with the newest step."""
         if self._newest is None or has_finite_weights(model, self._world):
             return
         sums, _, origin, window = self._newest
         raise NonFiniteLoss("weights are not finite", sums[0].item(), origin, window)
 
     def take(self) -> dict[str, float]:
-        """Returns mean loss per label token and throughput (tokens per second) since the last call; begins anew."""
+        """Returns mean loss per label token and throughput (tokens per second) since the last call."""
         self.settle()
         lap_s = self._lap_s
         num_tokens = max(1, self._state.unlogged_tokens)
@@ -126,7 +126,7 @@ class Meter:
         return record
 
     def take_unlabelled(self) -> int:
-        """Returns how many of this process's examples so far had no label that counts; once, then 0."""
+        """Returns the number of this process's examples without any label that counts; 0 after the first call."""
         found = self._num_unlabelled or 0
         if found:
             self._num_unlabelled = None
@@ -134,7 +134,7 @@ class Meter:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Time spent in the body counts nowhere. Settles first, so that steps still running count as steps."""
+        """Stops the clock in the body. Settles first, so that the time of running steps is counted."""
         if self._is_paused:  # a save that was asked for during an evaluation
             yield
             return
@@ -165,7 +165,7 @@ class Log:
         self.write(record)
 
     def require_labels(self) -> None:
-        """Raises ValueError if there was nothing to learn so far; warns of examples that have nothing."""
+        """Raises ValueError if no label has counted so far; warns about examples without labels."""
         session, done = self._session, self._session.state.num_examples
         cut = "a conversation may be cut before its answer (max_length)"
         if session.state.num_tokens == 0:
@@ -178,15 +178,15 @@ class Log:
             )
 
     def write(self, record: Mapping[str, float]) -> None:
-        """Keeps a record, with its step, and hands it to the callbacks."""
+        """Stores a record with its step, and passes it to the callbacks."""
         session = self._session
         session.log_history.append({"step": session.state.global_step, **record})
         session.tell(lambda callback: callback.on_log(session.run, record))
 
     def totals(self, begin: TrainerState) -> dict[str, float]:
-        """Returns what was done since `begin`, and how fast.
+        """Returns the totals since `begin`, and speeds.
 
-        Evaluations and saves count for the runtime, not for the speeds.
+        The runtime includes evaluations and saves; the speeds do not.
         """
         meter, end = self.meter, self._session.state
         running_s, num_steps = meter.running_s, end.global_step - begin.global_step

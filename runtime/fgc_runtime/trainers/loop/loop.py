@@ -26,7 +26,7 @@ class Totals(NamedTuple):
 
 
 class Loop:
-    """Makes the steps of a run that are left. Every process calls the same methods in the same order."""
+    """Makes the remaining steps of a run. Every process calls the same methods in the same order."""
 
     def __init__(
         self,
@@ -49,9 +49,9 @@ class Loop:
         self._begin = replace(session.state)
 
     def run(self) -> None:
-        """Steps until the last one, or until the run is told to stop. Raises TrainingInterrupted if it goes on later.
+        """Makes steps until the last one, or until the run should end as finished. Else raises TrainingInterrupted.
 
-        A window holds the micro-batches of one optimizer step.
+        A window contains the micro-batches of one optimizer step.
         """
         state, run = self._session.state, self._session.run
         self.evaluations.catch_up()
@@ -82,20 +82,20 @@ class Loop:
         session.tell(lambda callback: callback.on_step_end(run))
 
     def end(self) -> dict[str, float]:
-        """Makes a last evaluation and checkpoint, unless the last step has them; logs and returns the totals.
+        """Makes a last evaluation and checkpoint, unless the last step had them; logs and returns the totals.
 
-        A run that was stopped early does not evaluate once more: it was told to end.
+        A run that was stopped early does not evaluate again.
         """
         session, state = self._session, self._session.state
         self.log.meter.settle()
         if state.num_examples:
-            self.log.require_labels()  # also of a run that is too short for a record, or has none
+            self.log.require_labels()  # also for a run that is too short for a record
         is_ended = self.control.answer(self.control.agree()[1])
         if not is_ended and session.args.eval_strategy != "no" and state.evaluated_step != state.global_step:
             self.evaluations.run()
             self.control.answer(self.control.agree()[1])
         if session.args.save_strategy != "no" and self.saves.newest_step != state.global_step:
-            self.saves.start()  # before the log, which a longer run would not write here
+            self.saves.start()  # before the log, so that the checkpoint equals that of a longer run
         self.saves.finish()
         if state.unlogged_tokens and session.args.logging_strategy != "no":
             self.log.training()
@@ -109,7 +109,7 @@ class Loop:
         return totals
 
     def _agree(self, window: Window) -> tuple[Totals, Requests]:
-        """Returns the counts of all processes, and what any of them was asked for."""
+        """Returns the counts over all processes, and the requests to any of them."""
         own = [window.num_label_tokens, len(window.micro_batches)]
         sums, requests = self.control.agree([count * self._session.strategy.is_counted for count in own])
         return Totals(*sums), requests
@@ -134,7 +134,7 @@ class Loop:
         if _is_due(session.args.save_strategy, session.args.save_steps, number, window):
             self.saves.start()
         if window.ends_epoch and session.args.dataloader_num_workers:
-            self.saves.finish()  # the next epoch forks processes, which should not find a lock of the writer's
+            self.saves.finish()  # the next epoch forks processes, which must not inherit a lock of the writer
 
     def _is_logged(self, number: int, window: Window) -> bool:
         """Returns True if the step of this number ends with a record."""

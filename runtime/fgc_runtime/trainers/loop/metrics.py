@@ -1,6 +1,6 @@
-"""An evaluation's logits to metrics of the user's own: predictions of all processes, in the order of the data.
+"""Computes the user's metrics from an evaluation's logits: predictions of all processes, in the order of the data.
 
-A function of whole predictions is exact for any metric, also for those that are no mean over batches.
+A function of all predictions is exact for any metric, including those that are not means over batches.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,10 +20,10 @@ Array = Any  # numpy.ndarray
 
 
 class EvalPrediction(NamedTuple):
-    """Holds what `compute_metrics` gets, under the names of transformers: N examples of T tokens.
+    """The argument of `compute_metrics`, with the names of transformers: N examples of T tokens.
 
-    `predictions` [N, T, ...] are for the token behind each position, `label_ids` [N, T] are the labels as given: -100
-    where there is none. Shorter examples are filled up with -100. Examples without a label are left out.
+    `predictions` [N, T, ...] are for the token after each position. `label_ids` [N, T] are the labels as given: -100
+    for no label. Shorter examples are padded with -100. Examples without a label are left out.
     """
 
     predictions: Array
@@ -35,7 +35,7 @@ Preprocess = Callable[[Tensor, Tensor], Tensor]
 
 
 def require_logits(strategy: Strategy, args: TrainingArguments) -> None:
-    """Raises ValueError where no process has the logits that metrics are computed from."""
+    """Raises ValueError if no process has the logits that metrics are computed from."""
     if args.fused_loss != "no":
         raise ValueError(f"fused_loss ({args.fused_loss!r}) must be 'no' with compute_metrics: it makes no logits")
     if isinstance(strategy, Pipeline):
@@ -43,16 +43,16 @@ def require_logits(strategy: Strategy, args: TrainingArguments) -> None:
 
 
 def token_accuracy(prediction: EvalPrediction) -> dict[str, float]:
-    """Returns `accuracy`, the share of label tokens that are the likeliest ones."""
+    """Returns `accuracy`, the fraction of label tokens that are the most likely ones."""
     predicted, labels = prediction.predictions[:, :-1], prediction.label_ids[:, 1:]
     is_label = labels != IGNORED_LABEL
     return {"accuracy": float((predicted == labels)[is_label].mean()) if is_label.any() else 0.0}
 
 
 class Predictions:
-    """Collects what a model predicts in an evaluation, and hands it to `compute`.
+    """Collects a model's predictions in an evaluation, and passes them to `compute`.
 
-    `preprocess(logits, labels)` says what is kept of a batch; by default the likeliest token of each position.
+    `preprocess(logits, labels)` returns what is kept of a batch; by default the most likely token of each position.
     """
 
     def __init__(self, compute: ComputeMetrics, preprocess: Preprocess | None = None) -> None:
@@ -63,7 +63,7 @@ class Predictions:
 
     @contextmanager
     def watching(self, model: nn.Module) -> Iterator[None]:
-        """Notes the logits of each call of the model in the body."""
+        """Records the logits of each call of the model in the body."""
         self._windows = []
         hook = model.register_forward_hook(self._note)
         try:
@@ -72,11 +72,11 @@ class Predictions:
             hook.remove()
 
     def begin_window(self) -> None:
-        """Puts what is added from here on behind all before, on all processes."""
+        """Begins a new window; its predictions come after those of earlier windows of all processes."""
         self._windows.append([])
 
     def add(self, batch: Batch) -> None:
-        """Keeps what was predicted for a batch."""
+        """Stores the predictions for a batch."""
         assert self._logits is not None, "the model was called"
         labels = batch["labels"]
         kept = self._preprocess(self._logits, labels.to(self._logits.device)).detach()
@@ -108,7 +108,7 @@ class Predictions:
 
 
 def _merged(parts: Sequence[Sequence[Sequence[tuple[Array, Array] | None]]]) -> list[tuple[Array, Array]]:
-    """Rows in the order of the data: of each window, processes have taken turns."""
+    """Returns rows in the order of the data; within a window, processes took examples in turn."""
     windows = zip_longest(*parts, fillvalue=())
     turns = [turn for window in windows for turn in zip_longest(*window)]
     return [row for turn in turns for row in turn if row is not None]

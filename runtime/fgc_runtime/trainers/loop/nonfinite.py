@@ -1,6 +1,6 @@
-"""Numbers that are not finite: noticed without making a GPU wait, named by step and batch, left in a folder to look at.
+"""Detects infinities and NaN without waiting for the GPU, names step and batch, and writes a dump for inspection.
 
-Losses and gradient norms are watched in every step, weights before every save.
+Losses and gradient norms are checked in every step, weights before every save.
 """
 
 import json
@@ -22,7 +22,7 @@ _MOST_NAMES = 20
 
 @dataclass(frozen=True, slots=True)
 class StepOrigin:
-    """Says where a step's window lies in the data: the epoch, and the first of its examples there."""
+    """The position of a step's window in the data: the epoch, and its first example there."""
 
     step: int
     epoch: int
@@ -31,7 +31,7 @@ class StepOrigin:
 
 
 class NonFiniteLoss(FloatingPointError):
-    """The loss of a step, its gradient or the weights that it made are infinite or not a number."""
+    """The loss, the gradient or the new weights of a step are infinite or NaN."""
 
     def __init__(self, problem: str, loss: float, origin: StepOrigin, window: Window) -> None:
         last = origin.first_example + origin.num_examples - 1
@@ -46,10 +46,10 @@ class NonFiniteLoss(FloatingPointError):
 
 
 class FiniteWatch:
-    """Tells if a number of some step was not finite, asked in each step.
+    """Checks in each step if a number of an earlier one was not finite.
 
-    The CPU knows at once. A GPU's verdict travels to the host by itself: it has come a step or two later, and nobody
-    waits for it.
+    On a CPU the result is known at once. On a GPU it is copied to the host asynchronously and arrives a step or two
+    later, without a wait.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class FiniteWatch:
         self._coming: deque[Verdict] = deque()
 
     def see(self, *numbers: Tensor) -> None:
-        """Watch the numbers of one step."""
+        """Starts to check the numbers of one step."""
         if all(number.device.type == "cpu" for number in numbers):
             self._is_bad |= not all(math.isfinite(number.item()) for number in numbers)
             return
@@ -65,14 +65,14 @@ class FiniteWatch:
 
     @property
     def is_bad(self) -> bool:
-        """Of the steps whose verdict has come."""
+        """Returns True if one of the steps with a known result was not finite."""
         while self._coming and self._coming[0].has_come:
             self._is_bad |= self._coming.popleft().is_bad
         return self._is_bad
 
 
 class Verdict:
-    """A truth value on its way from a device to the host."""
+    """A boolean that is being copied from a device to the host."""
 
     def __init__(self, on_device: Tensor) -> None:
         device = torch.get_device_module(on_device.device)
@@ -88,12 +88,12 @@ class Verdict:
 
     @property
     def is_bad(self) -> bool:
-        """Only once it has come."""
+        """Returns the boolean; call it only after `has_come`."""
         return bool(self._on_host)
 
 
 def has_finite_weights(model: nn.Module, world: World) -> bool:
-    """Of the whole model; called on all processes together."""
+    """Returns True if all weights of the whole model are finite; call it on all processes."""
     bad = [(~part.isfinite()).any() for _, part in _own_parts(model)]
     num_bad = int(torch.stack(bad).any()) if bad else 0
     return world.sum([num_bad]) == [0]
@@ -102,11 +102,11 @@ def has_finite_weights(model: nn.Module, world: World) -> bool:
 def write_dump(
     error: NonFiniteLoss, folder: Path, *, model: nn.Module, world: World, rows: Iterable[int] | None, **numbers: object
 ) -> None:
-    """Writes what is left to look at: each process's micro-batches (`batch_rank_0.pt`), and `report.json`.
+    """Writes a dump for inspection: each process's micro-batches (`batch_rank_0.pt`), and `report.json`.
 
-    The report names the step, the data set's `rows` where they have numbers, token ids of each micro-batch, whatever
-    `numbers` the caller adds, and parameters that are not finite by now: weights may have moved on since. Raises
-    OSError for what cannot be written.
+    The report has the step, the data set's `rows` if they have numbers, token ids of each micro-batch, the `numbers`
+    that the caller adds, and the parameters that are not finite now, which later steps may have changed. Raises OSError
+    if a file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with room_errors(folder), (folder / f"batch_rank_{world.rank}.pt").open("wb") as file:
@@ -138,6 +138,6 @@ def _not_finite(model: nn.Module) -> list[str]:
 
 
 def _own_parts(model: nn.Module) -> list[tuple[str, Tensor]]:
-    """Returns what this process holds of each parameter."""
+    """Returns this process's part of each parameter."""
     local = ((name, parameter.detach()) for name, parameter in model.named_parameters())
     return [(name, part.to_local() if hasattr(part, "to_local") else part) for name, part in local]

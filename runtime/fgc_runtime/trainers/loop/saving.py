@@ -1,4 +1,4 @@
-"""Moments of a run to checkpoints: begun between two steps, finished while training goes on."""
+"""Saves checkpoints: each begins between two steps and is written while training continues."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,16 +19,16 @@ class Saves:
 
     @property
     def newest_step(self) -> int | None:
-        """Returns the step of the newest checkpoint, complete or on its way; None: there is none, or it failed."""
+        """Returns the step of the newest checkpoint, complete or being written; None if there is none or it failed."""
         return self._checkpoints.newest_step
 
     @property
     def is_done(self) -> bool:
-        """Returns True if a save has ended on this process that `finish` has not told of."""
+        """Returns True if a save has ended on this process and `finish` has not reported it."""
         return self._checkpoints.is_done
 
     def start(self) -> Path:
-        """Begins to write a checkpoint of this moment; training goes on when everything has been copied."""
+        """Begins to write a checkpoint of the current state; training continues once everything has been copied."""
         session = self._session
         with self._log.meter.paused(), session.phase("saving"):
             self._log.meter.require_finite_weights(session.strategy.model)

@@ -1,4 +1,4 @@
-"""The state of one call of `train`: the loop and the objects beside it share one session."""
+"""The state of one call of `train`, shared by the loop and the objects beside it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from fgc_runtime.trainers.strategies import Strategy
 class Session:
     """One call of `train`."""
 
-    args: TrainingArguments  # with the intervals that were changed meanwhile
+    args: TrainingArguments  # with intervals that were changed during the run
     run: TrainingRun  # what callbacks see
     strategy: Strategy
     stepper: Stepper
@@ -26,12 +26,12 @@ class Session:
     fingerprint: Fingerprint
     metrics: dict[str, float]  # of the newest evaluation
     log_history: list[dict[str, float]]
-    model_step: int | None = None  # of weights that were put in place of the last ones
-    why_ended: str | None = None  # of a run that was told to end before its last step
+    model_step: int | None = None  # of weights that replaced the last ones
+    why_ended: str | None = None  # reason, if the run was told to end early
 
     @property
     def state(self) -> TrainerState:
-        """Returns where the run stands."""
+        """Returns the counters and history of the run."""
         return self.run.state
 
     @property
@@ -61,7 +61,7 @@ class Session:
 
     @contextmanager
     def phase(self, name: Phase) -> Iterator[None]:
-        """Says what the run does in the body, for those who ask."""
+        """Sets the phase that the run reports to others in the body."""
         before, self.run.phase = self.run.phase, name
         yield
         self.run.phase = before

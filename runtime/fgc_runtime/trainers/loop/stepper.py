@@ -1,4 +1,4 @@
-"""A window of micro-batches to gradients, and gradients to one step of optimizer and schedule."""
+"""Computes gradients from a window of micro-batches, and makes one step of optimizer and schedule."""
 
 import copy
 from contextlib import nullcontext
@@ -49,9 +49,9 @@ class Stepper:
             return self._strategy.backward(window, max(1, num_label_tokens) / self._scale)
 
     def clip(self) -> bool:
-        """Unscales and clips the gradients of the whole model. Returns True if the optimizer shall step.
+        """Unscales and clips the gradients of the whole model. Returns True if the optimizer should step.
 
-        It shall not where it has stepped in backward, and where float16 gradients overflowed: the weights stay.
+        It should not if it has stepped during backward, or if float16 gradients overflowed.
         """
         if self._in_backward is not None:
             return False
@@ -66,19 +66,19 @@ class Stepper:
         self.optimizer.step()
 
     def end(self) -> None:
-        """Sets the rate of the next step, and drops the gradients."""
+        """Sets the learning rate of the next step, and drops the gradients."""
         self.skip_rates(1)
         self.optimizer.zero_grad(set_to_none=True)
 
     def skip_rates(self, num_steps: int) -> None:
-        """Lets the scheduler set the rates that it would set after this number of further steps."""
+        """Advances the scheduler by a number of steps without training."""
         self.optimizer._opt_called = True  # type: ignore[attr-defined]  # else the scheduler warns of steps left out
         for _ in range(num_steps):
             self.scheduler.step()
 
     @property
     def watched_norm(self) -> Tensor | None:
-        """Returns the norm that must be finite: not a float16 step's, which is left out where it is not."""
+        """Returns the norm that must be finite; None in float16, where a step that is not finite is skipped."""
         return self.grad_norm if self.loss_scale is None else None
 
     @property
@@ -106,7 +106,7 @@ class LossScale:
     num_good_steps: int = 0
 
     def update(self, *, is_finite: bool) -> None:
-        """Takes note of a step. Raises FloatingPointError where no scale helps."""
+        """Updates the scale after a step. Raises FloatingPointError if the smallest scale still overflows."""
         if not is_finite:
             self.value *= _BACKOFF
             self.num_good_steps = 0
@@ -122,11 +122,11 @@ class LossScale:
 
 
 class InBackward:
-    """While entered, a parameter whose gradient is complete is stepped at once, and the gradient dropped.
+    """While entered, updates each parameter as soon as its gradient is complete, and drops the gradient.
 
-    The step of one parameter runs on a copy of the optimizer that knows this parameter only and shares all state: work
-    stays proportional to the parameters, and learning rates and state dictionaries are the optimizer's own. Of a
-    `Hybrid`, it is a copy of the part that moves the parameter.
+    Each parameter has a copy of the optimizer with only this parameter, which shares all state. The work therefore
+    stays proportional to the parameters, and learning rates and state dictionaries are those of the whole optimizer.
+    For a `Hybrid`, the copy is of the part that owns the parameter.
     """
 
     def __init__(self, optimizer: Optimizer) -> None:

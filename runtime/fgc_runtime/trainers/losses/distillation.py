@@ -1,4 +1,4 @@
-"""A teacher's and a student's logits to the loss of a student: what the data says, and what the teacher says."""
+"""Distillation: the loss of a student on the data's labels and on a teacher's logits."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -53,7 +53,7 @@ class DistillationLoss(TrainingLoss):
         return {**super().settings, "temperature": self.temperature, **{f"teacher.{key}": shape[key] for key in shape}}
 
     def prepare(self, model: PreTrainedModel, args: TrainingArguments) -> None:
-        """Puts the teacher beside the model. Raises ValueError if it has another vocabulary."""
+        """Moves the teacher to the model's device. Raises ValueError if it has another vocabulary."""
         teacher = self._made if isinstance(self._made, PreTrainedModel) else self._made()
         own, theirs = int(model.config.vocab_size), int(teacher.config.vocab_size)
         if own != theirs:
@@ -77,7 +77,7 @@ class DistillationLoss(TrainingLoss):
         return Terms(next_token_loss_sum(logits, labels_BT), {_TERM: divergence})
 
     def _inputs(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns what the teacher is called with: one of transformers knows packed documents by their positions."""
+        """Returns the teacher's inputs; a model of transformers recognises packed documents by their positions."""
         assert self._teacher is not None, "prepare comes first"
         if "sequence_ids" in inputs and not takes(self._teacher, "sequence_ids"):
             return {name: value for name, value in inputs.items() if name != "sequence_ids"}

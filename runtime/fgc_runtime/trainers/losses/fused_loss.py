@@ -1,7 +1,7 @@
-"""Hidden states and the head's weight to the summed cross entropy, without ever holding all logits.
+"""Computes the summed cross entropy from hidden states and the head's weight, without all logits in memory.
 
-Logits of a few rows at a time: they are computed in the forward pass for the loss, and once more in the backward pass
-for the gradients. Of N rows and a vocabulary of V, the plain loss keeps several tensors of N x V; this keeps N numbers.
+Logits are computed for a few rows at a time, in the forward pass for the loss, and again in the backward pass for the
+gradients. For N rows and a vocabulary of V, the plain loss keeps several tensors of N x V; this one keeps N numbers.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fgc_runtime.data.collator import IGNORED_LABEL
 
-_LOGITS_AT_ONCE = 2**25  # 128 MB in float32: rows enough for a fast product, memory that nobody misses
+_LOGITS_AT_ONCE = 2**25  # 128 MB in float32: enough rows for a fast product, and little memory
 
 
 def chunked_linear_cross_entropy(
@@ -23,7 +23,7 @@ def chunked_linear_cross_entropy(
     softcap: float | None = None,
     chunk_size: int | None = None,
 ) -> Tensor:
-    """Cross entropy of `targets_N` under softmax(hidden weight^T + bias), summed over rows whose target is not -100.
+    """Returns the cross entropy of `targets_N` under softmax(hidden weight^T + bias), summed over targets except -100.
 
     `softcap` c puts logits through c tanh(x / c) first (Gemma 2, arXiv:2408.00118, section 2). `chunk_size` is in rows;
     None chooses one by the vocabulary. Products run in the autocast dtype where autocast is on, all else in float32.
@@ -101,7 +101,7 @@ def _capped(logits: Tensor, softcap: float | None) -> Tensor:
 def _gradient_of_logits(
     logits: Tensor, normalizers: Tensor, targets: Tensor, of_loss: Tensor, softcap: float | None
 ) -> Tensor:
-    """Overwrites `logits`: of this size, every copy counts."""
+    """Returns the gradient of the logits, overwriting them, because a copy of this size costs too much memory."""
     is_counted = targets != IGNORED_LABEL
     slope = None
     if softcap is not None:

@@ -1,4 +1,4 @@
-"""Logits or hidden states, and labels, to the loss that every part of a run means: next-token cross entropy, summed."""
+"""The summed next-token cross entropy, from logits or hidden states, which every part of a run uses."""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,10 +21,10 @@ LinearCrossEntropy = Callable[[Tensor, Tensor, Tensor | None, Tensor], Tensor]
 
 
 def next_token_loss_sum(logits_BTV: Tensor, labels_BT: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
-    """Cross entropy of labels 1 .. T-1 given what came before them, in float32, summed over all that are not -100.
+    """Returns the cross entropy of labels 1 .. T-1 given earlier tokens, in float32, summed over labels except -100.
 
-    The caller divides by the number of labels of everything that belongs together: a sum can be divided by the count of
-    a whole step over all processes, a mean of means cannot.
+    The caller divides by the number of labels in the whole step, over all processes: a sum allows that, and a mean of
+    batch means would be wrong.
     """
     return functional.cross_entropy(
         logits_BTV.flatten(0, 1).float(),
@@ -36,7 +36,7 @@ def next_token_loss_sum(logits_BTV: Tensor, labels_BT: Tensor, *, label_smoothin
 
 
 class HeadLoss:
-    """Computes the loss of hidden states, head included; with a fused loss, logits are never whole in memory."""
+    """Computes the loss from hidden states, including the head; a fused loss never has all logits in memory."""
 
     def __init__(self, model: PreTrainedModel, kind: FusedLoss, *, chunk_size: int | None = None) -> None:
         self._model = model
@@ -44,7 +44,7 @@ class HeadLoss:
         self._fused = None if kind == "no" else _fused(kind, model.device, self._softcap, chunk_size)
 
     def __call__(self, hidden_BTC: Tensor, labels_BT: Tensor) -> Tensor:
-        """Summed loss of the labels."""
+        """Returns the summed loss of the labels."""
         head = self._model.get_output_embeddings()  # type: ignore[no-untyped-call]
         if self._fused is None:
             logits = head(hidden_BTC)
@@ -66,7 +66,7 @@ def require_linear_head(model: PreTrainedModel, reason: str) -> None:
 
 
 def _next_tokens(labels_BT: Tensor) -> Tensor:
-    return functional.pad(labels_BT[:, 1:], (0, 1), value=IGNORED_LABEL)  # labels move, the larger rest stays
+    return functional.pad(labels_BT[:, 1:], (0, 1), value=IGNORED_LABEL)  # labels are smaller than logits
 
 
 def _fused(kind: str, device: torch.device, softcap: float | None, chunk_size: int | None) -> LinearCrossEntropy:
@@ -84,7 +84,7 @@ def _fused(kind: str, device: torch.device, softcap: float | None, chunk_size: i
 
 
 def _best(device: torch.device) -> str:
-    """The packages' kernels are for GPUs; of the two, cut cross entropy keeps less in memory."""
+    """Returns the best fused loss for a device: packages' kernels are for GPUs, and cut cross entropy needs least."""
     if device.type == "cuda" and find_spec("cut_cross_entropy"):
         return "cut_cross_entropy"
     if device.type == "cuda" and find_spec("liger_kernel"):

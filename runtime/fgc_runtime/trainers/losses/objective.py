@@ -1,4 +1,4 @@
-"""A model and a loss to one module that takes a batch and returns the summed terms of the loss."""
+"""Combines a model and a loss into one module that takes a batch and returns the summed terms of the loss."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -23,9 +23,9 @@ SDPA_BACKENDS = {
 
 
 class Objective(nn.Module):
-    """Calls a model on a batch that lies anywhere; the labels stay outside, so that one loss serves every model.
+    """Calls a model on a batch, on any device, without its labels, and then the loss.
 
-    A module, so that parallel wrappers go around model and loss at once: no logits leave it.
+    It is a module so that parallel wrappers enclose model and loss, and no logits leave them.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Objective(nn.Module):
         self._unknown = unknown_inputs(model)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Sums over the labels of the batch, one for each of the loss's terms: the loss itself, then the others."""
+        """Returns sums over the labels of the batch, shape (terms): the loss itself, then its other terms."""
         inputs = {
             name: tensor.to(self._device, non_blocking=True)
             for name, tensor in batch.items()
@@ -59,7 +59,7 @@ class Objective(nn.Module):
 
     @property
     def num_terms(self) -> int:
-        """The loss itself and its other terms."""
+        """Returns the number of terms, including the loss itself."""
         return 1 + len(self._loss.weights)
 
     def total(self, sums: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ class Objective(nn.Module):
 
 
 class ForwardSettings:
-    """Sets what is in force while a model computes: autocast, the attention kernel, activations in host memory."""
+    """The contexts in which a model computes: autocast, the attention kernel, activations in host memory."""
 
     def __init__(self, args: TrainingArguments, device: torch.device) -> None:
         self._device = device
@@ -83,7 +83,7 @@ class ForwardSettings:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Enter all of them."""
+        """Enters all of them."""
         with ExitStack() as stack:
             stack.enter_context(torch.autocast(self._device.type, self._dtype) if self._dtype else nullcontext())
             if self._backends:

@@ -1,4 +1,4 @@
-"""Losses of pairs of answers: DPO, against a reference, and ORPO and SimPO, which need none.
+"""Losses for pairs of answers: DPO, with a reference model, and ORPO and SimPO, without.
 
 A batch has the rows of `DataCollatorForPreference`: all preferred answers, then all others. A step is the mean over its
 pairs, whatever their lengths; log-probabilities are sums over an answer's own tokens, in float32.
@@ -68,7 +68,7 @@ class PreferenceLoss(TrainingLoss):
     def losses(
         self, model: nn.Module, inputs: Mapping[str, Any], labels_BT: Tensor
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Returns the loss of each pair (B), and the rewards of both answers (B), which are only looked at."""
+        """Returns the loss of each pair (B), and the rewards of both answers (B), which are only logged."""
 
 
 class DPOLoss(PreferenceLoss):
@@ -112,9 +112,9 @@ class DPOLoss(PreferenceLoss):
     def losses(
         self, model: nn.Module, inputs: Mapping[str, Any], labels_BT: Tensor
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Rewards are b times the log-ratios to the reference."""
+        """Returns the losses; rewards are b times the log-ratios to the reference."""
         assert self._reference is not None, "prepare comes first"
-        with torch.no_grad(), self._reference.of(model) as reference:  # first: it may put other weights in place
+        with torch.no_grad(), self._reference.of(model) as reference:  # first, because it may exchange weights
             before = answers(reference(**{**inputs, **self._options}).logits, labels_BT)
         now = answers(model(**{**inputs, **self._options}).logits, labels_BT)
         rewards = (self.beta * (now.chosen - before.chosen), self.beta * (now.rejected - before.rejected))
@@ -143,7 +143,7 @@ class ORPOLoss(PreferenceLoss):
     def losses(
         self, model: nn.Module, inputs: Mapping[str, Any], labels_BT: Tensor
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Returns each pair's NLL and odds ratio together."""
+        """Returns the sum of NLL and odds ratio term for each pair."""
         now = answers(model(**{**inputs, **self._options}).logits, labels_BT)
         chosen, rejected = now.chosen_mean, now.rejected_mean
         log_odds = (chosen - rejected) - (_log1mexp(chosen) - _log1mexp(rejected))
@@ -180,7 +180,7 @@ class SimPOLoss(PreferenceLoss):
 
 
 class Reference:
-    """The model that a policy is held against: another one, the base below an adapter, or the weights at the start."""
+    """The reference model of a policy: another model, the base below an adapter, or the initial weights."""
 
     def __init__(self, model: PreTrainedModel, given: PreTrainedModel | None) -> None:
         self._start: dict[str, Tensor] = {}
@@ -200,7 +200,7 @@ class Reference:
 
     @contextmanager
     def of(self, model: nn.Module) -> Iterator[nn.Module]:
-        """In the body there is the reference; it drops nothing out."""
+        """Provides the reference in the body, without dropout."""
         if self._other is not None:
             yield self._other
             return
@@ -209,7 +209,7 @@ class Reference:
 
 
 def _is_new(model: nn.Module) -> bool:
-    """Returns True if an adapter still does nothing: the second matrices of LoRA begin as zeros."""
+    """Returns True if an adapter has no effect yet: the second matrices of LoRA begin as zeros."""
     trained = adapter_state(model)
     second = [weight for name, weight in trained.items() if ".lora_B." in name or ".lora_embedding_A" in name]
     others = [name for name in trained if "lora_" not in name]
@@ -231,7 +231,7 @@ def _in_place(model: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]
 
 
 def answers(logits_BTV: Tensor, labels_BT: Tensor) -> Answers:
-    """Returns the log-probabilities of the labels of 2 B rows, summed over each row, and how many there are."""
+    """Returns the log-probabilities of the labels of 2 B rows, summed over each row, and their counts."""
     labels = labels_BT[:, 1:]
     losses = functional.cross_entropy(
         logits_BTV[:, :-1].flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED_LABEL, reduction="none"
@@ -243,7 +243,7 @@ def answers(logits_BTV: Tensor, labels_BT: Tensor) -> Answers:
 
 
 def _are_pairs(labels_BT: Tensor) -> Tensor:
-    """Returns which of the B pairs have labels in both rows: others fill a short step."""
+    """Returns True for each of the B pairs with labels in both rows; the others are padding of a short step."""
     has_label = (labels_BT[:, 1:] != IGNORED_LABEL).any(dim=1)
     half = len(has_label) // 2
     return has_label[:half] & has_label[half:]
@@ -254,6 +254,6 @@ def _sum(values: Tensor, are_pairs: Tensor) -> Tensor:
 
 
 def _log1mexp(log_p: Tensor) -> Tensor:
-    """log(1 - exp(x)) for x below 0 (Maechler 2012): exact near 0 and far from it."""
+    """Returns log(1 - exp(x)) for x below 0, accurate near 0 and far from it (Maechler 2012)."""
     x = log_p.clamp(max=-1e-7)  # a certain answer would have infinite odds
     return torch.where(x > -0.693, torch.log(-torch.expm1(x)), torch.log1p(-torch.exp(x)))

@@ -1,6 +1,6 @@
-"""A model and a few tokens to answers: does it do what the trainer believes, before it trains.
+"""Checks by calling a model, before training, that it behaves as the trainer assumes.
 
-Each costs one or two forward passes over a few tokens, without gradients and without random numbers.
+Each check costs one or two forward passes over a few tokens, without gradients or random numbers.
 """
 
 from collections.abc import Iterator
@@ -18,13 +18,13 @@ from fgc_runtime.trainers.losses.loss import HeadLoss, next_token_loss_sum, requ
 from fgc_runtime.trainers.losses.training_loss import model_terms
 
 _NUM_TOKENS = 8
-_TOLERANCE = {torch.float32: 1e-3}  # relative; a term that is left out is a matter of percents
+_TOLERANCE = {torch.float32: 1e-3}  # relative; a missing term changes the loss by percents
 _TOLERANCE_OF_HALF = 5e-2
-_LEAKS = 0.1  # of the change where everything is seen; rounding is far below
+_LEAKS = 0.1  # fraction of the change without isolation; rounding is far below
 
 
 def require_known_terms(model: PreTrainedModel) -> None:
-    """Raises ValueError if a model's own loss is another than the cross entropy and the terms that are known here."""
+    """Raises ValueError if a model's own loss is not the cross entropy plus the terms that are known here."""
     if not _answers(model) or not takes(model, "labels"):
         return
     token_ids = _token_ids(model, _NUM_TOKENS)
@@ -67,10 +67,10 @@ def require_plain_head(model: PreTrainedModel, reason: str) -> None:
 
 
 def keeps_documents_apart(model: PreTrainedModel) -> bool:
-    """Returns False if a document sees another that is packed in front of it; True if nobody can tell.
+    """Returns False if a document attends to another one packed before it; True also if that cannot be tested.
 
-    Puts another document in front of the second one of a row, and compares how much that changes the second one's
-    logits: packed, and as one text, where everything is seen.
+    Exchanges the first document of a row, and compares the change of the second one's logits when packed with the
+    change when the row is one text, in which everything is attended to.
     """
     if not _answers(model):
         return True
@@ -90,7 +90,7 @@ def keeps_documents_apart(model: PreTrainedModel) -> bool:
 
 
 def _answers(model: PreTrainedModel) -> bool:
-    """Returns True if the model can be called here: it has numbers, and kernels for where they lie."""
+    """Returns True if the model can be called here: it has contents, and kernels for its device."""
     first = next(model.parameters())
     is_empty = isinstance(first, FakeTensor) or (first.device.type == "meta" and not is_deferred(model))
     kernel = str(getattr(model.config, "_attn_implementation", ""))

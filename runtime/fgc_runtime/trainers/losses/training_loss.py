@@ -1,7 +1,7 @@
-"""A model's answer to a batch, to the terms that training minimises, each summed over label tokens.
+"""Computes the terms that training minimises, each summed over label tokens.
 
-A step divides every sum by the label tokens of all its batches on all processes, so neither batch size nor accumulation
-changes how much a term weighs.
+A step divides every sum by the label tokens of all its batches on all processes, so batch size and accumulation do not
+change the weight of a term.
 """
 
 from abc import ABC, abstractmethod
@@ -19,42 +19,42 @@ ROUTER_LOSS = "router_aux_loss"
 
 
 class Terms(NamedTuple):
-    """The terms of one batch: `loss_sum`, and the others without their weights, by the names that logs give them."""
+    """The terms of one batch: `loss_sum`, and the others, unweighted, by their names in logs."""
 
     loss_sum: Tensor
     others: Mapping[str, Tensor]
 
 
 class TrainingLoss(ABC):
-    """Returns the loss to minimise: `loss_sum` times `own_weight` plus each other term times its weight.
+    """The loss to minimise: `loss_sum` times `own_weight`, plus each other term times its weight.
 
     The trainer calls `prepare` once, and then the loss with the model, its inputs and the labels. `weights` names the
-    other terms; a batch returns all of them, always. `fused_loss` is refused with a loss that does not serve it.
-    `moves_labels` says that it compares each token's logits with the label behind it: labels that lie there already are
+    other terms, all of which every batch returns. `fused_loss` is refused for a loss that does not support it.
+    `moves_labels`: the loss compares each token's logits with the next label, so labels that are already shifted are
     refused.
     """
 
     weights: Mapping[str, float] = {}
     own_weight: float = 1.0
     serves_fused_loss: bool = False
-    unit: Literal["tokens", "pairs"] = "tokens"  # what a step is the mean over
+    unit: Literal["tokens", "pairs"] = "tokens"  # a step's loss is the mean over these
     moves_labels: bool = False
 
     @property
     def settings(self) -> Mapping[str, object]:
-        """Returns what a resumed run must share, by name."""
+        """Returns the settings, by name, that must be the same in a resumed run."""
         return {"class": type(self).__qualname__, **self.weights}
 
     def prepare(self, model: PreTrainedModel, args: TrainingArguments) -> None:  # noqa: B027  # most need nothing
-        """Looks at the model before it is shared out. Raises ValueError if the loss cannot train it."""
+        """Checks the model before it is sharded. Raises ValueError if the loss cannot train it."""
 
     @abstractmethod
     def __call__(self, model: nn.Module, inputs: Mapping[str, Any], labels_BT: Tensor) -> Terms:
-        """Returns the terms of a batch of B rows of T tokens, labels of -100 left out."""
+        """Returns the terms of a batch of B rows of T tokens, without labels of -100."""
 
 
 class NextTokenLoss(TrainingLoss):
-    """Cross entropy of the next token, and what the model adds to it: the load balancing of a router.
+    """Cross entropy of the next token, plus the model's own terms: the load balancing of a router.
 
     `label_smoothing` e mixes the true token, 1 - e, with the uniform distribution, e (Szegedy et al. 2016,
     arXiv:1512.00567, section 7); evaluations leave it out, so that their perplexity is one.
@@ -97,12 +97,12 @@ class NextTokenLoss(TrainingLoss):
         loss_sum = next_token_loss_sum(outputs.logits, labels_BT, label_smoothing=smoothing)
         if not self.weights:
             return Terms(loss_sum, {})
-        num_labels = (labels_BT[:, 1:] != IGNORED_LABEL).sum()  # a tensor: nobody waits for a GPU
+        num_labels = (labels_BT[:, 1:] != IGNORED_LABEL).sum()  # a tensor, to avoid waiting for a GPU
         return Terms(loss_sum, {ROUTER_LOSS: outputs.aux_loss * num_labels})
 
 
 def require_batches(loss: TrainingLoss, collate: object) -> None:
-    """Raises ValueError unless a collator makes the batches that a loss takes: of rows, or of pairs of rows."""
+    """Raises ValueError unless a collator makes the batches that a loss takes: rows, or pairs of rows."""
     makes_pairs = bool(getattr(collate, "counts_pairs", False))
     if makes_pairs == (loss.unit == "pairs"):
         return

@@ -1,1 +1,1 @@
-"""The work before the first step: parts to make, processes to compare, warnings to give."""
+"""The work before the first step: makes the optimizer, compares processes, and warns."""

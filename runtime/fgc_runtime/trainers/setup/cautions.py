@@ -1,4 +1,4 @@
-"""A training that is about to begin to warnings: it would run, but hardly do what was meant. Each holds a number."""
+"""Warnings before a training that would run but probably not as intended. Each gives a number."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,15 +15,15 @@ _HALF = (torch.bfloat16, torch.float16)
 
 
 def cautions(optimizer: Optimizer, scheduler: LRScheduler, *, max_steps: int) -> Iterator[str]:
-    """Yields a sentence for each thing that the settings make likely to fail."""
+    """Yields a sentence for each setting that is likely to spoil the training."""
     yield from _of_rates(optimizer)
     yield from _of_warm_up(scheduler, max_steps)
     yield from _of_half_precision(optimizer)
 
 
 def length_caution(name: str, dataset: object) -> str | None:
-    """Returns a sentence on a data set that gives more rows than it says; those are never read."""
-    with kept_random_states():  # a data set may draw what it gives
+    """Returns a sentence about a data set with more rows than its length says, which are never read; else None."""
+    with kept_random_states():  # a data set may draw random numbers
         if not gives_more_rows(dataset):
             return None
     length = length_of(dataset)
@@ -34,13 +34,13 @@ def length_caution(name: str, dataset: object) -> str | None:
 
 
 def _of_rates(optimizer: Optimizer) -> Iterator[str]:
-    """No step moves any weight; a single group at rest may be meant. Before the first step a warm-up's rate is low."""
+    """Yields a caution if the rates of all groups are 0, apart from a warm-up; a single group may be meant."""
     if not any(group.get("initial_lr", group["lr"]) for group in optimizer.param_groups):
         yield "the learning rate is 0 (learning_rate): no step moves any weight"
 
 
 def _of_warm_up(scheduler: LRScheduler, max_steps: int) -> Iterator[str]:
-    """The rate still rises when the run ends: it never trains with the rate that was asked for."""
+    """Yields a caution if the warm-up is longer than the run, which then never reaches its learning rate."""
     if not isinstance(scheduler, LambdaLR) or max_steps < 2:
         return
     rates = [scheduler.lr_lambdas[0](step) for step in (max_steps - 2, max_steps - 1)]
@@ -52,7 +52,7 @@ def _of_warm_up(scheduler: LRScheduler, max_steps: int) -> Iterator[str]:
 
 
 def _of_half_precision(optimizer: Optimizer) -> Iterator[str]:
-    """Weights with 8 bits of mantissa drop every step below 1/512 of them, unless they are rounded by chance."""
+    """Yields a caution for bfloat16 weights, which lose updates below 1/512 of them without stochastic rounding."""
     weights = [(weight, group) for group in optimizer.param_groups for weight in group["params"]]
     total = sum(weight.numel() for weight, _ in weights)
     stuck = sum(weight.numel() for weight, group in weights if _drops_small_steps(weight, group))

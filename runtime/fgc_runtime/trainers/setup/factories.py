@@ -1,4 +1,4 @@
-"""Optimizer and scheduler: made by the user's factories, or from the arguments where there are none."""
+"""Makes the optimizer and the scheduler, with the user's factories, or from the arguments without them."""
 
 import inspect
 from collections.abc import Callable
@@ -16,7 +16,7 @@ LRSchedulerFactory = Callable[..., LRScheduler]
 
 
 def make_optimizer(model: nn.Module, factory: OptimizerFactory | None, args: TrainingArguments) -> Optimizer:
-    """The factory gets two parameter groups; in the second, norms, biases and embeddings, `weight_decay` is 0."""
+    """Returns the optimizer. The factory gets two groups; norms, biases and embeddings have no `weight_decay`."""
     groups = weight_decay_groups(model)
     if factory is not None:
         return factory(groups)
@@ -33,7 +33,7 @@ def make_optimizer(model: nn.Module, factory: OptimizerFactory | None, args: Tra
 def make_lr_scheduler(
     optimizer: Optimizer, factory: LRSchedulerFactory | None, args: TrainingArguments, *, num_training_steps: int
 ) -> LRScheduler:
-    """The factory gets the optimizer, and the number of optimizer steps if it has a parameter `num_training_steps`."""
+    """Returns the scheduler. The factory gets the optimizer, and `num_training_steps` if it has that parameter."""
     if factory is None:
         return _from_arguments(optimizer, args, num_training_steps)
     if "num_training_steps" in inspect.signature(factory).parameters:

@@ -1,7 +1,7 @@
-"""Memory that a step on a CPU frees, kept for the next step.
+"""Keeps memory that a step on a CPU frees for the next step.
 
-glibc hands large blocks back to the kernel when they are freed. Each step then takes its activations and logits from
-the kernel again, page by page: thousands of page faults, a tenth of the CPU time of a small model's step.
+glibc returns large blocks to the kernel when they are freed. Each step then gets memory for its activations and logits
+from the kernel again, page by page: thousands of page faults, a tenth of the CPU time of a small model's step.
 """
 
 import ctypes
@@ -13,9 +13,9 @@ _OF_THE_USER = ("GLIBC_TUNABLES", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_MAX_", 
 
 
 def keep_freed_memory() -> bool:
-    """Lets the C library keep what is freed, for the rest of this process; returns True if it does so.
+    """Makes the C library keep freed memory for the rest of this process. Returns True if it does.
 
-    Leaves it alone if the user has set it by the environment, and if it is not glibc.
+    Changes nothing if the user has set this by the environment, or if the library is not glibc.
     """
     if any(name in os.environ for name in _OF_THE_USER):
         return False

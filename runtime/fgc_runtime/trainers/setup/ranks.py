@@ -1,6 +1,6 @@
-"""Arguments and data of all processes of a training, compared before the first step; the difference is named.
+"""Compares arguments and data of all processes before the first step, and names the difference.
 
-Processes that differ compute together what no one of them was told to: other data, another rate, another program.
+Processes with different data, rates or programs would together compute something that none of them was told to.
 """
 
 import hashlib
@@ -20,19 +20,19 @@ from fgc_runtime.runs import versions
 from fgc_runtime.trainers.arguments import TrainingArguments
 from fgc_runtime.trainers.checkpoints.fingerprint import program_hashes
 
-_OF_A_PLACE = ("output_dir", "logging_dir", "device")  # may be called otherwise on each machine
+_OF_A_PLACE = ("output_dir", "logging_dir", "device")  # may differ between machines
 _MOST_SENTENCES = 8
-_PATIENCE_S = 30.0  # until a file of another machine appears: network file systems cache what they have not found
+_PATIENCE_S = 30.0  # until a file of another machine appears: network file systems cache missing files
 
 
 class RanksDiffer(Exception):
-    """Processes of one training that were started with different things."""
+    """Processes of one training that were started with different arguments, data or programs."""
 
 
 def common_facts(
     args: TrainingArguments, train_dataset: Any, eval_dataset: Any, callbacks: Sequence[object]
 ) -> dict[str, object]:
-    """Returns by name what must be the same on all processes, as far as it is known before there is a model."""
+    """Returns, by name, what must be equal on all processes and is known before there is a model."""
     arguments = {name: value for name, value in asdict(args).items() if name not in _OF_A_PLACE}
     return {
         **{f"argument {name}": value for name, value in arguments.items()},
@@ -45,7 +45,7 @@ def common_facts(
 
 
 def require_equal(world: World, facts: Mapping[str, object]) -> None:
-    """Raises RanksDiffer, on all processes, if a process has other facts than the main one."""
+    """Raises RanksDiffer, on all processes, if the facts of any process differ from the main one's."""
     if world.size == 1:
         return
     own: dict[str, object] = json.loads(json.dumps(facts, default=str, sort_keys=True))
@@ -64,9 +64,9 @@ def require_equal(world: World, facts: Mapping[str, object]) -> None:
 
 
 def require_one_folder(world: World, folder: Path) -> None:
-    """Raises OSError, on all processes, if `folder` is not the same one for all of them.
+    """Raises OSError, on all processes, if `folder` is not the same folder for all of them.
 
-    The main process leaves a token there, which all others must find.
+    The main process writes a token there, which all others must find.
     """
     if world.size == 1:
         return

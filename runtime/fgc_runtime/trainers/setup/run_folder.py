@@ -1,4 +1,4 @@
-"""The folder of a run: one that no other run writes to, and the same one for all processes."""
+"""Makes the folder of a run: used by no other run, and the same for all processes."""
 
 import os
 from pathlib import Path

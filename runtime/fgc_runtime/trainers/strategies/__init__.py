@@ -1,4 +1,4 @@
-"""Ways in which the processes of a run share one model; the training loop is the same for all of them."""
+"""Strategies: the ways in which the processes of a run share one model. The training loop is the same for all."""
 
 from fgc_runtime.trainers.strategies.accelerate import Accelerate
 from fgc_runtime.trainers.strategies.base import FullModel, Strategy
