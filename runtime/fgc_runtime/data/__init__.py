@@ -1,4 +1,4 @@
-"""Documents to batches: sources, tokenizers and chat templates, streams, packing, a collator."""
+"""Makes batches from documents: sources, tokenizers and chat templates, streams, packing, a collator."""
 
 from fgc_runtime.data.chat import ChatEncoder
 from fgc_runtime.data.chat_templates import as_messages, with_chat_template

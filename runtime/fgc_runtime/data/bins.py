@@ -1,4 +1,4 @@
-"""Lengths to bins of one capacity: all at once with every length known, or one after another with few bins open."""
+"""Bin packing with equal capacities: offline with all lengths known, or online with few open bins."""
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ def check_strategy(strategy: str) -> None:
 
 
 def first_fit_decreasing(lengths: Sequence[int], capacity: int) -> list[list[int]]:
-    """Bins of item numbers: the longest first, each into the first bin with room (Johnson 1973); O(n log n)."""
+    """Returns bins of item numbers: longest first, each into the first bin with room (Johnson 1973); O(n log n)."""
     size = 1
     while size < len(lengths):
         size *= 2
-    room = [capacity] * (2 * size)  # a tree: each node holds the most room below it, the leaves are bins
+    room = [capacity] * (2 * size)  # a tree: each node has the largest room below it, the leaves are bins
     bins: list[list[int]] = []
     for item in _longest_first(lengths):
         node = 1
@@ -37,9 +37,9 @@ def first_fit_decreasing(lengths: Sequence[int], capacity: int) -> list[list[int
 
 
 def best_fit_decreasing(lengths: Sequence[int], capacity: int) -> list[list[int]]:
-    """Bins of item numbers: the longest first, each into the fullest bin with room; O(n log(capacity))."""
+    """Returns bins of item numbers: longest first, each into the fullest bin with room; O(n log(capacity))."""
     by_room: dict[int, list[int]] = {}
-    rooms: list[int] = []  # those that bins have, sorted
+    rooms: list[int] = []  # the distinct rooms of bins, sorted
     bins: list[list[int]] = []
     for item in _longest_first(lengths):
         place = bisect_left(rooms, lengths[item])
@@ -65,9 +65,9 @@ def _longest_first(lengths: Sequence[int]) -> list[int]:
 
 
 class OpenBins(Generic[P]):
-    """At most `most_open` bins that take items one after another; which one takes an item is the strategy's choice.
+    """At most `most_open` bins that are filled one item at a time; the strategy chooses the bin of an item.
 
-    An item that fits nowhere opens a bin; if there are too many then, the fullest is closed.
+    An item that fits nowhere opens a bin. If there are then too many, the fullest is closed.
     """
 
     def __init__(self, capacity: int, *, strategy: Strategy, most_open: int) -> None:
@@ -78,7 +78,7 @@ class OpenBins(Generic[P]):
         self.rooms: list[int] = []
 
     def add(self, item: P, length: int) -> list[P] | None:
-        """Put the item into a bin; returns a bin that has been closed by that, full or given up."""
+        """Puts an item into a bin. Returns a bin that was closed by that, because it is full or there are too many."""
         chosen = self._choose(length)
         if chosen is None:
             self.bins.append([])
@@ -93,7 +93,7 @@ class OpenBins(Generic[P]):
         return None
 
     def close_all(self) -> list[list[P]]:
-        """Returns what is open, the oldest first; nothing is open then."""
+        """Closes all bins and returns them, the oldest first."""
         closed = self.bins
         self.bins, self.rooms = [], []
         return closed

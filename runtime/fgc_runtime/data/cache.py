@@ -1,4 +1,4 @@
-"""Results that are dear to compute, kept in the user's cache folder under a hash of all that they depend on."""
+"""Caches expensive results in the user's cache folder, under a hash of everything they depend on."""
 
 import hashlib
 import os
@@ -16,13 +16,13 @@ _KEPT_S = 30 * 86_400
 
 
 def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/fgc`, or `~/.cache/fgc`."""
+    """Returns `$XDG_CACHE_HOME/fgc`, or `~/.cache/fgc`."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "fgc"
 
 
 def content_key(parts: Iterable[str]) -> str:
-    """A name for these texts in this order; no two sequences share one by running their parts together."""
+    """Returns a hash of the texts in order; the hash also covers their boundaries."""
     digest = hashlib.sha256()
     for part in parts:
         encoded = part.encode("utf-8", errors="surrogatepass")
@@ -32,9 +32,9 @@ def content_key(parts: Iterable[str]) -> str:
 
 
 def cached_file(path: Path, build: Callable[[Path], None]) -> Path:
-    """`path`, built by `build(temporary path)` if it is not there yet.
+    """Returns `path`, after building it with `build(temporary path)` if it does not exist.
 
-    Of several processes one builds and the others wait for it. The file appears whole or not at all.
+    One of several processes builds and the others wait for it. The file is complete or absent.
     """
     if path.exists():
         note_use(path)
@@ -52,17 +52,17 @@ def cached_file(path: Path, build: Callable[[Path], None]) -> Path:
 
 
 def note_use(path: Path) -> None:
-    """Keeps a file of `cache_folder()`, and those whose names go on from its stem, for another 30 days.
+    """Keeps a file of `cache_folder()`, and those whose names begin with its stem, for another 30 days.
 
-    Removes files beside it that nobody has used for as long. Files elsewhere, in a folder of the user's choice, stay as
-    they are.
+    Removes files beside it that have not been used for that long. Files in a folder of the user's choice are never
+    touched.
     """
     if not path.is_relative_to(cache_folder()) or not path.parent.is_dir():
         return
     for own in path.parent.glob(f"{path.stem}*"):
-        with suppress(OSError):  # a cache that can only be read
+        with suppress(OSError):  # a read-only cache
             os.utime(own)
-    for other in sorted(path.parent.iterdir(), key=lambda item: item.suffix == ".lock"):  # behind what they lock
+    for other in sorted(path.parent.iterdir(), key=lambda item: item.suffix == ".lock"):  # locks last
         with suppress(OSError):  # removed meanwhile
             is_lock = other.suffix == ".lock" and other.with_suffix("").exists()
             if other.is_file() and not is_lock and time.time() - other.stat().st_mtime > _KEPT_S:

@@ -1,4 +1,4 @@
-"""Conversations to token ids through a chat template, with marks on what the assistant says."""
+"""Encodes conversations with a chat template, and marks the tokens that the assistant says."""
 
 import json
 import re
@@ -18,14 +18,14 @@ Conversation = Sequence[Mapping[str, Any]]
 
 
 class ChatEncoder:
-    """Lists of messages to ids; only the assistant's turns are learnt, ends of turns included.
+    """Encodes lists of messages; only the assistant's turns are learnt, including the ends of turns.
 
     A message has `role` and `content`, or ShareGPT's `from` and `value`.
 
-    A template with `{% generation %}` says itself what the assistant's tokens are. With any other, a turn is what the
-    conversation up to its end has more than the conversation before it with the generation prompt; the turn ends with
-    its last special token, which the model has to learn to say. `train_on` "last" learns the assistant's last turn
-    alone, "all" everything. A turn with `weight` 0 is not learnt. `chat_template` is a template, the path of a file
+    A template with `{% generation %}` marks the assistant's tokens itself. With any other template, a turn is the text
+    that the conversation up to its end adds to the earlier conversation with the generation prompt. The turn ends with
+    its last special token, which the model has to learn. `train_on` "last" learns only the assistant's last turn, "all"
+    everything. A turn with `weight` 0 is not learnt. `chat_template` is a template, the path of a file
     that ends in `.jinja`, or one of the names `chatml` and `plain`; by default it is the tokenizer's own.
 
     Special tokens are the template's alone: a message that spells `<|im_end|>` holds these letters, and ends no turn.
@@ -52,17 +52,17 @@ class ChatEncoder:
 
     @property
     def key(self) -> str:
-        """The tokenizer, the template and all settings."""
+        """Returns a text that identifies the tokenizer, the template and all settings."""
         # templates print them, and the backend does not know which of them ends a text
         special = self._tokenizer.special_tokens_map
         return json.dumps([self._tokenizer.backend_tokenizer.to_str(), special, self._template, self._train_on])
 
     def encode(self, documents: Sequence[Conversation]) -> list[Encoded]:
-        """Each conversation's ids. Raises ValueError, naming conversation and turn, where a turn cannot be told."""
+        """Returns each conversation's ids. Raises ValueError, naming conversation and turn, if a turn is not found."""
         return [self._encode(_checked(document)) for document in documents]
 
     def render(self, conversation: Conversation, *, add_generation_prompt: bool = False) -> str:
-        """The text that the template makes of it."""
+        """Returns the text that the template renders for a conversation."""
         return plain(self._rendered(self._hidden(conversation), add_generation_prompt=add_generation_prompt)[0])
 
     def _encode(self, conversation: Conversation) -> Encoded:
@@ -82,7 +82,7 @@ class ChatEncoder:
         return Encoded(ids, marks)
 
     def _learnt(self, conversation: Conversation) -> list[bool]:
-        """Returns which of the assistant's turns are learnt. Raises ValueError for a conversation without one."""
+        """Returns, for each of the assistant's turns, if it is learnt. Raises ValueError if there is no turn."""
         turns = [message for message in conversation if message["role"] == "assistant"]
         if not turns:
             roles = ", ".join(dict.fromkeys(str(message["role"]) for message in conversation))
@@ -97,7 +97,7 @@ class ChatEncoder:
         return [False] * (len(turns) - 1) + learnt[-1:] if self._train_on == "last" else learnt
 
     def _own_spans(self, conversation: Conversation, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        """The template's own spans. Raises ValueError unless there is one for each of the assistant's turns."""
+        """Checks the spans that the template marks. Raises ValueError unless there is one per turn of the assistant."""
         num_turns = sum(message["role"] == "assistant" for message in conversation)
         if len(spans) != num_turns:
             raise ValueError(
@@ -112,7 +112,7 @@ class ChatEncoder:
     def _rendered(
         self, hidden: Conversation, *, add_generation_prompt: bool = False
     ) -> tuple[str, list[tuple[int, int]]]:
-        """The text with marks, and where in it the template says that the assistant speaks, in characters."""
+        """Returns the text with marks, and the ranges in characters that the template marks as the assistant's."""
         render: Any = render_jinja_template  # its annotations say that it returns a string
         texts, spans = render(
             [hidden],
@@ -124,7 +124,7 @@ class ChatEncoder:
         return texts[0], spans[0] if spans else []
 
     def _spans(self, conversation: Conversation, text: str) -> list[tuple[int, int]]:
-        """Returns where in the text the assistant's turns are, in characters."""
+        """Returns the ranges of the assistant's turns in the text, in characters."""
         spans = []
         for turn, message in enumerate(conversation):
             if message["role"] != "assistant":
@@ -141,7 +141,7 @@ class ChatEncoder:
         return spans
 
     def _up_to_its_end(self, ids: Sequence[int], turn: Marks) -> Marks:
-        """A turn's tokens up to the special token that ends it; what comes behind that nobody says."""
+        """Returns the marks of a turn up to the special token that ends it; later tokens are not said by anyone."""
         special = [place for place in numpy.flatnonzero(turn).tolist() if ids[place] in self._special]
         if special:
             turn[special[-1] + 1 :] = False
@@ -149,7 +149,7 @@ class ChatEncoder:
 
 
 def _tokens_within(text: str, offsets: Sequence[tuple[int, int]], first: int, last: int) -> Marks:
-    """The tokens of a turn, also one that begins with the space in front of it: ` Hello` behind `assistant: `."""
+    """Returns marks on the tokens of a turn, including one with a leading space: ` Hello` after `assistant:`."""
     is_within = [
         end <= last and (first <= begin < end or (begin < first < end and text[begin:first].isspace()))
         for begin, end in offsets
@@ -172,7 +172,7 @@ def _checked(conversation: object) -> Conversation:
 
 
 def _as_role_and_content(message: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A message of ShareGPT, `from` and `value`, in the names that templates know."""
+    """Returns a message of ShareGPT (`from`, `value`) with `role` and `content`."""
     if "role" in message or not {"from", "value"} <= message.keys():
         return message
     others = {name: value for name, value in message.items() if name not in ("from", "value")}
@@ -180,6 +180,6 @@ def _as_role_and_content(message: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _excerpt(conversation: Conversation) -> str:
-    """Enough of it to find it again."""
+    """Returns the beginning of a conversation, enough to find it."""
     text = str(conversation[0].get("content", conversation[0]))
     return repr(text if len(text) <= 60 else text[:60] + "...")

@@ -1,4 +1,4 @@
-"""Chat templates by name, for tokenizers that bring none, and what a tokenizer has to know of one."""
+"""Chat templates by name, for tokenizers without one, and the settings of a tokenizer that follow from one."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ CHATML = (
     "'<|im_end|>' }}{% endif %}{{ '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-# contents end to end: a prompt and its completion as they stand, for models that know no roles
+# concatenated contents: a prompt and its completion unchanged, for models without roles
 PLAIN = (
     "{{ bos_token | default('', true) }}{% for message in messages %}{% if message['role'] == 'assistant' %}"
     "{% generation %}{{ message['content'] + eos_token }}{% endgeneration %}{% else %}{{ message['content'] }}"
@@ -24,7 +24,7 @@ NAMED = {"chatml": CHATML, "plain": PLAIN}
 
 
 def read_template(chat_template: str) -> str:
-    """Returns the template that a text means: a name of one, the path of a file that ends in `.jinja`, or itself.
+    """Returns the template for a text: a name, the path of a file that ends in `.jinja`, or the template itself.
 
     Raises FileNotFoundError, and ValueError for a single word that is none of these.
     """
@@ -42,9 +42,9 @@ def read_template(chat_template: str) -> str:
 
 
 def with_chat_template(tokenizer: PreTrainedTokenizerFast, chat_template: str | None = None) -> PreTrainedTokenizerFast:
-    """Gives a tokenizer the chat template that it is trained with, and the token that ends turns there as its eos.
+    """Gives a tokenizer its chat template, and makes the token that ends turns its eos token.
 
-    So the saved tokenizer renders what the model has learnt, and generation stops where the assistant ends.
+    The saved tokenizer then renders what the model has learnt, and generation stops at the end of a turn.
     `chat_template` is a name (chatml, plain), a file, or a template; None: the tokenizer's own. Raises ValueError
     without one, and if it ends turns with no special token: nothing would tell the model to stop.
     """
@@ -64,7 +64,7 @@ def with_chat_template(tokenizer: PreTrainedTokenizerFast, chat_template: str | 
 
 
 def end_of_turn(tokenizer: PreTrainedTokenizerFast, template: str) -> str | None:
-    """Returns the special token that follows what the assistant says last; None if there is none."""
+    """Returns the special token at the end of the assistant's last turn; None if there is none."""
     messages: list[Any] = [{"role": "user", "content": "a question"}, {"role": "assistant", "content": _SAID}]
     render: Any = render_jinja_template
     texts, _ = render([messages], chat_template=template, **tokenizer.special_tokens_map)
@@ -76,10 +76,9 @@ def end_of_turn(tokenizer: PreTrainedTokenizerFast, template: str) -> str | None
 def as_messages(
     row: Any, *, user: str = "prompt", assistant: str = "completion", system: str | None = None
 ) -> list[dict[str, Any]]:
-    """Makes a conversation of several columns of a row: a `document` of `table_files` and its kin.
+    """Returns a conversation made from columns of a row, for the parameter `document` of `table_files` and others.
 
-    The arguments name the columns; an empty system message is left out. Raises ValueError for a column that is not
-    there.
+    The arguments name the columns; an empty system message is left out. Raises ValueError for a missing column.
     """
     named = {"system": system, "user": user, "assistant": assistant}
     messages = []

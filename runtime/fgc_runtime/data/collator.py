@@ -1,4 +1,4 @@
-"""Examples to one batch: `input_ids`, `labels`, and `position_ids` with `sequence_ids`, or an `attention_mask`."""
+"""Collates examples: `input_ids`, `labels`, and `position_ids` with `sequence_ids`, or an `attention_mask`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,20 +12,21 @@ from fgc_runtime.data.draws import draws_nothing
 
 Batch = dict[str, Tensor]
 
-IGNORED_LABEL = -100  # what torch's cross entropy leaves out
-_MOST_COMPARED = 4  # batches whose labels are compared with their tokens: data is made in one way
-_FEWEST_LABELS = 4  # of a row: fewer can be the tokens behind them by chance
+IGNORED_LABEL = -100  # ignored by torch's cross entropy
+_MOST_COMPARED = 4  # batches whose labels are compared with their tokens; later ones are made the same way
+_FEWEST_LABELS = 4  # of a row: fewer may equal the next tokens by chance
 
 
 @draws_nothing
 class DataCollatorForCausalLM:
-    """Pads on the right to the longest example; labels are -100 there, so that padding is never learnt.
+    """Pads on the right to the longest example, with labels of -100, so that padding is never learnt.
 
-    The tokenizer's pad token must be none that a text can end with: another id than eos. Labels are the input ids
-    unless an example brings its own. Padding that an example brings is no label and is not attended to either: what
-    its `attention_mask` leaves out, or pad tokens at its ends. Equally long examples without padding need no mask.
-    Packed examples bring `position_ids` and `sequence_ids`; their padding becomes a document of its own. All others
-    get an `attention_mask` with the padding. Whatever else an example has is left out.
+    The tokenizer's pad token must differ from eos, because a text can end with eos. Labels are the input ids unless an
+    example has its own. Padding inside an example, by its `attention_mask` or as pad tokens at its ends, is not a label
+    and is not attended to. Examples of equal length without padding need no mask.
+
+    Packed examples have `position_ids` and `sequence_ids`; their padding becomes a separate document. All others get an
+    `attention_mask` for the padding. Any other field of an example is dropped.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase | None = None, *, pad_to_multiple_of: int = 1) -> None:
@@ -39,10 +40,10 @@ class DataCollatorForCausalLM:
         self.pad_token_id = 0 if tokenizer is None else int(tokenizer.pad_token_id)
         self.pad_to_multiple_of = pad_to_multiple_of
         is_told_apart = tokenizer is not None and tokenizer.pad_token_id != tokenizer.bos_token_id
-        self._known_padding = self.pad_token_id if is_told_apart else None  # tokens that nothing else uses
+        self._known_padding = self.pad_token_id if is_told_apart else None  # a token with no other use
 
     def __call__(self, examples: Sequence[Mapping[str, Tensor | Sequence[int]]]) -> Batch:
-        """B examples of up to T tokens to tensors of shape (B, T)."""
+        """Returns tensors of shape (B, T) for B examples of up to T tokens."""
         rows = [torch.as_tensor(example["input_ids"]).long() for example in examples]
         masks = [self._own_mask(example, row) for example, row in zip(examples, rows, strict=True)]
         labels = [_labels(*one) for one in zip(examples, rows, masks, strict=True)]
@@ -64,7 +65,7 @@ class DataCollatorForCausalLM:
         return batch
 
     def _own_mask(self, example: Mapping[str, Tensor | Sequence[int]], row: Tensor) -> Tensor | None:
-        """Returns 0 for what is padding in an example, 1 for the rest; None: all of it is text."""
+        """Returns 0 for padding in an example, 1 for other tokens; None if there is no padding."""
         if example.get("attention_mask") is not None:
             mask = _beside(example, "attention_mask", row)
             return None if bool(mask.all()) else mask
@@ -72,7 +73,7 @@ class DataCollatorForCausalLM:
         if "labels" in example or pad is None or not len(row) or pad not in (int(row[0]), int(row[-1])):
             return None
         is_text = row != pad
-        # 0 before the first token of the text and behind the last one
+        # 0 before the first token of the text and after the last one
         return ((is_text.cumsum(0) > 0) & (is_text.flip(0).cumsum(0).flip(0) > 0)).to(row.dtype)
 
     def _pad(self, rows: list[Tensor], value: int) -> Tensor:
@@ -82,7 +83,7 @@ class DataCollatorForCausalLM:
 
 
 def _beside(example: Mapping[str, Tensor | Sequence[int]], name: str, row: Tensor) -> Tensor:
-    """Returns numbers that an example has for each of its tokens. Raises ValueError if they are not as many."""
+    """Returns a field with a number for each token. Raises ValueError if its length differs."""
     numbers = torch.as_tensor(example[name]).long()
     if len(numbers) != len(row):
         raise ValueError(f"{name} ({len(numbers)} numbers) must be as many as the example's input_ids ({len(row)})")
@@ -90,7 +91,7 @@ def _beside(example: Mapping[str, Tensor | Sequence[int]], name: str, row: Tenso
 
 
 def _labels(example: Mapping[str, Tensor | Sequence[int]], row: Tensor, mask: Tensor | None) -> Tensor:
-    """Returns an example's own labels, or its tokens; padding, and the first token behind it, are none."""
+    """Returns an example's own labels, or its tokens, with padding and the first token after it ignored."""
     if example.get("labels") is not None:
         return _beside(example, "labels", row)
     if mask is None:
@@ -101,22 +102,22 @@ def _labels(example: Mapping[str, Tensor | Sequence[int]], row: Tensor, mask: Te
 
 
 def _positions(example: Mapping[str, Tensor | Sequence[int]], row: Tensor) -> Tensor:
-    """Returns an example's positions; one beside packed ones may be a single text, and have none."""
+    """Returns an example's positions; an example without any, among packed ones, is a single text."""
     return _beside(example, "position_ids", row) if "position_ids" in example else torch.arange(len(row))
 
 
 def _sequences(example: Mapping[str, Tensor | Sequence[int]], row: Tensor, positions: Tensor) -> Tensor:
-    """Returns the numbers of an example's texts; a text begins where positions do."""
+    """Returns the number of the text for each token; a new text begins where positions restart."""
     return _beside(example, "sequence_ids", row) if "sequence_ids" in example else (positions == 0).cumsum(0) - 1
 
 
 class CheckedCollator:
-    """A collator whose batches are looked through for token ids and positions that the model does not have.
+    """A collator that checks batches for token ids and positions that the model does not have.
 
-    An embedding would fail on such ids with an index error on a CPU, and with an assertion of the whole process on a
-    GPU. Rotary positions beyond the model's would be learnt without a word, and served by nobody. `num_positions` None:
-    the model has no bound. `takes_packed` False: packed documents would see each other in the model. `moves_labels`:
-    the loss compares each token's logits with the label behind it, so labels must not have been moved before.
+    An embedding fails on such ids with an index error on a CPU, and with an assertion that ends the process on a GPU.
+    Rotary positions beyond the model's maximum would be learnt silently, and servers would refuse them. `num_positions`
+    None: the model has no maximum. `takes_packed` False: packed documents would attend to each other in the model.
+    `moves_labels`: the loss compares each token's logits with the next label, so labels must not be shifted already.
     """
 
     def __init__(
@@ -178,7 +179,7 @@ class CheckedCollator:
 
 
 def _refuse_moved_labels(batch: Batch) -> None:
-    """Raises ValueError if the labels of a row are its tokens moved by one: they would be moved once more."""
+    """Raises ValueError if the labels of a row are its tokens shifted by one, because they would be shifted again."""
     token_ids, labels = batch.get("input_ids"), batch.get("labels")
     if token_ids is None or labels is None or labels is token_ids or token_ids.shape != labels.shape:
         return

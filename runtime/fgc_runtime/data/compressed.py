@@ -1,4 +1,4 @@
-"""A file that may be compressed, by its name, to its bytes."""
+"""Reads files that may be compressed, by the suffixes of their names."""
 
 import bz2
 import gzip
@@ -16,13 +16,13 @@ _DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
 
 
 def is_damage(error: Exception) -> bool:
-    """Returns True for an error that a damaged file leads to, and False for one of the disk or of the program."""
+    """Returns True for an error caused by a damaged file, and False for one of the disk or of the program."""
     is_nobodys = isinstance(error, OSError) and error.errno is None  # as bz2 and pyarrow raise them
     return isinstance(error, _DAMAGE) or is_nobodys or type(error).__module__.startswith("pyarrow")
 
 
 def inner_suffix(path: Path) -> str:
-    """Returns the end of the file's name that says its format, without that of its compression."""
+    """Returns the suffix of the file's format, without that of its compression."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in _OPENED:
         suffixes.pop()
@@ -30,7 +30,7 @@ def inner_suffix(path: Path) -> str:
 
 
 def opened(path: Path, offset: int = 0) -> BinaryIO:
-    """The file's bytes as they were before `.gz`, `.bz2`, `.xz` or `.zst`, from an offset on."""
+    """Opens a file and decompresses `.gz`, `.bz2`, `.xz` and `.zst`, beginning at an offset of the content."""
     file = _OPENED.get(path.suffix.lower(), Path.open)(path, "rb")
     if file.seekable():
         file.seek(offset)

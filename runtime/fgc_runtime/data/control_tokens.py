@@ -1,8 +1,8 @@
-"""Texts of people beside those of a template: only the template's special tokens are read as such.
+"""Encodes rendered chat templates so that only the template's own special tokens become special tokens.
 
-Letters of a message that spell a special token are marked before the template sees them, with a character that no text
-has; the marks go when the text has been cut at the special tokens that are left, those of the template. A text without
-such letters is encoded as ever.
+Text of a message that spells a special token gets a mark before the template is rendered: a character that no text may
+contain. The rendered text is split at the remaining special tokens, those of the template, and then the marks are
+removed. A text without such spellings is encoded as usual.
 """
 
 import re
@@ -12,23 +12,23 @@ from typing import Any, NamedTuple
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
-_MARK = "\ufdd0"  # a noncharacter: Unicode keeps it for uses inside a program, no text may have it
+_MARK = "\ufdd0"  # a noncharacter, which Unicode reserves for use inside programs
 
 
 class Tokens(NamedTuple):
-    """Ids of a rendered text, and where in it each token begins and ends, in characters."""
+    """The ids of a rendered text, and the range of each token in it, in characters."""
 
     ids: list[int]
     offsets: list[tuple[int, int]]
 
 
 class ControlTokens:
-    """The special tokens of a tokenizer, hidden in messages and read in what a template makes of them."""
+    """The special tokens of a tokenizer, which are hidden in messages and read in templates."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         backend: Tokenizer = tokenizer.backend_tokenizer
         special = [token for token in tokenizer.added_tokens_decoder.values() if token.special]
-        special.sort(key=lambda token: -len(token.content))  # the longest that fits
+        special.sort(key=lambda token: -len(token.content))  # longest match first
         self._ids = {token.content: int(backend.token_to_id(token.content) or 0) for token in special}
         self._spelt = re.compile("|".join(re.escape(token.content) for token in special) or r"(?!)")
         self._written = re.compile("|".join(_with_spaces(token) for token in special) or r"(?!)")
@@ -37,7 +37,7 @@ class ControlTokens:
         self._later = _without_prefix(_copy(backend, reads_letters=True))
 
     def hidden(self, message: Any) -> Any:
-        """The same message; where it spells a special token, the mark stands behind the token's first character."""
+        """Returns the message with a mark after the first character of each spelled special token."""
         if isinstance(message, str):
             return self._spelt.sub(lambda found: found[0][0] + _MARK + found[0][1:], plain(message))
         if isinstance(message, Mapping):
@@ -45,7 +45,7 @@ class ControlTokens:
         return [self.hidden(value) for value in message] if isinstance(message, list | tuple) else message
 
     def encode(self, rendered: str) -> Tokens:
-        """Ids of what a template has made of hidden messages; nothing is put around it."""
+        """Returns the ids of a template rendered with hidden messages, without added bos or eos."""
         if _MARK not in rendered:
             encoding = self._all.encode(rendered, add_special_tokens=False)
             return Tokens(list(encoding.ids), list(encoding.offsets))
@@ -60,7 +60,7 @@ class ControlTokens:
         return tokens
 
     def _add(self, tokens: Tokens, rendered: str, begin: int, end: int) -> None:
-        """Returns what stands between two special tokens, without the marks; places count them."""
+        """Adds the text between two special tokens, without marks; ranges still count the marks."""
         if begin == end:
             return
         places = [place for place in range(begin, end) if rendered[place] != _MARK]
@@ -73,7 +73,7 @@ class ControlTokens:
 
 
 def plain(rendered: str) -> str:
-    """A rendered text as its reader sees it."""
+    """Returns a rendered text without marks."""
     return rendered.replace(_MARK, "")
 
 
@@ -83,7 +83,7 @@ def _with_spaces(token: Any) -> str:
 
 
 def _copy(backend: Tokenizer, *, reads_letters: bool) -> Tokenizer:
-    """Reads a text whole, whatever length its file asks for; letters where it spells a special token, if so wanted."""
+    """Returns a copy without truncation and padding, which with `reads_letters` ignores special tokens in text."""
     copy = Tokenizer.from_str(backend.to_str())
     copy.encode_special_tokens = reads_letters
     copy.no_truncation()
@@ -92,7 +92,7 @@ def _copy(backend: Tokenizer, *, reads_letters: bool) -> Tokenizer:
 
 
 def _without_prefix(backend: Tokenizer) -> Tokenizer:
-    """Some tokenizers begin a text, but not what follows a special token, with a space."""
+    """Returns a copy without the space that some tokenizers put before a text, but not after a special token."""
     if getattr(backend.pre_tokenizer, "prepend_scheme", None) == "first":
         backend.pre_tokenizer.prepend_scheme = "never"
     return backend

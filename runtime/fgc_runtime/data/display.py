@@ -1,4 +1,4 @@
-"""Samples and numbers about them to text for a terminal, with colour or without."""
+"""Formats samples and their statistics for a terminal, with or without colour."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -11,14 +11,14 @@ Decode = Callable[[list[int]], str]
 _MOST_TOKENS = 400  # of an example that is not shown in full
 _MOST_CHARACTERS = 2000
 _NUM_BARS = 12
-_LONGEST_CHARACTER = 4  # bytes of UTF-8, and a byte-level token may be one of them
+_LONGEST_CHARACTER = 4  # bytes of UTF-8; a byte-level token may be one of them
 _TOKEN_COLORS = (PLAIN, CYAN)
 
 
 def example_lines(
     sample: Sample, number: int, decode: Decode | None, *, use_color: bool, is_full: bool
 ) -> Iterator[str]:
-    """A heading, and document after document."""
+    """Yields a heading and the documents."""
     yield _painted(_heading(sample, number), BOLD, use_color)
     if not sample.ids:
         text = sample.text or ""
@@ -40,7 +40,7 @@ def example_lines(
 
 
 def token_lines(sample: Sample, number: int, decode: Decode | None, *, use_color: bool, is_full: bool) -> Iterator[str]:
-    """A heading, and a line per token: place, position, id, text; `-` where it is no label."""
+    """Yields a heading and a line per token: index, position, id, text; `-` if it is not a label."""
     yield _painted(_heading(sample, number), BOLD, use_color)
     last = len(sample.ids) if is_full else min(len(sample.ids), _MOST_TOKENS)
     if last:
@@ -55,7 +55,7 @@ def token_lines(sample: Sample, number: int, decode: Decode | None, *, use_color
 
 
 def statistics_lines(numbers: Survey) -> Iterator[str]:
-    """The numbers as a table, and a bar for each range of lengths."""
+    """Yields the statistics as a table, and a bar for each range of lengths."""
     record = numbers.record()
     of_all = f" of {numbers.num_examples:,}" if numbers.num_examples is not None else ""
     yield f"{numbers.num_read:,}{of_all} examples, {numbers.total:,} {numbers.unit}"
@@ -72,7 +72,7 @@ def statistics_lines(numbers: Survey) -> Iterator[str]:
 
 
 def bar_lines(lengths: Sequence[int], *, width: int, block: str) -> Iterator[str]:
-    """A histogram: ranges of lengths, how many examples each has, a bar."""
+    """Yields the lines of a histogram: a range of lengths, its number of examples, a bar."""
     if not lengths:
         return
     low, high = min(lengths), max(lengths)
@@ -88,7 +88,7 @@ def bar_lines(lengths: Sequence[int], *, width: int, block: str) -> Iterator[str
 
 
 def pieces(ids: Sequence[int], decode: Decode) -> Iterator[tuple[int, str]]:
-    """Texts of one token each, or of as many as it takes to a whole character; with the number of tokens."""
+    """Yields texts of whole characters, each with its number of tokens, which is usually 1."""
     group: list[int] = []
     for token in ids:
         group.append(token)
@@ -136,5 +136,5 @@ def _painted(text: str, color: str, use_color: bool) -> str:
 
 
 def _printable(text: str) -> str:
-    """Without what would command the terminal."""
+    """Returns text without control characters for the terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)

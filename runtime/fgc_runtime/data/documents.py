@@ -1,4 +1,4 @@
-"""A row of a table to a document: what stands in one column, a text made of several, or what a function makes of it."""
+"""Makes a document from a row of a table: one column, a text with several, or the result of a function."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -12,17 +12,16 @@ Document = str | Callable[[Row], Any]
 
 
 class Choice:
-    """Holds what is read of each row. `document`, if given, takes the place of `column`.
+    """The way a document is made from each row. `document`, if given, replaces `column`.
 
-    A text with names of columns in braces, such as `"Q: {question} A: {answer}"`, is filled in; a column that holds
-    nothing leaves its place empty. A function gets the row, a mapping, and returns a text, a list of messages, or None
-    for a row that is left out.
+    A text with column names in braces, such as `"Q: {question} A: {answer}"`, is filled in; an empty column leaves its
+    place empty. A function gets the row, a mapping, and returns a text, a list of messages, or None to skip the row.
     """
 
     def __init__(self, column: str, document: Document | None = None) -> None:
         self.column = column
         self._document = document
-        self.names: list[str] | None = [column]  # of the columns that are needed; None: all
+        self.names: list[str] | None = [column]  # of needed columns; None: all
         if isinstance(document, str):
             self.names = [name for _, name, _, _ in Formatter().parse(document) if name is not None]
             if not self.names or not all(self.names):
@@ -32,7 +31,7 @@ class Choice:
 
     @property
     def key(self) -> str:
-        """Returns what the documents depend on: the column, the text, or the function's name with what it was given."""
+        """Returns a text that identifies the choice: the column, the text, or the function's name and arguments."""
         document = self._document
         if document is None or isinstance(document, str):
             return self.column if document is None else f"document {document}"
@@ -42,13 +41,14 @@ class Choice:
         return json.dumps([name, given], default=repr)
 
     def require(self, found: Sequence[str], where: str) -> None:
-        """Raises ValueError for a column that is not there."""
+        """Raises ValueError for a missing column."""
+
         for name in self.names or ():
             if name not in found:
                 raise no_column(where, name, found)
 
     def of(self, row: Row) -> Any:
-        """The row's document."""
+        """Returns the row's document."""
         if self._document is None:
             return row[self.column]
         if isinstance(self._document, str):

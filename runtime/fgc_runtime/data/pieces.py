@@ -1,6 +1,6 @@
-"""Documents to pieces of at most one block, and pieces to an example: ids, labels, positions, sequence numbers.
+"""Cuts documents into pieces of at most one block, and joins pieces to examples.
 
-Every token of a document is a label in exactly one example, unless nothing before it in its block could predict it.
+Every token of a document is a label in exactly one example, unless no earlier token in its block can predict it.
 """
 
 import base64
@@ -20,7 +20,7 @@ Example = dict[str, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a document. The first `num_context` tokens are there to be looked at and are no labels."""
+    """A part of a document. The first `num_context` tokens are context and not labels."""
 
     ids: Ids
     is_label: Marks | None = None
@@ -30,22 +30,24 @@ class Piece:
         return len(self.ids)
 
     def state(self) -> dict[str, Any]:
-        """As JSON keeps it: arrays as base64."""
+        """Returns the piece for JSON, with arrays as base64."""
         marks = None if self.is_label is None else _as_text(self.is_label)
         return {"ids": _as_text(self.ids), "is_label": marks, "num_context": self.num_context}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "Piece":
-        """Returns what `state` was made from."""
+        """Returns the piece from which `state` was made."""
         marks = None if state["is_label"] is None else _from_text(state["is_label"], numpy.bool_)
         return cls(_from_text(state["ids"], numpy.int32), marks, state["num_context"])
 
 
 def cut(length: int, longest: int, *, stride: int = 0, min_length: int = 1) -> Iterator[tuple[int, int, int]]:
-    """`(first, last, num_context)` of the pieces of a document of `length` tokens.
+    """Yields `(first, last, num_context)` of the pieces of a document of `length` tokens.
 
-    A piece behind the first begins with the last `stride` tokens of the one before, as context. A last piece that has
-    fewer than `min_length` tokens of its own is left out; so is a whole document that is shorter.
+    Each piece after the first begins with the last `stride` tokens of the one before, as context. A last piece with
+    fewer than `min_length` new tokens is left out, and so is a document that is shorter.
+
+    A document of 10 tokens with `longest=6, stride=2` gives (0, 6, 0) and (4, 10, 2): tokens 4 and 5 are context.
     """
     first = context = 0
     while first + context < length:
@@ -56,17 +58,18 @@ def cut(length: int, longest: int, *, stride: int = 0, min_length: int = 1) -> I
 
 
 def pieces_of(document: Encoded, longest: int, *, stride: int, min_length: int) -> Iterator[Piece]:
-    """A document's pieces, without copying it."""
+    """Yields a document's pieces as views."""
     for first, last, num_context in cut(len(document.ids), longest, stride=stride, min_length=min_length):
         marks = None if document.is_label is None else document.is_label[first:last]
         yield Piece(document.ids[first:last], marks, num_context)
 
 
 def assembled(pieces: Sequence[Piece], *, isolate: bool) -> Example:
-    """Pieces end to end as one example.
+    """Returns one example with the pieces concatenated.
 
-    With `isolate`, `position_ids` restart at 0 with each, `sequence_ids` number them from 0, and the first token of a
-    piece is no label. Without, positions are the model's own, and only context and unmarked tokens are no labels.
+    With `isolate`, `position_ids` restart at 0 with each piece, `sequence_ids` number the pieces from 0, and the first
+    token of a piece is not a label. Without, the model computes positions, and only context and unmarked tokens are not
+    labels.
     """
     input_ids = torch.from_numpy(numpy.concatenate([piece.ids for piece in pieces])).long()
     labels = input_ids.clone()
@@ -87,7 +90,7 @@ def assembled(pieces: Sequence[Piece], *, isolate: bool) -> Example:
 
 
 def check_cutting(block_size: int, *, stride: int, min_length: int) -> None:
-    """Raises ValueError, naming parameter, value and rule."""
+    """Raises ValueError for parameters that cannot be combined."""
     if block_size < 2:
         raise ValueError(f"block_size ({block_size}) must be at least 2: the first token of a block predicts nothing")
     if not 0 <= stride < block_size:

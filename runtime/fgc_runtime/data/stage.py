@@ -1,8 +1,8 @@
-"""Data that can only be read in order, as stages that know where they stand: documents in, documents or examples out.
+"""Stages of data that can only be read in order and can resume anywhere: documents in, documents or examples out.
 
-A stage's `state_dict`, taken between two items, says how to go on behind the last one that came out: after
-`load_state_dict`, the next iteration yields exactly what would have come next. Every other iteration begins a new pass;
-`set_epoch` decides its order. States hold numbers, strings, lists and dictionaries, so that JSON keeps them.
+A stage's `state_dict`, taken between two items, is the position after the last item: after `load_state_dict`, the next
+iteration yields exactly what would have come next. Every other iteration begins a new pass, in an order that
+`set_epoch` decides. States contain only numbers, strings, lists and dictionaries, so that they can be JSON.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -80,7 +80,7 @@ class Stage(IterableDataset[T]):
 
 
 def joint_fingerprint(stage: object, settings: Sequence[object], sources: Iterable[object]) -> str | None:
-    """Of a stage with these settings on these sources; None where one of them has none."""
+    """Returns the fingerprint of a stage with these settings and sources; None if a source has none."""
     known = [getattr(source, "fingerprint", None) for source in sources]
     if not all(isinstance(fingerprint, str) for fingerprint in known):
         return None
@@ -88,7 +88,7 @@ def joint_fingerprint(stage: object, settings: Sequence[object], sources: Iterab
 
 
 class DocumentStream(Stage[T]):
-    """A sequence in order, or with `shuffle` in an order that seed and epoch decide; nothing is held in memory."""
+    """A sequence in order, or with `shuffle` in an order by seed and epoch; items are not kept in memory."""
 
     def __init__(self, documents: Sequence[T], *, shuffle: bool = False, seed: int = 0) -> None:
         self.documents = documents
@@ -106,7 +106,7 @@ class DocumentStream(Stage[T]):
         self._position = 0
 
     def items(self) -> Iterator[T]:
-        """The rest of the order."""
+        """Yields the rest of the sequence."""
         count = len(self.documents)
         order = shuffled_order(count, seed=self.seed, epoch=self.epoch).tolist() if self.shuffle else range(count)
         while self._position < count:
@@ -118,19 +118,19 @@ class DocumentStream(Stage[T]):
         return {"position": self._position}
 
     def take_state(self, state: Mapping[str, Any]) -> None:
-        """Go on behind as many."""
+        """Continues at a position."""
         self._position = state["position"]
 
 
 class CountedStream(Stage[T]):
-    """Any other iterable; going on reads and drops what has been read, so it must repeat itself exactly."""
+    """Any other iterable. Resuming reads and drops earlier items, so the iterable must repeat itself exactly."""
 
     def __init__(self, iterable: Iterable[T]) -> None:
         self.iterable = iterable
         self._count = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Tell the iterable too, where it wants to know."""
+        """Sets the epoch, also of the iterable if it has that method."""
         super().set_epoch(epoch)
         if hasattr(self.iterable, "set_epoch"):
             self.iterable.set_epoch(epoch)
@@ -140,7 +140,7 @@ class CountedStream(Stage[T]):
         self._count = 0
 
     def items(self) -> Iterator[T]:
-        """Returns what comes after those that were counted."""
+        """Yields the items after those that were counted."""
         for number, item in enumerate(self.iterable):
             if number < self._count:
                 continue
@@ -152,22 +152,22 @@ class CountedStream(Stage[T]):
         return {"count": self._count}
 
     def take_state(self, state: Mapping[str, Any]) -> None:
-        """Drop as many."""
+        """Continues after a number of items."""
         self._count = state["count"]
 
 
 class BlockStage(Stage[T]):
-    """Reads its source in blocks and hands out what `arranged` makes of each.
+    """Reads its source in blocks and yields the items that `arranged` makes from each.
 
-    Going on reads the current block again: the state is small, whatever the size of the items.
+    Resuming reads the current block again, so the state is small, whatever the size of the items.
     """
 
     def __init__(self, source: Iterable[Any], *, block_length: int) -> None:
         self.source = as_stage(source)
         self.block_length = block_length
         self.number = 0  # of the block
-        self._used = 0  # items of it that are out
-        self._before: State | None = None  # the source's state where the block begins; None: the beginning
+        self._used = 0  # items of it that were yielded
+        self._before: State | None = None  # the source's state before the block; None: the beginning
 
     @property
     def file_hashes(self) -> dict[str, str]:
@@ -175,7 +175,7 @@ class BlockStage(Stage[T]):
         return self.source.file_hashes
 
     def arranged(self, block: list[Any]) -> Sequence[T]:
-        """Returns what comes out for these items; the same for the same block, number and epoch."""
+        """Returns the items to yield for a block; the result depends only on block, number and epoch."""
         raise NotImplementedError
 
     def set_epoch(self, epoch: int) -> None:
@@ -201,16 +201,16 @@ class BlockStage(Stage[T]):
             self.number, self._used, self._before = self.number + 1, 0, self.source.state_dict()
 
     def own_state(self) -> State:
-        """Returns where the block begins, and how much of it is out."""
+        """Returns the position of the block in the source, and the number of yielded items."""
         return {"number": self.number, "used": self._used, "before": self._before}
 
     def take_state(self, state: Mapping[str, Any]) -> None:
-        """Set what the block needs."""
+        """Restores the position of the block and the number of yielded items."""
         self.number, self._used, self._before = state["number"], state["used"], state["before"]
 
 
 class ShuffledStream(BlockStage[T]):
-    """Blocks of `buffer_size` items, each in an order that seed, epoch and the block's number decide."""
+    """Shuffles blocks of `buffer_size` items, each in an order by seed, epoch and the block's number."""
 
     def __init__(self, source: Iterable[T], *, buffer_size: int = 10_000, seed: int = 0) -> None:
         if buffer_size < 2:
@@ -224,13 +224,13 @@ class ShuffledStream(BlockStage[T]):
         return joint_fingerprint(self, [self.block_length, self.seed], [self.source])
 
     def arranged(self, block: list[T]) -> Sequence[T]:
-        """In another order."""
+        """Returns the block in a random order."""
         order = shuffled_order(len(block), seed=self.seed * 1_000_003 + self.number, epoch=self.epoch)
         return [block[place] for place in order.tolist()]
 
 
 def as_stage(source: Iterable[T]) -> Stage[T]:
-    """A stage as it is; sequences by position, any other iterable by counting."""
+    """Returns a stage unchanged, and any other iterable as a stage: sequences by position, others by counting."""
     if isinstance(source, Stage):
         return source
     if isinstance(source, Sequence):

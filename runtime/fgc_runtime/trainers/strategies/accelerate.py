@@ -1,4 +1,4 @@
-"""Replicas that Hugging Face accelerate makes, for machines that `accelerate config` describes."""
+"""Training with replicas made by Hugging Face accelerate, on machines described by `accelerate config`."""
 
 import warnings
 from typing import Any
@@ -15,10 +15,10 @@ from fgc_runtime.trainers.strategies.base import Strategy
 
 
 class Accelerate(Strategy):
-    """`accelerate.Accelerator` wraps the model; the loop, the loss and the schedule stay the trainer's.
+    """Replicas wrapped by `accelerate.Accelerator`; loop, loss, schedule and mixed precision are the trainer's.
 
-    So gradients travel once per step, nothing is divided twice by the accumulation, and the learning rate counts
-    optimizer steps, not processes. Mixed precision is the trainer's too (`bf16`, `fp16`). For sharded models use FSDP2.
+    Gradients are therefore exchanged once per step, the loss is not divided twice by the accumulation, and the learning
+    rate depends on optimizer steps, not on the number of processes. For sharded models use FSDP2.
     """
 
     def __init__(self, *, find_unused_parameters: bool = False) -> None:
@@ -27,13 +27,13 @@ class Accelerate(Strategy):
         self._replica: Any = None
 
     def prepare(self, model: PreTrainedModel, loss: TrainingLoss, args: TrainingArguments, world: World) -> None:
-        """Put the model on the device; replicas are made when training begins."""
+        """Moves the model to the device; replicas are made when training begins."""
         require_package("accelerate", "the strategy Accelerate", otherwise="the strategy DDP needs none")
         super().prepare(model, loss, args, world)
         self.refuse_in_backward(args, "processes exchange gradients after they are complete; FSDP2 can")
 
     def backward(self, window: Window, divisor: float) -> Tensor:
-        """Gradients of this process's micro-batches, averaged with the others' during the last one."""
+        """Computes gradients of this process's micro-batches, averaged over processes during the last one."""
         if self._replica is None:
             self._connect()
         scale = self.world.size / divisor  # replicas take the mean over processes
@@ -42,7 +42,7 @@ class Accelerate(Strategy):
         return loss_sum + self._accumulate(self._replica, window.micro_batches[-1:], scale)
 
     def end(self) -> None:
-        """The replica may not outlive the process group."""
+        """Drops the replica, which must not outlive the process group."""
         if self._accelerator is not None:
             self._accelerator.free_memory(self._replica)
         self._accelerator = self._replica = None

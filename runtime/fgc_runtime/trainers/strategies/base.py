@@ -1,7 +1,7 @@
-"""The interface of a parallel strategy: what the loop, checkpoints and the control of a run ask of it.
+"""The interface between a parallel strategy and the loop, checkpoints and control of a run.
 
-The loop knows windows, counters and optimizers; a strategy knows where parameters lie and how gradients meet. Losses
-are sums over label tokens: added up over all processes, each label of the step is in there exactly once.
+The loop knows windows, counters and optimizers; a strategy knows where parameters are and how gradients are reduced.
+Losses are sums over label tokens: the sum over all processes counts each label of the step exactly once.
 """
 
 import math
@@ -34,7 +34,7 @@ _BY_NAME = StateDictOptions(flatten_optimizer_state_dict=True)
 
 
 class FullModel(NamedTuple):
-    """A model to export. Its class is the user's own; take the weights from `state_dict`, not from the module."""
+    """A model to export: an instance of the user's class. Take the weights from `state_dict`, not from the module."""
 
     model: PreTrainedModel
     state_dict: dict[str, Tensor]  # canonical names, complete tensors
@@ -67,17 +67,17 @@ class Strategy(ABC):
 
     @property
     def data_rank(self) -> int:
-        """Returns which part of each window this process reads; processes that work on the same examples share one."""
+        """Returns the part of each window that this process reads; processes with the same examples have the same."""
         return self.world.rank
 
     @property
     def data_world_size(self) -> int:
-        """Into how many parts a window is cut."""
+        """Returns the number of parts of a window."""
         return self.world.size
 
     @property
     def is_counted(self) -> bool:
-        """Returns True if this process's label tokens count: one of those that share a data rank."""
+        """Returns True if this process's label tokens count, which holds for one process of each data rank."""
         return True
 
     @property
@@ -87,31 +87,31 @@ class Strategy(ABC):
 
     @property
     def fills_parts(self) -> bool:
-        """Returns True if `prepare` fills what a process keeps of a model without contents (`trainers.deferred`)."""
+        """Returns True if `prepare` fills the parts that a process keeps of an empty model (`trainers.deferred`)."""
         return False
 
     @property
     def architecture(self) -> PreTrainedModel:
-        """The whole model, perhaps without weights, for what asks about its class, configuration and shapes."""
+        """Returns the whole model, perhaps without weights, for its class, configuration and shapes."""
         return self.model
 
     @property
     def num_parameters(self) -> int:
-        """Of the whole model."""
+        """Returns the number of parameters of the whole model."""
         return self.architecture.num_parameters()
 
     @property
     def keeps_shards_on_host(self) -> bool:
-        """Returns True if weights, gradients and optimizer state lie in the host's memory and not on the device."""
+        """Returns True if weights, gradients and optimizer state are in host memory and not on the device."""
         return False
 
     @property
     def dropout_stream(self) -> int:
-        """Added to the seed of dropout: equal where processes must drop the same activations."""
+        """Returns a number to add to the seed of dropout, equal on processes that must drop the same activations."""
         return self.world.rank
 
     def prepare(self, model: PreTrainedModel, loss: TrainingLoss, args: TrainingArguments, world: World) -> None:
-        """Place the model; sets `world`, `model` and `objective`. Raises ValueError if it cannot be shared this way."""
+        """Places the model; sets `world`, `model` and `objective`. Raises ValueError if it cannot be trained so."""
         self.world = world
         self.model = model
         self._micro_batch_size = args.per_device_train_batch_size
@@ -124,48 +124,48 @@ class Strategy(ABC):
 
     @abstractmethod
     def backward(self, window: Window, divisor: float) -> Tensor:
-        """Gradients of the loss, summed over the labels of all processes and divided by `divisor`, into `.grad`.
+        """Computes gradients of the loss, summed over the labels of all processes and divided by `divisor`, in `.grad`.
 
-        Returns the summed terms of the loss (`Objective.forward`), to be added up over all processes.
+        Returns this process's summed terms of the loss (`Objective.forward`), shape (terms).
         """
 
     def loss(self, batch: Batch) -> Tensor:
-        """Summed terms of a batch, to be added up over all processes. Called equally often on all of them."""
+        """Returns this process's summed terms of a batch. Call it equally often on all processes."""
         return self.objective(batch)  # type: ignore[no-any-return]  # a module called is Any
 
     def gradients(self) -> list[Tensor]:
-        """Those of this process's parameters; DTensors where parameters are."""
+        """Returns the gradients of this process's parameters; DTensors if the parameters are."""
         return _gradients(self._trainable())
 
     def grad_norm(self) -> Tensor:
-        """The norm of the gradient of the whole model, the same on all processes."""
+        """Returns the norm of the gradient of the whole model, the same on all processes."""
         return self._norm(self._trainable())
 
     def counts(self, parameter: nn.Parameter) -> bool:
-        """Returns True if this process counts a weight in what it adds to `add_stages`; some lie on two of them."""
+        """Returns True if this process includes a weight in sums for `add_stages`; some are on two processes."""
         return True
 
     def add_stages(self, numbers: Tensor) -> Tensor:
-        """Numbers of this process's part of the model, added up over the parts, where processes have different ones."""
+        """Returns numbers summed over the parts of the model, if processes have different parts."""
         return numbers
 
     def clip_grad_norm(self, max_norm: float) -> Tensor:
-        """Scale the gradients of the whole model down to `max_norm`; returns their norm before."""
+        """Scales the gradients of the whole model down to `max_norm`; returns their norm before."""
         parameters = self._trainable()
         norm = self._norm(parameters)
         nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
         return norm
 
     def state_dict(self, optimizer: Optimizer) -> dict[str, Any]:
-        """Weights and optimizer state by name, as the class describes. An optimizer that never stepped gets a state."""
-        if has_adapter(self.model):  # the base lies where it was loaded from
+        """Returns weights and optimizer state by name, as the class describes; creates a missing optimizer state."""
+        if has_adapter(self.model):  # the base is not saved again
             of_optimizer = get_optimizer_state_dict(self.model, optimizer, options=_BY_NAME)
             return {"model": dict(adapter_state(self.model)), "optimizer": of_optimizer}
         model, of_optimizer = get_state_dict(self.model, optimizer, options=_BY_NAME)
         return {"model": model, "optimizer": of_optimizer}
 
     def load_state_dict(self, optimizer: Optimizer, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave, or a checkpoint filled."""
+        """Loads a state from `state_dict`, perhaps filled from a checkpoint."""
         if has_adapter(self.model):
             with torch.no_grad():
                 for name, weight in adapter_state(self.model).items():
@@ -181,11 +181,11 @@ class Strategy(ABC):
         )
 
     def weight_parts(self) -> WeightParts | None:
-        """Returns how to gather the weights one at a time; None if each process has all of them."""
+        """Returns an object that gathers the weights one at a time; None if each process has all of them."""
         return None
 
     def full_model(self) -> FullModel | None:
-        """The complete model on the main process, None on the others. Called on all processes together."""
+        """Returns the complete model on the main process, None on the others. Call it on all processes."""
         parts = self.weight_parts()
         if parts is not None:
             gathered = parts.complete()
@@ -195,31 +195,31 @@ class Strategy(ABC):
         return FullModel(self.model, adapter_state(self.model) if has_adapter(self.model) else self.model.state_dict())
 
     def rehearse(self, window: Window, divisor: float) -> Tensor:
-        """`backward` without contents and without other processes, for shapes and memory."""
+        """Runs `backward` without contents and without other processes, to measure shapes and memory."""
         return self._accumulate(self.objective, window.micro_batches, 1 / divisor)
 
     def distinct_ranks(self) -> list[int]:
-        """Processes that differ in what they hold; the others are like one of them."""
+        """Returns one process of each kind, by the parts of the model that they have."""
         return [0]
 
     def plan(self) -> str:
-        """Returns what is done with how many processes, in a few words."""
+        """Returns a short description of the parallelism for the user."""
         return f"{self.world.size} replicas" if self.world.size > 1 else "one process"
 
     def end(self) -> None:  # noqa: B027  # most strategies have nothing to do
-        """Let go of what holds on to the process group; another training may follow."""
+        """Drops references to the process group, because another training may follow."""
 
     def evened(self, window: Window) -> list[Batch]:
-        """The window's micro-batches, with empty ones added where other processes of a short window have more.
+        """Returns the window's micro-batches, padded with ones without labels to the largest number on any process.
 
-        For strategies whose forward passes meet: each process must run equally many.
+        For strategies with communication in forward passes: each process must run equally many.
         """
         largest_share = math.ceil(window.num_examples / self.data_world_size)
         missing = math.ceil(largest_share / self._micro_batch_size) - len(window.micro_batches)
         return [*window.micro_batches, *[without_labels(window.micro_batches[0])] * missing]
 
     def refuse_in_backward(self, args: TrainingArguments, reason: str) -> None:
-        """Raises ValueError where gradients are complete only after backward, and the optimizer is to step within."""
+        """Raises ValueError if the optimizer should step during backward, but gradients are complete only after it."""
         if args.optimizer_in_backward and self.world.size > 1:
             raise ValueError(f"optimizer_in_backward (True) must be False with {type(self).__name__}: {reason}")
 
@@ -227,11 +227,11 @@ class Strategy(ABC):
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
     def _norm(self, parameters: Sequence[nn.Parameter]) -> Tensor:
-        """The norm of the gradients of the whole model, from those of this process's trainable parameters."""
+        """Returns the norm of the gradient of the whole model, from this process's trainable parameters."""
         return nn.utils.get_total_norm(_gradients(parameters))
 
     def _accumulate(self, forward: nn.Module, batches: Iterable[Batch], scale: float) -> Tensor:
-        """Backward through each batch; returns their summed terms."""
+        """Runs backward for each batch; returns their summed terms."""
         total: Tensor | None = None
         for batch in batches:
             sums: Tensor = forward(batch)
@@ -245,18 +245,18 @@ def _gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
 
 
 def without_labels(batch: Batch) -> Batch:
-    """A batch that takes as long to compute and teaches nothing."""
+    """Returns the batch with all labels ignored, which takes as long to compute."""
     return {**batch, "labels": torch.full_like(batch["labels"], IGNORED_LABEL)}
 
 
 def place(module: nn.Module, device: torch.device) -> None:
-    """Move a module, unless it lies there: a rehearsal's parameters have no contents and cannot be moved."""
+    """Moves a module, unless it is already there: a rehearsal's parameters have no contents and cannot be moved."""
     if any(tensor.device != device for tensor in [*module.parameters(), *module.buffers()]):
         nn.Module.to(module, device)
 
 
 def save_memory(model: PreTrainedModel, args: TrainingArguments) -> None:
-    """Let layers compute their activations once more in backward, if the arguments say so."""
+    """Makes layers recompute their activations in backward, if the arguments say so."""
     if args.gradient_checkpointing:
         name = "activation_checkpointing_enable"  # its name since transformers 5.23
         enable = getattr(model, name, None) or model.gradient_checkpointing_enable
@@ -264,5 +264,5 @@ def save_memory(model: PreTrainedModel, args: TrainingArguments) -> None:
 
 
 def compile_in_place(module: nn.Module, args: TrainingArguments) -> None:
-    """Let torch.compile make faster code of a module, which keeps its name and its parameters."""
+    """Compiles a module with torch.compile, keeping its name and its parameters."""
     module.compile(backend=args.torch_compile_backend, mode=args.torch_compile_mode)

@@ -16,7 +16,7 @@ from fgc_runtime.trainers.strategies.base import Strategy
 
 
 class DDP(Strategy):
-    """torch's DistributedDataParallel: gradients travel while the last micro-batch's backward still runs.
+    """torch's DistributedDataParallel: gradients are exchanged during the last micro-batch's backward.
 
     `find_unused_parameters` is for models that leave some parameters out of some batches; it costs a walk through the
     graph per step. On one process this is SingleDevice.
@@ -28,12 +28,12 @@ class DDP(Strategy):
         self._replica: DistributedDataParallel | None = None
 
     def prepare(self, model: PreTrainedModel, loss: TrainingLoss, args: TrainingArguments, world: World) -> None:
-        """Put the model on the device; replicas are made when training begins."""
+        """Moves the model to the device; replicas are made when training begins."""
         super().prepare(model, loss, args, world)
         self.refuse_in_backward(args, "processes exchange gradients after they are complete; FSDP2 can")
 
     def backward(self, window: Window, divisor: float) -> Tensor:
-        """Gradients of this process's micro-batches, averaged with the others' during the last one."""
+        """Computes gradients of this process's micro-batches, averaged over processes during the last one."""
         if self.world.size == 1:
             return self._accumulate(self.objective, window.micro_batches, 1 / divisor)
         replica = self._replica = self._replica or self._parallel()
@@ -43,18 +43,18 @@ class DDP(Strategy):
         return loss_sum + self._accumulate(replica, window.micro_batches[-1:], scale)
 
     def rehearse(self, window: Window, divisor: float) -> Tensor:
-        """The same as alone, beside gradients that lie in the buckets of several processes from step to step."""
+        """Runs backward as on one device, with the gradient buckets that several processes keep from step to step."""
         if self.world.size > 1:
             for parameter in self._trainable():
                 parameter.grad = torch.zeros_like(parameter)
         return super().rehearse(window, divisor)
 
     def end(self) -> None:
-        """The replica may not outlive the process group."""
+        """Drops the replica, which must not outlive the process group."""
         self._replica = None
 
     def _parallel(self) -> DistributedDataParallel:
-        # exchanging buffers would make every forward wait, and processes may differ in how many they run
+        # exchanging buffers would make every forward wait, and processes may run different numbers of them
         is_new = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
         no_buffers: dict[str, Any] = {"forward_sync_buffers" if is_new else "broadcast_buffers": False}
         return DistributedDataParallel(

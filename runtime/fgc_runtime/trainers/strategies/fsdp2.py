@@ -1,4 +1,4 @@
-"""Parameters, gradients and optimizer state cut among processes, layer by layer; matrices too, if asked for."""
+"""Shards parameters, gradients and optimizer state over processes, layer by layer; optionally matrices too."""
 
 import logging
 import math
@@ -26,7 +26,7 @@ from fgc_runtime.trainers.strategies.base import Strategy, compile_in_place, sav
 from fgc_runtime.trainers.strategies.layout import decoder_parts, make_mesh, skeleton
 from fgc_runtime.trainers.strategies.tensor_parallel import CutMatrices
 
-# it warns that gathering what is cut along two meshes takes two steps, each time a model is saved
+# it warns at each save that gathering along two meshes takes two steps
 logging.getLogger("torch.distributed.tensor._redistribute").setLevel(logging.ERROR)
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -35,12 +35,12 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 class FSDP2(Strategy):
     """torch's `fully_shard` on each layer, on a mesh of `dp_replicate_size` x shards x `tp_size` processes.
 
-    Shards are what the world leaves: its size divided by the other two. `dp_replicate_size` above 1 is HSDP: shards
-    within a group of processes (a node), gradients averaged between groups. `tp_size` above 1 also cuts matrices by the
-    model's tensor parallel plan; processes that share a matrix read the same data. `reshard_after_forward` False keeps
-    layers whole until their backward: less traffic, more memory. `param_dtype` is what layers compute in (None: what
-    `bf16` or `fp16` say, else float32), `reduce_dtype` what gradients travel in. `cpu_offload` keeps shards in the
-    host's memory.
+    The number of shards is the world's size divided by the other two. `dp_replicate_size` above 1 is HSDP: shards
+    within a group of processes (a node), and gradients averaged between groups. `tp_size` above 1 also splits matrices
+    by the model's tensor parallel plan; processes that share a matrix read the same data. `reshard_after_forward` False
+    keeps layers gathered until their backward: less traffic, more memory. `param_dtype` is the dtype in which layers
+    compute (None: by `bf16` or `fp16`, else float32), `reduce_dtype` that in which gradients are reduced. `cpu_offload`
+    keeps shards in host memory.
     """
 
     def __init__(
@@ -68,46 +68,46 @@ class FSDP2(Strategy):
 
     @property
     def data_rank(self) -> int:
-        """Processes that share matrices read the same examples."""
+        """Returns the data rank, which is equal on processes that share matrices."""
         return self.world.rank // self.tp_size
 
     @property
     def data_world_size(self) -> int:
-        """Shards times replicas."""
+        """Returns the number of shards times replicas."""
         return self.world.size // self.tp_size
 
     @property
     def holds_whole_model(self) -> bool:
-        """No: weights lie on all processes."""
+        """Returns False: each process has a shard of the weights."""
         return False
 
     @property
     def keeps_shards_on_host(self) -> bool:
-        """With `cpu_offload`."""
+        """Returns True with `cpu_offload`."""
         return self.cpu_offload
 
     @property
     def fills_parts(self) -> bool:
-        """Returns True: layers are filled and cut one after the other."""
+        """Returns True: layers are filled and sharded one after the other."""
         return True
 
     @property
     def architecture(self) -> PreTrainedModel:
-        """The whole model without weights."""
+        """Returns the whole model on the device `meta`."""
         return self._skeleton
 
     @property
     def is_counted(self) -> bool:
-        """The first of those that share matrices."""
+        """Returns True on the first of the processes that share matrices."""
         return self.world.rank % self.tp_size == 0
 
     @property
     def dropout_stream(self) -> int:
-        """Activations between the cut matrices are the same on all processes that share them, and so is dropout."""
+        """Returns the stream, equal on processes that share matrices, because their activations are equal."""
         return self.data_rank
 
     def prepare(self, model: PreTrainedModel, loss: TrainingLoss, args: TrainingArguments, world: World) -> None:
-        """Cut the model; afterwards its parameters are DTensors."""
+        """Shards the model; afterwards its parameters are DTensors."""
         self.world = world
         self.model = model
         self._micro_batch_size = args.per_device_train_batch_size
@@ -144,7 +144,7 @@ class FSDP2(Strategy):
         self._shard(self.objective, data_mesh, precision, offload)
 
     def backward(self, window: Window, divisor: float) -> Tensor:
-        """Gradients of this process's micro-batches; they meet once, with the last one."""
+        """Computes gradients of this process's micro-batches, reduced once, with the last one."""
         scale = self.data_world_size / divisor  # fully_shard takes the mean over processes
         *earlier, last = self.evened(window)
         self.objective.set_requires_gradient_sync(False)  # type: ignore[operator]  # fully_shard adds it
@@ -153,12 +153,12 @@ class FSDP2(Strategy):
         return (loss_sum + self._accumulate(self.objective, [last], scale)) * float(self.is_counted)
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """Of processes that read the same batch, the first returns its loss."""
+        """Returns the loss on the first of the processes that read a batch, zeros on the others."""
         loss_sum: Tensor = super().loss(batch) * float(self.is_counted)
         return loss_sum
 
     def _norm(self, parameters: Sequence[nn.Parameter]) -> Tensor:
-        """Squares of all shards added up over all processes, each divided by the number of its copies."""
+        """Returns the norm from the squares of all shards, each divided by its number of copies."""
         gradients = [parameter.grad for parameter in parameters if isinstance(parameter.grad, DTensor)]
         shares = torch.tensor([_num_shards(gradient) / self.world.size for gradient in gradients])
         norms = torch.stack(torch._foreach_norm([gradient.to_local() for gradient in gradients]))
@@ -167,7 +167,7 @@ class FSDP2(Strategy):
         return squares.sqrt()
 
     def clip_grad_norm(self, max_norm: float) -> Tensor:
-        """Scale the gradients of the whole model down to `max_norm`; returns their norm before."""
+        """Scales the gradients of the whole model down to `max_norm`; returns their norm before."""
         norm = self.grad_norm()
         factor = torch.clamp(max_norm / (norm + 1e-6), max=1.0)  # as torch.nn.utils.clip_grads_with_norm_
         locals_ = [gradient.to_local() for gradient in self.gradients() if isinstance(gradient, DTensor)]
@@ -175,7 +175,7 @@ class FSDP2(Strategy):
         return norm
 
     def weight_parts(self) -> WeightParts:
-        """Each process has a weight whole while it is gathered, and the main process copies it."""
+        """Returns an object that gathers one weight at a time on all processes; the main process keeps a copy."""
         shards: dict[str, Any] = get_model_state_dict(self.model)
 
         def gather(name: str) -> Tensor | None:
@@ -189,11 +189,11 @@ class FSDP2(Strategy):
         return WeightParts(shapes, gather)
 
     def rehearse(self, window: Window, divisor: float) -> Tensor:
-        """The same: collectives of a rehearsal do nothing."""
+        """Runs `backward`: collectives of a rehearsal do nothing."""
         return self.backward(window, divisor)
 
     def plan(self) -> str:
-        """Returns what is done with how many processes."""
+        """Returns a short description of the sharding for the user."""
         shards = self.data_world_size // self.dp_replicate_size
         parts = [f"weights in {shards} shards"]
         if self.dp_replicate_size > 1:
@@ -233,6 +233,6 @@ class FSDP2(Strategy):
 
 
 def _num_shards(tensor: DTensor) -> int:
-    """Into how many different pieces a tensor is cut; all other processes hold copies of these."""
+    """Returns the number of different shards of a tensor; the remaining processes have copies of them."""
     sizes = zip(tensor.placements, tensor.device_mesh.shape, strict=True)
     return math.prod(size for placement, size in sizes if not placement.is_replicate())

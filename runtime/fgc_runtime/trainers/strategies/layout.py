@@ -1,4 +1,4 @@
-"""The parts of a causal language model: its layers, and what stands before and behind them.
+"""Finds the parts of a causal language model: its layers, and the modules before and after them.
 
 Parallel strategies need the names that transformers' own plans use: a base model with `embed_tokens`, `layers` and
 perhaps a `norm`, and a head.
@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from transformers import PreTrainedModel
 
-_PARTS = ("embed_tokens", "layers")  # and most have a `norm`, but not those whose layers end with one
+_PARTS = ("embed_tokens", "layers")  # most also have a `norm`, except models whose layers end with one
 
 
 class DecoderParts(NamedTuple):
@@ -31,7 +31,7 @@ class DecoderParts(NamedTuple):
 
 
 def decoder_parts(model: PreTrainedModel, reason: str) -> DecoderParts:
-    """Raises ValueError, naming what is missing, for a model that is built otherwise."""
+    """Returns the parts of a model. Raises ValueError, naming the missing part, for other architectures."""
     base: Any = model.base_model
     missing = [name for name in _PARTS if not hasattr(base, name)]
     head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
@@ -43,9 +43,9 @@ def decoder_parts(model: PreTrainedModel, reason: str) -> DecoderParts:
 
 
 def skeleton(model: PreTrainedModel) -> PreTrainedModel:
-    """Class, configuration and dtype without weights, for what asks a model about itself: export, for instance.
+    """Returns a model of the same class, configuration and dtype without weights, for example for export.
 
-    Also in a rehearsal, whose tensors cannot change their dtype in place.
+    Works in a rehearsal too, whose tensors cannot change their dtype in place.
     """
     with unset_fake_temporarily(), torch.device("meta"):
         empty = type(model)(model.config)
@@ -56,6 +56,6 @@ def skeleton(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def make_mesh(device_type: str, shape: tuple[int, ...], names: tuple[str, ...]) -> DeviceMesh:
-    """`init_device_mesh`, also in a rehearsal, where all other tensors have no contents."""
+    """Calls `init_device_mesh` so that it works in a rehearsal too, where all other tensors have no contents."""
     with unset_fake_temporarily():
         return init_device_mesh(device_type, shape, mesh_dim_names=names)
