@@ -95,9 +95,10 @@ class Families:
     def configuration(self, path: str) -> tuple[ProjectDescription, str] | None:
         """Returns the project of a configuration's file, and its name there; None for another file."""
         project = self.project_of(Path(path))  # to open all projects of a large tree takes half a second
-        for name, own in () if project is None else project.configurations.items():
-            if str(absolute(own)) == path:
-                return project, name
+        if project is not None:
+            for name, own in project.configurations.items():
+                if str(absolute(own)) == path:
+                    return project, name
         return self.configurations().get(path)
 
     def prepare(self) -> Iterator[None]:
