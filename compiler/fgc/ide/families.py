@@ -130,8 +130,7 @@ class Families:
 
     def is_shared(self, path: Path) -> bool:
         """Returns True for a template on the search path of a project."""
-        folders = {absolute(folder) for project in self.projects() for folder in project.template_folders}
-        return any(path.is_relative_to(folder) for folder in folders)
+        return self._sharing(path) is not None
 
     def names(self, path: str) -> list[str]:
         """Returns the names of templates that a file can name: those of its project, or of one that draws on it."""
@@ -173,10 +172,18 @@ class Families:
         project = known[0] if known is not None else self.project_of(Path(path))
         if project is not None and Path(path).name == META_FILE:
             return Session(project.description_folders, self._store)
+        project = project or self._sharing(Path(path))
         if project is not None:
             return project.session()
         library = template_library()
         return Session([Path(path).parent, *([library] if library else [])], self._store)
+
+    def _sharing(self, path: Path) -> ProjectDescription | None:
+        """Returns the first project that has a template on its search path."""
+        for project in self.projects():
+            if any(path.is_relative_to(absolute(folder)) for folder in project.template_folders):
+                return project
+        return None
 
     def _closure(self, path: str, project: ProjectDescription | None) -> Closure:
         entry = TemplateId(path)

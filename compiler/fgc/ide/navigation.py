@@ -38,16 +38,19 @@ def definitions(editor: Editor, path: str, offset: int) -> list[Span]:
             return []
         case _:
             places = [found.span for found in related(editor, path, mark) if found.is_definition]
-            return places or ([*_options_of(editor, path, mark.name)] if mark.kind is MarkKind.VARIABLE else [])
+            return places or (_options_of(editor, path, mark.name) if mark.kind is MarkKind.VARIABLE else [])
 
 
-def _options_of(editor: Editor, path: str, name: str) -> Iterator[Span]:
-    """Yields the entries of `dynamic_args` that give a variable its value."""
+def _options_of(editor: Editor, path: str, name: str) -> list[Span]:
+    """Returns the entries of `dynamic_args` that give a variable its value, each once."""
+    found: dict[tuple[str, int], Span] = {}
     for config in editor.contexts(path) or [path]:
         selected = editor.selected(config)
         for option in () if selected is None else dynamic_arguments(selected.compilation.graph).value:
             if option.variable == name and option.origin is not None:
-                yield option.origin.span
+                span = option.origin.span
+                found.setdefault((file_of(span), span.start), span)
+    return [*found.values()]
 
 
 def references(editor: Editor, path: str, offset: int) -> list[Mark]:

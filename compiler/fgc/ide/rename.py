@@ -24,6 +24,7 @@ _NAMES = {
     MarkKind.OBJECT: re.compile(r"[A-Za-z_]\w*"),
     MarkKind.TEMPLATE: re.compile(r"[^\s\"'\n]+"),
 }
+_MACRO = re.compile(r"\W*macro\b")
 
 
 class CannotRename(Exception):
@@ -58,6 +59,7 @@ def rename(editor: Editor, path: str, offset: int, name: str) -> Renaming:
     found = references(editor, path, offset)
     if not any(other.is_definition for other in found) and mark.kind is not MarkKind.TEMPLATE:
         raise CannotRename(f"nothing in this workspace defines `{mark.name}`")
+    _refuse_parameter(found)
     _refuse_computed(editor, path, mark)
     _refuse_taken(editor, path, mark, found, name)
     moved = _moved(editor, path, mark, name)
@@ -82,6 +84,14 @@ def _own_file(editor: Editor, span: Span) -> str:
             f"it is also named in {display_path(Path(path))}:{span.first.line}, outside of this workspace"
         )
     return path
+
+
+def _refuse_parameter(found: Iterable[Mark]) -> None:
+    """Refuses a parameter of a macro: calls may give it by its name, and another macro's may be called like it."""
+    for other in found:
+        if other.kind is MarkKind.VARIABLE and other.is_definition and _MACRO.match(other.whole.text):
+            place = f"{display_path(Path(file_of(other.span)))}:{other.span.first.line}"
+            raise CannotRename(f"`{other.name}` is a parameter of a macro, in {place}: calls may name it")
 
 
 def _refuse_computed(editor: Editor, path: str, mark: Mark) -> None:

@@ -137,3 +137,17 @@ def test_what_is_read_ahead_is_the_same(tmp_path: Path) -> None:
     editor = make_tree(tmp_path)
     assert len([*editor.families.prepare()]) == 3  # a project and two configurations
     assert editor.families.users(str(tmp_path / BASE)) == [str(tmp_path / LARGE), str(tmp_path / SMALL)]
+
+
+def test_a_shared_template_that_nobody_draws_on_finds_what_its_projects_find(tmp_path: Path) -> None:
+    editor = make_tree(tmp_path, {**FILES, "shared/parts/new.yaml": "-- extends 'base.yaml'\n"})
+    path = tmp_path / "shared/parts/new.yaml"
+    assert shown(ide.definitions(editor, *place(editor, path, "ba|se.yaml")), tmp_path) == [f"{BASE}:1"]
+
+
+def test_an_option_that_several_configurations_have_is_shown_once(tmp_path: Path) -> None:
+    base = FILES[BASE].replace("lr: {{ ns.lr }}", "lr: {{ rate | default(1) }}")
+    base += "dynamic_args:\n    rate: { type: float, help: how fast }\n"
+    editor = make_tree(tmp_path, {**FILES, BASE: base})
+    found = ide.definitions(editor, *place(editor, tmp_path / BASE, "{{ ra|te"))
+    assert [span.text.startswith("rate") or "type" in span.text for span in found] == [True], found

@@ -236,3 +236,10 @@ def test_a_template_that_a_description_extends_is_renamed_by_its_name(tmp_path: 
     found = ide.rename(editor, *place(editor, meta, "pa|ths.yaml"), "other.yaml")
     assert found.moved == tuple(str(tmp_path / "forgather_workspace" / name) for name in ("paths.yaml", "other.yaml"))
     assert [edit.text for edits in found.edits.values() for edit in edits] == ["other.yaml"]
+
+
+def test_a_parameter_of_a_macro_is_refused(tmp_path: Path) -> None:
+    text = "{%- macro title(name) %}{{ name }}{% endmacro %}\na: {{ title(name='b') }}\n"
+    editor = make_tree(tmp_path, {**FILES, "shared/macros.yaml": text})
+    with pytest.raises(ide.CannotRename, match="parameter of a macro"):
+        ide.rename(editor, *place(editor, tmp_path / "shared/macros.yaml", "{{ na|me"), "word")
