@@ -7,8 +7,10 @@ the environment also if it is all of a number or a boolean. Keys, tags and other
 
 import re
 from collections.abc import Callable
-from typing import TypeAlias
+from itertools import chain
+from typing import Any, TypeAlias
 
+import yaml
 from msgspec.structs import replace
 
 from fgc.syntax import CALL_TAGS
@@ -39,6 +41,8 @@ from fgc.yaml.scalars import UnsupportedScalar, scalar_type, scalar_value
 
 _NAMES_FILE = re.compile(r"\.py:")
 Parts: TypeAlias = tuple[str | DeferredExpression, ...]
+_LOADER: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+_MARK = "\ue000"  # a private character: it stands where a text is open
 _PROBES = ("0", "1.5", "-3", "true", "null", "2024-01-01", "a", "")  # what a variable from outside may be
 _PLAIN = re.compile(r"[A-Za-z_./][\w./+-]*")  # a text that YAML reads as itself, with no quotes around it
 _JOINS: dict[str, Callable[..., str]] = {TEXT: lambda *texts: "".join(texts), **OF_PATHS}  # they make a text of texts
@@ -69,7 +73,7 @@ class OpenValues:
         if isinstance(whole, DeferredOption):
             parts: Parts | None = (whole,)
         else:
-            parts = _parts(node.value, segments, _start_of(node.value, self._document.text[start:end], start))
+            parts = _parts(node.value, segments, self._document.text[start:end], start)
         if not node.is_plain and parts is not None:
             parts = tuple(part if isinstance(part, str) else as_quoted(part) for part in parts)
         reason = _why_no_text(node, parts, segments, is_key, tag_around)
@@ -251,27 +255,45 @@ def _is_variable(parts: Parts) -> bool:
     return len(parts) == 1 and is_of_environment(parts[0])
 
 
-def _start_of(value: str, written: str, start: int) -> int | None:
+def _offset_of(value: str, written: str) -> int | None:
     """Returns the offset at which a scalar's text begins, if it is written as it is read, perhaps in quotes."""
     if written == value:
-        return start
-    return start + 1 if written[:1] in ("'", '"') and written[1:-1] == value else None
+        return 0
+    return 1 if written[:1] in ("'", '"') and written[1:-1] == value else None
 
 
-def _parts(value: str, segments: list[Segment], start: int | None) -> tuple[str | DeferredExpression, ...] | None:
-    """A text cut at its open pieces; None if it does not hold them as they are. `start`: its offset in the document."""
+def _parts(
+    value: str, segments: list[Segment], written: str, start: int
+) -> tuple[str | DeferredExpression, ...] | None:
+    """A text cut at its open pieces; None if it does not hold them as they are. `start`: where `written` begins."""
+    offset = _offset_of(value, written)
+    around = _around_in(value, segments, start + offset) if offset is not None else _around(segments, written, start)
+    open_texts = [segment.piece.text for segment in segments]
+    if open_texts == [value]:
+        around = ["", ""]  # `toyaml` writes quotes around it
+    if around is None or "".join(chain.from_iterable(zip(around, [*open_texts, ""], strict=True))) != value:
+        return None
     parts: list[str | DeferredExpression] = []
-    position = 0
-    for segment in segments:
-        piece = segment.piece
-        at = value.find(piece.text, position) if start is None else segment.start - start
-        is_lost = start is None and not piece.text
-        if at < 0 or is_lost or piece.deferred is None:
-            return None
-        if at > position:
-            parts.append(value[position:at])
-        parts.append(piece.deferred)
-        position = at + len(piece.text)
-    if position < len(value):
-        parts.append(value[position:])
-    return tuple(parts)
+    for text, segment in zip(around, segments, strict=False):
+        parts += [text, segment.piece.deferred] if text else [segment.piece.deferred]  # type: ignore[list-item]
+    return (*parts, around[-1]) if around[-1] else tuple(parts)
+
+
+def _around_in(value: str, segments: list[Segment], start: int) -> list[str]:
+    """The texts around the open pieces of a text that begins at `start`."""
+    ends = [start, *(segment.end for segment in segments)]
+    begins = [*(segment.start for segment in segments), start + len(value)]
+    return [value[end - start : begin - start] for end, begin in zip(ends, begins, strict=True)]
+
+
+def _around(segments: list[Segment], written: str, start: int) -> list[str] | None:
+    """The texts around the open pieces as YAML reads them: of several lines, or with escapes. None if it cannot."""
+    if _MARK in written:
+        return None
+    marked = _MARK.join(_around_in(written, segments, start))
+    try:
+        read = yaml.load(marked, Loader=_LOADER)
+    except yaml.YAMLError:
+        return None
+    pieces = read.split(_MARK) if isinstance(read, str) else []
+    return pieces if len(pieces) == len(segments) + 1 else None

@@ -463,3 +463,31 @@ def test_a_tag_for_numbers_leaves_numbers_open(run: Run, program: Callable[..., 
     build(run, text)
     assert program("out", "--lr", "3", "--n", "-9") == "3.0 -9 7.5\n"
     assert program("out", "--n", "9") == "0.0001 9 9.0\n"
+
+
+OF_LINES = """\
+main: !call:print
+  - |
+    a {{ x | default('a') }}
+    b {{ x | default('a') }}
+  - >
+    a
+    {{ x | default('a') }} a
+  - 'a
+    {{ x | default('a') }}
+    a'
+  - "\\u0061 {{ x | default('a') }} \\t"
+  - a
+    {{ x | default('a') }}
+dynamic_args: { x: {} }
+"""
+
+
+def test_a_default_that_its_text_holds_too_is_replaced_where_it_is_printed(
+    run: Run, program: Callable[..., str]
+) -> None:
+    assert "fixed by the build" not in build(run, OF_LINES)
+    build(run, OF_LINES, "--x", "word", folder="again")
+    assert (
+        program("out", "--x", "word") == program("again") == "a word\nb word\n a word a\n a word a a word \t a word\n"
+    )
