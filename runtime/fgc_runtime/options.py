@@ -2,12 +2,12 @@
 
 import argparse
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, cast
 
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-_FLOW = frozenset(",[]{}\n")  # what ends a value in a list or a mapping
-_AROUND = (("", "x"), ("x", ""), ("x ", " x"))  # what may stand before and behind a part of a text
+_MARK = "\ue000"  # a private character, which YAML reads as itself everywhere
 _SOMETHING_ELSE = "stands for something else in the template; build with it instead"
 
 
@@ -37,7 +37,13 @@ class StorePath(argparse.Action):
 
 
 class StorePart(argparse.Action):
-    """The action of a word that a template prints as a part of a text without quotes, which YAML must not end there."""
+    """The action of a word that a template prints in texts, as which YAML must read it there."""
+
+    def __init__(
+        self, *words: Any, forms: Sequence[str], convert: Callable[[str], str] | None = None, **more: Any
+    ) -> None:
+        super().__init__(*words, **more)
+        self.forms, self.convert = forms, convert
 
     def __call__(
         self,
@@ -46,20 +52,31 @@ class StorePart(argparse.Action):
         values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
-        text = str(values)
-        if not all(_is_plain(f"{before}{text}{after}") for before, after in _AROUND):
-            parser.error(f"argument {option_string}: {text!r} {_SOMETHING_ELSE}")
+        text = str(values) if self.convert is None else self.convert(str(values))
+        for form in self.forms:
+            if not _is_text_in(form, text):
+                where = f"in `{form}`, where the template has it without `| toyaml`"
+                parser.error(f"argument {option_string}: YAML does not read {text!r} as this text {where}")
         setattr(namespace, self.dest, text)
 
 
-def _is_plain(text: str) -> bool:
-    """Returns True if YAML reads a text without quotes as it is, also in a list."""
+def part_of(*forms: str, convert: Callable[[str], str] | None = None) -> Callable[..., argparse.Action]:
+    """Returns the action of a word that stands in texts of a template, at `{}`; `convert` makes a path of it."""
+    return partial(StorePart, forms=forms, convert=convert)
+
+
+def _is_text_in(form: str, text: str) -> bool:
+    """Returns True if YAML reads a text where it is written in another one as that text."""
     import yaml  # only programs with such an option need it, and only if the option is given
 
     try:
-        return bool(yaml.safe_load(f"[{text}]") == [text])
+        read, expected = (
+            yaml.safe_load(written if written.startswith("[") else f"- {written}")
+            for written in (form.replace("{}", text), form.replace("{}", _MARK))
+        )
     except yaml.YAMLError:
         return False
+    return bool(read == [expected[0].replace(_MARK, text)])
 
 
 def plain_value(text: str) -> bool | int | float | str | None:
@@ -67,13 +84,27 @@ def plain_value(text: str) -> bool | int | float | str | None:
 
     Raises argparse.ArgumentTypeError for a word that would be more or less than one value.
     """
+    return _one_value(text, f"- {text}")
+
+
+def item_value(text: str) -> bool | int | float | str | None:
+    """The value of a word without quotes in a list or mapping in brackets, where commas and brackets end it.
+
+    Raises argparse.ArgumentTypeError for a word that would be more or less than one value.
+    """
+    return _one_value(text, f"[{text}]") if text.strip() else None
+
+
+def _one_value(text: str, written: str) -> bool | int | float | str | None:
     import yaml  # only programs with such an option need it, and only if the option is given
 
+    values: Any
     try:
-        value = yaml.safe_load(text)
+        values = yaml.safe_load(written)
     except yaml.YAMLError:
-        value = ()
-    is_text = isinstance(value, str) and value == text
-    if _FLOW.intersection(text) or not (is_text or value is None or isinstance(value, bool | int | float)):
+        values = ()
+    value: Any = values[0] if isinstance(values, list) and len(values) == 1 else ()
+    is_text = isinstance(value, str) and value == text.strip(" ")
+    if "\n" in text or not (is_text or value is None or isinstance(value, bool | int | float)):
         raise argparse.ArgumentTypeError(f"{text!r} {_SOMETHING_ELSE}")
-    return value  # type: ignore[no-any-return]  # one of the types above
+    return cast("bool | int | float | str | None", value)

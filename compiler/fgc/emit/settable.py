@@ -11,14 +11,14 @@ from msgspec import Struct, field
 
 from fgc.emit.options import data_of
 from fgc.emit.places import Area
-from fgc.ir import Call, CallKind, Graph, Literal, Node, NodeId, children, steps
+from fgc.ir import Call, CallKind, Deferred, Graph, Literal, Node, NodeId, children, steps
 
 
 class Settable(Struct, frozen=True):
     """The areas of each value by its path, and paths of objects that have a shorter one.
 
-    `computed` are the types of values that the program computes from its options, by their paths. `numbers` are the
-    integers that may become floats.
+    `computed` are the types of values that the program computes, from its options or where it runs, by their paths.
+    `numbers` are the integers that may become floats.
     """
 
     values: Mapping[str, tuple[Area, ...]] = field(default_factory=dict)
@@ -43,7 +43,7 @@ def settable(graph: Graph, found: Iterable[tuple[Area, NodeId]], numbers: Contai
     areas: dict[NodeId, list[Area]] = {}
     for area, node_id in found:
         node = graph.nodes.get(node_id)
-        if isinstance(node, Literal) and node_id not in built:
+        if isinstance(node, Literal | Deferred) and node_id not in built:
             areas.setdefault(node_id, []).append(area)
     useful = _leading_to(graph, areas)
     paths: dict[NodeId, str] = {}
@@ -68,10 +68,9 @@ def settable(graph: Graph, found: Iterable[tuple[Area, NodeId]], numbers: Contai
 
 
 def _computed_type(node: Node) -> str | None:
-    """Returns the Python type of a value that is computed from options; None for other values."""
-    if isinstance(node, Literal) and node.argument is not None:
-        return type(node.value).__name__
-    return None
+    """Returns the Python type of a value that is computed, from options or where the program runs; else None."""
+    is_computed = isinstance(node, Deferred) or (isinstance(node, Literal) and node.argument is not None)
+    return type(node.value).__name__ if is_computed and isinstance(node, Literal | Deferred) else None
 
 
 def _leading_to(graph: Graph, nodes: Iterable[NodeId]) -> set[NodeId]:

@@ -5,7 +5,7 @@ from typing import NewType, TypeAlias
 
 from msgspec import Struct
 
-from fgc.text import DeferredExpression, FromOutside, Origin, expression_text, is_of_environment
+from fgc.text import DeferredExpression, Form, FromOutside, Origin, expression_text, is_of_environment
 
 NodeId = NewType("NodeId", int)
 Scalar: TypeAlias = bool | int | float | str | None
@@ -59,13 +59,13 @@ class CallKind(Enum):
 class Literal(Struct, frozen=True):
     """None, a boolean, a number or a string. `argument`: it is what variables from outside make it.
 
-    `is_plain`: it is written without quotes, so YAML has a say in what a variable from outside may be.
+    `forms`: how the text around each variable from outside is written, as YAML has a say in what may stand there.
     """
 
     value: Scalar
     origin: Origin
     argument: FromOutside | None = None
-    is_plain: bool = False
+    forms: tuple[Form, ...] = ()
 
 
 class Deferred(Struct, frozen=True):
@@ -73,14 +73,14 @@ class Deferred(Struct, frozen=True):
 
     `text` is its value now, as `pp` shows it; `parts` are literal strings and run-time expressions, joined in order.
     `number` is set where YAML reads the text now as a number or a boolean: the program turns the text into one.
-    `is_plain` is that of a literal.
+    `forms` are those of a literal.
     """
 
     text: str
     parts: tuple[str | DeferredExpression, ...]
     origin: Origin
     number: bool | int | float | None = None
-    is_plain: bool = False
+    forms: tuple[Form, ...] = ()
 
     @property
     def value(self) -> Scalar:

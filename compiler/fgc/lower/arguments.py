@@ -56,7 +56,9 @@ class ArgumentReader:
     def _scalar(self, node: ScalarNode) -> CallArguments:
         if node.value == "" and node.is_plain:
             return CallArguments()
-        plain = ScalarNode(node.value, node.is_plain, node.origin, parts=node.parts, argument=node.argument)
+        plain = ScalarNode(
+            node.value, node.is_plain, node.origin, parts=node.parts, argument=node.argument, forms=node.forms
+        )
         return CallArguments([self._lowering.lower(plain)])
 
     def _mapping(self, node: MappingNode) -> CallArguments:

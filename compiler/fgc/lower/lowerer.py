@@ -162,9 +162,9 @@ class _Lowerer:
         value = self.scalar(node)
         if node.parts is not None and value is not None:
             text, number = (value, None) if isinstance(value, str) else (node.value, value)
-            self.put(place, Deferred(text, node.parts, node.origin, number, node.is_plain))
+            self.put(place, Deferred(text, node.parts, node.origin, number, node.forms))
         else:
-            self.put(place, Literal(value, node.origin, node.argument, node.is_plain))
+            self.put(place, Literal(value, node.origin, node.argument, node.forms))
 
     def scalar(self, node: ScalarNode) -> Scalar:
         """Returns the value of an untagged or standard-tagged scalar."""

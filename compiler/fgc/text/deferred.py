@@ -192,6 +192,13 @@ def inner_parts(expression: "DeferredPart") -> "tuple[DeferredPart, ...]":
             return ()
 
 
+class Form(Struct, frozen=True):
+    """The written text around a variable from outside, with `{}` in its place; in brackets if it is an item there."""
+
+    variable: str
+    text: str
+
+
 class Need(Struct, frozen=True):
     """Says what could have stayed open until the program runs, and had to be known at the build: where and why."""
 

@@ -232,7 +232,10 @@ class _Composer:
         node = ScalarNode(event.value, not style, self._document.locate(content, end), tag, anchor)
         open_parts = self._document.deferred_in(content, end)
         if open_parts:
-            self.open_values.fill(node, open_parts, (content, end), self._is_key, self._tag_around)
+            place = (content, end)
+            self.open_values.fill(
+                node, open_parts, place, self._tag_around, is_key=self._is_key, is_item=self._is_in_brackets
+            )
         node.is_broken = self._damage.in_scalar(content, end)
         if anchor is not None:
             self._register(node)
@@ -291,6 +294,10 @@ class _Composer:
         self._anchored[anchor.text] = node
 
     # ---- building
+
+    @property
+    def _is_in_brackets(self) -> bool:
+        return bool(self._open) and self._document.text[self._open[-1].start] in "[{"
 
     def _begin(self, node: SequenceNode | MappingNode, event: Any) -> None:
         node.anchor = self._anchor(event)

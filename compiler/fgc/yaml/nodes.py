@@ -4,7 +4,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct, field
 
-from fgc.text import DeferredExpression, Document, FromOutside, Need, Origin
+from fgc.text import DeferredExpression, Document, Form, FromOutside, Need, Origin
 
 
 class Label(Struct, frozen=True):
@@ -19,7 +19,8 @@ class ScalarNode(Struct, eq=False):
     """A scalar.
 
     `parts` is set where some of its text is known only where the program runs, `argument` where all of it is what a
-    template variable from outside says. `is_broken`: a mistake, which is told, has kept some of a node from being.
+    template variable from outside says. `forms`: how it is written around such variables. `is_broken`: a mistake, which
+    is told, has kept some of a node from being.
     """
 
     value: str
@@ -29,6 +30,7 @@ class ScalarNode(Struct, eq=False):
     anchor: Label | None = None
     parts: tuple[str | DeferredExpression, ...] | None = None
     argument: FromOutside | None = None
+    forms: tuple[Form, ...] = ()
     is_broken: bool = False
 
 

@@ -6,9 +6,8 @@ the environment also if it is all of a number or a boolean. Keys, tags and other
 """
 
 import re
-from collections.abc import Callable
-from itertools import chain
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import yaml
 from msgspec.structs import replace
@@ -18,31 +17,33 @@ from fgc.text import (
     OF_PATHS,
     TEXT,
     DeferredArgument,
+    DeferredCall,
     DeferredConstant,
     DeferredExpression,
     DeferredOperation,
     DeferredOption,
     DeferredPart,
     Document,
+    Form,
     FromOutside,
     Need,
     Segment,
     arguments_in,
     as_quoted,
     has_options,
+    inner_parts,
     is_of_environment,
     need,
     need_of_option,
     results_in,
     text_with_values,
 )
+from fgc.yaml.forms import LOADER, MARK, PLACE, joined, shortened
 from fgc.yaml.nodes import ScalarNode
 from fgc.yaml.scalars import UnsupportedScalar, scalar_type, scalar_value
 
 _NAMES_FILE = re.compile(r"\.py:")
 Parts: TypeAlias = tuple[str | DeferredExpression, ...]
-_LOADER: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
-_MARK = "\ue000"  # a private character: it stands where a text is open
 _PROBES = ("0", "1.5", "-3", "true", "null", "2024-01-01", "a", "")  # what a variable from outside may be
 _PLAIN = re.compile(r"[A-Za-z_./][\w./+-]*")  # a text that YAML reads as itself, with no quotes around it
 _JOINS: dict[str, Callable[..., str]] = {TEXT: lambda *texts: "".join(texts), **OF_PATHS}  # they make a text of texts
@@ -58,10 +59,21 @@ class OpenValues:
         self._needs: list[Need] = []
 
     def fill(
-        self, node: ScalarNode, segments: list[Segment], place: tuple[int, int], is_key: bool, tag_around: str
+        self,
+        node: ScalarNode,
+        segments: list[Segment],
+        place: tuple[int, int],
+        tag_around: str,
+        *,
+        is_key: bool,
+        is_item: bool,
     ) -> None:
-        """Set the `parts` or the `argument` of a node; `segments` are what is open of its text at `place`."""
+        """Set the `parts` or the `argument` of a node; `segments` are what is open of its text at `place`.
+
+        `is_item`: it stands in brackets.
+        """
         start, end = place
+        node.forms = tuple(_forms(self._document.text[start:end], segments, start, is_item=is_item))
         self._seen.update(segment.start for segment in segments)
         outside = [segment for segment in segments if isinstance(segment.piece.deferred, FromOutside)]
         whole = segments[0].piece.deferred if (segments[0].start, segments[0].end) == (start, end) else None
@@ -191,6 +203,33 @@ def _probed_part(part: DeferredPart, known: str, probe: str) -> str:
             return known
 
 
+def _forms(written: str, segments: list[Segment], start: int, *, is_item: bool) -> Iterator[Form]:
+    """Yields how the scalar is written around each variable from outside that it prints."""
+    pieces = [segment.piece.deferred for segment in segments]
+    arguments = [item for part in pieces if part is not None for item in arguments_in(part)]
+    for name in dict.fromkeys(item.name for item in arguments):
+        shown = ["x" if part is None else _placed(part, name) for part in pieces]
+        for form in shortened(joined(_around_in(written, segments, start), shown), is_item=is_item):
+            yield Form(name, form)
+
+
+def _placed(part: DeferredPart, name: str) -> str:
+    """What an expression prints, with a mark in the place of a variable; others may be anything, and are `x`."""
+    match part:
+        case str():
+            return part
+        case DeferredConstant(value=value):
+            return str(value)
+        case DeferredArgument(name=own, is_quoted=False) | DeferredOption(name=own, is_quoted=False) if own == name:
+            return PLACE
+        case DeferredOperation(operator="if", operands=(then, _, other)):
+            return max((_placed(result, name) for result in (then, other)), key=lambda text: PLACE in text)
+        case DeferredOperation(operator=function) | DeferredCall(function=function) if function in _JOINS:
+            return _JOINS[function](*(_placed(inner, name) for inner in inner_parts(part)))
+        case _:
+            return "x"
+
+
 def _text(value: str, parts: Parts) -> DeferredOperation:
     """A text that is joined from variables from outside and what stands around them."""
     operands = (DeferredConstant(part) if isinstance(part, str) else part for part in parts)
@@ -271,7 +310,7 @@ def _parts(
     open_texts = [segment.piece.text for segment in segments]
     if open_texts == [value]:
         around = ["", ""]  # `toyaml` writes quotes around it
-    if around is None or "".join(chain.from_iterable(zip(around, [*open_texts, ""], strict=True))) != value:
+    if around is None or joined(around, open_texts) != value:
         return None
     parts: list[str | DeferredExpression] = []
     for text, segment in zip(around, segments, strict=False):
@@ -288,12 +327,12 @@ def _around_in(value: str, segments: list[Segment], start: int) -> list[str]:
 
 def _around(segments: list[Segment], written: str, start: int) -> list[str] | None:
     """The texts around the open pieces as YAML reads them: of several lines, or with escapes. None if it cannot."""
-    if _MARK in written:
+    if MARK in written:
         return None
-    marked = _MARK.join(_around_in(written, segments, start))
+    marked = MARK.join(_around_in(written, segments, start))
     try:
-        read = yaml.load(marked, Loader=_LOADER)
+        read = yaml.load(marked, Loader=LOADER)
     except yaml.YAMLError:
         return None
-    pieces = read.split(_MARK) if isinstance(read, str) else []
+    pieces = read.split(MARK) if isinstance(read, str) else []
     return pieces if len(pieces) == len(segments) + 1 else None

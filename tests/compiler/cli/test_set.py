@@ -233,3 +233,18 @@ def test_a_number_whose_attribute_is_taken_can_be_set(run: Run) -> None:
     )
     assert run("build", "c.yaml", "-o", "out").code == 0
     assert started("out", ["main[0][0]=7"]).stdout == "7\n"
+
+
+OF_RUN = """\
+out: &out {{ joinpath(project_dir, 'out') }}
+main: !call:print [ *out, "{{ hostname }}-{{ x | default('a') }}", !call:dict { run: "run_{{ filetime() }}" }, *out ]
+dynamic_args: { x: {} }
+"""
+
+
+def test_a_text_that_the_run_computes_can_be_set(run: Run) -> None:
+    Path("c.yaml").write_text(OF_RUN)
+    assert run("build", "c.yaml", "-o", "out").code == 0
+    settings = ["out=/q it's", "main[1]=h", "main[2].run=a: b"]
+    assert run("build", "c.yaml", "-o", "built", *words(settings)).code == 0
+    assert started("out", settings).stdout == started("built", []).stdout == "/q it's h {'run': 'a: b'} /q it's\n"

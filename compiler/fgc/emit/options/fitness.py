@@ -22,6 +22,7 @@ from fgc.text import (
     inner_parts,
     results_in,
 )
+from fgc.yaml.forms import is_text_in
 from fgc.yaml.scalars import scalar_type
 
 _TAKEN = frozenset({"-h", "--help", "--resume", "--set"})
@@ -56,6 +57,8 @@ def unfit(option: Option, leaves: Sequence[Leaf]) -> tuple[str, Span | None] | N
     for leaf in leaves:
         if (reason := _misused(option, leaf)) is not None:
             return reason, leaf.origin.span
+    if (reason := _misread(option, leaves)) is not None:
+        return reason, place
     if not is_read_by_yaml(option, leaves) and not _is_exact(option, leaves):
         write = f"{{{{ {option.variable} | toyaml }}}}"
         return f"YAML may read a text as something else: write `{write}`", place
@@ -125,21 +128,23 @@ def is_read_by_yaml(option: Option, leaves: Sequence[Leaf]) -> bool:
     return all(_is_bare(leaf) for leaf in leaves)
 
 
-def is_part_of_plain(option: Option, leaves: Sequence[Leaf]) -> bool:
-    """Returns True if the option's text is part of a text without quotes, which YAML ends at `: ` or ` #`."""
-    if option.kind != "str" or option.words:
-        return False
-    return any(leaf.is_plain and leaf.argument in _parts_of_text(leaf.expression) for leaf in leaves)
+def forms_of(option: Option, leaves: Sequence[Leaf]) -> tuple[str, ...]:
+    """Returns the texts that a word is put into, as they are written, unless every word that may be given is known."""
+    if option.kind not in TEXT_TYPES or option.words:
+        return ()
+    return tuple(dict.fromkeys(form for leaf in leaves for form in leaf.forms))
 
 
-def _parts_of_text(expression: DeferredPart) -> Iterator[DeferredPart]:
-    """Yields the parts that appear in the text of an expression, which excludes compared values."""
-    for result in results_in(expression):
-        is_function = isinstance(result, DeferredOperation) and (result.is_function or result.operator == TEXT)
-        if is_function or isinstance(result, DeferredCall):
-            for part in inner_parts(result):
-                yield from results_in(part)
-                yield from _parts_of_text(part)
+def _misread(option: Option, leaves: Sequence[Leaf]) -> str | None:
+    """Returns why one of the words that may be given cannot stand where it is printed."""
+    forms = {form for leaf in leaves for form in leaf.forms} - {"{}", "[{}]"}
+    for word in (word for word in option.words if isinstance(word, str)):
+        for form in sorted(forms):
+            if not is_text_in(form, word):
+                return (
+                    f"YAML reads {word!r} as something else in `{form}`: write `{{{{ {option.variable} | toyaml }}}}`"
+                )
+    return None
 
 
 def _is_bare(leaf: Leaf) -> bool:

@@ -139,9 +139,15 @@ def _converter(offered: Offered, imports: Imports) -> dict[str, Expression]:
     """Returns the keywords that convert a word to a value. argparse would also convert a default that is a text."""
     option, default = offered.option, offered.default
     if offered.is_read:
-        return {"type": imports.function(_OPTIONS_MODULE, "plain_value")}
+        is_item = any(form.startswith("[") for form in offered.forms)
+        return {"type": imports.function(_OPTIONS_MODULE, "item_value" if is_item else "plain_value")}
+    if offered.forms:
+        forms = [Argument(string(form)) for form in offered.forms]
+        if option.type == "path":
+            forms.append(Argument(imports.function(_OPTIONS_MODULE, "absolute_path"), "convert"))
+        return {"action": Invoke(imports.function(_OPTIONS_MODULE, "part_of"), tuple(forms))}
     if option.type == "str":
-        return {"action": imports.function(_OPTIONS_MODULE, "StorePart")} if offered.is_part else {}
+        return {}
     is_kept = default is None or isinstance(default, bool | int | float) or _is_absolute(default) or option.choices
     if option.type == "path" and not is_kept:
         return {"action": imports.function(_OPTIONS_MODULE, "StorePath")}

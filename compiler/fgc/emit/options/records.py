@@ -21,13 +21,13 @@ class Closed(Struct, frozen=True):
 class Offered(Struct, frozen=True):
     """An option of a program. `default`: a value, or an expression.
 
-    `is_read`: YAML's rules give the type of its text; `is_part`: it is part of texts, which it must not end.
+    `is_read`: YAML's rules say what a text means; `forms`: the texts that it is a part of, with `{}` in its place.
     """
 
     option: Option
     default: Scalar | DeferredExpression
     is_read: bool = False
-    is_part: bool = False
+    forms: tuple[str, ...] = ()
 
 
 class Options(Struct, frozen=True):
@@ -38,9 +38,9 @@ class Options(Struct, frozen=True):
 
 
 class Leaf(Struct, frozen=True):
-    """A mention of an option in a value of the program. `is_plain`: the value is written without quotes."""
+    """A mention of an option in a value of the program. `forms`: how the text around it is written."""
 
     argument: DeferredArgument | DeferredOption
     expression: DeferredPart
     origin: Origin
-    is_plain: bool
+    forms: tuple[str, ...]

@@ -4,7 +4,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
-from fgc.emit.options.fitness import default_of, is_part_of_plain, is_read_by_yaml, unfit
+from fgc.emit.options.fitness import default_of, forms_of, is_read_by_yaml, unfit
 from fgc.emit.options.records import Closed, Leaf, Offered, Options
 from fgc.ir import (
     Call,
@@ -52,8 +52,8 @@ def settle(
         own = leaves.get(option.variable, [])
         found = reasons.get(option.variable) or unfit(option, own)
         if found is None:
-            readings = is_read_by_yaml(option, own), is_part_of_plain(option, own)
-            offered[option.variable] = Offered(option, default_of(own[0].argument), *readings)
+            default = default_of(own[0].argument)
+            offered[option.variable] = Offered(option, default, is_read_by_yaml(option, own), forms_of(option, own))
         else:
             closed[option.variable] = Closed(option, *found)
     nodes = {node_id: _settled(node, offered) for node_id, node in graph.nodes.items()}
@@ -74,7 +74,9 @@ def _leaves(graph: Graph, roots: Iterable[NodeId]) -> dict[str, list[Leaf]]:
         node = graph[node_id]
         for expression in _whole_expressions(node):
             for argument in arguments_in(expression):
-                leaf = Leaf(argument, expression, node.origin, isinstance(node, Literal | Deferred) and node.is_plain)
+                forms = node.forms if isinstance(node, Literal | Deferred) else ()
+                own = tuple(form.text for form in forms if form.variable == argument.name)
+                leaf = Leaf(argument, expression, node.origin, own)
                 found.setdefault(argument.name, []).append(leaf)
     return found
 
