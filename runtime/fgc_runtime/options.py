@@ -88,7 +88,7 @@ def plain_value(text: str) -> bool | int | float | str | None:
 
 
 def item_value(text: str) -> bool | int | float | str | None:
-    """The value of a word without quotes in a list or mapping in brackets, where commas and brackets end it.
+    """Returns the value of a word without quotes in a list or mapping in brackets, where commas and brackets end it.
 
     Raises argparse.ArgumentTypeError for a word that would be more or less than one value.
     """

@@ -1,4 +1,4 @@
-"""How scalars are written around variables from outside: which words YAML reads as themselves there.
+"""Keeps how scalars are written around variables from outside: which words YAML reads as themselves there.
 
 A form is the written text of a scalar, shortened, with `{}` where the word stands. Knows nothing of options.
 """

@@ -214,7 +214,7 @@ def _forms(written: str, segments: list[Segment], start: int, *, is_item: bool) 
 
 
 def _placed(part: DeferredPart, name: str) -> str:
-    """What an expression prints, with a mark in the place of a variable; others may be anything, and are `x`."""
+    """Returns what an expression prints, with `{}` in the place of a variable and `x` in that of others."""
     match part:
         case str():
             return part
@@ -304,7 +304,7 @@ def _offset_of(value: str, written: str) -> int | None:
 def _parts(
     value: str, segments: list[Segment], written: str, start: int
 ) -> tuple[str | DeferredExpression, ...] | None:
-    """A text cut at its open pieces; None if it does not hold them as they are. `start`: where `written` begins."""
+    """Returns a text cut at its open pieces; None if it does not hold them so. `start`: where `written` begins."""
     offset = _offset_of(value, written)
     around = _around_in(value, segments, start + offset) if offset is not None else _around(segments, written, start)
     open_texts = [segment.piece.text for segment in segments]
@@ -319,14 +319,14 @@ def _parts(
 
 
 def _around_in(value: str, segments: list[Segment], start: int) -> list[str]:
-    """The texts around the open pieces of a text that begins at `start`."""
+    """Returns the texts around the open pieces of a text that begins at `start`."""
     ends = [start, *(segment.end for segment in segments)]
     begins = [*(segment.start for segment in segments), start + len(value)]
     return [value[end - start : begin - start] for end, begin in zip(ends, begins, strict=True)]
 
 
 def _around(segments: list[Segment], written: str, start: int) -> list[str] | None:
-    """The texts around the open pieces as YAML reads them: of several lines, or with escapes. None if it cannot."""
+    """Returns the texts around the open pieces of a text with lines or escapes; None if YAML does not read them."""
     if MARK in written:
         return None
     marked = MARK.join(_around_in(written, segments, start))
