@@ -71,7 +71,7 @@ def test_the_readme_has_a_row_for_every_command() -> None:
 
 def test_the_readme_names_every_extra_and_all_holds_those_of_users() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| extra | brings")[2].partition("\n\n")[0]
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| extra | installs")[2].partition("\n\n")[0]
     rows = [line.split("|")[1] for line in table.splitlines()[2:]]
     assert sorted(name for row in rows for name in re.findall(r"`(\w+)`", row)) == sorted(extras)
     assert needed("all", extras) == set(extras) - {"all", "dev", "docs"}
