@@ -23,7 +23,7 @@ def selection_group(parser: ArgumentParser) -> _ArgumentGroup:
 def add_selection(parser: ArgumentParser) -> None:
     """Adds the arguments that choose a configuration."""
     selection_group(parser).add_argument(
-        "file", nargs="?", metavar="FILE", help="configuration file; without it, the project's"
+        "file", nargs="?", metavar="FILE", help="configuration file (default: the project's configuration)"
     )
     add_variables(parser)
 
@@ -38,7 +38,7 @@ def add_variables(parser: ArgumentParser, default: Any = None) -> None:
         default=many,
         dest="include",
         metavar="FOLDER",
-        help="look for templates here too; may be repeated",
+        help="also search this folder for templates; may be repeated",
     )
     add(
         "-D",
@@ -76,7 +76,7 @@ def settings_of(arguments: Namespace) -> dict[str, str]:
 
 def add_cache_switch(parser: ArgumentParser) -> None:
     """Adds the argument that disables the cache of results."""
-    parser.add_argument("--no-cache", action="store_true", help="neither read nor write the cache of results")
+    parser.add_argument("--no-cache", action="store_true", help="do not use the cache of results")
 
 
 def add_trust(parser: ArgumentParser) -> None:
@@ -84,7 +84,7 @@ def add_trust(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--trust-remote-code",
         action=BooleanOptionalAction,
-        help="run code that lies in the model's folder (default: if fgc generated it on this machine; see fgc trust)",
+        help="run code in the model's folder (default: if fgc generated it on this machine; see fgc trust)",
     )
 
 

@@ -1,9 +1,9 @@
 """Compile a configuration into a program.
 
 Writes a folder with train.py, the model package if there is one, the resolved configuration, a map from generated lines
-to template lines, and a manifest of everything that went in. The folder is replaced as a whole or left as it is; files
-that you edited in it, or put there, are never overwritten unless you say `--force`. With `--bundle` the folder runs
-where only torch, and what else the program imports, is installed.
+to template lines, and a manifest of all inputs. The folder is replaced as a whole or not changed. Files that you edited
+in it, or added to it, are never overwritten without `--force`. With `--bundle`, the folder runs on machines that have
+only torch and the other packages that the program imports.
 """
 
 import sys
@@ -29,7 +29,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("-o", "--output", default="out", metavar="FOLDER", help="where to write (default: out)")
     parser.add_argument("--target", default="main", metavar="NAME", help="what the program constructs (default: main)")
     parser.add_argument(
-        "--bundle", action="store_true", help="put the parts of fgc_runtime that the program uses beside it"
+        "--bundle", action="store_true", help="copy the parts of fgc_runtime that the program uses into the build"
     )
     parser.add_argument("--force", action="store_true", help="overwrite generated files that were edited by hand")
 

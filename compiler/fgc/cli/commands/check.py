@@ -1,12 +1,12 @@
 """Find mistakes in configurations without importing or running anything.
 
-Names a configuration file, a project (all its configurations) or a folder (all projects below it); without a name, the
-project around the current folder. Each finding is shown once, at the template where it was written. Exit code 0 if
-there are no findings, 1 if there are, 2 if something could not be checked. [tool.fgc.check] in pyproject.toml holds
-settings.
+PATH is a configuration file, a project (all its configurations) or a folder (all projects below it); by default, the
+project that contains the current folder. Each finding is shown once, at the template where it was written. Exit code 0
+if there are no findings, 1 if there are, 2 if something could not be checked. Settings are in [tool.fgc.check] of
+pyproject.toml.
 
-With `--generated OUT` it says instead whether a build is still what `fgc build` would write, and if not, why. It reads
-the build's manifest and compiles nothing. Exit code 0 if it is fresh, 1 if it is stale.
+With `--generated OUT`, it says instead if a build is what `fgc build` would write now, and if not, why. It reads the
+build's manifest and compiles nothing. Exit code 0 if the build is fresh, 1 if it is stale.
 """
 
 import sys
@@ -45,26 +45,43 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("paths", nargs="*", metavar="PATH", help="configuration file, project or folder")
     add_variables(parser)
     parser.add_argument(
-        "--generated", action="append", default=[], metavar="OUT", help="is this build fresh, or stale, and why"
+        "--generated", action="append", default=[], metavar="OUT", help="say if this build is fresh or stale, and why"
     )
     parser.add_argument("--format", choices=_FORMATS, default="text", help="how to print (default: text)")
-    parser.add_argument("--select", action="append", default=[], metavar="CODE", help="only these codes or prefixes")
-    parser.add_argument("--ignore", action="append", default=[], metavar="CODE", help="not these codes or prefixes")
     parser.add_argument(
-        "--severity", action="append", default=[], metavar="CODE=LEVEL", help="error, warning or off for a code"
+        "--select", action="append", default=[], metavar="CODE", help="report only these codes or prefixes"
     )
-    parser.add_argument("--baseline", metavar="FILE", help="findings listed in this file do not count")
-    parser.add_argument("--write-baseline", metavar="FILE", help="write all findings to a baseline file and succeed")
-    parser.add_argument("--fix", action="store_true", help="write what help lines name as an exact replacement")
-    parser.add_argument("--diff", action="store_true", help="with --fix: write nothing; print what would change")
-    parser.add_argument("--fail-on", choices=("error", "warning"), default="warning", help="exit with 1 from here on")
     parser.add_argument(
-        "--allow", action="append", default=[], metavar="PATTERN", help="refuse other callables, such as 'torch.*'"
+        "--ignore", action="append", default=[], metavar="CODE", help="do not report these codes or prefixes"
+    )
+    parser.add_argument(
+        "--severity",
+        action="append",
+        default=[],
+        metavar="CODE=LEVEL",
+        help="report a code as error or warning, or turn it off",
+    )
+    parser.add_argument("--baseline", metavar="FILE", help="ignore the findings that are listed in this file")
+    parser.add_argument("--write-baseline", metavar="FILE", help="write all findings to a baseline file and succeed")
+    parser.add_argument("--fix", action="store_true", help="apply the fixes that are exact")
+    parser.add_argument("--diff", action="store_true", help="with --fix: write nothing; print what would change")
+    parser.add_argument(
+        "--fail-on",
+        choices=("error", "warning"),
+        default="warning",
+        help="exit with 1 for findings of this level or above",
+    )
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="report all other callables; for example 'torch.*'",
     )
     parser.add_argument(
         "--report-unchecked", action="store_true", help="list the calls whose arguments could not be checked, and why"
     )
-    parser.add_argument("--vllm", action="store_true", help="also what vLLM needs to serve the models (FGC8)")
+    parser.add_argument("--vllm", action="store_true", help="also check if vLLM can serve the models (FGC8)")
     parser.add_argument(
         "--tensor-parallel-size", type=_positive, metavar="N", help="with --vllm: sizes must divide over N processes"
     )

@@ -1,13 +1,12 @@
 """List, show, inspect, modify, link and prune the checkpoints of a configuration's output folder.
 
 `link` makes the model of a checkpoint loadable from the output folder, by symbolic links: `from_pretrained` and
-`fgc serve` then load that one. Files that are no links are never replaced. `prune` removes old checkpoints; the newest,
-the best and those that links in the output folder lead to stay in any case. Each run has checkpoints of its own: those
-of the run that saved last are meant, or of the run that `--folder` names.
+`fgc serve` then load that checkpoint. Files that are not links are never replaced. `prune` removes old checkpoints. It
+always keeps the newest, the best, and those to which links in the output folder point. Each run has its own
+checkpoints; the default is the run that saved last, and `--folder` selects another.
 
-`inspect` reads every file and says whether it is the one that was written; `components` says what the parts take.
-`modify` writes a copy with another learning rate, which says so itself: a run that resumes from it goes on with that
-rate.
+`inspect` reads every file and says if it is unchanged. `components` shows the sizes of the parts. `modify` writes a
+copy with another learning rate. The copy records the change, and a run that resumes from it continues with that rate.
 """
 
 import json
@@ -43,8 +42,8 @@ def configure(parser: ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="all checkpoints, the lowest step first")
     show = actions.add_parser("show", help="one checkpoint: its state and its files")
-    link = actions.add_parser("link", help="make one the model of the output folder, by links")
-    inspect = actions.add_parser("inspect", help="one checkpoint: whether each file is as it was written")
+    link = actions.add_parser("link", help="link one as the model of the output folder")
+    inspect = actions.add_parser("inspect", help="one checkpoint: check that no file has changed")
     components = actions.add_parser("components", help="one checkpoint: tensors, numbers and bytes of its parts")
     modify = actions.add_parser("modify", help="a copy of one with another learning rate")
     prune = actions.add_parser("prune", help="remove all but the newest, the best and the linked ones")
@@ -52,11 +51,11 @@ def configure(parser: ArgumentParser) -> None:
         action.add_argument(
             "step", nargs="?", default="latest", metavar="STEP", help="a step, `latest` (default), or its folder"
         )
-    link.add_argument("--into", metavar="FOLDER", help="a folder in place of the output folder")
+    link.add_argument("--into", metavar="FOLDER", help="use this folder instead of the output folder")
     modify.add_argument("--learning-rate", type=_rate, required=True, metavar="LR", help="of the first group")
     modify.add_argument("--into", required=True, metavar="FOLDER", help="the folder to write, such as x/checkpoint-500")
-    prune.add_argument("--keep", type=int, required=True, metavar="N", help="how many of the newest stay")
-    prune.add_argument("--dry-run", action="store_true", help="say what would go; remove nothing")
+    prune.add_argument("--keep", type=int, required=True, metavar="N", help="how many of the newest to keep")
+    prune.add_argument("--dry-run", action="store_true", help="list what would be removed; remove nothing")
     for action in (listing, show, prune, inspect, components):
         action.add_argument("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
     for action in (listing, show, link, prune, inspect, components, modify):

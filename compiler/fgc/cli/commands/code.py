@@ -1,6 +1,6 @@
-"""Print the Python program that a configuration becomes.
+"""Print the Python program that is generated from a configuration.
 
-With `--target`, a module whose function `construct` returns what is asked for.
+With `--target`, prints a module with a function `construct` that returns the target.
 """
 
 import sys

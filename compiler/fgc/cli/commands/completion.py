@@ -1,6 +1,6 @@
 """Print a script that completes commands, options and configurations in a shell.
 
-`configs` prints the names of the project's configurations, which the scripts ask for behind `-t`; `options WORDS`
+`configs` prints the names of the project's configurations, which the scripts use to complete `-t`. `options WORDS`
 prints the options that the configuration of a command line declares.
 """
 

@@ -1,7 +1,7 @@
 """Construct objects of a configuration and print them.
 
 Runs the program that `fgc build` would write, in the project's folder. Several targets share their objects. `--call`
-calls what was constructed, for a partial or a function, and prints what that returns.
+calls the constructed object, such as a partial or a function, and prints the result.
 """
 
 import sys
@@ -23,7 +23,7 @@ def configure(parser: ArgumentParser) -> None:
     add_settings(parser)
     parser.add_argument("--target", action="append", metavar="NAME", help="what to construct (default: main)")
     parser.add_argument("--call", action="store_true", help="call it without arguments and print the result")
-    parser.add_argument("--var", action="append", default=[], metavar="NAME=VALUE", help="give a `!var` its value")
+    parser.add_argument("--var", action="append", default=[], metavar="NAME=VALUE", help="set the value of a `!var`")
 
 
 def run(arguments: Namespace) -> int:

@@ -1,6 +1,6 @@
-"""List and steer running trainings: status, save, stop, save-stop, abort.
+"""List and control running trainings: status, save, stop, save-stop, abort.
 
-All words behind `fgc control` are those of `python -m fgc_runtime.control`, which this becomes.
+All arguments are passed to `python -m fgc_runtime.control`.
 """
 
 import os

@@ -1,11 +1,12 @@
 """Convert a Hugging Face model folder to a package of fgc, or a package with weights to a Hugging Face folder.
 
-The direction follows from SRC. A package has model.yaml, the template that it was generated from: extend it to train
-on. Logits of both models are compared on random tokens before DST appears. Weights are moved tensor by tensor, so
-memory does not limit the size, but for the comparison (`--no-verify`). DST is complete or absent. `--to gguf` writes a
-file for llama.cpp, from a package or a Hugging Face folder, tokenizer and chat template included.
+The direction depends on SRC. A package contains model.yaml, the template from which it was generated: extend it to
+train the model further. The logits of both models are compared on random tokens before DST is written. Weights are
+converted tensor by tensor, so models may be larger than the memory, except for the comparison (`--no-verify`). DST is
+complete or absent. `--to gguf` writes a file for llama.cpp, from a package or a Hugging Face folder, including
+tokenizer and chat template.
 
-With `--merge`, SRC is an adapter (LoRA), and DST becomes the model that the adapter and its base are together.
+With `--merge`, SRC is an adapter (LoRA), and DST is its base model with the adapter merged.
 """
 
 import sys
@@ -31,34 +32,38 @@ def configure(parser: ArgumentParser) -> None:
     """The arguments of `fgc convert`."""
     add = parser.add_argument
     add("source", metavar="SRC", help="model folder with weights")
-    add("target", metavar="DST", nargs="?", help="folder to write; `--dry-run` needs none")
+    add("target", metavar="DST", nargs="?", help="folder to write; not needed with `--dry-run`")
     add(
         "--to",
         metavar="MODEL_TYPE",
         help="which architecture, if a package could be several: llama, mistral, ...; or `gguf`, `gguf:MODEL_TYPE`",
     )
     add("--name", metavar="NAME", help="name of the package (default: from DST)")
-    add("--dtype", choices=_DTYPES, help="of the weights (default: as they are); q8_0 for GGUF alone")
-    add("--gguf-pre", metavar="NAME", help="llama.cpp's rule by which texts are cut, where fgc does not know it")
+    add("--dtype", choices=_DTYPES, help="type of the weights (default: unchanged); q8_0 only for GGUF")
+    add("--gguf-pre", metavar="NAME", help="llama.cpp's pre-tokenizer, if fgc does not recognise it")
     add("--max-shard-size", type=_size, default=5 * 10**9, metavar="SIZE", help="largest file (default: 5GB)")
     add(
         "--ignore",
         action="append",
         default=[],
         metavar="PATTERN",
-        help="tensors to leave out, such as `vision.*`",
+        help="tensors to omit, such as `vision.*`",
     )
-    add("--merge", action="store_true", help="SRC is an adapter: write the model that it and its base are together")
-    add("--base", metavar="MODEL", help="with `--merge`: the adapter's base (default: as it was trained on)")
-    add("--dry-run", action="store_true", help="list what goes where, and what does not fit; write nothing")
-    add("--explain", action="store_true", help="say which table, fields, parts and names matched; needs no DST")
+    add("--merge", action="store_true", help="SRC is an adapter: merge it into its base")
+    add("--base", metavar="MODEL", help="with `--merge`: the adapter's base (default: the one on which it was trained)")
+    add(
+        "--dry-run",
+        action="store_true",
+        help="list how fields and tensors would be converted, and what does not fit; write nothing",
+    )
+    add("--explain", action="store_true", help="show which table, fields, parts and names matched; needs no DST")
     add(
         "--templates",
         metavar="DIR",
-        help="folder with tables of yours in `conversions/` and the templates that they name (default: the project's)",
+        help="folder with your own tables in `conversions/` and the templates that they name (default: the project's)",
     )
     add("--no-verify", action="store_true", help="do not compare logits")
-    add("--force", action="store_true", help="replace DST, if it holds a model")
+    add("--force", action="store_true", help="replace DST if it contains a model")
     add_trust(parser)
 
 

@@ -1,10 +1,10 @@
-"""Prepare a configuration's data once: tokens in packed examples, in files that every process reads its share of.
+"""Tokenize and pack a configuration's data once, into files of which each process reads its share.
 
-`prepare` constructs the data sets as `fgc dataset` does, encodes their documents in several processes, and writes each
-into a folder of its name below DIR: Arrow files of about `--shard-tokens` tokens, and a manifest with hashes of the
-tokenizer, of the documents and of every file. Interrupted, killed, or out of room, the same command goes on. A training
-reads DIR through `datasets/prepared.yaml`. `show` prints what DIR holds. `verify` reads every file and compares it with
-the manifest.
+`prepare` constructs the data sets as `fgc dataset` does, tokenizes their documents in several processes, and writes
+each data set to a folder of its name below DIR: Arrow files of about `--shard-tokens` tokens, and a manifest with
+hashes of the tokenizer, of the documents and of every file. After an interruption or a full disk, the same command
+continues. A training reads DIR through `datasets/prepared.yaml`. `show` describes the content of DIR. `verify` reads
+every file and compares it with the manifest.
 """
 
 import sys
@@ -43,12 +43,12 @@ def configure(parser: ArgumentParser) -> None:
         "-o", "--output", metavar="DIR", help="where prepared data goes (for show and verify, name it after the action)"
     )
     add("--target", action="append", metavar="T", help=f"which data sets (default: {' and '.join(_USUAL_TARGETS)})")
-    add("-j", "--jobs", type=_positive, metavar="N", help="how many processes (default: one for each core)")
+    add("-j", "--jobs", type=_positive, metavar="N", help="number of processes (default: one per core)")
     add(
         "--shard-tokens", type=_positive, default=1 << 24, metavar="N",
-        help="tokens in a file, about (default: 16777216, which is 32 MB where a token takes two bytes)",
+        help="approximate tokens per file (default: 16777216, or 32 MB at two bytes per token)",
     )  # fmt: skip
-    add("--force", action="store_true", help="replace what was prepared there from something else")
+    add("--force", action="store_true", help="replace data that was prepared differently")
     add("--format", choices=("text", "json"), default="text", help="how `show` prints (default: text)")
 
 

@@ -1,9 +1,9 @@
-"""Show examples of a data set, how long they are, and how much of them is learnt.
+"""Show examples of a data set, their lengths, and the share of label tokens.
 
-The data set is constructed by the program that `fgc build` would write, in a process of its own. Where it gives tokens,
-colours alternate from token to token, what is no label is grey, and every document of a packed example has a line that
-announces it; without colour, ⟦ ⟧ stand around what is no label. Texts are counted in tokens if the configuration has a
-target `tokenizer`.
+The program that `fgc build` would write constructs the data set, in a separate process. If examples are tokens, colours
+alternate from token to token, tokens that are not labels are grey, and a line announces every document of a packed
+example; without colour, ⟦ ⟧ enclose tokens that are not labels. If the configuration has a target `tokenizer`, the
+lengths of texts are counted in tokens.
 """
 
 import sys
@@ -34,9 +34,9 @@ def configure(parser: ArgumentParser) -> None:
     add("-n", "--examples", type=_count, default=3, metavar="N", help="how many to show (default: 3)")
     add("--sample", type=_count, default=1000, metavar="N", help="how many to count for statistics (default: 1000)")
     add("--tokens", action="store_true", help="show a line per token")
-    add("--full", action="store_true", help="show long examples to their end")
+    add("--full", action="store_true", help="do not truncate long examples")
     add("-H", "--histogram", metavar="FILE.png", help="write a histogram of the lengths (needs matplotlib)")
-    add("--pp", action="store_true", help="print the configuration's text in place of its data")
+    add("--pp", action="store_true", help="print the configuration's text instead of its data")
     add("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
 
 

@@ -1,10 +1,10 @@
-"""Say what is different between two configurations, builds or runs, value by value.
+"""Compare two configurations, builds or runs, value by value.
 
 A and B are configuration files, names of the project's configurations, folders that `fgc build` wrote, or folders of
-runs. With one of them, the other side is the project's configuration (`-t`, or the default one): `fgc diff out` says
-what has changed since a build. Each difference is a line with both values and both places; a value that many objects
-share is one difference. `--program` prints the difference of the generated programs instead. Exit code 0 if there is
-none, 1 if there is, 2 if something could not be compared.
+runs. If you name only one, it is compared with the project's configuration (`-t`, or the default one): `fgc diff out`
+shows what has changed since a build. Each difference is a line with both values and both places; a value that many
+objects share is one difference. `--program` compares the generated programs instead. Exit code 0 if there are no
+differences, 1 if there are, 2 if something could not be compared.
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""Say how good a model is: tasks of lm-evaluation-harness, the perplexity of a text, samples.
+"""Evaluate a model: tasks of lm-evaluation-harness, the perplexity of a text, samples.
 
-All words behind `fgc eval` are those of `python -m fgc_runtime.evaluate`, which this runs.
+All arguments are passed to `python -m fgc_runtime.evaluate`.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Say what set a value, what that overrode and what fed it; or what a finding means.
+"""Explain which line set a value, what it overrode and where its inputs come from; or what a finding means.
 
 `KEY` is a path such as `trainer_args.max_steps`, `callbacks[2].prompts[0]` or `&optimizer.lr`. `fgc explain FGC204`
 prints the page of a finding; without arguments, all findings are listed. Exit code 2 if there is nothing to explain.

@@ -1,8 +1,8 @@
-"""Lay out templates one way, without changing what they mean.
+"""Format templates without changing what they mean.
 
-Statements get one way of spaces and indentation; comments and the lines of the document stay as they are. A file with
-syntax errors is left alone, and so is a `.jinja` or `.j2` file that no template draws on. Exit code 0, or 1 if
-`--check` finds files to format, or 2 if a file could not be read.
+Statements get uniform spaces and indentation; comments and the lines of the document are not changed. Files with syntax
+errors are skipped, and so are `.jinja` and `.j2` files that no template uses. Exit code 0, or 1 if `--check` finds
+files to format, or 2 if a file could not be read.
 """
 
 import sys

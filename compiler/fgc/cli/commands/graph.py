@@ -1,9 +1,9 @@
 """Print the graph of objects that a configuration constructs.
 
 `json` is the documented form by which other tools compare graphs. `dot` is for Graphviz; `svg` needs no other program.
-Text shows what calls give where that is known from their signatures. `--after PASS` shows the graph as the emitter gets
-it, step by step: prune, share, fold-texts, fold-calls, and with types: infer. JSON without
-`--types` reads no Python, and leaves it to `fgc check` to look up what is called.
+Text shows the types of results if the signatures state them. `--after PASS` shows the graph after one of the passes
+before code generation: prune, share, fold-texts, fold-calls, and with types: infer. JSON without `--types` does not
+read Python files or check that callables exist; `fgc check` does.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Print an overview of a project as Markdown.
 
-Its description, its configurations with what they are, its folders, and which of its templates extends which.
+Shows its description, its configurations with their descriptions, its folders, and which template extends which.
 """
 
 import json

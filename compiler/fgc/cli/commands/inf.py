@@ -1,7 +1,8 @@
-"""Inference: serve a model, or chat with one that is served.
+"""Serve a model, or chat with a model that is being served.
 
-`fgc inf server` is `fgc serve`, with `-m MODEL` and `-c [CHECKPOINT]` besides. `fgc inf client` talks to any OpenAI
-API: without words it chats on a terminal; what comes through a pipe is one message.
+`fgc inf server` is `fgc serve`, with the additional options `-m MODEL` and `-c [CHECKPOINT]`. `fgc inf client` works
+with any server that has the OpenAI API. Without arguments, it starts a chat in the terminal; piped input is sent as one
+message.
 """
 
 import os

@@ -1,8 +1,8 @@
-"""Look at what trainings have logged: list logs, summarise them, plot their numbers.
+"""List, summarise and plot the logs of trainings.
 
-RUN is the folder of a run, its log, an output folder (its newest run is meant), or the name of a run of the
-configuration, or its beginning; without one it is the configuration's newest run. `--all` takes all runs of all
-configurations of the project. Runs that are going on are read as far as they are.
+RUN is the folder of a run, its log, an output folder (its newest run is used), or the name of one of the
+configuration's runs, which may be abbreviated. The default is the configuration's newest run. `--all` selects all runs
+of all configurations of the project. Active runs can be read, too.
 """
 
 import json
@@ -29,9 +29,9 @@ def configure(parser: ArgumentParser) -> None:
     """The arguments of `fgc logs`."""
     _add_output(parser, None)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="all logs, with how many records and which numbers they have")
-    summary = actions.add_parser("summary", help="how far, how long, how good")
-    plot = actions.add_parser("plot", help="numbers of one run or several, on the terminal or as a picture")
+    listing = actions.add_parser("list", help="all logs, with their number of records and the names of their values")
+    summary = actions.add_parser("summary", help="progress, duration and results")
+    plot = actions.add_parser("plot", help="values of one or more runs, in the terminal or as an image")
     for action in (summary, plot):
         action.add_argument("runs", nargs="*", metavar="RUN", help="which runs (default: the newest one)")
     for action in (listing, summary, plot):
@@ -40,7 +40,7 @@ def configure(parser: ArgumentParser) -> None:
     listing.add_argument("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
     forms = ("text", "json", "md", "one-line")
     summary.add_argument("--format", choices=forms, default="text", help="how to print (default: text)")
-    summary.add_argument("-o", "--output", metavar="FILE", help="write there")
+    summary.add_argument("-o", "--output", metavar="FILE", help="write to this file")
     _add_view(plot)
 
 
@@ -49,10 +49,10 @@ def _add_view(plot: ArgumentParser) -> None:
     add = plot.add_argument
     add("--metrics", metavar="NAMES", help="such as loss,eval_loss,learning_rate (default: loss and eval_loss)")
     add("--x", choices=("step", "tokens", "time", "epoch"), default="step", help="the axis (default: step)")
-    add("--smooth", type=int, default=1, metavar="N", help="means over so many records")
-    add("--log-x", action="store_true", help="a logarithmic axis")
-    add("--log-y", "--log-scale", action="store_true", help="logarithmic values")
-    add("--title", metavar="TEXT", help="what stands above")
+    add("--smooth", type=int, default=1, metavar="N", help="average over N records")
+    add("--log-x", action="store_true", help="use a logarithmic axis")
+    add("--log-y", "--log-scale", action="store_true", help="use a logarithmic scale for the values")
+    add("--title", metavar="TEXT", help="title of the plot")
     add("-o", "--output", metavar="FILE", help="write a .png, .svg or .pdf (needs matplotlib)")
 
 
@@ -60,7 +60,7 @@ def _add_output(parser: ArgumentParser, default: str | None) -> None:
     """The arguments that choose the output folder, before and behind the action."""
     add_variables(parser, default)
     selection_group(parser).add_argument(
-        "--folder", metavar="OUTPUT", default=default, help="an output folder, in place of the configuration's"
+        "--folder", metavar="OUTPUT", default=default, help="output folder (default: the configuration's)"
     )
 
 

@@ -1,8 +1,8 @@
 """List a project's configurations, or all projects below a folder.
 
-Each configuration is compiled for itself, so that the list shows what it is. If no graph can be made of one, it is
-listed as PARSE ERROR with its first error and stops no other; `fgc check` finds all other errors. `*` marks the default
-configuration. Exit code 0, or 1 if something listed is broken, or 2 if there is nothing to list.
+Each configuration is compiled separately to show its name and description. A configuration that cannot be parsed is
+listed as PARSE ERROR with its first error, and the others are still listed; `fgc check` finds all errors. `*` marks the
+default configuration. Exit code 0, or 1 if something listed is broken, or 2 if there is nothing to list.
 """
 
 import json

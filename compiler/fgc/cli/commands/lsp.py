@@ -1,7 +1,8 @@
-"""Answer an editor: the language server, over standard input and output.
+"""Run the language server, over standard input and output.
 
-An editor starts this; `editors/README.md` says how VS Code, Neovim, Helix, Emacs, Zed and JetBrains do. Packages are
-looked up where this Python runs, and nothing of them is imported. Needs `pip install 'fgc[lsp]'`.
+Editors start this command; `editors/README.md` describes the setup for VS Code, Neovim, Helix, Emacs, Zed and
+JetBrains. The server looks for packages in the environment of this Python, but does not import them. Needs
+`pip install 'fgc[lsp]'`.
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""Show where a project lies: its workspace, its search path, its default configuration.
+"""Show a project's folder, workspace, search path and default configuration.
 
-Templates are looked up in the folders of the search path, in the order in which they are shown.
+Templates are searched for in the folders of the search path, in the order shown.
 """
 
 import json

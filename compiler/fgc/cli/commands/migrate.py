@@ -1,9 +1,9 @@
-"""Take a tree of Forgather configurations to fgc.
+"""Convert a tree of Forgather configurations to fgc.
 
-Rewrites templates, and imports in Python files and notebooks, in the author's lines: callables and their arguments, old
-forms of tags, templates of the library that are called otherwise here. Comments and layout stay; an argument without a
-counterpart becomes a comment. What has no counterpart is listed at its line and column. Each file is replaced as a
-whole; nothing outside of TREE is touched; a second run changes nothing.
+Rewrites templates, and imports in Python files and notebooks, line by line: callables and their arguments, old forms of
+tags, templates of the library that have another name in fgc. Comments and layout are kept; an argument without a
+counterpart becomes a comment. Everything without a counterpart is listed with line and column. Each file is replaced as
+a whole; nothing outside TREE is changed; a second run changes nothing.
 """
 
 import difflib

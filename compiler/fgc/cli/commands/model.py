@@ -1,8 +1,8 @@
 """Show a model: parameters per module, FLOPs per token, and the memory that it needs.
 
-PATH is a configuration, a built model package, or a Hugging Face model folder; without it, the project's
-configuration. No weights are loaded or allocated: a model of any size takes seconds. The model's code is run. Code in a
-folder is run if fgc generated it on this machine, or `fgc trust` was told of it.
+PATH is a configuration, a built model package, or a Hugging Face model folder (default: the project's configuration).
+No weights are loaded or allocated: a model of any size takes seconds. The model's code runs; code in a folder runs only
+if fgc generated it on this machine, or after `fgc trust`.
 """
 
 import sys
@@ -28,12 +28,17 @@ def configure(parser: ArgumentParser) -> None:
     add("file", nargs="?", metavar="PATH", help="configuration, model package or model folder")
     add_variables(parser)
     add("--max-depth", type=_positive, default=4, metavar="N", help="how deep to show modules (default: 4)")
-    add("--batch-size", type=_positive, default=1, metavar="N", help="sequences at a time (default: 1)")
-    add("--sequence-length", type=_positive, metavar="N", help="tokens of each (default: the context, at most 4096)")
-    add("--dtype", choices=_DTYPES, help="of weights, gradients and cache (default: as saved, else float32)")
-    add("--optimizer", choices=_OPTIMIZERS, default="adamw", help="whose states to count (default: adamw)")
+    add("--batch-size", type=_positive, default=1, metavar="N", help="sequences per batch (default: 1)")
+    add(
+        "--sequence-length",
+        type=_positive,
+        metavar="N",
+        help="tokens per sequence (default: the context length, at most 4096)",
+    )
+    add("--dtype", choices=_DTYPES, help="type of weights, gradients and cache (default: as saved, or float32)")
+    add("--optimizer", choices=_OPTIMIZERS, default="adamw", help="optimizer whose state to count (default: adamw)")
     add("--set", action="append", default=[], metavar="FIELD=VALUE", help="another value for a configuration field")
-    add("--target", metavar="NAME", help="which model, if a configuration describes several")
+    add("--target", metavar="NAME", help="which model, if a configuration defines several")
     add("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
     add_trust(parser)
 

@@ -1,6 +1,6 @@
-"""Print the YAML text that a configuration becomes.
+"""Print a configuration's YAML text with all inheritance resolved.
 
-What could be made is printed also where there are findings; they go to standard error.
+If there are findings, they are printed to standard error, and the text that could be resolved is still printed.
 """
 
 import sys

@@ -1,7 +1,7 @@
-"""Upload a trained model to the Hugging Face Hub, with its card.
+"""Upload a trained model to the Hugging Face Hub, with its model card.
 
-Weights, configuration, tokenizer, generated code and README.md go there in one commit; checkpoints, logs and records of
-runs do not. The login is that of `huggingface_hub`: `hf auth login`, or HF_TOKEN.
+Uploads weights, configuration, tokenizer, generated code and README.md in one commit, but not checkpoints, logs or
+records of runs. It uses the login of `huggingface_hub`: `hf auth login`, or HF_TOKEN.
 """
 
 import sys
@@ -21,10 +21,10 @@ def configure(parser: ArgumentParser) -> None:
     """The arguments of `fgc push`."""
     add = parser.add_argument
     add("folder", metavar="MODEL", help="model folder with weights and tokenizer")
-    add("name", metavar="NAME", help="the repository, such as me/tiny; made if it is not there")
+    add("name", metavar="NAME", help="the repository, such as me/tiny; created if it does not exist")
     add("--private", action="store_true", help="make a new repository private")
     add("--revision", metavar="BRANCH", help="a branch (default: main)")
-    add("--message", metavar="TEXT", help="of the commit")
+    add("--message", metavar="TEXT", help="message of the commit")
     add("--dry-run", action="store_true", help="list the files; upload nothing")
 
 

@@ -1,8 +1,9 @@
-"""Answer what an editor would ask of a place in a template: for scripts and agents.
+"""Query the language server about a place in a template, for scripts and agents.
 
-`FILE:LINE:COLUMN` counts from 1, as findings do. `hover` says what is there, `definition` where it is defined,
-`references` who mentions it, `overrides` who overrides a block, `symbols` what a file holds (`FILE` is enough),
-`completion` what may be written. Exit code 1 if there is no answer, 2 if the place does not exist.
+`FILE:LINE:COLUMN` counts from 1, as in findings. `hover` describes the place, `definition` shows where it is defined,
+`references` lists the references, `overrides` lists the overrides of a block, `symbols` lists the content of a file
+(`FILE` is enough), and `completion` lists possible completions. Exit code 1 if there is no answer, 2 if the place does
+not exist.
 """
 
 import json
@@ -22,7 +23,7 @@ def configure(parser: ArgumentParser) -> None:
     """The arguments of `fgc query`."""
     parser.add_argument("question", choices=_QUESTIONS, help="what to ask")
     parser.add_argument("place", metavar="FILE[:LINE:COLUMN]", help="where")
-    parser.add_argument("--root", metavar="FOLDER", help="the tree to look in (default: the workspace of the file)")
+    parser.add_argument("--root", metavar="FOLDER", help="folder to search (default: the file's workspace)")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
 
 

@@ -1,7 +1,8 @@
-"""Repeat a run exactly: the program that ran, from the run's own folder, with the words it was started with.
+"""Repeat a run exactly: its program, from the run's own folder, with the same arguments.
 
-Later edits of templates change nothing. It runs where the first one did, with as many processes, into the same output
-folder (or `--output`). What is not as it was then is refused: an edited program, other data. Exit code: the program's.
+Later edits of templates have no effect. The program runs in the same folder, with as many processes, and writes to the
+same output folder (or `--output`). If the program or the data has changed, it refuses to start. The exit code is that
+of the program.
 """
 
 import json
@@ -28,9 +29,9 @@ USES_A_PROJECT = False
 def configure(parser: ArgumentParser) -> None:
     """The arguments of `fgc rerun`."""
     parser.add_argument("run", metavar="RUN", help="the folder of a run, below output_models/<model>/runs/")
-    parser.add_argument("-o", "--output", metavar="FOLDER", help="write here, in place of the run's output folder")
+    parser.add_argument("-o", "--output", metavar="FOLDER", help="write here instead of the run's output folder")
     parser.add_argument("--in", dest="place", metavar="FOLDER", help="start the program in this folder")
-    parser.add_argument("--anyway", action="store_true", help="also with other data than then")
+    parser.add_argument("--anyway", action="store_true", help="run even if the data has changed")
     parser.add_argument("--dry-run", action="store_true", help="print the command; start nothing")
 
 

@@ -1,10 +1,12 @@
-"""List the runs of a configuration's output folder: what each trained, how far it came, how good it got.
+"""List the runs of a configuration's output folder, with their progress and results.
 
-`finished` has made all its steps; `stopped` was told to end before, by a signal, `fgc control` or a callback.
-The process of a `killed` run ended without recording a status. `fgc rerun` repeats a run, `fgc control` steers it.
+A `finished` run has completed all its steps; a `stopped` run was ended early by a signal, `fgc control` or a callback.
+The process of a `killed` run ended without recording a status. `fgc rerun` repeats a run, `fgc control` controls an
+active one.
 
-`fgc runs prune` says which runs would go, and removes them with `--yes`: never one that is running, the best one, one
-that a link leads to, the one whose model the output folder holds, or one from which another has gone on.
+`fgc runs prune` lists the runs that it would remove, and removes them with `--yes`. It never removes an active run, the
+best run, a run to which a link points, the run whose model is in the output folder, or a run that another one has
+resumed.
 """
 
 import sys
@@ -30,16 +32,20 @@ def configure(parser: ArgumentParser) -> None:
     add_variables(parser)
     add = parser.add_argument
     add("action", nargs="?", choices=("list", "prune"), default="list", help="list them (default), or remove some")
-    add("--folder", metavar="OUTPUT", help="an output folder, in place of the configuration's")
-    add("--sort", metavar="COLUMN", help="by run, state, step, loss, last, best, started, size; `-best` downwards")
-    add("--disk", action="store_true", help="how much each holds on the disk")
+    add("--folder", metavar="OUTPUT", help="output folder (default: the configuration's)")
+    add(
+        "--sort",
+        metavar="COLUMN",
+        help="run, state, step, loss, last, best, started or size; `-best` for descending order",
+    )
+    add("--disk", action="store_true", help="show the disk space of each run")
     add("--watch", nargs="?", type=float, const=2.0, metavar="S", help="print again every S seconds (default: 2)")
     add("--format", choices=("text", "json", "csv"), default="text", help="how to print (default: text)")
     pruning = parser.add_argument_group("prune")
-    pruning.add_argument("--keep", type=int, metavar="N", help="the N newest stay")
-    pruning.add_argument("--older-than", type=float, metavar="DAYS", help="those that ended so long ago")
-    pruning.add_argument("--state", metavar="STATES", help="those that ended so, such as failed,killed")
-    pruning.add_argument("--yes", action="store_true", help="remove them; without it, say what would go")
+    pruning.add_argument("--keep", type=int, metavar="N", help="keep the N newest")
+    pruning.add_argument("--older-than", type=float, metavar="DAYS", help="only runs that ended at least DAYS ago")
+    pruning.add_argument("--state", metavar="STATES", help="only runs with these states, such as failed,killed")
+    pruning.add_argument("--yes", action="store_true", help="remove them; without it, only list them")
 
 
 def run(arguments: Namespace) -> int:

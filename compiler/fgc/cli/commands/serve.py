@@ -1,6 +1,6 @@
 """Serve a trained model over the OpenAI HTTP API.
 
-All words behind `fgc serve`, or `fgc inf server`, are those of `python -m fgc_runtime.serve`, which this becomes.
+All arguments are passed to `python -m fgc_runtime.serve`. `fgc inf server` is the same command.
 """
 
 import os

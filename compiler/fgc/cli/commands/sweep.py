@@ -1,13 +1,13 @@
-"""Try values of a configuration: each trial is built and trained, by Optuna's choice or as a grid.
+"""Build and train a configuration with many values, chosen by Optuna or from a grid.
 
 `--over PATH=RANGE` names a value as `--set` does, or an option that the configuration declares. A range is `1,2,3`,
-`log(1e-4,1e-2)`, `uniform(0,0.3)` or `int(2,8)`, with `step=` or `n=`; ` if OTHER=VALUE` behind it makes it depend on
-another one. Lists alone are a grid; otherwise Optuna's TPE chooses, 20 times. The target `sweep` of a configuration
-says the same. All values are checked before the first trial starts.
+`log(1e-4,1e-2)`, `uniform(0,0.3)` or `int(2,8)`, with `step=` or `n=`; append ` if OTHER=VALUE` to make it depend on
+another value. If all ranges are lists, the sweep is a grid; otherwise Optuna's TPE chooses, 20 times. The target
+`sweep` of a configuration can define the same. All values are checked before the first trial starts.
 
-The study lies in the configuration's output folder, below `sweeps/NAME`, with the runs of all trials. Ctrl-C lets
-trials write a checkpoint; `--resume` goes on, also after a kill. `fgc sweep show [NAME]` prints trials, the best one,
-and what the metric depends on; `fgc sweep list` prints all sweeps.
+The study is in the configuration's output folder, below `sweeps/NAME`, with the runs of all trials. On Ctrl-C, trials
+write a checkpoint; `--resume` continues the sweep, also after a kill. `fgc sweep show [NAME]` prints trials, the best
+one, and the importance of each value; `fgc sweep list` lists all sweeps.
 """
 
 import sys
@@ -42,19 +42,19 @@ def configure(parser: ArgumentParser) -> None:
         help="behind `show`: a sweep by its name or folder, or a configuration file (default: the only one)",
     )
     _add_search(parser)
-    add("--name", metavar="NAME", help="what the sweep is called (default: the configuration's name)")
+    add("--name", metavar="NAME", help="name of the sweep (default: the configuration's name)")
     add("--storage", metavar="URL", help="a journal file, or a URL of a database that several machines reach")
-    add("--resume", action="store_true", help="go on with a sweep of this name")
-    add("--join", action="store_true", help="work on it together with others that do")
+    add("--resume", action="store_true", help="continue the sweep of this name")
+    add("--join", action="store_true", help="take part in a running sweep")
     add(
         "--interrupted",
         choices=("resume", "restart", "fail"),
         default="resume",
-        help="with --resume: trials that a kill ended go on from their checkpoints (default), begin anew, or fail",
+        help="with --resume: resume killed trials from checkpoints (default), restart them, or let them fail",
     )
-    add("--anyway", action="store_true", help="with --resume: also where templates have changed since")
+    add("--anyway", action="store_true", help="with --resume: continue even if templates have changed")
     add("-d", "--devices", metavar="DEVICES", help="one trial on each of `0,1,2`, or `cpu`")
-    add("--jobs", type=int, metavar="K", help="trials at once (default: one for each of -d, else 1)")
+    add("--jobs", type=int, metavar="K", help="trials at the same time (default: one for each of -d, or 1)")
     add("--dry-run", action="store_true", help="check, print the plan, and start nothing")
     add("--format", choices=("text", "json", "csv"), default="text", help="how `show` prints (default: text)")
     add("--plots", metavar="FOLDER", help="with `show`: write PNG plots there")
@@ -64,17 +64,26 @@ def _add_search(parser: ArgumentParser) -> None:
     """Adds the options that say what is searched, and how."""
     add = parser.add_argument_group("the search").add_argument
     add("--over", action="append", default=[], metavar="PATH=RANGE", help="a value to try; may be repeated")
-    add("--minimize", metavar="METRIC", help="what a trial is worth (default: the best model's metric, or eval_loss)")
-    add("--maximize", metavar="METRIC", help="the same, where more is better")
-    add("--trials", type=int, metavar="N", help="how many (default: 20, or the whole grid)")
-    add("--hours", type=float, metavar="H", help="begin no trial after so many hours")
+    add(
+        "--minimize",
+        metavar="METRIC",
+        help="metric to minimize (default: the configuration's metric_for_best_model, or eval_loss)",
+    )
+    add("--maximize", metavar="METRIC", help="metric to maximize")
+    add("--trials", type=int, metavar="N", help="number of trials (default: 20, or the whole grid)")
+    add("--hours", type=float, metavar="H", help="start no trial after H hours")
     add("--grid", action="store_true", default=None, help="try every combination")
     add("--sampler", metavar="NAME", help="tpe (default), random, qmc, cmaes, gp; with arguments as in `tpe(seed=1)`")
     add("--pruner", metavar="NAME", help="end bad trials early: median, hyperband, asha, percentile, threshold, none")
-    add("--seed", type=int, metavar="N", help="of the sampler; trials train with the configuration's seed")
+    add("--seed", type=int, metavar="N", help="seed of the sampler; trials train with the configuration's seed")
     add("--judge-by", choices=("last", "best"), help="which evaluation of a trial counts (default: last)")
-    add("--retries", type=int, default=0, metavar="N", help="start a trial that failed so many times more (default: 0)")
-    add("--on-failure", choices=("continue", "stop"), default="continue", help="what a failed trial means for the rest")
+    add("--retries", type=int, default=0, metavar="N", help="how often to retry a failed trial (default: 0)")
+    add(
+        "--on-failure",
+        choices=("continue", "stop"),
+        default="continue",
+        help="continue or stop the sweep after a failed trial",
+    )
 
 
 def run(arguments: Namespace) -> int:

@@ -1,6 +1,6 @@
-"""List what a configuration can construct.
+"""List the objects that a configuration can construct.
 
-Every target with the callable that makes it and the place where it is written.
+Shows every target with its callable and its place in the templates.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""Start TensorBoard on a configuration's runs, or on all of the project.
+"""Start TensorBoard for a configuration's runs, or for all runs of the project.
 
-Words behind `--` go to TensorBoard.
+Arguments after `--` are passed to TensorBoard.
 """
 
 import os

@@ -1,7 +1,7 @@
 """List all templates on a project's search path, and which extends which.
 
-The tree is read from the templates' own words: nothing is rendered, and a name that a template computes is shown as it
-is written. `fgc trefs` shows what one configuration really draws on. A pipe or a file gets plain paths.
+Templates are parsed but not rendered: a name that a template computes is shown as an expression. `fgc trefs` shows
+which templates one configuration actually uses. If the output is a pipe or a file, plain paths are printed.
 """
 
 import sys
@@ -28,7 +28,7 @@ def configure(parser: ArgumentParser) -> None:
     """The arguments of `fgc tlist`."""
     forms = ("tree", "files", "md", "json")
     parser.add_argument("--format", choices=forms, help="how to print (default: tree; into a pipe or file: files)")
-    parser.add_argument("--own", action="store_true", help="leave out the template library")
+    parser.add_argument("--own", action="store_true", help="omit the template library")
     add_cache_switch(parser)
 
 

@@ -1,9 +1,9 @@
 """Build a configuration and train.
 
 The program starts in the project's folder, with the configuration's `nproc_per_node` processes: one process as plain
-Python, more through torchrun. Words behind `--` go to torchrun. Ctrl-C, SIGTERM, SIGUSR1 and a closed terminal let the
-program finish its step and write a checkpoint; `--resume` goes on from there. Under `nohup` it trains on without the
-terminal. The exit code is the program's.
+Python, more through torchrun. Arguments after `--` are passed to torchrun. After Ctrl-C, SIGTERM, SIGUSR1 or a closed
+terminal, the program finishes its step, writes a checkpoint and ends; `--resume` continues from there. Under `nohup`,
+it keeps training when the terminal is closed. The exit code is that of the program.
 
 With `--launch`, the program is built into `launched/` in the project and started on other machines: by Slurm, over
 SSH, on Kubernetes, by SkyPilot or Ray. `--dry-run` prints the exact files and commands.
@@ -43,35 +43,38 @@ def configure(parser: ArgumentParser) -> None:
         "-o",
         "--output",
         metavar="FOLDER",
-        help="build here (default: a folder of the cache, which a month without use removes)",
+        help="build here (default: a folder in the cache, removed after a month without use)",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="build, print the command, and start nothing; no device needs to exist"
+        "--dry-run", action="store_true", help="build and print the command, but start nothing; needs no device"
     )
     parser.add_argument(
         "--dry-run=deep",
         action="store_true",
         dest="rehearses",
-        help="build, read one batch, and step once on tensors without contents: what would fail, and the memory needed",
+        help="build, read one batch, and make one step on tensors without data, to find errors and the memory needed",
     )
     parser.add_argument(
-        "--ranks", type=int, metavar="N", help="with --dry-run=deep: as on N processes (default: the configuration's)"
+        "--ranks",
+        type=int,
+        metavar="N",
+        help="with --dry-run=deep: simulate N processes (default: the configuration's)",
     )
     parser.add_argument(
         "--format", choices=("text", "json"), default="text", help="how --dry-run=deep prints (default: text)"
     )
     parser.add_argument(
-        "--resume", nargs="?", const="", metavar="CHECKPOINT", help="go on from this, or from the latest checkpoint"
+        "--resume", nargs="?", const="", metavar="CHECKPOINT", help="resume from this, or from the latest checkpoint"
     )
     parser.add_argument(
         "--launch",
         metavar="PROFILE",
         help="run elsewhere: slurm, ssh, kubernetes, skypilot, ray, or a profile of forgather_workspace/launch.yaml",
     )
-    parser.add_argument("--output-dir", metavar="FOLDER", help="where the model goes, with a folder for each run")
-    parser.add_argument("--run-name", metavar="NAME", help="what the folder of the run is called, before its time")
+    parser.add_argument("--output-dir", metavar="FOLDER", help="folder for the model, with a folder for each run")
+    parser.add_argument("--run-name", metavar="NAME", help="name of the run's folder, to which the time is appended")
     parser.add_argument(
-        "--resume-anyway", action="store_true", help="go on also where the program or the data have changed since"
+        "--resume-anyway", action="store_true", help="resume even if the program or the data has changed"
     )
 
 

@@ -1,7 +1,7 @@
-"""Show the templates that a configuration draws on.
+"""Show the templates that a configuration uses.
 
-What it extends, includes and imports, with the names that the templates compute. `dot` is for Graphviz; `svg` needs no
-other program. Solid lines extend, dashed ones include, dotted ones import.
+Shows what it extends, includes and imports; computed names are resolved. `dot` is for Graphviz; `svg` needs no other
+program. Solid lines extend, dashed lines include, dotted lines import.
 """
 
 import json

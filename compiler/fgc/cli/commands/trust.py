@@ -1,7 +1,7 @@
-"""Let the Python code of a model's folder run, after you have read it.
+"""Allow the Python code in a model's folder to run, after you have read it.
 
-Commands that open a model run the code in its folder only if fgc generated it on this machine, or if this command was
-told of it. What counts is the content of the files: a changed file is unknown again. `--forget` takes it back.
+Commands that open a model run the code in its folder only if fgc generated it on this machine, or if this command has
+allowed it. Files are identified by their content: a changed file is unknown again. `--forget` revokes the permission.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ _LARGEST_BYTES = 4_000_000
 def configure(parser: ArgumentParser) -> None:
     """The arguments of `fgc trust`."""
     parser.add_argument("folder", metavar="DIR", type=Path, help="model folder, or generated model package")
-    parser.add_argument("--forget", action="store_true", help="no longer let its code run")
+    parser.add_argument("--forget", action="store_true", help="no longer allow its code to run")
 
 
 def run(arguments: Namespace) -> int:

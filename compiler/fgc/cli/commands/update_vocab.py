@@ -1,7 +1,7 @@
-"""Add tokens to a model: rows of embeddings and head, tokenizer, ids in the configurations.
+"""Add tokens to a model: to its tokenizer, embeddings, head and configurations.
 
-Tokens come from a YAML file, or from options. New rows are the mean of those of known tokens, or zero; all other
-weights stay as they are. Without OUT, MODEL itself is replaced. Either way the folder is complete or as it was.
+Tokens are given in a YAML file, or as options. New rows are the mean of the existing rows, or zero; all other weights
+are unchanged. Without OUT, MODEL itself is replaced. In both cases, an error leaves the folder unchanged.
 """
 
 import sys
@@ -25,12 +25,17 @@ def configure(parser: ArgumentParser) -> None:
     add("--add-tokens", metavar="FILE.yaml", help="bos, eos, pad, unk, special_tokens, regular_tokens")
     for role in ("bos", "eos", "pad", "unk"):
         add(f"--{role}", metavar="TOKEN", help=f"the token for {role}, added if it is not known")
-    add("--special", action="append", default=[], metavar="TOKEN", help="a token that is never divided nor shown")
+    add("--special", action="append", default=[], metavar="TOKEN", help="a special token: never split, never shown")
     add("--token", action="append", default=[], metavar="TOKEN", help="an ordinary token")
-    add("--init", choices=("mean", "zero"), default="mean", help="how rows of these options begin (default: mean)")
+    add(
+        "--init",
+        choices=("mean", "zero"),
+        default="mean",
+        help="initial values of the new rows of these options (default: mean)",
+    )
     add("--pad-to-multiple-of", type=_positive, default=1, metavar="N", help="round the number of rows up")
     add("--dry-run", action="store_true", help="show ids and sizes; write nothing")
-    add("--force", action="store_true", help="replace OUT, if it holds a model")
+    add("--force", action="store_true", help="replace OUT if it contains a model")
     add_trust(parser)
 
 

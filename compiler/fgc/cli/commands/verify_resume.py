@@ -1,6 +1,6 @@
-"""Prove on a build of yours that a training which is killed and resumed gives the same numbers, bit for bit.
+"""Prove on your build that a training that is killed and resumed gives the same numbers, bit for bit.
 
-All words behind `fgc verify-resume` are those of `python -m fgc_runtime.verify`, which this becomes.
+All arguments are passed to `python -m fgc_runtime.verify`.
 """
 
 import os

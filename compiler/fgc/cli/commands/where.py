@@ -1,9 +1,9 @@
-"""Say which template line a generated line comes from, and the other way round.
+"""Map a generated line to its template line, and a template line to the generated lines.
 
-`PLACE` is `FILE`, `FILE:LINE` or `FILE:LINE:COLUMN`. Of a generated file (train.py, a model's files, config.yaml) it
-tells the template's file, line and column and the object's path in the configuration. Of a template it tells which
-lines of the build in `-o` come from it. `-` reads a traceback or a log and adds the template lines to it. Exit code 1
-if nothing comes from there, 2 if there is no such file or build.
+`PLACE` is `FILE`, `FILE:LINE` or `FILE:LINE:COLUMN`. For a generated file (train.py, a model's files, config.yaml), it
+prints the template's file, line and column and the object's path in the configuration. For a template, it prints the
+lines of the build in `-o` that come from it. `-` reads a traceback or a log and adds the template lines to it. Exit
+code 1 if the place has no counterpart, 2 if the file or build does not exist.
 """
 
 import json
@@ -31,7 +31,9 @@ EXAMPLES = (
 def configure(parser: ArgumentParser) -> None:
     """The arguments of `fgc where`."""
     parser.add_argument("place", metavar="PLACE", help="FILE[:LINE[:COLUMN]], or `-` for a traceback on standard input")
-    parser.add_argument("-o", "--output", metavar="FOLDER", help="the build (default: around a generated file, or out)")
+    parser.add_argument(
+        "-o", "--output", metavar="FOLDER", help="the build (default: the one that contains the generated file, or out)"
+    )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
 
 

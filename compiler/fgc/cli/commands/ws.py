@@ -1,7 +1,7 @@
-"""Make a workspace, or a project in one.
+"""Create a workspace, or a project in one.
 
-A workspace is a folder with a `forgather_workspace` in it; the projects below it share what is defined there. What is
-there already is never overwritten. A name that begins with a dash is given as `--name=-NAME`.
+A workspace is a folder that contains a folder `forgather_workspace`; the projects below it share what is defined there.
+Existing files are never overwritten. Pass a name that begins with a dash as `--name=-NAME`.
 """
 
 import shlex
@@ -27,23 +27,23 @@ def configure(parser: ArgumentParser) -> None:
     """The arguments of `fgc ws`."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     init = actions.add_parser("init", help="make the current folder a workspace")
-    init.add_argument("--name", help="what the workspace is called (default: as its folder)")
-    init.add_argument("--description", metavar="TEXT", default="", help="what it is for")
+    init.add_argument("--name", help="name of the workspace (default: the folder's name)")
+    init.add_argument("--description", metavar="TEXT", default="", help="description of the workspace")
     init.add_argument(
         "--forgather-dir",
         metavar="DIR",
-        help="a checkout of Forgather: its `templatelib/*`, where it has one, is the library of all projects",
+        help="a checkout of Forgather: its `templatelib/*`, if it exists, is the library of all projects",
     )
     init.add_argument("--no-defaults", action="store_true", help="search only PATHs and the template library")
     init.add_argument("paths", nargs="*", metavar="PATH", help="template folders for all projects")
-    project = actions.add_parser("project", help="make a project that trains at once")
-    project.add_argument("--name", required=True, help="what the project is called")
-    project.add_argument("--description", metavar="TEXT", default="", help="what it is about")
+    project = actions.add_parser("project", help="create a project that is ready to train")
+    project.add_argument("--name", required=True, help="name of the project")
+    project.add_argument("--description", metavar="TEXT", default="", help="description of the project")
     project.add_argument(
         "--config-prefix",
         default="configs",
         metavar="FOLDER",
-        help="where configurations lie, below templates/ (default: configs)",
+        help="folder of the configurations, below templates/ (default: configs)",
     )
     project.add_argument(
         "--default-config",
@@ -51,7 +51,7 @@ def configure(parser: ArgumentParser) -> None:
         metavar="FILE",
         help="the first configuration (default: default.yaml)",
     )
-    project.add_argument("directory", nargs="?", metavar="DIRECTORY", help="where (default: from the name)")
+    project.add_argument("directory", nargs="?", metavar="DIRECTORY", help="folder to create (default: from the name)")
 
 
 def run(arguments: Namespace) -> int:
