@@ -55,7 +55,9 @@ def _note(entry: TemplateEntry, entries: Sequence[TemplateEntry], all_names: Col
     for use in entry.uses:
         if use.kind is UseKind.EXTENDS and not shown.intersection(use.names):
             is_missing = bool(use.names) and not set(all_names).intersection(use.names)
-            parts.append(f"extends {', '.join(use.names) or use.text}" + (", which is not there" if is_missing else ""))
+            parts.append(
+                f"extends {', '.join(use.names) or use.text}" + (", which does not exist" if is_missing else "")
+            )
     for kind in (UseKind.INCLUDES, UseKind.IMPORTS):
         words = list(dict.fromkeys(n for use in entry.uses if use.kind is kind for n in use.names or (use.text,)))
         parts += [f"{kind.value} {', '.join(words)}"] if words else []

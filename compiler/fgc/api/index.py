@@ -24,7 +24,7 @@ class ProjectIndex:
     def __init__(self, folder: str | Path = ".") -> None:
         found = find_project(Path(folder).resolve())
         if found is None:
-            raise ConfigurationError(f"`{Path(folder).resolve()}` is in no project")
+            raise ConfigurationError(f"`{Path(folder).resolve()}` is not in a project")
         try:
             project = open_project(found, FileStore(checks_calls=False))
         except ProjectError as error:

@@ -194,6 +194,6 @@ def _select(config: str | Path | None, folder: Path, variables: dict[str, Any]) 
     found = find_project(folder.resolve())
     if found is None:
         if config is not None:
-            raise NoSuchFile(f"there is no file `{file}`, and `{folder.resolve()}` is in no project")
-        raise NoSuchFile(f"`{folder.resolve()}` is in no project: name a file, or give `project_dir`")
+            raise NoSuchFile(f"there is no file `{file}`, and `{folder.resolve()}` is not in a project")
+        raise NoSuchFile(f"`{folder.resolve()}` is not in a project: name a file, or give `project_dir`")
     return select_config(open_project(found, store), str(config) if config is not None else None, variables)

@@ -26,7 +26,7 @@ def write_build(
 ) -> Outcome[Path | None]:
     """Replaces a folder with a build; the manifest is added to `files`.
 
-    Refuses if the folder has files that no build wrote, or files that were edited since (unless `force`).
+    Refuses if the folder contains files that no build wrote (always) or that were edited since (unless `force`).
     """
     for name in files:
         _require_relative(name)
@@ -58,7 +58,7 @@ def _obstacles(folder: Path, *, force: bool) -> list[Diagnostic]:
         return [_finding(folder, "FGC602", f"cannot read `{folder.name}`: {_reason(error)}")]
     findings = []
     if foreign:
-        message = f"`{folder.name}` holds files that no build wrote: {_listed(foreign)}"
+        message = f"`{folder.name}` contains files that no build wrote: {_listed(foreign)}"
         findings.append(_finding(folder, "FGC601", message, help="move them away, or choose another folder"))
     if edited and not force:
         message = f"files in `{folder.name}` were edited since they were generated: {_listed(edited)}"

@@ -97,7 +97,7 @@ def variables_of(arguments: Namespace) -> dict[str, Any]:
         except (OSError, ValueError) as error:
             raise CannotRun(f"`--vars {arguments.vars}` cannot be read: {error}") from None
         if not isinstance(loaded, dict):
-            raise CannotRun(f"`--vars {arguments.vars}` must hold a JSON object")
+            raise CannotRun(f"`--vars {arguments.vars}` must contain a JSON object")
         variables |= loaded
     for definition in arguments.define:
         name, equals, value = definition.partition("=")

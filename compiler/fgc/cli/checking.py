@@ -161,7 +161,7 @@ def _folder(folder: Path, store: FileStore, variables: dict[str, Any], words: _W
         yield from _project(project, None, variables, words)
     yield from map(_unreadable, unreadable)
     if not folders and not unreadable:
-        raise CannotRun(f"there is no project in `{folder}`: no folder below it holds a `{META_FILE}`")
+        raise CannotRun(f"there is no project in `{folder}`: no folder below it contains a `{META_FILE}`")
 
 
 def _unreadable(error: OSError) -> _Checked:

@@ -42,7 +42,7 @@ def manifest_of(folder: Path) -> dict[str, Any]:
     try:
         manifest = read_json(folder / _MANIFEST)
     except FileNotFoundError:
-        raise CannotRun(f"`{folder}` has no {_MANIFEST}: it is no checkpoint to resume from") from None
+        raise CannotRun(f"`{folder}` has no {_MANIFEST}: it is not a checkpoint to resume from") from None
     except (OSError, ValueError) as error:
         raise CannotRun(f"`{folder / _MANIFEST}` is damaged: {error}") from None
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):

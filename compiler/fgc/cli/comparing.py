@@ -50,7 +50,7 @@ class Compared(Struct, frozen=True):
         names = [] if manifest is None else [name for name in manifest.outputs if name.endswith(".py")]
         found = {name: (self.folder / name) for name in names if (self.folder / name).is_file()}
         if not found:
-            raise CannotRun(f"`{self.name}` holds no generated program: it is no build")
+            raise CannotRun(f"`{self.name}` contains no generated program: it is not a build")
         return {name: read_text(path) for name, path in found.items()}
 
 

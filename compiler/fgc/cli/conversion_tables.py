@@ -268,7 +268,7 @@ def _yaml(value: Any) -> str:
         case dict():
             return f"{{ {', '.join(f'{_yaml(key)}: {_yaml(item)}' for key, item in value.items())} }}"
         case _:
-            raise TypeError(f"{type(value).__name__} is no value of JSON")
+            raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
 def _is_text(word: str) -> bool:

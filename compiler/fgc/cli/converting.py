@@ -51,11 +51,11 @@ def convert(arguments: Namespace) -> int:
     if arguments.base is not None:
         raise CannotRun("`--base` goes with `--merge`")
     if (source / "adapter_config.json").is_file() and not (source / "config.json").is_file():
-        raise CannotRun(f"`{source}` holds an adapter: `fgc convert --merge {source} DST` makes a model of it")
+        raise CannotRun(f"`{source}` contains an adapter: use `fgc convert --merge {source} DST`")
     config = source_config(source)
     is_dry_run = arguments.dry_run or (arguments.explain and arguments.target is None)
     if arguments.target is None and not is_dry_run:
-        raise CannotRun("DST is missing: name the folder to write, or say `--dry-run` or `--explain`")
+        raise CannotRun("DST is missing: name the folder to write, or use `--dry-run` or `--explain`")
     target = None if arguments.target is None else target_folder(arguments, source)
     is_to_package = not any(source.glob("configuration_*.py"))
     own = _own_templates(arguments)
@@ -82,7 +82,7 @@ def convert(arguments: Namespace) -> int:
 def _merge(arguments: Namespace, source: Path) -> int:
     """An adapter and its base to one model. Raises CannotRun."""
     if not (source / "adapter_config.json").is_file():
-        raise CannotRun(f"`{source}` holds no adapter: it has no adapter_config.json")
+        raise CannotRun(f"`{source}` contains no adapter: it has no adapter_config.json")
     words = {name: getattr(arguments, name) for name in ("dry_run", "explain", "templates", "to", "name", "ignore")}
     if useless := [name for name, value in words.items() if value]:
         raise CannotRun(f"`--{useless[0].replace('_', '-')}` has no meaning with `--merge`")

@@ -26,7 +26,7 @@ def visible_devices(named: str, *, must_exist: bool = True) -> str:
         count = count_devices() if count is None else count
         if int(word) >= count:
             known = "there are none" if count == 0 else f"the devices are {', '.join(map(str, range(count)))}"
-            raise CannotRun(f"there is no device {word} here: {known}; `-d cpu` trains without")
+            raise CannotRun(f"there is no device {word} here: {known}; `-d cpu` trains on the CPU")
     return ",".join(words)
 
 

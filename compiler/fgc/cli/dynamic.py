@@ -33,7 +33,7 @@ def dynamic_values(
         option = word.partition("=")[0]
         known = [spelt for argument in arguments for spelt in argument.names]
         if not option.startswith("-"):
-            raise CannotRun(f"`{word}` belongs to no option; name the configuration before its options")
+            raise CannotRun(f"`{word}` is not the value of an option; name the configuration before its options")
         slip = misspelt(option, own_options)
         help = f"did you mean `{slip}`?" if slip else did_you_mean(option, known)
         help = help or f"its options are: {', '.join(known) or 'none'}"

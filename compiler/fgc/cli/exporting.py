@@ -25,9 +25,7 @@ def to_gguf(arguments: Namespace) -> int:
         words += [] if value is None else [option, value]
     if not any(source.glob("configuration_*.py")):
         if model_type is not None:
-            raise CannotRun(
-                f"`--to gguf:{model_type}` is for packages of fgc; `{source}` has an architecture of its own"
-            )
+            raise CannotRun(f"`--to gguf:{model_type}` is for packages of fgc; `{source}` already has an architecture")
         _refuse(arguments, ("explain", "templates"), "`--to gguf` of a Hugging Face folder, which needs no table,")
         return _export(source, target, words)
     with tempfile.TemporaryDirectory(prefix=".fgc-gguf-", dir=target.parent) as parent:

@@ -39,7 +39,7 @@ def freshness_answer(arguments: Namespace) -> PrintedAnswer:
 
 def _require_alone(arguments: Namespace) -> None:
     if arguments.paths:
-        raise CannotRun(f"`--generated` asks about builds: leave out `{arguments.paths[0]}`, or ask about it apart")
+        raise CannotRun(f"`--generated` checks builds: omit `{arguments.paths[0]}`, or check it separately")
     if arguments.format not in _FORMATS:
         raise CannotRun(f"`--generated` prints {' or '.join(_FORMATS)}, not {arguments.format}")
     if arguments.dynamic:
@@ -49,7 +49,7 @@ def _require_alone(arguments: Namespace) -> None:
 def _verdict(folder: Path, project: str | None, wanted: Mapping[str, Any] | None) -> _Verdict:
     manifest = read_manifest(folder)
     if manifest is None:
-        is_there = "holds no manifest of a build" if folder.is_dir() else "is no folder"
+        is_there = "contains no manifest of a build" if folder.is_dir() else "is no folder"
         raise CannotRun(f"`{folder}` {is_there}; `fgc build -o {folder}` writes one")
     build = folder.absolute()
     home = Path(project).absolute() if project else find_project_of(build, manifest, Path.cwd())

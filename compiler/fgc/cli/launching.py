@@ -115,7 +115,7 @@ def is_training_script(selected: Selected) -> bool:
 def _require_training_script(selected: Selected, option: str) -> None:
     """Raises CannotRun for a program that would not hear of the option."""
     if not is_training_script(selected):
-        raise CannotRun(f"`{selected.name}` has no option `{option}`: its `main` is no {_SCRIPT}")
+        raise CannotRun(f"`{selected.name}` has no option `{option}`: its `main` is not a {_SCRIPT}")
 
 
 def words_of_run(arguments: Namespace) -> list[str]:

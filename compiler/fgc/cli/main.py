@@ -253,7 +253,7 @@ def _disk_error(error: Exception) -> int:
         _silence_output()
         return EXIT_COULD_NOT_RUN
     if isinstance(error, FileNotFoundError) and not _has_working_folder():
-        print("fgc: the working folder is gone: change to another one", file=sys.stderr)
+        print("fgc: the current folder no longer exists: change to another one", file=sys.stderr)
         return EXIT_COULD_NOT_RUN
     if isinstance(error, OSError) and error.filename is not None:
         print(f"fgc: `{error.filename}`: {error.strerror}", file=sys.stderr)

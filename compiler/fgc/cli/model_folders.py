@@ -11,16 +11,16 @@ from fgc.reading import read_json
 def source_config(source: Path) -> dict[str, Any]:
     """The configuration of a model's folder. Raises CannotRun."""
     if not source.is_dir():
-        raise CannotRun(f"`{source}` is not a folder: give the folder of a model, with config.json and weights")
+        raise CannotRun(f"`{source}` is not a folder: name the folder of a model, with config.json and weights")
     file = source / "config.json"
     if not file.is_file():
-        raise CannotRun(f"`{source}` has no config.json: give the folder of a saved model")
+        raise CannotRun(f"`{source}` has no config.json: name the folder of a saved model")
     try:
         config = read_json(file)
     except ValueError as error:
         raise CannotRun(f"`{file}` is not valid JSON: {error}") from None
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
-        raise CannotRun(f"`{file}` names no `model_type`: it is no model's configuration")
+        raise CannotRun(f"`{file}` has no `model_type`: it is not the configuration of a model")
     return config
 
 
@@ -29,13 +29,13 @@ def target_folder(arguments: Namespace, source: Path) -> Path:
     target = Path(arguments.target)
     here, there = source.resolve(), target.resolve()
     if here == there or there.is_relative_to(here) or here.is_relative_to(there):
-        raise CannotRun(f"`{target}` and `{source}` must not lie in each other")
+        raise CannotRun(f"`{target}` and `{source}` must not contain each other")
     if target.exists() and not target.is_dir():
         raise CannotRun(f"`{target}` is a file, not a folder")
     if arguments.dry_run or not target.exists() or not any(target.iterdir()):
         return target
     if not (target / "config.json").is_file():
-        raise CannotRun(f"`{target}` is not empty and holds no model: nothing in it is replaced, choose another folder")
+        raise CannotRun(f"`{target}` is not empty and contains no model: it is never replaced, choose another folder")
     if not arguments.force:
-        raise CannotRun(f"`{target}` holds a model already: `--force` replaces it")
+        raise CannotRun(f"`{target}` already contains a model: `--force` replaces it")
     return target

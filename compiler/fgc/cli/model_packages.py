@@ -29,7 +29,7 @@ def show_model(arguments: Namespace) -> int:
     path = None if arguments.file is None else Path(arguments.file)
     if path is not None and path.is_dir() and arguments.project is None:
         if arguments.dynamic or arguments.target:
-            raise CannotRun(f"`{path}` is a model's folder: it takes no options of a configuration and no `--target`")
+            raise CannotRun(f"`{path}` is a model's folder: it has no configuration options and no `--target`")
         return run_module(_MODULE, [str(_model_folder(path)), *words, *_trust(arguments.trust_remote_code)])
     try:
         selected = select(arguments)
@@ -85,12 +85,12 @@ def _model_node(selected: Selected, target: str | None) -> NodeId:
     found = model_nodes(graph)
     if target is not None:
         if graph.targets.get(target) not in found:
-            raise CannotRun(f"`{target}` is no target of `{selected.name}` that describes a model; {_targets(graph)}")
+            raise CannotRun(f"`{target}` is not a target of `{selected.name}` that defines a model; {_targets(graph)}")
         return graph.targets[target]
     if not found:
         raise CannotRun(f"`{selected.name}` describes no model: it has no `!meta:{MODEL_PACKAGE}`")
     if len(found) > 1:
-        raise CannotRun(f"`{selected.name}` describes {len(found)} models: say `--target`; {_targets(graph)}")
+        raise CannotRun(f"`{selected.name}` defines {len(found)} models: choose one with `--target`; {_targets(graph)}")
     return found[0]
 
 
@@ -108,9 +108,9 @@ def _model_folder(path: Path) -> Path:
     if len(packages) == 1:
         return packages[0]
     if packages:
-        raise CannotRun(f"`{path}` holds several models: {', '.join(str(item) for item in packages)}")
+        raise CannotRun(f"`{path}` contains several models: {', '.join(str(item) for item in packages)}")
     raise CannotRun(
-        f"`{path}` holds no model: no config.json, and no configuration_*.py in it or in a folder of it. "
+        f"`{path}` contains no model: no config.json, and no configuration_*.py in it or in a subfolder.  "
         "Give a Hugging Face model folder, the folder of a build, or a configuration"
     )
 

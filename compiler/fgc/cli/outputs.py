@@ -103,7 +103,7 @@ def link_model(checkpoint: Checkpoint, folder: Path) -> list[str]:
     ]
     if in_the_way:
         names = ", ".join(in_the_way)
-        raise CannotRun(f"`{folder}` holds files of its own: {names}; choose another folder: `--into FOLDER`")
+        raise CannotRun(f"`{folder}` contains other files: {names}; choose another folder: `--into FOLDER`")
     folder.mkdir(parents=True, exist_ok=True)
     for path in files:
         fresh = folder / f".{path.name}.new"

@@ -18,7 +18,7 @@ def answers_to(question: str, place: str, root: str | None) -> list[dict[str, An
     asked = _place(place)
     folder = Path(root) if root is not None else _root(asked.file)
     if not folder.is_dir():
-        raise CannotRun(f"`{root}` is no folder")
+        raise CannotRun(f"`{root}` is not a folder")
     editor = ide.Editor([folder])
     name = str(asked.file.absolute())
     if question == "symbols":

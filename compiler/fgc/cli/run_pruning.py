@@ -48,7 +48,7 @@ def wish_of(keep: int | None, days: float | None, states: str | None) -> Wish:
         raise CannotRun("`--keep` and `--older-than` must not be negative")
     if keep is None and days is None and not names:
         options = "`--keep N` of the newest, `--older-than DAYS`, `--state failed,killed`"
-        raise CannotRun(f"say which runs may go, or which stay: {options}")
+        raise CannotRun(f"say which runs to remove, or which to keep: {options}")
     return Wish(keep, days, names)
 
 

@@ -154,16 +154,16 @@ def load_run(folder: Path) -> Run:
     """A run to repeat. Raises CannotRun, saying what is missing or not as it was."""
     record = _record_of(folder)
     if record is None:
-        raise CannotRun(f"`{folder}` is no run: it has no {_RECORD} that can be read")
+        raise CannotRun(f"`{folder}` is not a run: it has no readable {_RECORD}")
     if "program" not in record:
-        raise CannotRun(f"`{folder}` holds no program: it was not started from a file")
+        raise CannotRun(f"`{folder}` contains no program: it was not started from a file")
     if lacking := [name for name in _OF_A_PROGRAM if name not in record]:
-        raise CannotRun(f"`{folder}` cannot be repeated: its {_RECORD} does not say `{lacking[0]}` as fgc writes it")
+        raise CannotRun(f"`{folder}` cannot be repeated: `{lacking[0]}` in its {_RECORD} is not as fgc writes it")
     words, environment = record["words"], record["environment"]
     if not all(isinstance(word, str) for word in (*words, *environment.values(), *record["files"].values())):
-        raise CannotRun(f"`{folder}` cannot be repeated: its {_RECORD} has something else where words stand")
+        raise CannotRun(f"`{folder}` cannot be repeated: the arguments in its {_RECORD} are not a list of words")
     if unusual := [name for name in environment if not _VARIABLE.fullmatch(name)]:
-        raise CannotRun(f"`{folder}` cannot be repeated: {unusual[0]!r} is no name of a variable")
+        raise CannotRun(f"`{folder}` cannot be repeated: {unusual[0]!r} is not the name of a variable")
     for name, written in record["files"].items():
         path = folder / "program" / name
         if not path.is_file():
@@ -174,10 +174,12 @@ def load_run(folder: Path) -> Run:
     if added := sorted(extra - set(record["files"])):
         raise CannotRun(f"the program in `{folder}` is not the one that ran: {added[0]} has been added")
     if not Path(record["folder"]).is_dir():
-        raise CannotRun(f"the run was started in `{record['folder']}`, which is gone; name another: `--in FOLDER`")
+        raise CannotRun(
+            f"the run was started in `{record['folder']}`, which no longer exists; name another: `--in FOLDER`"
+        )
     resumed_from = record.get("resumed_from")
     if resumed_from is not None and not Path(resumed_from).is_dir():
-        raise CannotRun(f"the run went on from `{resumed_from}`, which is gone: it cannot be repeated from there")
+        raise CannotRun(f"the run resumed from `{resumed_from}`, which no longer exists, so it cannot be repeated")
     return Run(folder, record)
 
 

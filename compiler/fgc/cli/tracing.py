@@ -60,7 +60,7 @@ class Build:
         try:
             self.areas = read_map(folder / MAP)
         except OSError:
-            raise CannotRun(f"`{display_path(folder)}` holds no build: there is no `{MAP}` in it") from None
+            raise CannotRun(f"`{display_path(folder)}` is not a build: it contains no `{MAP}`") from None
         except ValueError as problem:
             raise CannotRun(f"{problem}; build it again") from None
 

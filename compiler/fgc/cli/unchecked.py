@@ -8,7 +8,7 @@ _MAX_NAMES = 3  # names in the summary; `--report-unchecked` lists them all
 
 
 def coverage_words(coverage: Coverage) -> str:
-    """`; 41 of 44 calls checked; not: lightning:Trainer (its signature is made at run time)`; empty if all were."""
+    """`; 41 of 44 calls checked; not: lightning:Trainer (its signature is created at run time)`; empty if all were."""
     if not coverage.unchecked:
         return ""
     groups = _groups(coverage)

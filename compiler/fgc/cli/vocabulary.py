@@ -31,7 +31,7 @@ def update_vocabulary(arguments: Namespace) -> int:
     target = source if arguments.target is None else target_folder(arguments, source)
     tokens = [*_from_file(arguments.add_tokens), *_from_options(arguments)]
     if not tokens and arguments.pad_to_multiple_of == 1:
-        raise CannotRun("nothing to add: give `--add-tokens FILE.yaml`, tokens as options, or `--pad-to-multiple-of`")
+        raise CannotRun("nothing to add: pass `--add-tokens FILE.yaml`, tokens as options, or `--pad-to-multiple-of`")
     texts = [token["text"] for token in tokens if token["role"] in _LISTS.values()]
     twice = sorted({text for text in texts if texts.count(text) > 1})
     if twice:

@@ -30,7 +30,7 @@ def _line(item: Difference, use_color: bool) -> str:
         return f"{paint(sign, tint)} {item.old.path} is {paint(item.path, _BOLD)} now  {places}"
     if item.change in (Change.SHARED, Change.SEPARATE):
         is_shared = item.change is Change.SHARED
-        words = "one object now; it was one of its own" if is_shared else "two objects now; it was one"
+        words = "one object now; it was a separate one" if is_shared else "two objects now; it was one"
         return f"{head} and {item.old.path if is_shared else _other(item)}: {words}  {places}"
     more = f" (in {item.num_more} more place{'s' if item.num_more > 1 else ''})" if item.num_more else ""
     return f"{head}: {old} -> {new}{more}  {places}"

@@ -21,7 +21,7 @@ def literal(value: Scalar, node: NodeId | None = None) -> Expression:
         case int():
             return Constant(_integer(value), node, value < 0)
         case float():
-            assert math.isfinite(value), "a non-finite float is no literal"
+            assert math.isfinite(value), "a non-finite float has no literal"
             return Constant(_float(value), node, math.copysign(1.0, value) < 0)
         case str():
             return string(value, node)

@@ -6,7 +6,7 @@ from fgc.ir import Call, Var
 
 def misplaced_component(call: Call) -> Diagnostic:
     """Returns the error about a component that is not a part of a model."""
-    message = f"component `{call.callee.text}` stands outside a model"
+    message = f"component `{call.callee.text}` is outside a model"
     help = "components are parts of the `model` of `!meta:fgc:model_package`"
     return Diagnostic.at(call.callee.origin, "FGC502", message, help=help)
 

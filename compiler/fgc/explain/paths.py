@@ -29,7 +29,7 @@ class UnknownPath(Struct, frozen=True):
         where = f"`{self.known}` has no `{self.missing}`" if self.known else f"there is no `{self.missing}`"
         if self.nearest is not None:
             return f"{where}; did you mean `{self.nearest}`?"
-        return f"{where}; it has {', '.join(self.names)}" if self.names else f"{where}: nothing can be named in it"
+        return f"{where}; it has {', '.join(self.names)}" if self.names else f"{where}: it has no parts"
 
 
 class Step(Struct, frozen=True):

@@ -43,7 +43,7 @@ def _set(composition: Composition, path: str, text: str, doubts: list[Doubt]) ->
     if node is None:
         return f"`--set {path}={text}`: `{path}` is not one value; name one that is in it"
     if node.tag is not None and node.tag.text.startswith("!var"):
-        return f"`--set {path}={text}`: `{path}` is a variable of the program, which Python gives its value"
+        return f"`--set {path}={text}`: `{path}` is a variable of the program, which gets its value in Python"
     tagged = _tagged_kind(node)
     kind = tagged or ("str" if not node.is_plain else scalar_type(node.value, True))
     written = _written(text, kind)

@@ -31,7 +31,7 @@ def value_text(node: Node) -> str:
         return _constructed(target, target.tag.text)
     match target:
         case ScalarNode():
-            late = " (computed anew where the program runs)" if target.parts is not None else ""
+            late = " (computed when the program runs)" if target.parts is not None else ""
             return _cut(json.dumps(_scalar(target), ensure_ascii=False)) + late
         case SequenceNode():
             flat = json.dumps(plain_value(target), ensure_ascii=False)
@@ -67,7 +67,7 @@ def _constructed(target: ScalarNode | SequenceNode | MappingNode, tag: str) -> s
     if kind == "dict":
         return _cut(f"a mapping with {', '.join(named(target)) or 'nothing in it'}")
     callee = tag.partition(":")[2].partition("@")[0]
-    words = {"factory": "{}, anew at every mention", "partial": "a function that calls {}"}
+    words = {"factory": "{}, a new one at every reference", "partial": "a function that calls {}"}
     words |= {"lambda": words["partial"], "meta": "what {} makes at build time"}
     call = _cut(f"{callee}({', '.join(named(target))})")
     return words.get(kind, "{}, constructed once").format(call)

@@ -57,7 +57,7 @@ def _of_mark(editor: Editor, path: str, mark: Mark) -> Iterator[str]:
             found = describe(editor, path, mark)
             answer = None if found is not None else answer_of(editor, path, mark.name, mark.span)
             if answer is not None and answer.verdict is Verdict.NOT_INSTALLED:
-                yield f"`{answer.wrong}` is not installed in this Python: nothing is known of `{mark.name}`"
+                yield f"`{answer.wrong}` is not installed in this Python, so nothing is known about `{mark.name}`"
             if found is not None:
                 yield f"```python\n{found.text}\n```"
                 yield from filter(None, [found.summary])
@@ -80,13 +80,13 @@ def _of_mark(editor: Editor, path: str, mark: Mark) -> Iterator[str]:
             elif mark.kind is MarkKind.VARIABLE and mark.name in global_texts():
                 yield global_texts()[mark.name]
             elif mark.kind is MarkKind.VARIABLE:
-                yield f"`{mark.name}`: no template sets it; it is given from outside, or has its default"
+                yield f"`{mark.name}`: no template sets it; it comes from an option, or has its default"
 
 
 def _of_block(editor: Editor, path: str, mark: Mark) -> Iterator[str]:
     above = [found.span for found in overridden(editor, path, mark)]
     if mark.kind is MarkKind.SUPER:
-        yield f"`super()` prints the block `{mark.name}` {_named(above)}" if above else "there is nothing above this"
+        yield f"`super()` prints the block `{mark.name}` {_named(above)}" if above else "this has no parent"
         return
     below = [found.span for found in overriding(editor, path, mark)]
     yield f"block `{mark.name}`" + (f" overrides the one {_named(above)}" if above else "")

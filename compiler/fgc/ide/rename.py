@@ -101,7 +101,7 @@ def _refuse_computed(editor: Editor, path: str, mark: Mark) -> None:
     for closure in editor.families.family(path):
         if closure.is_open:
             place = display_path(Path(closure.entry.path))
-            raise CannotRename(f"{place} draws on a template whose name is computed: not every mention is known")
+            raise CannotRename(f"{place} uses a template whose name is computed: not every reference is known")
 
 
 def _refuse_taken(editor: Editor, path: str, mark: Mark, found: Iterable[Mark], name: str) -> None:

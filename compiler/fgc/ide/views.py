@@ -37,7 +37,7 @@ def viewed(editor: Editor, path: str, view: View) -> Viewed:
     """Returns a view of the configuration in whose light a file is read."""
     selected = editor.context(path)
     if selected is None:
-        return Viewed("", "text", problem="no configuration draws on this file")
+        return Viewed("", "text", problem="no configuration uses this file")
     if view == "text":
         return _resolved(selected)
     if selected.has_errors:

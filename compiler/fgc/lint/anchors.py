@@ -32,10 +32,10 @@ def anchor_of_outer_block(composition: Composition, graph: Graph) -> Iterator[Di
         text, header = place.source.text, headers[inner]
         if not _DEFINITION.search(text, header.end, text.rfind("\n", 0, place.start) + 1):
             continue  # the block is for this anchor alone
-        message = f"`&{name}` stands in the block `{inner}`, which lies in the block `{name}`"
-        help = f"an override of `{inner}` takes it away: write it above `[{inner}]`, or below a header of its own"
+        message = f"`&{name}` is in the block `{inner}`, which is inside the block `{name}`"
+        help = f"an override of `{inner}` removes it: write it above `[{inner}]`, or below a separate header"
         shown = Span(header.source, header.start - 1, header.end + 1)
-        related = (Related(shown, f"`{inner}` goes on to the next header"),)
+        related = (Related(shown, f"`{inner}` ends at the next header"),)
         yield Diagnostic.at(anchor.origin, "FGC323", message, severity=Severity.WARNING, help=help, related=related)
 
 

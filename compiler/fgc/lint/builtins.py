@@ -8,7 +8,7 @@ from fgc.ir import BUILTINS, Call, Graph, SymbolKind
 from fgc.lint.rules import rule
 from fgc.yaml import Composition
 
-_NEEDS_MODULE = "a name that is no builtin needs its module: `module:name`"
+_NEEDS_MODULE = "a name that is not a builtin needs its module: `module:name`"
 
 
 @rule

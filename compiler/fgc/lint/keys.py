@@ -66,7 +66,7 @@ def _branches(source: Source) -> list[tuple[int, bool, str]]:
 
 
 def _twice(key: ScalarNode, earlier: ScalarNode) -> Diagnostic:
-    message = f"key `{key.value}` stands twice in this mapping, and the last value counts"
+    message = f"key `{key.value}` is in this mapping twice, and the last value is used"
     related = (Related(earlier.origin.span, "the first one is here"),)
     return Diagnostic.at(
         key.origin, "FGC316", message, severity=Severity.WARNING, help="remove one of them", related=related
@@ -95,7 +95,7 @@ def _lacks_colon(key: ScalarNode) -> Iterator[Diagnostic]:
     """Yields the finding of a key in braces that holds its value."""
     match = _KEY_AND_VALUE.fullmatch(key.value)
     if match is not None:
-        what = "a space is missing behind the `:`" if match["colon"] else "a `:` is missing"
+        what = "a space is missing after the `:`" if match["colon"] else "a `:` is missing"
         message = f"{what}: this is the key `{key.value:.40}`, and it has no value"
         help = f"write `{match['key']}: {match['value']:.40}`, or quotes around the key"
         yield Diagnostic.at(key.origin, "FGC321", message, severity=Severity.WARNING, help=help)
@@ -111,6 +111,8 @@ def tag_on_key(composition: Composition, graph: Graph) -> Iterator[Diagnostic]:
             tag = key.tag if isinstance(key, ScalarNode) else None
             if tag is None or not isinstance(key, ScalarNode) or not tag.text.startswith("!") or tag.text == "!":
                 continue
-            message = f"the tag `{tag.text}` stands on the key `{key.value}`, and is ignored"
-            help = "a tag of the whole mapping ends the line above its keys; a tag of the value stands behind the `:`"
+            message = f"the tag `{tag.text}` is on the key `{key.value}`, and is ignored"
+            help = (
+                "put the tag of a mapping at the end of the line above its keys, and the tag of a value after the `:`"
+            )
             yield Diagnostic.at(tag.origin, "FGC317", message, severity=Severity.WARNING, help=help)

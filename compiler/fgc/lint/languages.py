@@ -58,7 +58,7 @@ def _finding(node: Node) -> Diagnostic:
     assert isinstance(node, ScalarNode), "only a scalar is `no`"
     better = f'"{node.value}"'
     fix = Edit(node.origin.span, better) if node.origin.span.text == node.value else None
-    message = f"`{node.value}` is false in YAML 1.1, not a text like the codes beside it"
+    message = f"`{node.value}` is false in YAML 1.1, not a text like the other codes"
     return Diagnostic.at(
         node.origin, "FGC310", message, severity=Severity.WARNING, help=f"put it in quotes: `{better}`", fix=fix
     )

@@ -42,8 +42,8 @@ def _finding(document: Document, segment: Segment, at: int) -> Diagnostic:
     line_end = document.text.find("\n", at)
     place = document.locate(at, line_end if line_end > 0 else None)
     verb = "includes" if span.text.startswith("include") else "prints"
-    message = f"what this {verb} has several lines, and only the first stands here"
-    help = "indent it: `| indent(4)` behind a print, `{% filter indent(4) %}` around an include"
+    message = f"what this {verb} has several lines, and only the first is indented"
+    help = "indent it: `| indent(4)` in a print, `{% filter indent(4) %}` around an include"
     related = (Related(place.span, "this line lands in column 0"),) if place.span != span else ()
     origin = Origin(span, tuple(way for way in segment.piece.origin.via if way != span), segment.piece.origin.block)
     return Diagnostic.at(origin, "FGC220", message, severity=Severity.WARNING, help=help, related=related)

@@ -208,7 +208,7 @@ def _emptied(segment: Segment, layout: _Layout) -> Diagnostic | None:
     rest = layout.text[segment.end :].partition("\n")[0]
     if rest.strip() or not layout.is_null(line + len(before.rstrip())):
         return None
-    message = f"{_shown(segment)} is an empty text, and YAML reads null where nothing stands"
+    message = f"{_shown(segment)} is an empty text, which YAML reads as null"
     return _finding(segment, message, "toyaml", "")
 
 
@@ -245,7 +245,9 @@ def _escaped(segment: Segment, start: int, end: int, layout: _Layout) -> Diagnos
         return _folded(segment, text, place.node.value)
     quote = layout.text[place.start]
     escape = "\\" if quote == '"' else "''"
-    message = f"`{escape}` in what {_shown(segment)} prints is read as an escape, because the print stands in `{quote}`"
+    message = (
+        f"`{escape}` in what {_shown(segment)} prints is read as an escape, because the print is between `{quote}`"
+    )
     help = f"print it as YAML, without the quotes: `{{{{ {_filtered(segment.piece.origin.span.text, 'toyaml')} }}}}`"
     return Diagnostic.at(segment.piece.origin, "FGC314", message, severity=Severity.WARNING, help=help)
 

@@ -41,7 +41,7 @@ def missing_sign(composition: Composition, graph: Graph) -> Iterator[Diagnostic]
 def _text(composition: Composition, place: Place, value: str) -> Iterator[Diagnostic]:
     origin = place.node.origin
     if (match := _CALLED.fullmatch(value)) and _may_be_called(match):
-        what = f"`!` is missing: this is the text `{value:.40}`, and calls nothing"
+        what = f"`!` is missing: this is the text `{value:.40}`, which calls nothing"
         better = f"!{match['kind']}:{match['callable']}"
         fix = Edit(origin.span.at(0, 0), "!") if origin.span.text.startswith(match["kind"]) else None
     elif (match := _NAMED.fullmatch(value)) and match[1] in composition.anchors:
@@ -102,7 +102,7 @@ def _dashes(composition: Composition, place: Place) -> Diagnostic | None:
     for match in _ITEM.finditer(text, place.start if is_list else place.start + 1, place.end):
         if is_list or line == f"{match[1]}- ":
             origin = composition.document.locate(*match.span(2))
-            message = "a space is missing behind this `-`: its line goes on with the text above"
+            message = "a space is missing after this `-`: its line continues the text above"
             help = "write `- ` before an item; if it is text, write the text on one line or in quotes"
             return Diagnostic.at(origin, "FGC322", message, severity=Severity.WARNING, help=help)
     return None
@@ -114,6 +114,6 @@ def _keys(node: MappingNode) -> Iterator[Diagnostic]:
         if isinstance(key, ScalarNode) and key.is_plain and key.value.endswith(":") and key.parts is None:
             name = key.value.rstrip(":")
             if name.isidentifier():
-                message = f"one `:` is too much: the key is `{key.value}`"
+                message = f"there is one `:` too many: the key is `{key.value}`"
                 help = f"write `{name}:`, or quotes around the key"
                 yield Diagnostic.at(key.origin, "FGC322", message, severity=Severity.WARNING, help=help)

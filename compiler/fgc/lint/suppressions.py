@@ -52,7 +52,7 @@ class Suppressions:
                 for code, span in suppression.codes.items():
                     if code not in suppression.used:
                         where = "in this file" if suppression.line is None else f"in line {suppression.line}"
-                        message = f"this comment silences nothing: there is no {code} {where}"
+                        message = f"this comment has no effect: there is no {code} {where}"
                         fix = Edit(suppression.whole, "") if len(suppression.codes) == 1 else None
                         yield Diagnostic("FGC701", message, span, Severity.WARNING, "remove it", fix=fix)
 

@@ -41,7 +41,7 @@ def _comment(document: Document, place: Place, match: re.Match[str]) -> Diagnost
     whole = document.text[place.start : match.end(1)].strip()
     message = f"`{match[1]}` is a comment in YAML, and no part of the value"
     fix = Edit(origin.span, f'"{match[1]}"') if place.start == place.end and '"' not in match[1] else None
-    help = f'put the value in quotes, `"{whole}"`, or a space behind the `#`'
+    help = f'put the value in quotes, `"{whole}"`, or a space after the `#`'
     return Diagnostic.at(origin, "FGC318", message, severity=Severity.WARNING, help=help, fix=fix)
 
 
@@ -54,7 +54,7 @@ def item_in_text(composition: Composition, graph: Graph) -> Iterator[Diagnostic]
             continue
         for match in _ITEM.finditer(document.text, place.start, place.end):
             origin = document.locate(*match.span(1))
-            message = "this `-` begins no item: its line goes on with the text above"
+            message = "this `-` does not begin an item: its line continues the text above"
             help = "indent it as the item above; if it is text, write the text on one line or in quotes"
             yield Diagnostic.at(origin, "FGC319", message, severity=Severity.WARNING, help=help)
 
@@ -72,7 +72,7 @@ def stray_bracket(composition: Composition, graph: Graph) -> Iterator[Diagnostic
         if at is None or not document.segment_at(place.start + at).piece.is_literal:
             continue
         bracket = document.text[place.start + at]
-        message = f"`{bracket}` stands alone, and is part of the text `{place.node.value:.40}`"
+        message = f"`{bracket}` is not paired, and is part of the text `{place.node.value:.40}`"
         help = "remove it, or write the other bracket; if it is part of the text, put the text in quotes"
         origin = document.locate(place.start + at, place.start + at + 1)
         yield Diagnostic.at(origin, "FGC320", message, severity=Severity.WARNING, help=help)

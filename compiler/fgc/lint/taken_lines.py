@@ -137,9 +137,7 @@ def _line_end(text: str, at: int) -> int:
 
 def _finding(span: Span, name: str | None, origin: Origin) -> Diagnostic:
     text = span.text.rstrip()
-    message = (
-        f"`{_short(text)}` is read as {'a block header' if name else 'a comment'}, and is no part of the text here"
-    )
+    message = f"`{_short(text)}` is read as {'a block header' if name else 'a comment'}, and is not part of the text"
     quote = '"' if "'" in text else "'"
     help = f"to write it, print it: `{{{{ {quote}{text}{quote} }}}}`"
     place = Origin(span, origin.via, origin.block)

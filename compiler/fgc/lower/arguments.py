@@ -97,7 +97,7 @@ class ArgumentReader:
                 arguments.keywords = self.keywords(self._lowering.pairs(target))
             elif target is not None and not target.is_broken:
                 wanted = "a sequence" if pair.key == "args" else "a mapping"
-                help = "`args` holds positional arguments, `kwargs` keywords; under other keys they are ordinary ones"
+                help = "`args` is for positional arguments, `kwargs` for keywords; other keys are ordinary arguments"
                 self._lowering.error(pair.value.origin, "FGC405", f"`{pair.key}` must be {wanted}", help)
                 if pair.key == "args" and is_plain and isinstance(target, MappingNode):
                     arguments.positional = [self._lowering.lower(key) for key, _ in target.pairs]

@@ -46,14 +46,14 @@ def _finding(symbol: Symbol, has_colon: bool) -> Diagnostic | None:
     elif has_colon and (not symbol.container or not symbol.attribute):
         message = f"`{text}` lacks {'a name behind' if symbol.container else 'a module before'} the `:`"
     elif not all(part.isidentifier() for part in symbol.attribute.split(".")):
-        message = f"`{symbol.attribute}` is no Python name"
+        message = f"`{symbol.attribute}` is not a Python name"
         plain = symbol.attribute.strip("()[]{},;.'\"")
         if plain != symbol.attribute and all(part.isidentifier() for part in plain.split(".")):
             help = f"write `{text.removesuffix(symbol.attribute)}{plain}`"
         elif not has_colon and "." in text:
             help = "a module is divided from the name in it by `:`"
     elif symbol.kind in (SymbolKind.MODULE, SymbolKind.COMPONENT) and not _is_module(symbol.container):
-        message = f"`{symbol.container}` is no Python module name"
+        message = f"`{symbol.container}` is not the name of a Python module"
     else:
         return None
     return Diagnostic.at(symbol.origin, "FGC403", message, help=help)

@@ -265,7 +265,7 @@ class _Lowerer:
         if earlier.origin is not origin:
             related = (Related(earlier.origin.span, "the first one is here"),)
             message = f"name `@{tag.name}` is given twice"
-            help = "a name stands for one object; to mention it again, use an anchor and an alias"
+            help = "a name denotes one object; to use the object again, use an anchor and an alias"
             self.report(Diagnostic.at(origin, "FGC404", message, help=help, related=related))
 
     def _call(self, place: NodeId, node: ScalarNode | SequenceNode | MappingNode, label: Label, tag: Tag) -> None:
@@ -285,7 +285,7 @@ class _Lowerer:
         symbol = Symbol(builtin, SymbolKind.BUILTIN, "", builtin, label.origin)
         if tag.callable:
             origin = _within(label, tag.callable_start, len(tag.callable))
-            message = f"`!{tag.kind}` takes no callable: `{tag.callable}` is ignored"
+            message = f"`!{tag.kind}` does not take a callable: `{tag.callable}` is ignored"
             self.report(Diagnostic.at(origin, "FGC403", message, severity=Severity.WARNING))
         arguments = CallArguments()
         is_empty = isinstance(node, ScalarNode) and node.value == ""

@@ -85,7 +85,7 @@ def _refusals() -> Iterator[None]:
         raise JsonRpcInvalidParams(str(reason)) from None
     except Exception:
         _log.exception("rename failed")
-        raise JsonRpcInvalidParams("this name cannot be changed: fgc has a mistake, see its log") from None
+        raise JsonRpcInvalidParams("this name cannot be changed because of a bug in fgc; see its log") from None
 
 
 def _is_no_refusal(record: logging.LogRecord) -> bool:

@@ -55,4 +55,4 @@ def _comment_out(draft: Draft, name: str, rows: range) -> None:
     indent = len(first) - len(first.lstrip(" "))
     for row in rows:
         draft.replace(starts[row] + indent, starts[row] + indent, "## ")
-    draft.leave(starts[rows[0]] + indent, f"the option of `{name}` has no counterpart: nothing reads it any more")
+    draft.leave(starts[rows[0]] + indent, f"the option of `{name}` has no counterpart: nothing reads it")

@@ -69,7 +69,7 @@ class ArgumentCheck(Struct, frozen=True):
         names = [name for name in signature.keyword_names if name not in self._given_names]
         for keyword in self.call.keywords:
             if keyword.name not in signature.keyword_names and (meant := misspelt(keyword.name, names)) is not None:
-                message = f"`{self.shown}` takes any keyword and names no `{keyword.name}`"
+                message = f"`{self.shown}` takes any keyword but never names `{keyword.name}`"
                 help = f"did you mean `{meant}`?"
                 yield Diagnostic.at(keyword.origin, "FGC501", message, severity=Severity.WARNING, help=help)
 
@@ -102,7 +102,7 @@ class ArgumentCheck(Struct, frozen=True):
         if is_counted and len(given) > len(slots) and not signature.takes_any_positional:
             message = f"`{self.shown}` takes {_count(len(slots))} by position, not {len(given)}"
             origin = self._place_of(given[len(slots)])
-            yield Diagnostic.at(origin, "FGC506", message, help="give them by name, or leave out what is too much")
+            yield Diagnostic.at(origin, "FGC506", message, help="pass them by name, or remove the extra ones")
         filled = {slot.name for slot in slots[: len(given)] if signature.parameter(slot.name)}
         for keyword in self.call.keywords:
             if keyword.name in filled:
@@ -152,12 +152,12 @@ class ArgumentCheck(Struct, frozen=True):
         """Tells of a missing argument; of a block that would have given it, where a child replaced that."""
         at, replaced = self.call.callee.attribute_origin, replaced_block(self.call, name)
         if replaced is None:
-            help = "give it, or write `!partial` if a later call gives it"
+            help = "pass it, or write `!partial` if a later call passes it"
             return Diagnostic.at(at, "FGC503", message, help=help)
         related = [Related(replaced.given, f"the block `{replaced.name}` gives `{name}` here, and is replaced")]
         if replaced.instead is not None:
             related.insert(0, Related(replaced.instead, f"`{replaced.name}` is replaced here"))
-        help = f"write `== super()` first in your block `{replaced.name}`: it keeps what the block holds"
+        help = f"write `== super()` first in your block `{replaced.name}`: it keeps the content of the block"
         return Diagnostic.at(at, "FGC503", message, help=help, related=related)
 
     def _wrong_types(self, signature: Signature) -> Iterator[Diagnostic]:
@@ -189,7 +189,7 @@ def _help_for(node: Node) -> str | None:
     if not isinstance(node, Literal) or not isinstance(node.value, str) or not _is_number(node.value):
         return None
     if _EXPONENT.fullmatch(node.value):
-        return f"YAML takes `{node.value}` for a text; write it with a point and a signed exponent, as in `1.0e-4`"
+        return f"YAML reads `{node.value}` as a text; write it with a point and a signed exponent, as in `1.0e-4`"
     return f"`{node.value}` in quotes is a text; leave them out for the number"
 
 

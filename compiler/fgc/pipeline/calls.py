@@ -8,7 +8,7 @@ from fgc.ir.graph import children
 from fgc.pipeline.coverage import Coverage, Unchecked
 from fgc.signatures import Answer, Verdict
 
-_MADE_LATE = "its signature is made at run time"
+_MADE_LATE = "its signature is created at run time"
 
 
 class CallLookup(Protocol):

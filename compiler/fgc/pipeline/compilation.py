@@ -105,7 +105,7 @@ def _resolved(
     except MemoryError:
         source = entry.main.source
         message = f"templates take more than {MAX_GROWTH_BYTES // 1_000_000:,} MB of memory"
-        finding = Diagnostic("FGC208", message, Span(source, 0, 0), help="make large values where the program runs")
+        finding = Diagnostic("FGC208", message, Span(source, 0, 0), help="compute large values in the program")
         return Outcome(Document.of((), source), (finding,))
 
 

@@ -210,7 +210,7 @@ class _Reader:
         for choice in argument.choices:
             if not _is_of_type(choice, argument.type):
                 shown = str(choice).lower() if isinstance(choice, bool) else repr(choice)
-                message = f"no value of type `{argument.type}` is the choice {shown}: it can never be given"
+                message = f"no value of type `{argument.type}` is the choice {shown}: it can never be chosen"
                 self.warn(fields["choices"][1], message, "quote a choice that is a text, or write its `type`")
         if argument.action.endswith("_const") and "const" not in fields:
             self.warn(fields["action"][1], f"`action: {argument.action}` gives `none` without a `const`")

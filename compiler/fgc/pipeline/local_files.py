@@ -81,7 +81,7 @@ def _syntax_error(source: Source) -> Diagnostic | None:
         line = min(max(error.lineno or 1, 1), len(source.line_starts))
         start = source.line_starts[line - 1] + min(max((error.offset or 1) - 1, 0), len(source.line(line)))
         span = Span(source, start, min(start + 1, len(source.text)))
-        return Diagnostic("FGC520", f"this is no Python: {error.msg}", span)
+        return Diagnostic("FGC520", f"this is not Python: {error.msg}", span)
     except (ValueError, RecursionError, MemoryError):
         return None  # Python itself has to say what it makes of this
     return None

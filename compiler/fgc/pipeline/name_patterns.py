@@ -49,7 +49,7 @@ def check_patterns(graph: Graph, models: Mapping[NodeId, Description]) -> Iterat
         try:
             expression = re.compile(pattern.text)
         except re.error as error:
-            message = f"`{pattern.text}` in `{pattern.argument}` is no regular expression: {error}"
+            message = f"`{pattern.text}` in `{pattern.argument}` is not a regular expression: {error}"
             yield Diagnostic.at(pattern.origin, _CODE, message)
             continue
         model = chosen.by(pattern.taker)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from fgc.diagnostics import Diagnostic, Severity
 from fgc.text import DeferredCall, FromOutside, Need, expression_text
 
-_HELP = "printed, or joined with other text, it stays an expression that is evaluated where the program runs"
+_HELP = "printed, or joined with other text, it stays an expression that the program evaluates"
 _DRAWN = ("lipsum", "random")
 
 
@@ -22,7 +22,7 @@ def pin_findings(needs: Iterable[Need]) -> list[Diagnostic]:
 def _finding(need: Need) -> Diagnostic:
     name = expression_text(need.expression)
     if isinstance(need.expression, DeferredCall) and need.expression.function in _DRAWN:
-        message = f"`{name}` gives another value at every compilation; the program keeps the one of its build"
+        message = f"`{name}` has another value at every compilation; the program keeps that of its build"
         return Diagnostic("FGC216", message, need.span, Severity.WARNING, "write the value down")
     shown = f"to `{need.value}`, its value here" if need.value else "to what it is here"
     message = f"`{name}` is pinned {shown}, because {need.reason}"

@@ -72,7 +72,7 @@ def resolved_configuration(document: Document, template: str, settings: Mapping[
     `settings` were set by path when it was built, and stand above the text.
     """
     header = (
-        f"# The configuration {template} with everything it inherits. `${{...}}` is known where the program runs.\n"
+        f"# The configuration {template} with everything it inherits. `${{...}}` is known when the program runs.\n"
     ) + "".join(f"# --set {path}={json.dumps(text, ensure_ascii=False)}\n" for path, text in settings.items())
     pieces = [segment.piece for segment in document.segments]
     texts = [_as_written(piece) for piece in pieces]

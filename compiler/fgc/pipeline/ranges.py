@@ -79,7 +79,7 @@ def grid_of(values: Choices | Interval) -> tuple[str, ...]:
         step = values.step or 1
         number = math.floor((values.high - values.low) / step + 1e-9) + 1
         return tuple(written(values.low + index * step, is_integer=values.is_integer) for index in range(number))
-    raise RangeError("a grid needs to know how many values: write `n=5` as a third argument, or list the values")
+    raise RangeError("a grid needs a number of values: write `n=5` as a third argument, or list the values")
 
 
 def ends_of(values: Choices | Interval) -> tuple[str, ...]:
@@ -130,7 +130,7 @@ def _words(text: str) -> list[str]:
         raise RangeError("a value is missing; write an empty text as `''`")
     if len(set(words)) < len(words):
         twice = next(word for word in words if words.count(word) > 1)
-        raise RangeError(f"`{twice}` stands there twice")
+        raise RangeError(f"`{twice}` is there twice")
     return words
 
 
@@ -166,9 +166,9 @@ def _number(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise RangeError(f"`{text}` is no number") from None
+        raise RangeError(f"`{text}` is not a number") from None
     if not math.isfinite(value):
-        raise RangeError(f"`{text}` is no end of a range")
+        raise RangeError(f"`{text}` is not the end of a range")
     return value
 
 

@@ -96,7 +96,7 @@ def _of_name(symbol: Symbol, answer: Answer, files: Signatures) -> Iterator[Diag
         case Verdict.NO_FILE:
             nearest = _nearest_module(answer, files)
             if nearest is not None:  # else its package may make it
-                message = f"no file holds the module `{answer.wrong}`"
+                message = f"no file contains the module `{answer.wrong}`"
                 origin = _part(symbol, answer.wrong)
                 yield Diagnostic.at(origin, "FGC504", message, severity=Severity.WARNING, help=nearest)
         case Verdict.NO_ATTRIBUTE if symbol.kind is not SymbolKind.BUILTIN:
@@ -125,7 +125,7 @@ def _of_open_name(symbol: Symbol, answer: Answer, files: Signatures) -> Iterator
     package, name = _owner(symbol, answer.wrong), answer.wrong
     near = next(iter(answer.names), None) or misspelt(name, files.modules_in(package))
     if near is not None and near.casefold() != name.casefold():  # `SUM` beside `sum`: both may be
-        message = f"`{package}` nowhere speaks of `{name}`"
+        message = f"`{package}` contains no `{name}`"
         origin = _attribute(symbol, name)
         help = f"did you mean `{near}`?"
         yield Diagnostic.at(origin, "FGC504", message, severity=Severity.WARNING, help=help)

@@ -137,7 +137,7 @@ class _Reader:
         items = [self._graph[item] for item in self._items(node_id)]
         texts = tuple(self._item(name, item) for item in items)
         if not texts or len(set(texts)) < len(texts):
-            raise RangeError("a value stands there twice" if texts else "it is empty")
+            raise RangeError("a value is there twice" if texts else "it is empty")
         return Swept(name, Range(Choices(texts)), origin=origin)
 
     def _item(self, name: str, node: object) -> str:

@@ -57,7 +57,7 @@ def _assign_attribute(target: ast.NamespaceTarget, value: Any, scope: Scope) -> 
 
 def _no_namespace(target: ast.NamespaceTarget, value: Any, scope: Scope) -> Diagnostic:
     if value is not absent:
-        message = f"`{target.namespace}` is no namespace: only attributes of a namespace can be set"
+        message = f"`{target.namespace}` is not a namespace: only attributes of a namespace can be set"
         help = f"make it one: `set {target.namespace} = namespace(...)`"
         return Diagnostic("FGC206", message, target.span, help=help)
     known = [name for name, value in scope.visible().items() if isinstance(value, Namespace)]
@@ -71,7 +71,7 @@ def _unpack(target: ast.TargetTuple, value: Any) -> list[Any]:
     try:
         parts = list(value)
     except TypeError:
-        message = f"this needs {len(target.items)} values, and {described(value)} is no list"
+        message = f"this needs {len(target.items)} values, and {described(value)} is not a list"
         raise EvaluationError(Diagnostic("FGC206", message, target.span)) from None
     if len(parts) != len(target.items):
         message = f"this needs {len(target.items)} values, and {len(parts)} are given"

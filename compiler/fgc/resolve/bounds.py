@@ -86,7 +86,7 @@ class Budget:
         size = len(value) if isinstance(value, str) else expanded_size(value)
         if size > MAX_EXPANDED_SIZE:
             help = (
-                "lists and mappings that hold each other twice grow with every level: make them where the program runs"
+                "lists and mappings that contain each other twice grow with every level: construct them in the program"
             )
             self._stop(
                 f"a value of this expression has more than {MAX_EXPANDED_SIZE:,} items, shared ones counted", span, help

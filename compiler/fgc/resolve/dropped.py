@@ -60,7 +60,7 @@ def _line(text: ast.Text) -> Span | None:
 
 
 def _finding(span: Span, extends: ast.Extends) -> Diagnostic:
-    related = Related(extends.parent.span, "behind this, only blocks count")
+    related = Related(extends.parent.span, "after this, only blocks are used")
     help = "write it into a block of a parent: below its header, such as `[name]`"
     message = "this text is in no block, and reaches no document"
     return Diagnostic("FGC217", message, span, Severity.WARNING, help, (related,))

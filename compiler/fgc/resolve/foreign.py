@@ -13,7 +13,7 @@ from fgc.resolve.failures import forbidden, undefined_finding, what_fails, wrong
 from fgc.syntax import ast
 from fgc.text import Span
 
-_SMALLER = "a configuration needs no value of this size: make it where the program runs"
+_SMALLER = "a configuration needs no value of this size: compute it in the program"
 
 
 def guarded(

@@ -13,7 +13,7 @@ _NEW_LINE = re.compile(r"[^\S\n]*(#|- |\"[^\"\n]*\"\s*:(\s|$)|[\w.-]+\s*:(\s|$))
 def glued_include(include: ast.Include, piece: Piece) -> Diagnostic:
     """The finding that the line behind an include continues the included text."""
     message = f"the text of {include.template.span.text} does not end its line, and the next line is glued to it"
-    help = "an include takes the newline behind itself: leave an empty line behind it"
+    help = "an include takes the newline behind itself: leave an empty line after it"
     return _finding(message, include.span, help, piece)
 
 

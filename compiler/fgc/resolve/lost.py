@@ -33,7 +33,7 @@ def _lost_in(template: ast.Template) -> tuple[tuple[ast.Name, Span], ...]:
 
 def _finding(target: ast.Name, read: Span) -> Diagnostic:
     name = target.name
-    message = f"`{name}` is set for one iteration: behind the loop it is what it was before"
+    message = f"`{name}` is set for one iteration: after the loop it has its earlier value"
     help = f"set an attribute: `set ns = namespace({name}=...)` before the loop, `set ns.{name} = ...` in it"
     related = (Related(read, f"`{name}` is read here"),)
     return Diagnostic("FGC219", message, target.span, Severity.WARNING, help, related)

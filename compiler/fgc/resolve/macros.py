@@ -153,7 +153,7 @@ def no_caller(macro: str, span: Span, at: Span) -> PlacedUndefined:
     """The value of `caller` in a macro that no call block calls: an error if it is used."""
     related = (Related(span, "the macro is defined here"),)
     message = f"`caller` is undefined: macro `{macro}` is not called by a call block"
-    help = f"write `-- call {macro}(...)` around the text that it is given"
+    help = f"write `-- call {macro}(...)` around the text to pass"
     finding = Diagnostic("FGC203", message, at, help=help, related=related)
     return PlacedUndefined(name="caller", place=at, finding=finding)
 

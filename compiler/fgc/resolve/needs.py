@@ -132,7 +132,7 @@ class Needs:
     def whether_given(self, value: Any, span: Span) -> None:
         """Notes that the result depends on whether a variable was given at all."""
         if isinstance(value, PlacedUndefined) and (known := placement_of(value)).owner is missing:
-            self.found.append(need_of_option(known.name, span, "it is asked whether it is given"))
+            self.found.append(need_of_option(known.name, span, "a test asks if it is set"))
 
     def default_for(self, value: Any, default: Any, span: Span) -> Any:
         """Returns the result of the filter `default`: for a variable that was not given, its default, still open."""
@@ -153,7 +153,7 @@ class Needs:
         if test in ("defined", "undefined"):
             self.whether_given(value, span)
             is_open_text = isinstance(value, MappedText) and not _is_given(value)
-            return value if is_open_text else self.now(value, span, "it is asked whether it is given")
+            return value if is_open_text else self.now(value, span, "a test asks if it is set")
         if test in _KINDS and not isinstance(value, (Given, EnvironmentText)) and not _is_given(value):
             return value
         return self.now(value, span, f"the test `{test}` looks at it")
@@ -201,7 +201,7 @@ def _why_fixed(name: str, made: Any) -> str | None:
     if isinstance(found, DeferredArgument | DeferredOption) and found.name == name:
         return None
     if found is not None:
-        return "its default is known only where the program runs"
+        return "its default is known only when the program runs"
     return "it is a secret, and none by default" if made == "" else "its default is a list or a mapping"
 
 

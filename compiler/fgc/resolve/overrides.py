@@ -129,12 +129,12 @@ def _where_to_write(block: ast.Block, inclusion: Inclusion) -> str:
     lines = [f"#---- my_{name} ----", f'-- extends "{included.name}"', f"[{name}]", "    == super()"]
     if inclusion.block:
         lines = [f"[{inclusion.block}]", f'    -- include "my_{name}"', *lines]
-    told = f"`{name}` belongs to `{included.name}`, which {by}. Include an inline template instead, that extends it:"
+    told = f"`{name}` belongs to `{included.name}`, which {by}. Instead, include an inline template that extends it:"
     return "\n".join([told, *lines])
 
 
 def _unknown(block: ast.Block, known: Mapping[str, ast.Block]) -> str:
     blocks = f"the ancestors have {listed(known)}" if known else "the ancestors have no blocks"
     is_header = block.span.source.text[block.name_span.start - 1 : block.name_span.start] == "["
-    as_list = f"; to write a YAML list, put it behind a key, or write `- {block.name}`" if is_header else ""
+    as_list = f"; to write a YAML list, put it after a key, or write `- {block.name}`" if is_header else ""
     return blocks + as_list

@@ -57,8 +57,8 @@ def _local(finding: Diagnostic, usage: Usage) -> Diagnostic:
     name = finding.span.text
     if finding.code != "FGC203" or name not in usage.sets or finding.message != f"`{name}` is undefined":
         return finding
-    related = Related(usage.sets[name], f"`{name}` is set here, and not seen there")
-    help = "what a block, loop or filter sets stays there, and imports see nothing: use an attribute of a `namespace()`"
+    related = Related(usage.sets[name], f"`{name}` is set here, but not visible there")
+    help = "blocks, loops and filters keep what they set, and imports see nothing: use an attribute of a `namespace()`"
     return replace(finding, help=help, related=(related, *finding.related))
 
 

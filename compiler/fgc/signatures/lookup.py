@@ -152,7 +152,7 @@ class Lookup:
             case NativeValue(value=native):
                 if not callable(native):
                     return _UNKNOWN
-                compiled = "it is compiled and does not tell its parameters"
+                compiled = "it is compiled and does not declare its parameters"
                 signatures, result = self._callables.signatures(value), self._results.result(value)
                 return Answer(Verdict.CALLABLE, signatures, result=result, reason="" if signatures else compiled)
             case ClassValue() | FunctionValue():
@@ -173,8 +173,8 @@ def _reason(node: ast.AST) -> str:
     decorators = [ast.unparse(item).partition("(")[0] for item in getattr(node, "decorator_list", ())]
     if decorators:
         return f"its decorator `{decorators[0]}` may change its signature"
-    made = "how its objects are made is decided at run time"
-    return made if isinstance(node, ast.ClassDef) else "its signature is made at run time"
+    made = "the way its objects are made is decided at run time"
+    return made if isinstance(node, ast.ClassDef) else "its signature is created at run time"
 
 
 def _kind(node: ast.expr) -> str:

@@ -21,7 +21,7 @@ def syntax_error(shadow: Shadow, code: Code, unexpected: Unexpected) -> Diagnost
     token = unexpected.token
     if code.is_print and code.tokens[0].text == "{" and code.tokens[0].start == code.start + 2:
         span = shadow.span(code.tokens[0].start, code.tokens[0].end)
-        return Diagnostic("FGC101", "one `{` is too much here", span, help="a print begins with `{{`")
+        return Diagnostic("FGC101", "there is one `{` too many here", span, help="a print begins with `{{`")
     if not code.is_print and is_doubled(code.tokens):
         return _doubled(shadow, code.tokens[0], code.tokens[1])
     if token is not None and token is code.tokens[0] and not code.is_print:
@@ -40,7 +40,7 @@ def _doubled(shadow: Shadow, first: Token, second: Token) -> Diagnostic:
 def _too_short(shadow: Shadow, code: Code, unexpected: Unexpected) -> Diagnostic:
     written = [token for token in code.tokens if shadow.is_literal(token.start)]
     if not written:  # a `{` that stands right before the delimiter which a line rule makes
-        return Diagnostic("FGC101", "a brace is missing or too much here", span_of(shadow, code))
+        return Diagnostic("FGC101", "a brace is missing, or there is one too many", span_of(shadow, code))
     last = written[-1]
     span = shadow.span(last.end - 1, last.end)
     at_end = Span(span.source, span.end, span.end)
@@ -65,7 +65,7 @@ def _misplaced(shadow: Shadow, code: Code, token: Token, unexpected: Unexpected)
         message = "`=` is expected here, not `:`"
     elif before == "." and "STRING" in token.terminals:
         token = code.tokens[code.tokens.index(token) - 1]
-        message, help = "unexpected `.`", "write `, ` between the arguments, or a name behind `.`"
+        message, help = "unexpected `.`", "write `, ` between the arguments, or a name after `.`"
         span = shadow.span(token.start, token.end)
     elif len(missing) == 1:
         message = f"`{_literal(missing[0])}` is expected here, not `{span.text}`"

@@ -124,9 +124,7 @@ class _Delimiter:
         character = self._shadow.text[at]
         message = f"unexpected character {character!r}"
         if _OPENING.match(self._shadow.text, at):
-            message = (
-                f"`{self._shadow.text[at : at + 2]}` stands inside of a line statement, which has no delimiters in it"
-            )
+            message = f"`{self._shadow.text[at : at + 2]}` is inside a line statement, which cannot contain delimiters"
         elif character == "}":
             message = "this print ends with `}}`, and one `}` is missing"
         elif character in "\"'":

@@ -218,7 +218,7 @@ class _LineReader:
         opening, closing = _DELIMITERS[match["sigil"]]
         span = start + sigil[0], start + sigil[1]
         if not match["rest"].strip():
-            message = f"`{match['sigil']}` opens a statement, and nothing follows"
+            message = f"`{match['sigil']}` opens a statement, but nothing follows"
             self.diagnostics.append(Diagnostic("FGC108", message, Span(self._source, *span), help="remove the line"))
             return
         self._made_up_statement(start, (opening, closing), span, (start + rest[0], start + rest[1]))
@@ -264,8 +264,8 @@ class _LineReader:
         self._last_is_empty = False
 
     def _refuse(self, name: Span, text: str) -> None:
-        message = f"`[{text}]` alone on a line is read as a block header, and `{text}` is no name"
-        help = f"to write a YAML list, put it behind a key or write `- {text}` on a line of its own"
+        message = f"`[{text}]` alone on a line is read as a block header, and `{text}` is not a name"
+        help = f"to write a YAML list, put it after a key or write `- {text}` on a line of its own"
         self.diagnostics.append(Diagnostic("FGC107", message, name, help=help))
 
     def _close(self, indent: int, at: int) -> None:

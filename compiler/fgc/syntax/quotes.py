@@ -49,5 +49,5 @@ def _begins(before: str, is_line_start: bool) -> bool:
 
 def cut_quote_finding(place: Span, severity: Severity) -> Diagnostic:
     """Returns what to say of a comment, at `place`, that cuts a quoted text."""
-    help = 'comments are cut before quotes are read: write the `#` as "\\x23", or drop the white space before it'
+    help = 'comments are cut before quotes are read: write the `#` as "\\x23", or remove the white space before it'
     return Diagnostic("FGC110", "this comment cuts a quoted text in two", place, severity, help)

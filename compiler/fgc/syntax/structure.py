@@ -110,7 +110,7 @@ class _Nester:
     def _too_deep(self, head: Head) -> None:
         message = f"statements and blocks are nested more than {_MAX_DEPTH} deep"
         self.blocks.clear()
-        self._error("FGC208", message, head.span, help="move the inner ones to a template of their own")
+        self._error("FGC208", message, head.span, help="move the inner ones to a separate template")
 
     @property
     def _body(self) -> list[ast.Statement]:
@@ -149,8 +149,8 @@ class _Nester:
             return
         last = self._stack[-1].sections[-1][0]
         if last.keyword == "else":
-            related, help = Related(last.span, "it is here"), "`else` comes last, and once"
-            self._error("FGC104", f"`{head.keyword}` stands behind `else`", head.span, related, help=help)
+            related, help = Related(last.span, "it is here"), "`else` is allowed only once, at the end"
+            self._error("FGC104", f"`{head.keyword}` comes after `else`", head.span, related, help=help)
         self._stack[-1].sections.append((head, []))
 
     def _end(self, head: Head, closes: Header | None) -> None:
@@ -192,7 +192,7 @@ class _Nester:
         return not has_own or self._comes(wanted)
 
     def _comes(self, keyword: str) -> bool:
-        """Returns True if the end of an open statement comes before a header ends what is around it."""
+        """Returns True if the end of an open statement comes before a header ends the statement around it."""
         depth = 0
         for item in islice(self._items, self._at + 1, self._at + _MAX_AHEAD):
             found = item.value.keyword if isinstance(item.value, Head) else ""
@@ -212,7 +212,7 @@ class _Nester:
         name = _NAMES.get(opened.keyword, opened.keyword)
         related = Related(opened.span, "it is opened here")
         help = f"write `end{name}`"
-        self._error("FGC104", f"`{head.keyword}` stands where `{name}` ends", head.span, related, help=help)
+        self._error("FGC104", f"`{head.keyword}` is where `{name}` ends", head.span, related, help=help)
         self._finish()
 
     def _close_header(self, header: Header) -> None:
@@ -234,7 +234,7 @@ class _Nester:
 
     def _stray(self, head: Head) -> None:
         related = (Related(self._stack[-1].head.span, "the innermost open statement is this"),) if self._stack else ()
-        help = "remove it, or write the statement that it belongs to"
+        help = "remove it, or add the statement that it should end"
         self._error("FGC104", f"`{head.keyword}` belongs to no open statement", head.span, *related, help=help)
 
     def _never_closed(self, open_: _Open) -> None:
@@ -277,8 +277,8 @@ class _Nester:
             if isinstance(statement, ast.Text) and not any(run.text.strip() for run in statement.runs):
                 continue
             text = statement.runs[0].span if isinstance(statement, ast.Text) else statement.span
-            message = f"block `{block.name}` is required, and has content of its own"
-            help = "leave out `required` if a child may leave it as it is, or leave out the content"
+            message = f"block `{block.name}` is required, but has content"
+            help = "remove `required` if children need not override it, or remove the content"
             self._error("FGC205", message, block.name_span, Related(text, "the content begins here"), help=help)
             return replace(block, is_required=False)
         return block

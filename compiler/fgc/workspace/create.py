@@ -21,12 +21,12 @@ def create_folder(folder: Path, files: Mapping[str, str]) -> None:
     """Make a folder with its files in one step. Raises CreateError if there is one, or if it cannot be written."""
     folder = folder.absolute()
     if folder.exists() or folder.is_symlink():
-        raise CreateError(f"`{folder.name}` is there already in `{folder.parent}`; nothing was changed")
+        raise CreateError(f"`{folder.name}` already exists in `{folder.parent}`; nothing was changed")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=".fgc-new-", dir=folder.parent))
     except OSError as error:
-        raise CreateError(f"`{folder}` cannot be made: {error.strerror or error}") from None
+        raise CreateError(f"`{folder}` cannot be created: {error.strerror or error}") from None
     try:
         for name, text in files.items():
             path = fresh / name
@@ -35,7 +35,7 @@ def create_folder(folder: Path, files: Mapping[str, str]) -> None:
         fresh.chmod(0o755)
         fresh.rename(folder)  # fails if another process was faster: its folder is not empty
     except OSError as error:
-        raise CreateError(f"`{folder}` cannot be made: {error.strerror or error}") from None
+        raise CreateError(f"`{folder}` cannot be created: {error.strerror or error}") from None
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 

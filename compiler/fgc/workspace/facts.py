@@ -66,7 +66,7 @@ def _seconds() -> float:
         datetime(*time.localtime(seconds)[:6])
     except (ValueError, OverflowError, OSError):
         name = f"SOURCE_DATE_EPOCH={told}"
-        raise OSError(errno.EINVAL, "is no time: give the seconds since 1970", name) from None
+        raise OSError(errno.EINVAL, "is not a time: use seconds since 1970", name) from None
     return seconds
 
 

@@ -172,7 +172,7 @@ class _Checker:
 
     def problems(self, root: Any, plain: Any) -> Iterator[Diagnostic]:
         if not isinstance(plain, dict):
-            yield self._at(root, f"`{LAUNCH_FILE}` holds profiles by name, as `gpu: {{ backend: slurm }}`")
+            yield self._at(root, f"`{LAUNCH_FILE}` contains profiles by name, as in `gpu: {{ backend: slurm }}`")
             return
         for key, value in root.value:
             yield from self._repeated(root, key)
@@ -187,7 +187,7 @@ class _Checker:
         if backend not in BACKENDS:
             place = next((value for key, value in node.value if key.value == "backend"), name)
             help = did_you_mean(str(backend), BACKENDS) or f"there are: {', '.join(BACKENDS)}"
-            yield self._at(place, f"`{backend}` is no backend", help)
+            yield self._at(place, f"`{backend}` is not a backend", help)
             return
         rules = BACKENDS[backend]
         for key, value in node.value:
@@ -201,12 +201,12 @@ class _Checker:
             if required not in values:
                 yield self._at(name, f"a profile of `{backend}` needs `{required}`")
         if backend == "ssh" and values.get("shared") is False and "folder" not in values:
-            yield self._at(name, "`shared: false` needs `folder`: where the build goes on each host")
+            yield self._at(name, "`shared: false` needs `folder`: the folder for the build on each host")
 
     def _repeated(self, mapping: Any, key: Any) -> Iterator[Diagnostic]:
         first = next(other for other, _ in mapping.value if other.value == key.value)
         if first is not key:
-            yield self._at(key, f"`{key.value}` stands here twice: the first would be lost")
+            yield self._at(key, f"`{key.value}` is here twice: the first value would be lost")
 
     def _at(self, node: Any, message: str, help: str | None = None) -> Diagnostic:
         first, last = node.start_mark.index, max(node.end_mark.index, node.start_mark.index)

@@ -76,7 +76,7 @@ class OtherProjects:
 
     def _circle(self, file: Path, request: ProjectRequest) -> Diagnostic:
         names = [display_path(path) for path in (*self._chain[self._chain.index(file) :], file)]
-        message = f"configurations take objects from one another in a circle: {' -> '.join(names)}"
+        message = f"configurations use each other's objects in a circle: {' -> '.join(names)}"
         help = "put what both need into a third configuration"
         return Diagnostic.at(request.folder_origin, "FGC415", message, help=help)
 

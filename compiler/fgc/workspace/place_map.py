@@ -102,7 +102,7 @@ def read_map(file: Path) -> list[MappedArea]:
     """All areas of a map. Raises OSError, and ValueError if it is none."""
     form = read_json(file)
     if not isinstance(form, dict) or form.get("version") != _VERSION:
-        raise ValueError(f"`{file}` is no map of version {_VERSION}")
+        raise ValueError(f"`{file}` is not a map of version {_VERSION}")
     try:
         return [_area(name, row, form["sources"]) for name, rows in form["files"].items() for row in rows]
     except (KeyError, IndexError, TypeError, AttributeError) as error:

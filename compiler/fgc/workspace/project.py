@@ -142,7 +142,7 @@ def open_project(folder: Path, store: FileStore | None = None) -> ProjectDescrip
     meta_file = folder / META_FILE
     if not meta_file.is_file():
         help = "a project is a folder with a `meta.yaml`; `-p FOLDER` names another folder"
-        raise ProjectError([_at_file(meta_file, "FGC005", f"`{display_path(folder)}` holds no `{META_FILE}`", help)])
+        raise ProjectError([_at_file(meta_file, "FGC005", f"`{display_path(folder)}` contains no `{META_FILE}`", help)])
     known = store or FileStore()
     question = ("project", folder, known.checks_calls)
     return replace(known.questions.ask(question, lambda: _open(folder, meta_file, known)), store=known)
@@ -151,8 +151,8 @@ def open_project(folder: Path, store: FileStore | None = None) -> ProjectDescrip
 def _open(folder: Path, meta_file: Path, store: FileStore) -> ProjectDescription:
     workspace = next((at for at in (folder, *folder.parents) if _is_workspace(at, store)), None)
     if workspace is None:
-        message = f"neither `{display_path(folder)}` nor a folder above it holds a folder `{WORKSPACE_FOLDER}`"
-        raise ProjectError([_at_file(meta_file, "FGC005", message, "make one: `fgc ws init`")])
+        message = f"neither `{display_path(folder)}` nor a folder above it contains a folder `{WORKSPACE_FOLDER}`"
+        raise ProjectError([_at_file(meta_file, "FGC005", message, "create one: `fgc ws init`")])
     return _read_meta(folder, workspace, meta_file, store)
 
 
@@ -251,7 +251,7 @@ def _missing_default(graph: Graph, name: object, configurations: Iterable[str]) 
     if name is not None and name not in known and f"{name}.yaml" not in known:
         origin = graph[graph.targets["default_config"]].origin
         help = did_you_mean(str(name), known) or f"there are: {', '.join(known) or 'none'}"
-        message = f"the default configuration `{name}` is not there"
+        message = f"the default configuration `{name}` does not exist"
         yield Diagnostic.at(origin, "FGC002", message, severity=Severity.WARNING, help=help)
 
 

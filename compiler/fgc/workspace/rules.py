@@ -14,7 +14,9 @@ from fgc.questions import Questions
 from fgc.reading import read_text
 from fgc.workspace.settings import SettingsError, read_settings
 
-_STAYS = "it is silenced, but a part of the program is missing because of it: nothing can be built without that part"
+_STAYS = (
+    "it is silenced, but because of it a part of the program is missing, and nothing can be built without that part"
+)
 
 
 class Rules(Struct, frozen=True):

@@ -81,7 +81,7 @@ _WORKSPACE_README = """\
 {description}
 This folder makes the folder above it a workspace: the projects below it share what is defined here.
 
-- `meta_defaults.yaml`: what the `meta.yaml` of every project says unless it says otherwise
+- `meta_defaults.yaml`: defaults for the `meta.yaml` of every project
 - `base_directories.yaml`: folders by name, for all templates of the workspace
 
 Make a project with `fgc ws project --name NAME`, list all of them with `fgc ls -r`.
@@ -93,11 +93,11 @@ _BASE_DIRECTORIES = """\
 """
 
 _META_DEFAULTS = """\
-## What the `meta.yaml` of a project says unless it says otherwise.
+## Defaults for the `meta.yaml` of every project.
 -- set ns = namespace()
 -- include 'base_directories.yaml'
 
-## Where templates are looked up, the first folder first. The template library comes last by itself.
+## Folders in which templates are searched for, in this order. The template library is added at the end.
 searchdir:
 -- block searchdir_project
     - "{{{{ joinpath(project_dir, 'templates') }}}}"
@@ -113,12 +113,12 @@ _PROJECT_README = """\
 @DESCRIPTION@
 ```sh
 fgc ls             # the configurations of this project
-fgc check          # every mistake, at the line where it is
+fgc check          # every mistake, with its line
 fgc pp             # the default configuration with everything it inherits
 fgc train          # build it and train
 ```
 
-`@PATH@` is the default configuration: a small Llama that learns from the sources of Python's
+`@PATH@` is the default configuration: a small Llama that trains on the sources of Python's
 standard library, which every machine has. Change it, or add others beside it. `meta.yaml` names the project.
 """
 
@@ -182,7 +182,7 @@ dynamic_args:
 """
 
 _PLAIN_CONFIG = """\
-## The templates of this workspace are those of its own library: `fgc tlist` lists them. Extend one of them here, and
+## The templates of this workspace come from its own library: `fgc tlist` lists them. Extend one of them here, and
 ## override its blocks:
 ##   -- extends 'TEMPLATE'
 ##   [BLOCK]

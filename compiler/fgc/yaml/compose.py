@@ -153,8 +153,8 @@ class _Composer:
 
     def _inside_itself(self, name: str, origin: Origin, target: ScalarNode | SequenceNode | MappingNode) -> None:
         related = (Related(target.anchor.origin.span, "the anchor is here"),) if target.anchor else ()
-        message = f"alias `*{name}` stands inside its own anchor"
-        help = "nothing can contain itself; is another anchor meant?"
+        message = f"alias `*{name}` is inside its own anchor"
+        help = "nothing can contain itself; did you mean another anchor?"
         self.diagnostics.append(Diagnostic.at(origin, "FGC304", message, help=help, related=related))
 
     def _may_be_lost(self, name: str, at: int) -> bool:
@@ -172,7 +172,7 @@ class _Composer:
         again = self._undefined.get(name)
         if again is not None:
             finding = self.diagnostics[again]
-            more = Related(origin.span, f"`*{name}` stands here too")
+            more = Related(origin.span, f"`*{name}` is here too")
             if len(finding.related) < _MAX_RELATED:
                 self.diagnostics[again] = replace(finding, related=(*finding.related, more))
             return
@@ -188,7 +188,7 @@ class _Composer:
             help = "an anchor must come before its aliases"
         elif not is_among_many and (left_out := self._left_out(name)):
             related = (Related(left_out, f"`&{name}` is here, in text that the configuration leaves out"),)
-            help = "if an override takes its block away, write the anchor in that too, or begin it with `== super()`"
+            help = "if an override replaces its block, define the anchor there too, or begin with `== super()`"
         elif match:
             anchor = self.composition.anchors[match]
             related = (Related(anchor.origin.span, f"`&{anchor.text}` is defined here"),)
@@ -219,7 +219,7 @@ class _Composer:
             if finding.code != "FGC302" or not re.match(rf"\s*(?:- )?{re.escape(name)}:\s", line):
                 continue
             related = (Related(finding.span, f"`*{name}` stands here"), *finding.related[1:])
-            message = f"this anchor is `&{match}`, and `*{name}` has none"
+            message = f"this anchor is `&{match}`, but `*{name}` has none"
             help = f"write `&{name}`"
             self.diagnostics[at] = Diagnostic.at(anchor.origin, "FGC302", message, help=help, related=related)
 

@@ -12,22 +12,22 @@ from fgc.text import Document, Span
 _WORDS = {
     "mapping values are not allowed in this context": (
         "a `:` makes this a mapping, and a mapping cannot begin here",
-        "put a text that holds `: ` in quotes, or begin the mapping on a line of its own",
+        "put a text that contains `: ` in quotes, or begin the mapping on a line of its own",
     ),
     "did not find expected key": (
         "a key is expected here",
-        "this line is indented otherwise than its neighbours, or what is above it is not closed",
+        "this line is indented differently from its neighbours, or something above it is not closed",
     ),
     "did not find expected ',' or ']'": ("`,` or `]` is missing", "the list that begins above is not closed"),
     "did not find expected ',' or '}'": ("`,` or `}` is missing", "the mapping that begins above is not closed"),
     "did not find expected '-' indicator": (
-        "`- ` is missing: the list above goes on here with something else",
-        "write `- ` before it, or indent it otherwise than the list",
+        "`- ` is missing: the list above continues here with something else",
+        "write `- ` before it, or indent it differently from the list",
     ),
     "did not find expected node content": ("a value is missing here", "write a value, or `null`"),
     "did not find expected <document start>": (
-        "this belongs to nothing: the targets have ended",
-        "all targets begin in the same column; indent this line as they are",
+        "this does not belong to any target",
+        "all targets begin in the same column; indent this line like them",
     ),
     "found character that cannot start any token": ("this character cannot begin a value", "put the text in quotes"),
     "found unknown escape character": ("unknown escape in a double-quoted text", "use single quotes, or `\\\\`"),
@@ -116,7 +116,7 @@ def _crowded_tag(document: Document, complaint: Complaint) -> tuple[Diagnostic, 
         return None
     character = text[at : at + 1]
     if character not in tuple(",[]{}"):
-        return _at(document, at, "a space is missing behind this tag or anchor", None), at
+        return _at(document, at, "a space is missing after this tag or anchor", None), at
     help = f"write a space between the tag and `{character}`"
     origin = document.locate(at, at + 1)
     span = origin.span
@@ -136,16 +136,16 @@ def _missing_colon(document: Document, complaint: Complaint) -> tuple[Diagnostic
 
 def _no_colon(document: Document, start: int, line: str) -> Diagnostic:
     if _CROWDED_ITEM.match(line):
-        message, help = "a space is missing behind this `-`", "write `- ` before an item of a list"
+        message, help = "a space is missing after this `-`", "write `- ` before an item of a list"
         return Diagnostic.at(document.locate(start, start + 1), "FGC301", message, help=help)
     if crowded := _NO_SPACE.match(line):
         place = start + crowded.start(1)
         origin = document.locate(place, place + 1)
-        message, help = "a space is missing behind this `:`", f"write `{crowded[0][:-1]} ...`"
+        message, help = "a space is missing after this `:`", f"write `{crowded[0][:-1]} ...`"
         span = origin.span
         fix = Edit(Span(span.source, span.end, span.end), " ") if span.text == ":" else None
         return Diagnostic.at(origin, "FGC301", message, help=help, fix=fix)
-    help = "put `:` behind the key, or quotes around a text of several lines"
+    help = "put `:` after the key, or quotes around a text of several lines"
     origin = document.locate(start, start + len(line.rstrip()))
     return Diagnostic.at(origin, "FGC301", "a `:` is missing: this key has no value", help=help)
 
@@ -186,14 +186,14 @@ def _wrong_indent(document: Document, complaint: Complaint) -> tuple[Diagnostic,
     if not key.strip() or ": " in key or key.strip()[0] in "-[{\"'" or start == 0:
         return None
     place = start + len(key) - len(key.lstrip())
-    help = "indent it as the keys beside it; under a value that is no mapping there are no keys"
+    help = "indent it like the keys beside it; a value that is not a mapping has no keys"
     value = _half_call(document.text, start)
     if value is not None and not value[1].startswith("!"):
         origin = document.locate(*value.span(1))
-        message = f"`!` is missing: this is the text `{value[1]:.40}`, and calls nothing"
+        message = f"`!` is missing: this is the text `{value[1]:.40}`, which calls nothing"
         return Diagnostic.at(origin, "FGC322", message, help=f"write `!{value[1]}`"), at
     related = () if value is None else (Related(document.locate(*value.span(1)).span, "under this value"),)
-    return _at(document, place, "this key is indented otherwise than its neighbours", help, *related), at
+    return _at(document, place, "this key is indented differently from its neighbours", help, *related), at
 
 
 def _half_call(text: str, start: int) -> re.Match[str] | None:
@@ -222,7 +222,7 @@ def _nameless_alias(document: Document, complaint: Complaint) -> tuple[Diagnosti
     start = complaint.context_at
     mark = document.text[start : start + 1]
     help = "to write the character, put it in quotes"
-    return _at(document, start, f"a name is missing behind `{mark}`", help), complaint.at
+    return _at(document, start, f"a name is missing after `{mark}`", help), complaint.at
 
 
 def _unclosed(document: Document, complaint: Complaint) -> tuple[Diagnostic, int] | None:

@@ -114,7 +114,7 @@ class OpenValues:
         kind = _kind(node)
         is_typed = kind in ("int", "float", "bool") and parts is not None and _is_variable(parts)
         if is_key or (kind != "str" and not is_typed):
-            reason = "it stands in a key" if is_key else f"YAML reads `{node.value}` as {_TYPES.get(kind, kind)}"
+            reason = "it is in a key" if is_key else f"YAML reads `{node.value}` as {_TYPES.get(kind, kind)}"
             self._need(places, reason)
             self._need_options(outside, reason)
             return
@@ -136,7 +136,7 @@ class OpenValues:
         """
         rest = [segment for segment in self._document.deferred if is_whole and segment.start not in self._seen]
         outside = [segment for segment in rest if not self._is_comment(segment)]
-        self._need([segment for segment in outside if segment.piece.text], "it stands outside of a value")
+        self._need([segment for segment in outside if segment.piece.text], "it is not in a value")
         self._need([segment for segment in outside if not segment.piece.text], "it is empty, which YAML reads as null")
         return self._needs
 

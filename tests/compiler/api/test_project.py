@@ -124,7 +124,7 @@ def test_what_is_wrong_is_said_as_check_says_it(folder: Path) -> None:
         Project()("shraed")
     with pytest.raises(ConfigurationError, match=r"did you mean `small\.yaml`"):
         Project("smal.yaml")
-    with pytest.raises(ConfigurationError, match="is in no project"):
+    with pytest.raises(ConfigurationError, match="is not in a project"):
         Project(project_dir=folder)
     (folder / "alone.yaml").write_text("x: {{ nope }}\n")
     with pytest.raises(ConfigurationError, match=r"error\[FGC203\]") as caught:

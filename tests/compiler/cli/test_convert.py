@@ -28,12 +28,12 @@ def folder(name: str, config: object = None) -> Path:
             ["out"],
             "is `lama`, which fgc does not convert; did you mean `llama`? Known: arcee (",
         ),
-        ({"hidden_size": 8}, ["out"], "names no `model_type`"),
+        ({"hidden_size": 8}, ["out"], "has no `model_type`"),
         (None, ["out"], "`source` has no config.json"),
         (SOURCE, [], "DST is missing"),
-        (SOURCE, ["source/inside"], "`source/inside` and `source` must not lie in each other"),
-        (SOURCE, ["."], "`.` and `source` must not lie in each other"),
-        (SOURCE, ["source"], "must not lie in each other"),
+        (SOURCE, ["source/inside"], "`source/inside` and `source` must not contain each other"),
+        (SOURCE, ["."], "`.` and `source` must not contain each other"),
+        (SOURCE, ["source"], "must not contain each other"),
         (SOURCE, ["out", "--to", "gpt2"], "`--to` is for packages of fgc; `source` is a llama and becomes one"),
         (SOURCE, ["out", "--name", "My-Llama"], "`--name My-Llama` must be a package name"),
         (SOURCE, ["out", "--name", "qwen3"], "`--name qwen3` is taken: transformers has a class"),
@@ -52,9 +52,9 @@ def test_what_stands_in_the_way_is_not_overwritten(run: Run) -> None:
     Path(folder("notes"), "todo.txt").write_text("mine", encoding="utf-8")
     folder("model", SOURCE)
     result = run("convert", "source", "notes", "--force")
-    assert (result.code, "`notes` is not empty and holds no model" in result.err) == (2, True)
+    assert (result.code, "`notes` is not empty and contains no model" in result.err) == (2, True)
     result = run("convert", "source", "model")
-    assert (result.code, "`model` holds a model already: `--force` replaces it" in result.err) == (2, True)
+    assert (result.code, "`model` already contains a model: `--force` replaces it" in result.err) == (2, True)
 
 
 def test_a_package_takes_the_folders_name_where_that_is_one_of_python() -> None:

@@ -78,7 +78,7 @@ def test_a_path_is_that_of_the_folder_in_which_it_was_typed(run: Run) -> None:
         (("--mode", "c"), "argument --mode: invalid choice: 'c' (choose from 'a', 'b')"),
         (("--deep", "maybe"), "argument --deep: invalid true or false value: 'maybe'"),
         (("--no-cach",), "`c.yaml` has no option `--no-cach`; did you mean `--no-cache`?"),
-        (("--fast", "more"), "`more` belongs to no option; name the configuration before its options"),
+        (("--fast", "more"), "`more` is not the value of an option; name the configuration before its options"),
     ],
 )
 def test_a_wrong_option_is_refused_with_what_would_be_right(run: Run, words: tuple[str, ...], message: str) -> None:
@@ -282,4 +282,4 @@ def test_an_option_that_another_template_of_the_search_path_reads_is_no_finding(
 def test_a_choice_that_no_int_can_be_is_a_finding_also_if_it_is_infinite(run: Run) -> None:
     Path("c.yaml").write_text("dynamic_args:\n    n: { type: int, choices: [.inf, .nan, 1.5, 2.0] }\nmain: {{ n }}\n")
     found = run("check", "c.yaml").err
-    assert found.count("it can never be given") == 3, found
+    assert found.count("it can never be chosen") == 3, found

@@ -106,7 +106,7 @@ def test_a_working_folder_that_is_gone_is_said(tmp_path: Path) -> None:
     (tmp_path / "gone").mkdir()
     script = f"cd gone && rmdir ../gone && '{sys.executable}' -P -m fgc check m.yaml"
     done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (2, "fgc: the working folder is gone: change to another one\n")
+    assert (done.returncode, done.stderr) == (2, "fgc: the current folder no longer exists: change to another one\n")
 
 
 def test_a_user_without_a_home_can_check(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

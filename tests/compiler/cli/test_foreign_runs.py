@@ -65,7 +65,7 @@ def test_dollars_in_names_are_letters_in_pictures(run: Run, output: Path) -> Non
 def test_no_command_waits_for_a_pipe_in_place_of_a_log(run: Run, output: Path) -> None:
     os.mkfifo("out/runs/rows/trainer_logs.json")
     assert "rows" in run("runs", "--folder", "out").out
-    assert "is no regular file" in run("logs", "list", "--folder", "out").err.replace("cannot be read: ", "")
+    assert "is not a regular file" in run("logs", "list", "--folder", "out").err.replace("cannot be read: ", "")
 
 
 @pytest.mark.parametrize(

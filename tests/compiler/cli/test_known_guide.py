@@ -108,7 +108,7 @@ def test_an_argument_that_a_replaced_block_gave_is_said(run: Run, project: Path)
     assert "help: write `== super()` first in your block `args`" in found
     assert "p/templates/base.yaml:4:5" in found and "p/templates/configs/a.yaml:3:5" in found
     project.write_text("main: !singleton:builtins:compile\n    source: '1'\n")
-    assert "help: give it, or write `!partial`" in said(run)
+    assert "help: pass it, or write `!partial`" in said(run)
 
 
 def test_the_imports_of_the_guide_have_their_names_here() -> None:

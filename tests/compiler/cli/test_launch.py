@@ -271,9 +271,9 @@ def test_what_is_not_there_is_named(run: Run, monkeypatch: pytest.MonkeyPatch, t
 
     assert "did you mean `slurm`?" in said("--launch", "slrum")
     assert "`--launch ssh` needs a profile with `hosts`" in said("--launch", "ssh", "--dry-run")
-    assert "the profile says how it is started" in said("--launch", "slurm", "--", "--nnodes", "2")
+    assert "set them in the profile" in said("--launch", "slurm", "--", "--nnodes", "2")
     profiles("a: { backend: slurm }\nb: { backend: slurm }\n")
-    assert "there are several profiles of it: say which, of a, b" in said("--launch", "slurm")
+    assert "several profiles use it; name one of a, b" in said("--launch", "slurm")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "`sbatch` is not on the PATH" in said("--launch", "a")
     refusing = tmp_path / "sbatch"
@@ -300,7 +300,7 @@ def test_hosts_that_do_not_answer_or_share_nothing_are_named(
     assert result.code == 2 and "fgc: no answer from away in time (timeout_s); here answered" in result.err
     ssh.write_text(f"#!/bin/bash\n{script.replace('exec sleep 60', 'exit 91')}")
     result = run("train", "--launch", "ssh")
-    assert "fgc: away does not see what was written into" in result.err and "`shared: false`" in result.err
+    assert "fgc: away does not see the files in" in result.err and "`shared: false`" in result.err
     ssh.write_text("#!/bin/bash\necho 'ssh: connect to host: Connection refused'; exit 255\n")
     result = run("train", "--launch", "ssh")
     assert result.code == 255 and "could not be reached" in result.err

@@ -50,7 +50,7 @@ def test_a_folder_without_a_model_is_refused_with_what_a_model_is(run: Run) -> N
     Path("empty").mkdir()
     result = run("model", "empty")
     assert result.code == 2
-    assert "`empty` holds no model: no config.json, and no configuration_*.py" in result.err
+    assert "`empty` contains no model: no config.json, and no configuration_*.py" in result.err
 
 
 def test_a_configuration_without_a_model_is_refused(run: Run) -> None:

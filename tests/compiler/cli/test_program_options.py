@@ -170,7 +170,7 @@ other: 1
 dynamic_args: { a: { type: int }, b: { type: int }, c: {}, d: {}, y: { type: int } }
 """
     said = build(run, text)
-    assert "--a, because a choice that the build has made leaves it out (c.yaml:2:8)" in said
+    assert "--a, because a choice that the build made does not use it (c.yaml:2:8)" in said
     assert "its options:  --b, --c\n" in said
     assert "print(arguments.b * 2, arguments.c)" in Path("out/train.py").read_text()
     assert program("out", "--b", "5", "--c", "x") == "10 x\n"
@@ -205,7 +205,7 @@ def test_a_wrong_option_is_refused_before_anything_is_constructed(
 
 CLOSED = {
     "main: !call:print [ 1 ]\n-- if x | default(1) > 2\nother: 1\n-- endif\n": "a condition depends on it (c.yaml:2:7)",
-    "main: !call:print [ {{ 2 if x is defined else 1 }} ]\n": "it is asked whether it is given (c.yaml:1:29)",
+    "main: !call:print [ {{ 2 if x is defined else 1 }} ]\n": "a test asks if it is set (c.yaml:1:29)",
     "main: !call:print [ 1{{ x | default(1) }} ]\n": (
         "it is a part of a text, and YAML may read that as something else: write it in quotes (c.yaml:1:25)"
     ),
@@ -218,11 +218,11 @@ CLOSED = {
     ),
     "main: !call:print [ {{ (x | default(1)) | round }} ]\n": "the filter `round` changes it (c.yaml:1:24)",
     "main: !call:dict { {{ x | default('a') }}: 1 }\n": "it is a key (c.yaml:1:23)",
-    "main: !call:{{ x | default('print') }} [ 1 ]\n": "it stands outside of a value (c.yaml:1:16)",
+    "main: !call:{{ x | default('print') }} [ 1 ]\n": "it is not in a value (c.yaml:1:16)",
     "main: !call:print [ {{ x | default(1) }}, {{ x | default(2) }} ]\n": "it has two defaults: 1 and 2 (c.yaml:1:46)",
-    "main: !call:print [ {{ x | default('a') }} ]\n": "its default 'a' is no int (c.yaml:1:24)",
+    "main: !call:print [ {{ x | default('a') }} ]\n": "its default 'a' is not of type int (c.yaml:1:24)",
     "main: !call:print [ !var { name: v, default: {{ x | default(1) }} } ]\n": "it belongs to a `!var` (c.yaml:1:49)",
-    "main: !call:print [ 1 ]\nother: {{ x | default(1) }}\n": "nothing that the program constructs has it as a value",
+    "main: !call:print [ 1 ]\nother: {{ x | default(1) }}\n": "no value that the program constructs uses it",
     "main: !call:print [ 1 ]\n": "no template of this configuration reads it",
     "a: &a {{ x | default(1) }}\nmain: !call:print [ *a ]\nmeta: { config_class: *a }\n": (
         "it is the program's `config_class` (c.yaml:1:10)"
@@ -247,7 +247,7 @@ def test_what_a_value_decides_is_fixed_by_the_build(run: Run, text: str, reason:
         ("{ nargs: '+' }", "'a'", "it takes several values"),
         ("{ action: append }", "'a'", "it takes several values"),
         ("{ action: count }", "2", "it is counted from 0, and its default is 2"),
-        ("{ nargs: '?' }", "project_dir", "without a word it is its default, project_dir"),
+        ("{ nargs: '?' }", "project_dir", "without a value, it is its default, project_dir"),
     ],
 )
 def test_an_option_that_would_not_be_exact_is_fixed_by_the_build(run: Run, entry: str, value: str, reason: str) -> None:
@@ -258,9 +258,9 @@ def test_an_option_that_would_not_be_exact_is_fixed_by_the_build(run: Run, entry
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ("\"{{ x | default('') }}\"", "its default '' is no float"),
+        ("\"{{ x | default('') }}\"", "its default '' is not of type float"),
         ("{{ x | default('') }}", "it is empty, which YAML reads as null"),
-        ('"{{ x | default(project_dir) }}"', "its default project_dir is no float"),
+        ('"{{ x | default(project_dir) }}"', "its default project_dir is not of type float"),
         ("{{ x | default([1]) }}", "its default is a list or a mapping"),
         ("!!float {{ x | default(1) }}", "`!!float` reads it"),
     ],
@@ -273,9 +273,12 @@ def test_a_default_that_keeps_an_option_from_being_one_is_named(run: Run, value:
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ("(x | default(2) if n | default(3) > 1 else 1) * 2", "`*` computes with it, and it is no number"),
-        ("(n | default(x | default(2))) * 2", "`*` computes with it, and it is no number"),
-        ("joinpath('a', 'b' if x | default('c') == 'c' else n | default(3))", "`joinpath` takes it, and it is no text"),
+        ("(x | default(2) if n | default(3) > 1 else 1) * 2", "`*` computes with it, but it is not a number"),
+        ("(n | default(x | default(2))) * 2", "`*` computes with it, but it is not a number"),
+        (
+            "joinpath('a', 'b' if x | default('c') == 'c' else n | default(3))",
+            "`joinpath` takes it, but it is not a text",
+        ),
     ],
 )
 def test_an_operation_that_a_choice_or_a_default_leads_to_fixes_an_option_too(

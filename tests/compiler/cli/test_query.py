@@ -20,7 +20,7 @@ PROJECT = "project/templates/project.yaml"
         (["hover", f"{PROJECT}:99:1"], "and no line 99"),
         (["hover", f"{PROJECT}:0:0"], "and no line 0"),
         (["hover", f"{PROJECT}:1:99"], "and no column 99"),
-        (["hover", f"{PROJECT}:1:1", "--root", "nowhere"], "`nowhere` is no folder"),
+        (["hover", f"{PROJECT}:1:1", "--root", "nowhere"], "`nowhere` is not a folder"),
     ],
 )
 def test_places_that_do_not_exist(

@@ -106,7 +106,7 @@ def test_age_and_state_narrow_each_other(run: Any, runs: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "say which runs may go, or which stay"),
+        ((), "say which runs to remove, or which to keep"),
         (("--keep", "-1"), "must not be negative"),
         (("--state", "dead"), "`--state dead` must be of finished, stopped, failed, killed"),
     ],

@@ -108,7 +108,7 @@ def test_lines_run_commands_on_the_chosen_configuration(two: Path, capfd: pytest
         ("cd templates/configs/one.yaml", 2, "Not a directory"),
         ("train -d", 2, "expected one argument"),
         ("construct --target man", 1, "unknown target `man`"),
-        ("help cd", 0, "where the shell began"),
+        ("help cd", 0, "where the shell started"),
         ("help train", 0, "usage: fgc train"),
         ("help", 0, "in this shell:"),
         ("explain", 0, "FGC204"),

@@ -61,7 +61,7 @@ def test_templates_that_extend_each_other_and_broken_ones_are_listed(run: Run) -
     Path("p/templates/c.yaml").write_text("-- extends 'nowhere.yaml'\n-- if\n")
     result = run("-p", "p", "tlist", "--own", "--format", "tree")
     assert "a.yaml\n└── b.yaml\n" in result.out
-    assert "c.yaml  (extends nowhere.yaml, which is not there)" in result.out
+    assert "c.yaml  (extends nowhere.yaml, which does not exist)" in result.out
 
 
 def test_references_are_those_that_happened_with_computed_names(run: Run) -> None:

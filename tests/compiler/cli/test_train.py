@@ -165,7 +165,7 @@ def test_devices_that_cannot_be_had(run: Run, words: tuple[str, ...], message: s
 
 
 def test_devices_that_are_not_there_stop_a_training(run: Run) -> None:
-    message = "there is no device 9 here: the devices are 0, 1; `-d cpu` trains without"
+    message = "there is no device 9 here: the devices are 0, 1; `-d cpu` trains on the CPU"
     assert message in run("-p", "p", "train", "-d", "9,1").err
 
 

@@ -40,4 +40,4 @@ def test_nothing_to_add_and_a_folder_in_the_way_are_refused(run: Run, model: Pat
     Path("notes").mkdir()
     Path("notes/todo.txt").write_text("mine", encoding="utf-8")
     result = run("update-vocab", "model", "notes", "--pad", "[PAD]", "--force")
-    assert (result.code, "`notes` is not empty and holds no model" in result.err) == (2, True)
+    assert (result.code, "`notes` is not empty and contains no model" in result.err) == (2, True)

@@ -78,7 +78,7 @@ def test_an_object_that_two_share_no_longer_is_a_difference_and_so_is_the_revers
     shared = "a: &a !call:m:F {}\nb: *a\n"
     separate = "a: !call:m:F {}\nb: !call:m:F {}\n"
     assert lines(shared, separate) == ["~ b and a: two objects now; it was one"]
-    assert lines(separate, shared) == ["~ b and a: one object now; it was one of its own"]
+    assert lines(separate, shared) == ["~ b and a: one object now; it was a separate one"]
     factory = separate.replace("call", "factory")
     assert lines(factory, factory) == []
 

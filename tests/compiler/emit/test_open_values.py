@@ -184,8 +184,8 @@ def test_what_needs_the_value_pins_it(expression: str, pin: tuple[str, str]) -> 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("{{ hostname }}: 1\nmain: 1\n", "it stands in a key"),
-        ("main: !call:{{ hostname }}:f\n", "it stands outside of a value"),
+        ("{{ hostname }}: 1\nmain: 1\n", "it is in a key"),
+        ("main: !call:{{ hostname }}:f\n", "it is not in a value"),
         ('main: "{{ hostname ~ "\\t" }}"\n', None),
         ("main: {{ versions.python[:3] }}\n", "it is cut"),
         ("main: {{ now().strftime('1') }}\n", "YAML reads `1` as an integer"),

@@ -61,7 +61,7 @@ def test_a_path_names_a_value(path: str, wanted: object) -> None:
         ("plane.a", "there is no `plane`; did you mean `plain`?"),
         ("opt.lrr", "`opt` has no `lrr`; did you mean `lr`?"),
         ("opt.zzz.deep.er", "`opt` has no `zzz`; it has lr, betas"),
-        ("opt.lr.x", "`opt.lr` has no `x`: nothing can be named in it"),
+        ("opt.lr.x", "`opt.lr` has no `x`: it has no parts"),
         ("callbacks[5].x", "`callbacks` has no `[5]`; it has [0] to [1]"),
         ("callbacks.logg.every", "`callbacks` has no `logg`; did you mean `log`?"),
         ("&op", "there is no `&op`; did you mean `&opt`?"),

@@ -224,7 +224,7 @@ REFUSED_WORDS: dict[str, tuple[list[str], str]] = {
     "no file": (["--to", "gguf"], "DST is missing"),
     "a folder": (["out", "--to", "gguf"], "must end with .gguf"),
     "a type": (["out", "--dtype", "q8_0"], "are for `--to gguf`"),
-    "a type of its own": (["out.gguf", "--to", "gguf:llama"], "has an architecture of its own"),
+    "a type of its own": (["out.gguf", "--to", "gguf:llama"], "already has an architecture"),
 }
 
 

@@ -29,7 +29,7 @@ def plan(job: Job) -> LaunchPlan:
     ]
     note = ""
     if job.secrets:
-        note = f"give the pods {', '.join(job.secrets)} from a Secret: they are written into no file"
+        note = f"give the pods {', '.join(job.secrets)} from a Secret: they are not written to any file"
     return LaunchPlan(files, commands, note)
 
 

@@ -31,9 +31,9 @@ _WITH_BUNDLE = ("kubernetes", "skypilot")
 def launch_elsewhere(selected: Selected, arguments: Namespace) -> int:
     """Writes and runs a job, or prints it. Raises CannotRun."""
     if arguments.passed_on:
-        raise CannotRun("words behind `--` go to torchrun here; with `--launch`, the profile says how it is started")
+        raise CannotRun("arguments after `--` are for torchrun; with `--launch`, set them in the profile")
     if arguments.rehearses:
-        raise CannotRun("`--dry-run=deep` rehearses on this machine: give it without `--launch`")
+        raise CannotRun("`--dry-run=deep` simulates on this machine: omit `--launch`")
     profile = _profile(selected, arguments.launch)
     if profile is None:
         return 2
@@ -64,7 +64,7 @@ def _profile(selected: Selected, name: str) -> Profile | None:
         return of_backend[0]
     if of_backend:
         names = ", ".join(profile.name for profile in of_backend)
-        raise CannotRun(f"`--launch {name}`: there are several profiles of it: say which, of {names}")
+        raise CannotRun(f"`--launch {name}`: several profiles use it; name one of {names}")
     where = "forgather_workspace/launch.yaml" if profiles is None else str(profiles.path)
     if name not in BACKENDS:
         known = [*found, *BACKENDS]

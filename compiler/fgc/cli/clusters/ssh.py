@@ -260,10 +260,10 @@ class _Group:
 
     def _explain(self, codes: list[int]) -> None:
         told = {
-            NOT_SHARED: f"does not see what was written into {self._job.folder}: the disk is not shared. "
+            NOT_SHARED: f"does not see the files in {self._job.folder}: the disk is not shared. "
             "`shared: false` with `folder` copies the build to each host",
             NO_FOLDER: f"cannot change into {_folder(self._job)}",
-            NO_COMMAND: "could not start Python: `python` in the profile says which",
+            NO_COMMAND: "could not start Python: set `python` in the profile",
             _SSH_FAILED: "could not be reached, or the connection was lost",
         }
         for number, code in enumerate(codes):

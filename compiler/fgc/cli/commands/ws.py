@@ -120,7 +120,7 @@ def _project(arguments: Namespace) -> int:
     folder = Path(arguments.directory or folder_name(arguments.name)).absolute()
     workspace = next((above for above in folder.parents if (above / WORKSPACE_FOLDER).is_dir()), None)
     if workspace is None:
-        raise CannotRun(f"`{folder.parent}` is in no workspace; make one: `fgc ws init`")
+        raise CannotRun(f"`{folder.parent}` is in no workspace; create one: `fgc ws init`")
     default = arguments.default_config
     default += "" if default.endswith(".yaml") else ".yaml"
     for path in (default, arguments.config_prefix):

@@ -58,7 +58,7 @@ def _named(word: str, arguments: Namespace) -> Path:
             return path / LOGS
         found = logs_in(path)
         if not found:
-            raise CannotRun(f"`{word}` holds no {LOGS}, and no runs")
+            raise CannotRun(f"`{word}` contains no {LOGS} and no runs")
         return max(found, key=lambda path: path.stat().st_mtime)
     if "/" in word:
         raise CannotRun(f"there is no run `{word}`")

@@ -57,7 +57,7 @@ class Log(Struct, frozen=True):
                 continue
             at = record.get("timestamp") if axis == "time" else record.get(_POSITION[axis])
             if not is_number(at):
-                raise CannotRun(f"`{display_path(self.path)}` does not say of its records at which {axis} they are")
+                raise CannotRun(f"`{display_path(self.path)}` does not record {axis}")
             step = record.get("global_step", len(found))
             found.pop(step, None)
             found[step] = (float(at) - (begin or 0.0) if axis == "time" else float(at), float(value))
@@ -104,7 +104,7 @@ def read_log(path: Path) -> Log:
     except OSError as problem:
         raise CannotRun(f"`{path}` cannot be read: {problem.strerror}") from None
     if num_broken and not records and not description:
-        raise CannotRun(f"`{path}` is no log of a training")
+        raise CannotRun(f"`{path}` is not a log of a training")
     return Log(path, description, records, num_broken)
 
 

@@ -41,7 +41,7 @@ _LABELS = {
     "learning_rate": "learning rate",
     "highest_grad_norm": "highest grad norm",
     "peak_memory_gib": "peak memory, GiB",
-    "not_finite": "numbers that were none",
+    "not_finite": "numbers that are not finite",
     "broken_lines": "lines that cannot be read",
 }
 _IN_TABLE = ("run", "state", "steps", "loss", "best", "tokens_per_second", "seconds")

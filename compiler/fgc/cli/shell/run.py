@@ -12,8 +12,8 @@ from typing import Protocol
 from fgc.cli.shell.state import ShellState, StateError
 
 BUILTINS = {
-    "use": "choose a configuration; `use -` is the default one again, `use` alone shows where you are",
-    "cd": "go to a project or folder; alone: back to where the shell began",
+    "use": "choose a configuration; `use -` chooses the default one, `use` lists them",
+    "cd": "go to a project or folder; without a name: to the folder where the shell started",
     "help": "list the commands, or describe one",
     "exit": "end the shell (also `quit`, Ctrl-D)",
 }

@@ -79,5 +79,5 @@ class ShellState(Struct):
             raise StateError(f"`{folder}`: {error.strerror}") from None
         if self.config is not None and self.config not in self.configurations:
             dropped, self.config = self.config, None
-            return f"`{dropped}` is no configuration here: commands take the default one"
+            return f"`{dropped}` is not a configuration here: commands use the default one"
         return None

@@ -68,9 +68,7 @@ def start_sweep(arguments: Namespace) -> int:
         plan = _continued(before, plan, storage, arguments)
     elif arguments.resume:
         names = study_names(storage)
-        raise CannotRun(
-            f"there is no sweep `{plan.name}` to go on with" + (f"; there is {', '.join(names)}" * bool(names))
-        )
+        raise CannotRun(f"there is no sweep `{plan.name}` to resume" + (f"; there is {', '.join(names)}" * bool(names)))
     sampler = _reseeded(plan, storage, sampler)
     study = open_study(storage, plan, sampler, pruner, is_new=before is None and not arguments.join)
     return _work(study, builder, replace(prepared, plan=plan), arguments)
@@ -147,9 +145,7 @@ def _check_counts(arguments: Namespace) -> None:
     if arguments.minimize and arguments.maximize:
         raise CannotRun("`--minimize` and `--maximize`: choose one")
     if arguments.resume and arguments.join:
-        raise CannotRun(
-            "`--resume` is for a sweep on which nobody works, `--join` for one that is going on: choose one"
-        )
+        raise CannotRun("`--resume` is for a sweep that has ended, `--join` for one that is running: choose one")
 
 
 def _prepared(arguments: Namespace, selected: Selected) -> _Prepared:
@@ -161,7 +157,7 @@ def _prepared(arguments: Namespace, selected: Selected) -> _Prepared:
         raise CannotRun(f"`--name {name}` must be of letters, digits, dashes, dots and underlines")
     if not request.over:
         raise CannotRun(
-            f"nothing is swept: write `--over PATH=RANGE`, or a target `sweep` in `{selected.name}`; "
+            f"there is nothing to sweep: write `--over PATH=RANGE`, or a target `sweep` in `{selected.name}`; "
             "see `fgc sweep --help`"
         )
     declared = dynamic_arguments(graph).value
@@ -169,8 +165,8 @@ def _prepared(arguments: Namespace, selected: Selected) -> _Prepared:
     metric, is_maximized = _metric(request, training_arguments(graph))
     if metric == "eval_loss" and never_evaluates(graph) and not any("eval_strategy" in each.name for each in found):
         raise CannotRun(
-            "`eval_loss` would never be logged: the trainer makes no evaluations. Write `eval_strategy: epoch` into "
-            "`[trainer_args]`, or `steps` with `eval_steps`; or take a number that it logs: `--minimize loss`"
+            "`eval_loss` is never logged, because the trainer does not evaluate. Write `eval_strategy: epoch` into "
+            "`[trainer_args]`, or `steps` with `eval_steps`; or use a number that it logs: `--minimize loss`"
         )
     is_list_only = all(isinstance(each.values, Choices) for each in found)
     is_free = request.trials is None and request.sampler is None
@@ -219,7 +215,7 @@ def _merged(arguments: Namespace, target: Request) -> Request:
     names = {item.name for item in own}
     merged = replace(merged, over=(*(item for item in target.over if item.name not in names), *own))
     if merged.grid and merged.sampler:
-        raise CannotRun(f"a grid needs no sampler: leave out `--grid` or `--sampler {merged.sampler}`")
+        raise CannotRun(f"a grid needs no sampler: omit `--grid` or `--sampler {merged.sampler}`")
     return merged
 
 
@@ -276,7 +272,7 @@ def _continued(before: SweepPlan, now: SweepPlan, storage: BaseStorage, argument
         raise CannotRun(f"this is another sweep than `{before.name}`, which there is:{listed}")
     if not arguments.anyway and (files := changed_inputs(before.inputs, now.inputs)):
         raise CannotRun(
-            f"{', '.join(files)} changed since `{before.name}` began: its trials would be of two kinds; "
+            f"{', '.join(files)} changed since `{before.name}` started, so its trials would not be comparable;  "
             "`--anyway` goes on, `--name` begins another sweep"
         )
     return replace(before, inputs=now.inputs)
@@ -301,7 +297,7 @@ def _work(study: Study, builder: Builder, prepared: _Prepared, arguments: Namesp
         code = sweep.run()
         print("\n".join(best_lines(study)))
         if code == 130:
-            progress.say("`fgc sweep --resume` goes on")
+            progress.say("`fgc sweep --resume` continues it")
         return code
     finally:
         study.end_work()

@@ -95,7 +95,7 @@ class Sweep:
     def _interrupted(self) -> None:
         self._num_signals += 1
         if self._num_signals == 1:
-            self._progress.say("stopping: trials write a checkpoint; once more to end them at once")
+            self._progress.say("stopping: trials write a checkpoint; press Ctrl-C again to end them immediately")
         for running in self._running.values():
             running.process.interrupt() if self._num_signals == 1 else running.process.kill()
 
@@ -137,7 +137,7 @@ class Sweep:
             trial.set_user_attr("waits for", original.number)
             self._waits_for[number] = original.number
             if self._num_same == _MOST_SAME and not self._study.plan.is_grid:
-                self._progress.say(f"the sampler has proposed nothing new {_MOST_SAME} times in a row")
+                self._progress.say(f"the sampler proposed nothing new {_MOST_SAME} times in a row")
             return
         self._num_same = 0
         self._start(number, values, build, continued)

@@ -46,7 +46,7 @@ class _OnlyCmaes(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _OF_CMAES:
             raise CannotRun(
-                f"the study holds a state of CMA-ES that names {module}.{name}: it was not written by Optuna"
+                f"the study contains a state of CMA-ES that names {module}.{name}: it was not written by Optuna"
             )
         return super().find_class(module, name)
 
@@ -198,17 +198,17 @@ def _journal(path: Path, *, is_read: bool) -> BaseStorage:
     except OSError as problem:
         raise CannotRun(f"`{path}` cannot be written: {problem.strerror or problem}") from None
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as problem:
-        raise CannotRun(f"`{path}` is no journal of a study: {first_line(problem)}") from None
+        raise CannotRun(f"`{path}` is not the journal of a study: {first_line(problem)}") from None
 
 
 def _require_journal(path: Path) -> None:
     """Raises CannotRun for a file of something else, before its end is mended."""
     if not path.is_file():
-        raise CannotRun(f"`{path}` is no regular file")
+        raise CannotRun(f"`{path}` is not a regular file")
     with path.open("rb") as file:
         beginning = file.read(len(_JOURNAL_BEGINS))
     if not _JOURNAL_BEGINS.startswith(beginning):
-        raise CannotRun(f"`{path}` is no journal of a study")
+        raise CannotRun(f"`{path}` is not the journal of a study")
 
 
 def _made(option: str, text: str, known: Mapping[str, Callable[..., T]], given: Mapping[str, object]) -> T:

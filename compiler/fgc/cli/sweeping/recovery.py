@@ -32,7 +32,7 @@ def recover(study: Study, folder: Path, fate: Fate, say: Callable[[str], None]) 
         value = _finished_value(study, run, trial, folder)
         if value is not None:
             study.tell(trial.number, "complete", value=value, run=str(run.folder) if run else None)
-            say(f"trial {trial.number} had finished when its sweep was gone: {study.plan.metric} {value:.4g}")
+            say(f"trial {trial.number} finished after its sweep had ended: {study.plan.metric} {value:.4g}")
             continue
         _hand_on(study, trial, run, fate, say)
 
@@ -54,7 +54,7 @@ def _hand_on(study: Study, trial: FrozenTrial, run: Run | None, fate: Fate, say:
         reason="its sweep was killed",
         run=str(run.folder) if run and fate == "resume" else None,
     )
-    what = "goes on from its checkpoint" if fate == "resume" and run is not None else "begins anew"
+    what = "resumes from its checkpoint" if fate == "resume" and run is not None else "begins anew"
     say(f"trial {trial.number} was running when its sweep was killed: it {what}")
 
 

@@ -172,7 +172,7 @@ def _option(name: str, declared: Iterable[DynamicArgument]) -> DynamicArgument |
 def _as_option(dimension: Dimension, option: DynamicArgument) -> Dimension:
     is_switch = option.action in ("store_true", "store_false")
     if option.action not in ("store", "store_true") or option.nargs not in (None, "?"):
-        raise CannotRun(f"`--over {dimension.name}`: `{option.names[0]}` takes no single value")
+        raise CannotRun(f"`--over {dimension.name}`: `{option.names[0]}` does not take a single value")
     if is_switch and not set(ends_of(dimension.values)) <= {"true", "false"}:
         raise CannotRun(f"`--over {dimension.name}`: `{option.names[0]}` is a switch: write true,false")
     long = next((name for name in option.names if name.startswith("--")), option.names[0])
@@ -186,7 +186,7 @@ def _as_items(dimension: Dimension, count: int) -> Dimension:
     for text in dimension.values.texts:
         if not (text.startswith("[") and text.endswith("]")):
             raise CannotRun(
-                f"`--over {dimension.name}`: a list stands there, and `{text}` is none: write [A, B],[C, D]"
+                f"`--over {dimension.name}`: the value there is a list, and `{text}` is not: write [A, B],[C, D]"
             )
         items = split_values(text[1:-1])
         if len(items) != count:
@@ -208,9 +208,7 @@ def _as_kind(dimension: Dimension, kind: str) -> Dimension:
     if kind in ("float", "null"):
         return dimension
     stands = {"bool": "true or false", "str": "a text", "path": "a path"}.get(kind, "no number")
-    raise CannotRun(
-        f"`--over {dimension.name}`: {stands} stands there, which no range of numbers fits; list the values"
-    )
+    raise CannotRun(f"`--over {dimension.name}`: {stands} is there, which is not a number; list the values")
 
 
 def _check_condition(dimension: Dimension, known: Mapping[str, Dimension]) -> None:

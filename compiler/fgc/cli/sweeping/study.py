@@ -223,11 +223,11 @@ def _first(about: Mapping[str, Any]) -> float:
 
 def _busy(name: str, worker: Mapping[str, Any]) -> str:
     who = f"process {worker.get('pid')} on {worker.get('host')}"
-    return f"the sweep `{name}` is going on ({who}); `--join` works on it too, `--name` begins another one"
+    return f"the sweep `{name}` is running ({who}); `--join` takes part in it, `--name` starts another one"
 
 
 def _taken(name: str) -> str:
-    return f"there is a sweep `{name}` already; `--resume` goes on with it, `--name` begins another one"
+    return f"the sweep `{name}` already exists; `--resume` continues it, `--name` starts another one"
 
 
 def _distribution(dimension: Dimension) -> BaseDistribution:

@@ -52,7 +52,7 @@ class ConfigReader:
         found = [self._field(entry, readers.get(entry.name)) for entry in self._request.config]
         for name, entry in self._request.defaults.items():
             if name not in {item.name for item in found}:
-                self._reject(entry, f"`defaults` names `{name}`, which is no field of `config`")
+                self._reject(entry, f"`defaults` names `{name}`, which is not a field of `config`")
         ordered = in_order(found)
         if isinstance(ordered, str):
             entry = next(entry for entry in self._request.config if entry.name == ordered)

@@ -44,8 +44,8 @@ from fgc.ir import (
 from fgc.ir.searchpath import searchpath
 from fgc.text import Origin
 
-_HAND_ON = "name `config` in its constructor, and hand it on: the generated model gives it"
-_MAX_SIZE = 5000  # values: 61 layers, each written separately, have 2,000
+_HAND_ON = "name `config` in its constructor, and pass it on: the generated model provides it"
+_MAX_SIZE = 5000  # 61 layers written one by one have 2,000 values
 
 
 class _Argument(Struct, frozen=True):
@@ -109,7 +109,7 @@ class Describer:
             case Literal():
                 return Constant.of(node.value)
             case Deferred():
-                return self._reject(node.origin, "this value is known only where the program runs")
+                return self._reject(node.origin, "this value is known only when the program runs")
             case ListNode():
                 items = [self.value(item) for item in node.items]
                 return None if None in items else Items(tuple(item for item in items if item is not None))
@@ -215,7 +215,7 @@ class Describer:
         self, target: Definition, signature: ComponentSignature, keyword: Keyword, filled: Container[str]
     ) -> bool:
         if keyword.name == "config":
-            self._report(keyword.origin, "FGC413", "`config` is given by the generated model itself", target)
+            self._report(keyword.origin, "FGC413", "`config` is provided by the generated model", target)
         elif keyword.name in filled:
             self._report(keyword.origin, "FGC413", f"`{keyword.name}` is given twice: by position and by name", target)
         elif keyword.name not in signature.accepted and not signature.takes_any_keyword:

@@ -37,9 +37,9 @@ def rules_problem(table: PartConstruction) -> str | None:
         return "`rules` must be a mapping of patterns of parameter names to functions"
     for key, value in rules.entries:
         if not isinstance(key.value, str):
-            return f"`{key.text}` in `rules` is no pattern of parameter names"
+            return f"`{key.text}` in `rules` is not a pattern of parameter names"
         if not isinstance(value, PartConstruction) or not value.is_partial:
-            return f"`rules` must give `{key.value}` a function: `!partial:.initializers:normal` with its arguments"
+            return f"`rules` must map `{key.value}` to a function: `!partial:.initializers:normal` with its arguments"
     return None
 
 

@@ -86,7 +86,7 @@ def plan_entries(graph: Graph, call: Call, name: str) -> list[ConfigEntry]:
 
 def _check_keywords(request: PackageRequest, call: Call) -> None:
     if call.positional:
-        request.reject(call.origin, "`fgc:model_package` takes keywords only: " + ", ".join(_KEYWORDS))
+        request.reject(call.origin, "`fgc:model_package` takes only keyword arguments: " + ", ".join(_KEYWORDS))
     for item in call.keywords:
         if item.name not in _KEYWORDS:
             message = f"`fgc:model_package` has no parameter `{item.name}`"
@@ -163,7 +163,7 @@ def _pp_plan(request: PackageRequest, graph: Graph, node_id: NodeId) -> str:
             plan = {**plan, entry.name: found}
         else:
             help_text = "for example `norm: [[hidden_states], [hidden_states]]`"
-            message = f"`pp_plan` must give `{entry.name}` two lists: the names that go in and those that come out"
+            message = f"`pp_plan` must map `{entry.name}` to two lists: the input names and the output names"
             request.reject(entry.origin, message, help_text)
     return repr(plan) if plan else ""
 

@@ -83,7 +83,7 @@ def _tensor_plan(model: _Model) -> Iterator[Diagnostic]:
         is_linear = any(_fits(entry.name, path) for path in linears)
         if not is_linear and not any(_fits(entry.name, node.path) for node in model.base.walk() if node.path):
             shown = sorted({path.replace(".0.", ".*.") for path in linears})
-            message = f"`{entry.name}` of `tp_plan` is no linear layer of the base model"
+            message = f"`{entry.name}` of `tp_plan` is not a linear layer of the base model"
             yield _at(entry, "FGC801", message, did_you_mean(entry.name, shown) or f"they are {', '.join(shown)}")
         elif is_linear and isinstance(style, Literal) and style.value not in _STYLES:
             message = f"vLLM does not know the style `{style.value}` and replicates `{entry.name}` on every process"
@@ -96,7 +96,7 @@ def _pipeline_plan(model: _Model) -> Iterator[Diagnostic]:
     children = list(model.base.parts)
     for entry in entries:
         if entry.name not in children:
-            message = f"`{entry.name}` of `pp_plan` is no part of the base model"
+            message = f"`{entry.name}` of `pp_plan` is not a part of the base model"
             help = did_you_mean(entry.name, children) or f"its parts: {', '.join(children)}"
             yield _at(entry, "FGC801", message, help)
     planned = [entry.name for entry in entries]
@@ -124,10 +124,10 @@ def _stages(model: _Model, entries: Sequence[ConfigEntry], layers: str) -> Itera
         elif tied and entry.name == "embed_tokens":
             message = (
                 f"`tie_word_embeddings` is True, so the first and the last stage need `{entry.name}`, "
-                f"and `pp_plan` names it behind `{layers}`, for the last stage only"
+                f"and `pp_plan` names it after `{layers}`, only for the last stage"
             )
         else:
-            message = f"`pp_plan` names `{entry.name}` behind `{layers}`, for the last stage; the first needs it"
+            message = f"`pp_plan` names `{entry.name}` after `{layers}`, for the last stage, but the first needs it"
         order = sorted((name for name in planned if name in children), key=children.index)
         yield _at(entry, "FGC809", message, help=f"name them in the model's order: {', '.join(order)}")
 
@@ -135,7 +135,7 @@ def _stages(model: _Model, entries: Sequence[ConfigEntry], layers: str) -> Itera
 def _layers(model: _Model) -> Iterator[Diagnostic]:
     if len(model.layers) != 1:
         names = ", ".join(f"`{part.path}`" for part in model.layers) or "none"
-        message = f"the base model must hold its layers in one `nn.ModuleList`, and has {len(model.layers)}: {names}"
+        message = f"the base model must have its layers in one `nn.ModuleList`, but it has {len(model.layers)}: {names}"
         yield Diagnostic.at(model.description.model.symbol.origin, "FGC803", message)
 
 
@@ -174,13 +174,13 @@ def _lost(model: _Model) -> Iterator[Diagnostic]:
             message = "vLLM's attention adds no biases of positions (ALiBi) to the scores: texts would be others"
             yield Diagnostic.at(_place(part, bias), "FGC805", message)
         if {"kv_rank", "value_head_dim"} <= part.arguments.keys():
-            message = "vLLM's attention takes heads of one width, `head_dim`; those of latent attention have others"
+            message = "vLLM's attention needs heads of one width, `head_dim`; latent attention has different widths"
             help = "convert the package to its architecture (`fgc convert`), which vLLM has a class for"
             yield Diagnostic.at(part.symbol.attribute_origin, "FGC805", message, help=help)
         for argument, name in _READ_BY_VLLM.items():
             value = part.arguments.get(argument)
             if _is_given(value) and value != Field(name):
-                message = f"vLLM reads `{argument}` from the configuration field `{name}`, and here it is another"
+                message = f"vLLM reads `{argument}` from the configuration field `{name}`, which has another value here"
                 yield Diagnostic.at(_place(part, value), "FGC805", message, help=f"write `{argument}: !var {name}`")
 
 

@@ -65,7 +65,7 @@ def expert_findings(base: ModuleNode, experts: Experts) -> Iterator[Diagnostic]:
 def _layout(node: ModuleNode, experts: Experts) -> Iterator[Diagnostic]:
     name = node.path.rpartition(".")[2]
     if name != "experts":
-        message = f"vLLM takes over experts that are called `experts`, and `{node.kind}` is called `{name}`"
+        message = f"vLLM replaces experts that are called `experts`, but `{node.kind}` is called `{name}`"
         yield Diagnostic.at(experts.origin(node), _CODE, message)
     others = [count for count in _parameter_dimensions(node) if count != _NUM_DIMENSIONS]
     if others:
@@ -83,9 +83,9 @@ def _sizes(part: PartConstruction, experts: Experts, names: Sequence[str]) -> It
         if value is None or value == Field(read or ""):
             continue
         if read is None:
-            message = f"vLLM reads `{name}` from a configuration field, and the model has none of its names"
+            message = f"vLLM reads `{name}` from a configuration field, which the model does not have"
         else:
-            message = f"vLLM reads `{name}` from the configuration field `{read}`, and here it is another"
+            message = f"vLLM reads `{name}` from the configuration field `{read}`, which has another value here"
         help_text = f"write `{name}: !var {read or _FIELDS[name][0]}`"
         yield Diagnostic.at(experts.place(part), _CODE, message, help=help_text)
 

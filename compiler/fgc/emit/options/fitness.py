@@ -33,13 +33,13 @@ _OF_NUMBERS = ARITHMETIC | OF_ONE_NUMBER | OF_SEVERAL_NUMBERS
 def unfit(option: Option, leaves: Sequence[Leaf]) -> tuple[str, Span | None] | None:
     """Returns the reason to close an option with these mentions, and its place; None if it can be offered."""
     if not leaves:
-        return "nothing that the program constructs has it as a value", None
+        return "no value that the program constructs uses it", None
     first = leaves[0].argument
     place = leaves[0].origin.span
     if option.action not in _ACTIONS or option.nargs not in (None, "?"):
         return "it takes several values", place
     if keyword.iskeyword(option.variable):
-        return f"`{option.variable}` is a word of Python", place
+        return f"`{option.variable}` is a Python keyword", place
     if taken := _TAKEN.intersection(option.names):
         return f"`{min(taken)}` is an option of every program", place
     for leaf in leaves[1:]:
@@ -49,9 +49,9 @@ def unfit(option: Option, leaves: Sequence[Leaf]) -> tuple[str, Span | None] | N
             )
     is_text = isinstance(first, DeferredOption) or isinstance(first.value, str)
     if is_text and option.kind not in TEXT_TYPES:
-        return f"its default {shown(default_of(first))} is no {option.kind}", place
+        return f"its default {shown(default_of(first))} is not of type {option.kind}", place
     if option.nargs == "?" and option.const is None and not isinstance(default_of(first), Scalar):
-        return f"without a word it is its default, {shown(default_of(first))}", place
+        return f"without a value, it is its default, {shown(default_of(first))}", place
     if option.action == "count" and (isinstance(first, DeferredOption) or first.value not in (0, None)):
         return f"it is counted from 0, and its default is {shown(default_of(first))}", place
     for leaf in leaves:
@@ -92,9 +92,9 @@ def _misused(option: Option, leaf: Leaf) -> str | None:
             continue
         elif operator in _OF_NUMBERS:
             if not is_number:
-                return f"`{operator}` computes with it, and it is no number"
+                return f"`{operator}` computes with it, but it is not a number"
         elif (isinstance(part, DeferredCall) or part.is_function) and option.kind not in TEXT_TYPES:
-            return f"`{operator}` takes it, and it is no text"
+            return f"`{operator}` takes it, but it is not a text"
     return None
 
 

@@ -60,7 +60,7 @@ def settle(
     settled_graph = replace(graph, nodes=nodes)
     mentioned = _leaves(settled_graph, [graph.targets[name] for name in targets])
     for name in [name for name in offered if name not in mentioned]:
-        reason = "a choice that the build has made leaves it out"
+        reason = "a choice that the build made does not use it"
         closed[name] = Closed(offered.pop(name).option, reason, leaves[name][0].origin.span)
     ordered = tuple(closed[option.variable] for option in declared if option.variable in closed)
     settled = {name: replace(item, default=_fixed(item.default, offered)) for name, item in offered.items()}
@@ -121,7 +121,9 @@ def _structural(before: Graph, after: Graph, roots: Sequence[NodeId]) -> Iterato
         if isinstance(node, Call) and node.kind is CallKind.META:
             yield from _arguments_in(before, data_of(before, node_id), "it is written into a generated file")
         if isinstance(node, Call) and node.searchpath is not None:
-            yield from _arguments_in(before, reachable(before, [node.searchpath]), "it says where files are found")
+            yield from _arguments_in(
+                before, reachable(before, [node.searchpath]), "it determines where files are found"
+            )
         if isinstance(node, Var) and node.default is not None:
             yield from _arguments_in(before, [node.default], "it is the default of a `!var`")
     meta = before.targets.get("meta")

@@ -158,7 +158,7 @@ def _value(read: ImportCall, graph: Graph, node_id: NodeId) -> Any:
             return {entry.key: _value(read, graph, entry.value) for entry in entries}
         case Deferred(text=text, parts=parts, origin=origin):
             open_parts = [part for part in parts if not isinstance(part, str)]
-            read.needs += [Need(part, text, origin.span, "another project's template takes it") for part in open_parts]
+            read.needs += [Need(part, text, origin.span, "another project's template uses it") for part in open_parts]
             return text
         case node:
             reason = "a template variable is needed when this is compiled"

@@ -148,7 +148,7 @@ def test_a_plot_on_the_terminal_goes_down_where_the_loss_does(run: Any, output: 
         (("summary", "_"), "there is no run `_`"),
         (("summary", "no/such"), "there is no run `no/such`"),
         (("summary", "--all", "a"), "`--all` and runs: choose one"),
-        (("summary", "bad.json"), "`bad.json` is no log of a training"),
+        (("summary", "bad.json"), "`bad.json` is not a log of a training"),
     ],
 )
 def test_wrong_words_are_told_in_a_line(run: Any, output: Path, words: tuple[str, ...], message: str) -> None:

@@ -32,10 +32,10 @@ def test_a_file_that_is_no_journal_is_refused_and_stays_as_it_is(run: Any, bowl:
     Path("notes.txt").write_text(content)
     for words in (("sweep", "list"), ("sweep", "bowl.yaml", "--over", "main.lr=1,2")):
         result = run(*words, "--storage", "notes.txt")
-        assert result.code == 2 and "`notes.txt` is no journal of a study" in result.err
+        assert result.code == 2 and "`notes.txt` is not the journal of a study" in result.err
         assert Path("notes.txt").read_text() == content
     os.mkfifo("pipe")
-    assert "no regular file" in run("sweep", "bowl.yaml", "--over", "main.lr=1,2", "--storage", "pipe").err
+    assert "not a regular file" in run("sweep", "bowl.yaml", "--over", "main.lr=1,2", "--storage", "pipe").err
 
 
 def test_looking_at_a_journal_changes_nothing_and_going_on_mends_its_end(run: Any, bowl: Path) -> None:

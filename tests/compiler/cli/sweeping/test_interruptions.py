@@ -115,7 +115,7 @@ def test_a_second_sweep_of_the_name_is_refused_while_the_first_runs(run: Any, sl
         wait_until(has_reported)
         for more in ((), ("--resume",)):
             result = run(*WORDS, *more)
-            assert (result.code, "is going on (process" in result.err) == (2, True), result.err
+            assert (result.code, "is running (process" in result.err) == (2, True), result.err
         sweep.send_signal(signal.SIGINT)
         sweep.communicate(timeout=120)
     assert running_trials() == []

@@ -100,7 +100,7 @@ def test_a_shared_object_is_refused(findings: Findings) -> None:
 
 def test_the_configuration_is_not_handed_over_by_hand(findings: Findings) -> None:
     [found] = findings(("    bias: false\n.define: &feed", "    config: 1\n.define: &feed"))
-    assert found.message == "`config` is given by the generated model itself"
+    assert found.message == "`config` is provided by the generated model"
 
 
 def test_a_number_that_yaml_reads_as_text_is_told(findings: Findings) -> None:
@@ -313,4 +313,4 @@ def test_a_component_that_keeps_the_configuration_from_its_base_is_told(expand: 
     source = _OWN_NORMS.replace("from torch", "from fgc_models.attention import Attention\nfrom torch", 1)
     [found] = expand(text, {"/own/own_norms.py": source}, ("/own",)).diagnostics
     assert (found.code, found.message) == ("FGC503", "`Headless` needs the argument `config`")
-    assert found.help == "name `config` in its constructor, and hand it on: the generated model gives it"
+    assert found.help == "name `config` in its constructor, and pass it on: the generated model provides it"

@@ -66,7 +66,7 @@ _OWN = _CONFIG + _OWN_FEED_FORWARD
     [
         (_CONFIG, r"layers\.3\.self_atn", r"no parameter of the model matches", "did you mean `self_attn`?"),
         (_CONFIG, r"layers\.4\.", "no parameter of the model matches", "layers are 0 to 3"),
-        (_CONFIG, "(norm", "is no regular expression: missing ), unterminated subpattern", ""),
+        (_CONFIG, "(norm", "is not a regular expression: missing ), unterminated subpattern", ""),
         (_CONFIG, r"layers\.[0-3]\..*norm", None, ""),
         (_CONFIG, r"up_proj\.weight$", None, ""),
         (_OWN, r"mlp\.up\.weight", None, ""),
@@ -86,7 +86,7 @@ _OWN = _CONFIG + _OWN_FEED_FORWARD
         (_CONFIG.replace("*model", "!call:.parts:other []"), "another", None, ""),
         (_CONFIG.replace("trainers:Trainer", "trainers:Other"), "another", None, ""),
         (_LOADED, "anything", None, ""),
-        (_LOADED, "[any", "`[any` in `frozen` is no regular expression: unterminated character set", ""),
+        (_LOADED, "[any", "`[any` in `frozen` is not a regular expression: unterminated character set", ""),
     ],
 )
 def test_a_pattern_that_surely_matches_no_parameter_is_found_at_its_place(

@@ -175,7 +175,7 @@ ROUTER = """\
         ),
         (
             "[model_config]\n    == super()\n    num_experts: 4\n    extra: !var num_experts\n",
-            "`num_experts` from the configuration field `num_experts`, and here it is another",
+            "`num_experts` from the configuration field `num_experts`, which has another value here",
         ),
     ],
 )
@@ -201,7 +201,7 @@ def test_tied_weights_need_the_embedding_before_the_layers(check: Check) -> None
     assert (finding.code, finding.severity.value) == ("FGC809", "error")
     assert finding.message == (
         "`tie_word_embeddings` is True, so the first and the last stage need `embed_tokens`, and `pp_plan` names it "
-        "behind `layers`, for the last stage only"
+        "after `layers`, only for the last stage"
     )
     assert check("[model_config]\n    == super()\n    tie_word_embeddings: true\n") == []
 
