@@ -25,14 +25,14 @@ def open_regular(path: Path) -> IO[bytes]:
     try:
         descriptor = os.open(path, os.O_RDONLY | _WITHOUT_WAITING)
     except ValueError:  # a name with a NUL
-        raise OSError(errno.EINVAL, "is no name of a file", str(path)) from None
+        raise OSError(errno.EINVAL, "is not the name of a file", str(path)) from None
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):
         return os.fdopen(descriptor, "rb")
     os.close(descriptor)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, "is a folder, not a file", str(path))
-    raise OSError(errno.EINVAL, "is no regular file", str(path))
+    raise OSError(errno.EINVAL, "is not a regular file", str(path))
 
 
 def read_bytes(path: Path, *, max_bytes: int = _MAX_SIZE_BYTES) -> bytes:

@@ -52,7 +52,7 @@ def build_folder(selected: Selected, folder: Path, *, target: str, force: bool, 
     for line in _option_lines(built.options):
         print(line)
     if selected.secrets:
-        print(f"read from the environment, never written to a file:   {', '.join(selected.secrets)}")
+        print(f"read from the environment, never written to a file:  {', '.join(selected.secrets)}")
     print(f"run it:  {_start(selected.folder, folder / PROGRAM)}")
     return 0
 

@@ -49,7 +49,7 @@ def _require_alone(arguments: Namespace) -> None:
 def _verdict(folder: Path, project: str | None, wanted: Mapping[str, Any] | None) -> _Verdict:
     manifest = read_manifest(folder)
     if manifest is None:
-        is_there = "contains no manifest of a build" if folder.is_dir() else "is no folder"
+        is_there = "contains no manifest of a build" if folder.is_dir() else "is not a folder"
         raise CannotRun(f"`{folder}` {is_there}; `fgc build -o {folder}` writes one")
     build = folder.absolute()
     home = Path(project).absolute() if project else find_project_of(build, manifest, Path.cwd())

@@ -127,7 +127,7 @@ def _read_own(path: Path) -> bytes:
         found = os.fstat(handle)
         is_own = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
         if not is_own or found.st_size > _MAX_ENTRY_BYTES:
-            raise PermissionError(f"{path} is no entry of the user's own")
+            raise PermissionError(f"{path} does not belong to the user")
         return file.read()
 
 

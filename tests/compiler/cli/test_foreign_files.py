@@ -132,4 +132,4 @@ def test_layout_waits_for_no_pipe_among_the_templates(run: Run) -> None:
     os.mkfifo("pipe.yaml")
     for name in ("chat.jinja", "chat.j2"):
         Path(name).write_text("{{ x }}\n")
-        assert "stays as it is" in run("fmt", "--check", name).err
+        assert "is not formatted" in run("fmt", "--check", name).err

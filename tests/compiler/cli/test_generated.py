@@ -120,7 +120,7 @@ def test_the_text_says_how_to_build_again(reasons: Reasons, run: Run) -> None:
     [
         (["p/own"], "`p/own` contains no manifest of a build"),
         (["nowhere"], "`nowhere` is not a folder"),
-        (["p/out", "c.yaml"], "leave out `c.yaml`"),
+        (["p/out", "c.yaml"], "omit `c.yaml`"),
         (["p/out", "--format", "sarif"], "prints text or json"),
     ],
 )

@@ -30,7 +30,7 @@ def test_a_build_holds_no_secret_and_its_program_reads_them(run: Run, monkeypatc
     result = run("build", "m.yaml", "-o", "o", *given)
     assert result.code == 0, result.err
     assert SECRET not in written(Path("o")) + result.out + result.err
-    assert "written nowhere:  HF_TOKEN, API_KEY" in result.out
+    assert "never written to a file:  HF_TOKEN, API_KEY" in result.out
     program = Path("o/train.py").read_text()
     assert all(name in program for name in ("MY_SECRET", "HF_TOKEN", "API_KEY")) and "</s>" in program
     assert run("check", "--generated", "o").code == 0
@@ -111,7 +111,7 @@ def test_a_secret_that_is_set_by_its_path_is_written_nowhere(run: Run) -> None:
     result = run("build", "m.yaml", "-o", "o", *given)
     assert result.code == 0, result.err
     assert SECRET not in written(Path("o")) + result.out + result.err and '"q"' in Path("o/train.py").read_text()
-    assert "written nowhere:  HUB_TOKEN, API_KEY" in result.out
+    assert "never written to a file:  HUB_TOKEN, API_KEY" in result.out
     assert SECRET in run("construct", "m.yaml", *given).out
     shown = run("train", "m.yaml", "--dry-run", *given).out
     assert SECRET not in shown and "HUB_TOKEN=..." in shown

@@ -64,7 +64,7 @@ def test_jinja_files_are_formatted_only_if_a_template_draws_on_them(
     assert (tmp_path / "chat.jinja").read_text() == "###Instruction:\n" + UGLY
     assert (tmp_path / "parts/used.jinja").read_text().startswith(NEAT)
     assert (tmp_path / "parts/inner.jinja").read_text() == NEAT
-    assert ("`chat.jinja` stays as it is" in capsys.readouterr().err) is ("chat.jinja" in paths)
+    assert ("`chat.jinja` is not formatted" in capsys.readouterr().err) is ("chat.jinja" in paths)
 
 
 def test_check_lists_what_would_change_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -272,5 +272,5 @@ def _rate(text: str) -> float:
     except ValueError:
         rate = -1.0
     if not 0 <= rate < float("inf"):
-        raise ArgumentTypeError(f"{text} is no learning rate: a number of at least 0")
+        raise ArgumentTypeError(f"{text} is not a learning rate: a number of at least 0")
     return rate

@@ -39,7 +39,7 @@ def run(arguments: Namespace) -> int:
     files = dict.fromkeys(template_files(named))
     for path in [path for path in files if path.suffix in JINJA_SUFFIXES and not is_drawn_on(path, named)]:
         if str(path) in arguments.paths:
-            print(f"fgc: `{path}` stays as it is: no template draws on it", file=sys.stderr)
+            print(f"fgc: `{path}` is not formatted: no template uses it", file=sys.stderr)
         del files[path]
     results = [_one(format_file(path), arguments) for path in files]
     _summarise(results, arguments)

@@ -37,7 +37,7 @@ def run(arguments: Namespace) -> int:
         return _cannot(f"`{folder}` has no Python files: nothing in it would run")
     large = [path for path in files if path.stat().st_size > _LARGEST_BYTES]
     if large:
-        return _cannot(f"`{large[0]}` has more than {_LARGEST_BYTES} bytes: it is no model's code")
+        return _cannot(f"`{large[0]}` has more than {_LARGEST_BYTES} bytes: it is not the code of a model")
     records = record_folder()
     contents = [read_bytes(path) for path in files]
     if arguments.forget:

@@ -14,7 +14,7 @@ from fgc.cli.arguments import CannotRun
 EXAMPLES = (
     "fgc ws init                                     the current folder, called by its name",
     "fgc ws init --name 'My experiments'",
-    "fgc ws init --name Old --forgather-dir ../forgather    with its library in place of ours",
+    "fgc ws init --name Old --forgather-dir ../forgather    with its library instead of fgc's",
     "fgc ws init --name Shared ../templates          more template folders for all projects",
     "fgc ws project --name 'First try'               then: cd first_try && fgc train",
     "fgc ws project --name B --default-config small.yaml projects/b",

@@ -233,7 +233,7 @@ INITIALIZER = """\
             '"layers.*": !partial:.initializers:ones {}\n            "*.o_proj.weight": !partial:.initializers:ones {}',
             ("FGC416", "no parameter is left for the initializer's rule `*.o_proj.weight`", "tried in order"),
         ),
-        ('"*.o_proj.weight": 0.5', ("FGC413", "`rules` must give `*.o_proj.weight` a function", None)),
+        ('"*.o_proj.weight": 0.5', ("FGC413", "`rules` must map `*.o_proj.weight` to a function", None)),
     ],
 )
 def test_rules_that_fill_nothing_are_told(findings: Findings, rule: str, expected: tuple[str, str, str | None]) -> None:
