@@ -26,7 +26,7 @@ def write_build(
 ) -> Outcome[Path | None]:
     """Replaces a folder with a build; the manifest is added to `files`.
 
-    Refuses if the folder contains files that no build wrote (always) or that were edited since (unless `force`).
+    Refuses if the folder has files that no build wrote, or files that were edited since (unless `force`).
     """
     for name in files:
         _require_relative(name)

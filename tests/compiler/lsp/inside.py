@@ -60,7 +60,7 @@ class InsideClient(logging.Handler):
         self._send({"jsonrpc": "2.0", "id": self._number, "method": method, "params": params})
         answer = self._answers.pop(self._number)
         if "error" in answer:
-            if "fgc has a mistake" in answer["error"]["message"] or answer["error"]["code"] != -32602:
+            if "a bug in fgc" in answer["error"]["message"] or answer["error"]["code"] != -32602:
                 raise Mistake(f"{method}: {answer['error']}")
             return str(answer["error"]["message"])
         uri = (params.get("textDocument") or params.get("item") or {}).get("uri")

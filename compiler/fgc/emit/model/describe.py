@@ -45,7 +45,7 @@ from fgc.ir.searchpath import searchpath
 from fgc.text import Origin
 
 _HAND_ON = "name `config` in its constructor, and pass it on: the generated model provides it"
-_MAX_SIZE = 5000  # 61 layers written one by one have 2,000 values
+_MAX_SIZE = 5000  # values: 61 layers, each written separately, have 2,000
 
 
 class _Argument(Struct, frozen=True):
