@@ -1,4 +1,4 @@
-"""The table of contents of a checkpoint's tensors, as JSON: which part of which tensor lies where in which file.
+"""The table of contents of a checkpoint's tensors, as JSON: the file and offset of each part of each tensor.
 
 torch writes the same as a pickle, `.metadata`, for its own tools. A pickle can run code: nothing here reads that file.
 """
@@ -30,7 +30,7 @@ _Expected = TypeVar("_Expected")
 
 
 def write_contents(folder: Path, metadata: Metadata) -> None:
-    """Write what `read_contents` reads. The writer's own `storage_data` says where each part lies."""
+    """Writes the table that `read_contents` reads, from the writer's own `storage_data`."""
     places = {(index.fqn, tuple(index.offset or ())): info for index, info in metadata.storage_data.items()}
     tensors = {
         name: {
@@ -83,7 +83,7 @@ def _metadata(tensors: Mapping[str, object]) -> Metadata:
 
 
 def _place(part: Mapping[str, object]) -> _StorageInfo:
-    """Returns the path of a part; it is in this folder, whatever the table says."""
+    """Returns the path of a part, which must be in this folder, whatever the table says."""
     file = _is_a(part["file"], str)
     if not _DATA_FILE.fullmatch(file):
         raise ValueError(f"{file!r} is no file of tensors")
@@ -98,7 +98,7 @@ def _dtype(name: object) -> torch.dtype:
 
 
 def _size(numbers: object) -> torch.Size:
-    """Lengths or positions: whole numbers from zero on."""
+    """Returns lengths or positions, which must be integers of at least 0."""
     found = _is_a(numbers, list)
     if any(type(number) is not int or not 0 <= number <= _LARGEST for number in found):
         raise ValueError(f"{found} are no sizes")

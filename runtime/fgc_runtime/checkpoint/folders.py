@@ -1,7 +1,7 @@
-"""Checkpoint folders: `checkpoint-<step>` under one root, complete or absent, found and ordered by their step.
+"""Checkpoint folders: `checkpoint-<step>` under one root, complete or absent, ordered by step.
 
-A folder is written under another name, described by its manifest, flushed to the disk, and renamed. What is
-interrupted leaves a folder ending in `.unfinished`, which nothing reads and the next save removes.
+A folder is written under another name, described by its manifest, flushed to the disk, and renamed. An interrupted
+save leaves a folder ending in `.unfinished`, which nothing reads and the next save removes.
 """
 
 import os
@@ -18,26 +18,26 @@ _UNFINISHED = ".unfinished"
 
 
 def checkpoint_folder(root: Path, step: int) -> Path:
-    """Returns where the checkpoint of an optimizer step lies."""
+    """Returns the folder of the checkpoint of an optimizer step."""
     return root / f"checkpoint-{step}"
 
 
 def find_checkpoints(root: Path) -> list[Path]:
-    """Complete checkpoints, the lowest step first."""
+    """Returns complete checkpoints, the lowest step first."""
     if not root.is_dir():
         return []
     return sorted((path for path in root.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()), key=step_of)
 
 
 def latest_checkpoint(root: Path) -> Path | None:
-    """The checkpoint with the highest step; times of files do not count, they change when a tree is copied."""
+    """Returns the checkpoint with the highest step. File times are ignored, because copying changes them."""
     checkpoints = find_checkpoints(root)
     return checkpoints[-1] if checkpoints else None
 
 
 @contextmanager
 def written_whole(folder: Path, about: Mapping[str, object] | None = None) -> Iterator[Path]:
-    """An empty folder to write to, which becomes `folder` when the body has succeeded; it replaces an older one.
+    """Yields an empty folder, which replaces `folder` if the body succeeds.
 
     `about` goes into the manifest.
     """
@@ -47,12 +47,12 @@ def written_whole(folder: Path, about: Mapping[str, object] | None = None) -> It
 
 
 def unfinished_folder(folder: Path) -> Path:
-    """Returns where `folder` is written before it has its name."""
+    """Returns the path at which `folder` is written before it is renamed."""
     return folder.with_name(folder.name + _UNFINISHED)
 
 
 def begin(folder: Path) -> Path:
-    """An empty folder to write to, until `commit` or `discard`."""
+    """Returns an empty folder to write to, until `commit` or `discard`."""
     discard(folder)
     unfinished = unfinished_folder(folder)
     unfinished.mkdir(parents=True)
@@ -60,12 +60,12 @@ def begin(folder: Path) -> Path:
 
 
 def discard(folder: Path) -> None:
-    """Remove what has been written of `folder`."""
+    """Removes the unfinished `folder`."""
     shutil.rmtree(unfinished_folder(folder), ignore_errors=True)
 
 
 def commit(folder: Path, about: Mapping[str, object], hashes: Mapping[str, str] | None = None) -> None:
-    """Give what has been written its name; it replaces an older folder. Until the last line the older one is there."""
+    """Renames the written folder, replacing an older one, which stays in place until the last line."""
     unfinished = unfinished_folder(folder)
     write_manifest(unfinished, about, hashes)
     for path in [*unfinished.rglob("*"), unfinished]:
@@ -80,9 +80,9 @@ def commit(folder: Path, about: Mapping[str, object], hashes: Mapping[str, str] 
 
 
 def remove_old_checkpoints(found: Sequence[Path], *, limit: int | None, best: Iterable[Path] = ()) -> None:
-    """Remove of these complete checkpoints, the lowest step first, all but the last `limit`.
+    """Removes all but the last `limit` of these complete checkpoints, which are in order of steps.
 
-    The `best` stay in any case. A checkpoint is renamed before its files go, so that it too is complete or absent.
+    The `best` always stay. A checkpoint is renamed before its files go, so that it too is complete or absent.
     """
     kept = set(best)
     for folder in found[:-limit] if limit is not None else []:
@@ -93,15 +93,15 @@ def remove_old_checkpoints(found: Sequence[Path], *, limit: int | None, best: It
 
 
 def remove_leftovers(root: Path) -> None:
-    """Remove what was interrupted while it was written or removed."""
+    """Removes folders left by an interrupted save or removal."""
     for leftover in root.glob(f"checkpoint-*{_UNFINISHED}"):
         shutil.rmtree(leftover)
 
 
 def set_aside(root: Path, *, after_step: int) -> Path | None:
-    """Move checkpoints with steps above `after_step` beside `root`; returns where they are now, None without any.
+    """Moves checkpoints with steps above `after_step` out of `root`; returns their new folder, or None without any.
 
-    They belong to a run that went on from there in another way: left in place, they would be the latest.
+    They belong to another continuation of the run. If they stayed, they would be the latest.
     """
     stale = [path for path in find_checkpoints(root) if step_of(path) > after_step]
     if not stale:
@@ -116,7 +116,7 @@ def set_aside(root: Path, *, after_step: int) -> Path | None:
 
 
 def flush(path: Path) -> None:
-    """Wait until a file or a folder's list of names is on the disk."""
+    """Waits until a file, or a folder's list of names, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -125,5 +125,5 @@ def flush(path: Path) -> None:
 
 
 def step_of(folder: Path) -> int:
-    """The optimizer step of a checkpoint, from its name."""
+    """Returns the optimizer step of a checkpoint, from its name."""
     return int(folder.name.rpartition("-")[2])

@@ -1,4 +1,4 @@
-"""The parts of a checkpoint, in `checkpoint.json`: every file with its size and hash, and what the run was.
+"""The manifest of a checkpoint, `checkpoint.json`: every file with its size and hash, and facts about the run.
 
 Written last, before the folder gets its name. A checkpoint whose files are not those of its manifest is damaged.
 """
@@ -24,7 +24,7 @@ class DamagedCheckpoint(Exception):
 
 
 def write_manifest(folder: Path, about: Mapping[str, object], hashes: Mapping[str, str] | None = None) -> None:
-    """Describe the files that lie in `folder` now; `about` says what else a resume wants to know.
+    """Writes the manifest of the files in `folder`; `about` has other facts for a resume.
 
     `hashes` are those of all files, if they are known.
     """
@@ -37,7 +37,7 @@ def write_manifest(folder: Path, about: Mapping[str, object], hashes: Mapping[st
 
 
 def read_manifest(folder: Path) -> dict[str, object]:
-    """Returns what `write_manifest` wrote. Raises FileNotFoundError without it, DamagedCheckpoint if it is no JSON."""
+    """Returns the manifest. Raises FileNotFoundError without one, DamagedCheckpoint if it is not valid JSON."""
     path = folder / MANIFEST
     if not path.is_file():
         raise FileNotFoundError(f"{folder} is no checkpoint to resume from: it has no {MANIFEST}")
@@ -61,13 +61,13 @@ def metrics_of(folder: Path) -> dict[str, float]:
 
 
 def sizes_in(folder: Path) -> dict[str, int]:
-    """Returns the size in bytes of each file of a checkpoint, by name; nothing of a folder that is not there."""
+    """Returns the size in bytes of each file of a checkpoint, by name; empty for a missing folder."""
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST]
     return {str(path.relative_to(folder)): path.stat().st_size for path in paths}
 
 
 def hashes_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Returns the hash of each of these files; several are read at a time."""
+    """Returns the hash of each of these files, reading several at a time."""
     names = list(names)
     with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
         return dict(zip(names, pool.map(_sha256, [folder / name for name in names]), strict=True))
@@ -92,9 +92,9 @@ def share_of(sizes: Mapping[str, int], rank: int, world_size: int) -> list[str]:
 
 
 def verify(folder: Path, *, rank: int = 0, world_size: int = 1) -> dict[str, object]:
-    """The manifest, if every file is as it was written. Raises DamagedCheckpoint, naming the first that is not.
+    """Returns the manifest if every file is intact. Raises DamagedCheckpoint, naming the first that is not.
 
-    Of several processes each reads its share.
+    With several processes, each reads its share of the files.
     """
     manifest = read_manifest(folder)
     files = manifest.get("files")

@@ -1,4 +1,4 @@
-"""A model and its tokenizer to a folder that `from_pretrained` loads, with the model's own code where it has any."""
+"""Saves a model and its tokenizer to a folder for `from_pretrained`, with the model's own code if it has any."""
 
 import ast
 import functools
@@ -20,7 +20,7 @@ from fgc_runtime.full_disk import room_errors
 from fgc_runtime.sources import read_source
 from fgc_runtime.trust import record_code
 
-# left from an earlier save, these would be loaded with this one: an adapter onto a model, or a model in its place
+# files of an earlier save that would be loaded with this one: an adapter, or a whole model
 _OF_A_MODEL = (
     *("model*.safetensors*", "config.json", "generation_config.json"),
     *("adapter_model.safetensors", "adapter_config.json", "base_model.json"),
@@ -35,14 +35,14 @@ def save_model(
     *,
     state_dict: dict[str, Tensor] | WeightParts | None = None,
 ) -> None:
-    """Write safetensors weights, configuration, generation configuration, code and tokenizer.
+    """Writes safetensors weights, configuration, generation configuration, code and tokenizer.
 
-    `state_dict` holds the weights where the model itself does not, because it is shared among processes. The other
-    processes `give` theirs meanwhile, where it is `WeightParts`.
+    `state_dict` has the weights if the model itself does not, because processes share it. If it is `WeightParts`, the
+    other processes must call `give` at the same time.
 
-    Weights that several modules share are stored once. A model that does not come from transformers brings its Python
-    files along, as they were when the program started, so that `trust_remote_code=True` loads it where its package is
-    not installed. Of a model with an adapter, the adapter is written alone.
+    Weights that several modules share are stored once. For a model that is not from transformers, its Python files are
+    added, as they were when the program started, so that `trust_remote_code=True` loads it without its package. For a
+    model with an adapter, only the adapter is written.
     """
     if has_adapter(model):
         assert not isinstance(state_dict, WeightParts), "an adapter lies whole on each process"
@@ -81,9 +81,9 @@ def publish_model(
     *,
     state_dict: dict[str, Tensor] | WeightParts | None = None,
 ) -> list[str]:
-    """`save_model` into a folder that holds other things too; returns the names of the files.
+    """Calls `save_model` for a folder with other contents; returns the names of the files.
 
-    Each file is replaced whole. Weight files of an earlier model go; nothing else is touched.
+    Each file is replaced atomically. Weight files of an earlier model are removed, and nothing else is touched.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with room_errors(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".model-") as unfinished:
@@ -101,7 +101,7 @@ def publish_model(
 
 
 def keep_model(folder: Path, names: Iterable[str], kept: Path) -> None:
-    """Let `kept` hold these files of `folder` too, whatever takes their place there: by links to the same content."""
+    """Links these files of `folder` into `kept`, so that their contents survive a replacement."""
     kept.mkdir(parents=True, exist_ok=True)
     for name in names:
         (kept / name).unlink(missing_ok=True)
@@ -112,10 +112,10 @@ def keep_model(folder: Path, names: Iterable[str], kept: Path) -> None:
 
 
 def code_of(model: PreTrainedModel) -> Mapping[str, bytes]:
-    """The Python files of a model that does not come from transformers, and what they import from their own package.
+    """Returns the Python files of a model that is not from transformers, and those they import from their package.
 
-    Read once for each class: what runs is what is saved, whatever becomes of the files. A trainer asks before it
-    trains. Empty for a class that is written in the program itself.
+    Read once for each class, before training, so that the saved code is the code that ran, even if the files change.
+    Empty for a class that is defined in the program itself.
     """
     return _code_of_classes(_own_classes(model))
 
@@ -134,7 +134,7 @@ def _code_of_classes(classes: tuple[type, ...]) -> Mapping[str, bytes]:
 
 
 def _imported_beside(content: bytes) -> Iterator[str]:
-    """The modules that a file imports from its own folder."""
+    """Yields the modules that a file imports from its own folder."""
     for node in ast.walk(ast.parse(content)):
         if isinstance(node, ast.ImportFrom) and node.level == 1:
             yield from [alias.name for alias in node.names] if node.module is None else [node.module.split(".")[0]]
@@ -146,9 +146,9 @@ def _own_classes(model: PreTrainedModel) -> tuple[type, ...]:
 
 
 def _name_classes(model: PreTrainedModel) -> None:
-    """Name the model's classes in the configuration's `auto_map`.
+    """Adds the model's classes to the configuration's `auto_map`.
 
-    vLLM's transformers backend asks for AutoModel also where only a causal model is wanted.
+    vLLM's transformers backend needs AutoModel even for a causal model.
     """
     roles = ("AutoConfig", "AutoModel", "AutoModelForCausalLM")
     classes = zip(roles, (type(model.config), type(model.base_model), type(model)), strict=True)
@@ -158,7 +158,7 @@ def _name_classes(model: PreTrainedModel) -> None:
 
 
 def _name_special_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Takes from the tokenizer where text begins and ends; generation stops at its eos."""
+    """Sets bos, eos and pad ids from the tokenizer; generation stops at its eos."""
     for name in _TOKEN_IDS:
         token_id = getattr(tokenizer, name)
         setattr(model.config, name, token_id)
@@ -167,7 +167,7 @@ def _name_special_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerB
 
 
 def _with_other_ends(config: GenerationConfig, name: str, token_id: int | None) -> int | list[int] | None:
-    """A model that ends texts with several tokens keeps the others, as Llama 3 those beside its end of a turn."""
+    """Returns the token with the other end tokens of a model, such as those of Llama 3 beside its end of a turn."""
     known = getattr(config, name)
     if name != "eos_token_id" or not isinstance(known, list) or token_id is None:
         return token_id
@@ -176,7 +176,7 @@ def _with_other_ends(config: GenerationConfig, name: str, token_id: int | None) 
 
 @contextmanager
 def _no_progress_bars() -> Iterator[None]:
-    """Keep transformers' bars out of the training's own output."""
+    """Disables transformers' progress bars in the body."""
     was_enabled = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:

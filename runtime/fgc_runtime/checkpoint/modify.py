@@ -1,4 +1,4 @@
-"""A checkpoint to a copy of it with another learning rate, which says so itself."""
+"""Copies a checkpoint with another learning rate, which the copy's manifest records."""
 
 import json
 import os
@@ -21,9 +21,9 @@ _SCHEDULED = ("base_lrs", "_last_lr")
 def with_learning_rate(source: Path, target: Path, rate: float) -> tuple[list[float], list[float]]:
     """Writes the copy; returns the base rates of all groups before and after.
 
-    Rates keep their ratios: the first group gets `rate`, a group that had half of it has half of it again, and the
-    schedule goes on from the new base. Files that do not change are shared with the source where the disk can do that.
-    Raises DamagedCheckpoint for a source that is not whole, and ValueError for one whose rate is 0 or not saved.
+    Rates keep their ratios: the first group gets `rate`, a group with half of the first rate gets half of the new one,
+    and the schedule continues from the new base. Unchanged files are hard links if the file system supports them.
+    Raises DamagedCheckpoint for an incomplete source, and ValueError for one whose rate is 0 or not saved.
     """
     manifest = verify(source)
     load_training_state(source)  # says what is wrong with it
@@ -54,7 +54,7 @@ def with_learning_rate(source: Path, target: Path, rate: float) -> tuple[list[fl
 
 
 def _base_rates(state: Mapping[str, Any]) -> list[float]:
-    """Of each group, as the schedule has them; of a run without one as the optimizer has them."""
+    """Returns the base rate of each group, from the schedule, or from the optimizer if there is no schedule."""
     found = next(_all(state["scheduler"], "base_lrs"), None)
     if found is not None:
         return [float(each) for each in found]
@@ -63,7 +63,7 @@ def _base_rates(state: Mapping[str, Any]) -> list[float]:
 
 
 def _all(value: Any, name: str) -> Iterator[Any]:
-    """Yields what stands under a name, at any depth."""
+    """Yields the values under a name, at any depth."""
     if isinstance(value, Mapping):
         if name in value:
             yield value[name]

@@ -1,7 +1,7 @@
-"""Weights that lie on several processes to safetensors files: the main process never holds more than a layer of them.
+"""Writes weights of several processes to safetensors files, with at most one layer in the main process's memory.
 
-Which files a model becomes is told by transformers' own functions, asked with tensors that have shapes and no contents.
-Then layer by layer is gathered, turned into the tensors of the file, and written.
+Transformers' own functions decide the files of a model, called with tensors that have shapes and no contents. Then
+each layer is gathered, converted to the tensors of the file, and written.
 """
 
 import re
@@ -38,13 +38,13 @@ class WeightParts:
         return {name: weight for name, weight in whole.items() if weight is not None} or None
 
     def give(self, model: PreTrainedModel) -> None:
-        """Takes part in the main process's `write`."""
+        """Sends this process's weights during the main process's `write`."""
         for names in _groups(_kept(model, self.shapes)):
             for name in names:
                 self.gather(name)
 
     def write(self, model: PreTrainedModel, folder: Path) -> None:
-        """Writes what `save_pretrained` would of the complete weights, while the other processes `give`."""
+        """Writes the files of `save_pretrained`, while the other processes call `give`."""
         kept = _kept(model, self.shapes)
         groups = _groups(kept)
         plans = [revert_weight_conversion(model, {name: kept[name] for name in names}) for names in groups]
@@ -58,7 +58,7 @@ class WeightParts:
 
 
 def _kept(model: PreTrainedModel, shapes: State) -> State:
-    """Returns the weights that are stored: of those that are one, the one that loading asks for."""
+    """Returns the weights to store: of tied weights, only the one that loading expects."""
     ignored = model._keys_to_ignore_on_save or ()
     stored = {name: weight for name, weight in shapes.items() if name not in ignored}
     kept: State = remove_tied_weights_from_state_dict(stored, model)
@@ -66,7 +66,7 @@ def _kept(model: PreTrainedModel, shapes: State) -> State:
 
 
 def _groups(names: Iterable[str]) -> list[list[str]]:
-    """Returns the names layer by layer: what conversions put together or take apart lies within one."""
+    """Returns the names by layer, because conversions merge and split weights only within a layer."""
     groups: dict[str, list[str]] = {}
     for name in names:
         layer = re.match(r".*?\.\d+\.", name)

@@ -1,7 +1,7 @@
-"""An output folder to its checkpoints: each run keeps its own, in `runs/<run>/checkpoints`.
+"""Finds the checkpoints of an output folder: each run has its own, in `runs/<run>/checkpoints`.
 
 `checkpoints` beside `runs` is a link to those of the run that saved last. Older versions wrote into a folder of that
-name: it counts as a run of its own, is read, and never written again.
+name: it counts as a separate run, is read, and never written again.
 """
 
 import os
@@ -17,22 +17,22 @@ NAME = "checkpoints"
 
 
 def root_of_run(folder: Path) -> Path:
-    """Returns where the checkpoints of a run lie."""
+    """Returns the folder of a run's checkpoints."""
     return folder / NAME
 
 
 def roots_in(output_dir: Path) -> list[Path]:
-    """Returns the folders of checkpoints below an output folder; that of the link may lie elsewhere."""
+    """Returns the folders of checkpoints below an output folder; the link's target may be elsewhere."""
     places = [output_dir / NAME, *(output_dir / "runs").glob(f"*/{NAME}")]  # a run's own name counts, not the link's
     found = {path.resolve(): path.resolve() if path.is_symlink() else path for path in places if path.is_dir()}
     return list(found.values())
 
 
 def latest_in(output_dir: Path, configuration: str | None, more: Iterable[Path] = ()) -> tuple[Path | None, list[Path]]:
-    """Returns the checkpoint that a configuration saved last, and the latest ones of other configurations there.
+    """Returns the newest checkpoint of a configuration, and the newest ones of other configurations.
 
-    Within a run that is the highest step. Checkpoints that do not say what they are of may be anybody's. `more` are
-    folders of checkpoints elsewhere.
+    Within a run, the highest step is the newest. Checkpoints without the name of a configuration match any. `more` are
+    other folders of checkpoints.
     """
     own: list[tuple[float, Path]] = []
     others: list[tuple[float, Path]] = []
@@ -45,7 +45,7 @@ def latest_in(output_dir: Path, configuration: str | None, more: Iterable[Path] 
 
 
 def lead_to(output_dir: Path, root: Path) -> None:
-    """Make `output_dir/checkpoints` a link to `root`; a folder of that name stays, as does all without links."""
+    """Makes `output_dir/checkpoints` a link to `root`, unless there is a folder, or links are not supported."""
     link = output_dir / NAME
     if (link.exists() and not link.is_symlink()) or root.resolve() == link.resolve():
         return
@@ -57,7 +57,7 @@ def lead_to(output_dir: Path, root: Path) -> None:
 
 
 def _about(folder: Path) -> tuple[float, str | None]:
-    """Returns when a checkpoint was saved, in Unix seconds, and of which configuration it is."""
+    """Returns the time at which a checkpoint was saved, in Unix seconds, and its configuration."""
     try:
         manifest = read_manifest(folder)
         saved_at_s = datetime.fromisoformat(str(manifest.get("saved_at"))).timestamp()

@@ -1,1 +1,1 @@
-"""A model folder in, the OpenAI HTTP API out: `python -m fgc_runtime.serve DIR`."""
+"""Serves a model folder over the OpenAI HTTP API: `python -m fgc_runtime.serve DIR`."""

@@ -1,4 +1,4 @@
-"""A model and the folder of a PEFT adapter in, the adapted model out; both share the weights that are not adapted."""
+"""Adds a PEFT adapter to a served model; both models share the weights that are not adapted."""
 
 import copy
 from pathlib import Path
@@ -33,14 +33,14 @@ def adapted(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
         set_adapter_weights(other, read)
     except FolderError:
         raise
-    except Exception as error:  # peft's many reasons: another architecture, other sizes, a broken file
+    except Exception as error:  # peft raises many: another architecture, other sizes, a broken file
         raise FolderError(f"{folder} does not fit the model: {str(error).splitlines()[0][:300]}") from error
     nn.Module.to(other, model.device)
     return other
 
 
 def _unfit(folder: Path, names: list[str], *, is_lacking: bool) -> str:
-    """Says that weights are left over: PEFT leaves them without a word, and the adapter does little or nothing."""
+    """Returns the message for unmatched weights, which PEFT ignores silently, so that the adapter has no effect."""
     what = (
         "lacks weights that the model has places for" if is_lacking else "has weights that the model has no place for"
     )

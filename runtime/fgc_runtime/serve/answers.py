@@ -1,4 +1,4 @@
-"""Events of the engine in, the OpenAI API's JSON out: parts that answers share, and those of completions.
+"""Formats events of the engine as the OpenAI API's JSON: common parts of answers, and completions.
 
 Knows no HTTP; time and identifiers come from the caller.
 """
@@ -18,7 +18,7 @@ _IMPOSSIBLE = -9999.0
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Holds what all parts of one answer share."""
+    """The fields that all parts of one answer share."""
 
     id: str
     created: int  # seconds since 1970
@@ -29,7 +29,7 @@ class Head:
 
 @dataclass(slots=True)
 class Choice:
-    """One choice as it grows, or what it gained since the last chunk."""
+    """One choice as it grows, or its growth since the last chunk."""
 
     text: str = ""
     tokens: list[PlacedToken] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Choice:
         self.finish = gained.finish
 
     def tokens_until(self, num_chars: int) -> int:
-        """Returns how many tokens there were when the text had so many characters."""
+        """Returns the number of tokens at the time the text had `num_chars` characters."""
         if not (num_chars and self.reached):
             return 0
         return self.reached[min(bisect_left(self.reached, (num_chars, 0)), len(self.reached) - 1)][1]
@@ -64,10 +64,10 @@ class Answers(Protocol):
         """One stream event; `used` is the usage, which only the last event has."""
 
     def opening(self, index: int) -> Sequence[Answer]:
-        """Returns what a stream says of a choice before its text."""
+        """Returns the stream's parts for a choice before its text."""
 
     def growth(self, index: int, gained: Choice) -> Sequence[Answer]:
-        """Returns what a stream says of new text and of the end."""
+        """Returns the stream's parts for new text and for the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def model_card(name: str, created: int, context_length: int | None) -> Answer:
 
 
 def finite(logprob: float | None) -> float | None:
-    """Returns a number that JSON has: a token that cannot come has the number that the API gives it."""
+    """Returns a finite number for JSON: an impossible token gets the API's replacement for minus infinity."""
     return logprob if logprob is None or math.isfinite(logprob) else _IMPOSSIBLE
 
 

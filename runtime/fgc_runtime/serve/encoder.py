@@ -1,4 +1,4 @@
-"""One thread that encodes prompts, so that long ones block nobody; and a limit to how long a program may run there."""
+"""Encodes prompts on a separate thread, so that long ones block nothing else, and limits the time of templates."""
 
 import asyncio
 import ctypes
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class OutOfTimeError(Exception):
-    """Work took longer than it may."""
+    """Work took longer than its time limit."""
 
 
 class Encoder:
@@ -26,7 +26,7 @@ class Encoder:
         self.num_waiting = 0
 
     async def made(self, work: Callable[[], T], ending: Ending) -> T:
-        """Returns what the thread makes. Raises RequestError, also when the server ends before."""
+        """Runs work on the thread and returns its result. Raises RequestError, also if the server ends first."""
         if ending.has_begun:
             raise RequestError(shutting_down())
         made = asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -1,4 +1,4 @@
-"""The server's end, as requests see it: first no new ones are taken, then those that wait are told."""
+"""The shutdown of a server: first it refuses new requests, then it fails waiting ones."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ class Ending:
     is_over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def begin(self) -> None:
-        """Take no new requests."""
+        """Refuses new requests."""
         self.has_begun = True
 
     def end(self) -> None:
-        """Let nobody wait for what will not come."""
+        """Fails requests that are still waiting."""
         self.has_begun = True
         if self.loop is not None and not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self.is_over.set)

@@ -1,6 +1,6 @@
-"""The jobs of one HTTP request and what the engine tells of them, on the event loop.
+"""The jobs of one HTTP request and their events, on the event loop.
 
-Whatever ends it (the last choice, a failure, a client that has gone), no job of it goes on generating.
+Whatever ends the exchange (the last choice, a failure, a client that disconnects), none of its jobs keeps running.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ Told = tuple[int, Delta | PromptScores]  # which job, and what
 
 
 class JobFailed(Exception):
-    """The engine gave a job up."""
+    """A job failed in the engine."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
@@ -27,7 +27,7 @@ class JobFailed(Exception):
 
 
 class ClientGone(Exception):
-    """Nobody waits for the answer any more."""
+    """The client has disconnected."""
 
 
 class Exchange:
@@ -44,12 +44,12 @@ class Exchange:
 
     @property
     def queue_s(self) -> float | None:
-        """Returns how long the first prompt waited before it was read; None if it still does."""
+        """Returns the seconds that the first prompt waited before it was read; None if it is still waiting."""
         ticket = self._tickets[0]
         return None if ticket.begun_s is None else ticket.begun_s - ticket.submitted_s
 
     async def told(self, request: Request) -> AsyncGenerator[list[Told], None]:
-        """All events that are there, again and again until each choice has finished.
+        """Yields events as they arrive until every choice has finished.
 
         Raises JobFailed or ClientGone.
         """
@@ -85,7 +85,7 @@ def _checked(item: tuple[int, Event] | None) -> Told:
 
 
 async def computed(engine: Engine, compute: Callable[[Forward], T]) -> T:
-    """Returns what a function gives that runs on the model's thread. Raises JobFailed."""
+    """Runs a function on the model's thread and returns its result. Raises JobFailed."""
     done: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
 
     def receive(event: Event) -> None:

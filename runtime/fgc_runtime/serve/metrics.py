@@ -1,4 +1,4 @@
-"""Counters in, Prometheus text out."""
+"""Counts requests and times, and formats them for Prometheus."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -14,18 +14,18 @@ _LIMITS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 12
 
 @dataclass(slots=True)
 class Histogram:
-    """Counts how often a time was within each of some limits, in seconds."""
+    """A histogram of times: counts of values below each limit, in seconds."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(_LIMITS_S) + 1))
     sum_s: float = 0.0
 
     def observe(self, time_s: float, number: int = 1) -> None:
-        """Counts `number` events that each took so long."""
+        """Counts `number` events of the given time."""
         self.counts[bisect_left(_LIMITS_S, time_s)] += number
         self.sum_s += time_s * number
 
     def add(self, other: "Histogram") -> None:
-        """Counts what another one has counted."""
+        """Adds the counts of another histogram."""
         self.counts = [own + more for own, more in zip(self.counts, other.counts, strict=True)]
         self.sum_s += other.sum_s
 
@@ -51,7 +51,7 @@ class Counters:
 
 
 def exposition(counters: Counters, load: Load) -> str:
-    """The page that `GET /metrics` answers."""
+    """Returns the text of `GET /metrics`."""
     lines = [
         *_metric("fgc_requests_running", "gauge", "Sequences in the running batch.", load.num_running),
         *_metric("fgc_requests_waiting", "gauge", "Prompts that wait for a place.", load.num_waiting),

@@ -1,4 +1,4 @@
-"""One model that is served, with its name, limits and engine. Turns checked requests into jobs."""
+"""A served model with its name, limits and engine. Turns checked requests into jobs."""
 
 import uuid
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ _MAX_WAITING = 1024
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Read by all request handlers; prompts are encoded on one other thread, so that long ones block nobody."""
+    """A served model, used by all request handlers; prompts are encoded on a separate thread."""
 
     model_name: str
     created: int  # seconds since 1970
@@ -46,7 +46,7 @@ class Service:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)  # tells a model from the one that takes its place
 
     async def completion_jobs(self, request: CompletionRequest) -> list[Job]:
-        """One job for each prompt. Raises RequestError."""
+        """Returns one job for each prompt. Raises RequestError."""
         self._check(request.wishes, len(request.prompts))
         for prompt in request.prompts:
             self.prompts.check_size(len(prompt), param="prompt")
@@ -60,7 +60,7 @@ class Service:
         return [replace(self._completing(job, request), grammar=grammar) for job in jobs]
 
     def _completing(self, job: Job, request: CompletionRequest) -> Job:
-        """A job with what only completions ask for."""
+        """Returns a job with the options that only completions have."""
         if request.suffix and self.prompts.infill is not None and not job.ignores_end:
             job = replace(job, stop_ids=job.stop_ids | self.prompts.infill.ends)
         if request.num_best < job.num_choices and job.num_top is None:
@@ -68,7 +68,7 @@ class Service:
         return replace(job, scores_prompt=request.is_echo and request.wishes.num_top is not None)
 
     async def chat_jobs(self, request: ChatRequest) -> tuple[list[Job], ThoughtReader | None]:
-        """One job, and what tells the model's thoughts from its answer, if it thinks. Raises RequestError."""
+        """Returns one job, and the reader of thoughts if the model thinks. Raises RequestError."""
         self._check(request.wishes, 1)
         self.prompts.check_size(request.conversation.num_chars, param="messages")
         ids, start = await self._encoded(partial(self.prompts.chat_begun, request.conversation))
@@ -94,13 +94,13 @@ class Service:
         return await self.site.encoder.made(work, self.site.ending)
 
     async def embedding_texts(self, request: EmbeddingRequest) -> list[tuple[int, ...]]:
-        """The ids of the texts to embed. Raises RequestError."""
+        """Returns the ids of the texts to embed. Raises RequestError."""
         for text in request.texts:
             self.prompts.check_size(len(text), param="input")
         return [await self._encoded(partial(self.prompts.embedding, text)) for text in request.texts]
 
     async def tokens(self, request: TokenizeRequest) -> tuple[int, ...]:
-        """The ids of a text or of a conversation. Raises RequestError."""
+        """Returns the ids of a text or of a conversation. Raises RequestError."""
         asked = request.asked
         if not isinstance(asked, str):
             self.prompts.check_size(asked.num_chars, param="messages")
@@ -109,7 +109,7 @@ class Service:
         return await self._encoded(partial(self.prompts.text_tokens, asked, is_begun=request.is_begun))
 
     async def text(self, ids: Sequence[int]) -> str:
-        """The text of ids. Raises RequestError."""
+        """Returns the text of ids. Raises RequestError."""
         self.prompts.check_size(len(ids), param="tokens")
         return await self._encoded(partial(self.prompts.text, ids))
 
@@ -144,7 +144,7 @@ class Service:
         )
 
     def _max_tokens(self, wanted: int | None, num_prompt: int, *, param: str) -> int:
-        """Returns what is asked for, cut to what the context has room for: a limit is no promise."""
+        """Returns the number of tokens to generate: the request's limit, or the room left in the context if smaller."""
         context_length = self.prompts.context_length
         if context_length is None:
             return _UNBOUNDED_TOKENS if wanted is None else wanted

@@ -1,4 +1,4 @@
-"""Holds what all models of one server share, and the models by name, where one may take another's place meanwhile."""
+"""The state that all models of one server share, and the models by name, which can be replaced at run time."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Holds what is one for all models."""
+    """The state that all models share."""
 
     max_body_bytes: int
     door: Door = Door()
@@ -75,27 +75,27 @@ class Models:
         return self._services[name]
 
     def lend(self, name: str | None, scope: Scope) -> "Service":
-        """Returns a model that stays until the request of `scope` has ended. Raises RequestError."""
+        """Returns a model and keeps it until the request of `scope` has ended. Raises RequestError."""
         service = self.find(name)
         scope.setdefault(_KEY, []).append(service)
         self._num_uses[service.id] += 1
         return service
 
     def give_back(self, scope: Scope) -> None:
-        """Ends what `lend` began."""
+        """Releases the model that `lend` returned."""
         for service in scope.pop(_KEY, []):
             self._num_uses[service.id] -= 1
             self._end_unused(service.id)
 
     def replace(self, service: "Service") -> None:
-        """Puts a model, whose engine runs, in the place of the one of its name, which ends with its last request."""
+        """Replaces the model of the same name by one with a running engine; the old one ends with its last request."""
         old = self._services[service.model_name]
         self._services[service.model_name] = service
         self._leaving[old.id] = old
         self._end_unused(old.id)
 
     def load(self) -> Load:
-        """Returns what all models have to do and have done."""
+        """Returns the load of all models together, including removed ones."""
         loads = [self._done, *(each.engine.load for each in (*self.all, *self._leaving.values()))]
         return Load(*(sum(getattr(load, each.name) for load in loads) for each in fields(Load)))
 
