@@ -1,4 +1,4 @@
-"""Values to the names and attributes that a target sets."""
+"""Assigns values to the names and attributes of a target."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from fgc.syntax import ast
 
 
 def assign(target: ast.Target, value: Any, scope: Scope) -> None:
-    """Set what a target names. Raises EvaluationError."""
+    """Sets the names and attributes of a target. Raises EvaluationError."""
     if isinstance(target, ast.Name):
         scope.set(target.name, value)
     elif isinstance(target, ast.NamespaceTarget):
@@ -28,7 +28,7 @@ def assign(target: ast.Target, value: Any, scope: Scope) -> None:
 
 
 def break_targets(statement: ast.Statement, scope: Scope) -> None:
-    """Breaks what a failed statement should have set: it is not undefined, one mistake is one finding."""
+    """Sets the targets of a failed statement to `Broken`, so that using them is not a second finding."""
     if isinstance(statement, (ast.Set, ast.SetBlock)):
         assign(statement.target, Broken(), scope)
     elif isinstance(statement, ast.Import):

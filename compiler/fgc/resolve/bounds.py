@@ -1,4 +1,4 @@
-"""How much work a template may cause: far more than any real one needs, and an end within a second or two."""
+"""Limits on the work of a template: far more than any real one needs, and reached within a second or two."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,18 +11,18 @@ MAX_STEPS = 100_000  # statements and calls; the largest library configuration t
 MAX_DEPTH = 120  # includes, blocks and macros inside each other; the deepest known is 14
 MAX_OUTPUT_SIZE = 8_000_000  # characters of one configuration; the longest known has 60,000
 MAX_VALUE_SIZE = 1_000_000  # characters or items of one value
-MAX_EXPANDED_SIZE = 2_000_000  # the same with all that it holds, and as often as it holds it
+MAX_EXPANDED_SIZE = 2_000_000  # the same for all contents, counted as often as they are contained
 MAX_WIDTH = 10_000  # of an indentation, a line, a column
 MAX_INTEGER_BITS = 20_000
-_ITEMS_PER_STEP = 40  # what an operation on a long value costs
+_ITEMS_PER_STEP = 40  # of an operation on a long value
 _CONTAINERS = (list, tuple, dict)
 
 
 def expanded_size(value: Any) -> int:
-    """Returns how many characters and items code meets that prints, compares or hashes a value.
+    """Returns the number of characters and items that printing, comparing or hashing a value visits.
 
-    A list that another one holds twice counts twice, though it is walked once here. Returns a number above
-    MAX_EXPANDED_SIZE for a list that holds itself.
+    A list that is contained twice counts twice, though it is walked only once here. Returns a number above
+    MAX_EXPANDED_SIZE for a list that contains itself.
     """
     if isinstance(value, (str, range)):
         return len(value)
@@ -67,7 +67,7 @@ def _own_size(container: Any, sizes: dict[int, int]) -> int:
 
 
 class Budget:
-    """Counts work and stops it."""
+    """Counts the work of a configuration, and raises Fatal past a limit."""
 
     def __init__(self) -> None:
         self._steps = 0
@@ -75,14 +75,14 @@ class Budget:
         self._size = 0
 
     def step(self, span: Span, count: int = 1) -> None:
-        """One statement, call or loop iteration. Raises Fatal past the bound."""
+        """Counts a statement, call or loop iteration. Raises Fatal past the limit."""
         self._steps += count
         if self._steps > MAX_STEPS:
             help = "something loops or calls itself far more often than any configuration needs"
             self._stop(f"this template does not end: more than {MAX_STEPS:,} statements were run", span, help)
 
     def weigh(self, value: Any, span: Span) -> None:
-        """An operation on a value, which costs more the more is in it. Raises Fatal past the bound."""
+        """Counts an operation on a value, by its size. Raises Fatal past the limit."""
         size = len(value) if isinstance(value, str) else expanded_size(value)
         if size > MAX_EXPANDED_SIZE:
             help = (
@@ -95,7 +95,7 @@ class Budget:
             self.step(span, size // _ITEMS_PER_STEP)
 
     def enter(self, span: Span) -> None:
-        """One more level of includes, blocks and macros. Raises Fatal past the bound."""
+        """Enters one more level of includes, blocks and macros. Raises Fatal past the limit."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
             help = "something calls or includes itself without end"
@@ -105,7 +105,7 @@ class Budget:
         self._depth -= 1
 
     def write(self, size: int, span: Span) -> None:
-        """Characters written. Raises Fatal past the bound."""
+        """Counts written characters. Raises Fatal past the limit."""
         self._size += size
         if self._size > MAX_OUTPUT_SIZE:
             self._stop(f"the output grows past {MAX_OUTPUT_SIZE:,} characters", span)

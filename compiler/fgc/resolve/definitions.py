@@ -1,4 +1,4 @@
-"""Macros and call blocks to callables that render their bodies where they are called."""
+"""Turns macros and call blocks into callables that render their bodies at each call."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from fgc.resolve.scope import Scope
 from fgc.syntax import ast
 from fgc.text import Span
 
-_PIECES_PER_STEP = 4  # what handing a text on costs
+_PIECES_PER_STEP = 4  # of passing a text on
 
 
 class Macros:
@@ -28,7 +28,7 @@ class Macros:
         body: tuple[ast.Statement, ...],
         frame: Frame,
     ) -> Macro:
-        """A macro that sees the names of the place where it is defined."""
+        """Returns a macro that sees the names at the place of its definition."""
 
         def run(at: Span, bound: dict[str, Any], missing: tuple[ast.Parameter, ...]) -> MappedText:
             scope = frame.scope.inner()
@@ -47,7 +47,7 @@ class Macros:
         return Macro(name, span, parameters, mentioned, run)
 
     def call_block(self, statement: ast.CallBlock, frame: Frame) -> Any:
-        """The result of calling a macro with the block's body as its `caller`."""
+        """Returns the result of calling a macro with the block's body as its `caller`."""
         caller = self.make("caller", statement.span, statement.parameters, statement.body, frame)
         return self._machine.evaluator.call(statement.call, frame.scope, {"caller": caller})
 

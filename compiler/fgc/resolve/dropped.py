@@ -1,6 +1,6 @@
-"""Text that a template writes outside its blocks behind `extends`: it reaches no document (FGC217).
+"""Finds text outside of blocks after `extends`, which is discarded (FGC217).
 
-Read from the syntax tree: what stands behind an `extends` that always runs. Comments of YAML are no loss.
+It is found in the syntax tree, after an `extends` that always runs. YAML comments are not reported.
 """
 
 import re
@@ -14,11 +14,11 @@ _LINE = re.compile(r"(?m)^[^\S\n]*+([^\s#](?:.*\S)?)[^\S\n]*$")  # neither blank
 
 
 def check_dropped(templates: Iterable[ast.Template]) -> Iterator[Diagnostic]:
-    """A finding for each stretch of text; one that only blocks, settings and imports interrupt is another one."""
+    """Yields a finding for each stretch of text; blocks, assignments and imports separate stretches."""
     for template in templates:
         extends = next((statement for statement in template.body if isinstance(statement, ast.Extends)), None)
         if extends is None or template.is_partial:
-            continue  # what cannot be read may have been a block
+            continue  # an unreadable part may have been a block
         behind = template.body[template.body.index(extends) + 1 :]
         for span in _stretches(behind):
             yield _finding(span, extends)
@@ -35,7 +35,7 @@ def _stretches(body: Iterable[ast.Statement]) -> Iterator[Span]:
 
 
 def _first(statement: ast.Statement) -> Span | None:
-    """The first text that a statement would write."""
+    """Returns the first text that a statement would write."""
     match statement:
         case ast.Text():
             return _line(statement)

@@ -1,4 +1,4 @@
-"""How a failing expression ends the statement that holds it, and no more."""
+"""Exceptions by which a failing expression ends only its own statement."""
 
 from fgc.diagnostics import Diagnostic
 
@@ -16,7 +16,7 @@ class Refusal(Exception):
 
 
 class BrokenValue(Exception):
-    """A value is used whose own expression failed before: said once, at that expression."""
+    """A value is used whose expression has failed and was reported there."""
 
 
 class Broken:
@@ -26,7 +26,7 @@ class Broken:
 
 
 class Fatal(Exception):
-    """Nothing sensible can follow: a bound is exceeded or a cycle found. The finding says which."""
+    """Rendering cannot continue: a limit was exceeded or a cycle found. The finding says which."""
 
     def __init__(self, diagnostic: Diagnostic) -> None:
         super().__init__(diagnostic.message)

@@ -1,6 +1,6 @@
-"""Expressions to values, with the meaning that Jinja2's sandbox gives them.
+"""Evaluates expressions as Jinja2's sandbox does.
 
-Names, attributes, calls and displays are evaluated here; `operators` and `filters` know the others.
+This module handles names, attributes, calls and displays; `operators` and `filters` handle the others.
 """
 
 from collections.abc import Iterable
@@ -42,7 +42,7 @@ class Evaluator:
         self._context = Context(self._environment, {}, None, {})
 
     def value(self, expr: ast.Expr, scope: Scope) -> Any:
-        """The value of an expression: perhaps undefined, or open (`needs`). Raises EvaluationError or BrokenValue."""
+        """Returns the value of an expression, perhaps undefined or open. Raises EvaluationError or BrokenValue."""
         try:
             return self.open(expr, scope)
         except (EvaluationError, BrokenValue):
@@ -58,7 +58,7 @@ class Evaluator:
         return value
 
     def needed(self, expr: ast.Expr, scope: Scope, reason: str) -> Any:
-        """The value of an expression, defined and known now."""
+        """Returns the value of an expression, which must be defined, and notes a need for what is open in it."""
         return self.needs.now(self.defined(expr, scope), expr.span, reason)
 
     def truth(self, expr: ast.Expr, scope: Scope) -> bool:
@@ -67,7 +67,7 @@ class Evaluator:
 
     def require(self, value: Any, span: Span) -> None:
         """Raise EvaluationError, at the undefined name, if a value is undefined."""
-        if issubclass(type(value), StrictUndefined):  # a namespace takes long to say its `__class__`
+        if issubclass(type(value), StrictUndefined):  # `isinstance` is slow for a namespace
             raise EvaluationError(undefined_finding(value, span))
 
     def writable(self, value: Any, span: Span) -> None:
@@ -163,7 +163,7 @@ class Evaluator:
         return self._attribute(value, expr.index.span, base, str(index))
 
     def _note_missing(self, base: Any, name: str, value: Any, span: Span) -> None:
-        """Notes that a package is missing: that is true of this machine only."""
+        """Notes a dependency on this machine if a missing package was looked up."""
         if isinstance(base, Versions) and isinstance(value, Undefined):
             self.needs.found.append(Need(DeferredCall("version", (name,)), "", span, "it is not installed here"))
 
@@ -208,7 +208,7 @@ class Evaluator:
         complain = partial(wrong_arguments, what, callee, 0, expr.arguments, given)
         result = guarded(expr.span, lambda: self._context.call(callee, *args, **kwargs), args, complain)
         self.check_size(result, expr.span)
-        self._budget.weigh(owner, expr.span)  # a list that has grown
+        self._budget.weigh(owner, expr.span)  # a list may have grown
         if callee is lipsum:
             self.needs.drawn("lipsum", result, expr.span)
         return self._mapped_result(expr, callee, result, args)
@@ -266,12 +266,12 @@ class Evaluator:
 
 
 def _in_namespace(namespace: Namespace, name: str) -> Any:
-    """Returns what a namespace has under a name, the short way; None if the sandbox has to be asked."""
+    """Returns an attribute of a namespace without the sandbox's checks; None if these are needed."""
     return None if name.startswith("_") else getattr(namespace, name, None)
 
 
 def _named(value: Any) -> dict[str, Any]:
-    """Returns what `**value` gives. Raises TypeError if it is no mapping of names."""
+    """Returns the keywords of `**value`. Raises TypeError if it is not a mapping with string keys."""
     named = dict(value)
     if not all(isinstance(name, str) for name in named):
         raise TypeError("keywords must be texts")

@@ -1,4 +1,4 @@
-"""Holds what templates may ask about the world: given to the resolver, never read by it."""
+"""The facts about the machine that templates may use; the caller gives them to the resolver."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -11,8 +11,7 @@ _EPOCH = datetime(1970, 1, 1)
 class Facts(Struct, frozen=True):
     """Clock, host, folders and versions.
 
-    `used` collects what a template asked for that changes by itself, `variables` the names of variables of the
-    environment that it asked for.
+    `used` collects the changing facts that a template used, `variables` the names of environment variables.
     """
 
     now: datetime = _EPOCH

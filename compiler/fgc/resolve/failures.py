@@ -1,4 +1,4 @@
-"""Turns what fails in an expression into findings: the undefined name, the wrong argument, operands that do not fit."""
+"""Makes findings from failed expressions: undefined names, wrong arguments, and operands that do not fit."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +19,7 @@ from fgc.text import Span
 _KINDS = {"MappedText": "text", "str": "text", "bool": "boolean", "int": "integer", "float": "number"}
 _OWNERS = {SelfReference: ("this template", "block"), TemplateModule: ("the imported template", "name")}
 _OTHER_LANGUAGES = {"null": "none", "int": "integer", "str": "string", "list": "sequence", "dict": "mapping"}
-_NAMES_IN_ARGUMENTS = {  # which argument of a filter is the name of a test or filter
+_NAMES_IN_ARGUMENTS = {  # position of a filter's argument that names a test or filter
     "select": (0, "test"),
     "reject": (0, "test"),
     "selectattr": (1, "test"),
@@ -63,7 +63,7 @@ def forbidden(reason: str, span: Span) -> Diagnostic:
 
 
 def first_undefined(value: Any) -> Any:
-    """The value itself, or the first undefined value in a list, tuple or dictionary that is about to be printed."""
+    """Returns the value itself, or the first undefined value in it, for a container that is to be printed."""
     if isinstance(value, str):
         return value
     stack = [value]
@@ -164,7 +164,7 @@ def with_chain(diagnostic: Diagnostic, via: tuple[Span, ...]) -> Diagnostic:
 
 
 def what_fails(error: Exception) -> str:
-    """An exception of foreign code, in words."""
+    """Returns an exception of foreign code in words."""
     text = str(error)
     if isinstance(error, KeyError):
         text = f"no key {text}"

@@ -1,4 +1,4 @@
-"""Filters and tests to values, with the origins of a text that a filter changes, as far as they can be told."""
+"""Applies filters and tests; a filtered text keeps the origins of its characters as far as possible."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ class Filters:
         self._context = Context(self._environment, {}, None, {})
 
     def apply(self, filter: ast.Filter, value: Any, span: Span, scope: Scope) -> Any:
-        """The result of a filter, with the origins of its input as far as they can be told."""
+        """Returns the result of a filter, with the origins of its input as far as possible."""
         function: Callable[..., Any] | None = self._environment.filters.get(filter.name)
         if function is None:
             raise EvaluationError(unknown_filter("filter", filter, self._environment.filters))
@@ -73,7 +73,7 @@ class Filters:
         return self._mapped(filter, value, result, span)
 
     def of_several(self, filter: ast.Filter, items: Sequence[ast.Expr], span: Span, scope: Scope) -> Any:
-        """`[a, b] | max`: of numbers, it stays open."""
+        """Returns the result of a filter on a list such as `[a, b] | max`, which stays open for numbers."""
         values = [self._expressions.open(item, scope) for item in items]
         if any(isinstance(value, Given) for value in values) and not _has_arguments(filter.arguments):
             result = guarded(span, lambda: (max if filter.name == "max" else min)(map(known, values)))
@@ -85,7 +85,7 @@ class Filters:
         return self.apply(filter, base, span, scope)
 
     def _of_number(self, filter: ast.Filter, value: Given, span: Span) -> Any:
-        """A number from outside as a filter makes it; None if it has to be known now."""
+        """Returns the open result of a filter on a number from outside; None if its value is needed now."""
         if filter.name not in OF_ONE_NUMBER or _has_arguments(filter.arguments):
             return None
         call = partial(self._environment.call_filter, filter.name, value.value, context=self._context)

@@ -1,4 +1,4 @@
-"""Foreign code that runs for an expression: what it raises, or makes too large, becomes a finding."""
+"""Runs foreign code for an expression; its exceptions and oversized results become findings."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,9 +22,9 @@ def guarded(
     operands: list[Any] | None = None,
     complain: Callable[[], Diagnostic | None] | None = None,
 ) -> Any:
-    """Run foreign code; what it raises becomes a finding at `span`, or at the operand that is undefined.
+    """Runs foreign code; an exception becomes a finding at `span`, or at an undefined operand.
 
-    `complain` may know better why operands or arguments of a wrong type fail.
+    `complain` may return a better finding about operands or arguments of a wrong type.
     """
     try:
         return compute()

@@ -1,4 +1,4 @@
-"""Two pieces of text to the finding that the second continues the first one's line, which nobody meant."""
+"""Finds pieces of text that were glued together: the second continues the first one's line by accident."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Operands and arguments to the size of what they would make: refused before it is made."""
+"""Estimates the size of results from operands and arguments, to refuse huge ones before they are made."""
 
 import re
 from collections.abc import Callable, Iterable
