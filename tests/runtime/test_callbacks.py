@@ -134,7 +134,7 @@ def test_samples_are_printed_kept_and_change_nothing(
 def test_samples_need_a_tokenizer(make_trainer: MakeTrainer) -> None:
     with pytest.raises(ValueError, match="needs the trainer's processing_class"):
         make_trainer(callbacks=[TextSampleCallback(["x"])]).train()
-    with pytest.raises(ValueError, match="prompts must hold at least one text"):
+    with pytest.raises(ValueError, match="prompts must contain at least one text"):
         TextSampleCallback([])
 
 

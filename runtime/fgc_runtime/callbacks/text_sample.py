@@ -24,7 +24,7 @@ class TextSampleCallback(TrainerCallback):
         seed: int = 0,
     ) -> None:
         if not prompts:
-            raise ValueError("prompts must hold at least one text")
+            raise ValueError("prompts must contain at least one text")
         self.prompts = list(prompts)
         self.seed = seed
         self._generation: dict[str, int | float] = {"max_new_tokens": max_new_tokens, "do_sample": temperature > 0}

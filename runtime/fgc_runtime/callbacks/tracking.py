@@ -89,7 +89,7 @@ class TrackingCallback(TrainerCallback):
             self._num_failures += 1
             if self._num_failures == 1:
                 said = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
-                say(f"warning: {self.service} did not take {what}: {said}; training goes on", is_warning=True)
+                say(f"warning: {self.service} did not accept {what}: {said}; training continues", is_warning=True)
 
     @abstractmethod
     def _open(self, run: TrainingRun, facts: Mapping[str, object], earlier: str | None) -> Opened:

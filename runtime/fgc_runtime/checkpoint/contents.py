@@ -61,7 +61,7 @@ def read_contents(folder: Path) -> Metadata:
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(table, dict) or table.get("format") != _FORMAT:
-            raise DamagedCheckpoint(f"{path} is none of this version: format {_FORMAT} is wanted")
+            raise DamagedCheckpoint(f"{path} is not of this version: format {_FORMAT} is expected")
         return _metadata(_is_a(table["tensors"], dict))
     except FileNotFoundError:
         raise DamagedCheckpoint(f"{folder} is damaged: {CONTENTS} is missing") from None
@@ -86,14 +86,14 @@ def _place(part: Mapping[str, object]) -> _StorageInfo:
     """Returns the path of a part, which must be in this folder, whatever the table says."""
     file = _is_a(part["file"], str)
     if not _DATA_FILE.fullmatch(file):
-        raise ValueError(f"{file!r} is no file of tensors")
+        raise ValueError(f"{file!r} is not a file of tensors")
     return _StorageInfo(file, *_size([part["start_bytes"], part["size_bytes"]]))
 
 
 def _dtype(name: object) -> torch.dtype:
     dtype = getattr(torch, _is_a(name, str), None)
     if not isinstance(dtype, torch.dtype):
-        raise ValueError(f"{name!r} is no dtype")
+        raise ValueError(f"{name!r} is not a dtype")
     return dtype
 
 
@@ -101,7 +101,7 @@ def _size(numbers: object) -> torch.Size:
     """Returns lengths or positions, which must be integers of at least 0."""
     found = _is_a(numbers, list)
     if any(type(number) is not int or not 0 <= number <= _LARGEST for number in found):
-        raise ValueError(f"{found} are no sizes")
+        raise ValueError(f"{found} are not sizes")
     return torch.Size(found)
 
 

@@ -42,7 +42,7 @@ def _run(options: Options) -> int:
         print(f"fgc inf client: {visible(str(error))}", file=sys.stderr)
         return _CANNOT_RUN if error.is_unreachable else _REFUSED
     except UnicodeEncodeError:
-        print("fgc inf client: the text holds bytes that are not UTF-8", file=sys.stderr)
+        print("fgc inf client: the text contains bytes that are not UTF-8", file=sys.stderr)
         return _CANNOT_RUN
 
 
@@ -81,7 +81,7 @@ def _ask(api: "Api", options: Options, model: str) -> int:
         asked = "" if sys.stdin.isatty() else sys.stdin.read()
     question = "\n\n".join([*([asked] if asked.strip() else []), *options.texts])
     if not question.strip():
-        print("fgc inf client: there is nothing to ask: give --message TEXT, or a text through a pipe", file=sys.stderr)
+        print("fgc inf client: there is nothing to ask: pass --message TEXT, or pipe a text", file=sys.stderr)
         return _CANNOT_RUN
     conversation.ask(question)
     return _CLEAN if chat.answer(conversation) else _INTERRUPTED

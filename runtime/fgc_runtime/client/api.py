@@ -122,7 +122,7 @@ class Api:
             value = None
         if not isinstance(value, dict):
             shown = " ".join(text.split())[:_MAX_QUOTED]
-            raise ApiError(f"{self.base} answers, but no JSON object: is it an OpenAI API? It says: {shown!r}")
+            raise ApiError(f"{self.base} answers, but not with a JSON object: is it an OpenAI API? It says: {shown!r}")
         return value
 
     def _refusal(self, response: httpx.Response) -> ApiError:

@@ -48,13 +48,13 @@ def parse(arguments: list[str] | None = None) -> Options:
     parser = _parser()
     given = parser.parse_args(arguments)
     if given.echo and given.completion is None:
-        parser.error("--echo repeats the text of --completion: give that too")
+        parser.error("--echo repeats the text of --completion: pass that too")
     if given.interactive and (given.message or given.completion):
         parser.error("--interactive chats; without it, --message and --completion ask once")
     if given.files and (given.interactive or given.completion is not None):
         parser.error("--file follows a question: it goes with --message or a pipe")
     if [given.message, given.completion, *given.files].count("-") > 1:
-        parser.error("standard input can be read once: `-` stands in several places")
+        parser.error("standard input can be read only once: `-` is used several times")
     stops = [text.replace("\\n", "\n").replace("\\t", "\t") for text in given.stop]
     sampling = {name: value for name in _SAMPLING if (value := getattr(given, name)) is not None}
     if stops:
@@ -103,14 +103,14 @@ def _named_text(given: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fgc inf client",
-        description="Chat with a served model, or have it go on with a text.",
+        description="Chat with a served model, or let it continue a text.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     url = os.environ.get("FGC_URL") or "http://127.0.0.1:8000"
     add("--url", default=url, help="the server (default: $FGC_URL, or http://127.0.0.1:8000)")
-    add("--api-key", metavar="KEY", help="key that the server asks for (default: $FGC_API_KEY)")
+    add("--api-key", metavar="KEY", help="API key of the server (default: $FGC_API_KEY)")
     add("--model", metavar="NAME", help="which model (default: the server's first)")
     add(
         "--timeout",
@@ -123,11 +123,11 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--message", metavar="TEXT", help="ask one question and print the answer; `-` reads it from stdin"
     )
-    what.add_argument("--completion", metavar="TEXT", help="print how the text goes on; `-` reads it from stdin")
-    what.add_argument("--health", action="store_true", help="say whether the server is well, and nothing else")
+    what.add_argument("--completion", metavar="TEXT", help="print a continuation of the text; `-` reads it from stdin")
+    what.add_argument("--health", action="store_true", help="print the state of the server, and end")
     what.add_argument("--list-models", action="store_true", help="print the names of the models")
     add("--interactive", action=argparse.BooleanOptionalAction, help="chat (default: on a terminal)")
-    add("--system", metavar="TEXT", help="what the model is told before the chat")
+    add("--system", metavar="TEXT", help="system message")
     help = "a text that follows the question, under its name; `-` is stdin; may be repeated"
     add("--file", dest="files", metavar="FILE", type=_named_text, action="append", default=[], help=help)
     _add_answer_options(parser)
@@ -137,11 +137,11 @@ def _parser() -> argparse.ArgumentParser:
 def _add_answer_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--max-tokens", metavar="N", type=int, default=512, help="longest answer (default: %(default)s)")
-    add("--temperature", metavar="T", type=float, help="0: always the likeliest token; 1: as the model says")
-    add("--top-p", metavar="P", type=float, help="only the likeliest tokens that together have this probability")
-    add("--top-k", metavar="K", type=int, help="only the K likeliest tokens")
-    add("--frequency-penalty", metavar="X", type=float, help="-2 to 2: against words that were said often")
-    add("--presence-penalty", metavar="X", type=float, help="-2 to 2: against words that were said at all")
+    add("--temperature", metavar="T", type=float, help="0: always the most likely token; 1: the model's distribution")
+    add("--top-p", metavar="P", type=float, help="only the most likely tokens that together have this probability")
+    add("--top-k", metavar="K", type=int, help="only the K most likely tokens")
+    add("--frequency-penalty", metavar="X", type=float, help="-2 to 2: penalty for frequent tokens")
+    add("--presence-penalty", metavar="X", type=float, help="-2 to 2: penalty for tokens that have occurred")
     add("--seed", metavar="N", type=int, help="the same answer again")
     add(
         "--stop",
@@ -150,10 +150,10 @@ def _add_answer_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="end the answer before this text (`\\n`: a new line); may be repeated",
     )
-    add("--ignore-eos", action="store_true", default=None, help="go on after the end of the text")
+    add("--ignore-eos", action="store_true", default=None, help="continue after the end of the text")
     add("--echo", action="store_true", help="print the text of --completion before its continuation")
-    add("--show-usage", action="store_true", help="say how many tokens there were, and how fast")
-    add("--no-stream", action="store_true", help="print the answer when it is whole")
+    add("--show-usage", action="store_true", help="print the number of tokens and the speed")
+    add("--no-stream", action="store_true", help="print the answer when it is complete")
 
 
 def _seconds(text: str) -> float:

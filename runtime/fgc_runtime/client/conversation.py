@@ -8,7 +8,7 @@ from pathlib import Path
 COMMANDS = {
     "/help": "list the commands",
     "/clear": "forget what was said",
-    "/system [TEXT]": "show, or change, what the model is told before the chat; `/system -` removes it",
+    "/system [TEXT]": "show or change the system message; `/system -` removes it",
     "/retry": "ask the last question again",
     "/set [NAME VALUE]": "show, or change, how answers are chosen: `/set temperature 0`; `/set temperature -` as usual",
     "/save FILE": "write the chat to a JSON file",
@@ -75,7 +75,7 @@ class Conversation:
                 return "\n".join(f"  {name:<{width}}  {what}" for name, what in COMMANDS.items())
             case "/clear":
                 self.messages.clear()
-                return "the chat begins anew" + (", the system message stays" if self.system else "")
+                return "start a new chat" + (", the system message stays" if self.system else "")
             case "/system":
                 return self._system(rest)
             case "/set":
@@ -123,7 +123,7 @@ class Conversation:
         except (OSError, ValueError) as error:
             return f"`{path}` cannot be read: {error}"
         if not (isinstance(found, list) and found and all(map(_is_message, found))):
-            return f"`{path}` holds no chat: a list of messages, as `/save` writes them"
+            return f"`{path}` contains no chat: a list of messages, as `/save` writes it"
         has_system = found[0]["role"] == "system"
         self.system = found[0]["content"] if has_system else None
         self.messages = found[1:] if has_system else found

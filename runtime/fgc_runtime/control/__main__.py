@@ -45,7 +45,7 @@ _ACTIONS = {
     "save-stop": "write a checkpoint and end, for a later --resume; the final model is left alone; exit code 0",
     "abort": "end and write nothing more; exit code 1",
     "set": "change logging_steps, eval_steps or save_steps for the rest of this run",
-    "stacks": "where each process of the job is right now, for one that hangs",
+    "stacks": "print the call stacks of the job's processes, for one that hangs",
     "cleanup": "remove what dead jobs left",
 }
 

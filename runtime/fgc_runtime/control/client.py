@@ -35,7 +35,7 @@ def watch(job: Job, command: str, *, timeout_s: float | None = None, **options: 
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise ConnectionError(f"job `{job.job_id}` has ended without a goodbye") from error
         except TimeoutError as error:
-            raise TimeoutError(f"job `{job.job_id}` hangs: its process {job.pid} takes no calls") from error
+            raise TimeoutError(f"job `{job.job_id}` hangs: its process {job.pid} does not answer") from error
         connection.settimeout(timeout_s)
         try:
             connection.sendall(json.dumps({"command": command, **options}).encode() + b"\n")

@@ -29,7 +29,7 @@ def sampled_content(dataset: Any) -> bytes:
             examples = [] if iter(dataset) is dataset else list(islice(iter(dataset), _NUM_SAMPLES))
             return b"".join(_content(example) for example in examples)
         length = length_of(dataset)
-        assert length is not None, "what is no stream has a length"
+        assert length is not None, "a data set that is not a stream has a length"
         rows = sorted({int(row) for row in torch.linspace(0, length - 1, min(length, _NUM_SAMPLES)).tolist()})
         return b"".join(_content(dataset[row]) for row in rows)
 

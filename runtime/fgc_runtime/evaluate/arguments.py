@@ -113,12 +113,12 @@ def _add_tasks(group: argparse._ArgumentGroup) -> None:
         type=Path,
         default=[],
         metavar="FOLDER",
-        help="a folder of YAML files with tasks of your own; may be repeated",
+        help="a folder with YAML files of your own tasks; may be repeated",
     )
     add("--list-tasks", nargs="?", const="*", metavar="PATTERN", help="print the names of tasks, and end")
     add("--num-fewshot", type=_at_least(0), metavar="N", help="examples before each question (default: the task's)")
-    add("--limit", type=_limit, metavar="N", help="so many documents of each task; below 1, that part of them")
-    add("--apply-chat-template", action="store_true", help="ask in the model's chat format")
+    add("--limit", type=_limit, metavar="N", help="number of documents of each task; below 1, the fraction of them")
+    add("--apply-chat-template", action="store_true", help="use the model's chat template")
     add("--log-samples", action="store_true", help="keep each question with its answer in the results")
     add("--confirm-run-unsafe-code", action="store_true", help="for tasks that run what the model writes")
 
@@ -130,7 +130,7 @@ def _add_texts(group: argparse._ArgumentGroup) -> None:
     add("--stride", type=_at_least(1), metavar="N", help="tokens from window to window (default: half of --context)")
     add("--samples", type=Path, metavar="FILE", help="prompts to continue: lines of text, or .jsonl with `prompt`")
     add("--max-new-tokens", type=_at_least(1), default=64, metavar="N", help="length of a sample (default: 64)")
-    add("--temperature", type=_temperature, default=0.0, metavar="T", help="of samples; 0 takes the likeliest token")
+    add("--temperature", type=_temperature, default=0.0, metavar="T", help="of samples; 0 takes the most likely token")
 
 
 def _add_model(group: argparse._ArgumentGroup) -> None:
@@ -139,7 +139,7 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
     add("--device", help="cpu, cuda, cuda:1, mps, ... (default: cuda if there is one, else cpu)")
     add("--dtype", default="auto", help="float32, bfloat16, float16 or auto: float32 on cpu, else as the weights")
     add("--attn-implementation", metavar="NAME", help="eager, sdpa, flash_attention_2, ... (default: the model's)")
-    add("--tokenizer", type=Path, metavar="FOLDER", help="where the tokenizer lies (default: beside the weights)")
+    add("--tokenizer", type=Path, metavar="FOLDER", help="folder of the tokenizer (default: beside the weights)")
     add("--served-model", metavar="NAME", help="which model of a server (default: the first that it lists)")
     add(
         "--trust-remote-code",

@@ -25,12 +25,12 @@ def main() -> int:
     parser.add_argument("folder", type=Path, metavar="DIR", help="a folder that from_pretrained loads")
     parser.add_argument("--prompt", required=True, help="the text to continue")
     parser.add_argument("--max-tokens", type=int, default=80, help="length of the continuation (default: 80)")
-    parser.add_argument("--temperature", type=float, default=0.7, help="0 takes the likeliest token (default: 0.7)")
+    parser.add_argument("--temperature", type=float, default=0.7, help="0 takes the most likely token (default: 0.7)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same text (default: 0)")
     parser.add_argument(
         "--trust-remote-code",
         action=argparse.BooleanOptionalAction,
-        help="run model code that lies in DIR (default: if fgc generated it on this machine)",
+        help="run model code in DIR (default: if fgc generated it on this machine)",
     )
     options = parser.parse_args()
     if not (options.folder / "config.json").is_file():

@@ -36,7 +36,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--optimizer", default="adamw")
     parser.add_argument("--format", default="text")
     parser.add_argument("--changes", default="{}", metavar="JSON", help="configuration fields to change")
-    parser.add_argument("--trust-remote-code", action=BooleanOptionalAction, help="run code that lies in the folder")
+    parser.add_argument("--trust-remote-code", action=BooleanOptionalAction, help="run code in the folder")
     return parser
 
 

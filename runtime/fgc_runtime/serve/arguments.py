@@ -119,15 +119,13 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
     add("--threads", metavar="N", type=_positive, help="CPU threads (default: $OMP_NUM_THREADS, or all cores but one)")
     add("--attn-implementation", metavar="NAME", help="eager, sdpa, ... (default: the model's choice)")
     add("--chat-template", metavar="FILE", type=Path, help="Jinja chat template (default: the tokenizer's)")
-    help = (
-        "DIR of the generation_config.json for what requests leave out, or none (default: the model's, if it has one)"
-    )
+    help = "DIR with a generation_config.json of defaults for requests, or none (default: the model's)"
     add("--generation-config", metavar="DIR|none", type=_generation_config, default="auto", help=help)
     add("--context-length", metavar="TOKENS", type=_positive, help="longest prompt and text (default: the model's)")
     add(
         "--trust-remote-code",
         action=argparse.BooleanOptionalAction,
-        help="run model code that lies in DIR (default: if fgc generated it on this machine)",
+        help="run model code in DIR (default: if fgc generated it on this machine)",
     )
 
 
@@ -143,14 +141,14 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
     help = "memory for keys and values of texts (default: half of what is free)"
     add("--kv-memory", metavar="GIB", type=_positive_number, help=help)
     add("--max-body-mib", metavar="MIB", type=_positive, default=16, help="largest request body (default: %(default)s)")
-    add("--api-key", metavar="KEY", help="key that requests must bring (default: $FGC_API_KEY, or none)")
+    add("--api-key", metavar="KEY", help="API key that requests must send (default: $FGC_API_KEY, or none)")
     help = "name of this machine that a proxy sends, beside localhost (may be repeated)"
     add("--allow-host", metavar="NAME", action="append", default=[], help=help)
-    help = "site whose pages may ask, such as https://chat.example (may be repeated)"
+    help = "site whose pages may send requests, such as https://chat.example (may be repeated)"
     add("--cors", metavar="ORIGIN", type=_origin, action="append", default=[], help=help)
-    add("--strict", action="store_true", help="refuse options that only other servers know, and requests without model")
+    add("--strict", action="store_true", help="reject options that only other servers know, and requests without model")
     add("--no-page", dest="page", action="store_false", help="no chat page at /")
-    help = "after SIGTERM, time for answers in flight to end; Ctrl-C gives none (default: %(default)s)"
+    help = "after SIGTERM, time for running requests to complete; none after Ctrl-C (default: %(default)s)"
     add("--drain-seconds", metavar="S", type=_seconds, default=25.0, help=help)
     _add_engine_options(parser)
     levels = ("critical", "error", "warning", "info", "debug")
@@ -159,7 +157,7 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_engine_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    help = "vllm becomes vLLM's own server, auto does so where vLLM is installed and can serve the model (default: fgc)"
+    help = "vllm starts vLLM's server; auto does so if vLLM is installed and can serve the model (default: fgc)"
     add("--engine", choices=("fgc", "vllm", "auto"), default="fgc", help=help)
     add("--vllm-python", metavar="FILE", help="Python of vLLM's environment (default: $FGC_VLLM_PYTHON, or this one)")
     help = "processes that divide the model, with vllm (default: %(default)s)"
