@@ -16,7 +16,6 @@ _MANIFEST = "checkpoint.json"
 _TENSORS = "state/tensors.json"
 _BLOCK_BYTES = 2**22
 _LONGEST_HEADER_BYTES = 100_000_000
-_ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 
 
 class FileState(Struct, frozen=True):

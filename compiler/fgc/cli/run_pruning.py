@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from fgc.cli.arguments import CannotRun
 from fgc.cli.outputs import readable_size
-from fgc.cli.run_tables import RunRow, rows_of, size_of
+from fgc.cli.run_tables import RunRow, rows_of
 from fgc.cli.runs import read_run
 
 STATES = ("finished", "stopped", "failed", "killed")
@@ -131,11 +131,6 @@ def decision_json(decisions: Sequence[Decision]) -> str:
         for each in decisions
     ]
     return json.dumps(rows, indent=2)
-
-
-def disk_use(output: Path) -> str:
-    """Returns how much an output folder holds."""
-    return readable_size(size_of(output))
 
 
 def _is_wished(row: RunRow, wish: Wish) -> bool:
