@@ -24,13 +24,20 @@ def installed_version(package: str) -> str | None:
     The name of the folder of its metadata says it: reading the metadata takes 6 ms, and importing what reads it 30.
     """
     wanted = _normal(package)
-    for entry in sys.path:
-        for name in _names_in(entry or "."):
-            stem, _, kind = name.rpartition(".")
-            package_name, _, rest = stem.partition("-")
-            if kind in ("dist-info", "egg-info") and rest and _normal(package_name) == wanted:
-                return rest.partition("-")[0]
-    return None
+    found = (_versions_in(entry or ".").get(wanted) for entry in sys.path)
+    return next((version for version in found if version is not None), None)
+
+
+@cache
+def _versions_in(folder: str) -> dict[str, str]:
+    """Returns the versions of all packages that are installed in a folder."""
+    versions: dict[str, str] = {}
+    for name in _names_in(folder):
+        stem, _, kind = name.rpartition(".")
+        package, _, rest = stem.partition("-")
+        if kind in ("dist-info", "egg-info") and rest:
+            versions.setdefault(_normal(package), rest.partition("-")[0])
+    return versions
 
 
 def _normal(package: str) -> str:

@@ -8,10 +8,12 @@ import os
 import re
 from typing import Any, TextIO
 
+from fgc.patterns import regex
+
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _OTHERS = "\u2028\u2029\ufeff\ud800-\udfff\U000e0000-\U000e007f"  # line ends, half characters, invisible tags
-_OBEYED = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_BIDI}{_OTHERS}]")
-_PAINTED = re.compile(r"(\x1b\[[0-9;]{0,7}m)")
+_OBEYED = regex(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_BIDI}{_OTHERS}]")
+_PAINTED = regex(r"(\x1b\[[0-9;]{0,7}m)")
 
 
 def visible(text: str) -> str:

@@ -17,6 +17,7 @@ from re import _parser
 
 import fgc
 import pytest
+from fgc.patterns import LazyPattern
 
 from tests.steps import TooManySteps, letters, steps_of, tails
 
@@ -44,8 +45,8 @@ def _patterns(room: str) -> Iterator[tuple[str, re.Pattern[str], set[str]]]:
         yield from _written(module, namespace["__file__"])
         methods = _methods(namespace["__file__"])
         for name, value in namespace.items():
-            if isinstance(value, re.Pattern) and isinstance(value.pattern, str) and name in methods:
-                yield f"{module}.{name}", value, methods[name]
+            if isinstance(value, (LazyPattern, re.Pattern)) and isinstance(value.pattern, str) and name in methods:
+                yield f"{module}.{name}", re.compile(value.pattern, value.flags), methods[name]
 
 
 def _written(module: str, path: str) -> Iterator[tuple[str, re.Pattern[str], set[str]]]:

@@ -9,14 +9,13 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from fgc.patterns import regex
 from fgc.reading import read_bytes
 from fgc.text import JINJA_SUFFIXES, TEMPLATE_SUFFIXES
 from fgc.workspace import find_project
 
-_STATEMENT = re.compile(
-    r"(?:^[ \t]*(?:--|<<|>>)[ \t]|\{%[-+]?)\s*(?:extends|include|import|from)\b([^\n]*)", re.MULTILINE
-)
-_NAME = re.compile(r"([\"'])((?:(?!\1).)+)\1")
+_STATEMENT = regex(r"(?:^[ \t]*(?:--|<<|>>)[ \t]|\{%[-+]?)\s*(?:extends|include|import|from)\b([^\n]*)", re.MULTILINE)
+_NAME = regex(r"([\"'])((?:(?!\1).)+)\1")
 
 
 def is_drawn_on(path: Path, named: Iterable[Path]) -> bool:

@@ -3,7 +3,6 @@
 Each file is written once. Of edits that overlap, the first counts; a file outside of what was checked stays as it is.
 """
 
-import re
 from argparse import Namespace
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
@@ -14,9 +13,10 @@ from msgspec import Struct
 
 from fgc.cli.formatting import replace_file
 from fgc.diagnostics import Diagnostic, Edit
+from fgc.patterns import regex
 from fgc.workspace import display_path, find_project
 
-_CRLF = re.compile("\r\n")
+_CRLF = regex("\r\n")
 _PACKAGES = ("site-packages", "dist-packages")  # folders of installed libraries, perhaps inside of a project
 
 

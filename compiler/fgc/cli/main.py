@@ -110,7 +110,8 @@ def _escaping(argv: Sequence[str]) -> Iterator[None]:
 
 def _dispatch(argv: Sequence[str]) -> int:
     before, command, rest = _split(argv)
-    parser = _global_parser()
+    is_help = command is None or any(word.startswith(("-h", "--h", "-ih")) for word in before)
+    parser = _global_parser(_epilog() if is_help else None)
     options = parser.parse_args(before)
     if options.interactive:
         from fgc.cli.shell import interact  # the compiler's stages: 0.15 s
@@ -152,7 +153,7 @@ def declared_names(words: Sequence[str]) -> list[str]:
     module = import_module(f"fgc.cli.commands.{command.replace('-', '_')}")
     if not getattr(module, "TAKES_DYNAMIC_ARGUMENTS", False):
         return []
-    options = _global_parser().parse_args(before)
+    options = _global_parser(None).parse_args(before)
     _, declared = declared_by(_command_parser(module, command), rest, options)
     return [name for argument in declared for name in argument.names if name.isprintable()]
 
@@ -175,13 +176,18 @@ def _split(argv: Sequence[str]) -> tuple[list[str], str | None, list[str]]:
     return list(argv), None, []
 
 
-def _global_parser() -> CommandParser:
+def _epilog() -> str:
+    """All commands and examples: 45 files to open, only for who asks for help."""
     lines = [f"  {name:<15}{_summary(name)}" for name in command_names()]
+    return "commands:\n" + "\n".join(lines) + "\n\n" + _EXAMPLES
+
+
+def _global_parser(epilog: str | None) -> CommandParser:
     parser = CommandParser(
         prog="fgc",
         usage="fgc [-p PROJECT] [-t CONFIG] [-i] COMMAND ...",
         description="Compiles machine-learning experiment configurations into standalone, readable Python programs.",
-        epilog="commands:\n" + "\n".join(lines) + "\n\n" + _EXAMPLES,
+        epilog=epilog,
         formatter_class=HelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"fgc {__version__}")

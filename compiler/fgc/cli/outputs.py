@@ -1,7 +1,6 @@
 """The folders into which configurations train, and the checkpoints in them; loads nothing of the runtime."""
 
 import os
-import re
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +11,12 @@ from fgc.cli.arguments import CannotRun
 from fgc.cli.projects import chosen_project
 from fgc.cli.select import select
 from fgc.ir import Graph
+from fgc.patterns import regex
 from fgc.pipeline.metadata import meta_value
 from fgc.workspace import FileStore
 
-_CHECKPOINT = re.compile(r"checkpoint-(\d+)")
-_TRAINING_STATE = re.compile(r"training_state\.pt|(trainer_state|checkpoint|log_history)\.json")
+_CHECKPOINT = regex(r"checkpoint-(\d+)")
+_TRAINING_STATE = regex(r"training_state\.pt|(trainer_state|checkpoint|log_history)\.json")
 
 
 class Checkpoint(Struct, frozen=True):

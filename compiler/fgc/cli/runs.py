@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import shlex
 import socket
 from collections.abc import Iterator
@@ -15,12 +14,13 @@ from msgspec import Struct
 
 from fgc.cli.arguments import CannotRun
 from fgc.cli.logs.records import LOGS, Log, read_log
+from fgc.patterns import regex
 from fgc.reading import read_bytes, read_json
 
 _RECORD = "run.json"
 _MODEL_OF = "trained_by.json"
 _EVALUATIONS = "evaluations"
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VARIABLE = regex(r"[A-Za-z_][A-Za-z0-9_]*")
 _TYPES = {
     **dict.fromkeys(("state", "configuration", "started_at", "ended_at", "metric", "program", "folder"), str),
     **dict.fromkeys(("reason", "resumed_from", "output_dir"), str),

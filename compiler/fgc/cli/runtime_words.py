@@ -1,12 +1,12 @@
 """The options of programs of the runtime, read from their files: the compiler imports none of them."""
 
 import ast
-import re
 from collections.abc import Iterator
 
 from fgc.installed import package_folder
+from fgc.patterns import regex
 
-_OPTION = re.compile(r"--?[a-z][a-z0-9-]*")
+_OPTION = regex(r"--?[a-z][a-z0-9-]*")
 
 
 def option_words(package: str, file: str) -> list[str]:

@@ -13,19 +13,20 @@ from fgc.cli.arguments import CannotRun
 from fgc.cli.copied_files import calls_of, definition_at
 from fgc.diagnostics import did_you_mean
 from fgc.emit.places import innermost
+from fgc.patterns import regex
 from fgc.reading import read_bytes, read_text
 from fgc.text import Source, Span
 from fgc.workspace import display_path
 from fgc.workspace.inputs import Inputs
 from fgc.workspace.place_map import MAP, MappedArea, TemplatePlace, read_map
 
-_PLACE = re.compile(r"(?P<file>.+?)(?::(?P<line>\d+))?(?::(?P<column>\d+))?:?")
-_FRAME = re.compile(r'\bFile "(?P<file>[^"]+)", line (?P<line>\d+)')
-_SHORT_FRAME = re.compile(r"(?:.*?[\s(│])?(?P<file>[~/.\w][^\s:()│]*\.py):(?P<line>\d+)\b")  # IPython, rich, pytest
-_COLOR = re.compile(r"\x1b\[[0-9;]*m")  # Python 3.13 colours its tracebacks
+_PLACE = regex(r"(?P<file>.+?)(?::(?P<line>\d+))?(?::(?P<column>\d+))?:?")
+_FRAME = regex(r'\bFile "(?P<file>[^"]+)", line (?P<line>\d+)')
+_SHORT_FRAME = regex(r"(?:.*?[\s(│])?(?P<file>[~/.\w][^\s:()│]*\.py):(?P<line>\d+)\b")  # IPython, rich, pytest
+_COLOR = regex(r"\x1b\[[0-9;]*m")  # Python 3.13 colours its tracebacks
 _MOST_USERS = 3  # objects that are told to be made of one definition
 _AHEAD = 2  # lines below a frame: its text, and carets
-_CARETS = re.compile(r"[~^]+")
+_CARETS = regex(r"[~^]+")
 
 
 class Asked(Struct, frozen=True):

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from textwrap import fill
 from typing import NoReturn
 
+from fgc.patterns import regex
+
 
 class CommandParser(ArgumentParser):
     """An argument parser whose errors say what to write."""
@@ -33,7 +35,7 @@ class HelpFormatter(RawDescriptionHelpFormatter):
         return fill(" ".join(text.split()), width, initial_indent=indent, subsequent_indent=indent)
 
 
-SECRET = re.compile(r"\(secret:(\w+)\)")  # what records have in place of the value of a variable
+SECRET = regex(r"\(secret:(\w+)\)")  # what records have in place of the value of a variable
 
 
 def shell_word(word: str) -> str:
@@ -44,7 +46,7 @@ def shell_word(word: str) -> str:
     return "".join(parts) or "''"
 
 
-_NUMBER = re.compile(r"-\.?\d.*")
+_NUMBER = regex(r"-\.?\d.*")
 
 
 def split_at_dashes(words: Sequence[str]) -> tuple[list[str], list[str]]:

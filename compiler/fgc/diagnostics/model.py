@@ -1,16 +1,16 @@
 """Diagnostics, and the outcome of a stage: a value, perhaps partial, and the findings of the stage."""
 
-import re
 from collections.abc import Iterable
 from enum import Enum
 from typing import Generic, TypeVar
 
 from msgspec import Struct
 
+from fgc.patterns import regex
 from fgc.text import Origin, Span
 
 T_co = TypeVar("T_co", covariant=True)
-_STATEMENT = re.compile(r"(include|import|from)\s")  # everything else on the way is a call of a macro
+_STATEMENT = regex(r"(include|import|from)\s")  # everything else on the way is a call of a macro
 
 
 class Severity(Enum):

@@ -1,8 +1,8 @@
 """Decides whether a name is a typing error of another, or another word."""
 
-import re
+from fgc.patterns import regex
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
+_WORD = regex(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
 _SHORT = 3  # letters: changing one gives another word, as in `bos` and `eos`
 _LONG = 6  # letters from which a typing error is more likely than another word
 _VERY_LONG = 9  # letters from which two may be wrong

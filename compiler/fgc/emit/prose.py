@@ -5,14 +5,15 @@ long. One with further indented lines is a table or a formula, and is not change
 """
 
 import ast
-import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 
+from fgc.patterns import regex
+
 _QUOTES = ('"""', "'''")
-_TOGETHER = re.compile(r" [/*<>=+-]{1,2} |\b(?:eq\.|sections?) (?=\d)")  # in a formula or a reference
+_TOGETHER = regex(r" [/*<>=+-]{1,2} |\b(?:eq\.|sections?) (?=\d)")  # in a formula or a reference
 _BOUND = "\0"
 _FOR_TOOLS = ("# ruff:", "# mypy:", "# type:", "# noqa", "# pragma", "# fmt:", "#!")
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from fgc.patterns import regex
 from fgc.yaml import AliasNode, MappingNode, Node, ScalarNode, SequenceNode, scalar_type
 
-_ARGUMENT_NUMBER = re.compile(r"arg(\d+)")
+_ARGUMENT_NUMBER = regex(r"arg(\d+)")
 
 
 class Candidate(Struct, frozen=True):

@@ -11,10 +11,11 @@ from msgspec import Struct
 from fgc.diagnostics import nearest
 from fgc.explain.elsewhere import is_taken
 from fgc.explain.pairs import Candidate, indexed, named, target_of
+from fgc.patterns import regex
 from fgc.yaml import Composition, MappingNode, Node, SequenceNode
 
-_INDEX = re.compile(r"\[(?:(?P<number>-?\d+)|\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)')\]")
-_NAME = re.compile(r"[^.\[]+|\[[^\]]*\]?")
+_INDEX = regex(r"\[(?:(?P<number>-?\d+)|\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)')\]")
+_NAME = regex(r"[^.\[]+|\[[^\]]*\]?")
 
 
 class UnknownPath(Struct, frozen=True):

@@ -1,12 +1,12 @@
 """A template's statements and prints with the place of each: behind a sigil, in a header, or between delimiters."""
 
-import re
 from collections.abc import Iterator
 from functools import partial
 
 from msgspec import Struct
 
 from fgc.format.lines import read_parts
+from fgc.patterns import regex
 from fgc.syntax.delimit import Code, delimit
 from fgc.syntax.lines import Shadow, read_lines
 from fgc.syntax.parser import fits
@@ -15,8 +15,8 @@ from fgc.text import Source
 
 _OPENERS = frozenset(("if", "for", "block", "macro", "call", "filter", "with", "autoescape"))
 _SECTIONS = frozenset(("elif", "else"))
-_OPENING = re.compile(r"\{[%{]([-+]?)")
-_CLOSING = re.compile(r"([-+]?)[%}]\}")
+_OPENING = regex(r"\{[%{]([-+]?)")
+_CLOSING = regex(r"([-+]?)[%}]\}")
 
 
 class PlacedCode(Struct, frozen=True):

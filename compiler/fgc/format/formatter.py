@@ -3,7 +3,6 @@
 The result is parsed again and compared: a formatter may be dull, but never change what a template means.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from fgc.diagnostics import Diagnostic, Outcome, Severity
@@ -14,10 +13,11 @@ from fgc.format.indentation import indent_statements
 from fgc.format.lines import Line, LineKind, read_lines
 from fgc.format.meaning import meaning_of
 from fgc.format.spacing import spaced
+from fgc.patterns import regex
 from fgc.syntax import ast, parse
 from fgc.text import Source, Span
 
-_COMMENT = re.compile(r"\s*(#+)(\w.*|.*)")
+_COMMENT = regex(r"\s*(#+)(\w.*|.*)")
 
 
 def format_source(source: Source) -> Outcome[str]:

@@ -4,7 +4,6 @@ The texts around show it, also where a parent template opens the call; where a n
 configuration that draws on the file does.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
@@ -13,12 +12,13 @@ from fgc.ide.editor import Editor, is_same_file
 from fgc.ide.enclosing import Keys
 from fgc.ide.python_names import named_parameters, parameters_of
 from fgc.ir import Call, Keyword
+from fgc.patterns import regex
 from fgc.signatures.signature import Parameter
 from fgc.text import Span
 from fgc.workspace.selection import Selected
 
 _ANCHOR = r"&[^\s\[\]{},&]+"
-OPENS = re.compile(rf"(?:{_ANCHOR}\s+)?!\w+:(?P<callable>[\w./:]+)(?:\s+{_ANCHOR})?")
+OPENS = regex(rf"(?:{_ANCHOR}\s+)?!\w+:(?P<callable>[\w./:]+)(?:\s+{_ANCHOR})?")
 
 
 class CallAround(Struct, frozen=True):

@@ -13,13 +13,14 @@ from fgc.ide.editor import Editor
 from fgc.ide.families import TemplateId
 from fgc.ide.marks import Mark, MarkKind
 from fgc.ide.navigation import file_of, overridden
+from fgc.patterns import regex
 from fgc.text import Source
 from fgc.workspace.hierarchy import UseKind
 
-_OTHER = re.compile(r"\s*(?:#|--\s|==\s|=>\s|<<\s|>>\s|\{%|\[\w+!?\]\s*\Z|\Z)")  # lines that are no YAML
-_LINE = re.compile(r"(?P<indent> *)(?P<dashes>(?:- +)*)(?:(?P<key>[\w.-]+):(?=\s|\Z))?\s*(?P<behind>.*)")
-_HEADER = re.compile(r"(?m)^(?:(?P<indent>[ \t]*)\[(?P<name>\w+)!?\][ \t]*$|#-+ .+ -+$)")
-_SUPER = re.compile(r"\s*(?:==|=>|\{\{[-+]?)\s*super\(\)")
+_OTHER = regex(r"\s*(?:#|--\s|==\s|=>\s|<<\s|>>\s|\{%|\[\w+!?\]\s*\Z|\Z)")  # lines that are no YAML
+_LINE = regex(r"(?P<indent> *)(?P<dashes>(?:- +)*)(?:(?P<key>[\w.-]+):(?=\s|\Z))?\s*(?P<behind>.*)")
+_HEADER = regex(r"(?m)^(?:(?P<indent>[ \t]*)\[(?P<name>\w+)!?\][ \t]*$|#-+ .+ -+$)")
+_SUPER = regex(r"\s*(?:==|=>|\{\{[-+]?)\s*super\(\)")
 _MAX_LINES = 2_000  # a person waits
 _MAX_TEMPLATES = 40
 

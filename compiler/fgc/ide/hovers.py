@@ -1,6 +1,5 @@
 """Describes the name or value under the pointer, as Markdown."""
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -13,13 +12,12 @@ from fgc.ide.navigation import definitions, file_of, mark_under, overridden, ove
 from fgc.ide.python_names import answer_of, describe
 from fgc.ide.values import printed_at, value_at
 from fgc.ide.words import STATEMENTS, TAG_TEXTS, filter_text, global_texts, test_text
+from fgc.patterns import regex
 from fgc.signatures import Verdict
 from fgc.text import Source, Span
 from fgc.workspace.files import display_path
 
-_WORD = re.compile(
-    r"^\s*(?:--|<<|>>)\s+(?P<word>[a-z]+)\b|\{%[-+]?\s*(?P<inner>[a-z]+)\b|(?<![^\s\[{,])!(?P<tag>[a-z]+)\b"
-)
+_WORD = regex(r"^\s*(?:--|<<|>>)\s+(?P<word>[a-z]+)\b|\{%[-+]?\s*(?P<inner>[a-z]+)\b|(?<![^\s\[{,])!(?P<tag>[a-z]+)\b")
 _MAX_NAMED = 5
 _MAX_CONTEXTS = 3
 

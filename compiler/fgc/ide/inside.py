@@ -9,26 +9,25 @@ from fgc.ide.families import TemplateId
 from fgc.ide.marks import Mark, MarkKind
 from fgc.ide.offers import Completion, Spot
 from fgc.ide.words import FILTERS, LOOP, STATEMENTS, SUPER, TESTS, filter_text, global_texts, test_text
+from fgc.patterns import regex
 from fgc.text import TEMPLATE_SUFFIXES
 
-_IMPORTED = re.compile(r"\bfrom\s+[\"'](?P<from>[^\"'\n]+)[\"']\s+import\s+[^\n]*?(?<!\w)(?P<word>\w*)\Z")
-_TEMPLATE = re.compile(
-    r"\b(?:extends|include|import|from)\s+(?:[^\"'\n]*[\[(,]\s*)?(?P<quote>[\"']?)(?P<word>[^\"'\n]*)\Z"
-)
-_END = re.compile(r"\bendblock\s+(?P<word>\w*)\Z")
-BLOCK = re.compile(r"(?:^\s*\[|\bblock\s+)(?P<word>\w*)\Z")
-_STATEMENT = re.compile(r"(?:^\s*(?:--|<<|>>)\s|\{%[-+]?)\s*(?P<word>\w*)\Z")
-_FILTER = re.compile(r"(?:\||^\s*(?:--|<<|>>)\s+filter)\s*(?P<word>\w*)\Z")
-_TEST = re.compile(r"\bis\s+(?:not\s+)?(?P<word>\w*)\Z")
-_ATTRIBUTE = re.compile(r"(?<!\w)(?P<base>[A-Za-z_]\w*)\.(?P<word>\w*)\Z")
-_WORD = re.compile(r"(?<!\w)(?P<word>\w*)\Z")
-INSIDE = re.compile(r"(?:\{\{|\{%)(?:(?!\}\}|%\}).)*\Z|^\s*(?:--|<<|>>|==|=>)\s.*\Z")
-_OPENING = re.compile(
+_IMPORTED = regex(r"\bfrom\s+[\"'](?P<from>[^\"'\n]+)[\"']\s+import\s+[^\n]*?(?<!\w)(?P<word>\w*)\Z")
+_TEMPLATE = regex(r"\b(?:extends|include|import|from)\s+(?:[^\"'\n]*[\[(,]\s*)?(?P<quote>[\"']?)(?P<word>[^\"'\n]*)\Z")
+_END = regex(r"\bendblock\s+(?P<word>\w*)\Z")
+BLOCK = regex(r"(?:^\s*\[|\bblock\s+)(?P<word>\w*)\Z")
+_STATEMENT = regex(r"(?:^\s*(?:--|<<|>>)\s|\{%[-+]?)\s*(?P<word>\w*)\Z")
+_FILTER = regex(r"(?:\||^\s*(?:--|<<|>>)\s+filter)\s*(?P<word>\w*)\Z")
+_TEST = regex(r"\bis\s+(?:not\s+)?(?P<word>\w*)\Z")
+_ATTRIBUTE = regex(r"(?<!\w)(?P<base>[A-Za-z_]\w*)\.(?P<word>\w*)\Z")
+_WORD = regex(r"(?<!\w)(?P<word>\w*)\Z")
+INSIDE = regex(r"(?:\{\{|\{%)(?:(?!\}\}|%\}).)*\Z|^\s*(?:--|<<|>>|==|=>)\s.*\Z")
+_OPENING = regex(
     r"(?m)^[ \t]*(?:--|<<|>>)[ \t]+(?P<word>[a-z]+)(?:[ \t]+(?P<name>\w+))?"
     r"|\{%[-+]?\s*(?P<inner>[a-z]+)(?:\s+(?P<inner_name>\w+))?"
 )
 _PAIRED = {name.removeprefix("end") for name in STATEMENTS if name.startswith("end")} - {"set"}
-_IN_STRING = re.compile(r"(?:[^\"']|\"[^\"]*\"|'[^']*')*[\"'][^\"']*\Z")
+_IN_STRING = regex(r"(?:[^\"']|\"[^\"]*\"|'[^']*')*[\"'][^\"']*\Z")
 _MAX_SHOWN = 12  # lines of a block
 
 

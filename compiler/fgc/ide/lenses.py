@@ -1,6 +1,5 @@
 """Lines that an editor shows between and behind the author's: who overrides what, and what a print becomes."""
 
-import re
 from collections.abc import Iterator
 
 from msgspec import Struct
@@ -11,12 +10,13 @@ from fgc.ide.navigation import overridden, overriding
 from fgc.ide.outline import place_text
 from fgc.ide.values import prints
 from fgc.ir import Call, SymbolKind
+from fgc.patterns import regex
 from fgc.text import Span
 from fgc.workspace.selection import Selected
 
 _COMMANDS = {"build": "build", "train --dry-run": "train", "resolved text": "pp", "explain a value": "explain"}
 _MAX_HINT = 40
-_BRACES = re.compile(r"\s*[-+]?\}\}")
+_BRACES = regex(r"\s*[-+]?\}\}")
 
 
 class Lens(Struct, frozen=True):

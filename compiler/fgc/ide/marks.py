@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from fgc.patterns import regex
 from fgc.syntax import ast, parse_tag
 from fgc.text import Source, Span
 
@@ -41,15 +42,15 @@ class Mark(Struct, frozen=True):
     whole: Span
 
 
-_YAML = re.compile(
+_YAML = regex(
     r"""(?<![^\s\[{,:])"(?:[^"\\\n]|\\.)*"|(?<![^\s\[{,:])'(?:[^'\n]|'')*'|(?<!\S)\#[^\n]*"""
     r"""|(?<![^\s\[{,])&(?P<anchor>[^\s\[\]{},]+)|(?<![^\s\[{,])\*(?P<alias>[^\s\[\]{},]+)"""
     r"""|(?<![^\s\[{,])(?P<tag>![A-Za-z][^\s\[\]{},]*)"""
 )
-_END = re.compile(r"\s*+(?:--|<<|\{%)?[-+]?\s*+(?P<word>end[a-z]+(?:[ \t]+[\w.-]+)?)")
-_END_OF_BLOCK = re.compile(r"\bendblock[ \t]+(?P<name>\w+)\Z")
-_MACRO_NAME = re.compile(r"\bmacro\s+(\w+)")
-_IMPORT_NAME = re.compile(r"\bas\s+(\w+)")
+_END = regex(r"\s*+(?:--|<<|\{%)?[-+]?\s*+(?P<word>end[a-z]+(?:[ \t]+[\w.-]+)?)")
+_END_OF_BLOCK = regex(r"\bendblock[ \t]+(?P<name>\w+)\Z")
+_MACRO_NAME = regex(r"\bmacro\s+(\w+)")
+_IMPORT_NAME = regex(r"\bas\s+(\w+)")
 
 
 def marks_of(file: ast.ParsedFile) -> list[Mark]:

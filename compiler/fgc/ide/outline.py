@@ -9,11 +9,12 @@ from msgspec import Struct
 from fgc.ide.editor import Editor
 from fgc.ide.marks import MarkKind, extent
 from fgc.ide.navigation import file_of, template_of
+from fgc.patterns import regex
 from fgc.syntax import ast
 from fgc.text import Source, Span
 
 SymbolKind: TypeAlias = Literal["template", "block", "macro", "key", "anchor", "variable"]
-_KEY = re.compile(r"(?<![\w.-])(?P<key>[A-Za-z_][\w.-]*):(?=\s|\Z)")
+_KEY = regex(r"(?<![\w.-])(?P<key>[A-Za-z_][\w.-]*):(?=\s|\Z)")
 
 
 class FileSymbol(Struct, frozen=True):

@@ -11,6 +11,7 @@ from fgc.ide.editor import Editor
 from fgc.ide.marks import Mark, MarkKind, end_name
 from fgc.ide.moves import follow
 from fgc.ide.navigation import file_of, mark_under, references, template_of
+from fgc.patterns import regex
 from fgc.text import Span
 from fgc.workspace.files import display_path
 
@@ -24,7 +25,7 @@ _NAMES = {
     MarkKind.OBJECT: re.compile(r"[A-Za-z_]\w*"),
     MarkKind.TEMPLATE: re.compile(r"[^\s\"'\n]+"),
 }
-_MACRO = re.compile(r"\W*macro\b")
+_MACRO = regex(r"\W*macro\b")
 
 
 class CannotRename(Exception):

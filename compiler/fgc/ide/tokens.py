@@ -1,6 +1,5 @@
 """Sorts the words of a file by their meaning, for colours: the marks, with tags, comments and statements."""
 
-import re
 from collections.abc import Iterator
 from typing import Literal, TypeAlias, get_args
 
@@ -9,6 +8,7 @@ from msgspec import Struct
 from fgc.ide.editor import Editor
 from fgc.ide.marks import Mark, MarkKind
 from fgc.ide.navigation import overridden
+from fgc.patterns import regex
 from fgc.syntax import TAG_KINDS
 from fgc.text import Source, Span
 
@@ -32,9 +32,9 @@ _OF_MARKS: dict[MarkKind, TokenKind] = {
     MarkKind.FILTER: "function",
     MarkKind.TEST: "function",
 }
-_STATEMENT = re.compile(r"(?m)^[ \t]*(?:--|<<|>>)[ \t]+(?P<word>[a-z]+)\b|\{%[-+]?\s*(?P<inner>[a-z]+)\b")
-_COMMENT = re.compile(r"(?m)^[ \t]*##[^\n]*")
-_TAG = re.compile(rf"(?<![^\s\[{{,])!(?:{'|'.join(TAG_KINDS)})\b")
+_STATEMENT = regex(r"(?m)^[ \t]*(?:--|<<|>>)[ \t]+(?P<word>[a-z]+)\b|\{%[-+]?\s*(?P<inner>[a-z]+)\b")
+_COMMENT = regex(r"(?m)^[ \t]*##[^\n]*")
+_TAG = regex(rf"(?<![^\s\[{{,])!(?:{'|'.join(TAG_KINDS)})\b")
 
 
 class SemanticToken(Struct, frozen=True):

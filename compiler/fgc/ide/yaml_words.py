@@ -12,15 +12,16 @@ from fgc.ide.marks import MarkKind
 from fgc.ide.offers import Completion, Spot
 from fgc.ide.python_names import literal_values, names_in_module, parameter_text
 from fgc.ide.words import META_KEYS, TAG_TEXTS
+from fgc.patterns import regex
 from fgc.pipeline.dynamic import ACTIONS, KEYS, TARGET, TYPES, dynamic_arguments
 from fgc.workspace.project import META_FILE
 
-_ALIAS = re.compile(r"(?<![^\s\[{,])\*(?P<word>[\w.-]*)\Z")
-_TAG = re.compile(r"(?<![^\s\[{,])(?P<word>!\w*)\Z")
-_CALLABLE = re.compile(r"(?<![^\s\[{,])!\w+:(?P<before>(?:[\w./-]+:)?)(?P<word>[\w./]*)\Z")
-_KEY = re.compile(r"(?P<word>\w*)\Z")
-_VALUE = re.compile(r"(?P<key>[\w.-]+):\s+(?P<word>(?P<quote>[\"']?)[^\s#\"',\]}]*)\Z")
-_INDENT = re.compile(r"\s*(?:- +)*")
+_ALIAS = regex(r"(?<![^\s\[{,])\*(?P<word>[\w.-]*)\Z")
+_TAG = regex(r"(?<![^\s\[{,])(?P<word>!\w*)\Z")
+_CALLABLE = regex(r"(?<![^\s\[{,])!\w+:(?P<before>(?:[\w./-]+:)?)(?P<word>[\w./]*)\Z")
+_KEY = regex(r"(?P<word>\w*)\Z")
+_VALUE = regex(r"(?P<key>[\w.-]+):\s+(?P<word>(?P<quote>[\"']?)[^\s#\"',\]}]*)\Z")
+_INDENT = regex(r"\s*(?:- +)*")
 
 
 class _Written(Struct, frozen=True):

@@ -10,13 +10,14 @@ from typing import Any
 from fgc.diagnostics import Diagnostic, Related, Severity, misspelt
 from fgc.ir import Graph
 from fgc.lint.rules import rule
+from fgc.patterns import regex
 from fgc.resolve.mentions import children
 from fgc.syntax import ast
 from fgc.syntax.parser import parse
 from fgc.text import Source, Span
 from fgc.yaml import Composition
 
-_DEFINITION = re.compile(r"^\S[^\n]*:\s+&\w", re.MULTILINE)
+_DEFINITION = regex(r"^\S[^\n]*:\s+&\w", re.MULTILINE)
 
 
 @rule

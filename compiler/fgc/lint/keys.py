@@ -10,14 +10,13 @@ from operator import itemgetter
 from fgc.diagnostics import Diagnostic, Related, Severity
 from fgc.ir import Graph
 from fgc.lint.rules import rule
+from fgc.patterns import regex
 from fgc.text import Origin, Source
 from fgc.yaml import Composition, MappingNode, ScalarNode, scalar_type
 
-_PART = re.compile(r"^#\s*-{3,}\s*[\w./]+\s*-{3,}\s*$", re.MULTILINE)  # where another inline template begins
-_KEY_AND_VALUE = re.compile(r"(?P<key>[\w.-]+)(?:\s+|(?P<colon>:))(?P<value>\S.*)", re.DOTALL)
-_BRANCH = re.compile(
-    r"(?:^[^\S\n]*+(?:--|<<|>>)\s|\{%[-+]?)\s*+(?P<end>end)?(?P<word>if|for|elif|else)\b", re.MULTILINE
-)
+_PART = regex(r"^#\s*-{3,}\s*[\w./]+\s*-{3,}\s*$", re.MULTILINE)  # where another inline template begins
+_KEY_AND_VALUE = regex(r"(?P<key>[\w.-]+)(?:\s+|(?P<colon>:))(?P<value>\S.*)", re.DOTALL)
+_BRANCH = regex(r"(?:^[^\S\n]*+(?:--|<<|>>)\s|\{%[-+]?)\s*+(?P<end>end)?(?P<word>if|for|elif|else)\b", re.MULTILINE)
 
 
 @rule

@@ -1,15 +1,15 @@
 """Finds indented prints and includes of several lines, of which only the first line is indented."""
 
-import re
 from collections.abc import Iterator
 
 from fgc.diagnostics import Diagnostic, Related, Severity
 from fgc.ir import Graph
 from fgc.lint.rules import rule
+from fgc.patterns import regex
 from fgc.text import Document, Origin, Segment
 from fgc.yaml import Composition
 
-_LOWER_LINE = re.compile(r"\n(?=[^\s#])")
+_LOWER_LINE = regex(r"\n(?=[^\s#])")
 
 
 @rule

@@ -5,13 +5,13 @@ that a text was meant.
 """
 
 import math
-import re
 from bisect import bisect_right
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 
 from fgc.diagnostics import Diagnostic, Edit, Severity
 from fgc.ir import Graph
 from fgc.lint.rules import rule
+from fgc.patterns import regex
 from fgc.text import Document, Segment, Span
 from fgc.yaml import (
     AliasNode,
@@ -26,8 +26,8 @@ from fgc.yaml import (
     scalar_value,
 )
 
-_COMMENT = re.compile(r"(?:(?<=\s)|\A)#")
-_POSTFIX = re.compile(r"[\w.]+(?:\([^()]*\))?|'[^']*'|\"[^\"]*\"|\[[^\[\]]*\]|\([^()]*\)")
+_COMMENT = regex(r"(?:(?<=\s)|\A)#")
+_POSTFIX = regex(r"[\w.]+(?:\([^()]*\))?|'[^']*'|\"[^\"]*\"|\[[^\[\]]*\]|\([^()]*\)")
 _KINDS = {"null": "null", "bool": "a boolean", "int": "an integer", "float": "a number", "str": "a text"}
 _VALUES = {bool: "a boolean", int: "an integer", float: "a number", str: "a text", type(None): "none"}
 _SHOWN = 40  # characters of a printed text

@@ -7,17 +7,18 @@ from fgc.diagnostics import Diagnostic, Edit, Severity
 from fgc.ir import Graph
 from fgc.lint.prints import values_printed
 from fgc.lint.rules import rule
+from fgc.patterns import regex
 from fgc.yaml import AliasNode, Composition, MappingNode, Node, ScalarNode, SequenceNode, scalar_type, scalar_value
 
-_EXPONENT = re.compile(r"[-+]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)[eE][-+]?\d+")
-_NEW_OCTAL = re.compile(r"[-+]?0[oO][0-7_]+")
-_NOT_FINITE = re.compile(r"([-+]?)(inf(?:inity)?|nan)", re.IGNORECASE)
-_OCTAL = re.compile(r"[-+]?0\d+")
-_SEXAGESIMAL = re.compile(r"[-+]?\d+(?::[0-5]?\d)+(?:\.\d*)?")
+_EXPONENT = regex(r"[-+]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)[eE][-+]?\d+")
+_NEW_OCTAL = regex(r"[-+]?0[oO][0-7_]+")
+_NOT_FINITE = regex(r"([-+]?)(inf(?:inity)?|nan)", re.IGNORECASE)
+_OCTAL = regex(r"[-+]?0\d+")
+_SEXAGESIMAL = regex(r"[-+]?\d+(?::[0-5]?\d)+(?:\.\d*)?")
 _LONGEST = 1_000  # of a scalar that anybody misreads
-_COMMA = re.compile(r"[-+]?\d+,\d+")
-_COMMAS = re.compile(r"[-+]?(?:\d++(?:\.\d++)?|\.\d++)(?:,\s*+[-+]?(?:\d++(?:\.\d++)?|\.\d++))+")
-_HOLDS_MANY = re.compile(
+_COMMA = regex(r"[-+]?\d+,\d+")
+_COMMAS = regex(r"[-+]?(?:\d++(?:\.\d++)?|\.\d++)(?:,\s*+[-+]?(?:\d++(?:\.\d++)?|\.\d++))+")
+_HOLDS_MANY = regex(
     r"(?:\b|_)(?:(?:device|gpu|cpu|core|rank|node|layer|id|dim|port)s?|index|indices|axis|axes|shape)(?:\b|_)",
     re.IGNORECASE,
 )

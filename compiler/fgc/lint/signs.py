@@ -7,17 +7,18 @@ from fgc.diagnostics import Diagnostic, Edit, Severity
 from fgc.ir import BUILTINS, Graph
 from fgc.lint.prints import values_printed
 from fgc.lint.rules import rule
+from fgc.patterns import regex
 from fgc.syntax import CALL_TAGS
 from fgc.yaml import Composition, MappingNode, Place, ScalarNode
 
-HALF_CALL = re.compile(rf"(?P<kind>{'|'.join(CALL_TAGS)}):(?P<callable>[A-Za-z_][\w.]*(?::[A-Za-z_][\w.]*)?)")
-_CALLED = re.compile(HALF_CALL.pattern + r"(?:@\w+)?\s*(?:[\[{].*)?", re.DOTALL)
-_NAMED = re.compile(r"\$(\w+)")  # `${name}` is put in by other programs
-_ENDS_SO = re.compile(  # measures in inches or minutes, plurals and primes; TeX, regular expressions, other quotes
+HALF_CALL = regex(rf"(?P<kind>{'|'.join(CALL_TAGS)}):(?P<callable>[A-Za-z_][\w.]*(?::[A-Za-z_][\w.]*)?)")
+_CALLED = regex(HALF_CALL.pattern + r"(?:@\w+)?\s*(?:[\[{].*)?", re.DOTALL)
+_NAMED = regex(r"\$(\w+)")  # `${name}` is put in by other programs
+_ENDS_SO = regex(  # measures in inches or minutes, plurals and primes; TeX, regular expressions, other quotes
     r"(?:.*[\s(\u00d7x/'-])?\d[\d.,]*[\"']|(?:.*[sn]|\W*\w)'|.*[`\\*?|^$\u201c-\u201f\u2032\u2033].*"
 )
-_TAKES_OPTIONS = re.compile(r"(?:flags|options|opts|args|arguments)\w*:\s*\Z")
-_ITEM = re.compile(r"(?:^|\n)([^\S\n]*)(-)[^\s\d-]")
+_TAKES_OPTIONS = regex(r"(?:flags|options|opts|args|arguments)\w*:\s*\Z")
+_ITEM = regex(r"(?:^|\n)([^\S\n]*)(-)[^\s\d-]")
 _LONGEST = 2_000  # characters; longer texts are no slips
 
 

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from msgspec import Struct, field
 
 from fgc.diagnostics import Diagnostic, Edit, Severity
+from fgc.patterns import regex
 from fgc.text import Source, Span
 
-_COMMENT = re.compile(r"(?<!#)##+[^\S\n]*fgc:[^\S\n]*ignore\[(?P<codes>[^\[\]\n]*)\]")
+_COMMENT = regex(r"(?<!#)##+[^\S\n]*fgc:[^\S\n]*ignore\[(?P<codes>[^\[\]\n]*)\]")
 
 
 class Suppression(Struct, eq=False):

@@ -7,16 +7,17 @@ from fgc.diagnostics import Diagnostic, Edit, Severity
 from fgc.ir import Graph
 from fgc.lint.rules import rule
 from fgc.lint.signs import HALF_CALL
+from fgc.patterns import regex
 from fgc.text import Document
 from fgc.yaml import Composition, Place, ScalarNode
 
-_COMMENT_VALUE = re.compile(r"[^\S\n]+(#(?:[^\s#]\S*))[^\S\n]*(?=\n|\Z)")  # one word right behind `#`
-_COMMENT_NUMBER = re.compile(r"[^\S\n]+(#\d+)[^\S\n]*(?=\n|\Z)")
-_BRACKET = re.compile(r"[\[\]{}()]")
+_COMMENT_VALUE = regex(r"[^\S\n]+(#(?:[^\s#]\S*))[^\S\n]*(?=\n|\Z)")  # one word right behind `#`
+_COMMENT_NUMBER = regex(r"[^\S\n]+(#\d+)[^\S\n]*(?=\n|\Z)")
+_BRACKET = regex(r"[\[\]{}()]")
 _PARTNERS = {"]": "[", "}": "{", ")": "("}
-_MEANT = re.compile(r"[:;=]-?[()]|^\w?[()]$")  # a smiley, the number of an item, a parenthesis and nothing else
-_INTERVAL = re.compile(r"\([^()\[\],]+,[^()\[\]]+\]")  # without its left end
-_ITEM = re.compile(r"\n[^\S\n]*(-)(?:[^\S\n]|\n|\Z)")
+_MEANT = regex(r"[:;=]-?[()]|^\w?[()]$")  # a smiley, the number of an item, a parenthesis and nothing else
+_INTERVAL = regex(r"\([^()\[\],]+,[^()\[\]]+\]")  # without its left end
+_ITEM = regex(r"\n[^\S\n]*(-)(?:[^\S\n]|\n|\Z)")
 
 
 @rule

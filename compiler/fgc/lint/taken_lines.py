@@ -10,16 +10,17 @@ from collections.abc import Iterable, Iterator
 from fgc.diagnostics import Diagnostic, Severity
 from fgc.ir import Graph
 from fgc.lint.rules import rule
+from fgc.patterns import regex
 from fgc.text import Document, Origin, Segment, Source, Span
 from fgc.yaml import Composition, Place
 
-_TAKEN = re.compile(r"(?P<indent>[^\S\n]*)(?P<text>##[^\n]*|\[(?P<name>\w+)!?\])[^\S\n]*(?:\s##[^\n]*)?")
-_TRAILING = re.compile(r"[^\S\n]+(?P<text>##+[^\n]*)")
-_CUT = re.compile(r"(?P<kept>[^\n]*)\s(?P<text>##[^\n]*)")
-_PRINT_END = re.compile(r"\s*[-+]?\}\}")
-_SIGIL = re.compile(r"\s*(?:--|<<|>>|==|=>|\{%|\{\{)")
-_SUPPRESSION = re.compile(r"##+\s*fgc:\s*ignore\[")
-_PREFIX = re.compile(r"[ ]*(?:-[ ]+)*")
+_TAKEN = regex(r"(?P<indent>[^\S\n]*)(?P<text>##[^\n]*|\[(?P<name>\w+)!?\])[^\S\n]*(?:\s##[^\n]*)?")
+_TRAILING = regex(r"[^\S\n]+(?P<text>##+[^\n]*)")
+_CUT = regex(r"(?P<kept>[^\n]*)\s(?P<text>##[^\n]*)")
+_PRINT_END = regex(r"\s*[-+]?\}\}")
+_SIGIL = regex(r"\s*(?:--|<<|>>|==|=>|\{%|\{\{)")
+_SUPPRESSION = regex(r"##+\s*fgc:\s*ignore\[")
+_PREFIX = regex(r"[ ]*(?:-[ ]+)*")
 
 
 @rule

@@ -1,6 +1,5 @@
 """Reads the arguments of a call from the node below its tag."""
 
-import re
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import Protocol
@@ -10,11 +9,12 @@ from msgspec import Struct, field
 from fgc.diagnostics import Diagnostic, Related
 from fgc.ir import Keyword, NodeId, Scalar
 from fgc.lower.pairs import Pair
+from fgc.patterns import regex
 from fgc.text import Origin
 from fgc.yaml import AliasNode, MappingNode, Node, ScalarNode, SequenceNode
 
 _KINDS = {"bool": "a boolean", "NoneType": "a null", "int": "an integer"}
-_ARGUMENT_NUMBER = re.compile(r"arg(\d+)")
+_ARGUMENT_NUMBER = regex(r"arg(\d+)")
 
 
 class CallArguments(Struct):

@@ -1,7 +1,5 @@
 """Lowers one composition: targets, plain values, and a call for every construction tag."""
 
-import re
-
 from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Edit, Outcome, Related, Severity, did_you_mean, has_errors, nearest
@@ -27,6 +25,7 @@ from fgc.ir import (
 from fgc.lower.arguments import ArgumentReader, CallArguments
 from fgc.lower.callables import read_symbol
 from fgc.lower.pairs import Pair, PairReader
+from fgc.patterns import regex
 from fgc.syntax import CALL_TAGS, TAG_KINDS, Tag, parse_tag
 from fgc.text import Origin
 from fgc.yaml import (
@@ -52,9 +51,9 @@ _OTHER_CALLS = {
 }
 _CALLS = {kind: _OTHER_CALLS.get(kind, CallKind.SINGLETON) for kind in CALL_TAGS}
 _MAX_SUGGESTIONS = 100  # more mistakes mean that it is another kind of file
-_NAME_OF_CALLABLE = re.compile(r"[A-Za-z_.][\w./]*(?::[\w.]+)?(?:@\w+)?")
+_NAME_OF_CALLABLE = regex(r"[A-Za-z_.][\w./]*(?::[\w.]+)?(?:@\w+)?")
 _OF_TAGS = ("FGC312", "FGC401", "FGC402", "FGC403", "FGC404", "FGC409")  # valid whatever the value below the tag is
-_CROWDED = re.compile(r"[,\[\]{}]")  # ends an item of a flow collection, but a tag includes it
+_CROWDED = regex(r"[,\[\]{}]")  # ends an item of a flow collection, but a tag includes it
 
 
 def lower(composition: Composition, at: Origin) -> Outcome[Graph]:

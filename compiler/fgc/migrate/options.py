@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator
 
 from fgc.migrate.finding import Draft, Migrated
+from fgc.patterns import regex
 
-_READ = re.compile(r"\{\{((?:(?!\{\{).)*?)\}\}|^\s*(?:--|<<|>>|==)(.*)$")
-_WORD = re.compile(r"(?<![\w.'\"-])[A-Za-z_]\w*")
-_ENTRY = re.compile(r"(?P<indent>\s+)(?P<name>\w+):\s*$")
-_NAMES = re.compile(r"\s+names\s*:")
+_READ = regex(r"\{\{((?:(?!\{\{).)*?)\}\}|^\s*(?:--|<<|>>|==)(.*)$")
+_WORD = regex(r"(?<![\w.'\"-])[A-Za-z_]\w*")
+_ENTRY = regex(r"(?P<indent>\s+)(?P<name>\w+):\s*$")
+_NAMES = regex(r"\s+names\s*:")
 
 
 def without_unread_options(before: str, migrated: Migrated) -> Migrated:

@@ -4,17 +4,18 @@ import re
 
 from fgc.migrate.finding import Draft, Migrated
 from fgc.migrate.table import MigrationTable
+from fgc.patterns import regex
 
 _NAME = r"[A-Za-z_]\w*"
-_ITEM = re.compile(rf"({_NAME})(?:\s+as\s+({_NAME}))?")
-_FROM = re.compile(
+_ITEM = regex(rf"({_NAME})(?:\s+as\s+({_NAME}))?")
+_FROM = regex(
     rf"(?m)^(?P<indent>[ \t]*)from[ \t]+(?P<module>forgather(?:\.{_NAME})*)[ \t]+import[ \t]+"
     rf"(?:\((?P<many>[^)]*)\)|(?P<names>{_NAME}(?:[ \t]+as[ \t]+{_NAME})?"
     rf"(?:[ \t]*,[ \t]*{_NAME}(?:[ \t]+as[ \t]+{_NAME})?)*))"
 )
-_IN_CELL = re.compile(r'(?m)^(?P<open>[^\S\n]*+")(?P<code>[ ]*from forgather[^"]*?)(?P<close>(?:\\n)?",?)$')
-_IMPORT = re.compile(rf"(?m)^[ \t]*import[ \t]+(forgather(?:\.{_NAME})*)\b")
-_CELL_IMPORT = re.compile(rf'(?m)^\s*"[ ]*import[ ]+(forgather(?:\.{_NAME})*)\b')
+_IN_CELL = regex(r'(?m)^(?P<open>[^\S\n]*+")(?P<code>[ ]*from forgather[^"]*?)(?P<close>(?:\\n)?",?)$')
+_IMPORT = regex(rf"(?m)^[ \t]*import[ \t]+(forgather(?:\.{_NAME})*)\b")
+_CELL_IMPORT = regex(rf'(?m)^\s*"[ ]*import[ ]+(forgather(?:\.{_NAME})*)\b')
 
 
 def migrate_python(text: str, table: MigrationTable) -> Migrated:

@@ -14,19 +14,20 @@ from fgc.ir import VIEWS
 from fgc.migrate.finding import Draft, Migrated
 from fgc.migrate.options import without_unread_options
 from fgc.migrate.table import CallableEntry, MigratedTemplate, MigrationTable
+from fgc.patterns import regex
 from fgc.syntax import CALL_TAGS
 
-_PART = re.compile(r"(?m)^#[^\S\n]*-{3,}[^\S\n]*[\w./]+[^\S\n]*-{3,}[^\S\n]*$")
-_COMMENT = re.compile(r"^\s*#|\s##+(?=\s|$)")
-_ANCHOR = re.compile(r"(?<=[&*])([A-Za-z_]\w*)")
-_CALLABLE = re.compile(r"(?<![\w.])(forgather(?:\.\w+)*|\.\w+):([A-Za-z_]\w*)((?:\.\w+)*)")
-_TAG = re.compile(rf"!({'|'.join(CALL_TAGS)}):(?=\S)")
-_BARE = re.compile(rf"!(?:{'|'.join(CALL_TAGS)}):((?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*)(?=[\s@,\]}}]|$)")
-_STATEMENT = re.compile(r"^\s*(?:--|<<|>>|==|=>)\s")
-_QUOTED = re.compile(r"([\"'])([\w./-]+\.(?:yaml|jinja))\1")
-_BLOCK = re.compile(r"^\s*(?:\[(?P<header>\w+)!?\]\s*$|(?:--|<<|>>)\s+(?P<end>end)?block(?:\s+(?P<name>\w+))?)")
-_KEY = re.compile(r"^(?P<indent>\s*)(?P<key>[\w.<-]+|\"[^\"]*\"|'[^']*')\s*:(?=\s|$)")
-_MAPPING = re.compile(r"^\s*([\w.<]+):(?:\s*(&\w+))?\s*$")
+_PART = regex(r"(?m)^#[^\S\n]*-{3,}[^\S\n]*[\w./]+[^\S\n]*-{3,}[^\S\n]*$")
+_COMMENT = regex(r"^\s*#|\s##+(?=\s|$)")
+_ANCHOR = regex(r"(?<=[&*])([A-Za-z_]\w*)")
+_CALLABLE = regex(r"(?<![\w.])(forgather(?:\.\w+)*|\.\w+):([A-Za-z_]\w*)((?:\.\w+)*)")
+_TAG = regex(rf"!({'|'.join(CALL_TAGS)}):(?=\S)")
+_BARE = regex(rf"!(?:{'|'.join(CALL_TAGS)}):((?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*)(?=[\s@,\]}}]|$)")
+_STATEMENT = regex(r"^\s*(?:--|<<|>>|==|=>)\s")
+_QUOTED = regex(r"([\"'])([\w./-]+\.(?:yaml|jinja))\1")
+_BLOCK = regex(r"^\s*(?:\[(?P<header>\w+)!?\]\s*$|(?:--|<<|>>)\s+(?P<end>end)?block(?:\s+(?P<name>\w+))?)")
+_KEY = regex(r"^(?P<indent>\s*)(?P<key>[\w.<-]+|\"[^\"]*\"|'[^']*')\s*:(?=\s|$)")
+_MAPPING = regex(r"^\s*([\w.<]+):(?:\s*(&\w+))?\s*$")
 _BUILTINS = frozenset((*VIEWS, "getitem", "getattr", "call", "operator"))
 
 

@@ -1,6 +1,5 @@
 """The arguments of one call, compared with a signature: what Python would refuse, and surely so."""
 
-import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 
 from msgspec import Struct
@@ -9,12 +8,13 @@ from msgspec.structs import replace
 from fgc.diagnostics import Diagnostic, Related, Severity
 from fgc.diagnostics.nearest import did_you_mean, misspelt, nearest
 from fgc.ir import Call, CallKind, Graph, Keyword, Literal, Node, NodeId
+from fgc.patterns import regex
 from fgc.pipeline.fitting import Fitting, NameMeanings
 from fgc.pipeline.replaced_blocks import replaced_block
 from fgc.signatures import Parameter, Signature, TypeName
 from fgc.text import Origin
 
-_EXPONENT = re.compile(r"[-+]?\d+(?:\.\d*)?[eE][-+]?\d+")
+_EXPONENT = regex(r"[-+]?\d+(?:\.\d*)?[eE][-+]?\d+")
 _MAX_LISTED = 12  # parameters that a help line names; TrainingArguments of transformers has 110
 
 

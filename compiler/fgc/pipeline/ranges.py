@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from fgc.diagnostics import did_you_mean
+from fgc.patterns import regex
 
 FUNCTIONS = ("log", "uniform", "int")
-_CALL = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*\((?P<inside>.*)\)", re.DOTALL)
-_CONDITION = re.compile(r"(?<!\s)\s+if\s+(?P<path>[^=\s]+)\s*=\s*(?P<values>.+)$", re.DOTALL)
-_KEYWORD = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>.+)", re.DOTALL)
+_CALL = regex(r"(?P<name>[A-Za-z_]\w*)\s*\((?P<inside>.*)\)", re.DOTALL)
+_CONDITION = regex(r"(?<!\s)\s+if\s+(?P<path>[^=\s]+)\s*=\s*(?P<values>.+)$", re.DOTALL)
+_KEYWORD = regex(r"(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>.+)", re.DOTALL)
 
 
 class RangeError(ValueError):

@@ -5,10 +5,11 @@ import re
 from msgspec import Struct
 
 from fgc.ir import Call
+from fgc.patterns import regex
 from fgc.text import Span
 
-_BLOCK = re.compile(r"^\s*(?:\[(?P<header>\w+)!?\]\s*$|(?:--|<<|>>|\{%-?)\s*(?P<end>end)?block\s*(?P<name>\w*))")
-_NO_YAML = re.compile(r"^\s*(#|$|(--|<<|>>|==|=>)\s|\[\w+!?\]\s*$|\{%)")
+_BLOCK = regex(r"^\s*(?:\[(?P<header>\w+)!?\]\s*$|(?:--|<<|>>|\{%-?)\s*(?P<end>end)?block\s*(?P<name>\w*))")
+_NO_YAML = regex(r"^\s*(#|$|(--|<<|>>|==|=>)\s|\[\w+!?\]\s*$|\{%)")
 
 
 class ReplacedBlock(Struct, frozen=True):

@@ -133,11 +133,16 @@ def _read_own(path: Path) -> bytes:
 
 def _made_by() -> tuple[object, ...]:
     """Returns a value that changes when the compiler, its template library or Python is edited or installed anew."""
-    package = Path(__file__).parents[1]
-    files: list[tuple[str, int, int]] = []
-    for root, folders, names in os.walk(package):
-        folders[:] = [name for name in folders if name != "__pycache__"]
-        for name in names:
-            found = os.stat(os.path.join(root, name))  # noqa: PTH116, PTH118 -- 3x faster
-            files.append((name, found.st_mtime_ns, found.st_size))
-    return __version__, sys.version, content_digest(repr(sorted(files)).encode())
+    files = sorted(_states_below(str(Path(__file__).parents[1])))
+    return __version__, sys.version, content_digest(repr(files).encode())
+
+
+def _states_below(folder: str) -> Iterator[tuple[str, int, int]]:
+    """Yields name, time and size of all files in a folder and below it: hundreds, at each start."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.is_dir():
+                found = entry.stat()
+                yield entry.name, found.st_mtime_ns, found.st_size
+            elif entry.name != "__pycache__":
+                yield from _states_below(entry.path)

@@ -3,14 +3,14 @@
 It is found in the syntax tree, after an `extends` that always runs. YAML comments are not reported.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 
 from fgc.diagnostics import Diagnostic, Related, Severity
+from fgc.patterns import regex
 from fgc.syntax import ast
 from fgc.text import Span
 
-_LINE = re.compile(r"(?m)^[^\S\n]*+([^\s#](?:.*\S)?)[^\S\n]*$")  # neither blank nor a comment
+_LINE = regex(r"(?m)^[^\S\n]*+([^\s#](?:.*\S)?)[^\S\n]*$")  # neither blank nor a comment
 
 
 def check_dropped(templates: Iterable[ast.Template]) -> Iterator[Diagnostic]:

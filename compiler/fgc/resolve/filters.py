@@ -1,12 +1,12 @@
 """Applies filters and tests; a filtered text keeps the origins of its characters as far as possible."""
 
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from jinja2.runtime import Context, Undefined
 
+from fgc.patterns import regex
 from fgc.resolve.bounds import Budget
 from fgc.resolve.environment import as_flow_item, jinja_environment
 from fgc.resolve.errors import EvaluationError
@@ -22,8 +22,8 @@ from fgc.resolve.variables import EnvironmentText, either
 from fgc.syntax import ast
 from fgc.text import OF_ONE_NUMBER, Origin, Span
 
-_BEFORE_VALUE = re.compile(r"\s*(?:- +)*(?:[\w.-]+: +)?(?:[&!]\S+ +)*\{\{[-+]?[\s(]*")
-_BEHIND_VALUE = re.compile(r"[\s)]*+[-+]?\}\}[ \t]*+(?:#.*+)?(?:\n\s*+[^\s\]}]|\s*+\Z)")
+_BEFORE_VALUE = regex(r"\s*(?:- +)*(?:[\w.-]+: +)?(?:[&!]\S+ +)*\{\{[-+]?[\s(]*")
+_BEHIND_VALUE = regex(r"[\s)]*+[-+]?\}\}[ \t]*+(?:#.*+)?(?:\n\s*+[^\s\]}]|\s*+\Z)")
 
 
 class Filters:

@@ -1,13 +1,12 @@
 """Finds pieces of text that were glued together: the second continues the first one's line by accident."""
 
-import re
-
 from fgc.diagnostics import Diagnostic, Related, Severity
+from fgc.patterns import regex
 from fgc.syntax import ast
 from fgc.text import Piece, Span
 
-_STRIPPED = re.compile(r"[^\S\n]*\n\s*(<<[^\S\n][^\n]*|\{%-)")
-_NEW_LINE = re.compile(r"[^\S\n]*(#|- |\"[^\"\n]*\"\s*:(\s|$)|[\w.-]+\s*:(\s|$))")  # how a line of YAML begins
+_STRIPPED = regex(r"[^\S\n]*\n\s*(<<[^\S\n][^\n]*|\{%-)")
+_NEW_LINE = regex(r"[^\S\n]*(#|- |\"[^\"\n]*\"\s*:(\s|$)|[\w.-]+\s*:(\s|$))")  # how a line of YAML begins
 
 
 def glued_include(include: ast.Include, piece: Piece) -> Diagnostic:

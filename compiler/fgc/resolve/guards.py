@@ -1,9 +1,9 @@
 """Estimates the size of results from operands and arguments, to refuse huge ones before they are made."""
 
-import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from fgc.patterns import regex
 from fgc.resolve.bounds import MAX_INTEGER_BITS, MAX_VALUE_SIZE, MAX_WIDTH
 
 _WIDE = frozenset(
@@ -11,8 +11,8 @@ _WIDE = frozenset(
 )
 _SLOW = frozenset(("urlize", "striptags", "wordwrap", "pprint", "tojson", "xmlattr", "escape", "forceescape", "title"))
 _MAX_SLOW_SIZE = 100_000  # characters; these walk a text with patterns, or item by item
-_DIGITS = re.compile(r"\d{5,}")
-_NESTED_WIDTH = re.compile(r"\{[^{}:]*:[^{}]*\{|%[^a-zA-Z%]*\*")
+_DIGITS = regex(r"\d{5,}")
+_NESTED_WIDTH = regex(r"\{[^{}:]*:[^{}]*\{|%[^a-zA-Z%]*\*")
 
 
 def operator_is_too_large(operator: str, left: Any, right: Any) -> bool:

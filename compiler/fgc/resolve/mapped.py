@@ -1,12 +1,12 @@
 """Strings that remember where each character was written, also after they were filtered, sliced or joined."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any
 
 from msgspec.structs import replace
 
+from fgc.patterns import regex
 from fgc.text import (
     TEXT,
     DeferredCall,
@@ -99,7 +99,7 @@ def join(values: Iterable[Any], origin: Origin) -> str:
     return "".join(str(part) for part in parts)
 
 
-_LOWER_LINE = re.compile(r"(?<=.)\n(?=[^\s#])")  # not a leading line end, and not before a comment
+_LOWER_LINE = regex(r"(?<=.)\n(?=[^\s#])")  # not a leading line end, and not before a comment
 
 
 def outdented(pieces: Sequence[Piece], before: Sequence[Piece], span: Span) -> Sequence[Piece]:

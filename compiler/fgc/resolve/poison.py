@@ -4,15 +4,15 @@ A name that is lost is broken, not undefined: whoever uses it is silent. Only wh
 there) loses everything that may have come from it.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from fgc.patterns import regex
 from fgc.resolve.mentions import walk
 from fgc.syntax import ast
 from fgc.text import Source
 
-_ANCHOR = re.compile(r"&([^\s,\[\]{}]+)")
+_ANCHOR = regex(r"&([^\s,\[\]{}]+)")
 
 Find = Callable[[str], ast.Template | None]
 

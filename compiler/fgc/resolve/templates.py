@@ -1,12 +1,12 @@
 """Finds and runs the templates that statements name: includes, imports and parents. Reports cycles."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Severity, did_you_mean
+from fgc.patterns import regex
 from fgc.resolve.environment import PlacedUndefined
 from fgc.resolve.errors import Broken, EvaluationError, Fatal
 from fgc.resolve.failures import described
@@ -21,7 +21,7 @@ from fgc.text import Piece, Span
 
 RunTemplate: TypeAlias = Callable[[ast.Template, dict[str, Any], Sink, tuple[Span, ...]], Context]
 
-_REST_OF_LINE = re.compile(r"(?:\s*+%\})?[^\S\n]*+(?:(?<=\s)##[^\n]*)?\n")
+_REST_OF_LINE = regex(r"(?:\s*+%\})?[^\S\n]*+(?:(?<=\s)##[^\n]*)?\n")
 
 
 class Templates:

@@ -4,7 +4,6 @@ A value has a written form unless Python shows it as `<...>`: functions, methods
 says nothing that a configuration could mean, and often differs from run to run.
 """
 
-import re
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import Any
 
@@ -12,6 +11,7 @@ from jinja2.runtime import Undefined
 from jinja2.utils import Namespace
 
 from fgc.diagnostics import Diagnostic
+from fgc.patterns import regex
 from fgc.resolve.failures import described
 from fgc.resolve.macros import BlockReference, Macro, SelfReference, TemplateModule
 from fgc.syntax import ast
@@ -29,7 +29,7 @@ _TEXT_FILTERS = frozenset(
         "pprint",
     )
 )
-_MAY_CHANGE = re.compile(r"""[#\\"'&!|>%@`*?-]|:\s|:\Z|\n""")  # what YAML gives a meaning in a text
+_MAY_CHANGE = regex(r"""[#\\"'&!|>%@`*?-]|:\s|:\Z|\n""")  # what YAML gives a meaning in a text
 
 
 def unwritten(value: Any, span: Span) -> Diagnostic | None:

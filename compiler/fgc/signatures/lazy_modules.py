@@ -9,11 +9,12 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 
+from fgc.patterns import regex
 from fgc.signatures.answer import Verdict
 from fgc.signatures.modules import PythonModule
 from fgc.signatures.values import UNKNOWN, MissingValue, ModuleValue, UnknownValue, Value
 
-_DEFINED = re.compile(r"^(?:class|def) (\w+)", re.MULTILINE)
+_DEFINED = regex(r"^(?:class|def) (\w+)", re.MULTILINE)
 _MAX_DEPTH = 4  # transformers, transformers.models, transformers.models.llama, its files
 _MAX_NAMES = 60
 

@@ -13,11 +13,12 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fgc.patterns import regex
 from fgc.signatures.outline import Outline, parsed
 from fgc.text import Source
 
 _LONG_STUB = 150_000  # characters: a stub of 1.1 MB takes a second to parse, three lines of it no time
-_DYNAMIC = re.compile(
+_DYNAMIC = regex(
     r"__getattr__|globals\(\)|locals\(\)|vars\(\)|sys\.modules|setattr\(|\bexec\(|_LazyModule|_import_structure"
     r"|\blazy\w*\.attach|\.__dict__"
 )

@@ -9,6 +9,8 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator
 
+from fgc.patterns import regex
+
 _MIN_BODY = 150  # characters: a shorter body is parsed at once
 _TEXTS = (
     r'"""[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*"""'
@@ -17,10 +19,10 @@ _TEXTS = (
     r"|'[^'\\\n]*(?:\\.[^'\\\n]*)*'"
     r"|#[^\n]*"
 )
-_LINE = re.compile(rf"{_TEXTS}|(\n)[ \t]*(?=[^\s#)\]}}])", re.DOTALL)
-_OF_HEADER = re.compile(rf"{_TEXTS}|([()\[\]{{}}:])", re.DOTALL)
-_DEFINITION = re.compile(r"(?:async[ \t]+def|def|class)\b")
-_LINE_END = re.compile(r"[ \t]*(?:#[^\n]*)?\n")
+_LINE = regex(rf"{_TEXTS}|(\n)[ \t]*(?=[^\s#)\]}}])", re.DOTALL)
+_OF_HEADER = regex(rf"{_TEXTS}|([()\[\]{{}}:])", re.DOTALL)
+_DEFINITION = regex(r"(?:async[ \t]+def|def|class)\b")
+_LINE_END = regex(r"[ \t]*(?:#[^\n]*)?\n")
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 

@@ -1,13 +1,13 @@
 """The attributes that objects of a class have, as its files show them: in class bodies, and set on `self`."""
 
 import ast
-import re
 from collections.abc import Iterator
 
+from fgc.patterns import regex
 from fgc.signatures.resolver import Resolver
 from fgc.signatures.values import ClassValue
 
-_CHANGED = re.compile(r"setattr\(|__getattribute__|__dict__|__slots__|\bvars\(")
+_CHANGED = regex(r"setattr\(|__getattribute__|__dict__|__slots__|\bvars\(")
 _REGISTERS = ("register_buffer", "register_parameter", "register_module", "add_module", "__setattr__", "setattr")
 
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
+from fgc.patterns import regex
 from fgc.signatures.modules import PythonModule
 from fgc.signatures.signature import Parameter
 
-_TEST = re.compile(r"\bisinstance\(\s*(?:self\.)?(\w+)\s*,\s*([\w.]+|\([\w.,\s]*\))\s*\)")
+_TEST = regex(r"\bisinstance\(\s*(?:self\.)?(\w+)\s*,\s*([\w.]+|\([\w.,\s]*\))\s*\)")
 _PLAIN = {"str", "int", "float", "bool", "list", "tuple", "dict", "bytes"}
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+from fgc.patterns import regex
 from fgc.text import Source
 
 _WORDS = (
@@ -18,21 +19,21 @@ _WORDS = (
     r"|(?P<paired>block|filter|call|with)\s+\w.*|(?P<alone>else|end\w+)(?:\s+\w+)?\s*+:?\s*"
 )
 # a sigil and a statement's word without the blank between them; the rest must look like that statement's
-GLUED = re.compile(rf"\s*+(?P<sigil>--|<<|>>)(?P<rest>{_WORDS})")
+GLUED = regex(rf"\s*+(?P<sigil>--|<<|>>)(?P<rest>{_WORDS})")
 # another dash, or one of them too few, in front of a statement
-_DASHED = re.compile(rf"\s*+(?P<sigil>-|---|[\u2010-\u2015\u2212]-?|-[\u2010-\u2015\u2212])\s(?P<rest>{_WORDS})")
-_SUPER = re.compile(r"\s*+(?P<sigil>=?)(?P<rest>\s*+super\(\)\s*)")
-_HEADER = re.compile(
+_DASHED = regex(rf"\s*+(?P<sigil>-|---|[\u2010-\u2015\u2212]-?|-[\u2010-\u2015\u2212])\s(?P<rest>{_WORDS})")
+_SUPER = regex(r"\s*+(?P<sigil>=?)(?P<rest>\s*+super\(\)\s*)")
+_HEADER = regex(
     r"(?P<indent>\s*+)(?P<open>[\[({<]?)\s*+(?P<name>[^\W\d]\w*(?:-\w+)*)(?P<trim>!?)\s*+(?P<close>[\])}>]?)\s*+"
 )
-ENDS = re.compile(r"end(?:if|for|block|macro|call|filter|set|with|autoescape|raw)\b")
-_GOES_ON = re.compile(r"(?:[:,\[{(|>&?-]|[|>][-+0-9]*)\s*\Z")  # a line behind which a value stands on the next one
-_OPENS_TEXT = re.compile(r"(?:^|\s)[|>][-+0-9]*\s*(?:#.*)?$")
-_NOT_OF_YAML = re.compile(r"\s*(?:(?:--|<<|>>|==|=>)\s|##|$)")  # statements, comments and empty lines
-_IS_STATEMENT = re.compile(r"\s*(?:--|<<|>>|==|=>)\s")
-_DELIMITER = re.compile(r"\{[{%]")
-_BEFORE_KEY = re.compile(r"\s*(?:-\s+)*(?![|>])")
-_TEMPLATE = re.compile(r"^[^\S\n]*(?:(?:--|<<|>>)\s+(?:extends|block)\b|\[\w+\][^\S\n]*$)", re.MULTILINE)
+ENDS = regex(r"end(?:if|for|block|macro|call|filter|set|with|autoescape|raw)\b")
+_GOES_ON = regex(r"(?:[:,\[{(|>&?-]|[|>][-+0-9]*)\s*\Z")  # a line behind which a value stands on the next one
+_OPENS_TEXT = regex(r"(?:^|\s)[|>][-+0-9]*\s*(?:#.*)?$")
+_NOT_OF_YAML = regex(r"\s*(?:(?:--|<<|>>|==|=>)\s|##|$)")  # statements, comments and empty lines
+_IS_STATEMENT = regex(r"\s*(?:--|<<|>>|==|=>)\s")
+_DELIMITER = regex(r"\{[{%]")
+_BEFORE_KEY = regex(r"\s*(?:-\s+)*(?![|>])")
+_TEMPLATE = regex(r"^[^\S\n]*(?:(?:--|<<|>>)\s+(?:extends|block)\b|\[\w+\][^\S\n]*$)", re.MULTILINE)
 _LONGEST = 200  # characters of a line that may be a slip
 _NEAR = 4_000  # characters around a line that are looked at
 _RECENT = 100  # lines in which a list over several lines may have begun

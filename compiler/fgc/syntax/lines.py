@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from fgc.diagnostics import Diagnostic, Edit, Related, Severity
+from fgc.patterns import regex
 from fgc.syntax.quotes import cut_quote_finding, cuts_quote
 from fgc.syntax.tables import line_pattern
 from fgc.syntax.tokens import LineEnd
@@ -24,7 +25,7 @@ _TRAILING_COMMENT = line_pattern("TRAILING_COMMENT")
 _LINE_STATEMENT = line_pattern("LINE_STATEMENT")
 _BLOCK_HEADER = line_pattern("BLOCK_HEADER")
 # a line that may have been meant as another: few have to be looked at
-_SUSPECT = re.compile(
+_SUSPECT = regex(
     r"\s*+(?:(?:--|<<|>>)[a-z]|[\u2010-\u2015\u2212]|-[\u2010-\u2015\u2212]|[\[({<]|=?\s*super\(\)|[^\W\d][\w-]*!?\s*\]\s*$"
     r"|-{1,3}\s+(?:if|elif|else|for|set|include|extends|import|from|macro|block|filter|call|with|end\w+)\b)"
 )

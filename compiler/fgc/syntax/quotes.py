@@ -1,13 +1,12 @@
 """Trailing comments that cut a quoted text in two: lines to whether one does."""
 
-import re
-
 from fgc.diagnostics import Diagnostic, Severity
+from fgc.patterns import regex
 from fgc.text import Span
 
-_SIGIL = re.compile(r"\s*(?:--|<<|>>|==|=>)\s")
+_SIGIL = regex(r"\s*(?:--|<<|>>|==|=>)\s")
 _MAX_LINE = 2_000  # characters; longer lines are no quotes that a person counts
-_SCALAR_START = re.compile(r"(?:^|[:\-\[{,?]|[!&]\S+)\s*\Z")
+_SCALAR_START = regex(r"(?:^|[:\-\[{,?]|[!&]\S+)\s*\Z")
 
 
 def cuts_quote(line: str, at: int) -> bool:

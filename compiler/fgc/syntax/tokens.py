@@ -9,6 +9,7 @@ from functools import cache
 
 from msgspec import Struct
 
+from fgc.patterns import regex
 from fgc.syntax.tables import load
 
 
@@ -59,9 +60,9 @@ class Scanned(Struct, frozen=True):
         return self.end_start >= 0 and self.bad is None
 
 
-_SPACE = re.compile(r"\s+")
-_NESTED_OPENING = re.compile(r"\{[%#]")
-_OPENING = re.compile(r"\{[{%#]")
+_SPACE = regex(r"\s+")
+_NESTED_OPENING = regex(r"\{[%#]")
+_OPENING = regex(r"\{[{%#]")
 _MAX_DIGITS = 1_000  # Python refuses to read integers of more than 4,300
 _MAX_BRACKETS = 200  # inside each other; deeper is no expression that a person wrote
 

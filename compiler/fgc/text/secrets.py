@@ -4,14 +4,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from fgc.patterns import regex
+
 _SERVICES = "hf|hub|hugging_?face|wandb|openai|anthropic|aws|azure|gcp|github|gh|gitlab|slack|comet|neptune|mlflow"
 _KINDS = "api|access|auth|secret|private|session|security|refresh|bearer|signing|encryption|account|licen[cs]e"
-_SECRET = re.compile(
+_SECRET = regex(
     rf"(.*_)?(password|passwd|passphrase|secret|credentials?|api_?key|({_SERVICES}|{_KINDS})_(key|token))|token",
     re.IGNORECASE,
 )
-_IN_CAPITALS = re.compile(r"(?!(BOS|EOS|PAD|UNK|SEP|CLS|MASK)_)[A-Z0-9_]+_(TOKEN|KEY)")
-_NAME = re.compile(r"[^\W\d]\w*")
+_IN_CAPITALS = regex(r"(?!(BOS|EOS|PAD|UNK|SEP|CLS|MASK)_)[A-Z0-9_]+_(TOKEN|KEY)")
+_NAME = regex(r"[^\W\d]\w*")
 
 
 def is_secret(name: str) -> bool:

@@ -15,17 +15,18 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fgc.diagnostics import Diagnostic, Outcome, Related, nearest
+from fgc.patterns import regex
 from fgc.text import Document, Origin, Span
 from fgc.yaml.damage import ROOT_KEY, Damage
 from fgc.yaml.nodes import AliasNode, Composition, Label, MappingNode, Node, Place, ScalarNode, SequenceNode, Style
 from fgc.yaml.open_values import OpenValues
 
 _PARSER: Any = yaml.CLoader if yaml.__with_libyaml__ else yaml.Loader
-_TAG = re.compile(r"(?:&[^\s,\[\]{}]+\s+)?(![^\s]*)")
-_LABELS = re.compile(r"(?:[!&]\S*\s*){0,2}")
-_ANCHOR = re.compile(r"(?:![^\s]*\s+)?&([^\s,\[\]{}]+)")
-_NO_CONTENT = re.compile(r"(?:\s|#[^\n]*(?:\n|\Z))*")
-_ANCHOR_LIKE = re.compile(r"&([^\s,\[\]{}]+)")
+_TAG = regex(r"(?:&[^\s,\[\]{}]+\s+)?(![^\s]*)")
+_LABELS = regex(r"(?:[!&]\S*\s*){0,2}")
+_ANCHOR = regex(r"(?:![^\s]*\s+)?&([^\s,\[\]{}]+)")
+_NO_CONTENT = regex(r"(?:\s|#[^\n]*(?:\n|\Z))*")
+_ANCHOR_LIKE = regex(r"&([^\s,\[\]{}]+)")
 _STYLES: dict[str | None, Style] = {
     None: "plain",
     "": "plain",

@@ -3,9 +3,10 @@
 import re
 from bisect import bisect_left, bisect_right
 
+from fgc.patterns import regex
 from fgc.text import Document
 
-ROOT_KEY = re.compile(r"^[^\s#\-\]}].*:(?:\s|$)", re.MULTILINE)
+ROOT_KEY = regex(r"^[^\s#\-\]}].*:(?:\s|$)", re.MULTILINE)
 
 
 class Damage:

@@ -3,16 +3,17 @@
 A form is the written text of a scalar, shortened, with `{}` where the word stands. Knows nothing of options.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import yaml
 
+from fgc.patterns import regex
+
 MARK = "\ue000"  # a private character: it stands where a text is open
 PLACE = "{}"
 LOADER: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
-_HEADER = re.compile(r"[|>][+-]?")  # an indicator of indentation needs the lines as they are
+_HEADER = regex(r"[|>][+-]?")  # an indicator of indentation needs the lines as they are
 
 
 def shortened(written: str, *, is_item: bool) -> Iterator[str]:

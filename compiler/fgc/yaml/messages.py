@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from fgc.diagnostics import Diagnostic, Edit, Related
+from fgc.patterns import regex
 from fgc.syntax import CALL_TAGS
 from fgc.text import Document, Span
 
@@ -42,17 +43,15 @@ _BEGINNINGS = {
     "while parsing a flow mapping": "the mapping begins here",
     "while parsing a flow sequence": "the list begins here",
 }
-_NO_SPACE = re.compile(r"[^\s:#'\"\[\]{}][^\s:#]*(:)[^\s:/]")
-_ITEMS = re.compile(r"^ *(?:- +)*")
-_CROWDED_ITEM = re.compile(r"-[!&*\w\"'\[{]")
-_HAS_COLON = re.compile(r":(?:\s|$)")
-_FLOW_KEY = re.compile(r"[{,][^\S\n]*(\"[^\"\n]*\"|'[^'\n]*'|[\w.-]+)[^\S\n]+$")
-_HALF_CALL = re.compile(
-    rf"(?:^|[:\s-])((?:![a-z]+:[^\S\n]+|(?:{'|'.join(CALL_TAGS)}):)[\w.:@]+)[^\S\n]*$", re.MULTILINE
-)
+_NO_SPACE = regex(r"[^\s:#'\"\[\]{}][^\s:#]*(:)[^\s:/]")
+_ITEMS = regex(r"^ *(?:- +)*")
+_CROWDED_ITEM = regex(r"-[!&*\w\"'\[{]")
+_HAS_COLON = regex(r":(?:\s|$)")
+_FLOW_KEY = regex(r"[{,][^\S\n]*(\"[^\"\n]*\"|'[^'\n]*'|[\w.-]+)[^\S\n]+$")
+_HALF_CALL = regex(rf"(?:^|[:\s-])((?:![a-z]+:[^\S\n]+|(?:{'|'.join(CALL_TAGS)}):)[\w.:@]+)[^\S\n]*$", re.MULTILINE)
 _LONGEST = 500  # characters of a line whose end may be a call
 _CLOSING = {"[": "]", "{": "}"}
-_KEY = re.compile(r"[\w.]+:(?:\s|$)")
+_KEY = regex(r"[\w.]+:(?:\s|$)")
 _ALIAS_START = "did not find expected alphabetic or numeric character"
 
 

@@ -5,13 +5,13 @@ all of a scalar that YAML reads as the variable's value, or a part of one that i
 the environment also if it is all of a number or a boolean. Keys, tags and other numbers of the machine are needed now.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import yaml
 from msgspec.structs import replace
 
+from fgc.patterns import regex
 from fgc.syntax import CALL_TAGS
 from fgc.text import (
     OF_PATHS,
@@ -42,10 +42,10 @@ from fgc.yaml.forms import LOADER, MARK, PLACE, joined, shortened
 from fgc.yaml.nodes import ScalarNode
 from fgc.yaml.scalars import UnsupportedScalar, scalar_type, scalar_value
 
-_NAMES_FILE = re.compile(r"\.py:")
+_NAMES_FILE = regex(r"\.py:")
 Parts: TypeAlias = tuple[str | DeferredExpression, ...]
 _PROBES = ("0", "1.5", "-3", "true", "null", "2024-01-01", "a", "")  # what a variable from outside may be
-_PLAIN = re.compile(r"[A-Za-z_./][\w./+-]*")  # a text that YAML reads as itself, with no quotes around it
+_PLAIN = regex(r"[A-Za-z_./][\w./+-]*")  # a text that YAML reads as itself, with no quotes around it
 _JOINS: dict[str, Callable[..., str]] = {TEXT: lambda *texts: "".join(texts), **OF_PATHS}  # they make a text of texts
 _CALLS = tuple(f"!{kind}" for kind in CALL_TAGS if kind != "meta")  # their scalar is an argument of the program
 

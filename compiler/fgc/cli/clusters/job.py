@@ -1,7 +1,6 @@
 """The parts that all backends share: a build in its own folder, the words that start it, and a launch plan."""
 
 import os
-import re
 import shlex
 import shutil
 import sys
@@ -19,11 +18,12 @@ from fgc.cli.kept_builds import keep_build
 from fgc.cli.launching import processes_of, words_of_run
 from fgc.cli.select import Selected
 from fgc.cli.slurm import port_of
+from fgc.patterns import regex
 from fgc.workspace.launch_profiles import Profile
 
 JOBS_FOLDER, BUILD = "launched", "build"
-_OTHER_LETTERS = re.compile(r"[^A-Za-z0-9._-]")  # not allowed by all file systems, scripts and tags
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+_OTHER_LETTERS = regex(r"[^A-Za-z0-9._-]")  # not allowed by all file systems, scripts and tags
+_CONTROLS = regex(r"[\x00-\x1f\x7f]")
 
 
 class Job(Struct, frozen=True):

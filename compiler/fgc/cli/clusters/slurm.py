@@ -1,15 +1,15 @@
 """Writes a job as a script for sbatch, with torchrun on each node; before its time limit it saves and requeues."""
 
-import re
 import shlex
 import shutil
 import subprocess
 
 from fgc.cli.arguments import CannotRun
 from fgc.cli.clusters.job import Job, LaunchPlan, exports
+from fgc.patterns import regex
 
 SCRIPT = "job.sbatch"
-_COMPUTED = re.compile(r"(\d+:)?\$(SLURM_NNODES|SLURM_JOB_ID|host|port)(:\$port)?")
+_COMPUTED = regex(r"(\d+:)?\$(SLURM_NNODES|SLURM_JOB_ID|host|port)(:\$port)?")
 _WARNED, _TOLD = 138, 143  # 128 + SIGUSR1 or SIGTERM: the program has saved
 _OPTIONS = {
     "partition": "partition", "account": "account", "qos": "qos", "constraint": "constraint", "time": "time",

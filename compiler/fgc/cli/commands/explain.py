@@ -5,18 +5,18 @@ prints the page of a finding; without arguments, all findings are listed. Exit c
 """
 
 import json
-import re
 import sys
 from argparse import ArgumentParser, Namespace
 
 from fgc.cli.arguments import add_variables
+from fgc.patterns import regex
 
 EXAMPLES = (
     "fgc -t CONFIG explain trainer_args.max_steps",
     "fgc explain config.yaml optimizer.lr -D lr=0.1",
     "fgc explain FGC204",
 )
-_CODE = re.compile(r"(?i:fgc)\d*|[A-Z]{3}\d{3}")
+_CODE = regex(r"(?i:fgc)\d*|[A-Z]{3}\d{3}")
 
 
 def configure(parser: ArgumentParser) -> None:

@@ -22,16 +22,17 @@ from optuna.storages.journal._file import BaseJournalFileLock, get_lock_file
 
 from fgc.cli.arguments import CannotRun, value_of
 from fgc.diagnostics import did_you_mean
+from fgc.patterns import regex
 from fgc.pipeline.ranges import RangeError, split_values
 
 Sampler = optuna.samplers.BaseSampler
 Pruner = optuna.pruners.BasePruner
 T = TypeVar("T")
 
-_CALL = re.compile(r"(?P<name>[A-Za-z_]+)(\((?P<inside>.*)\))?")
-_IN_URL = re.compile(r"(://[^:/@\s]*+):.*")
+_CALL = regex(r"(?P<name>[A-Za-z_]+)(\((?P<inside>.*)\))?")
+_IN_URL = regex(r"(://[^:/@\s]*+):.*")
 _KINDS = "|".join(f"(?<={word})" for word in ("password", "passphrase", "passwd", "pwd", "secret", "token"))
-_NAMED = re.compile(rf"""((?<!\w)\w++(?:{_KINDS})["']?\s*+[=:]\s*+)(?:"[^"]*+"|'[^']*+'|[^&\s]++)""", re.IGNORECASE)
+_NAMED = regex(rf"""((?<!\w)\w++(?:{_KINDS})["']?\s*+[=:]\s*+)(?:"[^"]*+"|'[^']*+'|[^&\s]++)""", re.IGNORECASE)
 _JOURNAL_BEGINS = b'{"op_code":'
 _OF_CMAES = frozenset(
     [("cmaes._cma", "CMA"), ("cmaes._sepcma", "SepCMA"), ("cmaes._cmawm", "CMAwM")]

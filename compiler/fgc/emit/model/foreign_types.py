@@ -1,12 +1,12 @@
 """Reads the model types that transformers defines from its files, which are not imported."""
 
-import re
 from functools import cache
 
 from fgc.installed import package_folder
+from fgc.patterns import regex
 
 _FILES = ("auto_mappings.py", "configuration_auto.py")
-_ENTRY = re.compile(r"""["']([\w-]+)["']\s*[:,]\s*["']\w+Config["']""")
+_ENTRY = regex(r"""["']([\w-]+)["']\s*[:,]\s*["']\w+Config["']""")
 
 
 @cache

@@ -1,7 +1,6 @@
 """Reads the call `!meta:fgc:model_package`: a name, a configuration, a model and its plans."""
 
 import keyword
-import re
 import sys
 from collections.abc import Mapping
 
@@ -10,12 +9,13 @@ from msgspec import Struct, field
 from fgc.diagnostics import Diagnostic, did_you_mean
 from fgc.emit.model.foreign_types import foreign_model_types
 from fgc.ir import Call, CallKind, DictNode, Graph, ListNode, Literal, NodeId, display_type
+from fgc.patterns import regex
 from fgc.text import Origin
 
 ATTENTION_IMPLEMENTATIONS = ("eager", "sdpa", "flash_attention_2", "flex_attention", "others")
 _KEYWORDS = ("name", "config", "model", "defaults", "tp_plan", "pp_plan", "attention_implementations")
 _FOREIGN_PACKAGES = frozenset(("torch", "transformers", "accelerate", "datasets", "fgc", "fgc_runtime", "fgc_models"))
-_PACKAGE_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_PACKAGE_NAME = regex(r"[a-z][a-z0-9_]*")
 
 
 class ConfigEntry(Struct, frozen=True):

@@ -35,7 +35,6 @@ Invariant: only code whose outcome the plan decides is changed. A class that inh
 """
 
 import ast
-import re
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -46,11 +45,12 @@ from fgc.emit.model.plan import ClassPlan
 from fgc.emit.model.render import ClassWriter
 from fgc.emit.model.returns import narrow_returns
 from fgc.emit.model.values import Constant, Field, PartConstruction, Value
+from fgc.patterns import regex
 
 _NOTHING: Facts = {}
-_PARAGRAPH = re.compile(r"(?<=\S)(?=\n\s*\n)")
-_SENTENCE = re.compile(r"(?<=[.])(?=\s+[A-Z`])")
-_WORD = re.compile(r"\w+")
+_PARAGRAPH = regex(r"(?<=\S)(?=\n\s*\n)")
+_SENTENCE = regex(r"(?<=[.])(?=\s+[A-Z`])")
+_WORD = regex(r"\w+")
 
 
 def specialise(
