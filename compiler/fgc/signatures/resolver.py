@@ -334,11 +334,17 @@ class Resolver:
         """The star imports of modules in whose texts a name is defined."""
         sources = [(star, self._source_of(module, star)) for star in stars]
         definition = re.compile(rf"^(?:(?:def|class) {name}\b|{name} = )", re.MULTILINE)
-        return [
-            star
-            for star, source in sources
-            if isinstance(source, ModuleValue) and definition.search(source.module.source.text)
-        ]
+        return [star for star, source in sources if self._has_text(source, definition, {module.path})]
+
+    def _has_text(self, source: Value, definition: re.Pattern[str], seen: set[str]) -> bool:
+        """Returns True if a module, or one that it imports whole, has such a text. Lazy packages say it otherwise."""
+        if not isinstance(source, ModuleValue) or source.module.path in seen:
+            return False
+        seen.add(source.module.path)
+        if definition.search(source.module.source.text):
+            return True
+        stars = () if is_lazy(source.module) else source.module.whole.stars
+        return any(self._has_text(self._source_of(source.module, star), definition, seen) for star in stars)
 
     def names_in(self, module: PythonModule) -> list[str]:
         """Returns the names that a module shows: what it binds and imports, and what a lazy package will."""

@@ -308,7 +308,7 @@ def _parts(
     offset = _offset_of(value, written)
     around = _around_in(value, segments, start + offset) if offset is not None else _around(segments, written, start)
     open_texts = [segment.piece.text for segment in segments]
-    if open_texts == [value]:
+    if written[:1] in ("'", '"') and open_texts == [value]:
         around = ["", ""]  # `toyaml` writes quotes around it
     if around is None or joined(around, open_texts) != value:
         return None

@@ -546,3 +546,9 @@ def test_a_choice_that_yaml_would_read_as_something_else_closes_the_option(run: 
         run, "main: !call:print [ 'run {{ x | default(\"a\") }}' ]\ndynamic_args: { x: { choices: [a, it's] } }\n"
     )
     assert "because YAML reads \"it's\" as something else in `'run {}'`: write `{{ x | toyaml }}`" in said
+
+
+def test_a_block_of_nothing_but_an_empty_default_is_fixed(run: Run) -> None:
+    """With another word it would have an end of line, which the program would not know of."""
+    said = build(run, "main: !call:print\n  - |\n    {{ x | default('') }}\n  - 1\ndynamic_args: { x: {} }\n")
+    assert "fixed by the build:  --x" in said

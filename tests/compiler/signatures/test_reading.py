@@ -162,3 +162,14 @@ def test_an_attribute_is_missing_only_if_the_class_shows_all_of_them(tmp_path: P
     assert files.of_object(plain, "size").verdict is Verdict.UNKNOWN
     assert files.of_object(dynamic, "sise").verdict is Verdict.UNKNOWN
     assert "size" in files.of_object(dynamic, "sise").names
+
+
+def test_a_name_behind_two_of_many_star_imports_is_found(tmp_path: Path) -> None:
+    """As in networkx, whose algorithms are packages of star imports."""
+    many = {f"part{number}": "from lib.tools import *\n" for number in range(25)}  # two import each other whole
+    many["tools"] = "from lib.part1 import *\nfrom lib.more import *\n"
+    stars = "".join(f"from lib.{name} import *\n" for name in many)
+    found = answer(
+        tmp_path, "lib:shortest_path", __init__=stars, more="def shortest_path(graph, source): ...\n", **many
+    )
+    assert found.verdict is Verdict.CALLABLE
