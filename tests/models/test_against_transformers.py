@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
+from packaging.version import Version
 from torch import Tensor
 from transformers import (
     DeepseekV3Config,
@@ -37,6 +39,7 @@ from transformers import (
 )
 
 Construct = Callable[..., PreTrainedModel]
+_DROPS_SOFT_CAPS = Version(transformers.__version__) < Version("5.23")  # an older Gemma 2 takes sdpa, which has none
 _CLASSES: dict[str, tuple[Any, Any]] = {
     "deepseek_v3": (DeepseekV3Config, DeepseekV3ForCausalLM),
     "gemma": (GemmaConfig, GemmaForCausalLM),
@@ -112,7 +115,7 @@ def test_logits_are_those_of_transformers(construct: Construct, architecture: st
     model = construct(architecture, is_spread=True)
     theirs = reference(architecture, model)
     if implementation == "sdpa" and not model._supports_sdpa:
-        assert not theirs._supports_sdpa
+        assert not theirs._supports_sdpa or _DROPS_SOFT_CAPS
         pytest.skip("soft-capped scores and sinks rule out sdpa")
     for each in (model, theirs):
         each.set_attn_implementation(implementation)
@@ -129,6 +132,7 @@ def test_logits_are_those_of_transformers(construct: Construct, architecture: st
 def test_loss_and_gradients_are_those_of_transformers(construct: Construct, architecture: str) -> None:
     model = construct(architecture, is_spread=True)
     theirs = reference(architecture, model)
+    theirs.set_attn_implementation(model.config._attn_implementation)  # the defaults may differ
     x = tokens(2, 40)
     # transformers adds Mixtral's load-balancing loss in full to every part of a batch
     num_items = None if architecture in ("mixtral", "gpt_oss") else 60

@@ -24,7 +24,7 @@ _FORMAT = 1
 _MAX_ENTRIES = 5_000
 _MAX_ENTRY_BYTES = 16_000_000
 _STALE_S = 3_600  # a temporary file that is older was left by a process that was killed
-_DAMAGED = (OSError, ValueError, RecursionError, msgspec.MsgspecError)  # no ValueError in msgspec 0.20
+_DAMAGED = (OSError, ValueError, RecursionError)
 
 
 class _Entry(msgspec.Struct):

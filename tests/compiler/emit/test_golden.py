@@ -11,12 +11,14 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from fgc.pipeline.program import make_module, make_script
 from fgc.workspace import FileStore, open_project, template_library
 from fgc.workspace.selection import Selected, select_config, select_file
+from packaging.version import Version
 
 ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests/golden"
@@ -192,6 +194,7 @@ def test_ruff_finds_nothing_and_changes_nothing(texts: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(Version(version("transformers")) < Version("5.23"), reason="its outputs were typed as FloatTensor")
 def test_mypy_finds_nothing(texts: Path, tmp_path: Path) -> None:
     for program in [*texts.rglob("train.py"), *texts.rglob("program.py")]:
         _as_modules(program, tmp_path / "generated", re.sub(r"\W", "_", str(program.parent.relative_to(texts))))

@@ -166,7 +166,7 @@ def test_signatures_read_from_files_are_those_of_the_living_objects() -> None:
     ] == []
     assert len(comparable) >= 107
     assert [message for name in comparable for message in alarms(name, answers[name])] == []
-    for name in _WRITTEN_BY_HAND:
+    for name in _WRITTEN_BY_HAND & single.keys():  # the stubs of tokenizers before 0.23.3 have fewer
         by_hand = {str(parameter[0]) for parameter in expected[name] or ()}
         assert set(single[name].keyword_names) <= by_hand, (
             f"the stub of {name} has parameters that Python does not show"
