@@ -9,7 +9,7 @@ EXAMPLE := examples/tutorials/tiny_llama
 export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: demo test test-transformers test-matrix test-bundle test-loggers test-slurm test-schemas test-qlora test-api test-vllm test-ecosystem test-lowest test-newest vscode docs check-code setup clean
+.PHONY: demo test test-transformers test-matrix test-bundle test-loggers test-slurm test-schemas test-qlora test-api test-vllm test-ecosystem test-lowest test-newest mutants vscode docs check-code setup clean
 
 demo: $(VENV)/.ready
 	$(BIN)/fgc build $(EXAMPLE)/templates/configs/tiny_llama.yaml -o $(EXAMPLE)/out
@@ -93,6 +93,12 @@ test-lowest test-newest: test-%:
 	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --upgrade \
 		$(if $(filter lowest,$*),--constraint .venv-$*/lowest.txt) --editable '.[dev]'
 	OMP_NUM_THREADS=1 .venv-$*/bin/python -m pytest -n 2 -q
+
+# outside `make test`: changes of one token that no test notices, in the files that the last commit changed, or in those of
+# MUTANTS="compiler/fgc/passes/fold.py --most 100"; 10 to 30 seconds a mutant
+mutants: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt cosmic-ray
+	$(BIN)/python tests/mutants.py $(MUTANTS)
 
 # outside `make test`: the extension for VS Code, with its checks; needs Node.js 20
 vscode:
