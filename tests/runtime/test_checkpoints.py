@@ -233,6 +233,8 @@ def test_the_table_of_contents_that_torch_would_unpickle_is_not_read(
     [
         ("file", "../../../../elsewhere.distcp"),
         ("file", "/etc/passwd"),
+        ("file", "../model.safetensors"),
+        ("file", "optimizer.safetensors"),
         ("file", 3),
         ("start_bytes", -1),
         ("size_bytes", True),
@@ -249,8 +251,9 @@ def test_a_table_of_contents_that_is_not_one_is_damage(tmp_path: Path, field: st
         tensor = {"dtype": "float32", "shape": [4], "parts": [part]}
         (tmp_path / "tensors.json").write_text(json.dumps({"format": 1, "tensors": {"a": tensor}}))
 
-    write(part)
-    assert list(read_contents(tmp_path).state_dict_metadata) == ["a"]
+    for file in ("__0_0.distcp", "model.safetensors", "model-00001-of-00002.safetensors"):
+        write({**part, "file": file})
+        assert list(read_contents(tmp_path).state_dict_metadata) == ["a"]
     write({**part, field: value})
     with pytest.raises(DamagedCheckpoint, match=r"tensors\.json is damaged"):
         read_contents(tmp_path)

@@ -120,7 +120,10 @@ def _header(path: Path) -> dict[str, Any]:
 
 
 def _states(folder: Path) -> Iterator[Component]:
-    """Yields the optimizer state, grouped by the last word of each name: `exp_avg`, `step`, ..."""
+    """Yields the optimizer state, grouped by the last word of each name: `exp_avg`, `step`, ...
+
+    Tensors that lie in the model's files are left out.
+    """
     try:
         table = json.loads(read_bytes(folder / _TENSORS))["tensors"]
         entries = [(name, entry["dtype"], _count(entry["shape"]), entry["parts"]) for name, entry in table.items()]
@@ -130,6 +133,8 @@ def _states(folder: Path) -> Iterator[Component]:
         raise CannotRun(f"`{folder / _TENSORS}` is damaged: {type(error).__name__}: {error}") from None
     kinds: dict[str, list[tuple[str, int, int]]] = {}
     for name, dtype, count, parts in entries:
+        if parts and str(parts[0]["file"]).endswith(".safetensors"):
+            continue
         size_bytes = sum(int(part["size_bytes"]) for part in parts)
         kinds.setdefault(_kind(name), []).append((str(dtype), count, size_bytes))
     for kind, rows in sorted(kinds.items()):

@@ -10,6 +10,7 @@ from fgc_runtime.checkpoint.folders import (
     step_of,
     written_whole,
 )
+from fgc_runtime.checkpoint.gathering import Shown
 from fgc_runtime.checkpoint.manifest import DamagedCheckpoint, metrics_of, read_manifest, verify
 from fgc_runtime.checkpoint.model import code_of, keep_model, publish_model, save_model
 from fgc_runtime.checkpoint.roots import latest_in, lead_to, root_of_run, roots_in
@@ -22,7 +23,7 @@ from fgc_runtime.checkpoint.state import (
     read_trainer_state,
     save_training_state,
 )
-from fgc_runtime.checkpoint.tensors import CheckpointMismatch, Staging, join, load_tensors, save_tensors, split
+from fgc_runtime.checkpoint.tensors import CheckpointMismatch, Staging, Tensors, join, load_tensors, save_tensors, split
 
 __all__ = [
     "CheckpointMismatch",
@@ -31,8 +32,10 @@ __all__ = [
     "RandomState",
     "Saved",
     "Saver",
+    "Shown",
     "Snapshot",
     "Staging",
+    "Tensors",
     "TrainingState",
     "checkpoint_folder",
     "code_of",

@@ -1,11 +1,12 @@
 """The table of contents of a checkpoint's tensors, as JSON: the file and offset of each part of each tensor.
 
-torch writes the same as a pickle, `.metadata`, for its own tools. A pickle can run code: nothing here reads that file.
+Weights that lie in the checkpoint's own model files are named there and written nowhere else. torch writes a table as a
+pickle, `.metadata`, for its own tools. A pickle can run code: nothing here reads that file.
 """
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,18 +22,22 @@ from torch.distributed.checkpoint.metadata import (
 )
 
 from fgc_runtime.checkpoint.manifest import DamagedCheckpoint
+from fgc_runtime.checkpoint.parts import Box
+from fgc_runtime.checkpoint.references import References
+from fgc_runtime.models.stored import StoredTensor
 
 CONTENTS = "tensors.json"
-_FORMAT = 1
+_FORMAT, _FORMATS = 2, (1, 2)  # the first had all tensors in files of its own
 _LARGEST = 2**63 - 1  # what torch's sizes hold
 _DATA_FILE = re.compile(r"__\d+_\d+\.distcp")
+_MODEL_FILE = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")  # in the folder above
 _Expected = TypeVar("_Expected")
 
 
-def write_contents(folder: Path, metadata: Metadata) -> None:
-    """Writes the table that `read_contents` reads, from the writer's own `storage_data`."""
+def write_contents(folder: Path, metadata: Metadata, elsewhere: References) -> None:
+    """Writes the table that `read_contents` reads, from the writer's own `storage_data` and from `elsewhere`."""
     places = {(index.fqn, tuple(index.offset or ())): info for index, info in metadata.storage_data.items()}
-    tensors = {
+    tensors: dict[str, object] = {
         name: {
             "dtype": str(entry.properties.dtype).removeprefix("torch."),
             "shape": list(entry.size),
@@ -41,7 +46,8 @@ def write_contents(folder: Path, metadata: Metadata) -> None:
         for name, entry in metadata.state_dict_metadata.items()
         if isinstance(entry, TensorStorageMetadata)
     }
-    text = json.dumps({"format": _FORMAT, "tensors": tensors}, indent=1)
+    tensors |= {name: _referred(parts) for name, parts in elsewhere.items()}
+    text = json.dumps({"format": _FORMAT if elsewhere else min(_FORMATS), "tensors": tensors}, indent=1)
     (folder / CONTENTS).write_text(text + "\n", encoding="utf-8")
 
 
@@ -55,12 +61,35 @@ def _part(chunk: ChunkStorageMetadata, info: _StorageInfo) -> dict[str, object]:
     }
 
 
+def _referred(parts: Sequence[tuple[Box, StoredTensor]]) -> dict[str, object]:
+    ends = zip(*(box.ends for box, _ in parts), strict=True)
+    return {
+        "dtype": str(parts[0][1].dtype).removeprefix("torch."),
+        "shape": [max(of_dim) for of_dim in ends],
+        "parts": [
+            {
+                "offsets": list(box.offsets),
+                "shape": list(box.shape),
+                "file": stored.path.name,
+                "start_bytes": stored.start_bytes,
+                "size_bytes": stored.size_bytes,
+            }
+            for box, stored in parts
+        ],
+    }
+
+
+def is_in_model(path: str) -> bool:
+    """Returns True for a file of the model, in the folder above."""
+    return _MODEL_FILE.fullmatch(path) is not None
+
+
 def read_contents(folder: Path) -> Metadata:
     """Returns torch's description of the tensors in `folder`. Raises DamagedCheckpoint if its table is not sound."""
     path = folder / CONTENTS
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(table, dict) or table.get("format") != _FORMAT:
+        if not isinstance(table, dict) or table.get("format") not in _FORMATS:
             raise DamagedCheckpoint(f"{path} is not of this version: format {_FORMAT} is expected")
         return _metadata(_is_a(table["tensors"], dict))
     except FileNotFoundError:
@@ -83,9 +112,9 @@ def _metadata(tensors: Mapping[str, object]) -> Metadata:
 
 
 def _place(part: Mapping[str, object]) -> _StorageInfo:
-    """Returns the path of a part, which must be in this folder, whatever the table says."""
+    """Returns the path of a part, which must be in this folder or the one above, whatever the table says."""
     file = _is_a(part["file"], str)
-    if not _DATA_FILE.fullmatch(file):
+    if not _DATA_FILE.fullmatch(file) and not is_in_model(file):
         raise ValueError(f"{file!r} is not a file of tensors")
     return _StorageInfo(file, *_size([part["start_bytes"], part["size_bytes"]]))
 

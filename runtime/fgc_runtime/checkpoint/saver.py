@@ -11,16 +11,21 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from fgc_runtime.checkpoint.folders import begin, commit, discard, unfinished_folder
+from fgc_runtime.checkpoint.gathering import Gathering, Shown
 from fgc_runtime.checkpoint.manifest import hashes_of, share_of, sizes_in
 from fgc_runtime.checkpoint.model import save_model
+from fgc_runtime.checkpoint.parts import WeightParts
+from fgc_runtime.checkpoint.references import References, differing, references, without
 from fgc_runtime.checkpoint.state import TrainingState, save_training_state
 from fgc_runtime.checkpoint.tensors import Tensors, save_tensors
 from fgc_runtime.distributed import World
+from fgc_runtime.finetune import has_adapter
 from fgc_runtime.full_disk import reason_of, room_errors
 
 T = TypeVar("T")
@@ -28,11 +33,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A model for `from_pretrained`; its weights are in `state_dict`."""
+    """A model for `from_pretrained`; its weights, or this process's part of them, lie in a snapshot, by name."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase | None
-    state_dict: dict[str, Tensor]
+    shown: Mapping[str, Shown]
+    is_whole: bool  # the main process has all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ class Snapshot:
     tensors: Tensors
     state: TrainingState
     about: Mapping[str, object]
-    export: Export | None  # on the main process
+    export: Export
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,7 @@ class Saver:
         self._after = after
         # others wait while one process writes the whole model: if one dies, all are ended from outside
         self._group = dist.new_group(backend="gloo", timeout=timedelta(days=1)) if world.size > 1 else None
+        self._elsewhere: References = {}  # entries of the snapshot that lie in the model's files
         self._hashes: dict[str, str] = {}
         self._thread: threading.Thread | None = None
         self._saved: Saved | None = None
@@ -94,7 +101,8 @@ class Saver:
 
     def _run(self, snapshot: Snapshot) -> None:
         problem = None
-        for step in (self._begin, self._write_tensors, self._write_rest, self._hash, self._commit):
+        steps = (self._begin, self._write_model, self._refer, self._write_tensors, self._write_rest, self._hash)
+        for step in (*steps, self._commit):
             try:
                 with room_errors(snapshot.folder):
                     step(snapshot)
@@ -110,16 +118,44 @@ class Saver:
         if self._world.is_main:
             begin(snapshot.folder)
 
+    def _write_model(self, snapshot: Snapshot) -> None:
+        export = snapshot.export
+        self._elsewhere, self._shown, self._shapes = {}, dict(export.shown), dict[str, Tensor]()
+        if export.is_whole:
+            weights = {name: snapshot.tensors[item.entry].to(item.dtype) for name, item in export.shown.items()}
+            self._shapes = {name: torch.empty_like(weight, device="meta") for name, weight in weights.items()}
+            if self._world.is_main:
+                folder = unfinished_folder(snapshot.folder)
+                save_model(export.model, export.tokenizer, folder, state_dict=weights)
+            return
+        assert self._group is not None, "a process alone has all weights"
+        gathering = Gathering(snapshot.tensors, export.shown, self._group)
+        self._shown, self._shapes = gathering.shown, gathering.shapes
+        parts = WeightParts(self._shapes, gathering.gather)
+        try:
+            if self._world.is_main:
+                folder = unfinished_folder(snapshot.folder)
+                save_model(export.model, export.tokenizer, folder, state_dict=parts)
+        finally:  # also where the disk is full: the others give all of theirs
+            for name in parts.order(export.model)[gathering.num_gathered :]:
+                gathering.gather(name)
+
+    def _refer(self, snapshot: Snapshot) -> None:
+        """Finds what need not be written again."""
+        model, found = snapshot.export.model, References()
+        if self._world.is_main and not has_adapter(model):
+            found = references(unfinished_folder(snapshot.folder), model, self._shapes, self._shown)
+        found = self._gathered(found)[0]
+        others = self._gathered(differing(snapshot.tensors, found))
+        self._elsewhere = {entry: parts for entry, parts in found.items() if not any(entry in each for each in others)}
+
     def _write_tensors(self, snapshot: Snapshot) -> None:
-        save_tensors(unfinished_folder(snapshot.folder), snapshot.tensors, self._group)
+        rest = without(snapshot.tensors, self._elsewhere)
+        save_tensors(unfinished_folder(snapshot.folder), rest, self._group, self._elsewhere)
 
     def _write_rest(self, snapshot: Snapshot) -> None:
-        if not self._world.is_main:
-            return
-        unfinished, export = unfinished_folder(snapshot.folder), snapshot.export
-        if export is not None:
-            save_model(export.model, export.tokenizer, unfinished, state_dict=export.state_dict)
-        save_training_state(unfinished, snapshot.state)
+        if self._world.is_main:
+            save_training_state(unfinished_folder(snapshot.folder), snapshot.state)
 
     def _hash(self, snapshot: Snapshot) -> None:
         """Each process hashes its share, first of all what it has just written."""

@@ -1,8 +1,10 @@
 """Weights and optimizer state to files that any number of processes can read: torch.distributed.checkpoint.
 
-A checkpoint holds numbers, not code: its table of contents is JSON, and what is no tensor is refused.
+Weights that lie in the model's own files are read from there, each process its part. A checkpoint holds numbers, not
+code: its table of contents is JSON, and what is no tensor is refused.
 """
 
+import dataclasses
 import pickle
 import warnings
 from collections.abc import Mapping
@@ -16,13 +18,19 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
 from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
+from torch.distributed.checkpoint.planner import LoadPlan, LoadPlanner, ReadItem
 from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.checkpoint.storage import WriteResult
+from torch.futures import Future
 
-from fgc_runtime.checkpoint.contents import read_contents, write_contents
+from fgc_runtime.checkpoint.contents import is_in_model, read_contents, write_contents
+from fgc_runtime.checkpoint.manifest import DamagedCheckpoint
+from fgc_runtime.checkpoint.parts import Box
+from fgc_runtime.checkpoint.references import References
 from fgc_runtime.full_disk import room_errors
+from fgc_runtime.models.stored import NotStored, StoredTensor
 
 Tensors = dict[str, Tensor]
 Values = dict[str, object]
@@ -73,9 +81,14 @@ class Staging:
         return copied
 
 
-def save_tensors(folder: Path, tensors: Tensors, group: dist.ProcessGroup | None) -> None:
-    """Write each process's part; called on all processes of `group` together, None for a process alone."""
-    writer = _Writer(folder / _FOLDER, sync_files=True)
+def save_tensors(
+    folder: Path, tensors: Tensors, group: dist.ProcessGroup | None, elsewhere: References | None = None
+) -> None:
+    """Write each process's part; called on all processes of `group` together, None for a process alone.
+
+    What lies `elsewhere` in `folder` is only named.
+    """
+    writer = _Writer(folder / _FOLDER, elsewhere or {})
     try:
         save(tensors, storage_writer=writer, process_group=group, no_dist=group is None)
     except CheckpointException as error:
@@ -123,6 +136,10 @@ class _TensorsOnly(DefaultLoadPlanner):
 class _Writer(FileSystemWriter):
     """Writes the table of contents as JSON too, and says where there is no room."""
 
+    def __init__(self, folder: Path, elsewhere: References) -> None:
+        super().__init__(folder, sync_files=True)
+        self._elsewhere = elsewhere
+
     def write_data(self, *args: Any, **kwargs: Any) -> Any:
         with room_errors(Path(self.path)):  # here: an error that goes to other processes leaves its cause behind
             return super().write_data(*args, **kwargs)
@@ -131,14 +148,37 @@ class _Writer(FileSystemWriter):
         super().finish(metadata, results)
         written = (part for parts in results for part in parts)
         metadata.storage_data = {part.index: part.storage_data for part in written}  # torch 2.9 sets it on a copy
-        write_contents(Path(self.path), metadata)
+        write_contents(Path(self.path), metadata, self._elsewhere)
 
 
 class _Reader(FileSystemReader):
-    """Reads the table of contents that cannot hold code."""
+    """Reads the table of contents that cannot hold code, and parts of the model's files."""
 
     def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
         metadata = read_contents(Path(self.path))
         assert metadata.storage_meta is not None, "read_contents makes one"
         metadata.storage_meta.load_id = self.load_id
+        self._entries = metadata.state_dict_metadata
         return metadata
+
+    def read_data(self, plan: LoadPlan, planner: LoadPlanner) -> Future[None]:
+        in_model = [item for item in plan.items if is_in_model(self.storage_data[item.storage_index].relative_path)]
+        for item in in_model:
+            self._read_from_model(item, planner)
+        rest = [item for item in plan.items if item not in in_model] if in_model else plan.items
+        return super().read_data(dataclasses.replace(plan, items=rest), planner)
+
+    def _read_from_model(self, item: ReadItem, planner: LoadPlanner) -> None:
+        entry, place = self._entries[item.storage_index.fqn], self.storage_data[item.storage_index]
+        assert isinstance(entry, TensorStorageMetadata), "read_contents makes no others"
+        shape = next(chunk.sizes for chunk in entry.chunks if chunk.offsets == item.storage_index.offset)
+        path = Path(self.path).parent / place.relative_path
+        stored = StoredTensor(path, place.offset, entry.properties.dtype, tuple(shape))
+        if stored.size_bytes != place.length:
+            raise DamagedCheckpoint(f"{path} is damaged: {item.storage_index.fqn} has other sizes than its bytes")
+        target = planner.resolve_tensor(item).detach()
+        try:
+            target.copy_(Box(tuple(item.storage_offsets), tuple(item.lengths)).of(stored.tensor()))
+        except (NotStored, OSError) as error:
+            raise DamagedCheckpoint(f"{path} is damaged: {error}") from error
+        planner.commit_tensor(item, target)

@@ -350,15 +350,6 @@ def test_what_was_written_down_is_forgotten_when_the_model_is_filled() -> None:
     assert not histories and not deferred.is_deferred(model)
 
 
-def test_a_model_that_was_loaded_is_left_as_it_is(tmp_path: Path) -> None:
-    LlamaForCausalLM(LlamaConfig(**{**_SIZES, "vocab_size": 1000})).save_pretrained(tmp_path)
-    plain = AutoModelForCausalLM.from_pretrained(tmp_path)
-    told: list[str] = []
-    later = deferred.construct(lambda: AutoModelForCausalLM.from_pretrained(tmp_path), tell=told.append)
-    assert len(told) == 1 and not deferred.is_deferred(later)
-    _assert_same(plain, later)
-
-
 def _first_weights(make: Callable[[], Any], strategy: Callable[[], Strategy], folder: Path) -> Any:
     """The initial weights, and which of them the factory left without contents."""
     recording._FEWEST_ELEMENTS = 100  # a process of its own

@@ -1,6 +1,5 @@
 """The checkpoints of a run: written in the background, kept or removed, and read to resume."""
 
-import copy
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +23,6 @@ from fgc_runtime.trainers.checkpoints.hyperparameters import Hyperparameters
 from fgc_runtime.trainers.checkpoints.weight_average import WeightAverage
 from fgc_runtime.trainers.loop.stepper import Stepper
 from fgc_runtime.trainers.strategies import Strategy
-from fgc_runtime.trainers.strategies.base import FullModel
 
 Metrics = Mapping[str, float]
 _AVERAGE = "average"
@@ -124,8 +122,8 @@ class Checkpoints:
         self._move_stale()
         folder = checkpoint.checkpoint_folder(self._root, moment.state.global_step)
         tensors, values = checkpoint.split(self._state(stepper.optimizer))
-        full = self._shown_model()
-        staged = self._staging.copy({"tensors": tensors, "weights": full.state_dict if full else {}})
+        shown = self._shown(tensors, values)
+        staged = self._staging.copy(tensors)
         all_values = {name: value for part in self.world.gather(values) for name, value in part.items()}
         state = checkpoint.TrainingState(
             counters=asdict(moment.state),
@@ -144,8 +142,10 @@ class Checkpoints:
             "configuration": runs.configuration(),
             "earlier": [self._listed(item) for item in self._earlier],
         }
-        export = checkpoint.Export(full.model, self._tokenizer, staged["weights"]) if full else None
-        self._saver.start(checkpoint.Snapshot(folder, staged["tensors"], state, about, export))
+        export = checkpoint.Export(
+            self._strategy.architecture, self._tokenizer, shown, is_whole=self._strategy.weight_parts() is None
+        )
+        self._saver.start(checkpoint.Snapshot(folder, staged, state, about, export))
         self.newest_step = moment.state.global_step
         return folder
 
@@ -261,13 +261,17 @@ class Checkpoints:
         with self.average.in_place(False) if self.average is not None else nullcontext():
             yield
 
-    def _shown_model(self) -> FullModel | None:
-        """Returns the model for `from_pretrained`, with averaged weights if there are any."""
-        if self.average is None:
-            return self._strategy.full_model()
-        with self.shown_weights():
-            full = self._strategy.full_model()
-            return None if full is None else full._replace(state_dict=copy.deepcopy(full.state_dict))
+    def _shown(self, tensors: checkpoint.Tensors, values: Mapping[str, object]) -> dict[str, checkpoint.Shown]:
+        """Returns where the model's weights lie in a snapshot: their average, where there is one."""
+        has_average = bool(values.get(f"{_AVERAGE}.num_updates"))
+        shown: dict[str, checkpoint.Shown] = {}
+        for entry, weight in tensors.items():
+            part, _, name = entry.partition(".")
+            if part == "model":
+                average = f"{_AVERAGE}.{name}"
+                is_averaged = has_average and average in tensors
+                shown[name] = checkpoint.Shown(average if is_averaged else entry, weight.dtype)
+        return shown
 
     def load_weights(self, folder: Path, optimizer: Optimizer) -> int:
         """Loads the weights and the optimizer state of a checkpoint; returns its step."""

@@ -1,4 +1,4 @@
-"""The recorded operations on a storage, which can be replayed to make its contents.
+"""The recorded operations on a storage, which can be replayed to make its contents. It may begin as a file.
 
 Each step changes one part of the storage and depends on nothing else in it. A part can therefore be made from only the
 steps that overlap it: they are found from the last to the first, with a range that grows by each step it meets.
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_iter, tree_map
 
+from fgc_runtime.models.stored import StoredTensor
 from fgc_runtime.trainers.deferred.storages import StoragePart, zeros
 
 
@@ -42,23 +43,25 @@ class Snapshot:
 
     steps: Sequence[Step]  # the ones that it depends on
     num_bytes: int  # of its storage
+    stored: StoredTensor | None  # what it begins with
     part: StoragePart
     num_steps: int  # including those of the snapshots in its steps
     depth: int  # of snapshots within snapshots
 
     def storage(self) -> torch.UntypedStorage:
         """Returns a storage of the same size in which only the bytes of the part are right."""
-        storage = zeros(self.num_bytes)
+        storage = zeros(self.num_bytes) if self.stored is None else self.stored.mapped()
         for step in self.steps:
             step.run(storage)
         return storage
 
 
 class History:
-    """The steps of one storage, which begins as zeros that nobody may rely on."""
+    """The steps of one storage, which begins as a file, or as zeros that nobody may rely on."""
 
-    def __init__(self, num_bytes: int) -> None:
+    def __init__(self, num_bytes: int, stored: StoredTensor | None = None) -> None:
         self.num_bytes = num_bytes
+        self._stored = stored
         self.num_steps = 0  # including those of the snapshots in them
         self._steps: list[Step] = []
 
@@ -66,7 +69,7 @@ class History:
         """Appends a step. One that overwrites the whole storage erases the steps before it."""
         if overwrites and step.part.is_dense and len(step.part.span) == self.num_bytes:
             self._steps.clear()
-            self.num_steps = 0
+            self.num_steps, self._stored = 0, None
         self._steps.append(step)
         self.num_steps += _num_steps([step])
 
@@ -74,7 +77,7 @@ class History:
         """Returns a snapshot of `part` as it is now."""
         steps = list(self._reaching_steps(part))[::-1]
         depth = 1 + max((within.depth for step in steps for within in step.snapshots()), default=0)
-        return Snapshot(tuple(steps), self.num_bytes, part, _num_steps(steps), depth)
+        return Snapshot(tuple(steps), self.num_bytes, self._stored, part, _num_steps(steps), depth)
 
     def _reaching_steps(self, part: StoragePart) -> Iterable[Step]:
         """Yields the steps that a part depends on, the latest first."""

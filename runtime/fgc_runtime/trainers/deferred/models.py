@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from fgc_runtime import checkpoint
+from fgc_runtime.trainers.deferred.files import reading_later
 from fgc_runtime.trainers.deferred.recording import KeepingMemory, Recording, SeenOnCpu, is_large
 from fgc_runtime.trainers.deferred.standing_in import StandingIn
 from fgc_runtime.trainers.deferred.storages import StoragePart
@@ -75,7 +76,13 @@ def _with_refusal(factory: Callable[[], Any]) -> tuple[Any, str | None]:
     """Returns the result of `factory`, or the reason why it must be called once more."""
     recording = Recording()
     try:
-        with _noticing_threads(recording), recording, KeepingMemory(recording), SeenOnCpu(recording.knows):
+        with (
+            _noticing_threads(recording),
+            reading_later(recording),
+            recording,
+            KeepingMemory(recording),
+            SeenOnCpu(recording.knows),
+        ):
             made = factory()
         _settle(made, recording)
     except Exception:

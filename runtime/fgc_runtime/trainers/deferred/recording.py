@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map
 
+from fgc_runtime.models.stored import StoredTensor
 from fgc_runtime.trainers.deferred.history import History, Step
 from fgc_runtime.trainers.deferred.storages import StoragePart, zeros
 
@@ -48,6 +49,7 @@ _ADJUSTS = {
 }
 _RECORDED = _OVERWRITES | _ADJUSTS
 _COPIES = {_aten.clone, _aten._to_copy}  # the latter to another dtype
+_JOINS = {_aten.cat, _aten.stack}
 _TURNS = {_aten.t_, _aten.transpose_, _aten.squeeze_, _aten.unsqueeze_}  # change the shape, not the memory
 
 _tensor: Any = torch.Tensor
@@ -84,6 +86,7 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __in
         super().__init__()  # type: ignore[no-untyped-call]
         self.histories: WeakKeyDictionary[torch.UntypedStorage, History] = WeakKeyDictionary()
         self.refusal: str | None = None
+        self.is_loading = False  # a model from files, which begins with tensors on meta that are not recorded
         self.is_autocast = False  # of the running function of torch: its operations cannot see it
         self._working: _Working | None = None  # at most one is kept in memory
 
@@ -121,6 +124,8 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __in
         """Runs an operation of torch, or records it."""
         with torch._C.DisableTorchFunction():  # `SeenOnCpu` would answer here too
             kwargs = dict(kwargs or {})
+            if self.is_loading:
+                return self._load(func, args, kwargs)
             if func.overloadpacket is _aten.scalar_tensor and kwargs.get("device") == _META:
                 kwargs["device"] = _CPU  # the 1 of `weight[0] = 1`: torch makes it on the device of `weight`
             if kwargs.get("device") == _META:
@@ -139,9 +144,29 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __in
             self._working = _Working(storage, part.span, self.histories[storage].snapshot(part).storage())
         return part.of_storage(self._working.storage)
 
+    def from_file(self, stored: StoredTensor) -> Tensor:
+        """Returns a tensor without contents that gets those of a file; a small one with them."""
+        shape = torch.empty(stored.shape, dtype=stored.dtype, device=_META)
+        if not is_large(shape):
+            return stored.tensor().clone()
+        storage = shape.untyped_storage()
+        self.histories[storage] = History(storage.nbytes(), stored)
+        return shape
+
     def forget_working_memory(self) -> None:
         """Releases the contents that were replayed last."""
         self._working = None
+
+    def _load(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Runs an operation of transformers' loading."""
+        if not self.knows_any((args, kwargs)):
+            return func(*args, **kwargs)
+        if func.overloadpacket is _aten._to_copy and kwargs.get("device") == _CPU:
+            kwargs["device"] = None  # where it seems to be
+            if kwargs.get("dtype") in (None, args[0].dtype):
+                return _aten.alias.default(args[0])
+        with self.refusing_failures(func.overloadpacket, (args, kwargs)):
+            return self._run(func, args, kwargs)
 
     def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         packet = func.overloadpacket
@@ -151,6 +176,8 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __in
             return func(*args, **kwargs)
         if packet in _COPIES and kwargs.get("device") is None:
             return self._copy(func, args, kwargs)
+        if packet in _JOINS and not func._schema.is_mutable:
+            return self._join(func, args, kwargs)
         if not func._schema.is_mutable:
             return self._compute(func, args, kwargs)
         if packet not in _RECORDED:
@@ -185,6 +212,20 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __in
             return self._compute(func, args, kwargs)  # type: ignore[no-any-return]
         self._begin(shape)
         return self._change(_aten.copy_.default, (shape, args[0]), {})
+
+    def _join(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+        """Records that tensors are put one behind the other, or together along a new dimension."""
+        tensors, dim = args[0], kwargs.get("dim", args[1] if len(args) > 1 else 0)
+        shape: Tensor = func([_shape_of(tensor) for tensor in tensors], dim)
+        if not is_large(shape) or any(tensor.dim() == 1 and not len(tensor) for tensor in tensors):
+            return self._compute(func, args, kwargs)  # type: ignore[no-any-return]
+        self._begin(shape)
+        is_new, first = func.overloadpacket is _aten.stack, 0
+        for tensor in tensors:
+            part = shape.select(dim, first) if is_new else shape.narrow(dim, first, tensor.shape[dim])
+            self._change(_aten.copy_.default, (part, tensor), {})
+            first += 1 if is_new else tensor.shape[dim]
+        return shape
 
     def _begin(self, shape: Tensor) -> None:
         storage = shape.untyped_storage()
