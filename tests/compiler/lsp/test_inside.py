@@ -23,7 +23,7 @@ def test_any_edit_has_answers_that_a_client_can_use(tmp_path: Path, monkeypatch:
     async def conversation() -> None:
         client, chance = InsideClient(tmp_path), random.Random(11)
         before = {name: [FILES[name]] for name in (SMALL, PROJECT, BASE)}
-        for _ in range(30):
+        for _ in range(10):
             name = chance.choice([*before])
             before[name].append(edited(chance, before[name][-1], before[name], [*FILES.values()]))
             client.change(tmp_path / name, before[name][-1])
