@@ -45,7 +45,7 @@ def words_of(command: str) -> list[str]:
 def check(words: list[str]) -> None:
     """Raises SystemExit for an option that does not exist, or a word too few; AssertionError for an unknown command."""
     before, name, rest = _split(words)
-    _global_parser().parse_args(before)
+    _global_parser(None).parse_args(before)
     if name is None:
         return
     assert name in command_names(), f"`fgc {name}` is no command"
