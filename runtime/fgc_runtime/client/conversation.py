@@ -75,7 +75,7 @@ class Conversation:
                 return "\n".join(f"  {name:<{width}}  {what}" for name, what in COMMANDS.items())
             case "/clear":
                 self.messages.clear()
-                return "start a new chat" + (", the system message stays" if self.system else "")
+                return "started a new chat" + ("; the system message stays" if self.system else "")
             case "/system":
                 return self._system(rest)
             case "/set":

@@ -99,7 +99,7 @@ def test_a_date_that_is_none_is_said(run: Run, monkeypatch: pytest.MonkeyPatch, 
     Path("m.yaml").write_text("a: {{ now() }}\n")
     monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
     result = run("pp", "m.yaml")
-    assert result.code == 2 and f"`SOURCE_DATE_EPOCH={epoch}`: is no time" in result.err
+    assert result.code == 2 and f"`SOURCE_DATE_EPOCH={epoch}`: is not a time" in result.err
 
 
 def test_a_working_folder_that_is_gone_is_said(tmp_path: Path) -> None:

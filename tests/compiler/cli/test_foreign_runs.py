@@ -71,9 +71,9 @@ def test_no_command_waits_for_a_pipe_in_place_of_a_log(run: Run, output: Path) -
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"files": 1}, "does not say `files`"),
-        ({"words": [1]}, "something else"),
-        ({"environment": {"$(x)": ""}}, "no name"),
+        ({"files": 1}, "`files` in its run.json is not as fgc writes it"),
+        ({"words": [1]}, "not a list of words"),
+        ({"environment": {"$(x)": ""}}, "not the name of a variable"),
     ],
 )
 def test_a_run_is_repeated_only_from_a_record_as_fgc_writes_it(run: Run, change: dict[str, Any], message: str) -> None:

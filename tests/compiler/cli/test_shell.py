@@ -127,7 +127,7 @@ def test_a_configuration_is_forgotten_where_it_is_unknown(two: Path, capfd: pyte
     shell = Shell(ShellState(), main)
     shell.take("cd p")
     shell.take("use one")
-    assert "`one.yaml` is no configuration here" in take(shell, capfd, "cd")[1]
+    assert "`one.yaml` is not a configuration here" in take(shell, capfd, "cd")[1]
     assert shell.state.config is None and Path.cwd() == two
     assert take(shell, capfd, "use one")[0] == 2
 

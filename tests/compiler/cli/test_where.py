@@ -127,7 +127,7 @@ def test_changes_since_the_build_are_said(run: Run, built: Path) -> None:
 
 
 def test_what_cannot_be_answered_is_said_with_code_2(run: Run, built: Path) -> None:
-    assert "holds no build" in run("where", "p/templates/base.yaml", "-o", "p").err
+    assert "is not a build" in run("where", "p/templates/base.yaml", "-o", "p").err
     Path("p/other.yaml").write_text("a: 1\n")
     result = run("where", "p/other.yaml:1", "-o", str(built))
     assert result.code == 2 and "is not part of the build" in result.err

@@ -112,13 +112,13 @@ def test_no_defaults_leaves_out_the_shared_checkout(run: Run) -> None:
 
 @pytest.mark.usefixtures("workspace")
 def test_what_is_there_is_never_overwritten(run: Run) -> None:
-    assert "there already" in run("ws", "init", "--name", "W").err
+    assert "already exists" in run("ws", "init", "--name", "W").err
     Path("n").mkdir()
     Path("m").write_text("mine")
     Path("dangling").symlink_to("nowhere")
     for folder in ("n", "m", "dangling"):
         result = run("ws", "project", "--name", folder)
-        assert result.code == 2 and "there already" in result.err
+        assert result.code == 2 and "already exists" in result.err
     assert not list(Path("n").iterdir()) and Path("m").read_text() == "mine"
 
 

@@ -162,7 +162,7 @@ def test_keywords_of_a_call_that_a_parent_opens(tmp_path: Path) -> None:
         (SMALL, '"proj|ect.yaml', "extends `"),
         (LARGE, "e|ps", "`optimizer.eps` = 1e-06"),
         (BASE, "*opti|mizer", "`optimizer` is set in "),
-        (BASE, "-- se|t ns.lr", "`set`: gives a variable"),
+        (BASE, "-- se|t ns.lr", "`set`: sets a variable"),
         (BASE, "ns.lr = 0|.1", "`ns.lr` is set in "),
         (BASE, "endblock optimizer_a|rgs", "overridden in "),
         (BASE, "!par|tial", "`!partial`: a callable with arguments bound"),

@@ -302,7 +302,7 @@ def test_a_chat_remembers_and_obeys_commands(server: RunningServer, tmp_path: Pa
             (f"/load {tmp_path}", "cannot be read"),
             ("/system", "Be brief."),
             ("/system -", "is removed"),
-            ("/clear", "begins anew"),
+            ("/clear", "started a new chat"),
             ("/retry", "nothing was asked"),
             (f"/save {tmp_path / 'none.json'}", "wrote 0 messages"),
         ):

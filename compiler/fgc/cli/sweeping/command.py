@@ -272,8 +272,8 @@ def _continued(before: SweepPlan, now: SweepPlan, storage: BaseStorage, argument
         raise CannotRun(f"this is another sweep than `{before.name}`, which there is:{listed}")
     if not arguments.anyway and (files := changed_inputs(before.inputs, now.inputs)):
         raise CannotRun(
-            f"{', '.join(files)} changed since `{before.name}` started, so its trials would not be comparable;  "
-            "`--anyway` goes on, `--name` begins another sweep"
+            f"{', '.join(files)} changed since `{before.name}` started, so its trials would not be comparable; "
+            "`--anyway` continues, `--name` starts another sweep"
         )
     return replace(before, inputs=now.inputs)
 

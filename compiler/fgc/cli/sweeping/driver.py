@@ -124,7 +124,9 @@ class Sweep:
         try:
             build = self._builder.build(self._study.plan.dimensions, values)
             if changed := changed_inputs(self._study.plan.inputs, build.inputs):
-                self._stop(f"{', '.join(changed)} changed since the sweep began: later trials would be of another kind")
+                self._stop(
+                    f"{', '.join(changed)} changed since the sweep started: later trials would not be comparable"
+                )
                 self._study.tell(number, "surplus", reason=f"{changed[0]} changed")
                 return
         except (CannotRun, ProjectError) as problem:

@@ -250,7 +250,7 @@ def test_templates_that_changed_since_are_refused(run: Any, bowl: Path) -> None:
     assert run("sweep", "bowl.yaml", *words).code == 0
     Path("bowl.py").write_text(Path("bowl.py").read_text() + "\n# another program\n")
     result = run("sweep", "bowl.yaml", *words, "--resume")
-    assert (result.code, "bowl.py changed since `bowl` began" in result.err) == (2, True)
+    assert (result.code, "bowl.py changed since `bowl` started" in result.err) == (2, True)
 
 
 def test_a_database_holds_a_study_that_optuna_itself_opens(run: Any, bowl: Path) -> None:
