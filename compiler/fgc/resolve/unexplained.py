@@ -58,7 +58,10 @@ def _local(finding: Diagnostic, usage: Usage) -> Diagnostic:
     if finding.code != "FGC203" or name not in usage.sets or finding.message != f"`{name}` is undefined":
         return finding
     related = Related(usage.sets[name], f"`{name}` is set here, but not visible there")
-    help = "blocks, loops and filters keep what they set, and imports see nothing: use an attribute of a `namespace()`"
+    help = (
+        "blocks, loops and filters keep what they set, and imports see no variables: "
+        "use an attribute of a `namespace()`"
+    )
     return replace(finding, help=help, related=(related, *finding.related))
 
 

@@ -96,6 +96,15 @@ def test_a_preempted_slurm_job_is_queued_again_and_a_cancelled_one_is_not(
     assert (tmp_path / "log").exists() is is_queued_again
 
 
+def test_a_step_that_ends_at_once_keeps_its_code(run: Run, tmp_path: Path) -> None:
+    profiles("slurm: {}\n")
+    script = files_of(run("train", "--launch", "slurm", "--dry-run").out)["job.sbatch"]
+    waiting = script[script.index("step=$!") : script.index("code=$?")] + "code=$?"
+    # the step is gone before the script looks at it
+    done = subprocess.run(["bash", "-c", f'exit 143 & sleep 0.3; true; {waiting}; exit "$code"'], check=False)
+    assert done.returncode == 143
+
+
 def started_job(run: Run, tmp_path: Path, *, srun: str, job: str) -> subprocess.Popen[bytes]:
     """The script with stand-ins for Slurm's programs: here it is about signals and words in the shell."""
     profiles("slurm: { environment: { OMP_NUM_THREADS: 1 }, python: /usr/bin/env }\n")

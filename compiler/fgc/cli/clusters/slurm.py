@@ -33,8 +33,9 @@ srun --kill-on-bad-exit=1 bash -c 'PET_NODE_RANK=$SLURM_NODEID exec "$@"' fgc \\
     {torchrun} \\
     {program} "${{resume[@]}}" &
 step=$!
-code=0
-while kill -0 "$step" 2> /dev/null; do wait "$step"; code=$?; done
+while kill -0 "$step" 2> /dev/null; do wait "$step"; done  # a signal ends a wait early
+wait "$step"
+code=$?
 """
 _REQUEUE = """\
 # who preempts a job tells the programs itself, with SIGTERM; so does scancel, but then the job is not running any more
