@@ -1,4 +1,4 @@
-"""Which runs of an output folder may go, and how they go: each is there whole, or not at all.
+"""Chooses the runs of an output folder to remove, and removes each as a whole.
 
 What is alive, what another run has gone on from, what links lead to, whose model the output folder holds, and the best
 run of each metric stay in any case.
@@ -24,7 +24,7 @@ _DAY_S = 86_400
 
 
 class Wish(Struct, frozen=True):
-    """Which runs are to go: all but the newest, those that are old, those that ended so; all that is given holds."""
+    """Limits that a run must exceed to be removed: rank, age and ending. A run must exceed all that are given."""
 
     keep: int | None = None
     older_than_days: float | None = None
@@ -139,7 +139,7 @@ def _is_wished(row: RunRow, wish: Wish) -> bool:
 
 
 def _ended(row: RunRow) -> float:
-    """When a run wrote last, in Unix seconds: its record is written at its end."""
+    """Returns the time of a run's last write, in Unix seconds: its record is written at its end."""
     times = [path.stat().st_mtime for path in row.run.folder.iterdir() if path.is_file()]
     return max(times, default=time.time())
 

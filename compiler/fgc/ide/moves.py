@@ -26,7 +26,7 @@ class Following(Struct, frozen=True):
 
 
 class _Reader(Struct, frozen=True):
-    """Who looks templates up: a project or its `meta.yaml`, and where it will look after the moves."""
+    """A project or its `meta.yaml`, with the folders in which it finds templates after the moves."""
 
     name: str
     folders: tuple[Path, ...]

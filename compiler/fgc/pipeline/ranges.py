@@ -47,7 +47,7 @@ class Condition(Struct, frozen=True):
 
 
 class Range(Struct, frozen=True):
-    """What may be tried, and when."""
+    """A set of values to try, and the condition for trying them."""
 
     values: Choices | Interval
     condition: Condition | None = None

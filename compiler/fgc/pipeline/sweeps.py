@@ -29,7 +29,7 @@ class Swept(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True):
-    """What a sweep is asked to do, by a target or a command line; None where it does not say."""
+    """A request for a sweep, from a target or a command line; None for what it leaves open."""
 
     over: tuple[Swept, ...] = ()
     minimize: str | None = None

@@ -98,7 +98,7 @@ REQUIRED = {"ssh": ("hosts",), "kubernetes": ("image",)}
 
 
 class Profile(Struct, frozen=True):
-    """Where a training is launched, and with what."""
+    """Describes the machines for a training, and the settings to launch it with."""
 
     name: str
     backend: str

@@ -23,7 +23,7 @@ class NotStored(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """Where the numbers of a tensor lie in a file, in row-major order."""
+    """The location of a tensor's numbers in a file, in row-major order."""
 
     path: Path
     start_bytes: int

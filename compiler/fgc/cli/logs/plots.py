@@ -26,7 +26,7 @@ class Curve(Struct, frozen=True):
 
 
 class View(Struct, frozen=True):
-    """How curves are drawn."""
+    """Settings for drawing curves."""
 
     axis: Axis = "step"
     window: int = 1

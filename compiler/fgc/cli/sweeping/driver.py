@@ -36,7 +36,7 @@ _PATIENCE_S = 120.0  # for a trial that was told to write its checkpoint
 
 
 class Limits(Struct, frozen=True):
-    """How much a sweep may do, and what it does with trials that fail."""
+    """Limits of a sweep, and its policy for trials that fail."""
 
     trials: int | None
     deadline_s: float | None

@@ -1,4 +1,4 @@
-"""How a trial's process ended, what it reported and what its run says, to an outcome and a value."""
+"""Turns a trial's exit code, reports and run record into an outcome and a value."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""How a sweep stands, for people: a line that is drawn anew on a terminal, a line for each trial that has ended."""
+"""Shows the progress of a sweep: one line that a terminal redraws, and a line for each finished trial."""
 
 import shutil
 import sys

@@ -22,7 +22,7 @@ _TAIL_BYTES = 16 * 1024
 
 
 class Start(Struct, frozen=True):
-    """How a trial's process is started."""
+    """Settings for starting a trial's process."""
 
     command: Sequence[str]
     folder: Path
