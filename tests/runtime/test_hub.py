@@ -1,4 +1,4 @@
-"""What goes to the Hub, and what is said when it does not."""
+"""The files that are uploaded to the Hub, and the messages when an upload fails."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -187,7 +187,7 @@ def test_a_value_is_set_in_the_configuration_and_not_in_the_description_of_a_pro
 
 
 def test_two_selections_of_one_run_have_each_their_own_values(run: Run, project: Path) -> None:
-    """What a run knows of a project holds for all of them; what is set does not."""
+    """Facts about a project are shared by all builds of a run; values that are set are not."""
     (project / "templates/configs/a.yaml").write_text("main: !call:print [ 1 ]\n")
     questions = Questions()
     fixed = Namespace(file=None, project="p", config="a.yaml", include=[], define=[], vars=None)

@@ -112,7 +112,7 @@ def test_configurations_that_were_asked_for_long_ago_are_not_kept(
 
 
 def test_an_edit_of_a_library_reads_no_description_again(tmp_path: Path) -> None:
-    """That the root of a library is there counts for a project, not what it holds."""
+    """A project depends on the existence of a library's root, not on its content."""
     editor = make_tree(tmp_path, {**FILES, "shared/config_type.yaml": "a: 1\n"})
     before = editor.families.projects()
     editor.open(tmp_path / "shared/config_type.yaml", "a: 2\n")

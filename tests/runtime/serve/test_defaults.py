@@ -1,4 +1,4 @@
-"""What a model's generation_config.json says counts where a request is silent."""
+"""Values of a model's generation_config.json are the defaults of a request."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a request leaves behind: times between its tokens, one by one."""
+"""The record of a request: the times between its tokens, one by one."""
 
 from collections.abc import Iterator
 

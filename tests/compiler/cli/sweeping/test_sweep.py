@@ -20,7 +20,7 @@ def shown(run: Any, *words: str) -> dict[str, Any]:
 
 
 def loss(values: dict[str, str], *, steps: int = 3) -> float:
-    """What the program reports last, by its own formula."""
+    """Returns the value that the program reports last, by its own formula."""
     lr, width = float(values.get("main.lr", 0.1)), float(values.get("main.width", 4))
     momentum = float(values.get("main.momentum", 0.5))
     return (math.log10(lr) + 1) ** 2 + abs(width - 4) / 10 + momentum / steps + 0.5
