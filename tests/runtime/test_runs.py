@@ -79,8 +79,8 @@ def test_other_data_are_refused(project: Path, tmp_path: Path, capfd: pytest.Cap
         ),
         (lambda run: (run / "program/sources/part.py").unlink(), "is not complete: sources/part.py is missing"),
         (lambda run: (run / "program/more.py").touch(), "is not the one that ran: more.py has been added"),
-        (lambda run: (run / "run.json").unlink(), "is no run: it has no run.json that can be read"),
-        (lambda run: (run / "run.json").write_text("{"), "is no run: it has no run.json that can be read"),
+        (lambda run: (run / "run.json").unlink(), "is not a run: it has no readable run.json"),
+        (lambda run: (run / "run.json").write_text("{"), "is not a run: it has no readable run.json"),
     ],
 )
 def test_what_is_not_as_it_was_is_refused(

@@ -72,8 +72,8 @@ def test_a_service_that_is_away_ends_no_training_and_is_told_of_once(
     make_trainer(callbacks=[book], max_steps=3).train()
     said = capsys.readouterr().err
     assert [step for step, _ in book.numbers] == [1, 3, 3]
-    assert said.count("Notebook did not take the numbers of step 2: the service is away; training goes on") == 1
-    assert "Notebook did not take 1 records" in said
+    assert said.count("Notebook did not accept the numbers of step 2: the service is away; training continues") == 1
+    assert "Notebook did not accept 1 record\n" in said
 
 
 def test_a_resumed_run_goes_on_under_the_id_of_the_first(make_trainer: MakeTrainer) -> None:

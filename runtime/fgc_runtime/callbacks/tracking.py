@@ -70,7 +70,8 @@ class TrackingCallback(TrainerCallback):
         self._is_open = False
         self._try("the end", lambda: self._close(_end()))
         if self._num_failures:
-            say(f"warning: {self.service} did not take {self._num_failures} records", is_warning=True)
+            records = f"{self._num_failures} record{'' if self._num_failures == 1 else 's'}"
+            say(f"warning: {self.service} did not accept {records}", is_warning=True)
 
     def state_dict(self) -> dict[str, object]:
         """Returns the service's id of the run."""
